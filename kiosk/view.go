@@ -1,0 +1,189 @@
+package kiosk
+
+import (
+	"time"
+
+	"quancun/money"
+)
+
+// View is what the screen may know: values, masked where they are personal,
+// and nothing that outlives a session. A field that does not belong to the
+// step is zero.
+type View struct {
+	Step    Step
+	Service Service // what the person came for; zero at Home
+
+	// Ends is when the step ends by itself; zero: never. Warning means that
+	// the person has to be asked whether more time is wanted.
+	Ends    time.Time
+	Warning bool
+
+	Health  Health
+	Holder  Holder   // from Reading on
+	Balance Balance  // from Account on
+	Amounts []Choice // Amount
+	Range   Range    // OtherSum
+	PIN     PINHint  // EnterPIN, ReenterPIN
+	TopUp   TopUp    // Ordering to OnAccount
+	Load    Load     // Loading to OnAccount
+	Open    []Open   // Account, Checking, OnAccount
+	Notice  Notice   // one line above the content
+	Page    Page     // History, CardLog, CardOnly
+	Receipt Receipt  // Done, OnAccount
+	Fault   Code     // Fault, OnAccount, OutOfOrder; zero: none
+}
+
+// Service is a tile of the home screen.
+type Service int
+
+// The services.
+const (
+	TopUpService   Service = 1
+	AccountService Service = 2
+)
+
+// Holder is whose card lies there, masked.
+type Holder struct {
+	Name   string // 张*三
+	Number string // student or staff number, middle hidden
+	Card   string // the end of the card number
+}
+
+// Balance is the money of the holder.
+type Balance struct {
+	Account   money.Fen // the truth
+	Available money.Fen // less what is held
+	Purse     money.Fen // on the card, as it was read or written last
+	ToLoad    money.Fen // by which the purse is behind
+}
+
+// Choice is a button of the amount screen.
+type Choice struct {
+	Amount  money.Fen
+	Allowed bool // false: it would lift the balance over its cap
+}
+
+// Range bounds an amount that is typed.
+type Range struct{ Min, Max money.Fen }
+
+// PINHint is what the PIN screen says beside the pad.
+type PINHint struct {
+	Wrong     bool
+	TriesLeft int // meaningful when Wrong
+}
+
+// TopUp is the order that the person is paying.
+type TopUp struct {
+	OrderNo string
+	Amount  money.Fen
+	QR      string    // what the phone scans; Pay only
+	Expires time.Time // of the QR code
+}
+
+// Load is what is being written to the card.
+type Load struct {
+	Amount money.Fen // 0 while it is not yet known
+	Stage  LoadStage
+}
+
+// LoadStage counts the determinate steps of writing a card. There is no
+// percentage: each stage is one thing that really happened.
+type LoadStage int
+
+// The stages of a load.
+const (
+	LoadAsking   LoadStage = 1 // upstream is asked for the amount
+	LoadProving  LoadStage = 2 // card and upstream prove themselves
+	LoadWriting  LoadStage = 3 // the card is being written
+	LoadFinished LoadStage = 4
+)
+
+// OpenKind is a sort of money that is on its way.
+type OpenKind int
+
+// The kinds of open money.
+const (
+	TopUpChecking OpenKind = 1 // nobody knows yet whether it was paid
+	TopUpLate     OpenKind = 2 // paid after the machine gave up; credited
+	LoadDoubt     OpenKind = 3 // the card left while it was being written
+	NotLevel      OpenKind = 4 // on the account, not yet on the card
+)
+
+// Open is money of the holder that is on its way.
+type Open struct {
+	Kind    OpenKind
+	Amount  money.Fen
+	Since   time.Time
+	OrderNo string
+}
+
+// Notice is one line that a screen shows above its content.
+type Notice int
+
+// The notices.
+const (
+	NoNotice       Notice = 0
+	OtherCardThere Notice = 1 // that is another card
+	CardUnreadable Notice = 2 // lay it flat, or another one
+	DoubtSettled   Notice = 3 // the load of the last visit is on the card
+	DoubtUndone    Notice = 4 // the load of the last visit had not happened; it is being made up
+	CardLeftPay    Notice = 5 // the card may stay away while paying, it is needed at the end
+)
+
+// MovementKind is a sort of line of a history.
+type MovementKind int
+
+// The kinds of lines.
+const (
+	MovedTopUp    MovementKind = 1
+	MovedLoad     MovementKind = 2
+	MovedRefund   MovementKind = 3
+	MovedPurchase MovementKind = 4
+	MovedOpening  MovementKind = 5
+	MovedOther    MovementKind = 6
+)
+
+// Movement is a line of the account's history, or of the card's own log.
+type Movement struct {
+	At      time.Time
+	Kind    MovementKind
+	Amount  money.Fen // signed
+	Balance money.Fen // after it; history only
+	Place   string
+}
+
+// Page is a page of movements.
+type Page struct {
+	Movements []Movement
+	Number    int // from 0
+	Count     int
+}
+
+// Receipt is what the person may take along: on the screen, and as a QR code.
+type Receipt struct {
+	Text    string // what the QR code carries
+	OrderNo string
+	At      time.Time
+	Number  int64 // of the journal entry
+}
+
+// Health is what the machine can do now.
+type Health struct {
+	Terminal string // its ID, to be read out on the telephone
+	SchoolZH string
+	SchoolEN string
+	Reader   bool
+	Upstream bool
+	Since    time.Time // since when the upstream is away
+}
+
+// Input is what a person did at the screen.
+type Input struct {
+	Event  Event
+	Amount money.Fen // TypedAmount
+	PIN    *PIN      // Typed; the flow wipes it
+	Page   int       // ChoseHistory, ChoseCardLog: which page, from 0
+}
+
+// MoreTime is the answer to a warning. It moves no step.
+const MoreTime Event = 40
