@@ -83,19 +83,19 @@ const (
 // steps is the whole flow: what each event leads to from each step. A pair
 // that is missing cannot happen there, or does not matter when it does.
 var steps = map[Step]map[Event]Step{
-	Home:      {ChoseTopUp: Present, ChoseAccount: Present, CardIn: Reading, Broken: OutOfOrder},
-	Present:   {CardIn: Reading, Leave: Home, Timeout: Home, Broken: OutOfOrder},
-	Reading:   {CardRead: EnterPIN, Offline: CardOnly, Failed: Fault, CardOut: Home, Timeout: Fault},
-	CardOnly:  {Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
-	EnterPIN:  {Typed: SigningIn, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
+	Home:     {ChoseTopUp: Present, ChoseAccount: Present, CardIn: Reading, Broken: OutOfOrder},
+	Present:  {CardIn: Reading, Leave: Home, Timeout: Home, Broken: OutOfOrder},
+	Reading:  {CardRead: EnterPIN, Offline: CardOnly, Failed: Fault, CardOut: Home, Timeout: Fault},
+	CardOnly: {Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
+	EnterPIN: {Typed: SigningIn, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	SigningIn: {SignedIn: Account, SignedInTopUp: Amount, SignedInLevel: Loading, PINWrong: EnterPIN,
 		Failed: Fault, CardOut: Home, Timeout: Fault},
 	Account: {ChoseTopUp: Amount, ChoseHistory: History, ChoseCardLog: CardLog, ChoseLevel: Loading,
 		Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
-	History:   {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
-	CardLog:   {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
-	Amount:    {TypedAmount: Ordering, ChoseOther: OtherSum, Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
-	OtherSum:  {TypedAmount: Ordering, Back: Amount, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
+	History:  {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
+	CardLog:  {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
+	Amount:   {TypedAmount: Ordering, ChoseOther: OtherSum, Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
+	OtherSum: {TypedAmount: Ordering, Back: Amount, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 
 	// From here on an order may exist: nothing leads out of these steps but an
 	// answer about it. A card that leaves changes nothing.
@@ -112,8 +112,8 @@ var steps = map[Step]map[Event]Step{
 	Unlocking:  {SignedIn: Loading, PINWrong: ReenterPIN, Failed: OnAccount, CardOut: Replace, Timeout: OnAccount},
 	Loading: {Loaded: Done, Level: Done, NeedPIN: ReenterPIN, NotLoaded: OnAccount,
 		CardGone: Replace, OtherCard: Replace, Silent: Doubt},
-	Doubt:      {CardIn: Settling, Leave: OnAccount, Timeout: OnAccount},
-	Settling:   {Loaded: Done, NeedPIN: ReenterPIN, NotLoaded: OnAccount, CardGone: Doubt, OtherCard: Doubt, Silent: Doubt},
+	Doubt:    {CardIn: Settling, Leave: OnAccount, Timeout: OnAccount},
+	Settling: {Loaded: Done, NeedPIN: ReenterPIN, NotLoaded: OnAccount, CardGone: Doubt, OtherCard: Doubt, Silent: Doubt},
 
 	Done:       {ChoseAccount: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	OnAccount:  {Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
