@@ -1,0 +1,111 @@
+// Package client is how a terminal talks to the upstream: plain Go values in
+// and out, mutual TLS underneath.
+//
+// Each call has three outcomes. No error is "done". A [*Refusal] is "refused":
+// nothing was moved. Every other error is "unknown": the upstream may have
+// done it, and the caller asks again under the same number. The client itself
+// never repeats a call; how fast to try again is the caller's business.
+//
+// It knows nothing of cards, journals or screens.
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"quancun/upstream/wire/quancun/v1/quancunv1connect"
+)
+
+// Deadlines of calls, for callers that set no earlier one. The slow ones wait
+// for the payment channel.
+const (
+	quick = 5 * time.Second
+	slow  = 20 * time.Second
+)
+
+// GetTopUpWaitMax is the longest that [Client.GetTopUp] waits.
+const GetTopUpWaitMax = 20 * time.Second
+
+// Options are what a client may be told besides its provisioning. The zero
+// value is good.
+type Options struct {
+	Address string           // host:port instead of the provisioned one
+	Now     func() time.Time // this machine's clock; time.Now if nil
+}
+
+// Client is a terminal's connection to the upstream. It is safe for concurrent
+// use.
+type Client struct {
+	rpc       quancunv1connect.TerminalServiceClient
+	transport *http.Transport
+	now       func() time.Time
+
+	mu     sync.Mutex
+	pinKey []byte // the upstream's, from the last Hello; guarded by mu
+}
+
+// Dial returns a client for the terminal that p names. It connects with the
+// first call and after each break, so the upstream need not be there yet.
+func Dial(p *Provisioning, o Options) *Client {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Address == "" {
+		o.Address = p.Address
+	}
+	t := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 5 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 4 * time.Second,
+		TLSClientConfig:     tlsConfig(p, o.Now),
+		IdleConnTimeout:     5 * time.Minute,
+		ForceAttemptHTTP2:   true,
+		// A server that is gone without a word is noticed within five seconds,
+		// also by a call that waits for a payer.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 3 * time.Second, PingTimeout: 2 * time.Second},
+	}
+	rpc := quancunv1connect.NewTerminalServiceClient(
+		&http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // the upstream never redirects
+		}},
+		"https://"+o.Address, connect.WithReadMaxBytes(1<<20))
+	return &Client{rpc: rpc, transport: t, now: o.Now}
+}
+
+// Close closes idle connections. Calls under way end as they would.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+func tlsConfig(p *Provisioning, now func() time.Time) *tls.Config {
+	roots := x509.NewCertPool()
+	roots.AddCert(p.CA)
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		RootCAs:      roots,
+		Certificates: []tls.Certificate{p.Certificate},
+		ServerName:   ServerName,
+		Time:         func() time.Time { return clamp(now(), p.CA) },
+	}
+}
+
+// clamp moves a wrong clock into the CA's validity, so that a machine with a
+// flat battery, back in 1970, can still ask the upstream for the time. A
+// certificate that is no longer wanted is revoked by the upstream's tables.
+func clamp(t time.Time, ca *x509.Certificate) time.Time {
+	switch {
+	case t.Before(ca.NotBefore):
+		return ca.NotBefore
+	case t.After(ca.NotAfter):
+		return ca.NotAfter
+	}
+	return t
+}
+
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d)
+}

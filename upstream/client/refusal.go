@@ -1,0 +1,73 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"connectrpc.com/connect"
+
+	"quancun/money"
+	v1 "quancun/upstream/wire/quancun/v1"
+)
+
+// Reason says why the upstream refused. The numbers are printed as fault
+// codes: never renumbered.
+type Reason int
+
+// The reasons, as on the wire.
+const (
+	CardIsUnknown    Reason = 1
+	CardIsHot        Reason = 2
+	CardIsRetired    Reason = 3
+	PINWrong         Reason = 4
+	PINLocked        Reason = 5
+	ChallengeSpent   Reason = 6
+	SessionOver      Reason = 7
+	AmountOutOfRange Reason = 8
+	BalanceCap       Reason = 9
+	OrderConflict    Reason = 10 // the same number with other content
+	OrderUnknown     Reason = 11
+	ChannelRefused   Reason = 12 // the payment channel will not make this order
+	MAC1Wrong        Reason = 13 // not a card of ours, or a wrong key
+	NothingToLoad    Reason = 14 // the amount no longer fits the account
+	LoadDone         Reason = 15 // this load is on the card already
+	LoadConflict     Reason = 16 // the same load ID with other content
+	CardAhead        Reason = 17 // the purse holds more than was ever loaded
+	TerminalUnknown  Reason = 18
+	Malformed        Reason = 19
+	TACWrong         Reason = 20 // the evidence does not prove this load
+)
+
+// String returns the name on the wire, such as "REASON_PIN_WRONG".
+func (r Reason) String() string { return v1.Reason(r).String() }
+
+// Refusal is the error of a call that the upstream understood and refused:
+// nothing was moved. Find it with [errors.As]. Every other error of a call is
+// "unknown": the upstream may have done it, and the caller asks again under
+// the same number.
+type Refusal struct {
+	Reason    Reason
+	TriesLeft int       // with PINWrong: before the PIN is locked
+	Limit     money.Fen // with AmountOutOfRange the bound; with BalanceCap what may still be topped up
+}
+
+// Error names the reason.
+func (r *Refusal) Error() string { return "upstream refused: " + r.Reason.String() }
+
+// explain makes a Refusal of an error that carries one, and leaves every other
+// error an unknown outcome.
+func explain(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var ce *connect.Error
+	if errors.As(err, &ce) && connect.IsWireError(err) {
+		for _, d := range ce.Details() {
+			m, err := d.Value()
+			if r, ok := m.(*v1.Refusal); err == nil && ok && r.Reason != v1.Reason_REASON_UNSPECIFIED {
+				return &Refusal{Reason(r.Reason), int(r.TriesLeft), money.Fen(r.LimitFen)}
+			}
+		}
+	}
+	return fmt.Errorf("%s: %w", call, err)
+}

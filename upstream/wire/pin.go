@@ -1,0 +1,95 @@
+// Package wire is the part of the contract between a terminal and the
+// upstream that Protocol Buffers can not say: how a PIN travels.
+//
+// The messages themselves are in quancun/v1. This package knows neither ends'
+// business: it holds no key and decides nothing.
+package wire
+
+import (
+	"crypto/ecdh"
+	"crypto/hpke"
+	"errors"
+	"fmt"
+)
+
+// PINLen is the length of a PIN: six digits.
+const PINLen = 6
+
+// ChallengeLen is the length of the challenge that a sealed PIN is bound to.
+const ChallengeLen = 32
+
+// ErrSealedPIN means that a sealed PIN does not open: it was sealed to another
+// key, for another card or challenge, or it is no six digits.
+var ErrSealedPIN = errors.New("wire: sealed PIN does not open")
+
+// info separates this use of a key from every other (RFC 9180, 5.1).
+var info = []byte("quancun pin v1")
+
+// sealedLen is the only length there is: an X25519 point, six digits, a tag.
+const sealedLen = 32 + PINLen + 16
+
+// KEM is the key encapsulation of sealed PINs: DHKEM(X25519, HKDF-SHA256).
+// The rest of the suite is HKDF-SHA256 and ChaCha20-Poly1305.
+func KEM() hpke.KEM { return hpke.DHKEM(ecdh.X25519()) }
+
+// SealPIN seals pin to the upstream's public key, bound to the challenge of
+// this sign-in and to the card's number, so that it opens for nothing else.
+// The caller keeps pin and wipes it; no copy of it is left here.
+func SealPIN(publicKey, challenge []byte, cardNo string, pin *[PINLen]byte) ([]byte, error) {
+	if len(challenge) != ChallengeLen || !Digits(pin) {
+		return nil, errors.New("wire: seal PIN: not six digits, or no challenge")
+	}
+	key, err := KEM().NewPublicKey(publicKey)
+	if err != nil {
+		return nil, fmt.Errorf("wire: seal PIN: %w", err)
+	}
+	enc, sender, err := hpke.NewSender(key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), info)
+	if err != nil {
+		return nil, fmt.Errorf("wire: seal PIN: %w", err)
+	}
+	sealed, err := sender.Seal(bound(challenge, cardNo), pin[:])
+	if err != nil {
+		return nil, fmt.Errorf("wire: seal PIN: %w", err)
+	}
+	return append(enc, sealed...), nil
+}
+
+// OpenPIN opens into pin what [SealPIN] has sealed. Its error is always
+// [ErrSealedPIN], and pin is then zero. The caller wipes pin after use.
+func OpenPIN(key hpke.PrivateKey, challenge []byte, cardNo string, sealed []byte, pin *[PINLen]byte) error {
+	clear(pin[:])
+	if len(sealed) != sealedLen || len(challenge) != ChallengeLen {
+		return ErrSealedPIN
+	}
+	r, err := hpke.NewRecipient(sealed[:32], key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), info)
+	if err != nil {
+		return ErrSealedPIN
+	}
+	plain, err := r.Open(bound(challenge, cardNo), sealed[32:])
+	defer clear(plain)
+	if err != nil || len(plain) != PINLen {
+		return ErrSealedPIN
+	}
+	copy(pin[:], plain)
+	if !Digits(pin) {
+		clear(pin[:])
+		return ErrSealedPIN
+	}
+	return nil
+}
+
+// Digits reports whether pin is six ASCII digits.
+func Digits(pin *[PINLen]byte) bool {
+	for _, c := range pin {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// bound is the additional data; the challenge has a fixed length, so the two
+// parts can not run into each other.
+func bound(challenge []byte, cardNo string) []byte {
+	return append(append(make([]byte, 0, ChallengeLen+len(cardNo)), challenge...), cardNo...)
+}
