@@ -1,0 +1,59 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// provision makes what the programs need before their first start: the
+// upstream's data with demonstration holders, their cards, and the terminal's
+// key. What an earlier run made, it keeps.
+func (s *Stack) provision(ctx context.Context) error {
+	if err := os.WriteFile(s.File("terminal.toml"), s.terminalConfig(), 0o600); err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		makes string
+		tell  string
+		args  []string
+	}{
+		{"terminal.pem", "provisioning terminal " + Terminal,
+			[]string{"terminal", "add", Terminal, "--data", s.File("upstream"), "--out", s.File("terminal.pem")}},
+		{"cards.json", "opening the demonstration accounts",
+			[]string{"demo", "--data", s.File("upstream"), "--cards", s.File("cards.json")}},
+	} {
+		if _, err := os.Stat(s.File(step.makes)); !errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		s.Tell(step.tell)
+		cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "campusd"), step.args...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", step.tell, err, out)
+		}
+	}
+	return nil
+}
+
+// terminalConfig returns the terminal's configuration.
+func (s *Stack) terminalConfig() []byte {
+	return fmt.Appendf(nil, `# Written by tools/stack at each start.
+terminal = %q
+journal = %q
+
+[reader]
+kind = %q
+listen = %q
+name = ""
+
+[panel]
+width_px = %d
+height_px = %d
+width_mm = %d
+full_screen = %t
+`, s.File("terminal.pem"), s.File("journal.db"), s.Reader, s.VPCDAddr,
+		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen)
+}

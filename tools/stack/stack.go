@@ -1,0 +1,207 @@
+// Package stack starts the whole system on one machine: the upstream, the lab
+// with its virtual cards, and the terminal. The demonstration, the end-to-end
+// scenarios and the benchmarks use it, so that they all test what is shipped.
+//
+// It knows the programs only from outside, by their flags and configuration
+// files. All that they write is below one directory, and none of them outlives
+// Stop, nor the program that uses this package.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// readyMax is how long a program may take until it listens.
+const readyMax = 30 * time.Second
+
+// Terminal is the name of the stack's one terminal.
+const Terminal = "demo01"
+
+// Reader is how the terminal reaches a card.
+type Reader string
+
+// VPCD has the virtual cards connect to the terminal itself. PCSC has them
+// connect to a pcscd of the stack's own, with the vpcd driver, and the terminal
+// use that as it would use a real reader.
+const (
+	VPCD Reader = "vpcd"
+	PCSC Reader = "pcsc"
+)
+
+// Options say what to start. Only Dir is required.
+type Options struct {
+	Dir    string // keeps everything; made with mode 0700, may exist from an earlier run
+	Bin    string // where campusd, campuslab and quancun are; "bin" if empty
+	Reader Reader // VPCD if empty
+	Panel  Panel  // DefaultPanel if zero
+
+	// TerminalPath is another terminal than Bin's quancun, such as one that
+	// was built for tests. TerminalArgs are added to its command line.
+	TerminalPath string
+	TerminalArgs []string
+
+	// Env is the environment of the programs with a window. Nil is our own.
+	Env []string
+
+	// Tell is told of each step. It may be nil.
+	Tell func(step string)
+}
+
+// Panel is the screen that the terminal is told it has.
+type Panel struct {
+	WidthPX, HeightPX, WidthMM int
+	FullScreen                 bool
+}
+
+// DefaultPanel is a 17-inch kiosk screen of 1280 by 1024 pixels in a window.
+var DefaultPanel = Panel{WidthPX: 1280, HeightPX: 1024, WidthMM: 338}
+
+// Stack is the system on one machine. Each of its programs can be stopped,
+// killed, frozen and started again alone.
+type Stack struct {
+	Options
+	Addresses
+
+	Upstream *Process // campusd serve
+	Lab      *Process // campuslab serve
+	Terminal *Process // quancun run
+	Tray     *Process // quancun tray; the part of the screen that cards lie on
+	PCSCD    *Process // nil unless Reader is PCSC
+}
+
+// New prepares o.Dir, with addresses that are free, and starts nothing.
+func New(o Options) (*Stack, error) {
+	if o.Bin == "" {
+		o.Bin = "bin"
+	}
+	if o.Reader == "" {
+		o.Reader = VPCD
+	}
+	if o.Panel == (Panel{}) {
+		o.Panel = DefaultPanel
+	}
+	if o.Tell == nil {
+		o.Tell = func(string) {}
+	}
+	var err error
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, err
+	}
+	if o.Bin, err = filepath.Abs(o.Bin); err != nil {
+		return nil, err
+	}
+	if o.TerminalPath == "" {
+		o.TerminalPath = filepath.Join(o.Bin, "quancun")
+	}
+	s := &Stack{Options: o}
+	for _, sub := range []string{"", "log", "upstream", "lab"} {
+		if err := os.MkdirAll(s.File(sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if s.Addresses, err = addressesIn(s.File("addresses.json")); err != nil {
+		return nil, err
+	}
+	s.define()
+	return s, nil
+}
+
+// File returns the path of a file in the stack's directory.
+func (s *Stack) File(name string) string { return filepath.Join(s.Dir, name) }
+
+// define describes the programs.
+func (s *Stack) define() {
+	s.Upstream = s.process("campusd", filepath.Join(s.Bin, "campusd"), "serve",
+		"--data", s.File("upstream"), "--listen", s.UpstreamAddr, "--notify-listen", s.NotifyAddr,
+		"--config", s.File("campusd.toml"))
+	s.Lab = s.process("campuslab", filepath.Join(s.Bin, "campuslab"), "serve",
+		"--dir", s.File("lab"), "--alipay", s.AlipayAddr, "--http", s.LabAddr,
+		"--cards", s.File("cards.json"), "--vpcd", s.VPCDAddr)
+	s.Terminal = s.process("quancun", s.TerminalPath,
+		append([]string{"run", "--config", s.File("terminal.toml")}, s.TerminalArgs...)...)
+	s.Tray = s.process("tray", s.TerminalPath, "tray", "--lab", s.LabURL())
+	s.Terminal.Env, s.Tray.Env = s.Env, s.Env
+}
+
+func (s *Stack) process(name, path string, args ...string) *Process {
+	return &Process{Name: name, Path: path, Args: args, Dir: s.Dir, Log: s.File("log/" + name + ".log")}
+}
+
+// Start starts everything but the tray, each program when those that it needs
+// are ready. If it fails, nothing is left running.
+func (s *Stack) Start(ctx context.Context) error {
+	err := s.StartServices(ctx)
+	if err == nil {
+		s.Tell("starting the terminal")
+		err = s.Terminal.Start()
+	}
+	if err != nil {
+		return errors.Join(err, s.Stop())
+	}
+	return nil
+}
+
+// StartServices starts what a terminal needs, and no terminal.
+func (s *Stack) StartServices(ctx context.Context) error {
+	if err := s.provision(ctx); err != nil {
+		return err
+	}
+	for _, next := range []struct {
+		process *Process
+		addr    string
+	}{{s.Lab, s.LabAddr}, {s.Upstream, s.UpstreamAddr}} {
+		s.Tell("starting " + next.process.Name)
+		if err := next.process.Start(); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, readyMax)
+		err := next.process.listening(ctx, next.addr)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// processes returns the programs in the order in which they depend on each
+// other, without those that this stack does not have.
+func (s *Stack) processes() []*Process {
+	all := []*Process{s.PCSCD, s.Lab, s.Upstream, s.Terminal, s.Tray}
+	return slices.DeleteFunc(all, func(p *Process) bool { return p == nil })
+}
+
+// Wait returns when ctx or one of the programs ends, with the program's error.
+func (s *Stack) Wait(ctx context.Context) error {
+	cases := []reflect.SelectCase{{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())}}
+	ps := s.processes()
+	for _, p := range ps {
+		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(p.Ended())})
+	}
+	n, _, _ := reflect.Select(cases)
+	if n == 0 {
+		return ctx.Err()
+	}
+	p := ps[n-1]
+	if err := p.Err(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s ended by itself", p.Name)
+}
+
+// Stop ends the programs, the terminal before the services that it needs. It
+// may be called more than once.
+func (s *Stack) Stop() error {
+	var errs []error
+	for _, p := range slices.Backward(s.processes()) {
+		errs = append(errs, p.Stop())
+	}
+	return errors.Join(errs...)
+}
