@@ -96,7 +96,10 @@ func (s Status) Error() string {
 // Tries returns how many tries a PIN or key has left, and whether s says so at
 // all (63Cx). With none left it is blocked.
 func (s Status) Tries() (left int, ok bool) {
-	return int(s & 0xF), s&0xFFF0 == 0x63C0
+	if s&0xFFF0 != 0x63C0 {
+		return 0, false
+	}
+	return int(s & 0xF), true
 }
 
 // Answered reports whether err is a card's own refusal. If it is not, nobody
