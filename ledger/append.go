@@ -71,7 +71,8 @@ func (i Item) admit(e Entry) (full, written Entry, err error) {
 	}
 	switch {
 	case e.Card != i.Intent.Card || e.Amount != i.Intent.Amount:
-		return e, Entry{}, fmt.Errorf("%w: card or amount of %q is not that of entry %d", ErrConflict, e.Ref, i.Intent.Seq)
+		return e, Entry{}, fmt.Errorf("%w: card or amount of %q is not that of entry %d",
+			ErrConflict, e.Ref, i.Intent.Seq)
 	case i.Open():
 		return e, Entry{}, nil
 	case i.End.same(e):

@@ -173,8 +173,12 @@ func TestRules(t *testing.T) {
 		}), want: ErrResolved},
 		{name: "EndOfNothing", entry: end(LoadEnd, "L9", Written), want: ErrNoIntent},
 		{name: "EndOfOtherKind", entry: end(LoadEnd, "T1", Written), want: ErrNoIntent},
-		{name: "EndOfOtherCard", entry: other(end(LoadEnd, "L1", Written), func(e *Entry) { e.Card = "1002" }), want: ErrConflict},
-		{name: "EndOfOtherAmount", entry: other(end(LoadEnd, "L1", Written), func(e *Entry) { e.Amount = 1 }), want: ErrConflict},
+		{name: "EndOfOtherCard", entry: other(end(LoadEnd, "L1", Written), func(e *Entry) {
+			e.Card = "1002"
+		}), want: ErrConflict},
+		{name: "EndOfOtherAmount", entry: other(end(LoadEnd, "L1", Written), func(e *Entry) {
+			e.Amount = 1
+		}), want: ErrConflict},
 
 		{name: "NoKind", entry: Entry{Ref: "X"}, want: ErrInvalid},
 		{name: "BooksOwnKind", entry: Entry{Kind: Started}, want: ErrInvalid},
@@ -190,7 +194,9 @@ func TestRules(t *testing.T) {
 		{name: "IntentWithOutcome", entry: other(load("L3"), func(e *Entry) { e.Outcome = Written }), want: ErrInvalid},
 		{name: "EndWithoutOutcome", entry: end(LoadEnd, "L1", 0), want: ErrInvalid},
 		{name: "OutcomeOfOtherKind", entry: end(LoadEnd, "L1", Paid), want: ErrInvalid},
-		{name: "DetailsNotJSON", entry: other(load("L3"), func(e *Entry) { e.Details = json.RawMessage(`{`) }), want: ErrInvalid},
+		{name: "DetailsNotJSON", entry: other(load("L3"), func(e *Entry) {
+			e.Details = json.RawMessage(`{`)
+		}), want: ErrInvalid},
 		{name: "DetailsTooLong", entry: other(load("L3"), func(e *Entry) {
 			e.Details = json.RawMessage(`"` + strings.Repeat("x", detailsLenMax) + `"`)
 		}), want: ErrInvalid},

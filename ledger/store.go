@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -121,20 +122,11 @@ func checkWriter(c *sqlite3.SQLiteConn) error {
 		if err != nil {
 			return fmt.Errorf("read back %s: %w", s.pragma, err)
 		}
-		if !contains(s.ok, got) {
+		if !slices.Contains(s.ok, got) {
 			return fmt.Errorf("%w: %s is %q", ErrUnsafe, s.pragma, got)
 		}
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // pragma returns the value of a setting as text, empty if it has none.

@@ -50,12 +50,12 @@ BEGIN SELECT RAISE(ABORT, 'ledger: entry does not follow the one before'); END;
 
 -- One row per intent: what it is about, and the entry that ended it.
 CREATE TABLE item (
-	ref        TEXT    NOT NULL PRIMARY KEY CHECK (ref <> ''),
+	intent_seq INTEGER PRIMARY KEY REFERENCES journal (seq),
+	end_seq    INTEGER UNIQUE REFERENCES journal (seq) CHECK (end_seq > intent_seq),
+	ref        TEXT    NOT NULL UNIQUE CHECK (ref <> ''),
 	kind       INTEGER NOT NULL CHECK (kind IN (10, 20)),
-	card       TEXT    NOT NULL,
-	intent_seq INTEGER NOT NULL UNIQUE REFERENCES journal (seq),
-	end_seq    INTEGER UNIQUE REFERENCES journal (seq) CHECK (end_seq > intent_seq)
-) STRICT, WITHOUT ROWID;
+	card       TEXT    NOT NULL
+) STRICT;
 
 CREATE INDEX item_open ON item (intent_seq) WHERE end_seq IS NULL;
 
