@@ -11,6 +11,7 @@
 package pboc
 
 import (
+	"cmp"
 	"crypto/des" //nolint:gosec // what the cards speak
 	"crypto/subtle"
 	"encoding/binary"
@@ -139,8 +140,10 @@ type Stamp [7]byte
 
 // Transaction type identifiers (交易类型标识) that this program uses (1.1).
 const (
-	TypeLoad     byte = 0x02 // purse load, 圈存
-	TypePurchase byte = 0x06 // purse purchase, 消费
+	TypeDepositLoad     byte = 0x01 // load of a deposit (电子存折), 圈存
+	TypeLoad            byte = 0x02 // purse load, 圈存
+	TypeDepositPurchase byte = 0x05 // purchase from a deposit, 消费
+	TypePurchase        byte = 0x06 // purse purchase, 消费
 )
 
 // Load is what the MACs of a load cover (3.1).
@@ -150,6 +153,7 @@ type Load struct {
 	Amount   money.Fen
 	Terminal TerminalNo
 	At       Stamp // the host's date and time; not part of MAC1
+	Type     byte  // transaction type identifier; 0 is TypeLoad
 }
 
 // MAC1 is what the card proves itself with, under the [Key.LoadSession].
@@ -172,7 +176,7 @@ func (l Load) TAC(dtk Key) MAC {
 
 func (l Load) middle(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(l.Amount))
-	b = append(b, TypeLoad)
+	b = append(b, cmp.Or(l.Type, TypeLoad))
 	return append(b, l.Terminal[:]...)
 }
 
@@ -183,12 +187,13 @@ type Purchase struct {
 	Terminal TerminalNo
 	TraceNo  uint32 // terminal transaction number (终端交易序号)
 	At       Stamp
+	Type     byte // transaction type identifier; 0 is TypePurchase
 }
 
 // MAC1 is what the terminal's SAM proves itself with.
 func (p Purchase) MAC1(s SessionKey) MAC {
 	b := binary.BigEndian.AppendUint32(nil, uint32(p.Amount))
-	b = append(append(b, TypePurchase), p.Terminal[:]...)
+	b = append(append(b, cmp.Or(p.Type, TypePurchase)), p.Terminal[:]...)
 	return s.MAC(append(b, p.At[:]...))
 }
 
@@ -201,7 +206,7 @@ func (p Purchase) MAC2(s SessionKey) MAC {
 // neither the balance nor a counter.
 func (p Purchase) TAC(dtk Key) MAC {
 	b := binary.BigEndian.AppendUint32(nil, uint32(p.Amount))
-	b = append(append(b, TypePurchase), p.Terminal[:]...)
+	b = append(append(b, cmp.Or(p.Type, TypePurchase)), p.Terminal[:]...)
 	b = binary.BigEndian.AppendUint32(b, p.TraceNo)
 	return dtk.TAC(append(b, p.At[:]...))
 }
