@@ -42,8 +42,8 @@ const (
 // Event is something that happened at the terminal.
 type Event int
 
-// The events. Those up to TypedAmount come from the person, the rest from the
-// card, the upstream, the clock and the machine itself.
+// The events. Those up to Leave come from the person, the rest from the card,
+// the upstream, the clock and the machine itself.
 const (
 	ChoseTopUp    Event = 1 // tile or button
 	ChoseAccount  Event = 2

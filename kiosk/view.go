@@ -33,6 +33,29 @@ type View struct {
 	Fault   Code     // Fault, OnAccount, OutOfOrder; zero: none
 }
 
+// at returns the view of the next step. What a step alone may show ends with
+// it, and everything personal ends at Home.
+func (v View) at(step Step, e Event) View {
+	if step == Home || step == OutOfOrder {
+		return View{Step: step, Health: v.Health, Fault: v.Health.Fault}
+	}
+	v.Step, v.Warning = step, false
+	v.Notice, v.Fault, v.Page, v.PIN = NoNotice, 0, Page{}, PINHint{}
+	switch {
+	case e == ChoseTopUp:
+		v.Service = TopUpService
+	case e == ChoseAccount || v.Service == 0:
+		v.Service = AccountService
+	}
+	switch step {
+	case Account, Amount, OtherSum:
+		v.TopUp, v.Load, v.Receipt = TopUp{}, Load{}, Receipt{}
+	case Loading:
+		v.Load = Load{Stage: LoadAsking}
+	}
+	return v
+}
+
 // Service is a tile of the home screen.
 type Service int
 
@@ -128,6 +151,7 @@ const (
 	DoubtSettled   Notice = 3 // the load of the last visit is on the card
 	DoubtUndone    Notice = 4 // the load of the last visit had not happened; it is being made up
 	CardLeftPay    Notice = 5 // the card may stay away while paying, it is needed at the end
+	Returned       Notice = 6 // Unpaid: paid in the last moment, and given back by the service
 )
 
 // MovementKind is a sort of line of a history.
@@ -175,6 +199,7 @@ type Health struct {
 	Reader   bool
 	Upstream bool
 	Since    time.Time // since when the upstream is away
+	Fault    Code      // why nobody's money may be taken; 0: it may
 }
 
 // Input is what a person did at the screen.

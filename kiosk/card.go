@@ -1,0 +1,268 @@
+package kiosk
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"quancun/ledger"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/reader/purse"
+	"quancun/upstream/client"
+)
+
+func (d *Desk) loader() *Loader { return &Loader{Book: d.Book, Issuer: d.Upstream, Profile: d.Profile} }
+
+// settleQuietly ends what an earlier visit had left in doubt, now that the
+// card is here and its PIN is known, and says so in one line.
+func (d *Desk) settleQuietly(ctx context.Context) (Notice, error) {
+	ended, err := d.loader().SettleOpen(ctx, d.card, d.info)
+	if err != nil || ended.Outcome == 0 {
+		return NoNotice, err
+	}
+	if err := d.readAgain(ctx); err != nil {
+		return NoNotice, err
+	}
+	if ended.Outcome == ledger.NotWritten {
+		return DoubtUndone, nil
+	}
+	return DoubtSettled, nil
+}
+
+// readAgain reads the purse's balance, and the account if upstream answers.
+func (d *Desk) readAgain(ctx context.Context) error {
+	raw, err := purse.GetBalance{Kind: d.Profile.Purse.Kind}.Send(d.card)
+	if err != nil {
+		return errors.Join(ErrCardGone, err)
+	}
+	d.info.Balance, d.info.BalanceRaw = purse.Fen(raw), raw
+	if account, err := d.Upstream.Account(ctx, d.session); err == nil {
+		d.account = account
+	}
+	return nil
+}
+
+// reread looks whether the card that came back is the one that was paid for.
+func (d *Desk) reread(context.Context, progress) outcome {
+	before := d.info
+	info, err := d.takeUp()
+	if err != nil {
+		d.Log.Warn("card that came back is not readable", "err", err)
+		return outcome{Failed, func(v *View) { v.Notice = CardUnreadable }}
+	}
+	if !before.Same(info) {
+		d.letGo()
+		return outcome{OtherCard, func(v *View) { v.Notice = OtherCardThere }}
+	}
+	d.info = info
+	if !d.Profile.PIN.ForLoad {
+		return outcome{SignedIn, nil}
+	}
+	return outcome{CardRead, nil}
+}
+
+// unlock checks the PIN again, of a card that has lost its power.
+func (d *Desk) unlock(ctx context.Context, pin *PIN) outcome {
+	defer pin.Wipe()
+	if o, ok := d.checkPIN(ctx, pin); !ok {
+		return o
+	}
+	return outcome{SignedIn, d.shown(NoNotice)}
+}
+
+// load brings the card level. Whatever stops it, the money is on the account.
+func (d *Desk) load(ctx context.Context, tell progress) outcome {
+	if d.card == nil {
+		return outcome{CardGone, nil}
+	}
+	raw, err := purse.GetBalance{Kind: d.Profile.Purse.Kind}.Send(d.card)
+	if err != nil {
+		d.Log.Info("card did not answer before a load", "err", err)
+		d.letGo()
+		return outcome{CardGone, nil}
+	}
+	d.info.Balance, d.info.BalanceRaw = purse.Fen(raw), raw
+	done, err := d.loader().Load(ctx, d.card, LoadRequest{
+		Session: d.session, Card: d.info, Terminal: d.Terms.TerminalNo(), OrderNo: d.order.OrderNo,
+	}, func(stage LoadStage, amount money.Fen) {
+		tell(func(v *View) { v.Load = Load{amount, stage} })
+	})
+	if err != nil {
+		return d.notLoaded(ctx, err)
+	}
+	event := Loaded
+	if done.Amount == 0 {
+		event = Level
+	}
+	d.info.Balance = done.Purse
+	return outcome{event, d.finished(ctx, done)}
+}
+
+// notLoaded tells the ways in which a load can stop apart.
+func (d *Desk) notLoaded(ctx context.Context, err error) outcome {
+	d.Log.Warn("load stopped", "err", err)
+	no := (*client.Refusal)(nil)
+	switch {
+	case errors.Is(err, ErrInDoubt):
+		d.letGo()
+		return outcome{Silent, nil}
+	case errors.Is(err, ErrCardGone):
+		d.letGo()
+		return outcome{CardGone, nil}
+	case errors.Is(err, ErrNeedPIN), errors.As(err, &no) && no.Reason == client.SessionOver:
+		return outcome{NeedPIN, nil}
+	}
+	code := Explain(err)
+	switch code {
+	case CodeOffline:
+		code = CodeLoadNoAnswer
+	case CodeCardRefused, CodeInternal:
+		code = CodeLoadRefused
+	}
+	show := d.finished(ctx, LoadResult{Purse: d.info.Balance})
+	return outcome{NotLoaded, func(v *View) { show(v); v.Fault = code }}
+}
+
+// settle asks the card that came back what became of the write.
+func (d *Desk) settle(ctx context.Context, tell progress) outcome {
+	before := d.info
+	info, err := d.takeUp()
+	if err != nil {
+		d.Log.Warn("card in doubt is not readable", "err", err)
+		d.letGo()
+		return outcome{CardGone, func(v *View) { v.Notice = CardUnreadable }}
+	}
+	if !before.Same(info) {
+		d.letGo()
+		return outcome{OtherCard, func(v *View) { v.Notice = OtherCardThere }}
+	}
+	d.info = info
+	ended, err := d.loader().SettleOpen(ctx, d.card, info)
+	switch {
+	case err != nil:
+		return d.notLoaded(ctx, err)
+	case ended.Outcome == ledger.Written:
+		return outcome{Loaded, d.finished(ctx, LoadResult{ended.Amount, info.Balance, ended.Entry})}
+	case ended.Outcome == ledger.NotWritten && d.Profile.PIN.ForLoad:
+		return outcome{NeedPIN, nil}
+	case ended.Outcome == ledger.NotWritten:
+		return d.load(ctx, tell)
+	}
+	show := d.finished(ctx, LoadResult{Purse: info.Balance})
+	return outcome{NotLoaded, func(v *View) { show(v); v.Fault = CodeLoadDoubt }}
+}
+
+// finished shows where the money is now, and makes the receipt.
+func (d *Desk) finished(ctx context.Context, done LoadResult) func(*View) {
+	if account, err := d.Upstream.Account(ctx, d.session); err == nil {
+		d.account = account
+	}
+	shown, order, now := d.shown(NoNotice), d.order, d.Clock.Now()
+	if !order.PaidAt.IsZero() {
+		now = order.PaidAt
+	}
+	return func(v *View) {
+		shown(v)
+		v.Load = Load{done.Amount, LoadFinished}
+		v.Receipt = Receipt{OrderNo: order.OrderNo, At: now, Number: done.Entry}
+	}
+}
+
+// refresh brings the account page up to date, if upstream answers.
+func (d *Desk) refresh(ctx context.Context, _ progress) outcome {
+	account, err := d.Upstream.Account(ctx, d.session)
+	if err != nil {
+		d.Log.Info("account page shows what sign-in said", "err", err)
+		return outcome{}
+	}
+	d.account, d.order = account, client.TopUp{}
+	show := d.shown(NoNotice)
+	return outcome{0, func(v *View) {
+		notice := v.Notice
+		show(v)
+		v.Notice = notice
+	}}
+}
+
+// historySize is how many lines fit on a page of every panel at 20 mm each.
+const historySize = 8
+
+func (d *Desk) history(ctx context.Context, page int) outcome {
+	h, err := d.Upstream.History(ctx, d.session, page, historySize)
+	if err != nil {
+		return d.fail("history", err)
+	}
+	p := Page{Number: page, Count: h.Pages}
+	for _, m := range h.Movements {
+		p.Movements = append(p.Movements, Movement{m.At, MovementKind(m.Kind), m.Amount, m.Balance, m.Place})
+	}
+	return outcome{0, func(v *View) { v.Page = p }}
+}
+
+func (d *Desk) cardLog(context.Context, progress) outcome {
+	page, err := d.readLog()
+	if err != nil {
+		return d.fail("read card log", err)
+	}
+	return outcome{0, func(v *View) { v.Page = page }}
+}
+
+// readLog reads the card's own log. The newest record comes first.
+func (d *Desk) readLog() (Page, error) {
+	if d.card == nil {
+		return Page{}, ErrCardGone
+	}
+	records, err := purse.ReadHistory(d.card, d.Profile)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Count: 1}
+	for _, r := range records {
+		m := Movement{At: stampTime(r.At), Kind: MovedOther, Amount: r.Amount, Place: r.Terminal.String()}
+		switch r.Type {
+		case pboc.TypeLoad:
+			m.Kind = MovedLoad
+		case pboc.TypePurchase:
+			m.Kind, m.Amount = MovedPurchase, -r.Amount
+		}
+		page.Movements = append(page.Movements, m)
+	}
+	return page, nil
+}
+
+// stampTime reads a card's date and time, which are Beijing's; what is no date
+// is the zero time.
+func stampTime(s pboc.Stamp) time.Time {
+	digits := make([]byte, 0, 2*len(s))
+	for _, b := range s {
+		digits = append(digits, '0'+b>>4, '0'+b&0xF)
+	}
+	t, err := time.ParseInLocation("20060102150405", string(digits), beijing)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// maskName hides a name but for its first and last character.
+func maskName(name string) string {
+	r := []rune(name)
+	switch len(r) {
+	case 0, 1:
+		return strings.Repeat("*", len(r))
+	case 2:
+		return string(r[0]) + "*"
+	}
+	return string(r[0]) + strings.Repeat("*", len(r)-2) + string(r[len(r)-1])
+}
+
+// maskNumber hides the middle of a number and keeps at most two characters at
+// either end.
+func maskNumber(no string) string {
+	if len(no) <= 4 {
+		return strings.Repeat("*", len(no))
+	}
+	return no[:2] + strings.Repeat("*", len(no)-4) + no[len(no)-2:]
+}

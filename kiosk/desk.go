@@ -1,0 +1,282 @@
+package kiosk
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"quancun/money"
+	"quancun/reader"
+	"quancun/reader/profile"
+	"quancun/reader/purse"
+	"quancun/upstream/client"
+)
+
+// Desk performs what the steps ask for: it is the hands of the flow, as
+// [Session] is its feet. It holds the card, the sign-in and the order of the
+// person who stands there, and hands out to the screen only what may be seen.
+//
+// Everything below the blank line belongs to the goroutine that performs acts.
+type Desk struct {
+	Device   reader.Device
+	Upstream Upstream
+	Book     Book
+	Profile  *profile.Profile
+	Clock    Clock
+	Terms    *Terms  // what upstream has said at the last Hello
+	InHand   *InHand // what the Keeper must not touch
+	Log      *slog.Logger
+
+	card    reader.Card // powered; nil: none
+	info    purse.Info  // of the card that the session is about
+	session client.Session
+	account client.Account
+	order   client.TopUp
+}
+
+// beijing is the zone of every card and receipt. China has no other.
+var beijing = time.FixedZone("CST", 8*60*60)
+
+// act returns what v's step asks for, or nil.
+func (d *Desk) act(v View, in Input) act {
+	switch v.Step {
+	case Home, OutOfOrder:
+		return d.home
+	case Reading:
+		return d.read
+	case SigningIn:
+		return func(ctx context.Context, _ progress) outcome { return d.signIn(ctx, in.PIN, v.Service) }
+	case Account:
+		return d.refresh
+	case History:
+		return func(ctx context.Context, _ progress) outcome { return d.history(ctx, in.Page) }
+	case CardLog:
+		return d.cardLog
+	case Ordering:
+		return func(ctx context.Context, _ progress) outcome { return d.makeOrder(ctx, in.Amount) }
+	case Pay, Checking:
+		return d.awaitPayment
+	case Cancelling:
+		return d.cancelOrder
+	case Rereading:
+		return d.reread
+	case Unlocking:
+		return func(ctx context.Context, _ progress) outcome { return d.unlock(ctx, in.PIN) }
+	case Loading:
+		return d.load
+	case Settling:
+		return d.settle
+	}
+	return nil
+}
+
+// home forgets the person.
+func (d *Desk) home(context.Context, progress) outcome {
+	d.leave()
+	return outcome{}
+}
+
+func (d *Desk) leave() {
+	d.letGo()
+	d.info, d.session, d.account, d.order = purse.Info{}, nil, client.Account{}, client.TopUp{}
+	d.InHand.Clear()
+}
+
+func (d *Desk) letGo() {
+	if d.card != nil {
+		if err := d.card.Close(); err != nil {
+			d.Log.Warn("card was not let go", "err", err)
+		}
+		d.card = nil
+	}
+}
+
+// fail is the outcome of a step that cannot go on.
+func (d *Desk) fail(doing string, err error) outcome {
+	code := Explain(err)
+	d.Log.Warn("step failed", "doing", doing, "code", int(code), "err", err)
+	return outcome{Failed, func(v *View) { v.Fault = code }}
+}
+
+// read takes up the card and asks upstream whether it may be used at all.
+func (d *Desk) read(ctx context.Context, _ progress) outcome {
+	info, err := d.takeUp()
+	if err != nil {
+		return d.fail("read card", err)
+	}
+	if err := info.Check(purse.DateOf(d.Clock.Now().In(beijing))); err != nil {
+		return d.fail("check card", err)
+	}
+	d.info = info
+	known, err := d.Upstream.LookUpCard(ctx, info.CardNo.Full())
+	if err != nil && !refused(err) {
+		d.Log.Warn("upstream did not know the card in time", "err", err)
+		return outcome{Offline, d.cardAlone()}
+	}
+	if err == nil {
+		err = usable(known)
+	}
+	if err != nil {
+		return d.fail("look up card", err)
+	}
+	holder := d.holder()
+	return outcome{CardRead, func(v *View) { v.Holder, v.Balance = holder, Balance{Purse: info.Balance} }}
+}
+
+// takeUp powers the card and reads who it is. A card that falls silent is
+// reported as such, whatever it fell silent over.
+func (d *Desk) takeUp() (purse.Info, error) {
+	d.letGo()
+	card, err := d.Device.Connect()
+	if err != nil {
+		return purse.Info{}, errors.Join(ErrCardGone, err)
+	}
+	d.card = card
+	info, err := purse.Open(card, d.Profile)
+	if err != nil && Explain(err) == CodeInternal {
+		err = errors.Join(ErrCardGone, err)
+	}
+	return info, err
+}
+
+// usable turns the status of a card into a refusal.
+func usable(c client.Card) error {
+	switch {
+	case c.Status == client.CardHot:
+		return &client.Refusal{Reason: client.CardIsHot}
+	case c.Status == client.CardRetired:
+		return &client.Refusal{Reason: client.CardIsRetired}
+	case c.Status != client.CardActive:
+		return &client.Refusal{Reason: client.CardIsUnknown}
+	case c.PINLocked:
+		return &client.Refusal{Reason: client.PINLocked}
+	}
+	return nil
+}
+
+// cardAlone shows what the card says of itself while upstream is away.
+func (d *Desk) cardAlone() func(*View) {
+	holder, purse := d.holder(), d.info.Balance
+	page, err := d.readLog()
+	if err != nil {
+		d.Log.Info("card keeps its log to itself", "err", err)
+	}
+	return func(v *View) { v.Holder, v.Balance, v.Page = holder, Balance{Purse: purse}, page }
+}
+
+// holder is whose card it is, as the card says; after sign-in the account says.
+func (d *Desk) holder() Holder {
+	return Holder{Name: maskName(d.info.Name), Number: maskNumber(d.info.HolderNo), Card: d.info.CardNo.String()}
+}
+
+// signIn checks the PIN upstream, where five tries are counted, and only then
+// shows it to the card, which has but three and no way back.
+func (d *Desk) signIn(ctx context.Context, pin *PIN, service Service) outcome {
+	defer pin.Wipe()
+	if o, ok := d.checkPIN(ctx, pin); !ok {
+		return o
+	}
+	notice, err := d.settleQuietly(ctx)
+	if err != nil {
+		return d.fail("settle at sign-in", err)
+	}
+	show := d.shown(notice)
+	switch {
+	case service == TopUpService:
+		return outcome{SignedInTopUp, show}
+	case d.account.ToLoad > 0:
+		return outcome{SignedInLevel, show}
+	}
+	return outcome{SignedIn, show}
+}
+
+// checkPIN reports whether upstream and card have both taken the PIN, or the
+// outcome that says which has not.
+func (d *Desk) checkPIN(ctx context.Context, pin *PIN) (outcome, bool) {
+	no := d.info.CardNo.Full()
+	card, err := d.Upstream.LookUpCard(ctx, no)
+	if err == nil {
+		err = usable(card)
+	}
+	if err == nil {
+		d.session, d.account, err = d.Upstream.SignIn(ctx, no, card.Challenge, pin.Digits())
+	}
+	if err != nil {
+		err = unanswered(err)
+	}
+	if no := (*client.Refusal)(nil); errors.As(err, &no) && no.Reason == client.PINWrong {
+		return outcome{PINWrong, func(v *View) { v.PIN = PINHint{true, no.TriesLeft} }}, false
+	}
+	if err == nil {
+		err = d.showCardPIN(pin)
+	}
+	if err != nil {
+		return d.fail("check PIN", err), false
+	}
+	return outcome{}, true
+}
+
+// What the card says of a PIN that upstream has taken.
+var (
+	errCardPIN     = errors.New("kiosk: the card has another PIN than the upstream")
+	errCardPINLock = errors.New("kiosk: the card's PIN is locked")
+)
+
+func (d *Desk) showCardPIN(pin *PIN) error {
+	if !d.Profile.PIN.ForLoad && !d.Profile.PIN.ForLog {
+		return nil
+	}
+	if d.card == nil {
+		return ErrCardGone
+	}
+	err := purse.VerifyPIN{
+		PIN: (*purse.PIN)(pin.Digits()), Encoding: d.Profile.PIN.Encoding, Key: d.Profile.PIN.Key,
+	}.Send(d.card)
+	left, wrong := purse.PINTries(err)
+	switch {
+	case wrong && left == 0:
+		return errors.Join(errCardPINLock, err)
+	case wrong:
+		return errors.Join(errCardPIN, err)
+	case err != nil && Explain(err) == CodeInternal:
+		return errors.Join(ErrCardGone, err)
+	}
+	return err
+}
+
+// shown returns the account as the screen may show it.
+func (d *Desk) shown(n Notice) func(*View) {
+	a, p, policy := d.account, d.info.Balance, d.Terms.Policy()
+	card := d.info.CardNo.String()
+	return func(v *View) {
+		v.Notice = n
+		v.Holder = Holder{Name: a.MaskedName, Number: a.MaskedNumber, Card: card}
+		v.Balance = Balance{Account: a.Balance, Available: a.Available, Purse: p, ToLoad: a.ToLoad}
+		v.Open = openItems(a.Open)
+		v.Amounts, v.Range = choices(policy, a.Balance)
+	}
+}
+
+func openItems(items []client.OpenItem) []Open {
+	open := make([]Open, 0, len(items))
+	for _, i := range items {
+		open = append(open, Open{OpenKind(i.Kind), i.Amount, i.Since, i.OrderNo})
+	}
+	return open
+}
+
+// choices returns the amounts of the policy, and what may be typed instead.
+func choices(p client.Policy, balance money.Fen) ([]Choice, Range) {
+	most := min(p.TopUpMax, p.BalanceCap-balance)
+	var all []Choice
+	for _, amount := range p.TopUpChoices {
+		all = append(all, Choice{amount, amount <= most && amount >= p.TopUpMin})
+	}
+	return all, Range{p.TopUpMin, most}
+}
+
+func refused(err error) bool {
+	var no *client.Refusal
+	return errors.As(err, &no)
+}

@@ -1,0 +1,112 @@
+package kiosk
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"quancun/pboc"
+	"quancun/upstream/client"
+)
+
+// Clock is the machine's clock, put right by what the upstream says. Cards,
+// receipts and timeouts go by it; the journal goes by the machine's own and
+// orders by number.
+type Clock struct {
+	drift *atomic.Int64 // nanoseconds by which the machine is ahead
+}
+
+// NewClock returns a clock that believes the machine until told otherwise.
+func NewClock() Clock { return Clock{new(atomic.Int64)} }
+
+// Now returns the upstream's time as well as it is known.
+func (c Clock) Now() time.Time { return time.Now().Add(-time.Duration(c.drift.Load())) }
+
+// Drift returns by how much the machine's own clock is ahead.
+func (c Clock) Drift() time.Duration { return time.Duration(c.drift.Load()) }
+
+// driftMin is how far the machine may be off before it is put right: below it
+// the round trip of the question is most of the answer.
+const driftMin = 2 * time.Second
+
+func (c Clock) set(drift time.Duration) {
+	if drift.Abs() < driftMin {
+		drift = 0
+	}
+	c.drift.Store(int64(drift))
+}
+
+// Terms is what the upstream said at the last Hello. It is safe for use by
+// several goroutines.
+type Terms struct {
+	id string // of the terminal
+
+	mu      sync.Mutex
+	welcome client.Welcome // guarded by mu
+}
+
+// NewTerms returns the terms of the terminal with the given ID, with nothing
+// allowed until the upstream has said what is.
+func NewTerms(terminal string) *Terms { return &Terms{id: terminal} }
+
+// Terminal returns the terminal's ID.
+func (t *Terms) Terminal() string { return t.id }
+
+// TerminalNo returns the number that is part of every MAC of this terminal.
+func (t *Terms) TerminalNo() pboc.TerminalNo {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.welcome.TerminalNo
+}
+
+// Policy returns what the school allows.
+func (t *Terms) Policy() client.Policy {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.welcome.Policy
+}
+
+func (t *Terms) set(w client.Welcome) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.welcome = w
+}
+
+// InHand names what the person at the terminal is about to bring to an end,
+// so that the [Keeper] leaves it alone. It is safe for use by several
+// goroutines.
+type InHand struct {
+	mu   sync.Mutex
+	refs map[string]bool // guarded by mu
+}
+
+// Take puts ref in hand.
+func (h *InHand) Take(ref string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refs == nil {
+		h.refs = make(map[string]bool)
+	}
+	h.refs[ref] = true
+}
+
+// Drop leaves ref to the Keeper.
+func (h *InHand) Drop(ref string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.refs, ref)
+}
+
+// Clear leaves everything to the Keeper: the person has gone.
+func (h *InHand) Clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.refs)
+}
+
+// Has reports whether ref is in hand.
+func (h *InHand) Has(ref string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.refs[ref]
+}
