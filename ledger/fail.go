@@ -72,14 +72,17 @@ func (b *Book) judge(ctx context.Context, op string, err error) error {
 	return b.failed
 }
 
-// named adds [ErrFull] to SQLite's words for a full disk.
+// named adds [ErrFull] or [ErrTampered] to SQLite's words for the same.
 func named(err error) error {
 	var s sqlite3.Error
 	if !errors.As(err, &s) {
 		return err
 	}
-	if s.Code == sqlite3.ErrFull || s.SystemErrno == unix.ENOSPC || s.SystemErrno == unix.EDQUOT {
+	switch {
+	case s.Code == sqlite3.ErrFull || s.SystemErrno == unix.ENOSPC || s.SystemErrno == unix.EDQUOT:
 		return fmt.Errorf("%w: %w", ErrFull, err)
+	case s.Code == sqlite3.ErrCorrupt || s.Code == sqlite3.ErrNotADB:
+		return fmt.Errorf("%w: %w", ErrTampered, err)
 	}
 	return err
 }
@@ -101,7 +104,7 @@ func (b *Book) Room(ctx context.Context) error {
 	if err := unix.Statfs(b.path, &s); err != nil {
 		return fmt.Errorf("ask for room: %w", os.NewSyscallError("statfs", err))
 	}
-	if free := int64(s.Bavail) * s.Bsize; free < b.roomMin {
+	if free := uint64(s.Bavail) * uint64(s.Bsize); free < b.roomMin { // their types differ between machines
 		return fmt.Errorf("%w: %d bytes left, need %d", ErrFull, free, b.roomMin)
 	}
 	return nil

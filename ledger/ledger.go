@@ -57,8 +57,8 @@ type Options struct {
 	StepMax time.Duration
 
 	// RoomMin is the number of bytes that [Book.Room] wants to see free;
-	// 64 MiB by default, a year's journal of a busy terminal and a half.
-	RoomMin int64
+	// 64 MiB by default, about two years of a busy terminal.
+	RoomMin uint64
 }
 
 func (o Options) filled() Options {
@@ -83,7 +83,7 @@ func (o Options) filled() Options {
 // Book is an open journal. Its methods may be called from any goroutine.
 type Book struct {
 	path    string
-	roomMin int64
+	roomMin uint64
 	epoch   Epoch
 	db      *sql.DB
 	lock    *os.File

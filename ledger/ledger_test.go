@@ -345,3 +345,41 @@ func TestRoom(t *testing.T) {
 	}
 	l.append(t, load("L1")) // and it is only advice
 }
+
+// TestConcurrent has many goroutines say the same things at once. Each is
+// written once, and everybody is told the same.
+func TestConcurrent(t *testing.T) {
+	const callers, loads = 8, 10
+	l := newLab(t)
+	got := make(chan []Entry)
+	for range callers {
+		go func() {
+			var mine []Entry
+			for i := range loads {
+				e, err := l.Append(t.Context(), load(fmt.Sprintf("L%d", i)))
+				if err != nil {
+					t.Errorf("Append: %v", err)
+				}
+				mine = append(mine, e)
+			}
+			got <- mine
+		}()
+	}
+	first := <-got
+	for range callers - 1 {
+		if next := <-got; !reflect.DeepEqual(next, first) {
+			t.Errorf("one caller was told %s, another %s", refs(next), refs(first))
+		}
+	}
+	if r, err := l.Verify(t.Context()); err != nil || r.Entries != loads+1 || r.Open != loads {
+		t.Errorf("Verify = %+v, %v, want %d loads open", r, err, loads)
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	l := newLab(b)
+	for i := range b.N {
+		l.pass(time.Millisecond)
+		l.append(b, load(fmt.Sprintf("L%d", i)))
+	}
+}

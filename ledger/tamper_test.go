@@ -211,6 +211,37 @@ func TestVerifyFindsEveryByte(t *testing.T) {
 	}
 }
 
+// TestVerifyAnyByte flips bytes all over the file, one at a time. Either it is
+// found, or it was in a place that means nothing and the journal is the same.
+func TestVerifyAnyByte(t *testing.T) {
+	path, ctx := written(t), t.Context()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := VerifyFile(ctx, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, caught := filepath.Join(t.TempDir(), "copy.db"), 0
+	for i := 0; i < len(whole); i += 61 {
+		flipped := bytes.Clone(whole)
+		flipped[i] ^= 0x10
+		if err := os.WriteFile(copied, flipped, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := VerifyFile(ctx, copied)
+		if err != nil {
+			caught++
+		} else if got.Head != want.Head || got.Entries != want.Entries || got.Open != want.Open {
+			t.Errorf("byte %d: VerifyFile = %+v without an error, want %+v", i, got, want)
+		}
+	}
+	if caught == 0 {
+		t.Errorf("nothing was found in %d files", len(whole)/61)
+	}
+}
+
 // TestVerifyFileChangesNothing verifies a copy that cannot be written to, and
 // then the journal of a Book that is open.
 func TestVerifyFileChangesNothing(t *testing.T) {

@@ -71,7 +71,7 @@ func VerifyFile(ctx context.Context, path string) (_ Report, err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	version, err := versionOf(ctx, db)
 	if err != nil {
-		return Report{}, fmt.Errorf("verify: %w", err)
+		return Report{}, fmt.Errorf("verify: %w", named(err))
 	}
 	if known, err := migrations.ReadDir("migrations"); err != nil || version != len(known) {
 		return Report{}, errors.Join(err, fmt.Errorf("verify: journal is version %d, not %d", version, len(known)))
@@ -98,7 +98,7 @@ func verify(ctx context.Context, q querier) (Report, error) {
 	v := &verifier{items: map[string]itemRow{}, kinds: map[int64]Kind{}}
 	for _, check := range []func(context.Context, querier) error{v.file, v.journal, v.itemTable, v.outbox} {
 		if err := check(ctx, q); err != nil {
-			return v.Report, fmt.Errorf("verify: %w", err)
+			return v.Report, fmt.Errorf("verify: %w", named(err))
 		}
 	}
 	if n := len(v.Problems); n > 0 {
