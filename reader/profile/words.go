@@ -36,6 +36,14 @@ func (k Kind) PurchaseType() byte {
 	return 0x06
 }
 
+// MarshalText writes "ep" or "ed".
+func (k Kind) MarshalText() ([]byte, error) {
+	if k == KindED {
+		return []byte("ed"), nil
+	}
+	return []byte("ep"), nil
+}
+
 // UnmarshalText reads "ep" or "ed".
 func (k *Kind) UnmarshalText(text []byte) (err error) {
 	*k, err = word("purse kind", text, map[string]Kind{"ep": KindEP, "ed": KindED})

@@ -1,0 +1,194 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"quancun/reader"
+)
+
+// slotTimeout is how long a [Slot] waits for a card to answer, as the devices
+// for real readers do.
+const slotTimeout = 3 * time.Second
+
+// Slot is a reader inside this process: a [reader.Device] onto which a test or a
+// tool lays a card. Make one with [NewSlot].
+type Slot struct {
+	// Timeout is how long a card may take to answer. Set it before use.
+	Timeout time.Duration
+
+	// EmptyTears makes a tear look as it does on pcscd with vpcd: not as an
+	// error, but as an answer of no bytes. Set it before use.
+	EmptyTears bool
+
+	mu      sync.Mutex
+	state   reader.State
+	card    *Card
+	field   context.Context // ends when card leaves; nil without a card
+	take    context.CancelFunc
+	inUse   bool
+	closed  bool
+	changed chan struct{} // closed at every change, and made anew
+}
+
+// NewSlot returns a reader without a card.
+func NewSlot() *Slot {
+	return &Slot{
+		Timeout: slotTimeout,
+		state:   reader.State{Connected: true}, changed: make(chan struct{}),
+	}
+}
+
+// Lay puts c on the reader, powered up, in place of any other card. A card lies
+// on one reader at a time.
+func (s *Slot) Lay(c *Card) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove()
+	c.PowerOn()
+	s.card = c
+	s.field, s.take = context.WithCancel(context.Background())
+	s.state.Card = true
+	s.state.Insertions++
+	s.announce()
+}
+
+// Take takes the card away, if there is one, even in mid-command.
+func (s *Slot) Take() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove()
+	s.announce()
+}
+
+// Plug pulls the reader's cable out, with the card that is on it, or plugs it
+// back in.
+func (s *Slot) Plug(in bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove()
+	s.state.Connected = in
+	s.announce()
+}
+
+func (s *Slot) remove() {
+	if s.card == nil {
+		return
+	}
+	s.take()
+	s.card, s.field, s.take = nil, nil, nil
+	s.state.Card = false
+}
+
+func (s *Slot) announce() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Wait implements [reader.Device].
+func (s *Slot) Wait(ctx context.Context, last reader.State) (reader.State, error) {
+	for {
+		s.mu.Lock()
+		now, changed, closed := s.state, s.changed, s.closed
+		s.mu.Unlock()
+		if closed {
+			return reader.State{}, reader.ErrClosed
+		}
+		if now != last {
+			return now, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return last, ctx.Err()
+		}
+	}
+}
+
+// Connect implements [reader.Device].
+func (s *Slot) Connect() (reader.Card, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, reader.ErrClosed
+	case s.card == nil:
+		return nil, reader.ErrNoCard
+	case s.inUse:
+		return nil, reader.ErrBusy
+	}
+	s.inUse = true
+	s.card.PowerOn()
+	return &connection{slot: s, card: s.card, field: s.field, atr: s.card.ATR()}, nil
+}
+
+// Close implements [reader.Device].
+func (s *Slot) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.remove()
+		s.closed = true
+		s.announce()
+	}
+	return nil
+}
+
+// connection is a card of a Slot, in use.
+type connection struct {
+	slot  *Slot
+	card  *Card
+	field context.Context
+	atr   []byte
+	close sync.Once
+	dead  error // owned by the one who uses the card
+}
+
+func (c *connection) ATR() []byte { return c.atr }
+
+// Transmit implements [reader.Card].
+func (c *connection) Transmit(command []byte) ([]byte, error) {
+	if c.dead != nil {
+		return nil, c.dead
+	}
+	ctx, cancel := context.WithTimeout(c.field, c.slot.Timeout)
+	defer cancel()
+	response, err := c.card.exchange(ctx, command)
+	switch {
+	case err == nil:
+		return response, nil
+	case c.field.Err() == nil && ctx.Err() != nil:
+		c.dead = fmt.Errorf("%w after %v", reader.ErrSilent, c.slot.Timeout)
+		return nil, c.dead
+	}
+	c.dead = err
+	c.slot.torn(c.card)
+	if c.slot.EmptyTears {
+		return []byte{}, nil
+	}
+	return nil, err
+}
+
+// torn takes the card away after it has torn itself.
+func (s *Slot) torn(c *Card) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.card == c {
+		s.remove()
+		s.announce()
+	}
+}
+
+func (c *connection) Close() error {
+	c.close.Do(func() {
+		if c.field.Err() == nil {
+			c.card.PowerOff()
+		}
+		c.slot.mu.Lock()
+		defer c.slot.mu.Unlock()
+		c.slot.inUse = false
+	})
+	return nil
+}
