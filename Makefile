@@ -1,0 +1,61 @@
+# What a developer types. Anything longer than a few lines is a program or a
+# script in tools/.
+
+TAGS    := x11,migrated_fynedo
+E2ETAGS := x11,e2e
+
+# The flags that fyne package uses, so that one build cache serves all: a cold
+# build of the window library takes minutes.
+export CGO_CFLAGS  := -O3 -pipe -D_FORTIFY_SOURCE=3 $(if $(filter x86_64,$(shell uname -m)),-fcf-protection )-fstack-protector-strong
+export CGO_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed
+export GOFLAGS     := -trimpath -tags=$(TAGS)
+
+.PHONY: help setup run build build-e2e test taptest e2e screens bench package generate fmt lint clean
+
+help: ## show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## install what build, run and tests need (Debian)
+	tools/setup/setup.sh
+
+run: setup ## the whole system on this machine; READER=pcsc for a real card stack
+	go run ./tools/demo
+
+build: ## the three programs, as released, into bin/
+	go build -ldflags='-s -w' -o bin/ . ./cmd/...
+
+build-e2e: ## the programs with hooks and thread checks for tests, into bin/
+	go build -tags=$(E2ETAGS) -o bin/quancun-e2e .
+	go build -o bin/ ./cmd/...
+	cp FyneApp.toml bin/
+
+test: ## everything that CI runs
+	tools/test/test.sh
+
+taptest: ## no tap may be lost between the panel and a widget
+	go run ./tools/taptest -tags $(TAGS)
+
+e2e: build-e2e ## scenarios through screen and finger; S=name for one
+	go run ./tools/e2e $(S)
+
+screens: build-e2e ## a picture of every screen
+	go run ./tools/screens
+
+bench: ## benchmarks; B=prefix for some
+	go run ./tools/bench $(B)
+
+package: ## the bundle of the terminal, into build/package/
+	tools/package/package.sh
+
+generate: ## the wire's Go code, from its .proto file
+	tools/generate/generate.sh
+
+fmt: ## format the Go code
+	gofmt -l -w $$(git ls-files -co --exclude-standard '*.go' | grep -v '\.pb\.go$$')
+
+lint: ## vet and staticcheck
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+clean: ## remove what was built; run/ keeps the demonstration's data
+	rm -rf bin build

@@ -1,0 +1,107 @@
+#!/bin/bash
+# Runs every check, in the order in which they are quick to fail. It stops at
+# the first that does, leaves no process behind, and ends with a summary.
+#
+# It needs only the loopback interface, once the modules are there.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+# Marks every process that a step starts, so that a forgotten one is found.
+export QUANCUN_TEST_RUN=$$
+tags=x11,migrated_fynedo
+summary=""
+failed=""
+
+# step NAME COMMAND… runs one check, unless one has failed already.
+step() {
+	local name=$1 start=$SECONDS result=ok
+	shift
+	if [ -n "$failed" ]; then
+		summary+=$(printf '%-10s skipped' "$name")$'\n'
+		return
+	fi
+	echo "=== $name"
+	if ! "$@"; then
+		result=FAILED
+		failed=$name
+	fi
+	summary+=$(printf '%-10s %-7s %4d s' "$name" "$result" $((SECONDS - start)))$'\n'
+}
+
+# packages prints the packages below the given folders that exist.
+packages() {
+	local dir
+	for dir in "$@"; do
+		if [ -d "$dir" ]; then go list -e "./$dir/..."; fi
+	done
+}
+
+# The race detector would have the window library compiled once more, for
+# minutes, so what draws goes without. The screens' logic needs no C at all.
+units() { packages money pboc ledger reader upstream kiosk lab cmd | xargs go test -race; }
+screens() { packages ui assets | CGO_ENABLED=0 xargs go test -tags=; }
+others() { packages app tools | xargs go test; }
+
+build() {
+	local program
+	go build -ldflags='-s -w' -o bin/ . ./cmd/... || return
+	for program in quancun campusd campuslab; do
+		if [ ! -x "bin/$program" ]; then
+			echo "bin/$program was not built" >&2
+			return 1
+		fi
+	done
+}
+
+e2e() {
+	if [ ! -d tools/e2e ]; then
+		echo "no scenarios yet"
+		return 0
+	fi
+	make --no-print-directory e2e
+}
+
+# strays prints the processes that this run started and that still live. This
+# script is none: it had begun before it set the mark.
+strays() {
+	local dir
+	for dir in /proc/[0-9]*; do
+		if grep -qzx "QUANCUN_TEST_RUN=$$" "$dir/environ" 2>/dev/null; then echo "${dir#/proc/}"; fi
+	done
+}
+
+# clean waits for what is just ending, and ends and reports the rest.
+clean() {
+	local left pid
+	for _ in $(seq 50); do
+		left=$(strays)
+		if [ -z "$left" ]; then return 0; fi
+		sleep 0.1
+	done
+	for pid in $left; do
+		echo "left behind: $pid $(tr '\0' ' ' <"/proc/$pid/cmdline")" >&2
+		kill -KILL "$pid"
+	done
+	return 1
+}
+trap 'clean; exit 130' INT TERM
+
+step setup tools/setup/setup.sh
+step vet go vet ./...
+step tidy go test -count=1 .
+step screens screens
+step units units
+step others others
+step build build
+step taptest go run ./tools/taptest -tags "$tags"
+step e2e e2e
+step clean clean
+[ "$failed" = clean ] || clean
+
+echo "=== summary"
+printf '%s' "$summary"
+if [ -n "$failed" ]; then
+	echo "FAILED: $failed"
+	exit 1
+fi
+echo "all passed in $SECONDS s"
