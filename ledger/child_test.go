@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 var children = map[string]func(path string, n int) error{
 	"hold":    childHold,
 	"work":    childWork,
+	"hurry":   childHurry,
 	"migrate": childMigrate,
 	"starve":  childStarve,
 }
@@ -105,11 +106,27 @@ func childWork(path string, n int) error {
 	if err != nil {
 		return err
 	}
-	point := func() {
+	return toil(b, func() {
 		if n--; n == 0 {
 			unix.Kill(os.Getpid(), unix.SIGKILL)
 		}
+	})
+}
+
+// childHurry does the work with the driver's default, which syncs no commit.
+func childHurry(path string, _ int) error {
+	b, err := Open(bg, path, Options{StepMax: -1})
+	if err != nil {
+		return err
 	}
+	if _, err := b.db.ExecContext(bg, `PRAGMA synchronous = NORMAL`); err != nil {
+		return err
+	}
+	return toil(b, func() {})
+}
+
+// toil does the work, and calls point at every point of it.
+func toil(b *Book, point func()) error {
 	if err := hook(b, point); err != nil {
 		return err
 	}

@@ -70,8 +70,7 @@ func TestLocked(t *testing.T) {
 // and all of it can be said again, to the same end.
 //
 // A kill leaves the page cache alone, so this proves that the transactions are
-// whole, and not that they are on the disk. For that, TestSettings proves what
-// SQLite has been told.
+// whole, and not that they are on the disk. For that, see TestPowerCut.
 func TestKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a process for every point")
@@ -89,40 +88,42 @@ func TestKilled(t *testing.T) {
 		if !killed && (len(said) != len(work) || n < 40) {
 			t.Fatalf("survived point %d and said %q, want every one of %d, and 40 points at least", n, said, len(work))
 		}
-		recovers(t, n, path, said)
+		if err := recovers(path, said); err != nil {
+			t.Errorf("point %d, after %q: %v", n, said, err)
+		}
 	}
 }
 
-// recovers opens what is left after a kill and does all of the work again.
-func recovers(t *testing.T, n int, path string, said []string) {
-	t.Helper()
-	b, err := Open(t.Context(), path, Options{}) // verifies
+// recovers opens what is left after a crash and does all of the work again. It
+// returns an error if the journal is not whole, or lacks what was said.
+func recovers(path string, said []string) error {
+	b, err := Open(bg, path, Options{}) // verifies
 	if err != nil {
-		t.Fatalf("point %d: Open: %v", n, err)
+		return err
 	}
 	defer b.Close()
-	before, err := b.Count(t.Context())
+	before, err := b.Count(bg)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	for i, w := range work {
 		if w.name == "L1 in doubt" && i < len(said) {
 			continue // L1 may have ended since, and then is in doubt no more
 		}
 		if err := w.do(b); err != nil && !(w.name == "L1 in doubt" && errors.Is(err, ErrResolved)) {
-			t.Fatalf("point %d: %s again: %v", n, w.name, err)
+			return fmt.Errorf("%s again: %w", w.name, err)
 		}
-		if after, err := b.Count(t.Context()); err != nil || i < len(said) && after != before {
-			t.Fatalf("point %d: %s was acknowledged and is lost (%v)", n, w.name, err)
+		if after, err := b.Count(bg); err != nil || i < len(said) && after != before {
+			return fmt.Errorf("%s was acknowledged and is lost (%v)", w.name, err)
 		}
 	}
-	r, err := b.Verify(t.Context())
-	open, openErr := b.OpenItems(t.Context())
-	due, dueErr := b.Unreported(t.Context(), 10)
-	if err != nil || openErr != nil || dueErr != nil || r.Open != 0 || len(open) != 0 || len(due) != 2 {
-		t.Errorf("point %d: at last %+v, open %v, due %v (%v, %v, %v); want none open, two due",
-			n, r, open, due, err, openErr, dueErr)
+	r, err := b.Verify(bg)
+	open, openErr := b.OpenItems(bg)
+	due, dueErr := b.Unreported(bg, 10)
+	if err := errors.Join(err, openErr, dueErr); err != nil || r.Open != 0 || len(open) != 0 || len(due) != 2 {
+		return fmt.Errorf("at last %+v, open %v, due %v (%w); want none open, two due", r, open, due, err)
 	}
+	return nil
 }
 
 // TestKilledInMigration kills a process before each migration of a new journal
