@@ -19,7 +19,8 @@ setup: ## install what build, run and tests need (Debian)
 	tools/setup/setup.sh
 
 run: setup ## the whole system on this machine; READER=pcsc for a real card stack
-	go run ./tools/demo
+	go build -o build/demo ./tools/demo
+	exec build/demo
 
 build: ## the three programs, as released, into bin/
 	go build -ldflags='-s -w' -o bin/ . ./cmd/...

@@ -19,6 +19,9 @@ type Addresses struct {
 	VPCDAddr     string // where virtual cards find the reader
 }
 
+// PhoneURL returns the page that stands for a customer's phone.
+func (a Addresses) PhoneURL() string { return a.LabURL() + "/phone" }
+
 // LabURL returns where the lab's control panel is.
 func (a Addresses) LabURL() string { return "http://" + a.LabAddr }
 
