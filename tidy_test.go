@@ -74,7 +74,7 @@ var layers = map[string]layer{
 		ours:   []string{"money", "pboc", "upstream/wire/..."},
 		theirs: []string{connect, protobuf, toml},
 	},
-	"upstream/keys": {ours: []string{"money", "pboc"}, theirs: []string{toml, crypto}},
+	"upstream/keys": {ours: []string{"money", "pboc", "upstream/wire"}, theirs: []string{toml, crypto}},
 	"upstream/store": {
 		ours:   []string{"money", "pboc", "upstream/channel", "upstream/keys"},
 		theirs: []string{sqlite, "github.com/jackc/pgx/v5"},
