@@ -166,7 +166,7 @@ func (d *Desk) finished(ctx context.Context, done LoadResult) func(*View) {
 	return func(v *View) {
 		shown(v)
 		v.Load = Load{done.Amount, LoadFinished}
-		v.Receipt = Receipt{OrderNo: order.OrderNo, At: now, Number: done.Entry}
+		v.Receipt = Receipt{OrderNo: order.OrderNo, At: now.In(beijing), Number: done.Entry}
 	}
 }
 
@@ -196,7 +196,7 @@ func (d *Desk) history(ctx context.Context, page int) outcome {
 	}
 	p := Page{Number: page, Count: h.Pages}
 	for _, m := range h.Movements {
-		p.Movements = append(p.Movements, Movement{m.At, MovementKind(m.Kind), m.Amount, m.Balance, m.Place})
+		p.Movements = append(p.Movements, Movement{m.At.In(beijing), MovementKind(m.Kind), m.Amount, m.Balance, m.Place})
 	}
 	return outcome{0, func(v *View) { v.Page = p }}
 }

@@ -69,7 +69,7 @@ func (k *Keeper) look(ctx context.Context) {
 	case refused(err):
 		h.Upstream, h.Fault = false, CodeTerminal
 	case h.Upstream || h.Since.IsZero():
-		h.Upstream, h.Since = false, k.Clock.Now()
+		h.Upstream, h.Since = false, k.Clock.Now().In(beijing)
 		k.Log.Warn("upstream is away", "err", err)
 	}
 	if err := k.Outbox.Room(ctx); err != nil {

@@ -39,8 +39,12 @@ func (p *PIN) Full() bool { return p.n == PINLength }
 // Digits lends the digits. They are p's own: [PIN.Wipe] clears them.
 func (p *PIN) Digits() *[PINLength]byte { return &p.digits }
 
-// Wipe forgets the digits.
-func (p *PIN) Wipe() { *p = PIN{} }
+// Wipe forgets the digits. There may be no PIN at all.
+func (p *PIN) Wipe() {
+	if p != nil {
+		*p = PIN{}
+	}
+}
 
 // Format keeps the digits out of every log and message.
 func (PIN) Format(s fmt.State, _ rune) { fmt.Fprint(s, "••••••") }

@@ -148,7 +148,7 @@ func (d *Desk) endOrder(ctx context.Context, o ledger.Outcome) error {
 
 func (d *Desk) showOrder() func(*View) {
 	o := d.order
-	return func(v *View) { v.TopUp = TopUp{OrderNo: o.OrderNo, Amount: o.Amount, QR: o.QR, Expires: o.Expires} }
+	return func(v *View) { v.TopUp = TopUp{OrderNo: o.OrderNo, Amount: o.Amount, QR: o.QR, Expires: o.Expires.In(beijing)} }
 }
 
 // keepQR keeps what only the first answer tells.

@@ -8,7 +8,7 @@ import (
 
 // View is what the screen may know: values, masked where they are personal,
 // and nothing that outlives a session. A field that does not belong to the
-// step is zero.
+// step is zero. Times are Beijing's, as on every card.
 type View struct {
 	Step    Step
 	Service Service // what the person came for; zero at Home

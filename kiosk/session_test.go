@@ -1,0 +1,242 @@
+package kiosk_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"quancun/kiosk"
+	"quancun/ledger"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/reader"
+	"quancun/reader/profile"
+	"quancun/reader/purse"
+	"quancun/reader/sim"
+	"quancun/upstream/client"
+)
+
+// away is an upstream that never answers.
+type away struct{ kiosk.Upstream }
+
+var errAway = errors.New("no route to host")
+
+func (away) LookUpCard(context.Context, string) (client.Card, error) { return client.Card{}, errAway }
+
+// noBook is a journal that a flow without money never opens.
+type noBook struct{ kiosk.Book }
+
+func (noBook) OpenFor(context.Context, string) ([]ledger.Entry, error) { return nil, nil }
+
+// stand is a terminal in a bubble of its own, and a person in front of it.
+type stand struct {
+	t      *testing.T
+	slot   *sim.Slot
+	inputs chan kiosk.Input
+	health chan kiosk.Health
+	views  []kiosk.View
+}
+
+func newStand(t *testing.T, up kiosk.Upstream) *stand {
+	s := &stand{t: t, slot: sim.NewSlot(), inputs: make(chan kiosk.Input), health: make(chan kiosk.Health)}
+	clock, log := kiosk.NewClock(), slog.New(slog.DiscardHandler)
+	cards := make(chan reader.State)
+	session := &kiosk.Session{
+		Desk: &kiosk.Desk{
+			Device: s.slot, Upstream: up, Book: noBook{}, Profile: profile.Default(), Clock: clock,
+			Terms: kiosk.NewTerms("T1"), InHand: new(kiosk.InHand), Log: log,
+		},
+		Clock: clock, Cards: cards, Inputs: s.inputs, Health: s.health, Log: log,
+		Show: func(v kiosk.View) { s.views = append(s.views, v) },
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 2)
+	go func() { done <- session.Run(ctx) }()
+	go func() { done <- reader.Watch(ctx, s.slot, cards, log) }()
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Errorf("Run = %v", err)
+			}
+		}
+	})
+	s.health <- kiosk.Health{Terminal: "T1", Upstream: true}
+	return s
+}
+
+// now waits until nothing moves any more and returns what the screen shows.
+func (s *stand) now() kiosk.View {
+	synctest.Wait()
+	return s.views[len(s.views)-1]
+}
+
+func (s *stand) want(step kiosk.Step) kiosk.View {
+	s.t.Helper()
+	v := s.now()
+	if v.Step != step {
+		s.t.Fatalf("step = %d, want %d; view %+v", v.Step, step, v)
+	}
+	return v
+}
+
+// factory issues cards of the default profile under keys of this test.
+func factory(t *testing.T, change func(*sim.Holder)) *sim.Card {
+	t.Helper()
+	no, err := purse.ParseCardNo("00002026000100012345")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := sim.Holder{
+		CardNo: no, UID: [4]byte{1, 2, 3, 4}, Name: "欧阳晓明", Number: "2026012345",
+		Start: 20000101, Expiry: 20991231, Balance: 50 * money.Yuan,
+	}
+	if change != nil {
+		change(&h)
+	}
+	state, err := sim.Issue(profile.Default(), sim.Masters{Load: pboc.Key{1}, TAC: pboc.Key{2}}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sim.New(state)
+}
+
+// TestPresentEnds: whoever walks away is not waited for, and whoever wants
+// more time gets it.
+func TestPresentEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, away{})
+		s.want(kiosk.Home)
+		s.inputs <- kiosk.Input{Event: kiosk.ChoseTopUp}
+		if v := s.want(kiosk.Present); v.Service != kiosk.TopUpService || v.Warning {
+			t.Errorf("view %+v", v)
+		}
+		time.Sleep(26 * time.Second)
+		if v := s.want(kiosk.Present); !v.Warning {
+			t.Error("nobody was asked whether they are still there")
+		}
+		s.inputs <- kiosk.Input{Event: kiosk.MoreTime}
+		if v := s.want(kiosk.Present); v.Warning || time.Until(v.Ends) != 45*time.Second {
+			t.Errorf("after more time: warning %v, ends in %v", v.Warning, time.Until(v.Ends))
+		}
+		time.Sleep(46 * time.Second)
+		s.want(kiosk.Home)
+	})
+}
+
+// TestUpstreamAway: the card still says what it holds, and the machine says
+// that it cannot ask anybody else.
+func TestUpstreamAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, away{})
+		s.slot.Lay(factory(t, nil))
+		v := s.want(kiosk.CardOnly)
+		if v.Balance != (kiosk.Balance{Purse: 50 * money.Yuan}) || v.Holder.Name != "欧**明" ||
+			v.Holder.Number != "20******45" || v.Holder.Card != "…2345" {
+			t.Errorf("view %+v", v)
+		}
+		time.Sleep(61 * time.Second)
+		s.want(kiosk.TakeCard)
+		s.slot.Take()
+		if v := s.want(kiosk.Home); v.Holder != (kiosk.Holder{}) || v.Balance != (kiosk.Balance{}) {
+			t.Errorf("something personal stays: %+v", v)
+		}
+	})
+}
+
+// TestForeignCards: every card that is not ours, or not valid, gets its own
+// code, and taking it away leads home.
+func TestForeignCards(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		card func(*testing.T) *sim.Card
+		want kiosk.Code
+	}{
+		{"Bank", foreign(sim.Bank), kiosk.CodeForeignCard},
+		{"M1", foreign(sim.M1), kiosk.CodeForeignCard},
+		{"Blank", foreign(sim.Blank), kiosk.CodeForeignCard},
+		{"Expired", issued(func(h *sim.Holder) { h.Expiry = 19991231 }), kiosk.CodeExpired},
+		{"NotStarted", issued(func(h *sim.Holder) { h.Start = 20980101 }), kiosk.CodeNotStarted},
+		{"NotEnabled", issued(func(h *sim.Holder) { h.Disabled = true }), kiosk.CodeNotEnabled},
+		{"Silent", broken(sim.SilentBefore), kiosk.CodeCardSilent},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStand(t, away{})
+				s.slot.Lay(tt.card(t))
+				time.Sleep(10 * time.Second)
+				if v := s.want(kiosk.Fault); v.Fault != tt.want {
+					t.Errorf("fault = %d, want %d", v.Fault, tt.want)
+				}
+				s.slot.Take()
+				s.want(kiosk.Home)
+			})
+		})
+	}
+}
+
+// TestTornReading: a card that is lifted while it is read has lost nothing, and
+// the machine is free for the next person.
+func TestTornReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, away{})
+		s.slot.Lay(broken(sim.TearBefore)(t))
+		if v := s.want(kiosk.Home); v.Fault != 0 || v.Holder != (kiosk.Holder{}) {
+			t.Errorf("view %+v", v)
+		}
+	})
+}
+
+func foreign(m sim.Model) func(*testing.T) *sim.Card {
+	return func(*testing.T) *sim.Card { return sim.New(sim.Foreign(m, [4]byte{9, 9, 9, 9})) }
+}
+
+func issued(change func(*sim.Holder)) func(*testing.T) *sim.Card {
+	return func(t *testing.T) *sim.Card { return factory(t, change) }
+}
+
+// broken is a card that breaks at its first SELECT.
+func broken(how sim.How) func(*testing.T) *sim.Card {
+	return func(t *testing.T) *sim.Card {
+		c := factory(t, nil)
+		c.Break(sim.Break{How: how, INS: 0xA4})
+		return c
+	}
+}
+
+// TestOutOfOrder: a machine that cannot write money down takes none, says why,
+// and comes back by itself.
+func TestOutOfOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, away{})
+		s.health <- kiosk.Health{Terminal: "T1", Upstream: true, Fault: kiosk.CodeFull}
+		if v := s.want(kiosk.OutOfOrder); v.Fault != kiosk.CodeFull || v.Health.Terminal != "T1" {
+			t.Errorf("view %+v", v)
+		}
+		s.slot.Lay(factory(t, nil)) // nothing happens
+		s.want(kiosk.OutOfOrder)
+		s.health <- kiosk.Health{Terminal: "T1", Upstream: true}
+		s.want(kiosk.Home)
+	})
+}
+
+// TestUnavailable: what cannot work now does not begin.
+func TestUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, away{})
+		s.health <- kiosk.Health{Terminal: "T1"}
+		s.inputs <- kiosk.Input{Event: kiosk.ChoseTopUp}
+		s.want(kiosk.Home) // upstream is away
+		s.slot.Plug(false)
+		synctest.Wait()
+		s.inputs <- kiosk.Input{Event: kiosk.ChoseAccount}
+		if v := s.want(kiosk.Home); v.Health.Reader {
+			t.Error("the reader is said to be there")
+		}
+		s.inputs <- kiosk.Input{Event: kiosk.Paid} // a screen has no say in that
+		s.want(kiosk.Home)
+	})
+}
