@@ -107,10 +107,7 @@ func recovers(path string, said []string) error {
 		return err
 	}
 	for i, w := range work {
-		if w.name == "L1 in doubt" && i < len(said) {
-			continue // L1 may have ended since, and then is in doubt no more
-		}
-		if err := w.do(b); err != nil && !(w.name == "L1 in doubt" && errors.Is(err, ErrResolved)) {
+		if err := w.do(b); err != nil {
 			return fmt.Errorf("%s again: %w", w.name, err)
 		}
 		if after, err := b.Count(bg); err != nil || i < len(said) && after != before {

@@ -28,17 +28,19 @@ func TestPowerCut(t *testing.T) {
 		t.Skipf("no system calls without strace: %v", err)
 	}
 	for _, tt := range []struct {
-		role string
-		lose bool
+		name, role string
+		from       string // the journal to begin with
+		lose       bool
 	}{
-		{role: "work"},
-		{role: "hurry", lose: true},
+		{name: "New", role: "work"},
+		{name: "Migrated", role: "work", from: v1File},
+		{name: "SyncedLess", role: "hurry", lose: true},
 	} {
-		t.Run(tt.role, func(t *testing.T) {
-			states, lost := cutEverywhere(t, record(t, tt.role), tt.lose)
+		t.Run(tt.name, func(t *testing.T) {
+			states, lost := cutEverywhere(t, tt.from, record(t, tt.role, tt.from), tt.lose)
 			t.Logf("%d of %d states lost something", lost, states)
-			if tt.lose && lost == 0 || !tt.lose && states < 500 {
-				t.Errorf("%d of %d states lost something, want any: %v, and 500 states at least", lost, states, tt.lose)
+			if tt.lose && lost == 0 || !tt.lose && states < 300 {
+				t.Errorf("%d of %d states lost something, want any: %v, and 300 states at least", lost, states, tt.lose)
 			}
 		})
 	}
@@ -55,14 +57,18 @@ var (
 	resumedLine = regexp.MustCompile(`^(\d+) +<\.\.\. \w+ resumed>`)
 )
 
-// record runs a child at work on a new journal and returns its system calls.
-func record(t *testing.T, role string) []call {
+// record runs a child at work on a copy of a journal, or on a new one, and
+// returns its system calls.
+func record(t *testing.T, role, from string) []call {
 	t.Helper()
 	dir := t.TempDir()
+	if from != "" {
+		copyFile(t, from, filepath.Join(dir, "journal.db"))
+	}
 	trace := filepath.Join(dir, "trace")
 	cmd := child(t, role, filepath.Join(dir, "journal.db"), 1<<30)
 	cmd.Args = append([]string{"strace", "-f", "-qq", "-xx", "-s", "100000", "-o", trace,
-		"-e", "trace=openat,close,pwrite64,write,ftruncate,fsync,fdatasync,unlink,rename", cmd.Path}, cmd.Args[1:]...)
+		"-e", "trace=openat,close,pwrite64,write,ftruncate,fsync,fdatasync,unlink,unlinkat,renameat,renameat2", cmd.Path}, cmd.Args[1:]...)
 	cmd.Path = first(exec.LookPath("strace"))
 	if out, err := cmd.Output(); err != nil {
 		t.Fatalf("strace: %v: %s", err, out)
@@ -151,11 +157,17 @@ func (d *disk) do(c call) bool {
 		}
 		f.pending = nil
 		return true
-	case c.name == "unlink":
+	case c.name == "unlink": // SQLite's
 		delete(d.names, filepath.Base(unhex(args[0])))
 		return true
-	case c.name == "rename":
-		panic("a new journal renames nothing")
+	case c.name == "unlinkat": // Go's
+		delete(d.names, filepath.Base(unhex(args[1])))
+		return true
+	case strings.HasPrefix(c.name, "renameat"):
+		from, to := filepath.Base(unhex(args[1])), filepath.Base(unhex(args[3]))
+		d.names[to] = d.names[from]
+		delete(d.names, from)
+		return true
 	}
 	return false
 }
@@ -196,9 +208,17 @@ func (d *disk) image(survives func() bool, tear func(change) change) map[string]
 
 // cutEverywhere cuts after each call, in four ways each. If there is something
 // to lose, it is content with the first loss.
-func cutEverywhere(t *testing.T, calls []call, lose bool) (states, lost int) {
+func cutEverywhere(t *testing.T, from string, calls []call, lose bool) (states, lost int) {
 	t.Helper()
 	d := &disk{names: map[string]*inode{}, durable: map[string]*inode{}, open: map[int]*inode{}}
+	if from != "" {
+		data, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.names["journal.db"] = &inode{synced: data}
+		d.durable = maps.Clone(d.names)
+	}
 	r := rand.New(rand.NewSource(1))
 	whole := func(c change) change { return c }
 	coin := func() bool { return r.Intn(2) == 0 }
@@ -221,7 +241,7 @@ func cutEverywhere(t *testing.T, calls []call, lose bool) (states, lost int) {
 			d.image(coin, torn), d.image(coin, torn),
 		} {
 			states++
-			if err := boot(t, files, d.said); err != nil {
+			if err := boot(t, from, files, d.said); err != nil {
 				lost++
 				if !lose {
 					t.Errorf("cut after call %d (%s), way %d, having said %q: %v", i, c.name, way, d.said, err)
@@ -234,7 +254,9 @@ func cutEverywhere(t *testing.T, calls []call, lose bool) (states, lost int) {
 
 // boot recovers from files. They are in memory where there is such a place: no
 // power is cut any more, and a thousand recoveries on a disk take half a minute.
-func boot(t *testing.T, files map[string][]byte, said []string) error {
+//
+// A journal of version 1 must have its backup in the end, whole.
+func boot(t *testing.T, from string, files map[string][]byte, said []string) error {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "ledger")
 	if err != nil {
@@ -249,7 +271,17 @@ func boot(t *testing.T, files map[string][]byte, said []string) error {
 			t.Fatal(err)
 		}
 	}
-	return recovers(filepath.Join(dir, "journal.db"), said)
+	path := filepath.Join(dir, "journal.db")
+	if err := recovers(path, said); err != nil || from == "" {
+		return err
+	}
+	backup := openDB(path+".v1.bak", "mode=ro", checkVersion)
+	defer backup.Close()
+	last, err := tailOf(bg, backup)
+	if version, versionErr := versionOf(bg, backup); err != nil || versionErr != nil || version != 1 || last.seq != v1Entries {
+		return fmt.Errorf("backup of version %d has %d entries: %w", version, last.seq, errors.Join(err, versionErr))
+	}
+	return nil
 }
 
 // unhex reads a string as strace -xx prints it.

@@ -72,8 +72,9 @@ func openStore(ctx context.Context, path string, migrations fs.FS) (_ *sql.DB, e
 	if err := migrate(ctx, db, path, migrations); err != nil {
 		return nil, err
 	}
-	// Switching a new file to WAL unlinks a rollback journal without syncing
-	// the directory. Were it to come back, it would undo what comes next.
+	// Switching a new file to WAL unlinks a rollback journal, which would undo
+	// what comes next if it came back. SQLite syncs the directory when it first
+	// syncs a new "-wal"; where that file was there already, nobody would.
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
