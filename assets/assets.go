@@ -1,0 +1,63 @@
+// Package assets carries what the terminal shows and plays: fonts, words,
+// icons and sounds, all inside the program, so that no file can be missing on
+// a terminal. It knows nothing of how they are used.
+package assets
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed fonts/*.otf lang/*.json icons/*.svg sounds/*.wav
+var files embed.FS
+
+// Regular is the text font: Noto Sans CJK SC with every Han character of the
+// family, tabular figures, no features. See fonts/subset.sh and fonts/OFL.txt.
+func Regular() []byte { return must("fonts/Quancun-Regular.otf") }
+
+// Bold is the font of headings and amounts. It carries GB 2312 only: the names
+// of people and places are set in [Regular].
+func Bold() []byte { return must("fonts/Quancun-Bold.otf") }
+
+// Words is the table of a language, "zh" or "en", as JSON: flat keys to
+// texts. It panics for any other language, which only a bug can ask for.
+func Words(lang string) []byte { return must("lang/" + lang + ".json") }
+
+// Icon is the SVG of the given name, drawn in the two colours [IconInk] and
+// [IconAccent], which the caller replaces by its own.
+func Icon(name string) []byte { return must("icons/" + name + ".svg") }
+
+// The colours in which icons are drawn.
+const (
+	IconInk    = "#111111"
+	IconAccent = "#eeeeee"
+)
+
+// Icons lists the names of all icons, sorted.
+func Icons() []string { return names("icons", ".svg") }
+
+// Sound is the WAV of the given name: mono, 16 bit, 22050 Hz.
+func Sound(name string) []byte { return must("sounds/" + name + ".wav") }
+
+// Sounds lists the names of all sounds, sorted.
+func Sounds() []string { return names("sounds", ".wav") }
+
+func names(dir, suffix string) []string {
+	entries, err := fs.ReadDir(files, dir)
+	if err != nil {
+		panic("assets: internal error: " + err.Error())
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name()[:len(e.Name())-len(suffix)])
+	}
+	return list
+}
+
+func must(name string) []byte {
+	b, err := files.ReadFile(name)
+	if err != nil {
+		panic("assets: internal error: " + err.Error())
+	}
+	return b
+}

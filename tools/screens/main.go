@@ -1,0 +1,158 @@
+// Command screens draws every page of the kiosk, in every state, language and
+// panel size, without a display: so that somebody looks at what people will
+// see. It also makes one contact sheet for each size and language.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"fyne.io/fyne/v2/driver/software"
+	"fyne.io/fyne/v2/test"
+
+	"quancun/kiosk"
+	"quancun/ui/look"
+	"quancun/ui/screen"
+	"quancun/ui/specimen"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+func main() {
+	out := flag.String("out", "build/screens", "folder to draw into")
+	only := flag.String("only", "", "draw the pages whose name contains this")
+	size := flag.String("size", "", "draw this size only, such as 1080x1920")
+	flag.Parse()
+	if err := run(*out, *only, *size); err != nil {
+		fmt.Fprintln(os.Stderr, "screens:", err)
+		os.Exit(1)
+	}
+}
+
+func run(out, only, size string) error {
+	test.NewApp().Settings().SetTheme(look.Theme{})
+	texts, err := text.New()
+	if err != nil {
+		return err
+	}
+	for name, panel := range specimen.Panels {
+		if size != "" && size != name {
+			continue
+		}
+		for _, language := range text.Languages {
+			texts.SetLanguage(language)
+			folder := filepath.Join(out, name, string(language))
+			if err := drawAll(folder, only, panel, texts); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// drawAll draws the pages of one size in one language, and their sheet.
+func drawAll(folder, only string, panel look.Panel, texts *text.Texts) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	sheet := newSheet(panel)
+	for _, v := range specimen.Views() {
+		if !strings.Contains(v.Name, only) {
+			continue
+		}
+		picture := draw1(v.View, panel, texts)
+		if err := write(filepath.Join(folder, v.Name+".png"), picture); err != nil {
+			return err
+		}
+		sheet.add(picture)
+	}
+	return write(folder+".png", sheet.picture())
+}
+
+// draw1 draws one page.
+func draw1(v kiosk.View, panel look.Panel, texts *text.Texts) image.Image {
+	c := software.NewCanvas()
+	c.SetPadded(false)
+	c.Resize(panel.Size())
+	c.SetContent(screen.Build(v, screen.Stage{
+		Texts: texts, Kit: widget.Kit{Panel: panel}, Now: specimen.Now, Phone: specimen.Phone,
+		Typed: &screen.Typed{}, On: func(kiosk.Input) {}, OnLanguage: func() {},
+	}).Object)
+	return c.Capture()
+}
+
+// sheet is a contact sheet: all pages of a size, small, side by side.
+type sheet struct {
+	cell  image.Point
+	cells []image.Image
+}
+
+// Measures of a sheet, in pixels.
+const (
+	sheetColumns = 8
+	sheetCell    = 300 // longer side of a page
+	sheetGap     = 10
+)
+
+func newSheet(p look.Panel) *sheet {
+	long := max(p.WidthPx, p.HeightPx)
+	return &sheet{cell: image.Pt(p.WidthPx*sheetCell/long, p.HeightPx*sheetCell/long)}
+}
+
+func (s *sheet) add(page image.Image) { s.cells = append(s.cells, shrink(page, s.cell)) }
+
+func (s *sheet) picture() image.Image {
+	rows := (len(s.cells) + sheetColumns - 1) / sheetColumns
+	step := s.cell.Add(image.Pt(sheetGap, sheetGap))
+	img := image.NewRGBA(image.Rect(0, 0, sheetColumns*step.X+sheetGap, rows*step.Y+sheetGap))
+	draw.Draw(img, img.Bounds(), image.NewUniform(color.Gray{Y: 0x55}), image.Point{}, draw.Src)
+	for i, c := range s.cells {
+		at := image.Pt(i%sheetColumns*step.X+sheetGap, i/sheetColumns*step.Y+sheetGap)
+		draw.Draw(img, image.Rectangle{Min: at, Max: at.Add(s.cell)}, c, image.Point{}, draw.Src)
+	}
+	return img
+}
+
+// shrink averages the pixels of src that fall into each pixel of size.
+func shrink(src image.Image, size image.Point) image.Image {
+	b := src.Bounds()
+	dst := image.NewRGBA(image.Rectangle{Max: size})
+	for y := range size.Y {
+		for x := range size.X {
+			r := image.Rect(x*b.Dx()/size.X, y*b.Dy()/size.Y, (x+1)*b.Dx()/size.X, (y+1)*b.Dy()/size.Y)
+			dst.Set(x, y, average(src, r.Add(b.Min)))
+		}
+	}
+	return dst
+}
+
+func average(src image.Image, r image.Rectangle) color.Color {
+	var sum [3]int
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			red, green, blue, _ := src.At(x, y).RGBA()
+			sum[0], sum[1], sum[2] = sum[0]+int(red>>8), sum[1]+int(green>>8), sum[2]+int(blue>>8)
+		}
+	}
+	n := max(1, r.Dx()*r.Dy())
+	return color.RGBA{R: uint8(sum[0] / n), G: uint8(sum[1] / n), B: uint8(sum[2] / n), A: 0xFF}
+}
+
+func write(name string, img image.Image) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	encoder := png.Encoder{CompressionLevel: png.BestSpeed}
+	if err := encoder.Encode(f, img); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return f.Close()
+}

@@ -1,0 +1,76 @@
+package screen
+
+import (
+	"fyne.io/fyne/v2"
+
+	"quancun/kiosk"
+	"quancun/ui/look"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+const doneShare = 0.60
+
+// done is how it went: what was there, what is there now, and the receipt.
+func (p *page) done() fyne.CanvasObject {
+	info, action := p.columns(doneShare)
+	words := p.k.Column(7, p.notice(info)...)
+	title := p.k.Line(p.t.T(p.doneTitle()), widget.Style{Type: look.Title, Bold: true, Colour: look.Good})
+	words.Add(widget.CentreX(p.k.Row(6, p.k.Icon("ok", 24, 24, look.Well), widget.CentreY(title))))
+	words.Add(p.result(info))
+	words.Add(p.centred(p.t.T("done.card"), look.Lead, false, info))
+
+	more := p.key(kiosk.Input{Event: kiosk.ChoseAccount}, widget.Face{
+		Name: "account", Label: p.t.T("done.more"), Icon: "account"})
+	return p.split(doneShare, words, p.k.Column(8, p.receipt(action), p.k.Sized(0, 26, more)))
+}
+
+func (p *page) doneTitle() string {
+	switch {
+	case p.v.TopUp.Amount > 0:
+		return "done.title"
+	case p.v.Load.Amount > 0:
+		return "done.title.load"
+	default:
+		return "done.title.level"
+	}
+}
+
+// result is what moved, and the balances before and after.
+func (p *page) result(width float32) fyne.CanvasObject {
+	b, loaded := p.v.Balance, p.v.Load.Amount
+	column := p.k.Column(4,
+		p.k.Line(p.t.T("done.purse"), widget.Style{Type: look.Body, Colour: look.Soft}))
+	now := p.k.Line(text.Amount(b.Purse), widget.Style{Type: look.Figure + 3, Bold: true})
+	if loaded > 0 {
+		before := p.k.Line(text.Amount(b.Purse-loaded), widget.Style{Type: look.Heading, Colour: look.Soft})
+		arrow := p.k.Glyph("arrow", 14, widget.Face{})
+		column.Add(p.k.Row(6, widget.CentreY(before), widget.CentreY(arrow), widget.CentreY(now)))
+	} else {
+		column.Add(now)
+	}
+	column.Add(p.k.Gap(1))
+	column.Add(p.k.Rule())
+	column.Add(p.k.Gap(1))
+	switch {
+	case p.v.TopUp.Amount > 0:
+		column.Add(p.pair(p.t.T("done.amount"), text.Change(p.v.TopUp.Amount), look.Lead))
+	case loaded > 0:
+		column.Add(p.pair(p.t.T("done.amount.load"), text.Change(loaded), look.Lead))
+	}
+	column.Add(p.pair(p.t.T("done.account"), text.Amount(b.Account), look.Lead))
+	return p.k.Box(look.Surface, look.Line, 10, column)
+}
+
+// receipt is what the person may take along, or nothing.
+func (p *page) receipt(width float32) fyne.CanvasObject {
+	r := p.v.Receipt
+	if r.Text == "" {
+		return p.k.Gap(0)
+	}
+	const size = 84
+	return p.k.Column(4,
+		widget.CentreX(p.qr(r.Text, size, width)),
+		p.centred(p.t.T("done.receipt"), look.Body, true, width),
+		p.centred(p.t.T("done.number", "number", r.Number)+"   "+p.when(r.At), look.Small, false, width))
+}

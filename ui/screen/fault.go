@@ -1,0 +1,97 @@
+package screen
+
+import (
+	"fyne.io/fyne/v2"
+
+	"quancun/kiosk"
+	"quancun/ui/look"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+// fault is what went wrong, what to do, and that no money moved: nothing of
+// anybody's is open at this step.
+func (p *page) fault() fyne.CanvasObject {
+	title, advice := p.t.Fault(p.v.Fault)
+	m := message{picture: "attention", tone: look.Careful, title: title, body: advice}
+	if refusal(p.v.Fault) {
+		m.picture, m.tone = "refusal", look.Wrong
+	}
+	m.more = func(width float32) []fyne.CanvasObject {
+		return []fyne.CanvasObject{
+			p.k.Banner(look.Well, "ok", p.t.T("fault.nothing"), width),
+			p.reference(width),
+		}
+	}
+	return p.message(m)
+}
+
+// refusal reports whether a code is a final no to this card, and not a mishap
+// that another try may mend.
+func refusal(c kiosk.Code) bool {
+	switch c {
+	case kiosk.CodeHot, kiosk.CodeRetired, kiosk.CodeExpired, kiosk.CodeNotGenuine, kiosk.CodePINLocked,
+		kiosk.CodeCardPINLock:
+		return true
+	}
+	return false
+}
+
+// reference is what a person reads out on the telephone.
+func (p *page) reference(width float32) fyne.CanvasObject {
+	words := p.t.T("terminal", "id", p.v.Health.Terminal)
+	if p.s.Phone != "" {
+		words += "   " + p.t.T("phone", "phone", p.s.Phone)
+	}
+	column := p.k.Column(2)
+	if p.v.Fault != 0 {
+		column.Add(p.k.Line(p.t.T("fault.code", "code", text.Code(p.v.Fault)),
+			widget.Style{Type: look.Heading, Bold: true, Align: p.align()}))
+	}
+	column.Add(p.k.Text(words, widget.Style{Type: look.Body, Colour: look.Soft, Align: p.align()}, width))
+	return column
+}
+
+// outOfOrder is the page of a machine that takes nobody's money.
+func (p *page) outOfOrder() fyne.CanvasObject {
+	m := message{picture: "closed", tone: look.Careful, title: p.t.T("outoforder.title"), body: p.t.T("outoforder.body")}
+	m.more = func(width float32) []fyne.CanvasObject {
+		var list []fyne.CanvasObject
+		if p.v.Fault != 0 {
+			title, _ := p.t.Fault(p.v.Fault)
+			list = append(list, p.k.Banner(look.Careful, "warning", title, width))
+		}
+		return append(list, p.reference(width))
+	}
+	return p.message(m)
+}
+
+// onAccount says that the money is safe, why it is not on the card, and how it
+// gets there.
+func (p *page) onAccount() fyne.CanvasObject {
+	body := p.t.T("onaccount.body.none")
+	if sum := max(p.v.Load.Amount, p.v.TopUp.Amount, p.v.Balance.ToLoad); sum > 0 {
+		body = p.t.T("onaccount.body", "amount", text.Amount(sum))
+	}
+	return p.message(message{picture: "account-safe", title: p.t.T("onaccount.title"), body: body,
+		more: p.onAccountMore})
+}
+
+func (p *page) onAccountMore(width float32) []fyne.CanvasObject {
+	if p.v.Fault == 0 {
+		return []fyne.CanvasObject{p.k.Banner(look.Neutral, "card", p.t.T("onaccount.next"), width)}
+	}
+	tone, icon := look.Careful, "warning"
+	if p.v.Fault == kiosk.CodeLoadDoubt {
+		tone, icon = look.Open, "unknown"
+	}
+	title, advice := p.t.Fault(p.v.Fault)
+	ink, tint := tone.Colours()
+	inner := width - p.k.MM(2*7+16+7)
+	words := p.k.Column(2,
+		p.k.Text(title, widget.Style{Type: look.Lead, Bold: true, Colour: ink}, inner),
+		p.k.Text(advice, widget.Style{Type: look.Body}, inner))
+	why := p.k.Box(tint, ink, 7, p.k.Row(7,
+		widget.CentreY(p.k.Icon(icon, 16, 16, tone)), widget.Grow(widget.CentreY(words))))
+	return []fyne.CanvasObject{why, p.reference(width)}
+}

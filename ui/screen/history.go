@@ -1,0 +1,117 @@
+package screen
+
+import (
+	"fmt"
+
+	"fyne.io/fyne/v2"
+
+	"quancun/kiosk"
+	"quancun/ui/look"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+// rowsMax is how many lines fit on a page of every panel: a card keeps ten.
+const rowsMax = 10
+
+// history is a page of movements of the account, or the card's own log.
+func (p *page) history() fyne.CanvasObject {
+	title, event := "history.title", kiosk.ChoseHistory
+	if p.v.Step == kiosk.CardLog {
+		title, event = "cardlog.title", kiosk.ChoseCardLog
+	}
+	if v := p.v.Page; v.Count > 1 {
+		p.footer = append(p.footer, p.k.Pager(widget.Pager{
+			Number: v.Number, Count: v.Count,
+			Previous: p.t.T("page.previous"), Next: p.t.T("page.next"),
+			Words:  p.t.T("page.of", "number", v.Number+1, "count", v.Count),
+			OnTurn: func(n int) { p.s.On(kiosk.Input{Event: event, Page: n}) },
+		}))
+	}
+	page := p.k.Column(5, p.notice(p.width())...)
+	page.Add(p.k.Line(p.t.T(title), widget.Style{Type: look.Heading, Bold: true}))
+	page.Add(p.rows(p.width(), p.v.Step == kiosk.History))
+	return page
+}
+
+// rows is a table of movements; balances tells whether they say what was there
+// after each.
+func (p *page) rows(width float32, balances bool) fyne.CanvasObject {
+	if len(p.v.Page.Movements) == 0 {
+		words := "history.empty"
+		if p.v.Page.Count == 0 {
+			words = "history.asking"
+		}
+		return p.k.InsetXY(0, 30, p.centred(p.t.T(words), look.Lead, false, width))
+	}
+	table := p.k.Column(0)
+	inner := width - p.k.MM(12)
+	for i, m := range p.v.Page.Movements[:min(rowsMax, len(p.v.Page.Movements))] {
+		if i > 0 {
+			table.Add(p.k.Rule())
+		}
+		table.Add(p.row(m, inner, balances))
+	}
+	return p.k.Box(look.Surface, look.Line, 0.4, p.k.InsetXY(5.6, 1, table))
+}
+
+// Widths of the columns of a table, in millimetres.
+const (
+	whenWidth    = 44.0
+	amountWidth  = 40.0
+	balanceWidth = 44.0
+)
+
+func (p *page) row(m kiosk.Movement, width float32, balances bool) fyne.CanvasObject {
+	small := widget.Style{Type: look.Small, Colour: look.Soft}
+	right := widget.Style{Type: look.Body, Bold: true, Align: fyne.TextAlignTrailing}
+	if m.Amount > 0 {
+		right.Colour = look.Good
+	}
+	what := p.t.T(movedKey(m.Kind))
+	room := width - p.k.MM(whenWidth+amountWidth+2*4)
+	row := p.k.Row(4,
+		p.k.Sized(whenWidth, 0, widget.CentreY(p.k.Line(p.when(m.At), small))))
+	change := p.k.Sized(amountWidth, 0, widget.CentreY(p.k.Line(text.Change(m.Amount), right)))
+	if balances {
+		room -= p.k.MM(balanceWidth + 4)
+	}
+	if m.Place != "" {
+		what += "  " + m.Place
+	}
+	row.Add(widget.Grow(widget.CentreY(p.k.Clipped(what, widget.Style{Type: look.Small}, room))))
+	row.Add(change)
+	if balances {
+		small.Align = fyne.TextAlignTrailing
+		row.Add(p.k.Sized(balanceWidth, 0, widget.CentreY(p.k.Line(text.Amount(m.Balance), small))))
+	}
+	return p.k.Sized(0, 15.6, row)
+}
+
+// movedKey is the word for a kind of movement; one that this program does not
+// know yet is called other.
+func movedKey(k kiosk.MovementKind) string {
+	if k < kiosk.MovedTopUp || k > kiosk.MovedOther {
+		k = kiosk.MovedOther
+	}
+	return fmt.Sprintf("moved.%d", k)
+}
+
+const cardOnlyShare = 0.40
+
+// cardOnly is what the card says while nobody can be asked.
+func (p *page) cardOnly() fyne.CanvasObject {
+	info, action := p.columns(cardOnlyShare)
+	words := p.k.Column(7, p.notice(info)...)
+	for _, o := range p.holder(info) {
+		words.Add(o)
+	}
+	words.Add(p.k.Box(look.Surface, look.Line, 10, p.k.Column(3,
+		p.k.Line(p.t.T("cardonly.title"), widget.Style{Type: look.Body, Colour: look.Soft}),
+		p.k.Line(text.Amount(p.v.Balance.Purse), widget.Style{Type: look.Figure + 2, Bold: true}))))
+	words.Add(p.k.Banner(look.Careful, "warning", p.t.T("cardonly.body"), info))
+	log := p.k.Column(4,
+		p.k.Line(p.t.T("cardonly.log"), widget.Style{Type: look.Body, Bold: true}),
+		p.rows(action, false))
+	return p.split(cardOnlyShare, words, log)
+}

@@ -1,0 +1,127 @@
+package screen
+
+import (
+	"fyne.io/fyne/v2"
+
+	"quancun/kiosk"
+	"quancun/ui/look"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+// message is a page that says one thing: a picture, a title, what it means,
+// and the keys that lead on, if there are any.
+type message struct {
+	picture string
+	tone    look.Tone
+	title   string
+	body    string
+	more    func(width float32) []fyne.CanvasObject // under the text
+	keys    []fyne.CanvasObject
+}
+
+// pictureShare is the part of a wide page that the picture takes.
+const pictureShare = 0.40
+
+func (p *page) message(m message) fyne.CanvasObject {
+	_, width := p.columns(pictureShare)
+	words := p.k.Column(8, p.notice(width)...)
+	words.Add(p.title(m.title, width))
+	if m.body != "" {
+		words.Add(p.lead(m.body, width))
+	}
+	if m.more != nil {
+		for _, o := range m.more(width) {
+			words.Add(o)
+		}
+	}
+	if p.k.Panel.Portrait() {
+		picture := widget.CentreX(p.k.Icon(m.picture, 150, 112, m.tone))
+		page := p.k.Column(10, widget.Spring(), picture, p.k.Gap(2), words, widget.Spring(), widget.Spring())
+		for _, key := range m.keys {
+			page.Add(p.k.Sized(0, 30, key))
+		}
+		return page
+	}
+	picture := widget.Centre(p.k.Icon(m.picture, 112, 84, m.tone))
+	for _, key := range m.keys {
+		words.Add(p.k.Sized(0, 26, key))
+	}
+	left, right := p.columns(pictureShare)
+	return p.k.Row(gutter, widget.Wide(left, picture), widget.Wide(right, widget.CentreY(words)))
+}
+
+// present asks for the card.
+func (p *page) present() fyne.CanvasObject {
+	return p.message(message{picture: "card-on-reader", title: p.t.T("present.title"), body: p.t.T("present.body")})
+}
+
+// working says what the terminal is doing while the person can only wait. It
+// does not move: it is over in a moment.
+func (p *page) working() fyne.CanvasObject {
+	m := message{picture: "waiting"}
+	key := ""
+	switch p.v.Step {
+	case kiosk.Reading:
+		key, m.picture = "reading", "card-stays"
+	case kiosk.SigningIn:
+		key, m.picture = "signing", "lock"
+	case kiosk.Ordering:
+		key, m.picture = "ordering", "phone-scan"
+	case kiosk.Cancelling:
+		key, m.picture, m.tone = "cancelling", "checking", look.Open
+	case kiosk.Rereading:
+		key, m.picture = "rereading", "card-stays"
+	case kiosk.Unlocking:
+		key, m.picture = "unlocking", "lock"
+	case kiosk.Settling:
+		key, m.picture, m.tone = "settling", "checking", look.Open
+	}
+	m.title, m.body = p.t.T(key+".title"), p.t.T(key+".body")
+	return p.message(m)
+}
+
+// card asks for the card back, or gives it.
+func (p *page) card() fyne.CanvasObject {
+	switch p.v.Step {
+	case kiosk.Replace:
+		body := p.t.T("replace.body.none")
+		if sum := max(p.v.Load.Amount, p.v.TopUp.Amount); sum > 0 {
+			body = p.t.T("replace.body", "amount", text.Amount(sum))
+		}
+		return p.message(message{picture: "card-on-reader", title: p.t.T("replace.title"), body: body})
+	case kiosk.Doubt:
+		return p.message(message{picture: "card-on-reader", tone: look.Open,
+			title: p.t.T("doubt.title"), body: p.t.T("doubt.body")})
+	default:
+		return p.message(message{picture: "card-taken", tone: look.Well,
+			title: p.t.T("takecard.title"), body: p.t.T("takecard.body")})
+	}
+}
+
+// unpaidOrChecking is how an order ended that was not seen to be paid: it was
+// not, or nobody knows yet.
+func (p *page) unpaidOrChecking() fyne.CanvasObject {
+	if p.v.Step == kiosk.Unpaid {
+		m := message{picture: "nothing-charged", title: p.t.T("unpaid.title"), body: p.t.T("unpaid.body")}
+		if p.v.Notice == kiosk.Returned {
+			m.title, m.body = p.t.T("unpaid.returned.title"), p.t.T("unpaid.returned.body")
+		}
+		return p.message(m)
+	}
+	return p.message(message{picture: "checking", tone: look.Open,
+		title: p.t.T("checking.title"), body: p.t.T("checking.body"),
+		more: func(width float32) []fyne.CanvasObject {
+			if p.v.TopUp.OrderNo == "" {
+				return nil
+			}
+			words := p.t.T("checking.order", "amount", text.Amount(p.v.TopUp.Amount), "order", tail(p.v.TopUp.OrderNo))
+			return []fyne.CanvasObject{p.k.Banner(look.Open, "unknown", words, width)}
+		}})
+}
+
+// tail is the end of an order number, enough to find it in a phone's list.
+func tail(orderNo string) string {
+	const digits = 6
+	return orderNo[max(0, len(orderNo)-digits):]
+}

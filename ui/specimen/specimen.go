@@ -1,0 +1,223 @@
+// Package specimen has a view for every state that a page can be in, with made
+// up people and amounts. Tests walk it, and tools/screens draws it: what is
+// not here has not been looked at.
+package specimen
+
+import (
+	"time"
+
+	"quancun/kiosk"
+	"quancun/money"
+	"quancun/ui/look"
+)
+
+// Now is the time at which every specimen is looked at.
+var Now = time.Date(2026, 11, 23, 14, 5, 0, 0, time.FixedZone("CST", 8*60*60))
+
+// Phone is the card centre's.
+const Phone = "0556-5300110"
+
+// Panels are the panels that every page has to fit.
+var Panels = map[string]look.Panel{
+	"1080x1920": {WidthPx: 1080, HeightPx: 1920, WidthMM: 267.8}, // 21.5 inches, upright
+	"1920x1080": {WidthPx: 1920, HeightPx: 1080, WidthMM: 476.1},
+	"1280x1024": {WidthPx: 1280, HeightPx: 1024, WidthMM: 337.9}, // 17 inches
+}
+
+// View is a state of a page. Names sort in the order of a visit.
+type View struct {
+	Name string
+	View kiosk.View
+}
+
+var (
+	health = kiosk.Health{Terminal: "T-0417", SchoolZH: "安庆师范大学", SchoolEN: "Anqing Normal University",
+		Reader: true, Upstream: true}
+	holder  = kiosk.Holder{Name: "喆*珺", Number: "2023****17", Card: "5608"}
+	balance = kiosk.Balance{Account: 12350, Available: 12350, Purse: 12350}
+	behind  = kiosk.Balance{Account: 17350, Available: 15850, Purse: 12350, ToLoad: 5000}
+	order   = kiosk.TopUp{OrderNo: "20261123140405000417000138", Amount: 5000}
+	receipt = kiosk.Receipt{Text: "安庆师范大学 校园卡充值凭证\n终端 T-0417 凭证 1042\n订单 20261123140405000417000138\n" +
+		"充值 50.00 元\n2026-11-23 14:05:20", OrderNo: order.OrderNo, At: Now, Number: 1042}
+)
+
+// Views returns every state.
+func Views() []View {
+	list := append(arriving(), inside()...)
+	list = append(list, paying()...)
+	list = append(list, writing()...)
+	return append(list, ending()...)
+}
+
+// view completes v with what every step has.
+func view(name string, v kiosk.View) View {
+	if v.Health == (kiosk.Health{}) {
+		v.Health = health
+	}
+	if rule := v.Step.Rule(); rule.Timeout > 0 && v.Ends.IsZero() {
+		v.Ends = Now.Add(rule.Timeout)
+	}
+	return View{name, v}
+}
+
+func arriving() []View {
+	offline, noReader := health, health
+	offline.Upstream, offline.Since = false, Now.Add(-38*time.Minute)
+	noReader.Reader = false
+	warned := kiosk.View{Step: kiosk.EnterPIN, Holder: holder, Warning: true, Ends: Now.Add(18 * time.Second)}
+	return []View{
+		view("01-home", kiosk.View{Step: kiosk.Home}),
+		view("01-home-offline", kiosk.View{Step: kiosk.Home, Health: offline}),
+		view("01-home-no-reader", kiosk.View{Step: kiosk.Home, Health: noReader}),
+		view("02-present", kiosk.View{Step: kiosk.Present, Service: kiosk.TopUpService}),
+		view("02-present-unreadable", kiosk.View{Step: kiosk.Present, Notice: kiosk.CardUnreadable}),
+		view("03-reading", kiosk.View{Step: kiosk.Reading}),
+		view("28-card-only", kiosk.View{Step: kiosk.CardOnly, Health: offline, Holder: holder,
+			Balance: kiosk.Balance{Purse: 8640}, Page: cardLog(10)}),
+		view("04-enter-pin", kiosk.View{Step: kiosk.EnterPIN, Holder: holder}),
+		view("04-enter-pin-wrong", kiosk.View{Step: kiosk.EnterPIN, Holder: holder,
+			PIN: kiosk.PINHint{Wrong: true, TriesLeft: 3}}),
+		view("04-enter-pin-last", kiosk.View{Step: kiosk.EnterPIN, Holder: holder,
+			PIN: kiosk.PINHint{Wrong: true, TriesLeft: 1}}),
+		view("04-enter-pin-warning", warned),
+		view("05-signing-in", kiosk.View{Step: kiosk.SigningIn, Holder: holder}),
+	}
+}
+
+func inside() []View {
+	at := kiosk.View{Step: kiosk.Account, Holder: holder, Balance: balance}
+	late, many, doubt := at, at, at
+	late.Balance, late.Notice = behind, kiosk.DoubtSettled
+	late.Open = []kiosk.Open{{Kind: kiosk.TopUpLate, Amount: 5000, Since: Now.Add(-3 * time.Hour), OrderNo: order.OrderNo}}
+	many.Balance = behind
+	many.Open = []kiosk.Open{
+		{Kind: kiosk.TopUpChecking, Amount: 10000, Since: Now.Add(-time.Hour), OrderNo: order.OrderNo},
+		{Kind: kiosk.NotLevel, Amount: 5000, Since: Now.Add(-26 * time.Hour)},
+		{Kind: kiosk.LoadDoubt, Amount: 2000, Since: Now.Add(-50 * time.Hour)},
+		{Kind: kiosk.TopUpLate, Amount: 3000, Since: Now.Add(-90 * time.Hour)},
+	}
+	doubt.Open, doubt.Notice = many.Open[2:3], kiosk.DoubtUndone
+	return []View{
+		view("06-account", at),
+		view("06-account-late", late),
+		view("06-account-open", many),
+		view("06-account-doubt", doubt),
+		view("07-history", kiosk.View{Step: kiosk.History, Holder: holder, Page: history(8)}),
+		view("07-history-asking", kiosk.View{Step: kiosk.History, Holder: holder}),
+		view("07-history-empty", kiosk.View{Step: kiosk.History, Holder: holder, Page: kiosk.Page{Count: 1}}),
+		view("08-card-log", kiosk.View{Step: kiosk.CardLog, Holder: holder, Page: cardLog(10)}),
+		view("09-amount", kiosk.View{Step: kiosk.Amount, Holder: holder, Balance: balance, Amounts: choices(20000)}),
+		view("09-amount-capped", kiosk.View{Step: kiosk.Amount, Holder: holder,
+			Balance: kiosk.Balance{Account: 94500, Available: 94500, Purse: 94500}, Amounts: choices(5000)}),
+		view("10-other-sum", kiosk.View{Step: kiosk.OtherSum, Holder: holder, Balance: balance,
+			Range: kiosk.Range{Min: 100, Max: 50000}}),
+	}
+}
+
+func choices(most money.Fen) []kiosk.Choice {
+	var list []kiosk.Choice
+	for _, yuan := range []money.Fen{10, 20, 30, 50, 100, 200} {
+		list = append(list, kiosk.Choice{Amount: yuan * money.Yuan, Allowed: yuan*money.Yuan <= most})
+	}
+	return list
+}
+
+func history(n int) kiosk.Page {
+	return movements(n, 3, []kiosk.Movement{
+		{Kind: kiosk.MovedPurchase, Amount: -1250, Balance: 12350, Place: "第一食堂二楼 14 号窗口"},
+		{Kind: kiosk.MovedTopUp, Amount: 5000, Balance: 13600, Place: "T-0417"},
+		{Kind: kiosk.MovedPurchase, Amount: -320, Balance: 8600, Place: "龙山校区开水房"},
+		{Kind: kiosk.MovedRefund, Amount: 680, Balance: 8920, Place: "教育超市"},
+		{Kind: kiosk.MovedLoad, Amount: 10000, Balance: 118920, Place: "T-0417"},
+		{Kind: kiosk.MovedOther, Amount: -200, Balance: 8240},
+	})
+}
+
+func cardLog(n int) kiosk.Page {
+	return movements(n, 1, []kiosk.Movement{
+		{Kind: kiosk.MovedPurchase, Amount: -1250, Place: "000000020416"},
+		{Kind: kiosk.MovedLoad, Amount: 5000, Place: "000000000417"},
+		{Kind: kiosk.MovedPurchase, Amount: -450, Place: "000000020311"},
+	})
+}
+
+// movements repeats some lines until there are n.
+func movements(n, pages int, some []kiosk.Movement) kiosk.Page {
+	p := kiosk.Page{Count: pages}
+	for i := range n {
+		m := some[i%len(some)]
+		m.At = Now.Add(-time.Duration(i) * 9 * time.Hour)
+		p.Movements = append(p.Movements, m)
+	}
+	return p
+}
+
+func paying() []View {
+	pay := order
+	pay.QR, pay.Expires = "https://qr.alipay.com/bax08431imkqnhvgqfek0055", Now.Add(118*time.Second)
+	return []View{
+		view("11-ordering", kiosk.View{Step: kiosk.Ordering, Holder: holder, TopUp: order}),
+		view("12-pay", kiosk.View{Step: kiosk.Pay, Holder: holder, TopUp: pay}),
+		view("12-pay-card-left", kiosk.View{Step: kiosk.Pay, Holder: holder, TopUp: pay, Notice: kiosk.CardLeftPay}),
+		view("13-cancelling", kiosk.View{Step: kiosk.Cancelling, Holder: holder, TopUp: order}),
+		view("14-unpaid", kiosk.View{Step: kiosk.Unpaid, Holder: holder, TopUp: order}),
+		view("14-unpaid-returned", kiosk.View{Step: kiosk.Unpaid, Holder: holder, TopUp: order, Notice: kiosk.Returned}),
+		view("15-checking", kiosk.View{Step: kiosk.Checking, Holder: holder, TopUp: order}),
+	}
+}
+
+func writing() []View {
+	at := kiosk.View{Holder: holder, TopUp: order, Load: kiosk.Load{Amount: 5000, Stage: kiosk.LoadWriting}}
+	step := func(s kiosk.Step, n kiosk.Notice) kiosk.View {
+		v := at
+		v.Step, v.Notice = s, n
+		return v
+	}
+	asking, wrong := step(kiosk.Loading, 0), step(kiosk.ReenterPIN, 0)
+	asking.Load, asking.TopUp = kiosk.Load{Stage: kiosk.LoadAsking}, kiosk.TopUp{}
+	wrong.PIN = kiosk.PINHint{Wrong: true, TriesLeft: 2}
+	return []View{
+		view("16-replace", step(kiosk.Replace, 0)),
+		view("16-replace-other", step(kiosk.Replace, kiosk.OtherCardThere)),
+		view("17-rereading", step(kiosk.Rereading, 0)),
+		view("18-reenter-pin", step(kiosk.ReenterPIN, 0)),
+		view("18-reenter-pin-wrong", wrong),
+		view("19-unlocking", step(kiosk.Unlocking, 0)),
+		view("20-loading-asking", asking),
+		view("20-loading", step(kiosk.Loading, 0)),
+		view("21-doubt", step(kiosk.Doubt, 0)),
+		view("21-doubt-other", step(kiosk.Doubt, kiosk.OtherCardThere)),
+		view("22-settling", step(kiosk.Settling, 0)),
+	}
+}
+
+func ending() []View {
+	after := kiosk.Balance{Account: 17350, Available: 17350, Purse: 17350}
+	done := kiosk.View{Step: kiosk.Done, Holder: holder, Balance: after, TopUp: order,
+		Load: kiosk.Load{Amount: 5000, Stage: kiosk.LoadFinished}, Receipt: receipt}
+	loaded, level := done, done
+	loaded.TopUp = kiosk.TopUp{}
+	level.TopUp, level.Load, level.Receipt = kiosk.TopUp{}, kiosk.Load{}, kiosk.Receipt{}
+	safe := kiosk.View{Step: kiosk.OnAccount, Holder: holder, Balance: behind, TopUp: order, Receipt: receipt}
+	refused, doubt := safe, safe
+	refused.Fault, doubt.Fault = kiosk.CodeLoadRefused, kiosk.CodeLoadDoubt
+	list := []View{
+		view("23-done", done),
+		view("23-done-load", loaded),
+		view("23-done-level", level),
+		view("24-on-account", safe),
+		view("24-on-account-refused", refused),
+		view("24-on-account-doubt", doubt),
+		view("26-take-card", kiosk.View{Step: kiosk.TakeCard}),
+		view("27-out-of-order", kiosk.View{Step: kiosk.OutOfOrder, Fault: kiosk.CodeFull}),
+	}
+	for _, c := range kiosk.Codes {
+		list = append(list, view("25-fault-"+faultName(c), kiosk.View{Step: kiosk.Fault, Fault: c}))
+	}
+	return list
+}
+
+func faultName(c kiosk.Code) string {
+	digits := []byte{'0' + byte(c/1000%10), '0' + byte(c/100%10), '0' + byte(c/10%10), '0' + byte(c%10)}
+	return string(digits)
+}

@@ -1,0 +1,148 @@
+// Package text turns keys, amounts and times into what a person reads, in the
+// language that the person has chosen. It holds an own small table because
+// Fyne's follows the environment and cannot be switched while it runs. It is
+// used from the UI goroutine only.
+package text
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"quancun/assets"
+	"quancun/kiosk"
+	"quancun/money"
+)
+
+// Language is a language of the terminal.
+type Language string
+
+// The languages.
+const (
+	Chinese Language = "zh"
+	English Language = "en"
+)
+
+// Languages lists the languages. The first is the one a session begins with.
+var Languages = []Language{Chinese, English}
+
+// Texts is the words of the terminal in the language of now.
+type Texts struct {
+	language  Language
+	tables    map[Language]map[string]string
+	listeners []func()
+}
+
+// New reads the tables of every language and begins with Chinese. An error
+// means that the program was built with a broken table.
+func New() (*Texts, error) {
+	t := &Texts{language: Chinese, tables: make(map[Language]map[string]string)}
+	for _, l := range Languages {
+		table := make(map[string]string)
+		if err := json.Unmarshal(assets.Words(string(l)), &table); err != nil {
+			return nil, fmt.Errorf("words of %q: %w", l, err)
+		}
+		t.tables[l] = table
+	}
+	return t, nil
+}
+
+// Language returns the language of now.
+func (t *Texts) Language() Language { return t.language }
+
+// SetLanguage switches, and tells the listeners if that changed anything.
+func (t *Texts) SetLanguage(l Language) {
+	if l == t.language {
+		return
+	}
+	t.language = l
+	for _, f := range t.listeners {
+		f()
+	}
+}
+
+// Other returns the language that one touch leads to.
+func (t *Texts) Other() Language {
+	if t.language == Chinese {
+		return English
+	}
+	return Chinese
+}
+
+// OnChange has f called after each switch.
+func (t *Texts) OnChange(f func()) { t.listeners = append(t.listeners, f) }
+
+// T returns the text of key. Its {placeholders} are replaced by the values
+// that follow their names in pairs: T("pay.left", "seconds", 30). A key that
+// does not exist is returned as it is, so that a page is never empty.
+func (t *Texts) T(key string, pairs ...any) string {
+	s, ok := t.tables[t.language][key]
+	if !ok {
+		return key
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		s = strings.ReplaceAll(s, fmt.Sprintf("{%v}", pairs[i]), fmt.Sprint(pairs[i+1]))
+	}
+	return s
+}
+
+// Has reports whether key has a text in every language.
+func (t *Texts) Has(key string) bool {
+	for _, table := range t.tables {
+		if table[key] == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// Keys returns the sorted keys of a language.
+func (t *Texts) Keys(l Language) []string {
+	return slices.Sorted(maps.Keys(t.tables[l]))
+}
+
+// Fault returns what a code means and what to do about it.
+func (t *Texts) Fault(c kiosk.Code) (title, advice string) {
+	return t.T(fmt.Sprintf("fault.%d.title", c)), t.T(fmt.Sprintf("fault.%d.advice", c))
+}
+
+// Code returns a fault code as it is read out on the telephone: "E-2103".
+func Code(c kiosk.Code) string { return fmt.Sprintf("E-%04d", c) }
+
+// Amount returns f as money: "¥12.30", "-¥12.30".
+func Amount(f money.Fen) string {
+	if f < 0 {
+		return "-¥" + strings.TrimPrefix(f.String(), "-")
+	}
+	return "¥" + f.String()
+}
+
+// Change returns f as a movement of money, with its sign: "+¥12.30".
+func Change(f money.Fen) string {
+	if f > 0 {
+		return "+" + Amount(f)
+	}
+	return Amount(f)
+}
+
+// Clock returns the time of day: "14:05".
+func Clock(at time.Time) string { return at.Format("15:04") }
+
+// When returns a day of this year and the time of it.
+func (t *Texts) When(at time.Time) string {
+	if t.language == Chinese {
+		return at.Format("1月2日 15:04")
+	}
+	return at.Format("2 Jan 15:04")
+}
+
+// Date returns a whole day.
+func (t *Texts) Date(at time.Time) string {
+	if t.language == Chinese {
+		return at.Format("2006年1月2日") + " 星期" + string([]rune("日一二三四五六")[at.Weekday()])
+	}
+	return at.Format("Monday, 2 January 2006")
+}

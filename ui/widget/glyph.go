@@ -1,0 +1,13 @@
+package widget
+
+import (
+	"fyne.io/fyne/v2"
+
+	"quancun/ui/look"
+)
+
+// Glyph is the icon of a key in the key's own colours, size millimetres wide
+// and high.
+func (k Kit) Glyph(name string, size float64, f Face) fyne.CanvasObject {
+	return k.picture(look.Icon(name, f.ink(), f.ground()), size, size)
+}

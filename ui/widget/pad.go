@@ -1,0 +1,139 @@
+package widget
+
+import (
+	"strconv"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+
+	"quancun/kiosk"
+	"quancun/ui/look"
+)
+
+// pad lays out the ten digits as a telephone does, 1-2-3 on top and never
+// shuffled, with a key to the left and one to the right of the 0. The 5 has
+// the dot that a finger knows from every other pad.
+func (k Kit) pad(height float64, left, right *Button, digit func(byte)) fyne.CanvasObject {
+	keys := make([]fyne.CanvasObject, 0, 12)
+	for d := byte('1'); d <= '9'; d++ {
+		keys = append(keys, k.digit(d, digit))
+	}
+	keys = append(keys, left, k.digit('0', digit), right)
+	return k.Grid(3, 4, height, keys...)
+}
+
+func (k Kit) digit(d byte, typed func(byte)) *Button {
+	f := Face{Name: "digit-" + string(d), Label: string(d)}
+	content := Pile(Centre(k.Line(string(d), Style{Type: look.Title, Bold: true})))
+	if d == '5' {
+		dot := k.Sized(1.8, 1.8, canvas.NewCircle(look.Ink))
+		content.Add(k.Column(0, Spring(), CentreX(dot), k.Gap(2.4)))
+	}
+	return k.Key(f, content, func() { typed(d) })
+}
+
+// PINPad takes a PIN. What was typed is only ever in a [kiosk.PIN]; the page
+// shows how many digits there are.
+type PINPad struct {
+	Dots, Keys fyne.CanvasObject
+
+	pin    *kiosk.PIN
+	onDone func(*kiosk.PIN)
+	kit    Kit
+	dots   []*canvas.Circle
+}
+
+// PINPad makes a pad that types into pin, with keys of that height in
+// millimetres. On the sixth digit it gives the digits away as a PIN of the
+// taker's own, and forgets them.
+func (k Kit) PINPad(pin *kiosk.PIN, height float64, words PadWords, onDone func(*kiosk.PIN)) *PINPad {
+	p := &PINPad{pin: pin, onDone: onDone, kit: k}
+	row := make([]fyne.CanvasObject, 0, kiosk.PINLength)
+	for range kiosk.PINLength {
+		c := canvas.NewCircle(look.Surface)
+		c.StrokeColor, c.StrokeWidth = look.Edge, k.MM(0.8)
+		p.dots = append(p.dots, c)
+		row = append(row, k.Sized(11, 11, c))
+	}
+	p.Dots = k.Row(8, row...)
+	clear := k.Button(Face{Name: "clear", Label: words.Clear}, func() { p.pin.Wipe(); p.paint() })
+	erase := k.Button(Face{Name: "erase", Label: words.Erase, Icon: "erase"}, p.Erase)
+	p.Keys = k.pad(height, clear, erase, p.Type)
+	p.paint()
+	return p
+}
+
+// PadWords are the labels of a pad's two keys that are not digits.
+type PadWords struct{ Clear, Erase string }
+
+// Type types a digit, from a key of the pad or of a keypad beside the panel.
+func (p *PINPad) Type(digit byte) {
+	p.pin.Add(digit)
+	p.paint()
+	if p.pin.Full() {
+		given := *p.pin
+		p.pin.Wipe()
+		p.onDone(&given)
+	}
+}
+
+// Erase takes the last digit back.
+func (p *PINPad) Erase() {
+	p.pin.Back()
+	p.paint()
+}
+
+func (p *PINPad) paint() {
+	for i, c := range p.dots {
+		c.FillColor = look.Surface
+		if i < p.pin.Len() {
+			c.FillColor = look.Blue
+		}
+		c.Refresh()
+	}
+}
+
+// sumDigits is how many digits an amount in whole yuan may have.
+const sumDigits = 4
+
+// SumPad takes an amount in whole yuan.
+type SumPad struct {
+	Keys fyne.CanvasObject
+
+	sum     *string
+	changed func()
+}
+
+// SumPad makes a pad that types into sum and calls changed after each key.
+func (k Kit) SumPad(sum *string, height float64, words PadWords, changed func()) *SumPad {
+	p := &SumPad{sum: sum, changed: changed}
+	clear := k.Button(Face{Name: "clear", Label: words.Clear}, func() { *p.sum = ""; p.changed() })
+	erase := k.Button(Face{Name: "erase", Label: words.Erase, Icon: "erase"}, p.Erase)
+	p.Keys = k.pad(height, clear, erase, p.Type)
+	return p
+}
+
+// Type types a digit. An amount does not begin with 0.
+func (p *SumPad) Type(digit byte) {
+	if len(*p.sum) < sumDigits && (*p.sum != "" || digit != '0') {
+		*p.sum += string(digit)
+		p.changed()
+	}
+}
+
+// Erase takes the last digit back.
+func (p *SumPad) Erase() {
+	if n := len(*p.sum); n > 0 {
+		*p.sum = (*p.sum)[:n-1]
+		p.changed()
+	}
+}
+
+// Yuan returns the whole yuan that sum stands for.
+func Yuan(sum string) int64 {
+	n, err := strconv.ParseInt("0"+sum, 10, 64)
+	if err != nil {
+		panic("widget: internal error: the pad typed " + sum)
+	}
+	return n
+}
