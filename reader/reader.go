@@ -19,8 +19,8 @@ type State struct {
 	Card      bool // a card is on it
 
 	// Insertions counts the cards laid down so far, so that two states differ
-	// if one card was swapped for another in between. It only ever grows
-	// while the device is in use, but is 0 in the State of a device that failed.
+	// if one card was swapped for another in between. It grows for as long as
+	// the device is in use, and is 0 in a State that is not Connected.
 	Insertions uint32
 }
 

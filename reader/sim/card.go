@@ -168,13 +168,8 @@ func (c *Card) exchange(ctx context.Context, command []byte) ([]byte, error) {
 		}
 	}
 	c.mu.Lock()
-	response, err := c.broken(b.How, command)
-	c.mu.Unlock()
-	if err == reader.ErrSilent && ctx.Done() != nil {
-		<-ctx.Done()
-		return nil, ErrTorn
-	}
-	return response, err
+	defer c.mu.Unlock()
+	return c.broken(b.How, command)
 }
 
 // due returns the break that is due at command, if any.

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +26,8 @@ type Slot struct {
 	EmptyTears bool
 
 	mu      sync.Mutex
-	state   reader.State
+	plugged bool
+	laid    uint32 // cards so far
 	card    *Card
 	field   context.Context // ends when card leaves; nil without a card
 	take    context.CancelFunc
@@ -35,23 +38,22 @@ type Slot struct {
 
 // NewSlot returns a reader without a card.
 func NewSlot() *Slot {
-	return &Slot{
-		Timeout: slotTimeout,
-		state:   reader.State{Connected: true}, changed: make(chan struct{}),
-	}
+	return &Slot{Timeout: slotTimeout, plugged: true, changed: make(chan struct{})}
 }
 
 // Lay puts c on the reader, powered up, in place of any other card. A card lies
-// on one reader at a time.
+// on one reader at a time. On a reader that is unplugged it has no effect.
 func (s *Slot) Lay(c *Card) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove()
+	if !s.plugged || s.closed {
+		return
+	}
 	c.PowerOn()
 	s.card = c
 	s.field, s.take = context.WithCancel(context.Background())
-	s.state.Card = true
-	s.state.Insertions++
+	s.laid++
 	s.announce()
 }
 
@@ -69,7 +71,7 @@ func (s *Slot) Plug(in bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove()
-	s.state.Connected = in
+	s.plugged = in
 	s.announce()
 }
 
@@ -79,7 +81,6 @@ func (s *Slot) remove() {
 	}
 	s.take()
 	s.card, s.field, s.take = nil, nil, nil
-	s.state.Card = false
 }
 
 func (s *Slot) announce() {
@@ -87,11 +88,19 @@ func (s *Slot) announce() {
 	s.changed = make(chan struct{})
 }
 
+// state returns what the reader sees. The caller holds mu.
+func (s *Slot) state() reader.State {
+	if !s.plugged {
+		return reader.State{}
+	}
+	return reader.State{Connected: true, Card: s.card != nil, Insertions: s.laid}
+}
+
 // Wait implements [reader.Device].
 func (s *Slot) Wait(ctx context.Context, last reader.State) (reader.State, error) {
 	for {
 		s.mu.Lock()
-		now, changed, closed := s.state, s.changed, s.closed
+		now, changed, closed := s.state(), s.changed, s.closed
 		s.mu.Unlock()
 		if closed {
 			return reader.State{}, reader.ErrClosed
@@ -153,22 +162,48 @@ func (c *connection) Transmit(command []byte) ([]byte, error) {
 	if c.dead != nil {
 		return nil, c.dead
 	}
-	ctx, cancel := context.WithTimeout(c.field, c.slot.Timeout)
-	defer cancel()
-	response, err := c.card.exchange(ctx, command)
-	switch {
-	case err == nil:
+	response, err := c.exchange(command)
+	if err == nil {
 		return response, nil
-	case c.field.Err() == nil && ctx.Err() != nil:
-		c.dead = fmt.Errorf("%w after %v", reader.ErrSilent, c.slot.Timeout)
-		return nil, c.dead
 	}
 	c.dead = err
-	c.slot.torn(c.card)
-	if c.slot.EmptyTears {
-		return []byte{}, nil
+	if !errors.Is(err, reader.ErrSilent) {
+		c.slot.torn(c.card)
+		if c.slot.EmptyTears {
+			return []byte{}, nil
+		}
 	}
 	return nil, err
+}
+
+// exchange gives the card its time. A card that is slower than that goes on
+// with the command all the same, as a real one would.
+func (c *connection) exchange(command []byte) ([]byte, error) {
+	type answer struct {
+		response []byte
+		err      error
+	}
+	answered := make(chan answer, 1)
+	command = slices.Clone(command) // the caller may wipe it before the card is done
+	go func() {
+		defer clear(command)
+		response, err := c.card.exchange(c.field, command)
+		answered <- answer{response, err}
+	}()
+	timer := time.NewTimer(c.slot.Timeout)
+	defer timer.Stop()
+	for {
+		select {
+		case a := <-answered:
+			if !errors.Is(a.err, reader.ErrSilent) {
+				return a.response, a.err
+			}
+		case <-c.field.Done():
+			return nil, ErrTorn
+		case <-timer.C:
+			return nil, fmt.Errorf("%w after %v", reader.ErrSilent, c.slot.Timeout)
+		}
+	}
 }
 
 // torn takes the card away after it has torn itself.

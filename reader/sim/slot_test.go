@@ -1,0 +1,55 @@
+package sim_test
+
+import (
+	"testing"
+	"time"
+
+	"quancun/reader"
+	"quancun/reader/readertest"
+	"quancun/reader/sim"
+)
+
+func TestSlot(t *testing.T) {
+	for name, empty := range map[string]bool{"ErrorTears": false, "EmptyTears": true} {
+		t.Run(name, func(t *testing.T) {
+			readertest.Run(t, func(t *testing.T) readertest.Bench {
+				slot := sim.NewSlot()
+				slot.Timeout = 200 * time.Millisecond
+				slot.EmptyTears = empty
+				return readertest.Bench{
+					Device:  slot,
+					Timeout: slot.Timeout,
+					Lay: func(_ *testing.T, c *sim.Card) func() {
+						slot.Lay(c)
+						return slot.Take
+					},
+				}
+			})
+		})
+	}
+}
+
+func TestSlotPlug(t *testing.T) {
+	slot := sim.NewSlot()
+	defer slot.Close()
+	slot.Lay(newCard(t))
+	var last reader.State
+	for i, step := range []struct {
+		do   func()
+		want reader.State
+	}{
+		{func() {}, reader.State{Connected: true, Card: true, Insertions: 1}},
+		{func() { slot.Plug(false) }, reader.State{}},
+		{func() { slot.Lay(newCard(t)); slot.Plug(true) }, reader.State{Connected: true, Insertions: 1}},
+		{func() { slot.Lay(newCard(t)) }, reader.State{Connected: true, Card: true, Insertions: 2}},
+		{func() { slot.Lay(newCard(t)) }, reader.State{Connected: true, Card: true, Insertions: 3}},
+		{slot.Take, reader.State{Connected: true, Insertions: 3}},
+	} {
+		step.do()
+		now, err := slot.Wait(t.Context(), last)
+		if err != nil || now != step.want {
+			t.Errorf("step %d: %+v, %v; want %+v", i, now, err, step.want)
+		}
+		last = now
+	}
+}
