@@ -45,8 +45,9 @@ screens: build-e2e ## a picture of every screen
 bench: ## benchmarks; B=prefix for some
 	go run ./tools/bench $(B)
 
-package: ## the bundle of the terminal, into build/package/
+package: ## the terminal as a bundle and Debian packages, into build/package/
 	tools/package/package.sh
+	tools/package/deb.sh
 
 generate: ## the wire's Go code, from its .proto file
 	tools/generate/generate.sh

@@ -14,8 +14,9 @@ import (
 )
 
 // stopMax is how long a program may take to put its things in order after
-// SIGTERM. A systemd unit gives it as long.
-const stopMax = 5 * time.Second
+// SIGTERM. The terminal first finishes an act that cannot be left half done,
+// such as a write to a card, and gives itself 45 seconds for that.
+const stopMax = 50 * time.Second
 
 // Process is one program of the stack. It can be started again after it has
 // ended, in the same place: that is how tests cut the power. Its methods are
@@ -65,7 +66,7 @@ func (p *Process) Start() error {
 	return nil
 }
 
-// Stop asks the program to end, and ends it after five seconds if it did not.
+// Stop asks the program to end, and kills it if it does not in a long while.
 // It returns once the program is gone, with an error if it had to be killed.
 // To stop what is not running is no error.
 func (p *Process) Stop() error {
