@@ -86,25 +86,31 @@ func (s *Screen) Warn(ends time.Time, warning bool, now time.Time) {
 	s.Tick(now)
 }
 
-// TypeDigit types a digit on the page's pad, if it has one and is not covered.
-func (s *Screen) TypeDigit(digit byte) {
-	if s.typeDigit != nil && !s.view.Warning {
-		s.typeDigit(digit)
-	}
-}
+// TypeDigit types a digit on the page's pad, if it has one. While the page
+// asks whether the person is still there, any key says yes and nothing else.
+func (s *Screen) TypeDigit(digit byte) { s.pressed(func() { s.typeDigit(digit) }, s.typeDigit != nil) }
 
 // Erase takes the last digit back.
-func (s *Screen) Erase() {
-	if s.erase != nil {
-		s.erase()
+func (s *Screen) Erase() { s.pressed(s.erase, s.erase != nil) }
+
+// Confirm does what the page's first key does, as Enter on a keypad asks.
+func (s *Screen) Confirm() { s.pressed(s.confirm, s.confirm != nil) }
+
+func (s *Screen) pressed(act func(), has bool) {
+	switch {
+	case len(s.overlay.Objects) > 0:
+		s.stage.On(kiosk.Input{Event: kiosk.MoreTime})
+	case has:
+		act()
 	}
 }
 
-// Confirm does what the page's first key does, as Enter on a keypad asks.
-func (s *Screen) Confirm() {
-	if s.confirm != nil {
-		s.confirm()
+// Top is what can be tapped now: the question over the page, or else the page.
+func (s *Screen) Top() fyne.CanvasObject {
+	if len(s.overlay.Objects) > 0 {
+		return s.overlay
 	}
+	return s.Object
 }
 
 // Leave leaves, where the step allows it.

@@ -1,0 +1,88 @@
+//go:build e2e
+
+package ui
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"fyne.io/fyne/v2"
+
+	"quancun/ui/widget"
+)
+
+// mapVariable names the file that the map is written to.
+const mapVariable = "QUANCUN_E2E_MAP"
+
+// Map is what a test that has only a pointer needs: where everything is that
+// can be tapped. Targets are found by their label and by their name.
+type Map struct {
+	Step     int               `json:"step"`
+	Language string            `json:"language"`
+	Targets  map[string]Target `json:"targets"`
+}
+
+// Target is a rectangle in pixels of the window.
+type Target struct {
+	Name    string `json:"name"`
+	Label   string `json:"label"`
+	X       int    `json:"x"`
+	Y       int    `json:"y"`
+	Width   int    `json:"w"`
+	Height  int    `json:"h"`
+	Enabled bool   `json:"enabled"`
+}
+
+// serveMap writes the map on each SIGUSR1 until ctx ends.
+func (w *Window) serveMap(ctx context.Context) {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	defer signal.Stop(asked)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked:
+			fyne.Do(func() {
+				if err := w.writeMap(os.Getenv(mapVariable)); err != nil {
+					fmt.Fprintln(os.Stderr, "e2e map:", err)
+				}
+			})
+		}
+	}
+}
+
+// writeMap replaces the file in one step, so that a reader sees a whole one.
+func (w *Window) writeMap(name string) error {
+	b, err := json.MarshalIndent(w.targets(), "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(name+".new", b, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}
+
+func (w *Window) targets() Map {
+	m := Map{Step: int(w.view.Step), Language: string(w.o.Texts.Language()), Targets: make(map[string]Target)}
+	scale := w.window.Canvas().Scale()
+	px := func(v float32) int { return int(v*scale + 0.5) }
+	widget.Walk(w.screen.Top(), func(o fyne.CanvasObject, at fyne.Position) {
+		b, ok := o.(*widget.Button)
+		if !ok {
+			return
+		}
+		size := b.Size()
+		t := Target{b.Name, b.Label, px(at.X), px(at.Y), px(size.Width), px(size.Height), !b.Disabled()}
+		m.Targets[b.Name] = t
+		if _, taken := m.Targets[b.Label]; b.Label != "" && !taken {
+			m.Targets[b.Label] = t
+		}
+	})
+	return m
+}

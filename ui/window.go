@@ -1,0 +1,204 @@
+// Package ui is the face of the kiosk: one window that shows what
+// [kiosk.View] says and reports what a person does as [kiosk.Input]. It knows
+// the flow's steps and words, and neither cards nor databases nor networks.
+//
+// Pages are in ui/screen, their parts in ui/widget, their look in ui/look.
+package ui
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"time"
+
+	"fyne.io/fyne/v2"
+
+	"quancun/kiosk"
+	"quancun/ui/look"
+	"quancun/ui/screen"
+	"quancun/ui/sound"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+// Panel is the screen of the terminal; see [look.Panel].
+type Panel = look.Panel
+
+// Texts is the words of the terminal; see [text.Texts].
+type Texts = text.Texts
+
+// NewTexts reads the words of every language.
+func NewTexts() (*Texts, error) { return text.New() }
+
+// Options is what a window is opened with.
+type Options struct {
+	Panel      Panel
+	Texts      *Texts
+	FullScreen bool   // cover the panel; needs no window manager
+	HideCursor bool   // for a panel that is touched
+	Phone      string // of the card centre, shown beside fault codes; "": none
+	Title      string
+
+	// OnInput takes what a person did. It is called on the UI goroutine and
+	// must not wait. A PIN in it is the taker's to wipe.
+	OnInput func(kiosk.Input)
+	// Now is the time of day, in the zone in which times are shown; nil:
+	// time.Now.
+	Now func() time.Time
+}
+
+// Window is the kiosk's window.
+type Window struct {
+	window fyne.Window
+	player *sound.Player
+	o      Options
+
+	// Owned by the UI goroutine.
+	view   kiosk.View
+	screen *screen.Screen
+	typed  screen.Typed
+}
+
+// New makes the window and shows Home in it; [Window.Open] puts it on the
+// panel. It sets the app's theme. It is called before the app runs.
+func New(app fyne.App, o Options) *Window {
+	app.Settings().SetTheme(look.Theme{})
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	w := &Window{window: app.NewWindow(o.Title), player: sound.NewPlayer(), o: o}
+	w.window.SetPadded(false)
+	w.window.SetMaster()
+	w.window.SetCloseIntercept(func() {}) // nobody closes a kiosk from the front
+	if o.FullScreen {
+		w.window.SetFullScreen(true)
+	} else {
+		w.window.Resize(o.Panel.Size())
+		w.window.SetFixedSize(true)
+	}
+	w.window.Canvas().SetOnTypedRune(w.rune)
+	w.window.Canvas().SetOnTypedKey(w.key)
+	o.Texts.OnChange(w.rebuild)
+	w.view = kiosk.View{Step: kiosk.Home}
+	w.rebuild()
+	return w
+}
+
+// Open puts the window on the panel.
+func (w *Window) Open() { w.window.Show() }
+
+// Close takes the window away, which ends the app.
+func (w *Window) Close() { fyne.Do(w.window.Close) }
+
+// Run keeps countdowns and the clock going and plays sounds until ctx ends,
+// and returns ctx's error.
+func (w *Window) Run(ctx context.Context) error {
+	var done sync.WaitGroup
+	defer done.Wait()
+	done.Go(func() { _ = w.player.Run(ctx) })
+	done.Go(func() { w.serveMap(ctx) })
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-second.C:
+			fyne.Do(func() { w.screen.Tick(w.o.Now()) })
+		}
+	}
+}
+
+// Show shows v. It may be called on any goroutine and does not wait.
+func (w *Window) Show(v kiosk.View) {
+	fyne.Do(func() { w.show(v) })
+}
+
+func (w *Window) show(v kiosk.View) {
+	before := w.view
+	w.view = v
+	w.announce(before, v)
+	if v.Step != before.Step {
+		w.typed.Wipe()
+	}
+	if timeless(before, v) {
+		w.screen.Warn(v.Ends, v.Warning, w.o.Now())
+		return
+	}
+	language := w.o.Texts.Language()
+	if v.Step == kiosk.Home {
+		language = text.Chinese // the next person has not chosen yet
+	}
+	if language != w.o.Texts.Language() {
+		w.o.Texts.SetLanguage(language) // draws the page
+		return
+	}
+	w.rebuild()
+}
+
+// timeless reports whether a and b differ in nothing but when the step ends,
+// so that the page on the panel can stay.
+func timeless(a, b kiosk.View) bool {
+	a.Ends, a.Warning = b.Ends, b.Warning
+	return reflect.DeepEqual(a, b)
+}
+
+// rebuild draws the page of the view anew.
+func (w *Window) rebuild() {
+	w.screen = screen.Build(w.view, screen.Stage{
+		Texts: w.o.Texts,
+		Kit: widget.Kit{Panel: w.o.Panel, HideCursor: w.o.HideCursor,
+			Click: func() { w.player.Play(sound.Key) }},
+		Now: w.o.Now(), Phone: w.o.Phone, Typed: &w.typed,
+		On:         w.o.OnInput,
+		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
+	})
+	content := widget.Pile()
+	if w.o.HideCursor {
+		content.Add(widget.NewCursorless())
+	}
+	content.Add(w.screen.Object)
+	w.window.SetContent(content)
+}
+
+// announce plays what belongs to a change.
+func (w *Window) announce(before, now kiosk.View) {
+	if now.Warning && !before.Warning {
+		w.player.Play(sound.Attention)
+	}
+	if now.Step == before.Step {
+		return
+	}
+	switch now.Step {
+	case kiosk.Done:
+		w.player.Play(sound.OK)
+	case kiosk.Fault, kiosk.OutOfOrder:
+		w.player.Play(sound.Refuse)
+	case kiosk.EnterPIN, kiosk.ReenterPIN:
+		if now.PIN.Wrong {
+			w.player.Play(sound.Refuse)
+		}
+	case kiosk.Replace, kiosk.Doubt, kiosk.OnAccount, kiosk.Checking, kiosk.TakeCard:
+		w.player.Play(sound.Attention)
+	}
+}
+
+// rune takes a digit from a keypad beside the panel.
+func (w *Window) rune(r rune) {
+	if r >= '0' && r <= '9' {
+		w.player.Play(sound.Key)
+		w.screen.TypeDigit(byte(r))
+	}
+}
+
+// key takes the other keys of a keypad.
+func (w *Window) key(e *fyne.KeyEvent) {
+	switch e.Name {
+	case fyne.KeyEscape:
+		w.screen.Leave()
+	case fyne.KeyReturn, fyne.KeyEnter:
+		w.screen.Confirm()
+	case fyne.KeyBackspace, fyne.KeyDelete:
+		w.screen.Erase()
+	}
+}
