@@ -20,6 +20,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"quancun/upstream/wire"
 	"quancun/upstream/wire/quancun/v1/quancunv1connect"
 )
 
@@ -88,7 +89,7 @@ func tlsConfig(p *Provisioning, now func() time.Time) *tls.Config {
 		MinVersion:   tls.VersionTLS13,
 		RootCAs:      roots,
 		Certificates: []tls.Certificate{p.Certificate},
-		ServerName:   ServerName,
+		ServerName:   wire.ServerName,
 		Time:         func() time.Time { return clamp(now(), p.CA) },
 	}
 }

@@ -12,17 +12,12 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"strings"
 
 	"github.com/BurntSushi/toml"
 
 	"quancun/pboc"
+	"quancun/upstream/wire"
 )
-
-// ServerName is the name in the upstream's certificate. It is the same at
-// every address, because the campus CA certifies one upstream and otherwise
-// only terminals, so an upstream that moves needs no new certificate.
-const ServerName = "upstream.quancun"
 
 // Provisioning is what makes a machine a terminal: who it is, whom it trusts
 // and where to call. It holds the terminal's private key, so it prints only
@@ -106,26 +101,11 @@ func ParseProvisioning(text []byte) (*Provisioning, error) {
 	if p.Certificate, err = tls.X509KeyPair([]byte(f.Certificate), []byte(f.Key)); err != nil {
 		return nil, fmt.Errorf("read provisioning: %w", err)
 	}
-	if id := TerminalOf(p.Certificate.Leaf); id == "" || id != f.Terminal {
+	if id := wire.TerminalOf(p.Certificate.Leaf); id == "" || id != f.Terminal {
 		return nil, fmt.Errorf("read provisioning: certificate is for terminal %q, not %q", id, f.Terminal)
 	}
 	if _, ok := p.Certificate.PrivateKey.(crypto.Signer); !ok {
 		return nil, errors.New("read provisioning: key can not sign")
 	}
 	return p, nil
-}
-
-// TerminalURI is the name of a terminal in its certificate.
-func TerminalURI(id string) string { return "spiffe://campus/terminal/" + id }
-
-// TerminalOf returns the ID of the terminal that a certificate names, or "".
-func TerminalOf(c *x509.Certificate) string {
-	if len(c.URIs) != 1 {
-		return ""
-	}
-	id, ok := strings.CutPrefix(c.URIs[0].String(), TerminalURI(""))
-	if !ok || strings.ContainsAny(id, "/?#%") {
-		return ""
-	}
-	return id
 }

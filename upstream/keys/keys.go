@@ -1,0 +1,80 @@
+// Package keys is where the upstream's secrets are, behind operations: a MAC
+// is checked or made, a PIN opened, a session vouched for, but no key comes
+// out. A hardware module can take the place of [Software] without anybody
+// else noticing.
+//
+// It knows no account, no order and no policy. Section numbers refer to the
+// project's notes on the card, chapter 3.
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"quancun/pboc"
+	"quancun/upstream/wire"
+)
+
+// ErrWrong means that a MAC, a TAC or a sealed PIN was checked and does not
+// fit. Every other error means that nothing could be checked.
+var ErrWrong = errors.New("keys: it does not fit")
+
+// Factor is the diversification factor of a card's keys.
+type Factor = [8]byte
+
+// Load is a load in the words of the card that offered it.
+type Load struct {
+	pboc.Load
+	Factor Factor
+	Random [4]byte
+}
+
+// SealedPIN is a PIN on its way, see [wire.SealPIN].
+type SealedPIN struct {
+	CardNo    string
+	Challenge []byte
+	Sealed    []byte
+}
+
+// Store does what only a holder of keys can do. Its methods are safe for
+// concurrent use.
+type Store interface {
+	// CheckMAC1 proves that a card of ours made the offer, with its balance
+	// and its counter. ErrWrong otherwise; a zero MAC1 is always wrong.
+	CheckMAC1(ctx context.Context, l Load, mac1 pboc.MAC) error
+	// MAC2 makes what the card believes, over the stamp in l.At.
+	MAC2(ctx context.Context, l Load) (pboc.MAC, error)
+	// CheckTAC proves that the card carried the load out. ErrWrong otherwise.
+	CheckTAC(ctx context.Context, l Load, tac pboc.MAC) error
+
+	// PINPublicKey is what PINs are sealed to.
+	PINPublicKey() []byte
+	// OpenPIN opens a sealed PIN into pin, which the caller wipes. ErrWrong if
+	// it does not open.
+	OpenPIN(ctx context.Context, s SealedPIN, pin *[wire.PINLen]byte) error
+	// Pepper turns an account's PIN into what is then hashed and kept, so that
+	// the kept hashes alone can not be guessed at. The caller wipes it.
+	Pepper(ctx context.Context, account string, pin *[wire.PINLen]byte) ([32]byte, error)
+
+	// SessionMAC vouches for a session token.
+	SessionMAC(ctx context.Context, token []byte) ([32]byte, error)
+}
+
+// CardKeys are the keys of one card, for the moment in which it is
+// personalised. They print as "keys.CardKeys(…)".
+type CardKeys struct {
+	DLK  pboc.Key // load
+	DPK  pboc.Key // purchase
+	DTK  pboc.Key // TAC
+	DRPK pboc.Key // PIN reload
+}
+
+// Format keeps the keys out of every log and message.
+func (CardKeys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "keys.CardKeys(…)") }
+
+// Issuer gives new cards their keys. It is apart from [Store], because a
+// server that answers terminals never needs it.
+type Issuer interface {
+	CardKeys(f Factor) CardKeys
+}

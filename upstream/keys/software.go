@@ -1,0 +1,203 @@
+package keys
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/hpke"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+
+	"quancun/pboc"
+	"quancun/upstream/wire"
+)
+
+// Software keeps the keys in a file of mode 0600 and in this process's memory.
+// It is for schools without a hardware module. It prints as "keys.Software(…)".
+type Software struct {
+	load, purchase, tac, reload pboc.Key // masters
+	pin                         hpke.PrivateKey
+	pepper, session             [32]byte
+}
+
+// Format keeps the keys out of every log and message.
+func (Software) Format(s fmt.State, _ rune) { fmt.Fprint(s, "keys.Software(…)") }
+
+// file is the key file: JSON, all values hexadecimal. To lose it is to lose
+// every issued card and every PIN; its copy belongs in a safe.
+type file struct {
+	Version  int    `json:"version"` // 1
+	Load     secret `json:"load_master"`
+	Purchase secret `json:"purchase_master"`
+	TAC      secret `json:"tac_master"`
+	Reload   secret `json:"pin_reload_master"`
+	PIN      secret `json:"pin_private"`
+	Pepper   secret `json:"pin_pepper"`
+	Session  secret `json:"session"`
+}
+
+// secret is a key as text, which prints as nothing else.
+type secret []byte
+
+func (secret) Format(s fmt.State, _ rune) { fmt.Fprint(s, "…") }
+
+// MarshalText is for the key file alone.
+func (s secret) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, s), nil }
+
+// UnmarshalText is for the key file alone. Its error quotes nothing.
+func (s *secret) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil {
+		return errors.New("a key is not hexadecimal")
+	}
+	*s = b
+	return nil
+}
+
+// OpenSoftware reads the key file at path, and makes it if there is none. It
+// refuses a file that anybody but its owner may read.
+func OpenSoftware(path string) (*Software, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := generate(path); err != nil {
+			return nil, fmt.Errorf("make key file: %w", err)
+		}
+		info, err = os.Stat(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read key file: %w", err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("read key file: %s has mode %#o, want 0600", path, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read key file: %w", err)
+	}
+	defer clear(text)
+	var f file
+	if err := json.Unmarshal(text, &f); err != nil {
+		return nil, fmt.Errorf("read key file: %s is not a key file", path) // the decoder's words may quote it
+	}
+	return f.open()
+}
+
+func generate(path string) error {
+	pin, err := wire.KEM().GenerateKey()
+	if err != nil {
+		return err
+	}
+	private, err := pin.Bytes()
+	if err != nil {
+		return err
+	}
+	random := func(n int) secret {
+		b := make([]byte, n)
+		rand.Read(b) //nolint:errcheck // it never fails
+		return b
+	}
+	text, err := json.MarshalIndent(file{
+		Version: 1, PIN: private, Pepper: random(32), Session: random(32),
+		Load: random(16), Purchase: random(16), TAC: random(16), Reload: random(16),
+	}, "", "\t")
+	if err != nil {
+		return err
+	}
+	return WriteSecret(path, text)
+}
+
+func (f file) open() (*Software, error) {
+	if f.Version != 1 {
+		return nil, fmt.Errorf("read key file: version %d, want 1", f.Version)
+	}
+	s := &Software{}
+	for _, k := range []struct {
+		dst []byte
+		src secret
+	}{
+		{s.load[:], f.Load},
+		{s.purchase[:], f.Purchase},
+		{s.tac[:], f.TAC},
+		{s.reload[:], f.Reload},
+		{s.pepper[:], f.Pepper},
+		{s.session[:], f.Session},
+	} {
+		if copy(k.dst, k.src) != len(k.dst) || len(k.src) != len(k.dst) {
+			return nil, errors.New("read key file: a key has the wrong length")
+		}
+	}
+	var err error
+	if s.pin, err = wire.KEM().NewPrivateKey(f.PIN); err != nil {
+		return nil, errors.New("read key file: the PIN key is not one")
+	}
+	return s, nil
+}
+
+// CheckMAC1 implements [Store].
+func (s *Software) CheckMAC1(_ context.Context, l Load, mac1 pboc.MAC) error {
+	if !l.MAC1(s.loadSession(l)).Equal(mac1) { // false for a zero one
+		return ErrWrong
+	}
+	return nil
+}
+
+// MAC2 implements [Store].
+func (s *Software) MAC2(_ context.Context, l Load) (pboc.MAC, error) {
+	return l.MAC2(s.loadSession(l)), nil
+}
+
+// CheckTAC implements [Store].
+func (s *Software) CheckTAC(_ context.Context, l Load, tac pboc.MAC) error {
+	if !l.TAC(s.tac.Diversify(l.Factor)).Equal(tac) {
+		return ErrWrong
+	}
+	return nil
+}
+
+func (s *Software) loadSession(l Load) pboc.SessionKey {
+	return s.load.Diversify(l.Factor).LoadSession(l.Random, l.Counter)
+}
+
+// PINPublicKey implements [Store].
+func (s *Software) PINPublicKey() []byte { return s.pin.PublicKey().Bytes() }
+
+// OpenPIN implements [Store].
+func (s *Software) OpenPIN(_ context.Context, p SealedPIN, pin *[wire.PINLen]byte) error {
+	if err := wire.OpenPIN(s.pin, p.Challenge, p.CardNo, p.Sealed, pin); err != nil {
+		return ErrWrong
+	}
+	return nil
+}
+
+// Pepper implements [Store]: HMAC-SHA-256 over the account, a zero byte and
+// the PIN.
+func (s *Software) Pepper(_ context.Context, account string, pin *[wire.PINLen]byte) (sum [32]byte, err error) {
+	m := hmac.New(sha256.New, s.pepper[:])
+	m.Write([]byte(account))
+	m.Write([]byte{0})
+	m.Write(pin[:])
+	m.Sum(sum[:0])
+	return sum, nil
+}
+
+// SessionMAC implements [Store]: HMAC-SHA-256.
+func (s *Software) SessionMAC(_ context.Context, token []byte) (sum [32]byte, err error) {
+	m := hmac.New(sha256.New, s.session[:])
+	m.Write(token)
+	m.Sum(sum[:0])
+	return sum, nil
+}
+
+// CardKeys implements [Issuer].
+func (s *Software) CardKeys(f Factor) CardKeys {
+	return CardKeys{
+		DLK: s.load.Diversify(f), DPK: s.purchase.Diversify(f),
+		DTK: s.tac.Diversify(f), DRPK: s.reload.Diversify(f),
+	}
+}

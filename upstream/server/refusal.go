@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"net/http"
+
+	"connectrpc.com/connect"
+
+	"quancun/money"
+	"quancun/upstream/store"
+	"quancun/upstream/wire"
+	v1 "quancun/upstream/wire/quancun/v1"
+)
+
+// refusal is "no, and nothing was moved". Every other error of a handler
+// reaches the terminal as an unknown outcome.
+type refusal struct {
+	reason v1.Reason
+	tries  int
+	limit  money.Fen
+}
+
+func (r *refusal) Error() string { return "refused: " + r.reason.String() }
+
+func refuse(r v1.Reason) error { return &refusal{reason: r} }
+
+var malformed = refuse(v1.Reason_REASON_MALFORMED)
+
+// errInternal says nothing: what went wrong is in the log.
+var errInternal = connect.NewError(connect.CodeInternal, errors.New("internal error"))
+
+// identify hands the caller's certificate on. TLS has verified it.
+func identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+			http.Error(w, "client certificate wanted", http.StatusForbidden)
+			return
+		}
+		ctx := context.WithValue(r.Context(), certificateKey{}, r.TLS.VerifiedChains[0][0])
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// intercept finds out which terminal calls, and turns errors into the three
+// outcomes of the contract. It is the only place that logs them.
+func (s *Server) intercept(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, q connect.AnyRequest) (connect.AnyResponse, error) {
+		t, err := s.caller(ctx)
+		var p connect.AnyResponse
+		if err == nil {
+			p, err = next(context.WithValue(ctx, terminalKey{}, t), q)
+		}
+		if err == nil {
+			return p, nil
+		}
+		call := q.Spec().Procedure
+		var no *refusal
+		switch {
+		case errors.As(err, &no):
+			s.Log.Info("call refused", "call", call, "terminal", t.ID, "reason", no.reason.String())
+			return nil, no.wire()
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+		s.Log.Error("call failed", "call", call, "terminal", t.ID, "err", err)
+		return nil, errInternal
+	}
+}
+
+func (r *refusal) wire() error {
+	e := connect.NewError(connect.CodeFailedPrecondition, r)
+	d, err := connect.NewErrorDetail(&v1.Refusal{
+		Reason: r.reason, TriesLeft: int32(r.tries), LimitFen: int64(r.limit),
+	})
+	if err != nil {
+		return errInternal
+	}
+	e.AddDetail(d)
+	return e
+}
+
+// caller returns the terminal whose certificate it is: one in the table, not
+// revoked, and with this very certificate and no earlier one.
+func (s *Server) caller(ctx context.Context) (store.Terminal, error) {
+	cert, ok := ctx.Value(certificateKey{}).(*x509.Certificate)
+	if !ok {
+		return store.Terminal{}, refuse(v1.Reason_REASON_TERMINAL_UNKNOWN)
+	}
+	t, err := s.Books.Terminal(ctx, wire.TerminalOf(cert))
+	if errors.Is(err, store.ErrNone) || err == nil && (t.Revoked || t.Fingerprint != sha256.Sum256(cert.Raw)) {
+		return store.Terminal{}, refuse(v1.Reason_REASON_TERMINAL_UNKNOWN)
+	}
+	return t, err
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"quancun/upstream/store"
+)
+
+const (
+	// askersMax is how many orders are asked about at once. One that hangs
+	// holds up nobody else.
+	askersMax = 16
+
+	// napMax is the longest that the engine sleeps without looking at the
+	// rows, in case the clock was set.
+	napMax = 30 * time.Second
+)
+
+// run asks about due orders until ctx ends, and then waits for the questions
+// that are under way.
+func (e *engine) run(ctx context.Context) error {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer close(e.over)
+	underWay := map[string]bool{} // owned by this goroutine
+	done := make(chan string, askersMax)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case no := <-done:
+			delete(underWay, no)
+		case <-e.wake:
+		case <-timer.C:
+		}
+		due, next, err := e.books.DueOrders(ctx, e.now(), 4*askersMax)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			e.log.Error("due orders not read", "err", err)
+			next = e.now().Add(time.Second)
+		}
+		for _, o := range due {
+			if underWay[o.No] || len(underWay) == askersMax {
+				continue
+			}
+			underWay[o.No] = true
+			asking.Go(func() { e.askOne(ctx, o, done) })
+		}
+		timer.Reset(e.nap(next))
+	}
+}
+
+// askOne asks about one order. A row that can not be written would be due
+// again at once, so that costs a second.
+func (e *engine) askOne(ctx context.Context, o store.Order, done chan<- string) {
+	defer func() { done <- o.No }() // never blocks: there are only so many askers
+	defer func() {
+		if v := recover(); v != nil {
+			e.log.Error("asking panicked", "order", o.No, "panic", v)
+			sleep(ctx, time.Second)
+		}
+	}()
+	if err := e.ask(ctx, o.No); err != nil && ctx.Err() == nil {
+		e.log.Error("order not moved", "order", o.No, "err", err)
+		sleep(ctx, time.Second)
+	}
+}
+
+func (e *engine) nap(next time.Time) time.Duration {
+	if next.IsZero() {
+		return napMax
+	}
+	return min(max(next.Sub(e.now()), time.Millisecond), napMax)
+}
+
+// hasten makes run look at the rows now.
+func (e *engine) hasten() {
+	select {
+	case e.wake <- struct{}{}:
+	default: // it will anyway
+	}
+}

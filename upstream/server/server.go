@@ -1,0 +1,173 @@
+// Package server answers terminals: it is the upstream but for its database,
+// its keys and its way to be paid, which it is given.
+//
+// The account at the upstream is the truth, and the purse on a card is its
+// offline mirror. A top-up credits the account once, when the channel has been
+// paid. A load moves nothing between accounts: it writes the purse up to the
+// account, by the amount that the books say is missing and never by what a
+// card claims.
+//
+// What has its own rules has its own file: sign-in (PIN, challenge, session),
+// top-ups (the engine), loads. Which terminal asks is what its certificate
+// says.
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/upstream/channel"
+	"quancun/upstream/keys"
+	"quancun/upstream/store"
+	"quancun/upstream/wire/quancun/v1/quancunv1connect"
+)
+
+// Books is what the server needs of a database: [store.Books] or its equal.
+type Books interface {
+	terminalBooks
+	holderBooks
+	orderBooks
+	loadBooks
+	// Alarm writes down what somebody has to look at; first reports whether
+	// it is new.
+	Alarm(ctx context.Context, a store.Alarm) (first bool, err error)
+}
+
+type terminalBooks interface {
+	Terminal(ctx context.Context, id string) (store.Terminal, error)
+	Hear(ctx context.Context, id string, h store.Heard) error
+}
+
+type holderBooks interface {
+	Card(ctx context.Context, no string) (store.Card, error)
+	Holder(ctx context.Context, a store.Account) (store.Holder, error)
+	ReservePINTry(ctx context.Context, a store.Account) (pin store.PIN, left int, err error)
+	ResetPINTries(ctx context.Context, a store.Account) error
+	View(ctx context.Context, cardNo string, since time.Time) (store.View, error)
+	MarkSeen(ctx context.Context, a store.Account, since time.Time) error
+	History(ctx context.Context, a store.Account, page, size int) ([]store.Movement, int, error)
+}
+
+type orderBooks interface {
+	CreateOrder(ctx context.Context, o store.Order, limit money.Fen) (store.Order, error)
+	Advance(ctx context.Context, no string, s store.OrderStep) (store.Order, error)
+	Order(ctx context.Context, no string) (store.Order, error)
+	DueOrders(ctx context.Context, now time.Time, limit int) (due []store.Order, next time.Time, err error)
+	Hasten(ctx context.Context, no string) error
+}
+
+type loadBooks interface {
+	Load(ctx context.Context, id string) (store.Load, error)
+	WithCard(ctx context.Context, no string, do func(store.CardTx) error) error
+}
+
+// Policy is what the school has decided.
+type Policy struct {
+	TopUpChoices []money.Fen
+	TopUpMin     money.Fen
+	TopUpMax     money.Fen
+	BalanceCap   money.Fen     // no top-up may lift an account above it
+	PurseCeiling money.Fen     // no load may lift a purse above it
+	Pay          time.Duration // how long a QR code is shown
+}
+
+// Config is what a server is made of. Pace, Now and Log may be left out.
+type Config struct {
+	Books    Books
+	Keys     keys.Store
+	Channel  channel.Channel
+	Policy   Policy
+	SchoolZH string
+	SchoolEN string
+	Pace     Pace
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Server answers terminals.
+type Server struct {
+	quancunv1connect.UnimplementedTerminalServiceHandler
+
+	Config
+	challenges challenges
+	hashing    chan struct{} // one place for each core
+	engine     *engine
+}
+
+// New returns a server. It answers as soon as its handlers are served; orders
+// that nobody asks about move only while [Server.Run] runs.
+func New(c Config) *Server {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{
+		Config:     c,
+		challenges: challenges{now: c.Now},
+		hashing:    newHashing(),
+		engine:     newEngine(c),
+	}
+}
+
+// Run moves orders on until ctx ends, from wherever they stand, and returns
+// ctx's error. Calls that wait for an order then end too.
+func (s *Server) Run(ctx context.Context) error { return s.engine.run(ctx) }
+
+// Handler serves terminals. It belongs behind mutual TLS that verifies client
+// certificates against the campus CA.
+func (s *Server) Handler() http.Handler {
+	path, h := quancunv1connect.NewTerminalServiceHandler(s,
+		connect.WithInterceptors(connect.UnaryInterceptorFunc(s.intercept)),
+		connect.WithReadMaxBytes(64<<10),
+		connect.WithRecover(func(_ context.Context, spec connect.Spec, _ http.Header, v any) error {
+			s.Log.Error("call panicked", "call", spec.Procedure, "panic", v)
+			return errInternal
+		}))
+	mux := http.NewServeMux()
+	mux.Handle(path, identify(h))
+	return mux
+}
+
+type (
+	certificateKey struct{}
+	terminalKey    struct{}
+)
+
+// terminal returns who calls. It is there in every call, see intercept.
+func terminal(ctx context.Context) store.Terminal {
+	t, ok := ctx.Value(terminalKey{}).(store.Terminal)
+	if !ok {
+		panic("server: internal error: a call without a terminal")
+	}
+	return t
+}
+
+// beijing is the zone of card stamps. It has had no daylight saving since
+// 1991, so it needs no zone file.
+var beijing = time.FixedZone("CST", 8*60*60)
+
+// stampOf returns t as a card knows it.
+func stampOf(t time.Time) (p pboc.Stamp) {
+	t = t.In(beijing)
+	for i, n := range []int{t.Year() / 100, t.Year() % 100, int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second()} {
+		p[i] = byte(n/10<<4 | n%10)
+	}
+	return p
+}
+
+// stampTime returns the time that p says.
+func stampTime(p pboc.Stamp) time.Time {
+	var n [len(p)]int
+	for i, b := range p {
+		n[i] = int(b>>4)*10 + int(b&15)
+	}
+	return time.Date(n[0]*100+n[1], time.Month(n[2]), n[3], n[4], n[5], n[6], 0, beijing)
+}

@@ -1,0 +1,324 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"quancun/money"
+	"quancun/upstream/client"
+	"quancun/upstream/keys"
+	"quancun/upstream/server"
+	"quancun/upstream/server/pki"
+	"quancun/upstream/store"
+	"quancun/upstream/wire"
+)
+
+const (
+	yuan       = money.Yuan
+	account    = "2026000101"
+	cardNo     = "00002026000100012345"
+	rightPIN   = "271828"
+	opening    = 100 * yuan
+	mirrorFrom = 30 * yuan
+)
+
+// world is a whole upstream on the loopback interface, with real TLS, a real
+// store and a payment service that can be broken, and one terminal.
+type world struct {
+	t    testing.TB
+	dir  string
+	keys *keys.Software
+	pki  *pki.Authority
+	ch   *fakeChannel
+	log  lockedBuffer
+	now  func() time.Time
+	pace server.Pace
+
+	mu   sync.Mutex
+	skew time.Duration // guarded by mu; added to the upstream's clock
+
+	books  *store.Books
+	server *server.Server
+	addr   string
+	notify http.Handler
+	stop   func()
+
+	client *client.Client
+	card   *fakeCard
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// quickPace is a thousand times that of production, so that hours of watching
+// take a second.
+var quickPace = server.Pace{
+	Start: 60 * time.Millisecond, Wait: 3 * time.Millisecond, Grace: 10 * time.Millisecond,
+	Retry: 2 * time.Millisecond, Watch: 5 * time.Millisecond, Late: 90 * time.Second, Call: 2 * time.Second,
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), ch: newChannel(), pace: quickPace}
+	w.now = func() time.Time {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return time.Now().Add(w.skew)
+	}
+	var err error
+	if w.keys, err = keys.OpenSoftware(filepath.Join(w.dir, "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+	if w.pki, err = pki.Open(w.dir, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.start(true)
+	t.Cleanup(func() { w.stop() })
+	w.seed()
+	w.client = w.newTerminal("K01")
+	return w
+}
+
+// start starts the upstream on what is in its folder. The engine may be left
+// out, for tests that need orders to stand still.
+func (w *world) start(engine bool) {
+	w.t.Helper()
+	var err error
+	if w.books, err = store.Open(w.t.Context(), filepath.Join(w.dir, "books.db"), w.now); err != nil {
+		w.t.Fatal(err)
+	}
+	w.server = server.New(server.Config{
+		Books: w.books, Keys: w.keys, Channel: w.ch, Pace: w.pace, Now: w.now,
+		Log:      slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		SchoolZH: "示范大学", SchoolEN: "Demo University",
+		Policy: server.Policy{
+			TopUpChoices: []money.Fen{20 * yuan, 50 * yuan}, TopUpMin: yuan, TopUpMax: 500 * yuan,
+			BalanceCap: 1000 * yuan, PurseCeiling: 800 * yuan, Pay: 90 * time.Second,
+		},
+	})
+	w.notify = w.server.NotifyHandler()
+	addr := w.addr
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.addr = l.Addr().String()
+	h := &http.Server{Handler: w.server.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { h.Serve(tls.NewListener(l, w.pki.Server())) }) //nolint:errcheck // it ends by Close
+	if engine {
+		running.Go(func() { w.server.Run(ctx) }) //nolint:errcheck // it ends by cancel
+	}
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		h.Close()
+		running.Wait()
+		if err := w.books.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+}
+
+// restart is a crash of the upstream, as far as anybody else can tell: what is
+// not in the store is gone.
+func (w *world) restart() {
+	w.t.Helper()
+	w.stop()
+	w.start(true)
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.skew += d
+}
+
+func (w *world) seed() {
+	w.t.Helper()
+	factor := keys.Factor{0x20, 0x26, 0, 1, 0, 1, 0x23, 0x45}
+	w.addHolder(account, "张伟三", rightPIN, opening)
+	err := w.books.AddCard(w.t.Context(), store.Card{
+		No: cardNo, Account: store.HolderAccount(account), Factor: factor, UID: "01020304",
+		Status: store.CardActive, Mirror: mirrorFrom,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.card = &fakeCard{no: cardNo, factor: factor, keys: w.keys.CardKeys(factor), purse: mirrorFrom, counter: 7}
+}
+
+func (w *world) addHolder(no, name, pin string, balance money.Fen) {
+	w.t.Helper()
+	a := store.HolderAccount(no)
+	p, err := server.NewPIN(w.t.Context(), w.keys, a, (*[wire.PINLen]byte)([]byte(pin)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.books.AddHolder(w.t.Context(), store.Holder{Account: a, Name: name, Number: no}, p, balance); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// provision makes a terminal known, and returns what makes a machine it.
+func (w *world) provision(id string) *client.Provisioning {
+	w.t.Helper()
+	cert, key, fingerprint, err := w.pki.Terminal(id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	no, err := w.books.AddTerminal(w.t.Context(), store.Terminal{ID: id, Fingerprint: fingerprint})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	text, err := client.File{
+		Terminal: id, TerminalNo: no.String(), Address: w.addr,
+		CA: string(w.pki.CA()), Certificate: string(cert), Key: string(key),
+	}.Encode()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p, err := client.ParseProvisioning(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.card.terminal == [6]byte{} {
+		w.card.terminal = no
+	}
+	return p
+}
+
+func (w *world) newTerminal(id string) *client.Client {
+	w.t.Helper()
+	c := client.Dial(w.provision(id), client.Options{})
+	w.t.Cleanup(c.Close)
+	return c
+}
+
+// signIn signs in with a PIN, from the look-up on.
+func (w *world) signIn(pin string) (client.Session, client.Account, error) {
+	card, err := w.client.LookUpCard(w.t.Context(), cardNo)
+	if err != nil {
+		return nil, client.Account{}, err
+	}
+	return w.client.SignIn(w.t.Context(), cardNo, card.Challenge, (*[wire.PINLen]byte)([]byte(pin)))
+}
+
+func (w *world) session() client.Session {
+	w.t.Helper()
+	s, _, err := w.signIn(rightPIN)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// await waits for an order to come to a state.
+func (w *world) await(no string, want client.TopUpState) client.TopUp {
+	w.t.Helper()
+	var known client.TopUpState
+	for range 20 {
+		o, err := w.client.GetTopUp(w.t.Context(), no, known, 5*time.Second)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if o.State == want {
+			return o
+		}
+		if known == o.State {
+			break
+		}
+		known = o.State
+	}
+	w.t.Fatalf("order %s stays in state %d, want %d\n%s", no, known, want, w.log.String())
+	return client.TopUp{}
+}
+
+// check holds the books against their invariants, and the holder's balance
+// against want.
+func (w *world) check(want money.Fen) {
+	w.t.Helper()
+	broken, err := w.books.Verify(w.t.Context())
+	if err != nil || broken != nil {
+		w.t.Errorf("books: %q, %v; want them whole", broken, err)
+	}
+	v, err := w.books.View(w.t.Context(), cardNo, w.now())
+	if err != nil || v.Balance != want {
+		w.t.Errorf("balance %s, %v; want %s", v.Balance, err, want)
+	}
+}
+
+// alarms returns the kinds of all alarms.
+func (w *world) alarms() (kinds []store.AlarmKind) {
+	w.t.Helper()
+	all, err := w.books.Alarms(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, a := range all {
+		kinds = append(kinds, a.Kind)
+	}
+	return kinds
+}
+
+// reason returns why a call was refused, or 0.
+func reason(err error) client.Reason {
+	var no *client.Refusal
+	if errors.As(err, &no) {
+		return no.Reason
+	}
+	return 0
+}
+
+func wantReason(t testing.TB, what string, err error, want client.Reason) {
+	t.Helper()
+	if reason(err) != want {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
+
+// authorize is the card's offer, and the upstream's answer to it.
+func (w *world) authorize(id string, amount money.Fen) (client.LoadRequest, client.Authorization, error) {
+	q := w.request(id, amount)
+	a, err := w.client.AuthorizeLoad(w.t.Context(), q)
+	return q, a, err
+}
+
+func (w *world) request(id string, amount money.Fen) client.LoadRequest {
+	random, mac1 := w.card.offer(amount)
+	return client.LoadRequest{
+		LoadID: id, CardNo: w.card.no, Amount: amount, Factor: w.card.factor,
+		Offer: client.LoadOffer{
+			Balance: w.card.load.Balance, Counter: w.card.load.Counter, KeyVersion: 1, Random: random, MAC1: mac1,
+		},
+	}
+}
+
+func id(n int) string { return fmt.Sprintf("%032x", n) }

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// AlarmKind says what somebody has to look at. Stored: never renamed.
+type AlarmKind string
+
+// The kinds of alarm. Ref is a card number, an order number, a load ID or a
+// terminal ID, as each says.
+const (
+	AlarmOrderConflict  AlarmKind = "order conflict"  // order: the same number came with other content
+	AlarmAmountMismatch AlarmKind = "amount mismatch" // order: the channel was paid another amount
+	AlarmOrderReversed  AlarmKind = "order reversed"  // order: the channel's word does not fit ours
+	AlarmLoadConflict   AlarmKind = "load conflict"   // load: the same ID came with other content
+	AlarmLoadUnknown    AlarmKind = "load unknown"    // load: reported, never authorized here
+	AlarmLoadCorrected  AlarmKind = "load corrected"  // load: called not written, proved written
+	AlarmMAC1Wrong      AlarmKind = "MAC1 wrong"      // card: not ours, or a wrong key
+	AlarmTACWrong       AlarmKind = "TAC wrong"       // load: the card's evidence does not prove it
+	AlarmCounter        AlarmKind = "counter"         // card: its online counter fits no load that we know
+	AlarmCardAhead      AlarmKind = "card ahead"      // card: its purse holds more than was ever loaded
+	AlarmNoticeForged   AlarmKind = "notice forged"   // address: a notification that the channel did not sign
+	AlarmJournalRewound AlarmKind = "journal rewound" // terminal: its journal is shorter than it was
+)
+
+// Alarm is something that somebody has to look at.
+type Alarm struct {
+	Kind   AlarmKind
+	Ref    string
+	Detail string
+	First  time.Time
+	Last   time.Time
+	Times  int
+}
+
+// Alarm writes an alarm down. The same kind and ref again only counts; first
+// reports whether it is new.
+func (b *Books) Alarm(ctx context.Context, a Alarm) (first bool, err error) {
+	err = b.write(ctx, func(tx *sql.Tx) error {
+		first, err = b.alarm(ctx, tx, a)
+		return err
+	})
+	return first, err
+}
+
+func (b *Books) alarm(ctx context.Context, tx *sql.Tx, a Alarm) (first bool, err error) {
+	var times int
+	err = tx.QueryRowContext(ctx, `
+		INSERT INTO alarms (kind, ref, detail, first_ms, last_ms) VALUES (?, ?, ?, ?4, ?4)
+		ON CONFLICT (kind, ref) DO UPDATE
+		SET times = times + 1, last_ms = excluded.last_ms, detail = excluded.detail
+		RETURNING times`, a.Kind, a.Ref, a.Detail, b.ms()).Scan(&times)
+	return times == 1, err
+}
+
+// Alarms returns all alarms, newest first.
+func (b *Books) Alarms(ctx context.Context) (all []Alarm, err error) {
+	err = each(ctx, b.r, func(rows *sql.Rows) error {
+		var a Alarm
+		var first, last sql.NullInt64
+		if err := rows.Scan(&a.Kind, &a.Ref, &a.Detail, &first, &last, &a.Times); err != nil {
+			return err
+		}
+		a.First, a.Last = fromMS(first), fromMS(last)
+		all = append(all, a)
+		return nil
+	}, `SELECT kind, ref, detail, first_ms, last_ms, times FROM alarms ORDER BY last_ms DESC, id DESC`)
+	return all, err
+}

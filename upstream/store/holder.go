@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"quancun/money"
+)
+
+// Account is a line of the ledger's chart of accounts, such as
+// "holder/2026000101". Credits are positive in all of them.
+type Account string
+
+// Accounts that are not a holder's.
+const (
+	ChannelAlipay Account = "channel/alipay"
+	Opening       Account = "opening/balances" // what holders brought from before these books
+)
+
+const holderPrefix = "holder/"
+
+// HolderAccount returns the account of the holder with an account number.
+func HolderAccount(no string) Account { return Account(holderPrefix + no) }
+
+// No returns the account number of a holder's account.
+func (a Account) No() string {
+	if len(a) > len(holderPrefix) && a[:len(holderPrefix)] == holderPrefix {
+		return string(a[len(holderPrefix):])
+	}
+	return string(a)
+}
+
+// PINTriesMax is how many wrong PINs in a row lock it.
+const PINTriesMax = 5
+
+// PIN is how a PIN is kept: never as itself.
+type PIN struct {
+	Salt [16]byte
+	Hash [32]byte
+}
+
+// Holder is a person with an account.
+type Holder struct {
+	Account   Account
+	Name      string
+	Number    string // student or staff number
+	PINLocked bool
+}
+
+// CardStatus says whether a card may be used. Stored: never renumbered.
+type CardStatus int
+
+// The statuses of a card; one that is not in the books is unknown.
+const (
+	CardActive  CardStatus = 1
+	CardHot     CardStatus = 2
+	CardRetired CardStatus = 4
+)
+
+// Card is a card that was issued here.
+type Card struct {
+	No      string // 20 hexadecimal digits, upper case
+	Account Account
+	Factor  [8]byte // diversification factor of its keys
+	UID     string
+	Status  CardStatus
+	Mirror  money.Fen // what its purse holds by all movements that we know
+}
+
+// AddHolder adds a holder with an opening balance. For a Number that is there
+// already it returns ErrConflict.
+func (b *Books) AddHolder(ctx context.Context, h Holder, pin PIN, opening money.Fen) error {
+	err := b.write(ctx, func(tx *sql.Tx) error {
+		var n int
+		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM holders WHERE account = ? OR number = ?`,
+			h.Account, h.Number).Scan(&n)
+		if err != nil || n > 0 {
+			return errors.Join(err, ErrConflict)
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO accounts (account) VALUES (?)`, h.Account); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx,
+			`INSERT INTO holders (account, name, number, pin_salt, pin_hash) VALUES (?, ?, ?, ?, ?)`,
+			h.Account, h.Name, h.Number, pin.Salt[:], pin.Hash[:])
+		if err != nil || opening == 0 {
+			return err
+		}
+		_, err = b.post(ctx, tx, entry{
+			kind: KindOpening, place: "opening", debit: Opening, credit: h.Account, amount: opening,
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("add holder: %w", err)
+	}
+	return nil
+}
+
+// Holder returns the holder of an account, or ErrNone.
+func (b *Books) Holder(ctx context.Context, a Account) (h Holder, err error) {
+	err = b.r.QueryRowContext(ctx,
+		`SELECT account, name, number, pin_wrong >= ? FROM holders WHERE account = ?`, PINTriesMax, a).
+		Scan(&h.Account, &h.Name, &h.Number, &h.PINLocked)
+	return h, none(err)
+}
+
+// AddCard adds a card whose purse holds c.Mirror already.
+func (b *Books) AddCard(ctx context.Context, c Card) error {
+	err := b.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO cards (card_no, account, factor, uid, status) VALUES (?, ?, ?, ?, ?)`,
+			c.No, c.Account, c.Factor[:], c.UID, c.Status)
+		if err != nil || c.Mirror == 0 {
+			return err
+		}
+		return b.movePurse(ctx, tx, purseMove{card: c.No, kind: KindOpening, amount: c.Mirror, place: "opening"})
+	})
+	if err != nil {
+		return fmt.Errorf("add card: %w", err)
+	}
+	return nil
+}
+
+// SetCardStatus reports a card lost, retires it, or takes it back.
+func (b *Books) SetCardStatus(ctx context.Context, no string, s CardStatus) error {
+	return b.write(ctx, func(tx *sql.Tx) error {
+		return changed(tx.ExecContext(ctx, `UPDATE cards SET status = ? WHERE card_no = ?`, s, no))
+	})
+}
+
+// Card returns a card, or ErrNone if it was not issued here.
+func (b *Books) Card(ctx context.Context, no string) (Card, error) { return readCard(ctx, b.r, no) }
+
+func readCard(ctx context.Context, q querier, no string) (c Card, err error) {
+	var factor []byte
+	err = q.QueryRowContext(ctx,
+		`SELECT card_no, account, factor, uid, status, mirror_fen FROM cards WHERE card_no = ?`, no).
+		Scan(&c.No, &c.Account, &factor, &c.UID, &c.Status, &c.Mirror)
+	if err != nil {
+		return Card{}, none(err)
+	}
+	c.Factor = [8]byte(factor)
+	return c, nil
+}
+
+// CardsOf returns the cards of an account.
+func (b *Books) CardsOf(ctx context.Context, a Account) (all []Card, err error) {
+	var nos []string
+	err = each(ctx, b.r, func(rows *sql.Rows) error {
+		var no string
+		err := rows.Scan(&no)
+		nos = append(nos, no)
+		return err
+	}, `SELECT card_no FROM cards WHERE account = ? ORDER BY card_no`, a)
+	for _, no := range nos {
+		c, err := b.Card(ctx, no)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, err
+}
+
+// ReservePINTry counts a try as wrong before anybody knows, and returns what
+// the PIN is to be checked against and how many tries would then be left. So
+// neither a crash nor guesses in parallel give a try more than there is. Its
+// error is ErrPINLocked when there is none left.
+func (b *Books) ReservePINTry(ctx context.Context, a Account) (pin PIN, left int, err error) {
+	var salt, hash []byte
+	var wrong int
+	err = b.write(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `
+			UPDATE holders SET pin_wrong = pin_wrong + 1 WHERE account = ? AND pin_wrong < ?
+			RETURNING pin_salt, pin_hash, pin_wrong`, a, PINTriesMax).Scan(&salt, &hash, &wrong)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return PIN{}, 0, ErrPINLocked
+	}
+	if err != nil {
+		return PIN{}, 0, fmt.Errorf("count PIN try: %w", err)
+	}
+	return PIN{[16]byte(salt), [32]byte(hash)}, PINTriesMax - wrong, nil
+}
+
+// ResetPINTries forgets the wrong tries, after a right one or by a clerk.
+func (b *Books) ResetPINTries(ctx context.Context, a Account) error {
+	return b.write(ctx, func(tx *sql.Tx) error {
+		return changed(tx.ExecContext(ctx, `UPDATE holders SET pin_wrong = 0 WHERE account = ?`, a))
+	})
+}

@@ -1,0 +1,248 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"quancun/money"
+)
+
+// OrderState says how far an order has come. Stored: never renumbered.
+type OrderState int
+
+// The states of an order.
+const (
+	OrderCreated  OrderState = 1 // written down; the channel may not know it
+	OrderWaiting  OrderState = 2 // for the payer
+	OrderChecking OrderState = 3 // nobody knows what it came to
+	OrderPaid     OrderState = 4 // and credited
+	OrderClosed   OrderState = 5 // unpaid, and not payable any more
+	OrderReturned OrderState = 6 // was paid, and given back whole
+)
+
+// orderSteps is the ratchet: where an order can go from each state. A closed
+// order is not the end, since a payment may cross its cancellation; it goes
+// back to checking only when what was paid is not what was asked.
+var orderSteps = map[OrderState][]OrderState{
+	OrderCreated:  {OrderWaiting, OrderChecking, OrderPaid, OrderClosed, OrderReturned},
+	OrderWaiting:  {OrderChecking, OrderPaid, OrderClosed, OrderReturned},
+	OrderChecking: {OrderPaid, OrderClosed, OrderReturned},
+	OrderPaid:     nil,
+	OrderClosed:   {OrderChecking, OrderPaid, OrderReturned},
+	OrderReturned: nil,
+}
+
+// CanBecome reports whether the ratchet lets s become to.
+func (s OrderState) CanBecome(to OrderState) bool { return slices.Contains(orderSteps[s], to) }
+
+// Order is a top-up.
+type Order struct {
+	No       string
+	Terminal string
+	CardNo   string
+	Account  Account
+	Amount   money.Fen
+	Created  time.Time
+	Expires  time.Time // of the code that the payer scans
+
+	State    OrderState
+	QR       string
+	TradeNo  string // the channel's
+	PaidAt   time.Time
+	Balance  money.Fen // of the account after the credit, once paid
+	Late     bool      // paid after it was closed
+	Mismatch bool      // the channel has another amount: people have to look
+	Tries    int       // times that the channel was asked in this state
+	Next     time.Time // when to ask it again; zero is never
+}
+
+// CapError means that an order might lift an account above the cap.
+type CapError struct {
+	Room money.Fen // what may still be ordered; 0 or more
+}
+
+// Error says how much room is left.
+func (e *CapError) Error() string { return "store: room for " + e.Room.String() + " only" }
+
+// CreateOrder writes o down and returns it. The same number with the same
+// terminal, card, account and amount is the same order, and is returned as it
+// stands. With other content it is ErrConflict and an alarm.
+//
+// limit is the most that the account may come to. Every order that might
+// still be paid counts as if it were, so the error is a [*CapError] too when
+// only all of them together would pass the limit.
+func (b *Books) CreateOrder(ctx context.Context, o Order, limit money.Fen) (Order, error) {
+	var refused error
+	err := b.write(ctx, func(tx *sql.Tx) error {
+		old, err := readOrder(ctx, tx, o.No)
+		if err == nil {
+			if refused = b.sameOrder(ctx, tx, old, o); refused == nil {
+				o = old
+			}
+			return nil
+		}
+		if !errors.Is(err, ErrNone) {
+			return err
+		}
+		var balance, open money.Fen
+		err = tx.QueryRowContext(ctx, `
+			SELECT balance_fen, (SELECT coalesce(sum(amount_fen), 0) FROM orders
+				WHERE account = ?1 AND state IN (1, 2, 3)) FROM accounts WHERE account = ?1`, o.Account).
+			Scan(&balance, &open)
+		if err != nil {
+			return none(err)
+		}
+		if room := max(limit-balance-open, 0); o.Amount > room {
+			refused = &CapError{room}
+			return nil
+		}
+		o.State = OrderCreated
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO orders (order_no, terminal, card_no, account, amount_fen, created_ms, expires_ms, next_ms)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			o.No, o.Terminal, o.CardNo, o.Account, o.Amount, toMS(o.Created), toMS(o.Expires), toMS(o.Next))
+		return err
+	})
+	if err := errors.Join(err, refused); err != nil {
+		return Order{}, fmt.Errorf("create order: %w", err)
+	}
+	return o, nil
+}
+
+func (b *Books) sameOrder(ctx context.Context, tx *sql.Tx, old, o Order) error {
+	if old.Terminal == o.Terminal && old.CardNo == o.CardNo && old.Account == o.Account && old.Amount == o.Amount {
+		return nil
+	}
+	_, err := b.alarm(ctx, tx, Alarm{Kind: AlarmOrderConflict, Ref: o.No, Detail: fmt.Sprintf(
+		"%s on %s of %s, then %s on %s of %s", old.Amount, old.Terminal, old.Account, o.Amount, o.Terminal, o.Account)})
+	if err != nil {
+		return err
+	}
+	return ErrConflict
+}
+
+// OrderStep is what has become of an order.
+type OrderStep struct {
+	To       OrderState
+	QR       string    // kept if ""
+	TradeNo  string    // kept if ""
+	PaidAt   time.Time // with OrderPaid
+	Mismatch bool
+	Next     time.Time // when to ask again
+	Tries    int
+}
+
+// Advance moves an order, and credits its account in the same moment in which
+// it becomes paid. An order that is there already is left there, its schedule
+// renewed. What the ratchet does not allow is ErrBackward.
+func (b *Books) Advance(ctx context.Context, no string, s OrderStep) (o Order, err error) {
+	err = b.write(ctx, func(tx *sql.Tx) error {
+		if o, err = readOrder(ctx, tx, no); err != nil {
+			return err
+		}
+		if o.State == s.To && s.To == OrderPaid {
+			return nil
+		}
+		if o.State != s.To && !o.State.CanBecome(s.To) {
+			return fmt.Errorf("order %s from %d to %d: %w", no, o.State, s.To, ErrBackward)
+		}
+		late := o.State == OrderClosed && s.To == OrderPaid
+		_, err := tx.ExecContext(ctx, `
+			UPDATE orders SET state = ?, qr = coalesce(nullif(?, ''), qr), trade_no = coalesce(nullif(?, ''), trade_no),
+				paid_ms = ?, late = late OR ?, mismatch = mismatch OR ?, next_ms = ?, tries = ?
+			WHERE order_no = ?`,
+			s.To, s.QR, s.TradeNo, toMS(s.PaidAt), late, s.Mismatch, toMS(s.Next), s.Tries, no)
+		if err != nil {
+			return err
+		}
+		if s.To == OrderPaid {
+			_, err := b.post(ctx, tx, entry{
+				kind: KindTopUp, debit: ChannelAlipay, credit: o.Account, amount: o.Amount,
+				orderNo: no, place: o.Terminal,
+			})
+			if err != nil {
+				return err
+			}
+		}
+		o, err = readOrder(ctx, tx, no)
+		return err
+	})
+	if err != nil {
+		return Order{}, fmt.Errorf("advance order: %w", err)
+	}
+	return o, nil
+}
+
+// Order returns an order, or ErrNone.
+func (b *Books) Order(ctx context.Context, no string) (Order, error) { return readOrder(ctx, b.r, no) }
+
+// OrdersOf returns the orders of an account, newest first.
+func (b *Books) OrdersOf(ctx context.Context, a Account) ([]Order, error) {
+	return readOrders(ctx, b.r, `WHERE o.account = ? ORDER BY o.created_ms DESC, o.order_no DESC`, a)
+}
+
+// dueMax is longer than any pause between two questions. A row that is due
+// later than that was dated by a clock that has since been set back.
+const dueMax = 6 * time.Hour
+
+// DueOrders returns the orders that the channel is to be asked about at now,
+// at most limit of them, and when the next one is due; zero is never.
+func (b *Books) DueOrders(ctx context.Context, now time.Time, limit int) (due []Order, next time.Time, err error) {
+	due, err = readOrders(ctx, b.r, `
+		WHERE o.next_ms <= ?1 OR o.next_ms > ?2 ORDER BY o.next_ms LIMIT ?3`,
+		now.UnixMilli(), now.Add(dueMax).UnixMilli(), limit)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("read due orders: %w", err)
+	}
+	var ms sql.NullInt64
+	err = b.r.QueryRowContext(ctx, `SELECT min(next_ms) FROM orders WHERE next_ms > ?`, now.UnixMilli()).Scan(&ms)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("read due orders: %w", err)
+	}
+	return due, fromMS(ms), nil
+}
+
+// Hasten makes an order due now, whatever its pause. For an order that the
+// channel need not be asked about any more it does nothing, and for one that
+// is not in the books it is ErrNone.
+func (b *Books) Hasten(ctx context.Context, no string) error {
+	return b.write(ctx, func(tx *sql.Tx) error {
+		return changed(tx.ExecContext(ctx, `
+			UPDATE orders SET next_ms = CASE WHEN state IN (4, 6) THEN next_ms ELSE ? END WHERE order_no = ?`,
+			b.ms(), no))
+	})
+}
+
+func readOrder(ctx context.Context, q querier, no string) (Order, error) {
+	all, err := readOrders(ctx, q, `WHERE o.order_no = ?`, no)
+	if err != nil {
+		return Order{}, fmt.Errorf("read order: %w", err)
+	}
+	if len(all) == 0 {
+		return Order{}, ErrNone
+	}
+	return all[0], nil
+}
+
+func readOrders(ctx context.Context, q querier, where string, args ...any) (all []Order, err error) {
+	err = each(ctx, q, func(rows *sql.Rows) error {
+		var o Order
+		var created, expires, paid, next sql.NullInt64
+		err := rows.Scan(&o.No, &o.Terminal, &o.CardNo, &o.Account, &o.Amount, &created, &expires, &o.State,
+			&o.QR, &o.TradeNo, &paid, &o.Late, &o.Mismatch, &o.Tries, &next, &o.Balance)
+		o.Created, o.Expires, o.PaidAt, o.Next = fromMS(created), fromMS(expires), fromMS(paid), fromMS(next)
+		all = append(all, o)
+		return err
+	}, `
+		SELECT o.order_no, o.terminal, o.card_no, o.account, o.amount_fen, o.created_ms, o.expires_ms, o.state,
+			o.qr, o.trade_no, o.paid_ms, o.late, o.mismatch, o.tries, o.next_ms, coalesce(p.balance_fen, 0)
+		FROM orders o
+		LEFT JOIN entries e ON e.order_no = o.order_no AND e.kind = 1
+		LEFT JOIN postings p ON p.entry_id = e.id AND p.account = o.account
+		`+where, args...)
+	return all, err
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"quancun/pboc"
+)
+
+// Terminal is a machine that may call.
+type Terminal struct {
+	ID          string
+	No          pboc.TerminalNo
+	Fingerprint [32]byte // SHA-256 of the one certificate that is good for it
+	Revoked     bool
+	Heard       time.Time // of its last Hello; zero before
+	Version     string
+	Drift       time.Duration // by which its clock was ahead
+}
+
+// Heard is what a terminal said of itself.
+type Heard struct {
+	Version     string
+	Drift       time.Duration
+	Epoch       string
+	JournalHead int64
+}
+
+// AddTerminal adds t, or gives a known terminal a new certificate and takes it
+// back into service. A new terminal whose No is zero gets the next free one;
+// a known one keeps its own. It returns the number.
+func (b *Books) AddTerminal(ctx context.Context, t Terminal) (pboc.TerminalNo, error) {
+	var no []byte
+	err := b.write(ctx, func(tx *sql.Tx) error {
+		var n int64
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) + 1 FROM terminals`).Scan(&n); err != nil {
+			return err
+		}
+		if t.No == (pboc.TerminalNo{}) {
+			t.No = bcd(n)
+		}
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO terminals (id, terminal_no, fingerprint, added_ms) VALUES (?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, revoked_ms = NULL`,
+			t.ID, t.No[:], t.Fingerprint[:], b.ms())
+		if err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, `SELECT terminal_no FROM terminals WHERE id = ?`, t.ID).Scan(&no)
+	})
+	if err != nil {
+		return pboc.TerminalNo{}, fmt.Errorf("add terminal: %w", err)
+	}
+	return pboc.TerminalNo(no), nil
+}
+
+// bcd writes n so that people read the same digits in every tool.
+func bcd(n int64) (no pboc.TerminalNo) {
+	for i := len(no) - 1; i >= 0; i-- {
+		no[i] = byte(n%10 | n/10%10<<4)
+		n /= 100
+	}
+	return no
+}
+
+// RevokeTerminal shuts a terminal out. Its rows stay.
+func (b *Books) RevokeTerminal(ctx context.Context, id string) error {
+	return b.write(ctx, func(tx *sql.Tx) error {
+		return changed(tx.ExecContext(ctx, `UPDATE terminals SET revoked_ms = ? WHERE id = ?`, b.ms(), id))
+	})
+}
+
+const terminalColumns = `id, terminal_no, fingerprint, revoked_ms IS NOT NULL, heard_ms, version, drift_ms`
+
+// Terminal returns a terminal, or ErrNone.
+func (b *Books) Terminal(ctx context.Context, id string) (Terminal, error) {
+	row := b.r.QueryRowContext(ctx, `SELECT `+terminalColumns+` FROM terminals WHERE id = ?`, id)
+	return scanTerminal(row)
+}
+
+// Terminals returns all terminals by ID.
+func (b *Books) Terminals(ctx context.Context) (all []Terminal, err error) {
+	err = each(ctx, b.r, func(rows *sql.Rows) error {
+		t, err := scanTerminal(rows)
+		all = append(all, t)
+		return err
+	}, `SELECT `+terminalColumns+` FROM terminals ORDER BY id`)
+	return all, err
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scanTerminal(row scanner) (t Terminal, err error) {
+	var no, fingerprint []byte
+	var heard sql.NullInt64
+	var drift int64
+	if err := row.Scan(&t.ID, &no, &fingerprint, &t.Revoked, &heard, &t.Version, &drift); err != nil {
+		return Terminal{}, none(err)
+	}
+	t.No, t.Fingerprint, t.Heard = pboc.TerminalNo(no), [32]byte(fingerprint), fromMS(heard)
+	t.Drift = time.Duration(drift) * time.Millisecond
+	return t, nil
+}
+
+// Hear notes what a terminal said of itself. A journal that has become
+// shorter in the same epoch was restored from a backup, and numbers may have
+// been given twice: an alarm.
+func (b *Books) Hear(ctx context.Context, id string, h Heard) error {
+	return b.write(ctx, func(tx *sql.Tx) error {
+		var epoch string
+		var head int64
+		err := tx.QueryRowContext(ctx, `SELECT epoch, journal_head FROM terminals WHERE id = ?`, id).Scan(&epoch, &head)
+		if err != nil {
+			return none(err)
+		}
+		if epoch == h.Epoch && h.JournalHead < head {
+			detail := fmt.Sprintf("head %d after %d in epoch %s", h.JournalHead, head, epoch)
+			if _, err := b.alarm(ctx, tx, Alarm{Kind: AlarmJournalRewound, Ref: id, Detail: detail}); err != nil {
+				return err
+			}
+		}
+		_, err = tx.ExecContext(ctx, `
+			UPDATE terminals SET heard_ms = ?, version = ?, drift_ms = ?, epoch = ?, journal_head = ? WHERE id = ?`,
+			b.ms(), h.Version, h.Drift.Milliseconds(), h.Epoch, h.JournalHead, id)
+		return err
+	})
+}

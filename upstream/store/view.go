@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"quancun/money"
+)
+
+// View is an account as its holder may see it, all of one moment.
+type View struct {
+	Holder    Holder
+	Card      Card
+	Balance   money.Fen
+	Credited  time.Time // when the balance last grew; zero if never
+	Checking  []Order   // cancelled, or never shown; the outcome is unknown
+	Late      []Order   // paid after they were closed, and not seen yet
+	OpenLoads []Load    // of this card
+	Unseen    bool      // whether Late holds any that [Books.MarkSeen] would mark
+}
+
+// View returns what a holder who signed in at since is to see with a card. It
+// returns ErrNone if there is no such card.
+func (b *Books) View(ctx context.Context, cardNo string, since time.Time) (v View, err error) {
+	tx, err := b.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return View{}, fmt.Errorf("read account: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // nothing was written
+	if v.Card, err = readCard(ctx, tx, cardNo); err != nil {
+		return View{}, err
+	}
+	var credited sql.NullInt64
+	err = tx.QueryRowContext(ctx, `
+		SELECT h.account, h.name, h.number, h.pin_wrong >= ?, a.balance_fen,
+			(SELECT max(e.at_ms) FROM postings p JOIN entries e ON e.id = p.entry_id
+			 WHERE p.account = h.account AND p.amount_fen > 0)
+		FROM holders h JOIN accounts a ON a.account = h.account WHERE h.account = ?`,
+		PINTriesMax, v.Card.Account).
+		Scan(&v.Holder.Account, &v.Holder.Name, &v.Holder.Number, &v.Holder.PINLocked, &v.Balance, &credited)
+	if err != nil {
+		return View{}, fmt.Errorf("read account: %w", err)
+	}
+	v.Credited = fromMS(credited)
+	checking, err1 := readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 3 ORDER BY o.created_ms`, v.Card.Account)
+	late, err2 := readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 4 AND o.late
+		AND (o.seen_ms IS NULL OR o.seen_ms >= ?) ORDER BY o.created_ms`, v.Card.Account, since.UnixMilli())
+	loads, err3 := readLoads(ctx, tx, `WHERE card_no = ? AND state = 1 ORDER BY created_ms`, cardNo)
+	err4 := tx.QueryRowContext(ctx, `SELECT EXISTS (`+unseen+`)`, v.Card.Account, since.UnixMilli()).Scan(&v.Unseen)
+	v.Checking, v.Late, v.OpenLoads = checking, late, loads
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return View{}, fmt.Errorf("read account: %w", err)
+	}
+	return v, nil
+}
+
+// unseen finds the late orders of an account that were credited before a
+// sign-in, so that its answer told of them.
+const unseen = `
+	SELECT o.order_no FROM orders o JOIN entries e ON e.order_no = o.order_no AND e.kind = 1
+	WHERE o.account = ?1 AND o.state = 4 AND o.late AND o.seen_ms IS NULL AND e.at_ms < ?2`
+
+// MarkSeen notes that the holder has been shown the late orders that were
+// credited before the sign-in at since. The caller knows that from a call in
+// that session: whoever makes one has the sign-in's answer.
+func (b *Books) MarkSeen(ctx context.Context, a Account, since time.Time) error {
+	return b.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE orders SET seen_ms = ?3 WHERE order_no IN (`+unseen+`)`,
+			a, since.UnixMilli(), b.ms())
+		return err
+	})
+}
+
+// Movement is one line of an account's history.
+type Movement struct {
+	At      time.Time
+	Kind    Kind
+	Amount  money.Fen // what it did to the balance; for a load, to the purse
+	Balance money.Fen // of the account, after it
+	Place   string
+	Ref     string // order number or load ID
+}
+
+const movements = `(
+	SELECT e.at_ms, e.kind, p.amount_fen, p.balance_fen, e.place, coalesce(e.order_no, '') AS ref, 0 AS part, e.id
+	FROM postings p JOIN entries e ON e.id = p.entry_id WHERE p.account = ?1
+	UNION ALL
+	SELECT m.at_ms, m.kind, m.amount_fen, m.balance_fen, m.place, m.load_id, 1, m.id
+	FROM purse_moves m JOIN cards c ON c.card_no = m.card_no WHERE c.account = ?1 AND m.kind = 2)`
+
+// History returns a page of an account's movements, newest first, and how many
+// pages there are. Pages count from 0.
+func (b *Books) History(ctx context.Context, a Account, page, size int) (all []Movement, pages int, err error) {
+	var n int
+	if err := b.r.QueryRowContext(ctx, `SELECT count(*) FROM `+movements, a).Scan(&n); err != nil {
+		return nil, 0, fmt.Errorf("read history: %w", err)
+	}
+	err = each(ctx, b.r, func(rows *sql.Rows) error {
+		var m Movement
+		var at sql.NullInt64
+		err := rows.Scan(&at, &m.Kind, &m.Amount, &m.Balance, &m.Place, &m.Ref)
+		m.At = fromMS(at)
+		all = append(all, m)
+		return err
+	}, `SELECT at_ms, kind, amount_fen, balance_fen, place, ref FROM `+movements+`
+		ORDER BY at_ms DESC, part DESC, id DESC LIMIT ?2 OFFSET ?3`, a, size, page*size)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read history: %w", err)
+	}
+	return all, (n + size - 1) / size, nil
+}
