@@ -1,0 +1,159 @@
+// Package tray is a window with demo cards: what a hand does at the reader, for
+// a terminal that runs without one. It is plainly no part of the terminal, it
+// shares nothing with it but the fonts, and it only speaks to the lab, which
+// lays down, takes away and tears off the cards.
+package tray
+
+import (
+	"context"
+	"image/color"
+	"slices"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/widget"
+
+	"quancun/ui/look"
+)
+
+// lookEvery is how often the tray asks where the cards are.
+const lookEvery = time.Second
+
+// Run opens the tray of the lab at url and returns when it is closed. It runs
+// the app.
+func Run(app fyne.App, url string) {
+	app.Settings().SetTheme(look.Theme{})
+	ctx, cancel := context.WithCancel(context.Background())
+	t := New(app, NewLab(url))
+	t.window.SetOnClosed(cancel)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t.watch(ctx)
+	}()
+	t.window.ShowAndRun()
+	cancel()
+	<-done
+}
+
+// Tray is the window.
+type Tray struct {
+	lab    *Lab
+	window fyne.Window
+
+	// Owned by the UI goroutine.
+	cards  []Card
+	rows   *fyne.Container
+	status *widget.Label
+}
+
+// New makes the window without showing it.
+func New(app fyne.App, lab *Lab) *Tray {
+	t := &Tray{lab: lab, window: app.NewWindow("演示卡片 Demo cards"),
+		rows: container.NewVBox(), status: widget.NewLabel("")}
+	t.status.Wrapping = fyne.TextWrapWord
+	t.window.SetContent(t.content())
+	t.window.Resize(fyne.NewSize(440, 620))
+	return t
+}
+
+var (
+	bench = color.NRGBA{R: 0x3A, G: 0x3A, B: 0x3A, A: 0xFF}
+	tape  = color.NRGBA{R: 0xF2, G: 0xC9, B: 0x3D, A: 0xFF}
+)
+
+func (t *Tray) content() fyne.CanvasObject {
+	title := canvas.NewText("演示卡片 Demo cards", tape)
+	title.TextSize, title.TextStyle.Bold = 20, true
+	aside := canvas.NewText("不是终端的一部分  not part of the machine", color.White)
+	head := container.NewStack(canvas.NewRectangle(bench), container.NewPadded(container.NewVBox(title, aside)))
+
+	take := widget.NewButton("拿走卡片  Take the card away", func() { t.act(t.lab.Take) })
+	tear := func(when When) func() {
+		return func() { t.act(func(ctx context.Context) error { return t.lab.Tear(ctx, when) }) }
+	}
+	foot := container.NewVBox(
+		take,
+		widget.NewLabel("下次写卡时拔卡  Tear it off at the next write"),
+		container.NewGridWithColumns(2,
+			widget.NewButton("写入前  before", tear(Before)),
+			widget.NewButton("写入后  after", tear(After))),
+		t.status)
+	return container.NewBorder(head, container.NewPadded(foot), nil, nil,
+		container.NewVScroll(container.NewPadded(t.rows)))
+}
+
+// act does something at the lab and looks at once what became of it. It is
+// called on the UI goroutine, which waits no longer than the lab may take.
+func (t *Tray) act(do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerMax)
+	defer cancel()
+	if err := do(ctx); err != nil {
+		t.status.SetText(err.Error())
+		return
+	}
+	t.status.SetText("")
+	if cards, err := t.lab.Cards(ctx); err == nil {
+		t.show(cards)
+	}
+}
+
+// watch looks where the cards are until ctx ends.
+func (t *Tray) watch(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		cards, err := t.lab.Cards(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		fyne.Do(func() {
+			if err != nil {
+				t.status.SetText("实验室没有应答  The lab does not answer: " + err.Error())
+				return
+			}
+			t.show(cards)
+		})
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// show lists the cards, if anything about them changed.
+func (t *Tray) show(cards []Card) {
+	if slices.Equal(cards, t.cards) {
+		return
+	}
+	t.cards = slices.Clone(cards)
+	t.rows.RemoveAll()
+	for _, c := range cards {
+		t.rows.Add(t.row(c))
+		t.rows.Add(widget.NewSeparator())
+	}
+}
+
+func (t *Tray) row(c Card) fyne.CanvasObject {
+	words := c.Name
+	if words == "" {
+		words = c.Card
+	}
+	names := container.NewVBox(widget.NewLabel(words))
+	if c.Note != "" {
+		note := canvas.NewText("  "+c.Note, look.Soft)
+		names.Add(note)
+	}
+	key := widget.NewButton("放下  Lay down", func() {
+		t.act(func(ctx context.Context) error { return t.lab.Lay(ctx, c.Card) })
+	})
+	if c.Laid {
+		key = widget.NewButton("拿走  Take", func() { t.act(t.lab.Take) })
+		key.Importance = widget.HighImportance
+	}
+	return container.NewBorder(nil, nil, nil, container.New(layout.NewCenterLayout(), key), names)
+}
