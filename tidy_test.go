@@ -57,7 +57,7 @@ var layers = map[string]layer{
 		theirs: []string{crypto, text},
 	},
 	"reader/sim": {
-		ours:   []string{"money", "pboc", "reader", "reader/apdu", "reader/profile", "reader/purse"},
+		ours:   []string{"money", "pboc", "reader", "reader/apdu", "reader/profile", "reader/purse", "reader/vpcd"},
 		theirs: []string{text},
 	},
 	"reader/pcsc":       {ours: []string{"reader", "reader/apdu"}, theirs: []string{"github.com/ebfe/scard"}},

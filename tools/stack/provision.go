@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 )
 
 // provision makes what the programs need before their first start: the
@@ -14,6 +15,9 @@ import (
 // key. What an earlier run made, it keeps.
 func (s *Stack) provision(ctx context.Context) error {
 	if err := os.WriteFile(s.File("terminal.toml"), s.terminalConfig(), 0o600); err != nil {
+		return err
+	}
+	if err := s.readdress(); err != nil {
 		return err
 	}
 	for _, step := range []struct {
@@ -40,6 +44,10 @@ func (s *Stack) provision(ctx context.Context) error {
 
 // terminalConfig returns the terminal's configuration.
 func (s *Stack) terminalConfig() []byte {
+	name := ""
+	if s.Service != nil {
+		name = s.Service.Reader(0)
+	}
 	return fmt.Appendf(nil, `# Written by tools/stack at each start.
 terminal = %q
 journal = %q
@@ -47,13 +55,30 @@ journal = %q
 [reader]
 kind = %q
 listen = %q
-name = ""
+name = %q
 
 [panel]
 width_px = %d
 height_px = %d
 width_mm = %d
 full_screen = %t
-`, s.File("terminal.pem"), s.File("journal.db"), s.Reader, s.VPCDAddr,
+`, s.File("terminal.pem"), s.File("journal.db"), s.Reader, s.VPCDAddr, name,
 		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen)
 }
+
+// readdress has a terminal that an earlier run provisioned call the upstream
+// where it is in this run.
+func (s *Stack) readdress() error {
+	path := s.File("terminal.pem")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	line := fmt.Appendf(nil, "address = %q", s.UpstreamAddr)
+	return os.WriteFile(path, addressLine.ReplaceAll(text, line), 0o600)
+}
+
+var addressLine = regexp.MustCompile(`(?m)^address = .*$`)

@@ -16,6 +16,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"quancun/reader/pcsctest"
 )
 
 // readyMax is how long a program may take until it listens.
@@ -73,7 +75,10 @@ type Stack struct {
 	Lab      *Process // campuslab serve
 	Terminal *Process // quancun run
 	Tray     *Process // quancun tray; the part of the screen that cards lie on
-	PCSCD    *Process // nil unless Reader is PCSC
+
+	// Service is the stack's own pcscd: nil unless Reader is PCSC, and before
+	// the start. There can be one in a program.
+	Service *pcsctest.Service
 }
 
 // New prepares o.Dir, with addresses that are free, and starts nothing.
@@ -121,13 +126,34 @@ func (s *Stack) define() {
 	s.Upstream = s.process("campusd", filepath.Join(s.Bin, "campusd"), "serve",
 		"--data", s.File("upstream"), "--listen", s.UpstreamAddr, "--notify-listen", s.NotifyAddr,
 		"--config", s.File("campusd.toml"))
-	s.Lab = s.process("campuslab", filepath.Join(s.Bin, "campuslab"), "serve",
-		"--dir", s.File("lab"), "--alipay", s.AlipayAddr, "--http", s.LabAddr,
-		"--cards", s.File("cards.json"), "--vpcd", s.VPCDAddr)
+	s.Lab = s.process("campuslab", filepath.Join(s.Bin, "campuslab"), s.labArgs()...)
 	s.Terminal = s.process("quancun", s.TerminalPath,
 		append([]string{"run", "--config", s.File("terminal.toml")}, s.TerminalArgs...)...)
 	s.Tray = s.process("tray", s.TerminalPath, "tray", "--lab", s.LabURL())
 	s.Terminal.Env, s.Tray.Env = s.Env, s.Env
+}
+
+func (s *Stack) labArgs() []string {
+	return []string{
+		"serve",
+		"--dir", s.File("lab"), "--alipay", s.AlipayAddr, "--http", s.LabAddr,
+		"--cards", s.File("cards.json"), "--vpcd", s.VPCDAddr,
+	}
+}
+
+// startService starts a pcscd of the stack's own, and has the virtual cards
+// connect to that.
+func (s *Stack) startService() (err error) {
+	s.Tell("starting pcscd with a virtual reader")
+	if s.Service, err = pcsctest.Start(); err != nil {
+		return err
+	}
+	s.VPCDAddr = s.Service.Addr(0)
+	s.Lab.Args = s.labArgs()
+	if s.Env != nil {
+		s.Terminal.Env = append(slices.Clone(s.Env), s.Service.Env()...)
+	}
+	return nil
 }
 
 func (s *Stack) process(name, path string, args ...string) *Process {
@@ -148,8 +174,14 @@ func (s *Stack) Start(ctx context.Context) error {
 	return nil
 }
 
-// StartServices starts what a terminal needs, and no terminal.
+// StartServices starts what a terminal needs, and no terminal. If it fails,
+// the caller has to call Stop all the same.
 func (s *Stack) StartServices(ctx context.Context) error {
+	if s.Reader == PCSC && s.Service == nil {
+		if err := s.startService(); err != nil {
+			return err
+		}
+	}
 	if err := s.provision(ctx); err != nil {
 		return err
 	}
@@ -172,11 +204,8 @@ func (s *Stack) StartServices(ctx context.Context) error {
 }
 
 // processes returns the programs in the order in which they depend on each
-// other, without those that this stack does not have.
-func (s *Stack) processes() []*Process {
-	all := []*Process{s.PCSCD, s.Lab, s.Upstream, s.Terminal, s.Tray}
-	return slices.DeleteFunc(all, func(p *Process) bool { return p == nil })
-}
+// other.
+func (s *Stack) processes() []*Process { return []*Process{s.Lab, s.Upstream, s.Terminal, s.Tray} }
 
 // Wait returns when ctx or one of the programs ends, with the program's error.
 func (s *Stack) Wait(ctx context.Context) error {
@@ -202,6 +231,10 @@ func (s *Stack) Stop() error {
 	var errs []error
 	for _, p := range slices.Backward(s.processes()) {
 		errs = append(errs, p.Stop())
+	}
+	if s.Service != nil {
+		errs = append(errs, s.Service.Stop())
+		s.Service = nil
 	}
 	return errors.Join(errs...)
 }
