@@ -82,3 +82,9 @@ func (b *Books) movePurse(ctx context.Context, tx *sql.Tx, m purseMove) error {
 	}
 	return nil
 }
+
+// Balance returns an account's balance, or ErrNone if it has never moved.
+func (b *Books) Balance(ctx context.Context, a Account) (f money.Fen, err error) {
+	err = b.r.QueryRowContext(ctx, `SELECT balance_fen FROM accounts WHERE account = ?`, a).Scan(&f)
+	return f, none(err)
+}

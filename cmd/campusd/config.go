@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"quancun/money"
+	"quancun/upstream/alipay"
+	"quancun/upstream/server"
+)
+
+// config is the file that serve is given. Its paths are relative to it.
+type config struct {
+	School struct {
+		ZH string `toml:"zh"`
+		EN string `toml:"en"`
+	} `toml:"school"`
+	Policy policy `toml:"policy"`
+	Alipay struct {
+		AppID               string `toml:"app_id"`
+		PrivateKeyFile      string `toml:"private_key_file"`
+		AlipayPublicKeyFile string `toml:"alipay_public_key_file"`
+		Gateway             string `toml:"gateway"`
+		NotifyURL           string `toml:"notify_url"`
+	} `toml:"alipay"`
+}
+
+// policy is what the school decides. What it leaves out is as in defaults.
+type policy struct {
+	TopUpChoices []money.Fen `toml:"top_up_choices_fen"`
+	TopUpMin     money.Fen   `toml:"top_up_min_fen"`
+	TopUpMax     money.Fen   `toml:"top_up_max_fen"`
+	BalanceCap   money.Fen   `toml:"balance_cap_fen"`
+	PurseCeiling money.Fen   `toml:"purse_ceiling_fen"`
+	PaySeconds   int         `toml:"pay_seconds"`
+}
+
+var defaults = policy{
+	TopUpChoices: []money.Fen{20 * money.Yuan, 50 * money.Yuan, 100 * money.Yuan, 200 * money.Yuan},
+	TopUpMin:     1 * money.Yuan,
+	TopUpMax:     500 * money.Yuan,
+	BalanceCap:   1000 * money.Yuan,
+	PurseCeiling: 1000 * money.Yuan,
+	PaySeconds:   90,
+}
+
+// readConfig reads the file and refuses what it does not understand: a
+// misspelt cap would be no cap.
+func readConfig(path string) (c config, err error) {
+	c.Policy = defaults
+	meta, err := toml.DecodeFile(path, &c)
+	if err != nil {
+		return c, fmt.Errorf("read config: %w", err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return c, fmt.Errorf("read config: %s is not a setting", unknown[0])
+	}
+	dir := filepath.Dir(path)
+	for _, p := range []*string{&c.Alipay.PrivateKeyFile, &c.Alipay.AlipayPublicKeyFile} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	if err := c.Policy.check(); err != nil {
+		return c, fmt.Errorf("read config: %w", err)
+	}
+	return c, nil
+}
+
+func (p policy) check() error {
+	switch {
+	case p.TopUpMin <= 0 || p.TopUpMin > p.TopUpMax:
+		return errors.New("top_up_min_fen is not between 1 and top_up_max_fen")
+	case p.TopUpMax > p.BalanceCap:
+		return errors.New("top_up_max_fen is above balance_cap_fen")
+	case p.PurseCeiling <= 0 || p.PurseCeiling > 1<<31-1:
+		return errors.New("purse_ceiling_fen does not fit on a card")
+	case p.PaySeconds < 10 || p.PaySeconds > 600:
+		return errors.New("pay_seconds is not between 10 and 600")
+	}
+	for _, f := range p.TopUpChoices {
+		if f < p.TopUpMin || f > p.TopUpMax {
+			return fmt.Errorf("top_up_choices_fen: %d is out of range", f)
+		}
+	}
+	return nil
+}
+
+func (p policy) server() server.Policy {
+	return server.Policy{
+		TopUpChoices: p.TopUpChoices, TopUpMin: p.TopUpMin, TopUpMax: p.TopUpMax,
+		BalanceCap: p.BalanceCap, PurseCeiling: p.PurseCeiling, Pay: time.Duration(p.PaySeconds) * time.Second,
+	}
+}
+
+func (c config) alipay() alipay.Config {
+	return alipay.Config{
+		AppID: c.Alipay.AppID, PrivateKeyFile: c.Alipay.PrivateKeyFile,
+		AlipayPublicKeyFile: c.Alipay.AlipayPublicKeyFile, Gateway: c.Alipay.Gateway, NotifyURL: c.Alipay.NotifyURL,
+	}
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/upstream/keys"
+	"quancun/upstream/server"
+	"quancun/upstream/store"
+)
+
+// person is a made-up holder. The ID numbers are of region 000000, which does
+// not exist, so they are nobody's; the PIN is made from them by the rule of
+// the school, printed in the cards' file, and the numbers are kept nowhere.
+type person struct {
+	name, number, id string
+	balance          money.Fen
+	cards            []piece
+}
+
+// piece is a made-up card. The purse may hold less than the books' mirror:
+// that was spent offline and has not arrived yet.
+type piece struct {
+	kind          string
+	serial        uint32
+	mirror, purse money.Fen
+	status        store.CardStatus
+	expiry        string
+}
+
+const (
+	demoStart  = "20240901"
+	demoExpiry = "20991231"
+)
+
+// people are the demonstration's holders. Their names are hard on fonts and on
+// fields that were made too short.
+var people = []person{
+	{"王喆", "2026000101", "000000200501011231", 8650, []piece{
+		{"level", 101, 8650, 8650, store.CardActive, demoExpiry}}},
+	{"李堃", "2026000102", "000000200502021239", 10000, []piece{
+		{"to_load", 102, 3000, 3000, store.CardActive, demoExpiry}}},
+	{"陈昇", "2026000103", "000000200503031236", 4500, []piece{
+		{"spent_offline", 103, 4500, 3820, store.CardActive, demoExpiry}}},
+	{"赵珺祎", "2026000104", "00000020050404125X", 0, []piece{
+		{"empty", 104, 0, 0, store.CardActive, demoExpiry}}},
+	{"阿卜杜热合曼·买买提艾力", "2026000105", "000000200505051230", 25000, []piece{
+		{"to_load", 105, 0, 0, store.CardActive, demoExpiry}}},
+	{"Maria Fernández", "60123", "000000198506061238", 98000, []piece{
+		{"near_cap", 106, 98000, 98000, store.CardActive, demoExpiry}}},
+	{"刘洋", "2026000107", "000000200507071235", 5000, []piece{
+		{"hot", 107, 5000, 5000, store.CardHot, demoExpiry}}},
+	{"周敏", "2026000108", "000000200508081232", 6000, []piece{
+		{"expired", 108, 6000, 6000, store.CardActive, "20250831"},
+		{"retired", 109, 2000, 2000, store.CardRetired, demoExpiry}}},
+}
+
+// demoCard is what a card maker needs to make one of the cards. JSON.
+type demoCard struct {
+	CardNo         string    `json:"card_no"`
+	Factor         string    `json:"factor"`
+	UID            string    `json:"uid"`
+	Name           string    `json:"name"`
+	HolderNo       string    `json:"holder_no"`
+	PIN            string    `json:"pin"`
+	Kind           string    `json:"kind"`
+	Keys           demoKeys  `json:"keys"`
+	PurseFen       money.Fen `json:"purse_fen"`
+	OnlineCounter  uint16    `json:"online_counter"`
+	OfflineCounter uint16    `json:"offline_counter"`
+	Start          string    `json:"start"`
+	Expiry         string    `json:"expiry"`
+}
+
+type demoKeys struct {
+	DLK  string `json:"dlk"`
+	DPK  string `json:"dpk"`
+	DTK  string `json:"dtk"`
+	DRPK string `json:"drpk"`
+}
+
+// demo opens the demonstration's accounts and writes its cards, with all their
+// secrets, for the lab to make virtual cards of. It is not for a real school.
+func demo(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("demo", flag.ContinueOnError)
+	dir := f.String("data", "", "data folder")
+	file := f.String("cards", "", "file of cards to write")
+	if _, err := parse(f, args, 0); err != nil {
+		return err
+	}
+	if *file == "" {
+		return fmt.Errorf("--cards is missing\n%w", errUsage)
+	}
+	if _, err := os.Lstat(*file); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s is there already", *file)
+	}
+	d, err := open(ctx, *dir)
+	if err != nil {
+		return err
+	}
+	cards, err := d.seed(ctx)
+	if err := errors.Join(err, d.books.Close()); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(cards, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := keys.WriteSecret(*file, append(text, '\n')); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%d holders, %d cards: %s\n", len(people), len(cards), *file)
+	return err
+}
+
+func (d data) seed(ctx context.Context) (cards []demoCard, err error) {
+	for _, p := range people {
+		pin, err := server.InitialPIN(p.id)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.number, err)
+		}
+		h := store.Holder{Account: store.HolderAccount(p.number), Name: p.name, Number: p.number}
+		kept, err := server.NewPIN(ctx, d.keys, h.Account, &pin)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.books.AddHolder(ctx, h, kept, p.balance); err != nil {
+			return nil, err
+		}
+		for _, c := range p.cards {
+			asn, factor := c.numbers()
+			err := d.books.AddCard(ctx, store.Card{
+				No: asn, Account: h.Account, Factor: factor, UID: c.uid(), Status: c.status, Mirror: c.mirror,
+			})
+			if err != nil {
+				return nil, err
+			}
+			cards = append(cards, c.demo(p, string(pin[:]), d.keys.CardKeys(factor)))
+		}
+	}
+	stranger := piece{"unknown", 900, 0, 1234, 0, demoExpiry}
+	return append(cards, stranger.demo(person{name: "外校生", number: "99001"}, "123456", strangeKeys())), nil
+}
+
+// numbers returns the application serial number, of which the last 8 bytes
+// are the diversification factor.
+func (c piece) numbers() (asn string, factor keys.Factor) {
+	asn = fmt.Sprintf("0000202600%010d", c.serial)
+	raw, err := hex.DecodeString(asn)
+	if err != nil {
+		panic("campusd: internal error: " + err.Error()) // digits only
+	}
+	return asn, keys.Factor(raw[2:])
+}
+
+func (c piece) uid() string { return fmt.Sprintf("04%06X", 0xA10000+c.serial) }
+
+func (c piece) demo(p person, pin string, k keys.CardKeys) demoCard {
+	asn, factor := c.numbers()
+	return demoCard{
+		CardNo: asn, Factor: text(factor[:]), UID: c.uid(), Name: p.name, HolderNo: p.number, PIN: pin, Kind: c.kind,
+		Keys:     demoKeys{text(k.DLK[:]), text(k.DPK[:]), text(k.DTK[:]), text(k.DRPK[:])},
+		PurseFen: c.purse, OnlineCounter: uint16(c.serial % 16), OfflineCounter: uint16(c.serial % 64),
+		Start: demoStart, Expiry: c.expiry,
+	}
+}
+
+// strangeKeys are those of a card of another school.
+func strangeKeys() (k keys.CardKeys) {
+	for _, key := range []*pboc.Key{&k.DLK, &k.DPK, &k.DTK, &k.DRPK} {
+		rand.Read(key[:]) //nolint:errcheck // it never fails
+	}
+	return k
+}
+
+func text(b []byte) string { return fmt.Sprintf("%X", b) }

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"quancun/money"
+	"quancun/upstream/store"
+)
+
+// verify checks the books, and says what is broken, a line each.
+func verify(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("verify", flag.ContinueOnError)
+	dir := f.String("data", "", "data folder")
+	if _, err := parse(f, args, 0); err != nil {
+		return err
+	}
+	d, err := open(ctx, *dir)
+	if err != nil {
+		return err
+	}
+	defer d.books.Close()
+	broken, err := d.books.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	for _, line := range broken {
+		fmt.Fprintln(out, line)
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("%d promises are broken", len(broken))
+	}
+	_, err = fmt.Fprintln(out, "the books are whole")
+	return err
+}
+
+// Words for states, as account prints them.
+var (
+	orderStates = map[store.OrderState]string{
+		store.OrderCreated: "created", store.OrderWaiting: "waiting", store.OrderChecking: "checking",
+		store.OrderPaid: "paid", store.OrderClosed: "closed", store.OrderReturned: "returned",
+	}
+	loadStates = map[store.LoadState]string{
+		store.LoadOpen: "open", store.LoadWritten: "written", store.LoadNotWritten: "not written",
+	}
+	cardStates = map[store.CardStatus]string{
+		store.CardActive: "active", store.CardHot: "hot", store.CardRetired: "retired",
+	}
+)
+
+type accountReport struct {
+	AccountNo  string        `json:"account_no"`
+	PINLocked  bool          `json:"pin_locked"`
+	BalanceFen money.Fen     `json:"balance_fen"`
+	Cards      []cardReport  `json:"cards"`
+	Orders     []orderReport `json:"orders"`
+	Alarms     []alarmReport `json:"alarms"` // about this account's cards, orders and loads
+}
+
+type cardReport struct {
+	CardNo    string       `json:"card_no"`
+	Status    string       `json:"status"`
+	MirrorFen money.Fen    `json:"mirror_fen"`
+	Loads     []loadReport `json:"loads"`
+}
+
+type loadReport struct {
+	LoadID    string    `json:"load_id"`
+	State     string    `json:"state"`
+	AmountFen money.Fen `json:"amount_fen"`
+	Terminal  string    `json:"terminal"`
+	OrderNo   string    `json:"order_no,omitempty"`
+	Claim     string    `json:"claim,omitempty"`
+	Evidence  string    `json:"evidence,omitempty"`
+}
+
+type orderReport struct {
+	OrderNo   string    `json:"order_no"`
+	State     string    `json:"state"`
+	AmountFen money.Fen `json:"amount_fen"`
+	Terminal  string    `json:"terminal"`
+	Late      bool      `json:"late,omitempty"`
+	Mismatch  bool      `json:"mismatch,omitempty"`
+	TradeNo   string    `json:"trade_no,omitempty"`
+}
+
+type alarmReport struct {
+	Kind   string    `json:"kind"`
+	Ref    string    `json:"ref"`
+	Detail string    `json:"detail"`
+	Times  int       `json:"times"`
+	Last   time.Time `json:"last"`
+}
+
+// account prints the state of an account, newest things first.
+func account(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("account", flag.ContinueOnError)
+	dir := f.String("data", "", "data folder")
+	no, err := parse(f, args, 1)
+	if err != nil {
+		return err
+	}
+	d, err := open(ctx, *dir)
+	if err != nil {
+		return err
+	}
+	defer d.books.Close()
+	r, err := reportAccount(ctx, d.books, store.HolderAccount(no[0]))
+	if errors.Is(err, store.ErrNone) {
+		return fmt.Errorf("no account %q", no[0])
+	}
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(out)
+	e.SetIndent("", "\t")
+	return e.Encode(r)
+}
+
+func reportAccount(ctx context.Context, b *store.Books, a store.Account) (r accountReport, err error) {
+	h, err := b.Holder(ctx, a)
+	if err != nil {
+		return r, err
+	}
+	r = accountReport{AccountNo: a.No(), PINLocked: h.PINLocked, Cards: []cardReport{},
+		Orders: []orderReport{}, Alarms: []alarmReport{}}
+	if r.BalanceFen, err = b.Balance(ctx, a); err != nil {
+		return r, err
+	}
+	cards, err := b.CardsOf(ctx, a)
+	if err != nil {
+		return r, err
+	}
+	var refs []string
+	for _, c := range cards {
+		loads, err := b.LoadsOf(ctx, c.No)
+		if err != nil {
+			return r, err
+		}
+		cr := cardReport{c.No, cardStates[c.Status], c.Mirror, []loadReport{}}
+		refs = append(refs, c.No)
+		for _, l := range loads {
+			refs = append(refs, l.ID)
+			cr.Loads = append(cr.Loads, loadReport{
+				l.ID, loadStates[l.State], l.Amount, l.Terminal, l.OrderNo, l.Claim, l.Evidence})
+		}
+		r.Cards = append(r.Cards, cr)
+	}
+	orders, err := b.OrdersOf(ctx, a)
+	if err != nil {
+		return r, err
+	}
+	for _, o := range orders {
+		refs = append(refs, o.No)
+		r.Orders = append(r.Orders, orderReport{
+			o.No, orderStates[o.State], o.Amount, o.Terminal, o.Late, o.Mismatch, o.TradeNo})
+	}
+	alarms, err := b.Alarms(ctx)
+	for _, a := range alarms {
+		if slices.Contains(refs, a.Ref) {
+			r.Alarms = append(r.Alarms, alarmReport{string(a.Kind), a.Ref, a.Detail, a.Times, a.Last})
+		}
+	}
+	return r, err
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"quancun/upstream/alipay"
+	"quancun/upstream/server"
+)
+
+// stopMax is how long calls under way may take after the signal to stop. It
+// is longer than any call that waits for the payment channel.
+const stopMax = 25 * time.Second
+
+// serve answers terminals and the payment channel until ctx ends.
+func serve(ctx context.Context, args []string, out io.Writer) (err error) {
+	f := flag.NewFlagSet("serve", flag.ContinueOnError)
+	dir := f.String("data", "", "data folder")
+	listen := f.String("listen", ":8443", "for terminals")
+	notify := f.String("notify-listen", "127.0.0.1:8080", "for the payment channel, behind the reverse proxy")
+	file := f.String("config", "campusd.toml", "configuration")
+	if _, err := parse(f, args, 0); err != nil {
+		return err
+	}
+	c, err := readConfig(*file)
+	if err != nil {
+		return err
+	}
+	ch, err := alipay.New(c.alipay())
+	if err != nil {
+		return err
+	}
+	d, err := open(ctx, *dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.books.Close()) }()
+	unlock, err := lock(filepath.Join(*dir, "serve.lock"))
+	if err != nil {
+		return fmt.Errorf("another campusd serves %s: %w", *dir, err)
+	}
+	defer unlock()
+
+	log := slog.New(slog.NewTextHandler(out, nil))
+	s := server.New(server.Config{
+		Books: d.books, Keys: d.keys, Channel: ch, Policy: c.Policy.server(),
+		SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
+	})
+	terminals, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return err
+	}
+	notices, err := net.Listen("tcp", *notify)
+	if err != nil {
+		return errors.Join(err, terminals.Close())
+	}
+	log.Info("serving", "terminals", terminals.Addr().String(), "notices", notices.Addr().String())
+	err = serveAll(ctx, s.Run,
+		endpoint{httpServer(s.Handler(), log), tls.NewListener(terminals, d.pki.Server())},
+		endpoint{httpServer(s.NotifyHandler(), log), notices})
+	log.Info("stopped", "err", err)
+	return err
+}
+
+type endpoint struct {
+	server   *http.Server
+	listener net.Listener
+}
+
+// serveAll serves until ctx ends or one part fails, and then lets calls under
+// way come to their end.
+func serveAll(ctx context.Context, engine func(context.Context) error, all ...endpoint) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return engine(ctx) })
+	for _, e := range all {
+		g.Go(func() error {
+			if err := e.server.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+		g.Go(func() error {
+			<-ctx.Done()
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopMax)
+			defer cancel()
+			return errors.Join(e.server.Shutdown(stop), e.server.Close())
+		})
+	}
+	if err := g.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func httpServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute, // longer than the longest wait for an order
+		IdleTimeout:       5 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		HTTP2:             &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' handshakes
+	}
+}
