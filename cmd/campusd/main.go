@@ -47,7 +47,8 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: campusd serve | terminal add|list|revoke | account NO | verify | demo  (with --data DIR)")
+var errUsage = errors.New(
+	"usage: campusd serve | terminal add|list|revoke | account NO | verify | demo  (each with --data DIR)")
 
 // run is main without the process: tests start it.
 func run(ctx context.Context, args []string, out, log io.Writer) error {

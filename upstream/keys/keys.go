@@ -30,13 +30,6 @@ type Load struct {
 	Random [4]byte
 }
 
-// SealedPIN is a PIN on its way, see [wire.SealPIN].
-type SealedPIN struct {
-	CardNo    string
-	Challenge []byte
-	Sealed    []byte
-}
-
 // Store does what only a holder of keys can do. Its methods are safe for
 // concurrent use.
 type Store interface {
@@ -52,7 +45,7 @@ type Store interface {
 	PINPublicKey() []byte
 	// OpenPIN opens a sealed PIN into pin, which the caller wipes. ErrWrong if
 	// it does not open.
-	OpenPIN(ctx context.Context, s SealedPIN, pin *[wire.PINLen]byte) error
+	OpenPIN(ctx context.Context, s wire.SealedPIN, pin *[wire.PINLen]byte) error
 	// Pepper turns an account's PIN into what is then hashed and kept, so that
 	// the kept hashes alone can not be guessed at. The caller wipes it.
 	Pepper(ctx context.Context, account string, pin *[wire.PINLen]byte) ([32]byte, error)

@@ -126,10 +126,10 @@ func TestPIN(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got [wire.PINLen]byte
-	if err := s.OpenPIN(ctx, keys.SealedPIN{CardNo: "card", Challenge: challenge, Sealed: sealed}, &got); err != nil || got != pin {
+	if err := s.OpenPIN(ctx, wire.SealedPIN{CardNo: "card", Challenge: challenge, Sealed: sealed}, &got); err != nil || got != pin {
 		t.Errorf("OpenPIN = %s, %v", got, err)
 	}
-	if err := s.OpenPIN(ctx, keys.SealedPIN{CardNo: "drac", Challenge: challenge, Sealed: sealed}, &got); !errors.Is(err, keys.ErrWrong) {
+	if err := s.OpenPIN(ctx, wire.SealedPIN{CardNo: "drac", Challenge: challenge, Sealed: sealed}, &got); !errors.Is(err, keys.ErrWrong) {
 		t.Errorf("OpenPIN for another card = %v, want %v", err, keys.ErrWrong)
 	}
 	a, _ := s.Pepper(ctx, "1", &pin)

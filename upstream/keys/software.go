@@ -168,8 +168,8 @@ func (s *Software) loadSession(l Load) pboc.SessionKey {
 func (s *Software) PINPublicKey() []byte { return s.pin.PublicKey().Bytes() }
 
 // OpenPIN implements [Store].
-func (s *Software) OpenPIN(_ context.Context, p SealedPIN, pin *[wire.PINLen]byte) error {
-	if err := wire.OpenPIN(s.pin, p.Challenge, p.CardNo, p.Sealed, pin); err != nil {
+func (s *Software) OpenPIN(_ context.Context, p wire.SealedPIN, pin *[wire.PINLen]byte) error {
+	if err := wire.OpenPIN(s.pin, p, pin); err != nil {
 		return ErrWrong
 	}
 	return nil

@@ -49,7 +49,8 @@ func newHashing() chan struct{} { return make(chan struct{}, runtime.GOMAXPROCS(
 // checkPIN reports whether pin is right, and how many tries are left if not.
 // The try is counted before the PIN is looked at, and given back when it was
 // right. store.ErrPINLocked if there is none.
-func (s *Server) checkPIN(ctx context.Context, a store.Account, pin *[wire.PINLen]byte) (right bool, left int, err error) {
+func (s *Server) checkPIN(ctx context.Context, a store.Account, pin *[wire.PINLen]byte,
+) (right bool, left int, err error) {
 	select {
 	case s.hashing <- struct{}{}:
 		defer func() { <-s.hashing }()

@@ -16,7 +16,8 @@ import (
 )
 
 // Hello implements the contract.
-func (s *Server) Hello(ctx context.Context, q *connect.Request[v1.HelloRequest]) (*connect.Response[v1.HelloResponse], error) {
+func (s *Server) Hello(ctx context.Context, q *connect.Request[v1.HelloRequest],
+) (*connect.Response[v1.HelloResponse], error) {
 	t, now := terminal(ctx), s.Now()
 	if q.Msg.Time != nil { // without, it only asks for the key
 		err := s.Books.Hear(ctx, t.ID, store.Heard{
@@ -67,7 +68,8 @@ func (s *Server) LookUpCard(ctx context.Context, q *connect.Request[v1.LookUpCar
 }
 
 // SignIn implements the contract. The challenge is spent whatever comes of it.
-func (s *Server) SignIn(ctx context.Context, q *connect.Request[v1.SignInRequest]) (*connect.Response[v1.SignInResponse], error) {
+func (s *Server) SignIn(ctx context.Context, q *connect.Request[v1.SignInRequest],
+) (*connect.Response[v1.SignInResponse], error) {
 	no, ok := cardNo(q.Msg.CardNo)
 	if !ok {
 		return nil, malformed
@@ -98,7 +100,7 @@ func (s *Server) SignIn(ctx context.Context, q *connect.Request[v1.SignInRequest
 func (s *Server) provePIN(ctx context.Context, a store.Account, m *v1.SignInRequest) error {
 	var pin [wire.PINLen]byte
 	defer clear(pin[:])
-	err := s.Keys.OpenPIN(ctx, keys.SealedPIN{CardNo: m.CardNo, Challenge: m.Challenge, Sealed: m.SealedPin}, &pin)
+	err := s.Keys.OpenPIN(ctx, wire.SealedPIN{CardNo: m.CardNo, Challenge: m.Challenge, Sealed: m.SealedPin}, &pin)
 	if errors.Is(err, keys.ErrWrong) {
 		return malformed // nobody's finger did that, so it costs no try
 	}

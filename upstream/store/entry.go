@@ -52,7 +52,8 @@ func (b *Books) post(ctx context.Context, tx *sql.Tx, e entry) (balance money.Fe
 }
 
 func postLine(ctx context.Context, tx *sql.Tx, id int64, a Account, amount money.Fen) (balance money.Fen, err error) {
-	if _, err := tx.ExecContext(ctx, `INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING`, a); err != nil {
+	_, err = tx.ExecContext(ctx, `INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING`, a)
+	if err != nil {
 		return 0, err
 	}
 	err = tx.QueryRowContext(ctx, `

@@ -110,7 +110,8 @@ func (b *Books) Holder(ctx context.Context, a Account) (h Holder, err error) {
 // AddCard adds a card whose purse holds c.Mirror already.
 func (b *Books) AddCard(ctx context.Context, c Card) error {
 	err := b.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO cards (card_no, account, factor, uid, status) VALUES (?, ?, ?, ?, ?)`,
+		_, err := tx.ExecContext(ctx,
+			`INSERT INTO cards (card_no, account, factor, uid, status) VALUES (?, ?, ?, ?, ?)`,
 			c.No, c.Account, c.Factor[:], c.UID, c.Status)
 		if err != nil || c.Mirror == 0 {
 			return err

@@ -230,7 +230,8 @@ func readLoads(ctx context.Context, q querier, where string, args ...any) (all [
 	err = each(ctx, q, func(rows *sql.Rows) error {
 		var l Load
 		var created sql.NullInt64
-		err := rows.Scan(&l.ID, &l.CardNo, &l.Terminal, &l.Amount, &l.OrderNo, &l.State, &l.Claim, &l.Evidence, &created)
+		err := rows.Scan(&l.ID, &l.CardNo, &l.Terminal, &l.Amount, &l.OrderNo,
+			&l.State, &l.Claim, &l.Evidence, &created)
 		l.Created = fromMS(created)
 		all = append(all, l)
 		return err

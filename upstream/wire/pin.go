@@ -54,18 +54,25 @@ func SealPIN(publicKey, challenge []byte, cardNo string, pin *[PINLen]byte) ([]b
 	return append(enc, sealed...), nil
 }
 
+// SealedPIN is a PIN on its way, and what it is bound to.
+type SealedPIN struct {
+	CardNo    string // as it was sealed, letter for letter
+	Challenge []byte
+	Sealed    []byte
+}
+
 // OpenPIN opens into pin what [SealPIN] has sealed. Its error is always
 // [ErrSealedPIN], and pin is then zero. The caller wipes pin after use.
-func OpenPIN(key hpke.PrivateKey, challenge []byte, cardNo string, sealed []byte, pin *[PINLen]byte) error {
+func OpenPIN(key hpke.PrivateKey, s SealedPIN, pin *[PINLen]byte) error {
 	clear(pin[:])
-	if len(sealed) != sealedLen || len(challenge) != ChallengeLen {
+	if len(s.Sealed) != sealedLen || len(s.Challenge) != ChallengeLen {
 		return ErrSealedPIN
 	}
-	r, err := hpke.NewRecipient(sealed[:32], key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), info)
+	r, err := hpke.NewRecipient(s.Sealed[:32], key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), info)
 	if err != nil {
 		return ErrSealedPIN
 	}
-	plain, err := r.Open(bound(challenge, cardNo), sealed[32:])
+	plain, err := r.Open(bound(s.Challenge, s.CardNo), s.Sealed[32:])
 	defer clear(plain)
 	if err != nil || len(plain) != PINLen {
 		return ErrSealedPIN

@@ -45,7 +45,7 @@ func TestSealPIN(t *testing.T) {
 		{"NoChallenge", key, nil, cardNo, sealed, wire.ErrSealedPIN},
 	} {
 		var got [wire.PINLen]byte
-		err := wire.OpenPIN(tt.key, tt.challenge, tt.card, tt.sealed, &got)
+		err := wire.OpenPIN(tt.key, wire.SealedPIN{CardNo: tt.card, Challenge: tt.challenge, Sealed: tt.sealed}, &got)
 		if !errors.Is(err, tt.err) || (err == nil) != (got == pin) || err != nil && got != [wire.PINLen]byte{} {
 			t.Errorf("%s: OpenPIN = %v, %v; want %v", tt.name, got, err, tt.err)
 		}
@@ -67,7 +67,7 @@ func FuzzOpenPIN(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got [wire.PINLen]byte
-		err := wire.OpenPIN(key, challenge, cardNo, b, &got)
+		err := wire.OpenPIN(key, wire.SealedPIN{CardNo: cardNo, Challenge: challenge, Sealed: b}, &got)
 		if err == nil && !bytes.Equal(b, sealed) {
 			t.Errorf("OpenPIN opened %x, which nobody sealed", b)
 		}
