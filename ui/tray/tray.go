@@ -6,7 +6,9 @@ package tray
 
 import (
 	"context"
+	"fmt"
 	"image/color"
+	"net/url"
 	"slices"
 	"time"
 
@@ -22,12 +24,15 @@ import (
 // lookEvery is how often the tray asks where the cards are.
 const lookEvery = time.Second
 
-// Run opens the tray of the lab at url and returns when it is closed. It runs
-// the app.
-func Run(app fyne.App, url string) {
+// Run opens the tray of the lab at address and returns when it is closed. It
+// runs the app. An error means that address is no URL.
+func Run(app fyne.App, address string) error {
+	if u, err := url.Parse(address); err != nil || u.Host == "" {
+		return fmt.Errorf("tray: %q is not the address of a lab", address)
+	}
 	app.Settings().SetTheme(look.Theme{})
 	ctx, cancel := context.WithCancel(context.Background())
-	t := New(app, NewLab(url))
+	t := New(app, NewLab(address))
 	t.window.SetOnClosed(cancel)
 	done := make(chan struct{})
 	go func() {
@@ -37,6 +42,7 @@ func Run(app fyne.App, url string) {
 	t.window.ShowAndRun()
 	cancel()
 	<-done
+	return nil
 }
 
 // Tray is the window.
