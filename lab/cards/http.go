@@ -1,0 +1,141 @@
+package cards
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"quancun/reader/sim"
+)
+
+// Handler returns the control API, below /cards. All bodies are JSON.
+//
+//	GET  /cards          the list of [Info]
+//	POST /cards/lay      {"card": "2024001"}: the holder's number, the card's, or a name
+//	POST /cards/take     {}
+//	POST /cards/tear     {"when": "before"|"after", "command": "credit"|"debit"|…|3, "card": ""}
+//	POST /cards/silent   the same: the card stays, and never answers that command
+//	POST /cards/slow     {"ms": 15}: every command, from now on
+//	POST /cards/mend     {}: no tear, no silence, no slowness
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /cards", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.List()) })
+	post := func(path string, do func(call) error) {
+		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			c, err := parse(http.MaxBytesReader(w, r.Body, 4096))
+			if err == nil {
+				err = do(c)
+			}
+			if err != nil {
+				refuse(w, err)
+				return
+			}
+			answer(w, s.List())
+		})
+	}
+	post("/cards/lay", func(c call) error { return s.Lay(c.Card) })
+	post("/cards/take", func(call) error { return s.Take() })
+	post("/cards/tear", func(c call) error { return s.arm(c, sim.TearBefore, sim.TearAfter) })
+	post("/cards/silent", func(c call) error { return s.arm(c, sim.SilentBefore, sim.SilentAfter) })
+	post("/cards/slow", func(c call) error {
+		if c.MS < 0 || c.MS > 60_000 {
+			return errors.New("lab/cards: ms is not 0 to 60000")
+		}
+		s.Slow(time.Duration(c.MS) * time.Millisecond)
+		return nil
+	})
+	post("/cards/mend", func(call) error { s.Mend(); return nil })
+	return mux
+}
+
+// call is the body of any call.
+type call struct {
+	Card    string  `json:"card"`
+	When    string  `json:"when"`
+	Command command `json:"command"`
+	MS      int     `json:"ms"`
+}
+
+func parse(r io.Reader) (c call, err error) {
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return call{}, fmt.Errorf("lab/cards: not a call: %w", err)
+	}
+	return c, nil
+}
+
+// command says at which command a break happens: the next with an instruction
+// byte, or the nth of all.
+type command struct {
+	ins  byte
+	skip int
+}
+
+// instructions are the commands by name. "credit" and "debit" are the two that
+// move money; until then the card is untouched.
+var instructions = map[string]byte{
+	"credit": 0x52, // CREDIT FOR LOAD
+	"debit":  0x54, // DEBIT FOR PURCHASE
+	"init":   0x50, // INITIALIZE FOR LOAD, PURCHASE
+	"prove":  0x5A, // GET TRANSACTION PROVE
+	"verify": 0x20, // VERIFY
+	"select": 0xA4,
+	"read":   0xB0, // READ BINARY
+	"record": 0xB2, // READ RECORD
+	"any":    0,
+}
+
+// UnmarshalJSON reads a name, or the number of the command, counted from 1.
+func (c *command) UnmarshalJSON(b []byte) error {
+	word := strings.Trim(string(b), `"`)
+	if n, err := strconv.Atoi(word); err == nil && n >= 1 && n <= 1000 {
+		*c = command{skip: n - 1}
+		return nil
+	}
+	ins, ok := instructions[word]
+	if !ok {
+		return fmt.Errorf("there is no command %q: credit, debit, init, prove, verify, select, read, record, any, or 1 to 1000",
+			word)
+	}
+	*c = command{ins: ins}
+	return nil
+}
+
+// arm makes a card break before or after it has done a command.
+func (s *Server) arm(c call, before, after sim.How) error {
+	how := before
+	switch c.When {
+	case "before", "":
+	case "after":
+		how = after
+	default:
+		return errors.New(`lab/cards: when is "before" or "after"`)
+	}
+	return s.Break(c.Card, sim.Break{How: how, INS: c.Command.ins, Skip: c.Command.skip})
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	status := http.StatusBadRequest
+	switch {
+	case errors.Is(err, ErrNoCard):
+		status = http.StatusNotFound
+	case errors.Is(err, ErrNoneLaid), errors.Is(err, ErrAmbiguous):
+		status = http.StatusConflict
+	case errors.Is(err, ErrNoReader):
+		status = http.StatusBadGateway
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+}
