@@ -68,7 +68,7 @@ func New(s State) *Card {
 
 // clone copies what changes and what a caller might change.
 func (s State) clone() State {
-	s.Log = slices.Clone(s.Log)
+	s.Log = slices.Clone(s.Log) // the records themselves are never changed
 	s.Files = maps.Clone(s.Files)
 	return s
 }

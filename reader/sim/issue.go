@@ -137,13 +137,13 @@ func bcd(s string) ([]byte, error) {
 	return b, nil
 }
 
-func encodePIN(digits string, e profile.PINEncoding) (Hex, error) {
+func encodePIN(digits string, e profile.PINEncoding) (Secret, error) {
 	packed, err := bcd(digits)
 	if err != nil || len(digits) != 6 {
 		return nil, fmt.Errorf("sim: a PIN has six digits")
 	}
 	if e == profile.PINASCII {
-		return Hex(digits), nil
+		return Secret(digits), nil
 	}
 	return packed, nil
 }

@@ -57,10 +57,10 @@ type State struct {
 	Log     []Hex        `json:"log,omitempty"` // newest first
 	Last    Proof        `json:"last"`
 
-	PIN        Hex  `json:"pin,omitempty"` // as VERIFY carries it
-	PINTries   int  `json:"pin_tries"`     // left
-	PINForLoad bool `json:"pin_for_load"`
-	PINForLog  bool `json:"pin_for_log"`
+	PIN        Secret `json:"pin,omitempty"` // as VERIFY carries it
+	PINTries   int    `json:"pin_tries"`     // left
+	PINForLoad bool   `json:"pin_for_load"`
+	PINForLog  bool   `json:"pin_for_log"`
 
 	Keys        Keys `json:"keys"`
 	KeyVersion  byte `json:"key_version"`
@@ -147,4 +147,23 @@ func (h *Hex) UnmarshalText(text []byte) error {
 	b, err := hex.DecodeString(string(text))
 	*h = b
 	return err
+}
+
+// Secret is bytes that JSON holds in hex digits and nothing else shows.
+type Secret []byte
+
+// Format keeps the bytes out of every log and message.
+func (Secret) Format(s fmt.State, _ rune) { fmt.Fprint(s, "sim.Secret(…)") }
+
+// MarshalText writes hex digits.
+func (h Secret) MarshalText() ([]byte, error) { return Hex(h).MarshalText() }
+
+// UnmarshalText reads hex digits.
+func (h *Secret) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil {
+		return fmt.Errorf("sim: a PIN has hex digits only") // without the digits
+	}
+	*h = b
+	return nil
 }
