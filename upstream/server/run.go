@@ -37,13 +37,14 @@ func (e *engine) run(ctx context.Context) error {
 		case <-e.wake:
 		case <-timer.C:
 		}
-		due, next, err := e.books.DueOrders(ctx, e.now(), 4*askersMax)
+		now := e.now() // once: it may be set between two readings
+		due, next, err := e.books.DueOrders(ctx, now, 4*askersMax)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			e.log.Error("due orders not read", "err", err)
-			next = e.now().Add(time.Second)
+			next = now.Add(time.Second)
 		}
 		for _, o := range due {
 			if underWay[o.No] || len(underWay) == askersMax {
@@ -52,7 +53,7 @@ func (e *engine) run(ctx context.Context) error {
 			underWay[o.No] = true
 			asking.Go(func() { e.askOne(ctx, o, done) })
 		}
-		timer.Reset(e.nap(next))
+		timer.Reset(nap(now, next))
 	}
 }
 
@@ -72,11 +73,12 @@ func (e *engine) askOne(ctx context.Context, o store.Order, done chan<- string) 
 	}
 }
 
-func (e *engine) nap(next time.Time) time.Duration {
+// nap returns how long to sleep until next.
+func nap(now, next time.Time) time.Duration {
 	if next.IsZero() {
 		return napMax
 	}
-	return min(max(next.Sub(e.now()), time.Millisecond), napMax)
+	return min(max(next.Sub(now), time.Millisecond), napMax)
 }
 
 // hasten makes run look at the rows now.

@@ -48,6 +48,7 @@ type world struct {
 	skew time.Duration // guarded by mu; added to the upstream's clock
 
 	books  *store.Books
+	broken *brokenBooks // stands between the server and the books
 	server *server.Server
 	addr   string
 	notify http.Handler
@@ -111,8 +112,9 @@ func (w *world) start(engine bool) {
 	if w.books, err = store.Open(w.t.Context(), filepath.Join(w.dir, "books.db"), w.now); err != nil {
 		w.t.Fatal(err)
 	}
+	w.broken = &brokenBooks{Books: w.books}
 	w.server = server.New(server.Config{
-		Books: w.books, Keys: w.keys, Channel: w.ch, Pace: w.pace, Now: w.now,
+		Books: w.broken, Keys: w.keys, Channel: w.ch, Pace: w.pace, Now: w.now,
 		Log:      slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		SchoolZH: "示范大学", SchoolEN: "Demo University",
 		Policy: server.Policy{
@@ -147,12 +149,78 @@ func (w *world) start(engine bool) {
 	})
 }
 
+// brokenBooks are books whose disk fails on command: the next write of a name
+// has no effect or, when kept, has it and reports an error all the same. From
+// then on every write fails, as for a process that is about to die.
+type brokenBooks struct {
+	*store.Books
+	mu   sync.Mutex
+	name string // "" while whole; guarded by mu
+	kept bool
+	dead bool
+}
+
+var errDisk = errors.New("disk failed")
+
+func (b *brokenBooks) breakNext(name string, kept bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.name, b.kept = name, kept
+}
+
+// fails reports whether a write is to fail, and whether it is to have its
+// effect before.
+func (b *brokenBooks) fails(name string) (fails, kept bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.dead {
+		return true, false
+	}
+	b.dead = b.name == name
+	return b.dead, b.kept
+}
+
+func (b *brokenBooks) CreateOrder(ctx context.Context, o store.Order, limit money.Fen) (store.Order, error) {
+	fails, kept := b.fails("create")
+	if fails && !kept {
+		return store.Order{}, errDisk
+	}
+	o, err := b.Books.CreateOrder(ctx, o, limit)
+	if fails {
+		err = errDisk
+	}
+	return o, err
+}
+
+var stateNames = map[store.OrderState]string{
+	store.OrderWaiting: "waiting", store.OrderChecking: "checking", store.OrderPaid: "paid",
+	store.OrderClosed: "closed", store.OrderReturned: "returned",
+}
+
+func (b *brokenBooks) Advance(ctx context.Context, no string, s store.OrderStep) (store.Order, error) {
+	fails, kept := b.fails(stateNames[s.To])
+	if fails && !kept {
+		return store.Order{}, errDisk
+	}
+	o, err := b.Books.Advance(ctx, no, s)
+	if fails {
+		err = errDisk
+	}
+	return o, err
+}
+
 // restart is a crash of the upstream, as far as anybody else can tell: what is
 // not in the store is gone.
 func (w *world) restart() {
 	w.t.Helper()
 	w.stop()
 	w.start(true)
+	for range 50 { // a connection of before the crash costs a terminal an unknown outcome
+		if _, err := w.client.LookUpCard(w.t.Context(), cardNo); err == nil {
+			return
+		}
+	}
+	w.t.Fatal("the upstream does not come back")
 }
 
 func (w *world) pass(d time.Duration) {
