@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"text/tabwriter"
 	"time"
 
 	"quancun/tools/stack"
@@ -111,8 +112,16 @@ func explain(s *stack.Stack, display *xvfb.Display) {
   upstream      %s
   logs          %s
 `, s.Terminal.PID(), s.Reader, s.LabURL(), s.PhoneURL(), s.UpstreamAddr, s.File("log"))
-	if notes, err := os.ReadFile(s.File("demo.txt")); err == nil {
-		fmt.Printf("\n%s\n", notes)
+	if cards, err := s.Cards(); err != nil {
+		say(err.Error())
+	} else {
+		w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+		fmt.Fprintln(w, "\n  PIN\tcard\tin the purse\tholder")
+		for _, c := range cards {
+			fmt.Fprintf(w, "  %s\t%s\t%v\t%s\n", c.PIN, c.Kind, c.Purse, c.Name)
+		}
+		w.Flush()
+		fmt.Println()
 	}
 	if display != nil {
 		fmt.Printf("  screen        %s, which nobody sees: \"kill -USR1 %d\" writes a picture to %s\n",

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+
+	"quancun/lab/alipay"
 )
 
 // provision makes what the programs need before their first start: the
@@ -26,7 +29,10 @@ func (s *Stack) provision(ctx context.Context) error {
 		args  []string
 	}{
 		{"terminal.pem", "provisioning terminal " + Terminal,
-			[]string{"terminal", "add", Terminal, "--data", s.File("upstream"), "--out", s.File("terminal.pem")}},
+			[]string{
+				"terminal", "add", Terminal, "--data", s.File("upstream"),
+				"--address", s.UpstreamAddr, "--out", s.File("terminal.pem"),
+			}},
 		{"cards.json", "opening the demonstration accounts",
 			[]string{"demo", "--data", s.File("upstream"), "--cards", s.File("cards.json")}},
 	} {
@@ -40,6 +46,50 @@ func (s *Stack) provision(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// upstreamConfig writes the upstream's configuration. It needs the keys that
+// the lab has made, since the lab is the payment channel.
+func (s *Stack) upstreamConfig() error {
+	private, err := s.find("lab", "app_private.pem")
+	if err != nil {
+		return err
+	}
+	public, err := s.find("lab", "alipay_public.pem")
+	if err != nil {
+		return err
+	}
+	text := fmt.Appendf(nil, `# Written by tools/stack at each start.
+[school]
+zh = "示范大学"
+en = "Example University"
+
+[policy]
+pay_seconds = %d
+
+[alipay]
+app_id = %q
+private_key_file = %q
+alipay_public_key_file = %q
+gateway = "http://%s/gateway.do"
+notify_url = "http://%s/alipay/notify"
+`, s.PaySeconds, alipay.AppID, private, public, s.AlipayAddr, s.NotifyAddr)
+	return os.WriteFile(s.File("campusd.toml"), text, 0o600)
+}
+
+// find returns the path of the file called name somewhere below dir.
+func (s *Stack) find(dir, name string) (found string, err error) {
+	err = filepath.WalkDir(s.File(dir), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == name {
+			found = path
+			return fs.SkipAll
+		}
+		return err
+	})
+	if err == nil && found == "" {
+		err = fmt.Errorf("no %s in %s", name, s.File(dir))
+	}
+	return found, err
 }
 
 // terminalConfig returns the terminal's configuration.

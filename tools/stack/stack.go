@@ -8,6 +8,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,8 @@ type Options struct {
 	Bin    string // where campusd, campuslab and quancun are; "bin" if empty
 	Reader Reader // VPCD if empty
 	Panel  Panel  // DefaultPanel if zero
+
+	PaySeconds int // that a payment may take; 90 if zero
 
 	// TerminalPath is another terminal than Bin's quancun, such as one that
 	// was built for tests. TerminalArgs are added to its command line.
@@ -83,39 +86,43 @@ type Stack struct {
 
 // New prepares o.Dir, with addresses that are free, and starts nothing.
 func New(o Options) (*Stack, error) {
-	if o.Bin == "" {
-		o.Bin = "bin"
-	}
-	if o.Reader == "" {
-		o.Reader = VPCD
-	}
-	if o.Panel == (Panel{}) {
-		o.Panel = DefaultPanel
-	}
-	if o.Tell == nil {
-		o.Tell = func(string) {}
-	}
-	var err error
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return nil, err
-	}
-	if o.Bin, err = filepath.Abs(o.Bin); err != nil {
-		return nil, err
-	}
-	if o.TerminalPath == "" {
-		o.TerminalPath = filepath.Join(o.Bin, "quancun")
-	}
 	s := &Stack{Options: o}
+	if err := s.complete(); err != nil {
+		return nil, err
+	}
 	for _, sub := range []string{"", "log", "upstream", "lab"} {
 		if err := os.MkdirAll(s.File(sub), 0o700); err != nil {
 			return nil, err
 		}
 	}
+	var err error
 	if s.Addresses, err = addressesIn(s.File("addresses.json")); err != nil {
 		return nil, err
 	}
 	s.define()
 	return s, nil
+}
+
+// complete fills in the options that were left out.
+func (o *Options) complete() (err error) {
+	o.Bin = cmp.Or(o.Bin, "bin")
+	o.Reader = cmp.Or(o.Reader, VPCD)
+	o.PaySeconds = cmp.Or(o.PaySeconds, 90)
+	o.Panel = cmp.Or(o.Panel, DefaultPanel)
+	if o.Tell == nil {
+		o.Tell = func(string) {}
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return err
+	}
+	if o.Bin, err = filepath.Abs(o.Bin); err != nil {
+		return err
+	}
+	o.TerminalPath = cmp.Or(o.TerminalPath, filepath.Join(o.Bin, "quancun"))
+	if o.Reader != VPCD && o.Reader != PCSC {
+		return fmt.Errorf("reader %q: either %q or %q", o.Reader, VPCD, PCSC)
+	}
+	return nil
 }
 
 // File returns the path of a file in the stack's directory.
@@ -185,22 +192,24 @@ func (s *Stack) StartServices(ctx context.Context) error {
 	if err := s.provision(ctx); err != nil {
 		return err
 	}
-	for _, next := range []struct {
-		process *Process
-		addr    string
-	}{{s.Lab, s.LabAddr}, {s.Upstream, s.UpstreamAddr}} {
-		s.Tell("starting " + next.process.Name)
-		if err := next.process.Start(); err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(ctx, readyMax)
-		err := next.process.listening(ctx, next.addr)
-		cancel()
-		if err != nil {
-			return err
-		}
+	if err := s.StartAndWait(ctx, s.Lab, s.LabAddr); err != nil {
+		return err
 	}
-	return nil
+	if err := s.upstreamConfig(); err != nil {
+		return err
+	}
+	return s.StartAndWait(ctx, s.Upstream, s.UpstreamAddr)
+}
+
+// StartAndWait starts p and returns when it listens on addr.
+func (s *Stack) StartAndWait(ctx context.Context, p *Process, addr string) error {
+	s.Tell("starting " + p.Name)
+	if err := p.Start(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyMax)
+	defer cancel()
+	return p.listening(ctx, addr)
 }
 
 // processes returns the programs in the order in which they depend on each
