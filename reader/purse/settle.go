@@ -55,6 +55,11 @@ const (
 )
 
 // Verdict is what a card says about a torn transaction.
+//
+// NotExecuted is certain, and so is Executed with ByLog. Executed by anything
+// less is so unless another transaction has used the same counter, which the
+// issuer knows: by proof alone, the TAC is then another's; by counter alone, the
+// issuer already has a transaction with this counter.
 type Verdict struct {
 	Outcome  Outcome
 	Evidence Evidence
