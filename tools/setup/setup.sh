@@ -10,7 +10,7 @@ build="gcc libc6-dev make git ca-certificates pkg-config xz-utils
 # To test and demonstrate: a screen that nobody sees, a finger, a card reader.
 # Tests start a pcscd of their own (PCSCLITE_CSOCK_NAME), and leave alone the
 # one that systemd may start for the machine's readers.
-run="xvfb xauth xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd"
+run="xvfb xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd"
 
 missing=""
 for package in $build $run; do

@@ -38,9 +38,9 @@ packages() {
 
 # The race detector would have the window library compiled once more, for
 # minutes, so what draws goes without. The screens' logic needs no C at all.
-units() { packages money pboc ledger reader upstream kiosk lab cmd | xargs go test -race; }
-screens() { packages ui assets | CGO_ENABLED=0 xargs go test -tags=; }
-others() { packages app tools | xargs go test; }
+units() { packages money pboc ledger reader upstream kiosk lab cmd | xargs -r go test -race; }
+screens() { packages ui assets | CGO_ENABLED=0 xargs -r go test -tags=; }
+others() { packages app tools | xargs -r go test; }
 
 build() {
 	local program
