@@ -1,6 +1,8 @@
 package screen
 
 import (
+	"image/color"
+
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
@@ -9,70 +11,78 @@ import (
 	"quancun/ui/widget"
 )
 
-const accountShare = 0.54
-
-// openShown is how many lines of open money fit on the page; the account's
-// history has them all.
-func (p *page) openShown() int {
-	if p.k.Panel.Portrait() {
-		return 3
-	}
-	return 1
-}
+const accountShare = 0.56
 
 // account shows what the holder has, where it is, and what can be done.
 func (p *page) account() fyne.CanvasObject {
 	info, action := p.columns(accountShare)
-	words := p.k.Column(7, p.notice(info)...)
+	keys := p.accountKeys(action)
+	room := p.bodyHeight()
+	if p.k.Panel.Portrait() {
+		room -= keys.MinSize().Height + p.k.MM(8)
+	}
+	words := p.k.Column(6, p.notice(info)...)
 	for _, o := range p.holder(info) {
 		words.Add(o)
 	}
 	words.Add(p.balances(info))
-	if b := p.v.Balance; b.ToLoad > 0 {
-		words.Add(p.k.Banner(look.Careful, "card", p.t.T("account.behind", "amount", text.Amount(b.ToLoad)), info))
-	}
-	for _, o := range p.open(info) {
-		words.Add(o)
-	}
-	return p.split(accountShare, words, p.accountKeys(action))
+	p.addOpen(words, info, room)
+	return p.split(accountShare, words, keys)
 }
 
+// balances is the account's balance, and under it what of it is on the card.
 func (p *page) balances(width float32) fyne.CanvasObject {
 	b := p.v.Balance
-	column := p.k.Column(3,
+	column := p.k.Column(2.5,
 		p.k.Line(p.t.T("account.balance"), widget.Style{Type: look.Body, Colour: look.Soft}),
-		p.k.Line(text.Amount(b.Account), widget.Style{Type: look.Display, Bold: true}))
+		p.k.Line(text.Amount(b.Account), widget.Style{Type: p.figure(), Bold: true}))
 	if b.Available < b.Account {
 		column.Add(p.k.Text(p.t.T("account.available", "amount", text.Amount(b.Available)),
 			widget.Style{Type: look.Small, Colour: look.Soft}, width-p.k.MM(20)))
 	}
-	column.Add(p.k.Gap(1))
-	column.Add(p.k.Rule())
-	column.Add(p.k.Gap(1))
-	column.Add(p.pair(p.t.T("account.purse"), text.Amount(b.Purse), look.Lead))
-	return p.k.Box(look.Surface, look.Line, 10, column)
+	column.Add(p.k.InsetXY(0, 1.5, p.k.Rule()))
+	column.Add(p.pair(p.t.T("account.purse"), text.Amount(b.Purse), look.Ink))
+	if b.ToLoad > 0 {
+		column.Add(p.pair(p.t.T("account.behind"), text.Amount(b.ToLoad), look.Caution))
+	}
+	return p.k.Box(look.Surface, look.Line, 8, column)
+}
+
+// figure is the size of the one number of a page.
+func (p *page) figure() look.Type {
+	if p.k.Panel.Portrait() {
+		return look.Display
+	}
+	return look.Figure
 }
 
 // pair is a name at the left and its amount at the right.
-func (p *page) pair(name, value string, size look.Type) fyne.CanvasObject {
+func (p *page) pair(name, value string, ink color.Color) fyne.CanvasObject {
 	return p.k.Row(4,
 		widget.CentreY(p.k.Line(name, widget.Style{Type: look.Body, Colour: look.Soft})), widget.Spring(),
-		widget.CentreY(p.k.Line(value, widget.Style{Type: size, Bold: true})))
+		widget.CentreY(p.k.Line(value, widget.Style{Type: look.Lead, Bold: true, Colour: ink})))
 }
 
-// open says of each amount on its way what it is, since when, and what happens
-// next.
-func (p *page) open(width float32) []fyne.CanvasObject {
-	var list []fyne.CanvasObject
-	for i, o := range p.v.Open {
-		if i == p.openShown() {
-			more := p.t.T("account.more", "count", len(p.v.Open)-i)
-			list = append(list, p.k.Line(more, widget.Style{Type: look.Small, Colour: look.Soft}))
-			break
-		}
-		list = append(list, p.openItem(o, width))
+// addOpen says of each amount on its way what it is, since when, and what
+// happens next. What does not fit into room is counted; the history has it.
+func (p *page) addOpen(words *fyne.Container, width, room float32) {
+	more := func(n int) fyne.CanvasObject {
+		return p.k.Text(p.t.T("account.more", "count", n), widget.Style{Type: look.Small, Colour: look.Soft}, width)
 	}
-	return list
+	for i, o := range p.v.Open {
+		last := len(words.Objects)
+		words.Add(p.openItem(o, width))
+		rest := len(p.v.Open) - i
+		need := words.MinSize().Height
+		if rest > 1 {
+			need += p.k.MM(6) + more(rest).MinSize().Height
+		}
+		if need > room {
+			words.Objects = words.Objects[:last]
+			words.Add(more(rest))
+			return
+		}
+	}
 }
 
 func (p *page) openItem(o kiosk.Open, width float32) fyne.CanvasObject {
@@ -85,26 +95,29 @@ func (p *page) openItem(o kiosk.Open, width float32) fyne.CanvasObject {
 	case kiosk.LoadDoubt:
 		key, tone, icon = "open.doubt", look.Open, "unknown"
 	}
-	ink, tint := tone.Colours()
-	inner := width - p.k.MM(2*6+13+6)
+	ink, _ := tone.Colours()
+	inner := p.k.Room(width)
 	words := p.k.Column(1.5,
 		p.k.Text(p.t.T(key+".title", "amount", text.Amount(o.Amount)),
 			widget.Style{Type: look.Body, Bold: true, Colour: ink}, inner),
 		p.k.Text(p.t.T(key+".body", "since", p.when(o.Since)),
 			widget.Style{Type: look.Small, Colour: look.Ink}, inner))
-	return p.k.Box(tint, ink, 6, p.k.Row(6,
-		widget.CentreY(p.k.Icon(icon, 13, 13, tone)), widget.Grow(widget.CentreY(words))))
+	return p.k.Notice(tone, icon, words)
 }
 
 // accountKeys are what can be done. Bringing the card level comes first while
 // there is something to bring.
 func (p *page) accountKeys(width float32) fyne.CanvasObject {
 	column := p.k.Column(6)
+	size := look.Lead
+	if p.k.Panel.Portrait() {
+		size = look.Heading
+	}
 	topUp := kiosk.Input{Event: kiosk.ChoseTopUp}
-	face := widget.Face{Name: "topup", Label: p.t.T("account.topup"), Icon: "topup", Type: look.Heading}
+	face := widget.Face{Name: "topup", Label: p.t.T("account.topup"), Icon: "topup", Type: size}
 	if p.v.Balance.ToLoad > 0 {
 		column.Add(p.k.Sized(0, 32, p.first(kiosk.Input{Event: kiosk.ChoseLevel}, widget.Face{
-			Name: "level", Label: p.t.T("account.level"), Icon: "card", Type: look.Heading})))
+			Name: "level", Label: p.t.T("account.level", "amount", text.Amount(p.v.Balance.ToLoad)), Icon: "card", Type: size})))
 		column.Add(p.k.Sized(0, 28, p.key(topUp, face)))
 	} else {
 		column.Add(p.k.Sized(0, 32, p.first(topUp, face)))

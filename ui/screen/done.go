@@ -15,7 +15,8 @@ const doneShare = 0.60
 func (p *page) done() fyne.CanvasObject {
 	info, action := p.columns(doneShare)
 	words := p.k.Column(7, p.notice(info)...)
-	title := p.k.Line(p.t.T(p.doneTitle()), widget.Style{Type: look.Title, Bold: true, Colour: look.Good})
+	title := p.k.Text(p.t.T(p.doneTitle()), widget.Style{Type: look.Title, Bold: true, Colour: look.Good},
+		info-p.k.MM(24+6))
 	words.Add(widget.CentreX(p.k.Row(6, p.k.Icon("ok", 24, 24, look.Well), widget.CentreY(title))))
 	words.Add(p.result(info))
 	words.Add(p.centred(p.t.T("done.card"), look.Lead, false, info))
@@ -54,11 +55,11 @@ func (p *page) result(width float32) fyne.CanvasObject {
 	column.Add(p.k.Gap(1))
 	switch {
 	case p.v.TopUp.Amount > 0:
-		column.Add(p.pair(p.t.T("done.amount"), text.Change(p.v.TopUp.Amount), look.Lead))
+		column.Add(p.pair(p.t.T("done.amount"), text.Change(p.v.TopUp.Amount), look.Good))
 	case loaded > 0:
-		column.Add(p.pair(p.t.T("done.amount.load"), text.Change(loaded), look.Lead))
+		column.Add(p.pair(p.t.T("done.amount.load"), text.Change(loaded), look.Good))
 	}
-	column.Add(p.pair(p.t.T("done.account"), text.Amount(b.Account), look.Lead))
+	column.Add(p.pair(p.t.T("done.account"), text.Amount(b.Account), look.Ink))
 	return p.k.Box(look.Surface, look.Line, 10, column)
 }
 

@@ -19,7 +19,7 @@ func (p *page) fault() fyne.CanvasObject {
 	}
 	m.more = func(width float32) []fyne.CanvasObject {
 		return []fyne.CanvasObject{
-			p.k.Banner(look.Well, "ok", p.t.T("fault.nothing"), width),
+			p.across(p.k.Banner(look.Well, "ok", p.t.T("fault.nothing"), width)),
 			p.reference(width),
 		}
 	}
@@ -59,7 +59,7 @@ func (p *page) outOfOrder() fyne.CanvasObject {
 		var list []fyne.CanvasObject
 		if p.v.Fault != 0 {
 			title, _ := p.t.Fault(p.v.Fault)
-			list = append(list, p.k.Banner(look.Careful, "warning", title, width))
+			list = append(list, p.across(p.k.Banner(look.Careful, "warning", title, width)))
 		}
 		return append(list, p.reference(width))
 	}
@@ -79,19 +79,17 @@ func (p *page) onAccount() fyne.CanvasObject {
 
 func (p *page) onAccountMore(width float32) []fyne.CanvasObject {
 	if p.v.Fault == 0 {
-		return []fyne.CanvasObject{p.k.Banner(look.Neutral, "card", p.t.T("onaccount.next"), width)}
+		return []fyne.CanvasObject{p.across(p.k.Banner(look.Neutral, "card", p.t.T("onaccount.next"), width))}
 	}
 	tone, icon := look.Careful, "warning"
 	if p.v.Fault == kiosk.CodeLoadDoubt {
 		tone, icon = look.Open, "unknown"
 	}
 	title, advice := p.t.Fault(p.v.Fault)
-	ink, tint := tone.Colours()
-	inner := width - p.k.MM(2*7+16+7)
+	ink, _ := tone.Colours()
+	inner := p.k.Room(width)
 	words := p.k.Column(2,
 		p.k.Text(title, widget.Style{Type: look.Lead, Bold: true, Colour: ink}, inner),
 		p.k.Text(advice, widget.Style{Type: look.Body}, inner))
-	why := p.k.Box(tint, ink, 7, p.k.Row(7,
-		widget.CentreY(p.k.Icon(icon, 16, 16, tone)), widget.Grow(widget.CentreY(words))))
-	return []fyne.CanvasObject{why, p.reference(width)}
+	return []fyne.CanvasObject{p.across(p.k.Notice(tone, icon, words)), p.reference(width)}
 }

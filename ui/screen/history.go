@@ -20,18 +20,32 @@ func (p *page) history() fyne.CanvasObject {
 	if p.v.Step == kiosk.CardLog {
 		title, event = "cardlog.title", kiosk.ChoseCardLog
 	}
-	if v := p.v.Page; v.Count > 1 {
-		p.footer = append(p.footer, p.k.Pager(widget.Pager{
-			Number: v.Number, Count: v.Count,
-			Previous: p.t.T("page.previous"), Next: p.t.T("page.next"),
-			Words:  p.t.T("page.of", "number", v.Number+1, "count", v.Count),
-			OnTurn: func(n int) { p.s.On(kiosk.Input{Event: event, Page: n}) },
-		}))
-	}
 	page := p.k.Column(5, p.notice(p.width())...)
+	if p.k.Panel.Portrait() {
+		page.Add(p.k.Gap(3))
+	}
 	page.Add(p.k.Line(p.t.T(title), widget.Style{Type: look.Heading, Bold: true}))
 	page.Add(p.rows(p.width(), p.v.Step == kiosk.History))
+	if p.v.Page.Count > 1 {
+		if pager := p.pager(event); p.k.Panel.Portrait() {
+			page.Add(widget.Spring())
+			page.Add(widget.CentreX(pager))
+		} else {
+			p.footer = append(p.footer, pager)
+		}
+	}
 	return page
+}
+
+// pager turns pages by asking for another one.
+func (p *page) pager(event kiosk.Event) fyne.CanvasObject {
+	v := p.v.Page
+	return p.k.Pager(widget.Pager{
+		Number: v.Number, Count: v.Count,
+		Previous: p.t.T("page.previous"), Next: p.t.T("page.next"),
+		Words:  p.t.T("page.of", "number", v.Number+1, "count", v.Count),
+		OnTurn: func(n int) { p.s.On(kiosk.Input{Event: event, Page: n}) },
+	})
 }
 
 // rows is a table of movements; balances tells whether they say what was there
@@ -57,7 +71,7 @@ func (p *page) rows(width float32, balances bool) fyne.CanvasObject {
 
 // Widths of the columns of a table, in millimetres.
 const (
-	whenWidth    = 44.0
+	whenWidth    = 48.0
 	amountWidth  = 40.0
 	balanceWidth = 44.0
 )
@@ -85,7 +99,15 @@ func (p *page) row(m kiosk.Movement, width float32, balances bool) fyne.CanvasOb
 		small.Align = fyne.TextAlignTrailing
 		row.Add(p.k.Sized(balanceWidth, 0, widget.CentreY(p.k.Line(text.Amount(m.Balance), small))))
 	}
-	return p.k.Sized(0, 15.6, row)
+	return p.k.Sized(0, p.rowHeight(), row)
+}
+
+// rowHeight lets ten rows fit on a wide panel; an upright one has more room.
+func (p *page) rowHeight() float64 {
+	if p.k.Panel.Portrait() && p.v.Step != kiosk.CardOnly {
+		return 24
+	}
+	return 15.6
 }
 
 // movedKey is the word for a kind of movement; one that this program does not

@@ -17,10 +17,17 @@ func (p *page) home() fyne.CanvasObject {
 	topUp, account := p.services()
 	tiles := p.k.Column(9, p.tile(topUp, action), p.tile(account, action))
 	words := p.k.Column(6,
-		widget.CentreX(p.k.Icon("card-on-reader", 128, 96, look.Neutral)), p.k.Gap(4),
+		widget.CentreX(p.homePicture()), p.k.Gap(4),
 		p.centred(p.t.T("home.title"), look.Title, true, info),
-		p.centred(p.t.T("home.hint"), look.Body, false, info))
+		p.centred(p.t.T("home.hint"), look.Lead, false, info))
 	return p.split(homeShare, words, tiles)
+}
+
+func (p *page) homePicture() fyne.CanvasObject {
+	if p.k.Panel.Portrait() {
+		return p.k.Icon("card-on-reader", 148, 111, look.Neutral)
+	}
+	return p.k.Icon("card-on-reader", 108, 81, look.Neutral)
 }
 
 func (p *page) centred(words string, size look.Type, bold bool, width float32) fyne.CanvasObject {
@@ -74,12 +81,15 @@ func (p *page) tile(t tile, width float32) fyne.CanvasObject {
 	case f.Rank == widget.Primary:
 		hintInk = look.Surface
 	}
-	const side, pad = 40, 12
+	side, pad, height := 34.0, 9.0, 70.0
+	if p.k.Panel.Portrait() {
+		side, pad, height = 44, 14, 84
+	}
 	room := width - p.k.MM(side+3*pad)
 	words := p.k.Column(3,
 		p.k.Line(f.Label, widget.Style{Type: look.Figure, Bold: true, Colour: f.Ink()}),
 		p.k.Text(hint, widget.Style{Type: look.Body, Colour: hintInk}, room))
 	icon := p.k.Glyph(f.Icon, side, f)
 	content := p.k.Inset(pad, p.k.Row(pad, widget.CentreY(icon), widget.Grow(widget.CentreY(words))))
-	return p.k.Sized(0, 78, p.k.Key(f, content, func() { p.s.On(kiosk.Input{Event: t.input}) }))
+	return p.k.Sized(0, height, p.k.Key(f, content, func() { p.s.On(kiosk.Input{Event: t.input}) }))
 }

@@ -116,7 +116,7 @@ func (p *page) unpaidOrChecking() fyne.CanvasObject {
 				return nil
 			}
 			words := p.t.T("checking.order", "amount", text.Amount(p.v.TopUp.Amount), "order", tail(p.v.TopUp.OrderNo))
-			return []fyne.CanvasObject{p.k.Banner(look.Open, "unknown", words, width)}
+			return []fyne.CanvasObject{p.across(p.k.Banner(look.Open, "unknown", words, width))}
 		}})
 }
 

@@ -28,6 +28,8 @@ type page struct {
 const (
 	margin = 14.0 // at the sides
 	gutter = 16.0 // between the columns of a landscape page
+
+	bodyPad = 5.0 // above and below the content
 )
 
 // width is the room between the margins, in pixels.
@@ -53,6 +55,11 @@ func (p *page) split(share float32, info, action fyne.CanvasObject) fyne.CanvasO
 	return p.k.Row(gutter, widget.Wide(left, widget.CentreY(info)), widget.Wide(right, widget.CentreY(action)))
 }
 
+// bodyHeight is the room between header and footer, in pixels.
+func (p *page) bodyHeight() float32 {
+	return p.k.Panel.Size().Height - p.header().MinSize().Height - p.foot().MinSize().Height - p.k.MM(2*bodyPad)
+}
+
 // align is how running text is set: in the middle of an upright page, from the
 // left in the column of a wide one.
 func (p *page) align() fyne.TextAlign {
@@ -70,12 +77,20 @@ func (p *page) lead(words string, width float32) fyne.CanvasObject {
 	return p.k.Text(words, widget.Style{Type: look.Lead, Colour: look.Soft, Align: p.align()}, width)
 }
 
+// across puts a part of a page where its running text is.
+func (p *page) across(part fyne.CanvasObject) fyne.CanvasObject {
+	if p.k.Panel.Portrait() {
+		return widget.CentreX(part)
+	}
+	return part
+}
+
 // frame puts the header above and the footer below content.
 func (p *page) frame(content fyne.CanvasObject) fyne.CanvasObject {
 	ground := canvas.NewRectangle(look.Ground)
 	return widget.Pile(ground, p.k.Column(0,
 		p.header(),
-		widget.Grow(p.k.InsetXY(margin, 4, content)),
+		widget.Grow(p.k.InsetXY(margin, bodyPad, content)),
 		p.foot(),
 	))
 }
@@ -212,5 +227,5 @@ func (p *page) notice(width float32) []fyne.CanvasObject {
 	default:
 		return nil
 	}
-	return []fyne.CanvasObject{p.k.Banner(tone, icon, p.t.T(noticeKey(p.v.Notice)), width)}
+	return []fyne.CanvasObject{p.across(p.k.Banner(tone, icon, p.t.T(noticeKey(p.v.Notice)), width))}
 }

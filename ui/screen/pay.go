@@ -17,29 +17,29 @@ const payShare = 0.48
 func (p *page) pay() fyne.CanvasObject {
 	info, action := p.columns(payShare)
 	code := p.qr(p.v.TopUp.QR, p.paySize(), info)
-	title := p.centred(p.t.T("pay.title"), look.Title, true, info)
-	sum := p.centred(text.Amount(p.v.TopUp.Amount), look.Display, true, info)
+	title := p.title(p.t.T("pay.title"), action)
+	sum := p.k.Line(text.Amount(p.v.TopUp.Amount), widget.Style{Type: p.figure() + 2, Bold: true, Align: p.align()})
 	left := widget.CentreX(p.payLeft())
 	steps := p.k.Numbered([]string{p.t.T("pay.step.1"), p.t.T("pay.step.2"), p.t.T("pay.step.3")}, action)
-	card := p.k.Banner(look.Neutral, "card", p.t.T("pay.card"), action)
+	card := p.across(p.k.Banner(look.Neutral, "card", p.t.T("pay.card"), action))
 	order := p.k.Line(p.t.T("pay.order", "order", tail(p.v.TopUp.OrderNo)),
 		widget.Style{Type: look.Small, Colour: look.Soft})
 
 	if p.k.Panel.Portrait() {
 		return p.k.Column(6, widget.Spring(), title, sum, widget.CentreX(code), left, widget.Spring(),
-			steps, p.k.Gap(1), card, widget.CentreX(order))
+			widget.CentreX(steps), p.k.Gap(1), card, widget.CentreX(order))
 	}
 	return p.split(payShare,
 		p.k.Column(4, widget.CentreX(code), left),
-		p.k.Column(6, title, sum, p.k.Gap(1), steps, p.k.Gap(1), card, widget.CentreX(order)))
+		p.k.Column(4.5, title, sum, steps, p.k.Gap(1), card, order))
 }
 
 // paySize is how large the QR code is, in millimetres.
 func (p *page) paySize() float64 {
 	if p.k.Panel.Portrait() {
-		return 150
+		return 156
 	}
-	return 138
+	return 134
 }
 
 // payLeft counts down how long the code is good.

@@ -40,7 +40,7 @@ func (p *page) pin() fyne.CanvasObject {
 		words.Add(o)
 	}
 	if p.v.PIN.Wrong {
-		words.Add(p.k.Banner(look.Careful, "warning", p.triesLeft(), info))
+		words.Add(widget.CentreX(p.k.Banner(look.Careful, "warning", p.triesLeft(), info)))
 	} else {
 		words.Add(p.centred(hint, look.Body, false, info))
 	}

@@ -138,11 +138,3 @@ func (t *Texts) When(at time.Time) string {
 	}
 	return at.Format("2 Jan 15:04")
 }
-
-// Date returns a whole day.
-func (t *Texts) Date(at time.Time) string {
-	if t.language == Chinese {
-		return at.Format("2006年1月2日") + " 星期" + string([]rune("日一二三四五六")[at.Weekday()])
-	}
-	return at.Format("Monday, 2 January 2006")
-}

@@ -67,7 +67,7 @@ func (k Kit) Button(f Face, onTap func()) *Button {
 	ink := f.ink()
 	var parts []fyne.CanvasObject
 	if f.Icon != "" {
-		size := float64(f.Type) * 1.55
+		size := float64(f.Type) * 1.9
 		parts = append(parts, CentreY(k.picture(look.Icon(f.Icon, ink, f.ground()), size, size)))
 	}
 	label := k.Line(f.Label, Style{Type: f.Type, Bold: true, Colour: ink})
@@ -80,7 +80,9 @@ func (k Kit) Button(f Face, onTap func()) *Button {
 // Key makes a key with content of its own, in the colours of [Face.Ink].
 func (k Kit) Key(f Face, content fyne.CanvasObject, onTap func()) *Button {
 	b := &Button{Name: f.Name, Label: f.Label, kit: k, rank: f.Rank, disabled: f.Disabled,
-		content: k.Sized(20, 20, content), onTap: onTap}
+		content: k.Sized(20, 20, content), onTap: onTap, ground: canvas.NewRectangle(color.Transparent)}
+	b.ground.CornerRadius = k.MM(3.5)
+	b.paint()
 	b.ExtendBaseWidget(b)
 	return b
 }
@@ -172,11 +174,7 @@ func (b *Button) press(down bool) {
 
 // CreateRenderer is part of fyne.Widget.
 func (b *Button) CreateRenderer() fyne.WidgetRenderer {
-	b.ground = canvas.NewRectangle(color.Transparent)
-	b.ground.CornerRadius = b.kit.MM(3.5)
-	r := &buttonRenderer{WidgetRenderer: fyneWidget.NewSimpleRenderer(Pile(b.ground, b.content)), b: b}
-	b.paint()
-	return r
+	return &buttonRenderer{WidgetRenderer: fyneWidget.NewSimpleRenderer(Pile(b.ground, b.content)), b: b}
 }
 
 func (b *Button) paint() {

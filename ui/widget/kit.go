@@ -60,10 +60,22 @@ func (k Kit) Box(ground, edge color.Color, pad float64, content fyne.CanvasObjec
 	return Pile(r, k.Inset(pad, content))
 }
 
-// Banner is a line or two in the colours of a tone, with its sign.
+// Banner is a line or two in the colours of a tone, with its sign. It is as
+// wide as it has to be, and at most width.
 func (k Kit) Banner(tone look.Tone, icon, words string, width float32) fyne.CanvasObject {
+	ink, _ := tone.Colours()
+	inner := width - k.MM(bannerFrame)
+	return k.Notice(tone, icon, k.Text(words, Style{Type: look.Body, Colour: ink}, inner))
+}
+
+// bannerFrame is what [Kit.Notice] needs beside its content, in millimetres.
+const bannerFrame = 2*6 + 13 + 5
+
+// Room is the width that a [Kit.Notice] of that width has for its content.
+func (k Kit) Room(width float32) float32 { return width - k.MM(bannerFrame) }
+
+// Notice is content in the colours of a tone, with its sign.
+func (k Kit) Notice(tone look.Tone, icon string, content fyne.CanvasObject) fyne.CanvasObject {
 	ink, tint := tone.Colours()
-	inner := width - k.MM(2*5+12+4)
-	text := k.Text(words, Style{Type: look.Body, Colour: ink}, inner)
-	return k.Box(tint, ink, 5, k.Row(4, CentreY(k.Icon(icon, 12, 12, tone)), Grow(CentreY(text))))
+	return k.Box(tint, ink, 6, k.Row(5, CentreY(k.Icon(icon, 13, 13, tone)), Grow(CentreY(content))))
 }

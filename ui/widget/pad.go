@@ -57,7 +57,7 @@ func (k Kit) PINPad(pin *kiosk.PIN, height float64, words PadWords, onDone func(
 	}
 	p.Dots = k.Row(8, row...)
 	clear := k.Button(Face{Name: "clear", Label: words.Clear}, func() { p.pin.Wipe(); p.paint() })
-	erase := k.Button(Face{Name: "erase", Label: words.Erase, Icon: "erase"}, p.Erase)
+	erase := k.Button(Face{Name: "erase", Label: words.Erase}, p.Erase)
 	p.Keys = k.pad(height, clear, erase, p.Type)
 	p.paint()
 	return p
@@ -108,7 +108,7 @@ type SumPad struct {
 func (k Kit) SumPad(sum *string, height float64, words PadWords, changed func()) *SumPad {
 	p := &SumPad{sum: sum, changed: changed}
 	clear := k.Button(Face{Name: "clear", Label: words.Clear}, func() { *p.sum = ""; p.changed() })
-	erase := k.Button(Face{Name: "erase", Label: words.Erase, Icon: "erase"}, p.Erase)
+	erase := k.Button(Face{Name: "erase", Label: words.Erase}, p.Erase)
 	p.Keys = k.pad(height, clear, erase, p.Type)
 	return p
 }

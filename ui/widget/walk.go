@@ -3,8 +3,8 @@ package widget
 import "fyne.io/fyne/v2"
 
 // Walk calls visit for every visible object under root that was made by this
-// package's parts, with its place on the canvas. A [Button] is visited before
-// what stands on it.
+// package's parts, with its place on the canvas, in the order in which they are
+// painted. A [Button] is visited before what stands on it.
 func Walk(root fyne.CanvasObject, visit func(o fyne.CanvasObject, at fyne.Position)) {
 	walk(root, root.Position(), visit)
 }
@@ -20,6 +20,7 @@ func walk(o fyne.CanvasObject, at fyne.Position, visit func(fyne.CanvasObject, f
 			walk(child, at.Add(child.Position()), visit)
 		}
 	case *Button:
+		visit(o.ground, at)
 		walk(o.content, at.Add(o.content.Position()), visit)
 	}
 }

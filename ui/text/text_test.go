@@ -1,0 +1,137 @@
+package text
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"quancun/kiosk"
+	"quancun/money"
+)
+
+func newTexts(t *testing.T) *Texts {
+	t.Helper()
+	texts, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return texts
+}
+
+var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+
+// TestTables holds both languages to the same keys, and each text to the same
+// placeholders.
+func TestTables(t *testing.T) {
+	texts := newTexts(t)
+	zh, en := texts.Keys(Chinese), texts.Keys(English)
+	if !slices.Equal(zh, en) {
+		t.Fatalf("keys differ:\nzh %q\nen %q", zh, en)
+	}
+	for _, key := range zh {
+		a, b := texts.tables[Chinese][key], texts.tables[English][key]
+		if a == "" || b == "" {
+			t.Errorf("%s is empty: %q, %q", key, a, b)
+		}
+		inA, inB := placeholder.FindAllString(a, -1), placeholder.FindAllString(b, -1)
+		slices.Sort(inA)
+		slices.Sort(inB)
+		if !slices.Equal(inA, inB) {
+			t.Errorf("%s: placeholders %q and %q", key, inA, inB)
+		}
+	}
+}
+
+// TestEveryCode looks for what each code means and what to do about it.
+func TestEveryCode(t *testing.T) {
+	texts := newTexts(t)
+	for _, c := range kiosk.Codes {
+		for _, part := range []string{"title", "advice"} {
+			if key := fmt.Sprintf("fault.%d.%s", c, part); !texts.Has(key) {
+				t.Errorf("%s has no text in every language", key)
+			}
+		}
+		for _, l := range Languages {
+			texts.SetLanguage(l)
+			if title, advice := texts.Fault(c); strings.Contains(title+advice, "fault.") {
+				t.Errorf("%s in %s = %q, %q", Code(c), l, title, advice)
+			}
+		}
+	}
+}
+
+var used = regexp.MustCompile(`\.T\("([a-z.0-9]+)"`)
+
+// TestEveryKeyIsThere reads the pages' source for keys, and finds each in the
+// tables.
+func TestEveryKeyIsThere(t *testing.T) {
+	texts := newTexts(t)
+	files, err := filepath.Glob("../screen/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no pages found: %v", err)
+	}
+	n := 0
+	for _, name := range files {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range used.FindAllStringSubmatch(string(source), -1) {
+			n++
+			if !texts.Has(m[1]) {
+				t.Errorf("%s uses %q, which has no text in every language", name, m[1])
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("found %d keys in the pages, want many: is the pattern still right?", n)
+	}
+}
+
+func TestT(t *testing.T) {
+	texts := newTexts(t)
+	switches := 0
+	texts.OnChange(func() { switches++ })
+	if got, want := texts.T("seconds", "seconds", 30), "还剩 30 秒"; got != want {
+		t.Errorf("T = %q, want %q", got, want)
+	}
+	texts.SetLanguage(texts.Other())
+	texts.SetLanguage(English)
+	if got, want := texts.T("seconds", "seconds", 30), "30 s left"; got != want {
+		t.Errorf("T = %q, want %q", got, want)
+	}
+	if switches != 1 {
+		t.Errorf("told of %d switches, want 1", switches)
+	}
+	if got := texts.T("no.such.key"); got != "no.such.key" {
+		t.Errorf("missing key = %q, want the key", got)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	at := time.Date(2026, 11, 23, 14, 5, 0, 0, time.UTC)
+	texts := newTexts(t)
+	for _, tt := range []struct{ got, want string }{
+		{Amount(1230), "¥12.30"},
+		{Amount(-5), "-¥0.05"},
+		{Amount(0), "¥0.00"},
+		{Change(50 * money.Yuan), "+¥50.00"},
+		{Change(-320), "-¥3.20"},
+		{Code(kiosk.CodeInternal), "E-1000"},
+		{Clock(at), "14:05"},
+		{texts.When(at), "11月23日 14:05"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("got %q, want %q", tt.got, tt.want)
+		}
+	}
+	texts.SetLanguage(English)
+	if got, want := texts.When(at), "23 Nov 14:05"; got != want {
+		t.Errorf("When = %q, want %q", got, want)
+	}
+}
