@@ -3,6 +3,7 @@ package alipay
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -49,6 +50,9 @@ var kinds = map[string][]Kind{
 	"*":                    answers, // any request
 	"notify":               {Delay, Drop, Amount, Twice, Forged},
 }
+
+// Kinds returns the kinds that each method knows, by the method's short name.
+func Kinds() map[string][]Kind { return maps.Clone(kinds) }
 
 // Fault is one way in which the stand-in breaks, once or until it is cleared.
 type Fault struct {
