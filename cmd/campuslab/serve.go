@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"quancun/lab/alipay"
+	"quancun/lab/cards"
+	"quancun/lab/phone"
+)
+
+// options are the flags of serve.
+type options struct {
+	dir, alipay, http, cards, vpcd string
+	scale                          int
+	anywhere                       bool
+}
+
+func serve(ctx context.Context, args []string, out io.Writer) error {
+	var o options
+	f := flag.NewFlagSet("serve", flag.ContinueOnError)
+	f.SetOutput(out)
+	f.StringVar(&o.dir, "dir", "", "`folder` for keys, trades and cards; made if it is not there")
+	f.StringVar(&o.alipay, "alipay", "127.0.0.1:7081", "`address` of the Alipay gateway; empty for none")
+	f.StringVar(&o.http, "http", "127.0.0.1:7080", "`address` of the phone's page and the control interface")
+	f.StringVar(&o.cards, "cards", "", "`file` of personalised cards, as campusd demo writes it; empty for no cards")
+	f.StringVar(&o.vpcd, "vpcd", "127.0.0.1:35963", "`address` of the reader: pcscd's vpcd, or the terminal's own listener")
+	f.IntVar(&o.scale, "notify-scale", 60, "send notifications again this many `times` faster than Alipay does")
+	f.BoolVar(&o.anywhere, "anywhere", false, "allow addresses that other machines can reach: anybody there can pay and tear")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	switch {
+	case o.dir == "":
+		return fmt.Errorf("serve needs --dir, a folder to keep its things in\n%w", errUsage)
+	case f.NArg() > 0:
+		return fmt.Errorf("serve does not know %q\n%w", f.Arg(0), errUsage)
+	}
+	l := &lab{options: o, out: out, log: slog.New(slog.NewTextHandler(out, nil))}
+	return l.run(ctx)
+}
+
+// lab is everything in one process.
+type lab struct {
+	options
+	out io.Writer
+	log *slog.Logger
+}
+
+// Paper is what a script reads to find a lab: the file lab.json in its folder.
+type Paper struct {
+	Control   string `json:"control"`
+	Gateway   string `json:"gateway,omitempty"`
+	AppID     string `json:"app_id,omitempty"`
+	AppKey    string `json:"app_private_key_file,omitempty"`
+	AlipayKey string `json:"alipay_public_key_file,omitempty"`
+	VPCD      string `json:"vpcd,omitempty"`
+}
+
+// run starts what the options ask for, and returns when all of it has ended.
+func (l *lab) run(ctx context.Context) (err error) {
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		return err
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	mux := http.NewServeMux()
+	var paper Paper
+	if l.alipay != "" {
+		if err := l.startAlipay(ctx, work, mux, &paper); err != nil {
+			return errors.Join(err, stop(work))
+		}
+	}
+	if l.cards != "" {
+		s, err := cards.New(cards.Config{
+			File: l.cards, Dir: filepath.Join(l.dir, "cards"), VPCD: l.vpcd, Log: l.log,
+		})
+		if err != nil {
+			return errors.Join(err, stop(work))
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+		mux.Handle("/cards", s.Handler())
+		mux.Handle("/cards/", s.Handler())
+		paper.VPCD = l.vpcd
+	}
+	addr, err := l.listen(ctx, work, l.http, l.guard(mux))
+	if err != nil {
+		return errors.Join(err, stop(work))
+	}
+	paper.Control = "http://" + addr
+	if err := l.publish(paper); err != nil {
+		return errors.Join(err, stop(work))
+	}
+	if err := work.Wait(); !errors.Is(err, context.Canceled) && !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+// errStopped ends the parts that have begun when another could not begin.
+var errStopped = errors.New("stopped")
+
+// stop ends what work has begun, and waits for it.
+func stop(work *errgroup.Group) error {
+	work.Go(func() error { return errStopped })
+	if err := work.Wait(); !errors.Is(err, errStopped) && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (l *lab) startAlipay(ctx context.Context, work *errgroup.Group, mux *http.ServeMux, p *Paper) error {
+	dir, err := filepath.Abs(filepath.Join(l.dir, "alipay"))
+	if err != nil {
+		return err
+	}
+	g, err := alipay.New(alipay.Config{Dir: dir, Scale: l.scale, Log: l.log})
+	if err != nil {
+		return err
+	}
+	addr, err := l.listen(ctx, work, l.alipay, g)
+	if err != nil {
+		return err
+	}
+	work.Go(func() error { return g.Run(ctx) })
+	mux.Handle("/", phone.Handler(g))
+	p.Gateway, p.AppID = "http://"+addr+"/gateway.do", alipay.AppID
+	p.AppKey, p.AlipayKey = g.Keys().AppPrivate, g.Keys().AlipayPublic
+	return nil
+}
+
+// stopMax is how long calls that are under way may take when the lab stops.
+const stopMax = time.Second
+
+// listen serves h at addr until ctx ends, and returns the address that it got.
+func (l *lab) listen(ctx context.Context, work *errgroup.Group, addr string, h http.Handler) (string, error) {
+	if host, _, err := net.SplitHostPort(addr); err != nil || !l.anywhere && !isLoopback(host) {
+		return "", fmt.Errorf("%q is not an address on this machine alone, such as 127.0.0.1:7080; see --anywhere", addr)
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	work.Go(func() error {
+		if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	work.Go(func() error {
+		<-ctx.Done()
+		limit, cancel := context.WithTimeout(context.Background(), stopMax)
+		defer cancel()
+		if s.Shutdown(limit) != nil {
+			_ = s.Close() // a delay on command may last longer than anybody wants to wait
+		}
+		return ctx.Err()
+	})
+	return ln.Addr().String(), nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// guard keeps web pages from elsewhere, which a browser on this machine may
+// have open, from working the lab.
+func (l *lab) guard(next http.Handler) http.Handler {
+	same := http.NewCrossOriginProtection().Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if !l.anywhere && !isLoopback(host) {
+			http.Error(w, "the lab answers to 127.0.0.1 and localhost only", http.StatusMisdirectedRequest)
+			return
+		}
+		same.ServeHTTP(w, r)
+	})
+}
+
+// publish writes lab.json, and tells people the same.
+func (l *lab) publish(p Paper) error {
+	b, err := json.MarshalIndent(p, "", "\t")
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(l.dir, "lab.json")
+	if err := os.WriteFile(file+".new", append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		return err
+	}
+	fmt.Fprintf(l.out, "The lab is running. Control: %s (also in %s)\n", p.Control, file)
+	if p.Gateway != "" {
+		fmt.Fprintf(l.out, "Student's phone: %s/\nAlipay gateway:  %s for app %s\n  merchant's key: %s\n  Alipay's key:   %s\n",
+			p.Control, p.Gateway, p.AppID, p.AppKey, p.AlipayKey)
+	}
+	if p.VPCD != "" {
+		fmt.Fprintf(l.out, "Cards are laid on the reader at %s\n", p.VPCD)
+	}
+	if l.anywhere {
+		fmt.Fprintln(l.out, "Other machines may reach it, and it asks nobody who they are.")
+	} else {
+		fmt.Fprintln(l.out, "Only this machine can reach it. Stop it with Ctrl-C.")
+	}
+	return nil
+}
