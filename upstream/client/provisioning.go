@@ -32,7 +32,7 @@ type Provisioning struct {
 }
 
 // Format keeps the key out of every log and message.
-func (p *Provisioning) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "terminal %s", p.Terminal) }
+func (p Provisioning) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "terminal %s", p.Terminal) }
 
 // File is a provisioning file: TOML, with PEM inside. It holds the terminal's
 // private key, so it prints only the terminal's name.
