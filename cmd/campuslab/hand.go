@@ -264,10 +264,11 @@ func (e *errand) cards(ctx context.Context, path string, body map[string]any) er
 	if err := e.call(ctx, "/cards"+path, b, &list); err != nil || e.json {
 		return err
 	}
-	return e.table("CARD\tNAME\tNUMBER\tKIND\tPURSE\tWHERE", len(list), func(i int) string {
+	// The name comes last, because columns of Chinese are wider than they count.
+	return e.table("CARD\tNUMBER\tKIND\tPURSE\tWHERE\tNAME", len(list), func(i int) string {
 		c := list[i]
 		where := cmp.Or(c.Where, c.Ending, "-")
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", c.Card, c.Name, c.Masked, cmp.Or(c.Kind, "-"), c.Purse, where)
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", c.Card, c.Masked, cmp.Or(c.Kind, "-"), c.Purse, where, c.Name)
 	})
 }
 

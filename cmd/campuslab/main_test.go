@@ -174,7 +174,7 @@ func TestWhole(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	dir := t.TempDir()
+	dir, other := t.TempDir(), t.TempDir()
 	p, _ := start(t, dir)
 	for _, line := range []string{
 		"", "dance", "serve", "serve --dir " + dir + " more", "pay", "pay a b", "fault", "fault query", "lay", "tear", "slow x",
@@ -189,9 +189,10 @@ func TestUsage(t *testing.T) {
 		"fault query delay --delay x":    "not a time",
 		"cards":                          "without this part",
 		"trades --at http://127.0.0.1:1": "is campuslab serve running?",
-		"serve --dir " + dir + " --alipay 0.0.0.0:0":                                             "--anywhere",
-		"serve --dir " + dir + " --alipay 127.0.0.1:0 --http " + p.Control[len("http://"):]:      "in use",
-		"serve --dir " + dir + " --alipay= --http 127.0.0.1:0 --cards " + dir + "/none --vpcd x": "no such file",
+		"serve --dir " + dir:             "another lab",
+		"serve --dir " + other + " --alipay 0.0.0.0:0":                                               "--anywhere",
+		"serve --dir " + other + " --alipay 127.0.0.1:0 --http " + p.Control[len("http://"):]:        "in use",
+		"serve --dir " + other + " --alipay= --http 127.0.0.1:0 --cards " + other + "/none --vpcd x": "no such file",
 	} {
 		err := run(t.Context(), strings.Fields(line), new(bytes.Buffer))
 		if err == nil || !strings.Contains(err.Error(), want) {

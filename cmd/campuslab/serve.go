@@ -74,6 +74,15 @@ func (l *lab) run(ctx context.Context) (err error) {
 	if err := os.MkdirAll(l.dir, 0o700); err != nil {
 		return err
 	}
+	unlock, err := lock(filepath.Join(l.dir, "lock"))
+	if err != nil {
+		return fmt.Errorf("another lab works in %s: %w", l.dir, err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	// The paper is there while the lab runs, and only then.
+	if err := os.Remove(l.paper()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	work, ctx := errgroup.WithContext(ctx)
 	mux := http.NewServeMux()
 	var paper Paper
@@ -102,6 +111,7 @@ func (l *lab) run(ctx context.Context) (err error) {
 	if err := l.publish(paper); err != nil {
 		return errors.Join(err, stop(work))
 	}
+	defer os.Remove(l.paper())
 	if err := work.Wait(); !errors.Is(err, context.Canceled) && !errors.Is(err, errStopped) {
 		return err
 	}
@@ -193,13 +203,15 @@ func (l *lab) guard(next http.Handler) http.Handler {
 	})
 }
 
+func (l *lab) paper() string { return filepath.Join(l.dir, "lab.json") }
+
 // publish writes lab.json, and tells people the same.
 func (l *lab) publish(p Paper) error {
 	b, err := json.MarshalIndent(p, "", "\t")
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(l.dir, "lab.json")
+	file := l.paper()
 	if err := os.WriteFile(file+".new", append(b, '\n'), 0o600); err != nil {
 		return err
 	}

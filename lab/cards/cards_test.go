@@ -150,10 +150,10 @@ func transmit(t *testing.T, c reader.Card, command []byte) string {
 func TestList(t *testing.T) {
 	l := newLab(t)
 	want := []cards.Info{
-		{Card: "2024001…0001", Name: "张三", Masked: "…0001", HolderNo: "2024001", Kind: "student", Purse: 1234, Online: 7, Offline: 9},
+		{Card: "2024001-0001", Name: "张三", Note: "student", Masked: "…0001", HolderNo: "2024001", Kind: "student", Purse: 1234, Online: 7, Offline: 9},
 		{Card: "2024002", Name: "李四", Note: "挂失", Masked: "…0002", HolderNo: "2024002"},
-		{Card: "2024001…0003", Name: "张三", Masked: "…0003", HolderNo: "2024001"},
-		{Card: "bank-0a0b0c0d", Name: "某银行卡", Masked: "bank-0a0b0c0d", Kind: "bank"},
+		{Card: "2024001-0003", Name: "张三", Masked: "…0003", HolderNo: "2024001"},
+		{Card: "bank-0a0b0c0d", Name: "某银行卡", Note: "bank", Masked: "bank-0a0b0c0d", Kind: "bank"},
 	}
 	if got := l.List(); !slices.Equal(got, want) {
 		t.Errorf("List() =\n%+v\nwant\n%+v", got, want)
@@ -176,7 +176,7 @@ func TestLayAndTake(t *testing.T) {
 		t.Errorf("List() = %+v, want card 2 on the reader", list)
 	}
 	c.Close()
-	l.lay(t, "2024001…0003").Close() // in place of the other
+	l.lay(t, "2024001-0003").Close() // in place of the other
 	if list := l.List(); list[1].Laid || !list[2].Laid || list[1].Ending != "taken" {
 		t.Errorf("List() = %+v, want card 3 on the reader and card 2 taken", list)
 	}
@@ -309,6 +309,14 @@ func TestParse(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "0102030405") {
 			t.Errorf("with %s: err = %v", change[1], err)
 		}
+	}
+}
+
+// TestLongName: a name that does not fit is cut between characters.
+func TestLongName(t *testing.T) {
+	all, err := cards.Parse(fmt.Appendf(nil, strings.Replace(file, "李四", "阿卜杜热合曼·买买提艾力", 1), keys))
+	if err != nil || all[1].Name != "阿卜杜热合曼·买买提艾力" {
+		t.Errorf("Parse() = %+v, %v", all, err)
 	}
 }
 

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"quancun/money"
 	"quancun/reader/profile"
@@ -26,7 +29,7 @@ type Personal struct {
 	Name     string    `json:"name"`
 	HolderNo string    `json:"holder_no"`
 	PIN      string    `json:"pin"`
-	Kind     string    `json:"kind"` // "bank", "m1" and "blank" are no campus cards; all others are
+	Kind     string    `json:"kind"` // "bank", "m1" and "blank" are no campus cards; all others are words for people
 	Note     string    `json:"note"` // for people: what is special about it
 	Keys     sim.Keys  `json:"keys"`
 	Purse    money.Fen `json:"purse_fen"`
@@ -112,7 +115,7 @@ func (p Personal) state() (sim.State, error) {
 	// The master keys are the lab's own and are not used: the keys of this
 	// card, which its real issuer diversified, take their place.
 	s, err := sim.Issue(pr, sim.LabMasters, sim.Holder{
-		CardNo: no, UID: uid, Name: p.Name, Number: p.HolderNo,
+		CardNo: no, UID: uid, Name: fit(p.Name, pr.Holder.Name.Length), Number: p.HolderNo,
 		Start: purse.Date(p.Start), Expiry: purse.Date(p.Expiry), PIN: p.PIN, Balance: p.Purse,
 	})
 	if err != nil {
@@ -120,6 +123,19 @@ func (p Personal) state() (sim.State, error) {
 	}
 	s.Keys, s.Online, s.Offline = p.Keys, p.Online, p.Offline
 	return s, nil
+}
+
+// fit returns name, cut so that it takes at most so many bytes on the card, as
+// card makers do: between characters, and never inside of one.
+func fit(name string, most int) string {
+	for {
+		b, err := simplifiedchinese.GB18030.NewEncoder().String(name)
+		if err != nil || len(b) <= most {
+			return name
+		}
+		_, last := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-last]
+	}
 }
 
 // open returns the card, with whatever has happened to it since it was

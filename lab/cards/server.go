@@ -80,7 +80,7 @@ type laid struct {
 type Info struct {
 	Card     string    `json:"card"` // its name in calls
 	Name     string    `json:"name"`
-	Note     string    `json:"note"`
+	Note     string    `json:"note"`   // what is special about it; its kind if the file says nothing
 	Masked   string    `json:"masked"` // the end of its number
 	HolderNo string    `json:"holder_no"`
 	Kind     string    `json:"kind"`
@@ -147,7 +147,7 @@ func (s *Server) List() []Info {
 	for _, c := range s.cards {
 		state := c.State()
 		i := Info{
-			Card: c.name, Name: c.Name, Note: c.Note, Masked: c.masked(), HolderNo: c.HolderNo, Kind: c.Kind,
+			Card: c.name, Name: c.Name, Note: cmp.Or(c.Note, c.Kind), Masked: c.masked(), HolderNo: c.HolderNo, Kind: c.Kind,
 			Purse: money.Fen(state.Balance), Online: state.Online, Offline: state.Offline, Ending: c.left(),
 		}
 		if s.lies() == c {
@@ -164,7 +164,7 @@ func (s *Server) List() []Info {
 func baptize(cards []*card) {
 	for _, name := range []func(*card) string{
 		func(c *card) string { return cmp.Or(c.HolderNo, c.masked()) },
-		func(c *card) string { return c.HolderNo + c.masked() },
+		func(c *card) string { return c.HolderNo + "-" + strings.TrimPrefix(c.masked(), "…") },
 		func(c *card) string { return c.id() },
 	} {
 		used := map[string]int{}
