@@ -166,13 +166,16 @@ func (d *Desk) finished(ctx context.Context, done LoadResult) func(*View) {
 	return func(v *View) {
 		shown(v)
 		v.Load = Load{done.Amount, LoadFinished}
-		v.Receipt = Receipt{OrderNo: order.OrderNo, At: now.In(beijing), Number: done.Entry}
+		v.Receipt = Receipt{OrderNo: order.OrderNo, At: now.In(Beijing), Number: done.Entry}
 	}
 }
 
 // refresh brings the account page up to date, if upstream answers.
 func (d *Desk) refresh(ctx context.Context, _ progress) outcome {
 	account, err := d.Upstream.Account(ctx, d.session)
+	if ctx.Err() != nil {
+		return outcome{}
+	}
 	if err != nil {
 		d.Log.Info("account page shows what sign-in said", "err", err)
 		return outcome{}
@@ -196,7 +199,7 @@ func (d *Desk) history(ctx context.Context, page int) outcome {
 	}
 	p := Page{Number: page, Count: h.Pages}
 	for _, m := range h.Movements {
-		p.Movements = append(p.Movements, Movement{m.At.In(beijing), MovementKind(m.Kind), m.Amount, m.Balance, m.Place})
+		p.Movements = append(p.Movements, Movement{m.At.In(Beijing), MovementKind(m.Kind), m.Amount, m.Balance, m.Place})
 	}
 	return outcome{0, func(v *View) { v.Page = p }}
 }
@@ -239,7 +242,7 @@ func stampTime(s pboc.Stamp) time.Time {
 	for _, b := range s {
 		digits = append(digits, '0'+b>>4, '0'+b&0xF)
 	}
-	t, err := time.ParseInLocation("20060102150405", string(digits), beijing)
+	t, err := time.ParseInLocation("20060102150405", string(digits), Beijing)
 	if err != nil {
 		return time.Time{}
 	}

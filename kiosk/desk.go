@@ -35,8 +35,8 @@ type Desk struct {
 	order   client.TopUp
 }
 
-// beijing is the zone of every card and receipt. China has no other.
-var beijing = time.FixedZone("CST", 8*60*60)
+// Beijing is the zone of every card and receipt. China has no other.
+var Beijing = time.FixedZone("CST", 8*60*60)
 
 // act returns what v's step asks for, or nil.
 func (d *Desk) act(v View, in Input) act {
@@ -105,7 +105,7 @@ func (d *Desk) read(ctx context.Context, _ progress) outcome {
 	if err != nil {
 		return d.fail("read card", err)
 	}
-	if err := info.Check(purse.DateOf(d.Clock.Now().In(beijing))); err != nil {
+	if err := info.Check(purse.DateOf(d.Clock.Now().In(Beijing))); err != nil {
 		return d.fail("check card", err)
 	}
 	d.info = info
@@ -261,7 +261,7 @@ func (d *Desk) shown(n Notice) func(*View) {
 func openItems(items []client.OpenItem) []Open {
 	open := make([]Open, 0, len(items))
 	for _, i := range items {
-		open = append(open, Open{OpenKind(i.Kind), i.Amount, i.Since.In(beijing), i.OrderNo})
+		open = append(open, Open{OpenKind(i.Kind), i.Amount, i.Since.In(Beijing), i.OrderNo})
 	}
 	return open
 }

@@ -69,7 +69,7 @@ func (k *Keeper) look(ctx context.Context) {
 	case refused(err):
 		h.Upstream, h.Fault = false, CodeTerminal
 	case h.Upstream || h.Since.IsZero():
-		h.Upstream, h.Since = false, k.Clock.Now().In(beijing)
+		h.Upstream, h.Since = false, k.Clock.Now().In(Beijing)
 		k.Log.Warn("upstream is away", "err", err)
 	}
 	if err := k.Outbox.Room(ctx); err != nil {
@@ -126,6 +126,9 @@ func (k *Keeper) endDoubts(ctx context.Context) {
 // cannot be ended now does not hold up the others.
 func (k *Keeper) each(ctx context.Context, kind ledger.Kind, f func(ledger.Entry) error) {
 	open, err := k.Outbox.OpenItems(ctx)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		k.Log.Error("open items not read", "err", err)
 		return
@@ -148,6 +151,9 @@ const reportLimit = 50
 // the upstream has it on its own list from then on.
 func (k *Keeper) report(ctx context.Context) {
 	due, err := k.Outbox.Unreported(ctx, reportLimit)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		k.Log.Error("outbox not read", "err", err)
 		return

@@ -148,7 +148,9 @@ func (d *Desk) endOrder(ctx context.Context, o ledger.Outcome) error {
 
 func (d *Desk) showOrder() func(*View) {
 	o := d.order
-	return func(v *View) { v.TopUp = TopUp{OrderNo: o.OrderNo, Amount: o.Amount, QR: o.QR, Expires: o.Expires.In(beijing)} }
+	return func(v *View) {
+		v.TopUp = TopUp{OrderNo: o.OrderNo, Amount: o.Amount, QR: o.QR, Expires: o.Expires.In(Beijing)}
+	}
 }
 
 // keepQR keeps what only the first answer tells.
@@ -171,7 +173,7 @@ func newOrderNo(terminal string, now time.Time) string {
 	if len(letters) > 20 {
 		letters = letters[:20]
 	}
-	return fmt.Sprintf("%s_%s_%s", letters, now.In(beijing).Format("20060102150405"), rand.Text()[:8])
+	return fmt.Sprintf("%s_%s_%s", letters, now.In(Beijing).Format("20060102150405"), rand.Text()[:8])
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/BurntSushi/toml"
+
+	"quancun/reader/profile"
+)
+
+// Config is a terminal's configuration file. Paths in it are relative to the
+// file's own folder.
+type Config struct {
+	Terminal string `toml:"terminal"` // provisioning file, from "campusd terminal add"
+	Journal  string `toml:"journal"`  // SQLite file; made if absent
+	Profile  string `toml:"profile"`  // card profile; the common one if empty
+
+	Reader ReaderConfig `toml:"reader"`
+	Panel  PanelConfig  `toml:"panel"`
+	Help   HelpConfig   `toml:"help"`
+}
+
+// ReaderConfig says where cards are laid down.
+type ReaderConfig struct {
+	Kind   string `toml:"kind"`   // "pcsc", or "vpcd" for virtual cards without pcscd
+	Name   string `toml:"name"`   // pcsc: part of the reader's name; the first reader if empty
+	Listen string `toml:"listen"` // vpcd: loopback address that virtual cards dial
+}
+
+// PanelConfig is the screen as it hangs on the wall.
+type PanelConfig struct {
+	WidthPX    int  `toml:"width_px"`
+	HeightPX   int  `toml:"height_px"`
+	WidthMM    int  `toml:"width_mm"` // measured; panels lie about it
+	FullScreen bool `toml:"full_screen"`
+	HideCursor bool `toml:"hide_cursor"`
+}
+
+// HelpConfig is where a person is sent who needs one.
+type HelpConfig struct {
+	Phone string `toml:"phone"`
+}
+
+// DefaultConfig is where an installed terminal has its configuration.
+const DefaultConfig = "/etc/quancun/terminal.toml"
+
+// ReadConfig reads and checks the configuration at path. A key that it does
+// not know is an error: a misspelt setting must not look like one that took.
+func ReadConfig(path string) (*Config, error) {
+	c := &Config{
+		Reader: ReaderConfig{Kind: "pcsc", Listen: "127.0.0.1:35963"},
+		Panel:  PanelConfig{WidthPX: 1080, HeightPX: 1920, WidthMM: 268, FullScreen: true},
+	}
+	meta, err := toml.DecodeFile(path, c)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return nil, fmt.Errorf("configuration %s: unknown keys %v", path, unknown)
+	}
+	for _, p := range []*string{&c.Terminal, &c.Journal, &c.Profile} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(filepath.Dir(path), *p)
+		}
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func (c *Config) check() error {
+	var errs []error
+	check := func(ok bool, text string) {
+		if !ok {
+			errs = append(errs, errors.New(text))
+		}
+	}
+	check(c.Terminal != "", "terminal: name the provisioning file")
+	check(c.Journal != "", "journal: name the journal's file")
+	check(c.Reader.Kind == "pcsc" || c.Reader.Kind == "vpcd", `reader.kind: "pcsc" or "vpcd"`)
+	check(c.Panel.WidthPX >= 640 && c.Panel.HeightPX >= 640, "panel: at least 640 by 640 pixels")
+	check(c.Panel.WidthMM >= 100, "panel.width_mm: measure the panel, in millimetres")
+	if _, err := profile.Read(c.Profile); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,211 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"quancun/ledger"
+	"quancun/reader"
+	"quancun/upstream/client"
+)
+
+// finding is what one check found: how things are and, unless that is good,
+// how to mend it.
+type finding struct {
+	name string
+	is   string
+	mend string // empty: good
+	warn bool   // works without it
+}
+
+// errSick means that a check found something that keeps the terminal from
+// working.
+var errSick = errors.New("this machine is not ready; the lines marked FIX say what to do")
+
+// doctor says what is missing on this machine. It changes nothing and may run
+// beside a working terminal.
+func doctor(args []string, out io.Writer) error {
+	f := flag.NewFlagSet("doctor", flag.ContinueOnError)
+	config := f.String("config", DefaultConfig, "terminal's configuration")
+	if err := f.Parse(args); err != nil {
+		return usageError(err)
+	}
+	sick := false
+	for _, found := range examine(*config) {
+		mark := "ok  "
+		switch {
+		case found.mend != "" && found.warn:
+			mark = "warn"
+		case found.mend != "":
+			mark, sick = "FIX ", true
+		}
+		fmt.Fprintf(out, "%s  %-13s %s\n", mark, found.name, found.is)
+		if found.mend != "" {
+			fmt.Fprintf(out, "      %-13s → %s\n", "", found.mend)
+		}
+	}
+	if sick {
+		return errSick
+	}
+	return nil
+}
+
+func examine(config string) []finding {
+	all := []finding{libraries(), display(), sound()}
+	c, err := ReadConfig(config)
+	if err != nil {
+		return append(all, finding{"configuration", err.Error(), "write it; packaging/terminal.toml is an example", false})
+	}
+	all = append(all, finding{"configuration", config, "", false}, cardReader(c.Reader), journal(c.Journal))
+	return append(all, upstream(c.Terminal)...)
+}
+
+// xLibraries are loaded by name while the program runs, so that no package
+// manager knows of them, with the Debian packages that hold them.
+var xLibraries = [][2]string{
+	{"libGL.so.1", "libgl1"}, {"libX11.so.6", "libx11-6"}, {"libXcursor.so.1", "libxcursor1"},
+	{"libXrandr.so.2", "libxrandr2"}, {"libXinerama.so.1", "libxinerama1"}, {"libXi.so.6", "libxi6"},
+	{"libXxf86vm.so.1", "libxxf86vm1"}, {"libXext.so.6", "libxext6"}, {"libXrender.so.1", "libxrender1"},
+}
+
+func libraries() finding {
+	list, err := exec.Command("/sbin/ldconfig", "-p").Output()
+	if err != nil {
+		return finding{"libraries", "ldconfig does not say", "install libc-bin", true}
+	}
+	var missing, packages []string
+	for _, l := range xLibraries {
+		if !strings.Contains(string(list), l[0]+" ") {
+			missing, packages = append(missing, l[0]), append(packages, l[1])
+		}
+	}
+	if len(missing) > 0 {
+		return finding{"libraries", "missing " + strings.Join(missing, ", "),
+			"apt-get install libgl1-mesa-dri " + strings.Join(packages, " "), false}
+	}
+	return finding{"libraries", "X11 and OpenGL are there", "", false}
+}
+
+func display() finding {
+	const mend = "start it under X: xinit /usr/bin/quancun -- :0, or set DISPLAY"
+	name := os.Getenv("DISPLAY")
+	if name == "" {
+		return finding{"display", "DISPLAY is not set", mend, false}
+	}
+	_, number, _ := strings.Cut(name, ":")
+	number, _, _ = strings.Cut(number, ".")
+	if host, _, _ := strings.Cut(name, ":"); host == "" {
+		conn, err := net.DialTimeout("unix", "/tmp/.X11-unix/X"+number, time.Second)
+		if err != nil {
+			return finding{"display", name + ": " + err.Error(), mend, false}
+		}
+		conn.Close()
+	}
+	return finding{"display", name, "", false}
+}
+
+func sound() finding {
+	if _, err := exec.LookPath("aplay"); err != nil {
+		return finding{"sound", "no aplay: the terminal stays silent", "apt-get install alsa-utils", true}
+	}
+	return finding{"sound", "aplay is there", "", false}
+}
+
+// readerWait is how long a reader may take to show up.
+const readerWait = 2 * time.Second
+
+func cardReader(c ReaderConfig) finding {
+	if c.Kind != "pcsc" {
+		return finding{"card reader", "virtual cards dial " + c.Listen, "", false}
+	}
+	socket := os.Getenv("PCSCLITE_CSOCK_NAME")
+	if socket == "" {
+		socket = "/run/pcscd/pcscd.comm"
+	}
+	if conn, err := net.DialTimeout("unix", socket, time.Second); err != nil {
+		return finding{"card reader", "no PC/SC service: " + err.Error(),
+			"apt-get install pcscd && systemctl enable --now pcscd.socket", false}
+	} else {
+		conn.Close()
+	}
+	device, err := openDevice(c)
+	if err != nil {
+		return finding{"card reader", err.Error(), "mend reader in the configuration", false}
+	}
+	defer device.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), readerWait)
+	defer cancel()
+	state, err := device.Wait(ctx, reader.State{})
+	if err != nil || !state.Connected {
+		return finding{"card reader", fmt.Sprintf("no reader named %q", c.Name),
+			"plug it in; install its driver (apt-get install libccid); compare reader.name", false}
+	}
+	return finding{"card reader", "connected", "", false}
+}
+
+// roomMin is the free space, in bytes, below which the journal's disk counts
+// as nearly full.
+const roomMin = 256 << 20
+
+func journal(path string) finding {
+	dir := filepath.Dir(path)
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return finding{"journal", dir + " cannot be written to", "make it and give it to the terminal's user", false}
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err == nil && int64(s.Bavail)*s.Bsize < roomMin {
+		return finding{"journal", fmt.Sprintf("%d MB left on its disk", int64(s.Bavail)*s.Bsize>>20),
+			"make room: below 64 MB the terminal takes no money", false}
+	}
+	report, err := ledger.VerifyFile(context.Background(), path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return finding{"journal", path + " will be made", "", false}
+	case errors.Is(err, ledger.ErrTampered):
+		return finding{"journal", fmt.Sprintf("damaged: %v", report.Problems[:min(3, len(report.Problems))]),
+			"keep the file, take the machine out of service, call the operator", false}
+	case err != nil:
+		return finding{"journal", err.Error(), "see whether the disk is well", false}
+	}
+	return finding{"journal", fmt.Sprintf("%d entries, %d open, chain is whole", report.Entries, report.Open), "", false}
+}
+
+// driftMax is how far the clock may be off before it is worth a visit.
+const driftMax = time.Minute
+
+func upstream(file string) []finding {
+	p, err := client.ReadProvisioning(file)
+	if err != nil {
+		return []finding{{"provisioning", err.Error(), "campusd terminal add ID --out FILE; chmod 600", false}}
+	}
+	all := []finding{{"provisioning", "terminal " + p.Terminal, "", false}}
+	c := client.Dial(p, client.Options{})
+	defer c.Close()
+	w, err := c.Hello(context.Background(), client.Hello{Version: Version})
+	no := (*client.Refusal)(nil)
+	switch {
+	case errors.As(err, &no):
+		return append(all, finding{"upstream", err.Error(), "the operator has to add this terminal again", false})
+	case err != nil:
+		return append(all, finding{"upstream", p.Address + ": " + err.Error(),
+			"see whether the network reaches it and campusd runs there", false})
+	}
+	all = append(all, finding{"upstream", p.Address + " answers", "", false})
+	if w.Drift.Abs() > driftMax {
+		return append(all, finding{"clock", fmt.Sprintf("off by %v", w.Drift.Round(time.Second)),
+			"apt-get install systemd-timesyncd; the terminal goes by the upstream's clock meanwhile", true})
+	}
+	return append(all, finding{"clock", "right", "", false})
+}

@@ -1,0 +1,244 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"quancun/kiosk"
+	"quancun/ledger"
+	"quancun/reader"
+	"quancun/reader/profile"
+	"quancun/upstream/client"
+)
+
+// keepEvery is how often the terminal asks how its upstream is, and ends what
+// was left open.
+const keepEvery = 5 * time.Second
+
+// run serves at the terminal until it is told to stop.
+func run(args []string, _ io.Writer) error {
+	f := flag.NewFlagSet("run", flag.ContinueOnError)
+	config := f.String("config", DefaultConfig, "terminal's configuration")
+	window := f.Bool("window", false, "in a window, whatever the configuration says")
+	if err := f.Parse(args); err != nil {
+		return usageError(err)
+	}
+	c, err := ReadConfig(*config)
+	if err != nil {
+		return err
+	}
+	if *window {
+		c.Panel.FullScreen = false
+	}
+	noCores()
+	t, err := newTerminal(c)
+	if err != nil {
+		return err
+	}
+	return t.serve()
+}
+
+// noCores keeps what is in memory, a PIN for a second among it, off the disk
+// when the program dies.
+func noCores() {
+	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
+	debug.SetTraceback("single")
+}
+
+// terminal is every part, put together. It owns them.
+type terminal struct {
+	config  *Config
+	log     *slog.Logger
+	device  reader.Device
+	book    *ledger.Book // nil: see fault
+	fault   kiosk.Code   // why the journal cannot be used
+	client  *client.Client
+	session *kiosk.Session
+	keeper  *kiosk.Keeper
+	clock   kiosk.Clock
+
+	cards  chan reader.State
+	inputs chan kiosk.Input
+	views  chan kiosk.View
+	health chan kiosk.Health
+}
+
+// newTerminal opens every part. A second instance on the same journal is an
+// error; a journal that is damaged, or a disk that is full, is not: the
+// terminal then shows that it is out of order, and why.
+func newTerminal(c *Config) (_ *terminal, err error) {
+	t := &terminal{
+		config: c, log: slog.Default(), clock: kiosk.NewClock(),
+		cards: make(chan reader.State), inputs: make(chan kiosk.Input, 16),
+		views: make(chan kiosk.View, 64), health: make(chan kiosk.Health),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.close())
+		}
+	}()
+	p, err := client.ReadProvisioning(c.Terminal)
+	if err != nil {
+		return nil, err
+	}
+	cardProfile, err := profile.Read(c.Profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.openBook(c.Journal); err != nil {
+		return nil, err
+	}
+	if t.device, err = openDevice(c.Reader); err != nil {
+		return nil, err
+	}
+	t.client = client.Dial(p, client.Options{})
+	if t.book != nil {
+		return t, t.join(p.Terminal, cardProfile)
+	}
+	return t, nil
+}
+
+func (t *terminal) openBook(path string) error {
+	book, err := ledger.Open(context.Background(), path, ledger.Options{Version: Version})
+	switch {
+	case err == nil:
+		t.book = book
+	case errors.Is(err, ledger.ErrLocked), errors.Is(err, os.ErrNotExist):
+		return err // nothing that a screen could help with
+	default:
+		t.log.Error("journal cannot be used", "err", err)
+		t.fault = kiosk.Explain(err)
+		if t.fault == kiosk.CodeInternal {
+			t.fault = kiosk.CodeJournal
+		}
+	}
+	return nil
+}
+
+// join connects the parts.
+func (t *terminal) join(id string, p *profile.Profile) error {
+	clock, terms, hand := t.clock, kiosk.NewTerms(id), new(kiosk.InHand)
+	seq, _, err := t.book.Head(context.Background())
+	if err != nil {
+		return err
+	}
+	t.session = &kiosk.Session{
+		Desk: &kiosk.Desk{
+			Device: t.device, Upstream: t.client, Book: t.book, Profile: p,
+			Clock: clock, Terms: terms, InHand: hand, Log: t.log,
+		},
+		Clock: clock, Cards: t.cards, Inputs: t.inputs, Health: t.health, Show: t.show, Log: t.log,
+	}
+	t.keeper = &kiosk.Keeper{
+		Upstream: t.client, Outbox: t.book, Clock: clock, Terms: terms, InHand: hand,
+		Hello:  client.Hello{Version: Version, Epoch: fmt.Sprint(t.book.Epoch()), JournalHead: seq},
+		Health: t.health, Every: keepEvery, Log: t.log,
+	}
+	return nil
+}
+
+// show never blocks the flow: the screen wants the newest view, and drops what
+// it has not drawn yet.
+func (t *terminal) show(v kiosk.View) {
+	for {
+		select {
+		case t.views <- v:
+			return
+		default:
+		}
+		select {
+		case <-t.views:
+		default:
+		}
+	}
+}
+
+// work runs everything but the window until ctx ends.
+func (t *terminal) work(ctx context.Context) error {
+	if t.book == nil {
+		t.show(kiosk.View{Step: kiosk.OutOfOrder, Fault: t.fault, Health: kiosk.Health{Fault: t.fault}})
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return reader.Watch(ctx, t.device, t.cards, t.log) })
+	g.Go(func() error { return t.session.Run(ctx) })
+	g.Go(func() error { return t.keeper.Run(ctx) })
+	return g.Wait()
+}
+
+func (t *terminal) close() error {
+	var errs []error
+	if t.device != nil {
+		errs = append(errs, t.device.Close())
+	}
+	if t.client != nil {
+		t.client.Close()
+	}
+	if t.book != nil {
+		errs = append(errs, t.book.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// stopMax is how long a stop may take: an act that has passed the point of no
+// return, such as a write to a card, is finished first.
+const stopMax = 45 * time.Second
+
+// serve shows the window until the program is told to stop.
+//
+// Fyne's own shutdown can hang (a race between its main and its queue), so it
+// is never relied upon: the journal is closed and then the process ends.
+func (t *terminal) serve() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	done := make(chan error, 1)
+	go func() {
+		err := t.work(ctx)
+		if closing := t.close(); closing != nil {
+			err = errors.Join(err, closing)
+		}
+		done <- err
+	}()
+	go func() {
+		select {
+		case err := <-done:
+			exit(t.log, err)
+		case <-ctx.Done():
+		}
+		select {
+		case err := <-done:
+			exit(t.log, err)
+		case <-time.After(stopMax):
+			t.log.Error("did not end in time")
+			os.Exit(exitFailed)
+		}
+	}()
+	return t.window(ctx)
+}
+
+func exit(log *slog.Logger, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		log.Error("ended", "err", err)
+		os.Exit(exitCode(err))
+	}
+	os.Exit(exitOK)
+}
+
+func exitCode(err error) int {
+	if errors.Is(err, ledger.ErrLocked) {
+		return exitLocked
+	}
+	return exitFailed
+}

@@ -1,0 +1,105 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"fyne.io/fyne/v2/app"
+	"golang.org/x/sync/errgroup"
+
+	"quancun/kiosk"
+	"quancun/ui"
+	"quancun/ui/tray"
+)
+
+// fyneID names the program to the desktop; it is FyneApp.toml's.
+const fyneID = "cn.quancun.terminal"
+
+// settleFyne fixes what Fyne would otherwise take from the machine: the scale,
+// which panels lie about, and a session bus, of which it would start one at
+// each start where there is none.
+func settleFyne() error {
+	var errs []error
+	for name, value := range map[string]string{
+		"FYNE_SCALE": "1", "FYNE_DISABLE_DPI_DETECTION": "true", "FYNE_PLATFORM": "x11",
+	} {
+		errs = append(errs, os.Setenv(name, value))
+	}
+	if os.Getenv("DBUS_SESSION_BUS_ADDRESS") == "" {
+		errs = append(errs, os.Setenv("DBUS_SESSION_BUS_ADDRESS", "disabled:"))
+	}
+	return errors.Join(errs...)
+}
+
+// window shows the flow's views and takes the person's inputs. It has to be
+// called on the main goroutine and returns when the window has gone.
+func (t *terminal) window(ctx context.Context) error {
+	if err := settleFyne(); err != nil {
+		return err
+	}
+	texts, err := ui.NewTexts()
+	if err != nil {
+		return err
+	}
+	c := t.config
+	a := app.NewWithID(fyneID)
+	w := ui.New(a, ui.Options{
+		Panel: ui.Panel{
+			WidthPx: c.Panel.WidthPX, HeightPx: c.Panel.HeightPX, WidthMM: float64(c.Panel.WidthMM),
+		},
+		Texts: texts, FullScreen: c.Panel.FullScreen, HideCursor: c.Panel.HideCursor,
+		Phone: c.Help.Phone, Title: "Quancun 圈存", OnInput: t.input, Now: t.now,
+	})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return w.Run(ctx) })
+	g.Go(func() error { return t.forward(ctx, w) })
+	w.Open()
+	a.Run()
+	return nil
+}
+
+// forward shows each view. It is the only place where the flow meets Fyne.
+func (t *terminal) forward(ctx context.Context, w *ui.Window) error {
+	for {
+		select {
+		case v := <-t.views:
+			w.Show(v)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// input hands on what a person did. It never waits, because it is called by
+// the screen: a flow that has not taken sixteen taps will not miss another.
+func (t *terminal) input(in kiosk.Input) {
+	select {
+	case t.inputs <- in:
+	default:
+		in.PIN.Wipe()
+		t.log.Warn("input dropped", "event", int(in.Event))
+	}
+}
+
+func (t *terminal) now() time.Time { return t.clock.Now().In(kiosk.Beijing) }
+
+// showTray shows the lab's cards.
+func showTray(args []string, _ io.Writer) error {
+	f := flag.NewFlagSet("tray", flag.ContinueOnError)
+	lab := f.String("lab", os.Getenv("CAMPUSLAB"), "address of the lab, such as http://127.0.0.1:8090")
+	if err := f.Parse(args); err != nil {
+		return usageError(err)
+	}
+	if *lab == "" {
+		return fmt.Errorf("%w: -lab is missing", errUsage)
+	}
+	if err := settleFyne(); err != nil {
+		return err
+	}
+	return tray.Run(app.NewWithID(fyneID+".tray"), *lab)
+}

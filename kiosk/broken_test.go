@@ -1,0 +1,98 @@
+package kiosk_test
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"quancun/kiosk"
+	"quancun/money"
+	"quancun/upstream/client"
+)
+
+// brokenUpstream is an upstream of which one answer, or one request, is lost.
+type brokenUpstream struct {
+	kiosk.Upstream
+
+	mu sync.Mutex
+	at brokenAt // guarded by mu
+}
+
+func (u *brokenUpstream) set(at brokenAt) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.at = at
+}
+
+// lost makes the call, or not, and says whether its answer is lost.
+func (u *brokenUpstream) lost(point string, call func()) bool {
+	u.mu.Lock()
+	broken, kept := u.at.take(point)
+	u.mu.Unlock()
+	if !broken || kept {
+		call()
+	}
+	return broken
+}
+
+func (u *brokenUpstream) LookUpCard(ctx context.Context, no string) (c client.Card, err error) {
+	if u.lost("LookUpCard", func() { c, err = u.Upstream.LookUpCard(ctx, no) }) {
+		return client.Card{}, errLost
+	}
+	return c, err
+}
+
+func (u *brokenUpstream) SignIn(ctx context.Context, no string, challenge []byte, pin *[kiosk.PINLength]byte) (
+	s client.Session, a client.Account, err error,
+) {
+	if u.lost("SignIn", func() { s, a, err = u.Upstream.SignIn(ctx, no, challenge, pin) }) {
+		return nil, client.Account{}, errLost
+	}
+	return s, a, err
+}
+
+func (u *brokenUpstream) CreateTopUp(ctx context.Context, s client.Session, no string, amount money.Fen) (
+	o client.TopUp, err error,
+) {
+	if u.lost("CreateTopUp", func() { o, err = u.Upstream.CreateTopUp(ctx, s, no, amount) }) {
+		return client.TopUp{}, errLost
+	}
+	return o, err
+}
+
+func (u *brokenUpstream) GetTopUp(ctx context.Context, no string, known client.TopUpState, wait time.Duration) (
+	o client.TopUp, err error,
+) {
+	if u.lost("GetTopUp", func() { o, err = u.Upstream.GetTopUp(ctx, no, known, wait) }) {
+		return client.TopUp{}, errLost
+	}
+	return o, err
+}
+
+func (u *brokenUpstream) CancelTopUp(ctx context.Context, no string) (o client.TopUp, err error) {
+	if u.lost("CancelTopUp", func() { o, err = u.Upstream.CancelTopUp(ctx, no) }) {
+		return client.TopUp{}, errLost
+	}
+	return o, err
+}
+
+func (u *brokenUpstream) PlanLoad(ctx context.Context, s client.Session, purse money.Fen) (p client.Plan, err error) {
+	if u.lost("PlanLoad", func() { p, err = u.Upstream.PlanLoad(ctx, s, purse) }) {
+		return client.Plan{}, errLost
+	}
+	return p, err
+}
+
+func (u *brokenUpstream) AuthorizeLoad(ctx context.Context, l client.LoadRequest) (a client.Authorization, err error) {
+	if u.lost("AuthorizeLoad", func() { a, err = u.Upstream.AuthorizeLoad(ctx, l) }) {
+		return client.Authorization{}, errLost
+	}
+	return a, err
+}
+
+func (u *brokenUpstream) ReportLoad(ctx context.Context, l client.LoadReport) (s client.LoadStatus, err error) {
+	if u.lost("ReportLoad", func() { s, err = u.Upstream.ReportLoad(ctx, l) }) {
+		return client.LoadStatus{}, errLost
+	}
+	return s, err
+}

@@ -1,0 +1,356 @@
+package kiosk_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"quancun/kiosk"
+	lab "quancun/lab/alipay"
+	"quancun/ledger"
+	"quancun/money"
+	"quancun/reader"
+	"quancun/reader/profile"
+	"quancun/reader/purse"
+	"quancun/reader/sim"
+	"quancun/upstream/alipay"
+	"quancun/upstream/client"
+	"quancun/upstream/keys"
+	"quancun/upstream/server"
+	"quancun/upstream/server/pki"
+	"quancun/upstream/store"
+)
+
+const (
+	yuan    = money.Yuan
+	opening = 30 * yuan // on the account and on the card
+	pin     = "271828"
+	cardNo  = "00002026000100012345"
+)
+
+// labKeys holds one set of RSA keys for the whole run: making them is slow.
+var labKeys = sync.OnceValue(func() string {
+	dir, err := os.MkdirTemp("", "kiosk-test-keys-")
+	if err != nil {
+		panic(err)
+	}
+	if _, err := lab.New(lab.Config{Dir: dir}); err != nil {
+		panic(err)
+	}
+	return dir
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(labKeys())
+	os.Exit(code)
+}
+
+// world is the whole of a top-up in one process, every part the real one: an
+// upstream behind mutual TLS with its store and keys, Alipay's gateway as the
+// lab speaks it, a journal on disk, a card with real MACs, and the terminal.
+type world struct {
+	t    *testing.T
+	dir  string
+	keys *keys.Software
+
+	gateway *lab.Gateway
+	books   *store.Books
+	client  *client.Client
+
+	profile *profile.Profile
+	slot    *sim.Slot
+	card    *sim.Card
+
+	// What breaks the terminal's calls and its disk.
+	up   *brokenUpstream
+	disk *brokenDisk
+
+	book    *ledger.Book
+	views   chan kiosk.View
+	current kiosk.View // seen last
+	input   chan kiosk.Input
+	crash   func() // ends the terminal as a power cut would
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), profile: profile.Default(), slot: sim.NewSlot(), disk: new(brokenDisk)}
+	w.slot.Timeout = 200 * time.Millisecond
+	w.startGateway()
+	w.startUpstream()
+	w.issue()
+	w.startTerminal()
+	t.Cleanup(func() { w.crash() })
+	return w
+}
+
+func (w *world) ok(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) startGateway() {
+	dir := filepath.Join(w.dir, "lab")
+	w.ok(os.CopyFS(dir, os.DirFS(labKeys())))
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	w.ok(err)
+	for _, f := range files {
+		w.ok(os.Chmod(f, 0o600))
+	}
+	w.gateway, err = lab.New(lab.Config{Dir: dir, Scale: 1200, Log: slog.New(slog.DiscardHandler)})
+	w.ok(err)
+}
+
+// pace is a thousand times that of production.
+var pace = server.Pace{
+	Start: 60 * time.Millisecond, Wait: 5 * time.Millisecond, Grace: 10 * time.Millisecond,
+	Retry: 5 * time.Millisecond, Watch: 10 * time.Millisecond, Late: 90 * time.Second, Call: 2 * time.Second,
+}
+
+func (w *world) startUpstream() {
+	gate := httptest.NewServer(w.gateway)
+	ways, err := alipay.New(alipay.Config{
+		AppID: lab.AppID, PrivateKeyFile: w.gateway.Keys().AppPrivate,
+		AlipayPublicKeyFile: w.gateway.Keys().AlipayPublic, Gateway: gate.URL,
+	})
+	w.ok(err)
+	w.keys, err = keys.OpenSoftware(filepath.Join(w.dir, "keys.json"))
+	w.ok(err)
+	authority, err := pki.Open(w.dir, time.Now())
+	w.ok(err)
+	w.books, err = store.Open(w.t.Context(), filepath.Join(w.dir, "books.db"), time.Now)
+	w.ok(err)
+	s := server.New(server.Config{
+		Books: w.books, Keys: w.keys, Channel: ways, Pace: pace, SchoolZH: "示范大学", SchoolEN: "Demo University",
+		Policy: server.Policy{
+			TopUpChoices: []money.Fen{10 * yuan, 20 * yuan}, TopUpMin: yuan, TopUpMax: 500 * yuan,
+			BalanceCap: 1000 * yuan, PurseCeiling: 1000 * yuan, Pay: 90 * time.Second,
+		},
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	w.ok(err)
+	h := &http.Server{Handler: s.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { h.Serve(tls.NewListener(l, authority.Server())) }) //nolint:errcheck // ends by Close
+	running.Go(func() { s.Run(ctx) })                                      //nolint:errcheck // ends by cancel
+	running.Go(func() { w.gateway.Run(ctx) })                              //nolint:errcheck // ends by cancel
+	w.t.Cleanup(func() {
+		cancel()
+		h.Close()
+		gate.CloseClientConnections()
+		gate.Close()
+		running.Wait()
+		w.books.Close()
+	})
+	w.client = client.Dial(w.provision(authority, l.Addr().String()), client.Options{})
+	w.t.Cleanup(w.client.Close)
+	w.up = &brokenUpstream{Upstream: w.client}
+}
+
+func (w *world) provision(a *pki.Authority, addr string) *client.Provisioning {
+	cert, key, fingerprint, err := a.Terminal("K01")
+	w.ok(err)
+	no, err := w.books.AddTerminal(w.t.Context(), store.Terminal{ID: "K01", Fingerprint: fingerprint})
+	w.ok(err)
+	text, err := client.File{
+		Terminal: "K01", TerminalNo: no.String(), Address: addr,
+		CA: string(a.CA()), Certificate: string(cert), Key: string(key),
+	}.Encode()
+	w.ok(err)
+	p, err := client.ParseProvisioning(text)
+	w.ok(err)
+	return p
+}
+
+// issue opens an account and gives it a card with keys of its own.
+func (w *world) issue() {
+	account := store.HolderAccount("2026012345")
+	hash, err := server.NewPIN(w.t.Context(), w.keys, account, (*[6]byte)([]byte(pin)))
+	w.ok(err)
+	holder := store.Holder{Account: account, Name: "欧阳晓明", Number: "2026012345"}
+	w.ok(w.books.AddHolder(w.t.Context(), holder, hash, opening))
+	no, err := purse.ParseCardNo(cardNo)
+	w.ok(err)
+	state, err := sim.Issue(w.profile, sim.Masters{}, sim.Holder{
+		CardNo: no, UID: [4]byte{1, 2, 3, 4}, Name: "欧阳晓明", Number: "2026012345",
+		Start: 20200101, Expiry: 20991231, PIN: pin, Balance: opening,
+	})
+	w.ok(err)
+	var factor keys.Factor
+	copy(factor[:], no[2:])
+	own := w.keys.CardKeys(factor)
+	state.Keys = sim.Keys{
+		Load: sim.Key(own.DLK), Purchase: sim.Key(own.DPK), TAC: sim.Key(own.DTK), Reload: sim.Key(own.DRPK),
+	}
+	w.card = sim.New(state)
+	w.ok(w.books.AddCard(w.t.Context(), store.Card{
+		No: cardNo, Account: account, Factor: factor, UID: "01020304", Status: store.CardActive, Mirror: opening,
+	}))
+}
+
+// startTerminal starts what a power cut ends: flow, keeper and journal.
+func (w *world) startTerminal() {
+	w.t.Helper()
+	var err error
+	w.book, err = ledger.Open(w.t.Context(), filepath.Join(w.dir, "journal.db"), ledger.Options{})
+	w.ok(err)
+	w.current = kiosk.View{}
+	w.views, w.input = make(chan kiosk.View, 4096), make(chan kiosk.Input, 16)
+	clock, terms, hand := kiosk.NewClock(), kiosk.NewTerms("K01"), new(kiosk.InHand)
+	cards, health := make(chan reader.State), make(chan kiosk.Health)
+	log := slog.New(slog.NewTextHandler(w.t.Output(), nil))
+	book := &brokenBook{w.book, w.disk}
+	session := &kiosk.Session{
+		Desk: &kiosk.Desk{
+			Device: w.slot, Upstream: w.up, Book: book, Profile: w.profile, Clock: clock,
+			Terms: terms, InHand: hand, Log: log,
+		},
+		Clock: clock, Cards: cards, Inputs: w.input, Health: health, Log: log,
+		Show: func(v kiosk.View) { w.views <- v },
+	}
+	keeper := &kiosk.Keeper{
+		Upstream: w.up, Outbox: book, Clock: clock, Terms: terms, InHand: hand,
+		Health: health, Every: 20 * time.Millisecond, Log: log,
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { session.Run(ctx) })                      //nolint:errcheck // ends by cancel
+	running.Go(func() { keeper.Run(ctx) })                       //nolint:errcheck // ends by cancel
+	running.Go(func() { reader.Watch(ctx, w.slot, cards, log) }) //nolint:errcheck // ends by cancel
+	w.crash = sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+		w.book.Close()
+	})
+}
+
+// restart is the end of a power cut. What broke is mended.
+func (w *world) restart() {
+	w.t.Helper()
+	w.crash()
+	w.slot.Take()
+	w.up.set(brokenAt{})
+	w.disk.set(brokenAt{})
+	w.card.Mend()
+	w.startTerminal()
+}
+
+// paid is what the payer has given and not got back.
+func (w *world) paid() (sum money.Fen) {
+	for _, t := range w.gateway.Trades() {
+		if t.Status == lab.Success {
+			sum += t.Amount - t.Refunded()
+		}
+	}
+	return sum
+}
+
+func (w *world) balance() money.Fen {
+	w.t.Helper()
+	v, err := w.books.View(w.t.Context(), cardNo, time.Now())
+	w.ok(err)
+	return v.Balance
+}
+
+func (w *world) purse() money.Fen { return money.Fen(w.card.State().Balance) }
+
+// agree checks, once nothing is open any more, that card, journal, account and
+// payer tell the same story.
+func (w *world) agree() {
+	w.t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		open, err := w.book.OpenItems(w.t.Context())
+		w.ok(err)
+		if len(open) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("the journal stays open: %+v", open)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	want := opening + w.paid()
+	if w.balance() != want || w.purse() != want {
+		w.t.Errorf("account %s, purse %s; the payer has given for %s", w.balance(), w.purse(), want)
+	}
+	if broken, err := w.books.Verify(w.t.Context()); err != nil || broken != nil {
+		w.t.Errorf("books: %q, %v", broken, err)
+	}
+	if _, err := w.book.Verify(w.t.Context()); err != nil {
+		w.t.Errorf("journal: %v", err)
+	}
+	if alarms, err := w.books.Alarms(w.t.Context()); err != nil || len(alarms) > 0 {
+		w.t.Errorf("alarms: %+v, %v", alarms, err)
+	}
+}
+
+// errLost is what is heard of a call whose request or answer was lost.
+var errLost = errors.New("connection was lost")
+
+// brokenAt names a point at which the world breaks once: with no effect, or
+// with its effect and no answer.
+type brokenAt struct {
+	point string
+	kept  bool
+}
+
+// take reports whether b breaks point now, and mends it.
+func (b *brokenAt) take(point string) (broken, kept bool) {
+	if b.point != point {
+		return false, false
+	}
+	kept = b.kept
+	*b = brokenAt{}
+	return true, kept
+}
+
+// brokenDisk is where the disk of a journal fails.
+type brokenDisk struct {
+	mu sync.Mutex
+	at brokenAt // guarded by mu
+}
+
+func (d *brokenDisk) set(at brokenAt) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at = at
+}
+
+func (d *brokenDisk) take(point string) (broken, kept bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.at.take(point)
+}
+
+// brokenBook is a journal whose disk fails at one point.
+type brokenBook struct {
+	*ledger.Book
+	disk *brokenDisk
+}
+
+func (b *brokenBook) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	broken, kept := b.disk.take(e.Kind.String())
+	if !broken {
+		return b.Book.Append(ctx, e)
+	}
+	if kept {
+		if _, err := b.Book.Append(ctx, e); err != nil {
+			return ledger.Entry{}, err
+		}
+	}
+	return ledger.Entry{}, ledger.ErrFailed
+}

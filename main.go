@@ -1,0 +1,7 @@
+// Command quancun is the terminal: a self-service machine that tops up campus
+// cards. See README.md.
+package main
+
+import "quancun/app"
+
+func main() { app.Main() }
