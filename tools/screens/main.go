@@ -14,15 +14,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"fyne.io/fyne/v2/driver/software"
 	"fyne.io/fyne/v2/test"
 
-	"quancun/kiosk"
 	"quancun/ui/look"
-	"quancun/ui/screen"
 	"quancun/ui/specimen"
 	"quancun/ui/text"
-	"quancun/ui/widget"
 )
 
 func main() {
@@ -67,25 +63,13 @@ func drawAll(folder, only string, panel look.Panel, texts *text.Texts) error {
 		if !strings.Contains(v.Name, only) {
 			continue
 		}
-		picture := draw1(v.View, panel, texts)
+		picture := specimen.Draw(v.View, panel, texts)
 		if err := write(filepath.Join(folder, v.Name+".png"), picture); err != nil {
 			return err
 		}
 		sheet.add(picture)
 	}
 	return write(folder+".png", sheet.picture())
-}
-
-// draw1 draws one page.
-func draw1(v kiosk.View, panel look.Panel, texts *text.Texts) image.Image {
-	c := software.NewCanvas()
-	c.SetPadded(false)
-	c.Resize(panel.Size())
-	c.SetContent(screen.Build(v, screen.Stage{
-		Texts: texts, Kit: widget.Kit{Panel: panel}, Now: specimen.Now, Phone: specimen.Phone,
-		Typed: &screen.Typed{}, On: func(kiosk.Input) {}, OnLanguage: func() {},
-	}).Object)
-	return c.Capture()
 }
 
 // sheet is a contact sheet: all pages of a size, small, side by side.
@@ -106,7 +90,7 @@ func newSheet(p look.Panel) *sheet {
 	return &sheet{cell: image.Pt(p.WidthPx*sheetCell/long, p.HeightPx*sheetCell/long)}
 }
 
-func (s *sheet) add(page image.Image) { s.cells = append(s.cells, shrink(page, s.cell)) }
+func (s *sheet) add(page image.Image) { s.cells = append(s.cells, specimen.Shrink(page, s.cell)) }
 
 func (s *sheet) picture() image.Image {
 	rows := (len(s.cells) + sheetColumns - 1) / sheetColumns
@@ -118,31 +102,6 @@ func (s *sheet) picture() image.Image {
 		draw.Draw(img, image.Rectangle{Min: at, Max: at.Add(s.cell)}, c, image.Point{}, draw.Src)
 	}
 	return img
-}
-
-// shrink averages the pixels of src that fall into each pixel of size.
-func shrink(src image.Image, size image.Point) image.Image {
-	b := src.Bounds()
-	dst := image.NewRGBA(image.Rectangle{Max: size})
-	for y := range size.Y {
-		for x := range size.X {
-			r := image.Rect(x*b.Dx()/size.X, y*b.Dy()/size.Y, (x+1)*b.Dx()/size.X, (y+1)*b.Dy()/size.Y)
-			dst.Set(x, y, average(src, r.Add(b.Min)))
-		}
-	}
-	return dst
-}
-
-func average(src image.Image, r image.Rectangle) color.Color {
-	var sum [3]int
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		for x := r.Min.X; x < r.Max.X; x++ {
-			red, green, blue, _ := src.At(x, y).RGBA()
-			sum[0], sum[1], sum[2] = sum[0]+int(red>>8), sum[1]+int(green>>8), sum[2]+int(blue>>8)
-		}
-	}
-	n := max(1, r.Dx()*r.Dy())
-	return color.RGBA{R: uint8(sum[0] / n), G: uint8(sum[1] / n), B: uint8(sum[2] / n), A: 0xFF}
 }
 
 func write(name string, img image.Image) error {

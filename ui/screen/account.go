@@ -11,23 +11,29 @@ import (
 	"quancun/ui/widget"
 )
 
-const accountShare = 0.56
+const accountShare = 0.50
 
-// account shows what the holder has, where it is, and what can be done.
+// account shows what the holder has, where it is, and what can be done. On a
+// wide panel, money on its way stands above the keys.
 func (p *page) account() fyne.CanvasObject {
 	info, action := p.columns(accountShare)
 	keys := p.accountKeys(action)
-	room := p.bodyHeight()
-	if p.k.Panel.Portrait() {
-		room -= keys.MinSize().Height + p.k.MM(8)
-	}
+	room := p.bodyHeight() - keys.MinSize().Height - p.k.MM(8)
 	words := p.k.Column(6, p.notice(info)...)
 	for _, o := range p.holder(info) {
 		words.Add(o)
 	}
 	words.Add(p.balances(info))
-	p.addOpen(words, info, room)
-	return p.split(accountShare, words, keys)
+	if p.k.Panel.Portrait() {
+		p.addOpen(words, info, room)
+		return p.split(accountShare, words, keys)
+	}
+	open := p.k.Column(6)
+	p.addOpen(open, action, room)
+	if len(open.Objects) == 0 {
+		return p.split(accountShare, words, keys)
+	}
+	return p.split(accountShare, words, p.k.Column(8, open, keys))
 }
 
 // balances is the account's balance, and under it what of it is on the card.
@@ -53,7 +59,7 @@ func (p *page) figure() look.Type {
 	if p.k.Panel.Portrait() {
 		return look.Display
 	}
-	return look.Figure
+	return look.Figure + 2
 }
 
 // pair is a name at the left and its amount at the right.
@@ -126,11 +132,6 @@ func (p *page) accountKeys(width float32) fyne.CanvasObject {
 		Name: "history", Label: p.t.T("account.history"), Icon: "history"})
 	log := p.key(kiosk.Input{Event: kiosk.ChoseCardLog}, widget.Face{
 		Name: "cardlog", Label: p.t.T("account.cardlog"), Icon: "card"})
-	if p.k.Panel.Portrait() {
-		column.Add(p.k.Grid(2, 6, 28, history, log))
-	} else {
-		column.Add(p.k.Sized(0, 26, history))
-		column.Add(p.k.Sized(0, 26, log))
-	}
+	column.Add(p.k.Grid(2, 6, 28, history, log))
 	return widget.Wide(width, column)
 }

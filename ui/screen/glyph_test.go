@@ -10,17 +10,18 @@ import (
 	"fyne.io/fyne/v2/canvas"
 
 	"quancun/assets"
-	"quancun/kiosk"
-	"quancun/ui/look"
 	"quancun/ui/screen"
 	"quancun/ui/widget"
 )
 
-// TestNoTofu looks every character of every page up in the font that it is set
-// in: the bundled ones, so that no page depends on what a system has.
-func TestNoTofu(t *testing.T) {
+// newGlyphCheck returns a check that looks every character of a page up in the
+// font that it is set in: the bundled ones, so that no page depends on what a
+// system has.
+func newGlyphCheck(t *testing.T) func(*testing.T, *screen.Screen) {
+	t.Helper()
 	regular, bold := glyphs(t, assets.Regular()), glyphs(t, assets.Bold())
-	everyPage(t, func(t *testing.T, _ look.Panel, _ kiosk.View, s *screen.Screen) {
+	return func(t *testing.T, s *screen.Screen) {
+		t.Helper()
 		widget.Walk(s.Object, func(o fyne.CanvasObject, _ fyne.Position) {
 			line, ok := o.(*canvas.Text)
 			if !ok {
@@ -39,7 +40,7 @@ func TestNoTofu(t *testing.T) {
 				t.Errorf("%q was not filled in", line.Text)
 			}
 		})
-	})
+	}
 }
 
 // TestRareNames looks for characters of names that smaller fonts lack.

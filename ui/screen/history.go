@@ -102,12 +102,14 @@ func (p *page) row(m kiosk.Movement, width float32, balances bool) fyne.CanvasOb
 	return p.k.Sized(0, p.rowHeight(), row)
 }
 
-// rowHeight lets ten rows fit on a wide panel; an upright one has more room.
+// rowHeight lets the rows of a page fill the panel, within reason.
 func (p *page) rowHeight() float64 {
-	if p.k.Panel.Portrait() && p.v.Step != kiosk.CardOnly {
-		return 24
+	const least, most, others = 15.6, 24, 34 // millimetres; others: title and pager
+	if p.v.Step == kiosk.CardOnly {
+		return least
 	}
-	return 15.6
+	room := float64(p.bodyHeight()/p.k.MM(1)) - others
+	return min(most, max(least, room/float64(max(1, len(p.v.Page.Movements)))))
 }
 
 // movedKey is the word for a kind of movement; one that this program does not

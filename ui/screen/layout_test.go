@@ -8,7 +8,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
-	"fyne.io/fyne/v2/test"
 
 	"quancun/kiosk"
 	"quancun/ui/look"
@@ -34,120 +33,122 @@ func newStage(t *testing.T, p look.Panel, l text.Language, told *[]kiosk.Input) 
 	}
 }
 
-// everyPage builds every specimen in every language on every panel.
-func everyPage(t *testing.T, check func(t *testing.T, p look.Panel, v kiosk.View, s *screen.Screen)) {
-	t.Helper()
-	test.NewTempApp(t).Settings().SetTheme(look.Theme{})
+// TestEveryPage builds every specimen in every language on every panel, and
+// looks at each as its maker should have.
+func TestEveryPage(t *testing.T) {
+	newApp(t)
+	checkGlyphs := newGlyphCheck(t)
 	for name, p := range specimen.Panels {
 		for _, l := range text.Languages {
 			for _, v := range specimen.Views() {
 				t.Run(fmt.Sprintf("%s/%s/%s", name, l, v.Name), func(t *testing.T) {
 					var told []kiosk.Input
-					check(t, p, v.View, screen.Build(v.View, newStage(t, p, l, &told)))
+					s := screen.Build(v.View, newStage(t, p, l, &told))
+					checkRoom(t, p, s)
+					checkApart(t, s)
+					checkContrast(t, s)
+					checkGlyphs(t, s)
 				})
 			}
 		}
 	}
 }
 
-// TestNothingOverflows holds every page to its panel, every key to a finger,
-// and every line of text to the room that it was given.
-func TestNothingOverflows(t *testing.T) {
+// checkRoom holds a page to its panel, every key to a finger, and every line of
+// text to the room that it was given.
+func checkRoom(t *testing.T, p look.Panel, s *screen.Screen) {
+	t.Helper()
 	const slack = 0.6 // half a pixel, for rounding
-	everyPage(t, func(t *testing.T, p look.Panel, _ kiosk.View, s *screen.Screen) {
-		panel := p.Size()
-		if min := s.Object.MinSize(); min.Width > panel.Width+slack || min.Height > panel.Height+slack {
-			t.Errorf("page needs %v, panel has %v", min, panel)
+	panel := p.Size()
+	if min := s.Object.MinSize(); min.Width > panel.Width+slack || min.Height > panel.Height+slack {
+		t.Errorf("page needs %v, panel has %v", min, panel)
+	}
+	widget.Walk(s.Object, func(o fyne.CanvasObject, at fyne.Position) {
+		size := o.Size()
+		if at.X < -slack || at.Y < -slack || at.X+size.Width > panel.Width+slack || at.Y+size.Height > panel.Height+slack {
+			t.Errorf("%s at %v of %v leaves the panel", describe(o), at, size)
 		}
-		widget.Walk(s.Object, func(o fyne.CanvasObject, at fyne.Position) {
-			size := o.Size()
-			if at.X < -slack || at.Y < -slack || at.X+size.Width > panel.Width+slack || at.Y+size.Height > panel.Height+slack {
-				t.Errorf("%s at %v of %v leaves the panel", describe(o), at, size)
+		switch o := o.(type) {
+		case *canvas.Text:
+			if min := o.MinSize(); min.Width > size.Width+slack || min.Height > size.Height+slack {
+				t.Errorf("%q needs %v and has %v", o.Text, min, size)
 			}
-			switch o := o.(type) {
-			case *canvas.Text:
-				if min := o.MinSize(); min.Width > size.Width+slack || min.Height > size.Height+slack {
-					t.Errorf("%q needs %v and has %v", o.Text, min, size)
-				}
-			case *widget.Button:
-				if smaller := float64(min(size.Width, size.Height)) / p.True(); smaller < 20-0.1 {
-					t.Errorf("key %q is %.1f mm, want at least 20", o.Name, smaller)
-				}
+		case *widget.Button:
+			if smaller := float64(min(size.Width, size.Height)) / p.True(); smaller < 20-0.1 {
+				t.Errorf("key %q is %.1f mm, want at least 20", o.Name, smaller)
 			}
-		})
+		}
 	})
 }
 
-// TestNothingOverlaps holds keys and lines of text apart from each other.
-func TestNothingOverlaps(t *testing.T) {
+// checkApart holds lines of text apart from each other.
+func checkApart(t *testing.T, s *screen.Screen) {
+	t.Helper()
 	type box struct {
 		what     string
 		from, to fyne.Position
 	}
-	everyPage(t, func(t *testing.T, _ look.Panel, _ kiosk.View, s *screen.Screen) {
-		var boxes []box
-		widget.Walk(s.Top(), func(o fyne.CanvasObject, at fyne.Position) {
-			line, ok := o.(*canvas.Text)
-			if !ok || line.Text == "" {
-				return
-			}
-			// Leading is empty, so lines are compared without most of it.
-			min, lead := line.MinSize(), line.TextSize*0.2
-			switch line.Alignment {
-			case fyne.TextAlignCenter:
-				at.X += (line.Size().Width - min.Width) / 2
-			case fyne.TextAlignTrailing:
-				at.X += line.Size().Width - min.Width
-			}
-			boxes = append(boxes, box{line.Text, at.AddXY(1, lead), at.AddXY(min.Width-1, min.Height-lead)})
-		})
-		for i, a := range boxes {
-			for _, b := range boxes[:i] {
-				if a.from.X < b.to.X && b.from.X < a.to.X && a.from.Y < b.to.Y && b.from.Y < a.to.Y {
-					t.Errorf("%q lies over %q", a.what, b.what)
-				}
+	var boxes []box
+	widget.Walk(s.Top(), func(o fyne.CanvasObject, at fyne.Position) {
+		line, ok := o.(*canvas.Text)
+		if !ok || line.Text == "" {
+			return
+		}
+		// Leading is empty, so lines are compared without most of it.
+		min, lead := line.MinSize(), line.TextSize*0.2
+		switch line.Alignment {
+		case fyne.TextAlignCenter:
+			at.X += (line.Size().Width - min.Width) / 2
+		case fyne.TextAlignTrailing:
+			at.X += line.Size().Width - min.Width
+		}
+		boxes = append(boxes, box{line.Text, at.AddXY(1, lead), at.AddXY(min.Width-1, min.Height-lead)})
+	})
+	for i, a := range boxes {
+		for _, b := range boxes[:i] {
+			if a.from.X < b.to.X && b.from.X < a.to.X && a.from.Y < b.to.Y && b.from.Y < a.to.Y {
+				t.Errorf("%q lies over %q", a.what, b.what)
 			}
 		}
-	})
+	}
 }
 
-// TestContrast computes the contrast of every line of text with what it is
+// checkContrast computes the contrast of every line of text with what it is
 // painted on: 7:1 (WCAG 1.4.6), and 4.5:1 for what cannot be tapped now.
-func TestContrast(t *testing.T) {
+func checkContrast(t *testing.T, s *screen.Screen) {
+	t.Helper()
 	type ground struct {
 		from, to fyne.Position
 		fill     color.Color
 	}
-	everyPage(t, func(t *testing.T, _ look.Panel, _ kiosk.View, s *screen.Screen) {
-		var grounds []ground
-		widget.Walk(s.Top(), func(o fyne.CanvasObject, at fyne.Position) {
-			to := at.AddXY(o.Size().Width, o.Size().Height)
-			switch o := o.(type) {
-			case *canvas.Rectangle:
-				if opaque(o.FillColor) {
-					grounds = append(grounds, ground{at, to, o.FillColor})
-				}
-			case *canvas.Circle:
-				if opaque(o.FillColor) {
-					grounds = append(grounds, ground{at, to, o.FillColor})
-				}
-			case *canvas.Text:
-				middle := at.AddXY(o.Size().Width/2, o.Size().Height/2)
-				under := color.Color(look.Ground)
-				for _, g := range grounds {
-					if g.from.X <= middle.X && middle.X <= g.to.X && g.from.Y <= middle.Y && middle.Y <= g.to.Y {
-						under = g.fill
-					}
-				}
-				want := 7.0
-				if under == color.Color(look.Off) {
-					want = 4.5
-				}
-				if got := contrast(o.Color, under); got < want {
-					t.Errorf("%q has contrast %.1f, want %.1f", o.Text, got, want)
+	var grounds []ground
+	widget.Walk(s.Top(), func(o fyne.CanvasObject, at fyne.Position) {
+		to := at.AddXY(o.Size().Width, o.Size().Height)
+		switch o := o.(type) {
+		case *canvas.Rectangle:
+			if opaque(o.FillColor) {
+				grounds = append(grounds, ground{at, to, o.FillColor})
+			}
+		case *canvas.Circle:
+			if opaque(o.FillColor) {
+				grounds = append(grounds, ground{at, to, o.FillColor})
+			}
+		case *canvas.Text:
+			middle := at.AddXY(o.Size().Width/2, o.Size().Height/2)
+			under := color.Color(look.Ground)
+			for _, g := range grounds {
+				if g.from.X <= middle.X && middle.X <= g.to.X && g.from.Y <= middle.Y && middle.Y <= g.to.Y {
+					under = g.fill
 				}
 			}
-		})
+			want := 7.0
+			if under == color.Color(look.Off) {
+				want = 4.5
+			}
+			if got := contrast(o.Color, under); got < want {
+				t.Errorf("%q has contrast %.1f, want %.1f", o.Text, got, want)
+			}
+		}
 	})
 }
 

@@ -129,6 +129,10 @@ func (p *page) foot() fyne.CanvasObject {
 		row.Add(p.key(kiosk.Input{Event: kiosk.Back}, widget.Face{
 			Name: "back", Label: p.t.T("back"), Icon: "back"}))
 	}
+	if len(row.Objects) == 0 && p.s.Phone != "" {
+		row.Add(widget.CentreY(p.k.Line(p.t.T("phone", "phone", p.s.Phone),
+			widget.Style{Type: look.Small, Colour: look.Soft})))
+	}
 	row.Add(widget.Spring())
 	if p.v.Step != kiosk.Pay && (p.accepts(kiosk.Leave) || p.v.Step == kiosk.TakeCard) {
 		row.Add(widget.CentreY(p.countdown()))

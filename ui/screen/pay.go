@@ -18,7 +18,7 @@ func (p *page) pay() fyne.CanvasObject {
 	info, action := p.columns(payShare)
 	code := p.qr(p.v.TopUp.QR, p.paySize(), info)
 	title := p.title(p.t.T("pay.title"), action)
-	sum := p.k.Line(text.Amount(p.v.TopUp.Amount), widget.Style{Type: p.figure() + 2, Bold: true, Align: p.align()})
+	sum := p.k.Line(text.Amount(p.v.TopUp.Amount), widget.Style{Type: p.figure() + 1, Bold: true, Align: p.align()})
 	left := widget.CentreX(p.payLeft())
 	steps := p.k.Numbered([]string{p.t.T("pay.step.1"), p.t.T("pay.step.2"), p.t.T("pay.step.3")}, action)
 	card := p.across(p.k.Banner(look.Neutral, "card", p.t.T("pay.card"), action))

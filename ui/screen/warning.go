@@ -13,6 +13,14 @@ import (
 
 func noticeKey(n kiosk.Notice) string { return fmt.Sprintf("notice.%d", n) }
 
+// leaving is the word for leaving instead of taking more time.
+func (s *Screen) leaving() string {
+	if word := leaving(s.view.Step); word != "leave.cancel" {
+		return word
+	}
+	return "leave.finish" // beside a question, "cancel" could mean either
+}
+
 // warning asks whether the person is still there. It does not take the page
 // away: what was typed is still there under it.
 func (s *Screen) warning(now time.Time) fyne.CanvasObject {
@@ -30,7 +38,7 @@ func (s *Screen) warning(now time.Time) fyne.CanvasObject {
 	keys := k.Column(6, k.Sized(0, 32, k.Button(widget.Face{Name: "more-time", Label: t.T("warning.more"),
 		Type: look.Heading, Rank: widget.Primary}, more)))
 	if _, ok := s.view.Step.Next(kiosk.Leave); ok {
-		keys.Add(k.Sized(0, 22, k.Button(widget.Face{Name: "leave-now", Label: t.T(leaving(s.view.Step))}, s.Leave)))
+		keys.Add(k.Sized(0, 22, k.Button(widget.Face{Name: "leave-now", Label: t.T(s.leaving())}, s.Leave)))
 	}
 	title := k.Text(t.T("warning.title"),
 		widget.Style{Type: look.Title, Bold: true, Align: fyne.TextAlignCenter}, width)

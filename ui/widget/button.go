@@ -2,6 +2,7 @@ package widget
 
 import (
 	"image/color"
+	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -53,6 +54,7 @@ var (
 type Face struct {
 	Name, Label string
 	Icon        string // before the label; "": none
+	After       bool   // the icon stands after the label
 	Type        look.Type
 	Rank        Rank
 	Disabled    bool
@@ -65,13 +67,14 @@ func (k Kit) Button(f Face, onTap func()) *Button {
 		f.Type = look.Lead
 	}
 	ink := f.ink()
-	var parts []fyne.CanvasObject
-	if f.Icon != "" {
-		size := float64(f.Type) * 1.9
-		parts = append(parts, CentreY(k.picture(look.Icon(f.Icon, ink, f.ground()), size, size)))
-	}
 	label := k.Line(f.Label, Style{Type: f.Type, Bold: true, Colour: ink})
-	parts = append(parts, CentreY(label))
+	parts := []fyne.CanvasObject{CentreY(label)}
+	if f.Icon != "" {
+		parts = slices.Insert(parts, 0, fyne.CanvasObject(CentreY(k.Glyph(f.Icon, float64(f.Type)*1.9, f))))
+	}
+	if f.After {
+		slices.Reverse(parts)
+	}
 	b := k.Key(f, Centre(k.InsetXY(4, 1, k.Row(3, parts...))), onTap)
 	b.label = label
 	return b

@@ -66,7 +66,7 @@ type Pager struct {
 func (k Kit) Pager(p Pager) fyne.CanvasObject {
 	previous := k.Button(Face{Name: "previous", Label: p.Previous, Icon: "back", Type: look.Body,
 		Disabled: p.Number <= 0}, func() { p.OnTurn(p.Number - 1) })
-	next := k.Button(Face{Name: "next", Label: p.Next, Icon: "next", Type: look.Body,
+	next := k.Button(Face{Name: "next", Label: p.Next, Icon: "next", After: true, Type: look.Body,
 		Disabled: p.Number >= p.Count-1}, func() { p.OnTurn(p.Number + 1) })
 	words := k.Line(p.Words, Style{Type: look.Body, Colour: look.Soft})
 	return k.Row(5, previous, CentreY(words), next)

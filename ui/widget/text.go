@@ -38,8 +38,9 @@ func (k Kit) Line(words string, s Style) *canvas.Text {
 
 // Text is a paragraph of at most width pixels, broken where Chinese and
 // English allow it: never inside a word, a number or an amount, and never so
-// that a closing mark begins a line. Lines are evened out, so that no single
-// character is left over for the last one. "\n" ends a line.
+// that a closing mark begins a line. Where it costs no line more, lines end
+// where phrases do; else they are evened out, so that no single character is
+// left over for the last one. "\n" ends a line.
 func (k Kit) Text(words string, s Style, width float32) *fyne.Container {
 	measure := func(part string) float32 {
 		return fyne.MeasureText(part, k.Panel.Text(s.Type), fyne.TextStyle{Bold: s.Bold}).Width
@@ -60,6 +61,10 @@ func breakEvenly(words string, width float32, measure func(string) float32) []st
 	lines := fill(pieces, width, measure)
 	if len(lines) < 2 {
 		return lines
+	}
+	phrases := fill(splitPhrases(words), width, measure)
+	if len(phrases) == len(lines) && fits(phrases, width, measure) {
+		return phrases
 	}
 	low, high := width/2, width
 	for range 7 {
@@ -111,6 +116,21 @@ func split(words string) []string {
 	}
 	return append(pieces, string(runes[start:]))
 }
+
+// splitPhrases cuts words after the marks that end a phrase.
+func splitPhrases(words string) []string {
+	var phrases []string
+	for _, p := range split(words) {
+		if n := len(phrases); n > 0 && !strings.ContainsAny(phrases[n-1], phraseEnds) {
+			phrases[n-1] += p
+		} else {
+			phrases = append(phrases, p)
+		}
+	}
+	return phrases
+}
+
+const phraseEnds = "，。；：！？.:;!?"
 
 // Marks that may not begin a line, and marks that may not end one (GB/T 15834,
 // section 5).

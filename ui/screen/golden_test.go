@@ -1,0 +1,104 @@
+package screen_test
+
+import (
+	"errors"
+	"flag"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"quancun/ui/specimen"
+	"quancun/ui/text"
+)
+
+var update = flag.Bool("update", false, "replace the golden pictures by what is drawn now")
+
+// goldens are pictures of every page, a quarter as wide and high: the upright
+// panel in Chinese, the small one in English. Their words are tested
+// elsewhere; this is for what only an eye would see.
+var goldens = []struct {
+	panel    string
+	language text.Language
+}{
+	{"1080x1920", text.Chinese},
+	{"1280x1024", text.English},
+}
+
+// TestGolden draws every page and compares it with how it looked when somebody
+// last looked at it: go test ./ui/screen -run Golden -update, and look at the
+// difference.
+func TestGolden(t *testing.T) {
+	if testing.Short() {
+		t.Skip("drawing every page takes a while")
+	}
+	newApp(t)
+	texts, err := text.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range goldens {
+		texts.SetLanguage(g.language)
+		p := specimen.Panels[g.panel]
+		for _, v := range specimen.Views() {
+			picture := specimen.Shrink(specimen.Draw(v.View, p, texts), image.Pt(p.WidthPx/4, p.HeightPx/4))
+			name := filepath.Join("testdata", g.panel+"-"+string(g.language), v.Name+".png")
+			if *update {
+				writePNG(t, name, picture)
+				continue
+			}
+			if off := difference(t, name, picture); off > 0 {
+				failed := filepath.Join("testdata", "failed", g.panel+"-"+v.Name+".png")
+				writePNG(t, failed, picture)
+				t.Errorf("%s: %d pixels differ; drawn now: %s", name, off, failed)
+			}
+		}
+	}
+}
+
+// difference counts the pixels that differ by more than rounding can explain.
+func difference(t *testing.T, name string, got *image.RGBA) int {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want.Bounds() != got.Bounds() {
+		return got.Bounds().Dx() * got.Bounds().Dy()
+	}
+	const tolerance = 3 << 8 // of a channel: rasterisers round differently
+	off := 0
+	for y := range got.Bounds().Dy() {
+		for x := range got.Bounds().Dx() {
+			r1, g1, b1, _ := got.At(x, y).RGBA()
+			r2, g2, b2, _ := want.At(x, y).RGBA()
+			if max(apart(r1, r2), apart(g1, g2), apart(b1, b2)) > tolerance {
+				off++
+			}
+		}
+	}
+	return off
+}
+
+func apart(a, b uint32) uint32 { return max(a, b) - min(a, b) }
+
+func writePNG(t *testing.T, name string, img image.Image) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	if err := errors.Join(encoder.Encode(f, img), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
