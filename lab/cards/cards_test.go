@@ -284,6 +284,35 @@ func TestNewIssue(t *testing.T) {
 	}
 }
 
+// TestReaderComesBack: a card stays where it lies when the reader hangs up, and
+// is there again when the reader is.
+func TestReaderComesBack(t *testing.T) {
+	l := newLab(t)
+	c := l.lay(t, "2024002")
+	c.Close()
+	addr := l.reader.Addr()
+	if err := l.reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := vpcd.Listen(addr, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	l.reader = d
+	l.waitFor(t, true)
+	if c, err = d.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := transmit(t, c, selectPurse); !strings.HasSuffix(got, "9000") {
+		t.Errorf("select = %s", got)
+	}
+	if err := l.Take(); err != nil || l.List()[1].Ending != "taken" {
+		t.Errorf("Take() = %v, list %+v", err, l.List())
+	}
+}
+
 func TestNobodyListens(t *testing.T) {
 	l := newLab(t)
 	l.reader.Close()

@@ -89,7 +89,7 @@ type Info struct {
 	Offline  uint16    `json:"offline_counter"`
 	Laid     bool      `json:"laid"`
 	Where    string    `json:"where"`  // the reader's address, while it lies there
-	Ending   string    `json:"ending"` // how it last left a reader: taken, torn, reader hung up
+	Ending   string    `json:"ending"` // how it last left a reader: taken or torn
 }
 
 // New opens the cards in c.File.
@@ -257,20 +257,35 @@ func (s *Server) Lay(ref string) error {
 	go func() {
 		defer close(l.gone)
 		defer take()
-		err := r.serve(ctx, c.Card)
+		how := s.lie(ctx, r, c.Card)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		switch {
-		case errors.Is(err, sim.ErrTorn):
-			c.ending = "torn"
-		case ctx.Err() != nil:
-			c.ending = "taken"
-		default:
-			c.ending = "reader hung up"
-		}
-		s.log.Info("card left the reader", "card", c.masked(), "how", c.ending)
+		c.ending = how
+		s.log.Info("card left the reader", "card", c.masked(), "how", how)
 	}()
 	return nil
+}
+
+// redial is how long a card waits before it looks for its reader again.
+const redial = 200 * time.Millisecond
+
+// lie keeps a card on the reader until it is taken away or torn off, and says
+// which. A reader that hangs up, as one does whose terminal starts anew, finds
+// the card where it was.
+func (s *Server) lie(ctx context.Context, r *relay, card *sim.Card) (how string) {
+	for {
+		if r != nil {
+			if err := r.serve(ctx, card); errors.Is(err, sim.ErrTorn) {
+				return "torn"
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return "taken"
+		case <-time.After(redial):
+		}
+		r, _ = s.join(ctx) // without a reader it is nil, and the card goes on waiting
+	}
 }
 
 // Take takes the card away.
