@@ -30,7 +30,7 @@ type person struct {
 // piece is a made-up card. The purse may hold less than the books' mirror:
 // that was spent offline and has not arrived yet.
 type piece struct {
-	kind          string
+	kind, note    string
 	serial        uint32
 	mirror, purse money.Fen
 	status        store.CardStatus
@@ -46,22 +46,22 @@ const (
 // fields that were made too short.
 var people = []person{
 	{"王喆", "2026000101", "000000200501011231", 8650, []piece{
-		{"level", 101, 8650, 8650, store.CardActive, demoExpiry}}},
+		{"level", "与账户一致", 101, 8650, 8650, store.CardActive, demoExpiry}}},
 	{"李堃", "2026000102", "000000200502021239", 10000, []piece{
-		{"to_load", 102, 3000, 3000, store.CardActive, demoExpiry}}},
+		{"to_load", "待圈存", 102, 3000, 3000, store.CardActive, demoExpiry}}},
 	{"陈昇", "2026000103", "000000200503031236", 4500, []piece{
-		{"spent_offline", 103, 4500, 3820, store.CardActive, demoExpiry}}},
+		{"spent_offline", "有脱机消费未上送", 103, 4500, 3820, store.CardActive, demoExpiry}}},
 	{"赵珺祎", "2026000104", "00000020050404125X", 0, []piece{
-		{"empty", 104, 0, 0, store.CardActive, demoExpiry}}},
+		{"empty", "新卡，余额为零", 104, 0, 0, store.CardActive, demoExpiry}}},
 	{"阿卜杜热合曼·买买提艾力", "2026000105", "000000200505051230", 25000, []piece{
-		{"to_load", 105, 0, 0, store.CardActive, demoExpiry}}},
+		{"to_load", "待圈存", 105, 0, 0, store.CardActive, demoExpiry}}},
 	{"Maria Fernández", "60123", "000000198506061238", 98000, []piece{
-		{"near_cap", 106, 98000, 98000, store.CardActive, demoExpiry}}},
+		{"near_cap", "接近余额上限", 106, 98000, 98000, store.CardActive, demoExpiry}}},
 	{"刘洋", "2026000107", "000000200507071235", 5000, []piece{
-		{"hot", 107, 5000, 5000, store.CardHot, demoExpiry}}},
+		{"hot", "已挂失", 107, 5000, 5000, store.CardHot, demoExpiry}}},
 	{"周敏", "2026000108", "000000200508081232", 6000, []piece{
-		{"expired", 108, 6000, 6000, store.CardActive, "20250831"},
-		{"retired", 109, 2000, 2000, store.CardRetired, demoExpiry}}},
+		{"expired", "已过有效期", 108, 6000, 6000, store.CardActive, "20250831"},
+		{"retired", "已换卡作废", 109, 2000, 2000, store.CardRetired, demoExpiry}}},
 }
 
 // demoCard is what a card maker needs to make one of the cards. JSON.
@@ -73,6 +73,7 @@ type demoCard struct {
 	HolderNo       string    `json:"holder_no"`
 	PIN            string    `json:"pin"`
 	Kind           string    `json:"kind"`
+	Note           string    `json:"note"` // for people: what is special about it
 	Keys           demoKeys  `json:"keys"`
 	PurseFen       money.Fen `json:"purse_fen"`
 	OnlineCounter  uint16    `json:"online_counter"`
@@ -86,6 +87,10 @@ type demoKeys struct {
 	DPK  string `json:"dpk"`
 	DTK  string `json:"dtk"`
 	DRPK string `json:"drpk"`
+}
+
+func keysText(k keys.CardKeys) demoKeys {
+	return demoKeys{text(k.DLK[:]), text(k.DPK[:]), text(k.DTK[:]), text(k.DRPK[:])}
 }
 
 // demo opens the demonstration's accounts and writes its cards, with all their
@@ -147,8 +152,15 @@ func (d data) seed(ctx context.Context) (cards []demoCard, err error) {
 			cards = append(cards, c.demo(p, string(pin[:]), d.keys.CardKeys(factor)))
 		}
 	}
-	stranger := piece{"unknown", 900, 0, 1234, 0, demoExpiry}
-	return append(cards, stranger.demo(person{name: "外校生", number: "99001"}, "123456", strangeKeys())), nil
+	stranger := piece{"unknown", "外校的卡", 900, 0, 1234, 0, demoExpiry}
+	cards = append(cards, stranger.demo(person{name: "外校生", number: "99001"}, "123456", strangeKeys()))
+	for i, kind := range []string{"bank", "m1", "blank"} { // no campus cards at all
+		cards = append(cards, demoCard{
+			UID: fmt.Sprintf("08%06X", i), Name: "不是校园卡", Kind: kind, Note: "不是校园卡", Keys: keysText(keys.CardKeys{}),
+			Start: demoStart, Expiry: demoExpiry,
+		})
+	}
+	return cards, nil
 }
 
 // numbers returns the application serial number, of which the last 8 bytes
@@ -168,8 +180,7 @@ func (c piece) demo(p person, pin string, k keys.CardKeys) demoCard {
 	asn, factor := c.numbers()
 	return demoCard{
 		CardNo: asn, Factor: text(factor[:]), UID: c.uid(), Name: p.name, HolderNo: p.number, PIN: pin, Kind: c.kind,
-		Keys:     demoKeys{text(k.DLK[:]), text(k.DPK[:]), text(k.DTK[:]), text(k.DRPK[:])},
-		PurseFen: c.purse, OnlineCounter: uint16(c.serial % 16), OfflineCounter: uint16(c.serial % 64),
+		Note: c.note, Keys: keysText(k), PurseFen: c.purse, OnlineCounter: uint16(c.serial % 16), OfflineCounter: uint16(c.serial % 64),
 		Start: demoStart, Expiry: c.expiry,
 	}
 }
