@@ -1,0 +1,176 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/test"
+
+	"quancun/kiosk"
+	"quancun/ui/specimen"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+// newWindow opens a window on the test driver. What a person does is appended
+// to told.
+func newWindow(t *testing.T, now func() time.Time, told *[]kiosk.Input) *Window {
+	t.Helper()
+	texts, err := NewTexts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(test.NewTempApp(t), Options{
+		Panel: specimen.Panels["1080x1920"], Texts: texts, HideCursor: true, Phone: specimen.Phone,
+		OnInput: func(in kiosk.Input) { *told = append(*told, in) }, Now: now,
+	})
+}
+
+func still() time.Time { return specimen.Now }
+
+func viewOf(name string) kiosk.View {
+	all := specimen.Views()
+	return all[slices.IndexFunc(all, func(v specimen.View) bool { return v.Name == name })].View
+}
+
+func read(w *Window) string {
+	var b strings.Builder
+	widget.Walk(w.screen.Top(), func(o fyne.CanvasObject, _ fyne.Position) {
+		if line, ok := o.(*canvas.Text); ok {
+			b.WriteString(line.Text + "\n")
+		}
+	})
+	return b.String()
+}
+
+// TestShow keeps the page while only its end changes, and draws another when
+// anything else does.
+func TestShow(t *testing.T) {
+	var told []kiosk.Input
+	w := newWindow(t, still, &told)
+	v := viewOf("06-account")
+	w.Show(v)
+	page := w.screen
+	if got := w.window.Canvas().Size(); got.Width < 1080 {
+		t.Errorf("window is %v", got)
+	}
+
+	v.Ends = v.Ends.Add(time.Minute)
+	w.Show(v)
+	v.Warning = true
+	w.Show(v)
+	if w.screen != page {
+		t.Error("a new end drew a new page")
+	}
+	if got := read(w); !strings.Contains(got, "您还在吗") {
+		t.Errorf("the warning is not there:\n%s", got)
+	}
+	v.Warning = false
+	v.Balance.Account += 100
+	w.Show(v)
+	if w.screen == page {
+		t.Error("a new balance drew no new page")
+	}
+}
+
+// TestLanguage lasts for a session: the next person begins in Chinese.
+func TestLanguage(t *testing.T) {
+	var told []kiosk.Input
+	w := newWindow(t, still, &told)
+	w.Show(viewOf("06-account"))
+	w.screen.Tick(specimen.Now)
+	w.o.Texts.SetLanguage(text.English)
+	if got := read(w); !strings.Contains(got, "Account balance") {
+		t.Errorf("in English the page says:\n%s", got)
+	}
+	w.Show(viewOf("23-done"))
+	if got := read(w); !strings.Contains(got, "Topped up") {
+		t.Errorf("the next page forgot the language:\n%s", got)
+	}
+	w.Show(viewOf("01-home"))
+	if got := read(w); !strings.Contains(got, "校园卡自助服务") || strings.Contains(got, "Account") {
+		t.Errorf("home says:\n%s", got)
+	}
+}
+
+// TestKeypad types on the keys of a keypad beside the panel.
+func TestKeypad(t *testing.T) {
+	var told []kiosk.Input
+	w := newWindow(t, still, &told)
+	w.Show(viewOf("04-enter-pin"))
+	c := w.window.Canvas()
+	test.TypeOnCanvas(c, "12x34")
+	w.o.Texts.SetLanguage(text.English) // drawn anew: no digit is lost
+	c.OnTypedKey()(&fyne.KeyEvent{Name: fyne.KeyBackspace})
+	test.TypeOnCanvas(c, "567")
+	if len(told) != 1 || told[0].PIN == nil || string(told[0].PIN.Digits()[:]) != "123567" {
+		t.Fatalf("typing sent %+v", told)
+	}
+	c.OnTypedKey()(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	if len(told) != 2 || told[1].Event != kiosk.Leave {
+		t.Errorf("Escape sent %+v", told[1:])
+	}
+	w.Show(viewOf("10-other-sum"))
+	test.TypeOnCanvas(c, "25")
+	c.OnTypedKey()(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	if len(told) != 3 || told[2].Amount != 2500 {
+		t.Errorf("25 and Enter sent %+v", told[2:])
+	}
+}
+
+// TestNextStepForgets wipes what was typed for the step before.
+func TestNextStepForgets(t *testing.T) {
+	var told []kiosk.Input
+	w := newWindow(t, still, &told)
+	w.Show(viewOf("04-enter-pin"))
+	test.TypeOnCanvas(w.window.Canvas(), "123")
+	w.Show(viewOf("01-home"))
+	if w.typed.PIN.Len() != 0 || *w.typed.PIN.Digits() != [kiosk.PINLength]byte{} {
+		t.Error("three digits were kept")
+	}
+}
+
+// TestEmptySpace does nothing, at Home and elsewhere.
+func TestEmptySpace(t *testing.T) {
+	var told []kiosk.Input
+	w := newWindow(t, still, &told)
+	for _, name := range []string{"01-home", "12-pay", "20-loading"} {
+		w.Show(viewOf(name))
+		for _, at := range []fyne.Position{{X: 540, Y: 200}, {X: 5, Y: 1000}, {X: 700, Y: 1900}} {
+			test.TapCanvas(w.window.Canvas(), at)
+		}
+	}
+	if len(told) != 0 {
+		t.Errorf("empty space sent %+v", told)
+	}
+}
+
+// TestRun counts down in virtual time and ends with its context.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []kiosk.Input
+		w := newWindow(t, time.Now, &told)
+		v := viewOf("14-unpaid")
+		v.Ends = time.Now().Add(30 * time.Second)
+		w.Show(v)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx) }()
+		time.Sleep(10*time.Second + 500*time.Millisecond)
+		synctest.Wait()
+		if got := read(w); !strings.Contains(got, "还剩 20 秒") {
+			t.Errorf("after ten seconds the page says:\n%s", got)
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run = %v, want context.Canceled", err)
+		}
+	})
+}
