@@ -94,6 +94,15 @@ type data struct {
 	pki   *pki.Authority
 }
 
+// openOld opens a data folder that is there. A folder that is misspelt must
+// not look like an empty school.
+func openOld(ctx context.Context, dir string) (data, error) {
+	if _, err := os.Stat(filepath.Join(dir, "books.db")); dir != "" && err != nil {
+		return data{}, err
+	}
+	return open(ctx, dir)
+}
+
 // open opens a data folder, and makes what is missing in it.
 func open(ctx context.Context, dir string) (d data, err error) {
 	if dir == "" {

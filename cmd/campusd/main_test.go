@@ -265,6 +265,12 @@ func TestUsage(t *testing.T) {
 			t.Errorf("campusd %q = %q, %v; want %q", tt.args, out, err, tt.want)
 		}
 	}
+	for _, args := range [][]string{{"verify"}, {"account", "1"}, {"terminal", "list"}, {"terminal", "revoke", "K01"}} {
+		err := run(t.Context(), append(args, "--data", s.path("misspelt")), io.Discard, io.Discard)
+		if _, err2 := os.Stat(s.path("misspelt")); !errors.Is(err, os.ErrNotExist) || !errors.Is(err2, os.ErrNotExist) {
+			t.Errorf("campusd %q in a misspelt folder: %v, %v; want it refused and nothing made", args, err, err2)
+		}
+	}
 	if err := run(t.Context(), nil, io.Discard, io.Discard); !errors.Is(err, errUsage) {
 		t.Errorf("campusd alone = %v, want how to use it", err)
 	}

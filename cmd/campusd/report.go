@@ -21,7 +21,7 @@ func verify(ctx context.Context, args []string, out io.Writer) error {
 	if _, err := parse(f, args, 0); err != nil {
 		return err
 	}
-	d, err := open(ctx, *dir)
+	d, err := openOld(ctx, *dir)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func account(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d, err := open(ctx, *dir)
+	d, err := openOld(ctx, *dir)
 	if err != nil {
 		return err
 	}

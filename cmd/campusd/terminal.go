@@ -93,7 +93,7 @@ func listTerminals(ctx context.Context, args []string, out io.Writer) error {
 	if _, err := parse(f, args, 0); err != nil {
 		return err
 	}
-	d, err := open(ctx, *dir)
+	d, err := openOld(ctx, *dir)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func revokeTerminal(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d, err := open(ctx, *dir)
+	d, err := openOld(ctx, *dir)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,10 @@ type Pace struct {
 	Call  time.Duration // 5 s: for one question to the channel
 }
 
+// stuckTries is how often an order is asked about before somebody is told. By
+// then about an hour has passed.
+const stuckTries = 20
+
 // Longest pauses. retryMax is what a person who waits for a "checking" to end
 // can bear; watchMax is about how often the channel itself would notify.
 const (
@@ -298,6 +302,14 @@ func (e *engine) check(ctx context.Context, o store.Order, mismatch bool) (store
 	tries := 0
 	if o.State == store.OrderChecking {
 		tries = o.Tries + 1
+	}
+	if tries == stuckTries {
+		e.log.Error("order stuck", "order", o.No)
+		_, err := e.books.Alarm(ctx, store.Alarm{Kind: store.AlarmOrderStuck, Ref: o.No,
+			Detail: fmt.Sprintf("%d questions without an answer that ends it", tries)})
+		if err != nil {
+			return o, err
+		}
 	}
 	return e.advance(ctx, o, store.OrderStep{
 		To: store.OrderChecking, Mismatch: mismatch, Tries: tries, Next: e.later(e.pace.Retry, retryMax, tries),

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -307,6 +309,44 @@ func TestInitialPIN(t *testing.T) {
 		}
 		if err != nil && tt.id != "" && strings.Contains(err.Error(), tt.id) {
 			t.Errorf("InitialPIN(%q) tells the number: %v", tt.id, err)
+		}
+	}
+}
+
+// TestTLS knocks without what a terminal has.
+func TestTLS(t *testing.T) {
+	w := newWorld(t)
+	p := w.provision("K02")
+	roots := x509.NewCertPool()
+	roots.AddCert(p.CA)
+	knock := func(change func(*tls.Config)) (proto string, err error) {
+		c := &tls.Config{
+			RootCAs: roots, Certificates: []tls.Certificate{p.Certificate},
+			ServerName: wire.ServerName, NextProtos: []string{"h2"},
+		}
+		change(c)
+		conn, err := tls.Dial("tcp", w.addr, c)
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(5 * time.Second)) //nolint:errcheck // a read error tells
+		// In TLS 1.3 a refused certificate shows with the first read only.
+		_, err = conn.Read(make([]byte, 1))
+		return conn.ConnectionState().NegotiatedProtocol, err
+	}
+	if proto, err := knock(func(*tls.Config) {}); err != nil || proto != "h2" {
+		t.Errorf("a terminal: %q, %v; want HTTP/2", proto, err)
+	}
+	for name, change := range map[string]func(*tls.Config){
+		"without a certificate":  func(c *tls.Config) { c.Certificates = nil },
+		"with TLS 1.2":           func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 },
+		"to another server":      func(c *tls.Config) { c.ServerName = "localhost" },
+		"trusting another CA":    func(c *tls.Config) { c.RootCAs = x509.NewCertPool() },
+		"with a stranger's cert": func(c *tls.Config) { c.Certificates = []tls.Certificate{newWorld(t).provision("K02").Certificate} },
+	} {
+		if _, err := knock(change); err == nil {
+			t.Errorf("%s: connected, want it refused", name)
 		}
 	}
 }

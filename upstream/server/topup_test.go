@@ -285,9 +285,7 @@ func TestAmountMismatch(t *testing.T) {
 	}
 	w.ch.payAmount("X1", 2*yuan)
 	w.await("X1", client.TopUpChecking)
-	for range 50 { // the engine goes on asking, and must not give the money back
-		time.Sleep(time.Millisecond)
-	}
+	time.Sleep(50 * time.Millisecond) // the engine goes on asking, and must not give the money back
 	o, err := w.client.CancelTopUp(t.Context(), "X1")
 	if err != nil || o.State != client.TopUpChecking || w.ch.count("cancel") != 0 {
 		t.Errorf("CancelTopUp = %+v, %v; want it left to people", o, err)
@@ -457,4 +455,28 @@ func TestLongPoll(t *testing.T) {
 	if d := time.Since(start); err != nil || o.State != client.TopUpPaid || d > 2*time.Second {
 		t.Errorf("a payment was told after %v: %+v, %v", d, o, err)
 	}
+}
+
+// TestStuck has a channel that has not said for an hour what an order came to:
+// somebody is told.
+func TestStuck(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.client.CreateTopUp(t.Context(), w.session(), "S1", 20*yuan); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		w.ch.breakNext(fault{method: "query"})
+		w.ch.breakNext(fault{method: "cancel"})
+	}
+	_, err := w.books.Advance(t.Context(), "S1", store.OrderStep{To: store.OrderChecking, Tries: 19, Next: w.now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 500 {
+		if got := w.alarms(); len(got) == 1 && got[0] == store.AlarmOrderStuck {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("alarms %q, want a stuck order", w.alarms())
 }

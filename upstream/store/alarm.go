@@ -14,7 +14,7 @@ type AlarmKind string
 const (
 	AlarmOrderConflict  AlarmKind = "order conflict"  // order: the same number came with other content
 	AlarmAmountMismatch AlarmKind = "amount mismatch" // order: the channel was paid another amount
-	AlarmOrderReversed  AlarmKind = "order reversed"  // order: the channel's word does not fit ours
+	AlarmOrderStuck     AlarmKind = "order stuck"     // order: the channel does not say what it came to
 	AlarmLoadConflict   AlarmKind = "load conflict"   // load: the same ID came with other content
 	AlarmLoadUnknown    AlarmKind = "load unknown"    // load: reported, never authorized here
 	AlarmLoadCorrected  AlarmKind = "load corrected"  // load: called not written, proved written
