@@ -223,6 +223,9 @@ func TestQuery(t *testing.T) {
 			channel.Trade{TradeNo: "T1", Status: channel.Waiting, Amount: 2000}},
 		{`"code":"10000","trade_no":"T1","trade_status":"TRADE_SUCCESS","total_amount":"0.29","send_pay_date":"2026-03-01 08:30:00"`,
 			channel.Trade{TradeNo: "T1", Status: channel.Paid, Amount: 29, PaidAt: paid}},
+		// Fields in shapes that the library does not foresee do not matter.
+		{`"code":"10000","trade_no":"T1","trade_status":"TRADE_SUCCESS","total_amount":"1.00","fund_bill_list":[{"amount":1}],"hb_fq_pay_info":"{}"`,
+			channel.Trade{TradeNo: "T1", Status: channel.Paid, Amount: 100}},
 		{`"code":"10000","trade_no":"T1","trade_status":"TRADE_FINISHED","total_amount":"20","send_pay_date":"2026-03-01 08:30:00"`,
 			channel.Trade{TradeNo: "T1", Status: channel.Paid, Amount: 2000, PaidAt: paid}},
 		{`"code":"10000","trade_no":"T1","trade_status":"TRADE_CLOSED","total_amount":"20.00"`,

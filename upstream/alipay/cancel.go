@@ -56,7 +56,13 @@ func (c *Client) Cancel(ctx context.Context, orderNo string) (channel.Status, er
 
 func (c *Client) cancelOnce(ctx context.Context, orderNo string) (channel.Status, error) {
 	p := sdk.NewPayload(cancel).AddBizField("out_trade_no", orderNo)
-	r, err := call(ctx, c, p, func(r *sdk.TradeCancelRsp) sdk.Error { return r.Error })
+	var r struct {
+		head
+		OutTradeNo string `json:"out_trade_no"`
+		RetryFlag  string `json:"retry_flag"`
+		Action     string `json:"action"`
+	}
+	err := c.call(ctx, p, &r)
 	var a *answer
 	switch {
 	case errors.As(err, &a) && (a.verdict == missing || a.verdict == refused):

@@ -48,8 +48,12 @@ func (c *Client) Precreate(ctx context.Context, o channel.Order) (qr string, err
 	if t := terminal(o.Terminal); t != "" {
 		p.AddBizField("terminal_id", t)
 	}
-	r, err := call(ctx, c, p, func(r *sdk.TradePreCreateRsp) sdk.Error { return r.Error })
-	if err != nil {
+	var r struct {
+		head
+		OutTradeNo string `json:"out_trade_no"`
+		QRCode     string `json:"qr_code"`
+	}
+	if err := c.call(ctx, p, &r); err != nil {
 		return "", err
 	}
 	if r.OutTradeNo != o.No || r.QRCode == "" || len(r.QRCode) > codeMax {

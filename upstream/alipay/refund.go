@@ -28,7 +28,12 @@ func (c *Client) Refund(ctx context.Context, orderNo, refundNo string, amount mo
 		AddBizField("out_trade_no", orderNo).
 		AddBizField("out_request_no", refundNo).
 		AddBizField("refund_amount", amount.String())
-	r, err := call(ctx, c, p, func(r *sdk.TradeRefundRsp) sdk.Error { return r.Error })
+	var r struct {
+		head
+		OutTradeNo string `json:"out_trade_no"`
+		FundChange string `json:"fund_change"`
+	}
+	err := c.call(ctx, p, &r)
 	var a *answer
 	switch {
 	case err != nil && !errors.As(err, &a):
@@ -56,7 +61,14 @@ func (c *Client) refunded(ctx context.Context, orderNo, refundNo string, amount 
 	p := sdk.NewPayload(refundQuery).
 		AddBizField("out_trade_no", orderNo).
 		AddBizField("out_request_no", refundNo)
-	r, err := call(ctx, c, p, func(r *sdk.TradeFastPayRefundQueryRsp) sdk.Error { return r.Error })
+	var r struct {
+		head
+		OutTradeNo   string `json:"out_trade_no"`
+		OutRequestNo string `json:"out_request_no"`
+		RefundStatus string `json:"refund_status"`
+		RefundAmount string `json:"refund_amount"`
+	}
+	err := c.call(ctx, p, &r)
 	var a *answer
 	switch {
 	case errors.As(err, &a) && a.sub == "ACQ.TRADE_NOT_EXIST":

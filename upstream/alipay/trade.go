@@ -19,7 +19,15 @@ func (c *Client) Query(ctx context.Context, orderNo string) (channel.Trade, erro
 		return channel.Trade{}, fmt.Errorf("alipay: query: not an order number: %w", channel.ErrRefused)
 	}
 	p := sdk.NewPayload(query).AddBizField("out_trade_no", orderNo)
-	r, err := call(ctx, c, p, func(r *sdk.TradeQueryRsp) sdk.Error { return r.Error })
+	var r struct {
+		head
+		OutTradeNo  string          `json:"out_trade_no"`
+		TradeNo     string          `json:"trade_no"`
+		TradeStatus sdk.TradeStatus `json:"trade_status"`
+		TotalAmount string          `json:"total_amount"`
+		SendPayDate string          `json:"send_pay_date"`
+	}
+	err := c.call(ctx, p, &r)
 	var a *answer
 	switch {
 	case errors.As(err, &a) && a.verdict == missing:
