@@ -143,7 +143,10 @@ async function act(path, extra) {
 
 function showFaults(armed) {
 	if (!armed) return;
-	const items = armed.map(f => element("li", JSON.stringify(f)));
+	const items = armed.map(f => element("li", [
+		f.method, f.kind, f.code, f.sub_code, f.delay === "0s" ? "" : f.delay, f.booked ? t("booked") : "",
+		f.standing ? t("standing") : "",
+	].filter(Boolean).join(" · ")));
 	$("armed").replaceChildren(...(items.length ? items : [element("li", t("none"))]));
 }
 
