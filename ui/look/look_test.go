@@ -12,24 +12,27 @@ import (
 	"quancun/assets"
 )
 
-// TestPanel converts millimetres.
+// TestPanel converts millimetres, and says which panels are too small.
 func TestPanel(t *testing.T) {
 	for _, tt := range []struct {
-		p    Panel
-		true float64
-		unit float64
+		p          Panel
+		true, unit float64
+		small      bool
 	}{
-		{Panel{1080, 1920, 267.8}, 4.03, 4.03},
-		{Panel{1280, 1024, 337.9}, 3.79, 3.82},
-		{Panel{1080, 1920, 398.5}, 2.71, 4.03}, // 32 inches: the pages grow
-		{Panel{1366, 768, 344.2}, 3.97, 3.97},  // 15.6 inches: a finger does not shrink
-		{Panel{1080, 1920, 0}, 4.03, 4.03},     // nobody measured it
+		{Panel{1080, 1920, 267.8}, 4.03, 4.03, false},
+		{Panel{1280, 1024, 337.9}, 3.79, 3.82, false},
+		{Panel{1080, 1920, 398.5}, 2.71, 4.03, false}, // 32 inches: the pages grow
+		{Panel{1366, 768, 344.2}, 3.97, 2.87, true},   // 15.6 inches
+		{Panel{1080, 1920, 0}, 4.03, 4.03, false},     // nobody measured it
 	} {
 		if got := tt.p.True(); got < tt.true-0.01 || got > tt.true+0.01 {
 			t.Errorf("%+v: a millimetre is %.3f px, want %.2f", tt.p, got, tt.true)
 		}
 		if got := tt.p.Unit(); got < tt.unit-0.01 || got > tt.unit+0.01 {
 			t.Errorf("%+v: drawn millimetre is %.3f px, want %.2f", tt.p, got, tt.unit)
+		}
+		if err := tt.p.Check(); (err != nil) != tt.small {
+			t.Errorf("%+v: Check = %v, want an error: %v", tt.p, err, tt.small)
 		}
 	}
 }

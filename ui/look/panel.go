@@ -1,6 +1,10 @@
 package look
 
-import "fyne.io/fyne/v2"
+import (
+	"fmt"
+
+	"fyne.io/fyne/v2"
+)
 
 // Panel is the screen of a terminal. Fyne's scale is fixed to 1 by the
 // program, so that a pixel is a device-independent pixel.
@@ -13,15 +17,23 @@ type Panel struct {
 // are drawn for: 21.5 inches at 16:9 and 17 inches at 5:4 agree on it.
 const shortSide = 268
 
-// Unit returns the pixels of one drawn millimetre. On a panel smaller than the
-// pages are drawn for it is a true millimetre, so that no key falls under a
-// finger's size; on a larger one it grows with the panel.
+// Unit returns the pixels of one drawn millimetre: the pages always fill the
+// panel, and nothing is ever cut off. On the panels that they are drawn for it
+// is a true millimetre, on a larger one it is more. On a smaller one it is
+// less, and then keys are too small for some fingers: see [Panel.Check].
 func (p Panel) Unit() float64 {
-	unit := float64(min(p.WidthPx, p.HeightPx)) / shortSide
-	if p.WidthMM > 0 {
-		unit = max(unit, p.True())
+	return float64(min(p.WidthPx, p.HeightPx)) / shortSide
+}
+
+// Check returns an error if p is so small that keys fall below 20 mm and text
+// below what EN 301 549 asks for. The pages can be used all the same.
+func (p Panel) Check() error {
+	const tolerance = 0.98 // panels are sold in rounded inches
+	if p.Unit() < tolerance*p.True() {
+		short := float64(min(p.WidthPx, p.HeightPx)) / p.True()
+		return fmt.Errorf("panel's short side is %.0f mm, pages for standing people need %d mm", short, shortSide)
 	}
-	return unit
+	return nil
 }
 
 // True returns the pixels of one true millimetre.

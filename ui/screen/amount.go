@@ -50,7 +50,7 @@ func (p *page) choice(c kiosk.Choice) fyne.CanvasObject {
 
 // otherSum takes an amount by keys, in whole yuan.
 func (p *page) otherSum() fyne.CanvasObject {
-	info, action := p.columns(padShare)
+	info, _ := p.columns(padShare)
 	sum := &p.s.Typed.Sum
 
 	figure := p.k.Line("", widget.Style{Type: look.Display, Bold: true, Align: fyne.TextAlignCenter})
@@ -65,14 +65,19 @@ func (p *page) otherSum() fyne.CanvasObject {
 		verdict.Refresh()
 	}
 	show()
-	pad := p.k.SumPad(sum, p.padKey()-5, p.padWords(), show)
+	pad := p.k.SumPad(sum, p.padKey(), p.padWords(), show)
 	p.screen.typeDigit, p.screen.erase = pad.Type, pad.Erase
 
 	words := p.k.Column(7, p.notice(info)...)
 	words.Add(p.centred(p.t.T("othersum.title"), look.Title, true, info))
 	words.Add(p.k.Box(look.Surface, look.Edge, 8, figure))
 	words.Add(verdict)
-	return p.split(padShare, words, widget.Wide(action, p.k.Column(6, pad.Keys, p.k.Sized(0, 30, confirm))))
+	if p.k.Panel.Portrait() {
+		return p.split(padShare, words, p.k.Column(6, pad.Keys, p.k.Sized(0, 30, confirm)))
+	}
+	words.Add(p.k.Gap(1))
+	words.Add(p.k.Sized(0, 30, confirm))
+	return p.split(padShare, words, pad.Keys)
 }
 
 func typedSum(sum string) money.Fen { return money.Fen(widget.Yuan(sum)) * money.Yuan }

@@ -129,7 +129,7 @@ func (p *page) foot() fyne.CanvasObject {
 		row.Add(p.key(kiosk.Input{Event: kiosk.Back}, widget.Face{
 			Name: "back", Label: p.t.T("back"), Icon: "back"}))
 	}
-	if len(row.Objects) == 0 && p.s.Phone != "" {
+	if p.v.Step == kiosk.Home && p.s.Phone != "" {
 		row.Add(widget.CentreY(p.k.Line(p.t.T("phone", "phone", p.s.Phone),
 			widget.Style{Type: look.Small, Colour: look.Soft})))
 	}
@@ -218,7 +218,8 @@ func (p *page) when(at time.Time) string {
 	return p.t.When(at.In(p.s.Now.Location()))
 }
 
-// notice is the banner of the view's notice, or nothing.
+// notice is the banner of the view's notice, or nothing. [kiosk.Returned] has a
+// page of its own.
 func (p *page) notice(width float32) []fyne.CanvasObject {
 	var tone look.Tone
 	icon := "info"
@@ -227,7 +228,7 @@ func (p *page) notice(width float32) []fyne.CanvasObject {
 		tone, icon = look.Careful, "warning"
 	case kiosk.DoubtSettled:
 		tone, icon = look.Well, "ok"
-	case kiosk.DoubtUndone, kiosk.CardLeftPay, kiosk.Returned:
+	case kiosk.DoubtUndone, kiosk.CardLeftPay:
 	default:
 		return nil
 	}

@@ -1,6 +1,8 @@
 package screen
 
 import (
+	"strings"
+
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
@@ -10,12 +12,15 @@ import (
 
 const padShare = 0.50
 
-// padKey is the height of a pad's key in millimetres.
+// padKey is the height of a pad's key in millimetres: what the panel allows, a
+// finger needs, and a hand still spans.
 func (p *page) padKey() float64 {
+	const least, most, gaps = 20, 41, 3 * 4
 	if p.k.Panel.Portrait() {
-		return 42
+		return most
 	}
-	return 40
+	room := float64(p.bodyHeight() / p.k.MM(1))
+	return min(most, max(least, (room-gaps)/4))
 }
 
 func (p *page) padWords() widget.PadWords {
@@ -58,19 +63,31 @@ func (p *page) triesLeft() string {
 }
 
 // holder is whose card this is, masked. Names are set in the regular font:
-// the bold one lacks rare characters.
+// the bold one lacks rare characters. A line ends between its parts only.
 func (p *page) holder(width float32) []fyne.CanvasObject {
 	h := p.v.Holder
-	if h == (kiosk.Holder{}) {
+	parts := []string{h.Name}
+	if h.Number != "" {
+		parts = append(parts, p.t.T("holder.number", "number", h.Number))
+	}
+	if h.Card != "" {
+		parts = append(parts, p.t.T("holder.card", "card", h.Card))
+	}
+	style := widget.Style{Type: look.Body, Align: fyne.TextAlignCenter}
+	column := p.k.Column(0)
+	line := p.k.Line("", style)
+	for _, part := range parts {
+		alone := p.k.Line(part, style)
+		joined := p.k.Line(strings.TrimSpace(line.Text+"   "+part), style)
+		if joined.MinSize().Width <= width {
+			line.Text = joined.Text
+			continue
+		}
+		column.Add(line)
+		line = alone
+	}
+	if column.Add(line); line.Text == "" {
 		return nil
 	}
-	words := h.Name
-	for _, part := range []struct{ key, value string }{
-		{"holder.number", h.Number}, {"holder.card", h.Card},
-	} {
-		if part.value != "" {
-			words += "   " + p.t.T(part.key, part.key[len("holder."):], part.value)
-		}
-	}
-	return []fyne.CanvasObject{p.k.Text(words, widget.Style{Type: look.Body, Align: fyne.TextAlignCenter}, width)}
+	return []fyne.CanvasObject{column}
 }
