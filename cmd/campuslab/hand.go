@@ -205,7 +205,8 @@ func (e *errand) fault(ctx context.Context) error {
 	}
 	return e.table("ID\tMETHOD\tKIND\tBOOKED\tDELAY\tSTANDING", len(armed), func(i int) string {
 		f := armed[i]
-		return fmt.Sprintf("%d\t%s\t%s\t%t\t%v\t%t", f.ID, f.Method, f.Kind, f.Booked, time.Duration(f.Delay), f.Standing)
+		return fmt.Sprintf("%d\t%s\t%s\t%t\t%v\t%t",
+			f.ID, f.Method, f.Kind, f.Booked, time.Duration(f.Delay), f.Standing)
 	})
 }
 

@@ -36,9 +36,9 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.alipay, "alipay", "127.0.0.1:7081", "`address` of the Alipay gateway; empty for none")
 	f.StringVar(&o.http, "http", "127.0.0.1:7080", "`address` of the phone's page and the control interface")
 	f.StringVar(&o.cards, "cards", "", "`file` of personalised cards, as campusd demo writes it; empty for no cards")
-	f.StringVar(&o.vpcd, "vpcd", "127.0.0.1:35963", "`address` of the reader: pcscd's vpcd, or the terminal's own listener")
+	f.StringVar(&o.vpcd, "vpcd", "127.0.0.1:35963", "`address` of the reader: vpcd's, or the terminal's own")
 	f.IntVar(&o.scale, "notify-scale", 60, "send notifications again this many `times` faster than Alipay does")
-	f.BoolVar(&o.anywhere, "anywhere", false, "allow addresses that other machines can reach: anybody there can pay and tear")
+	f.BoolVar(&o.anywhere, "anywhere", false, "let other machines in; anybody there can pay and tear")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -220,8 +220,8 @@ func (l *lab) publish(p Paper) error {
 	}
 	fmt.Fprintf(l.out, "The lab is running. Control: %s (also in %s)\n", p.Control, file)
 	if p.Gateway != "" {
-		fmt.Fprintf(l.out, "Student's phone: %s/\nAlipay gateway:  %s for app %s\n  merchant's key: %s\n  Alipay's key:   %s\n",
-			p.Control, p.Gateway, p.AppID, p.AppKey, p.AlipayKey)
+		fmt.Fprintf(l.out, "Student's phone: %s/\nAlipay gateway:  %s for app %s\n", p.Control, p.Gateway, p.AppID)
+		fmt.Fprintf(l.out, "  merchant's key: %s\n  Alipay's key:   %s\n", p.AppKey, p.AlipayKey)
 	}
 	if p.VPCD != "" {
 		fmt.Fprintf(l.out, "Cards are laid on the reader at %s\n", p.VPCD)

@@ -30,7 +30,7 @@ func (g *Gateway) precreate(req request, now time.Time) reply {
 	life, ok2 := express(biz["qr_code_timeout_express"], codeLife)
 	subject := biz["subject"]
 	if err != nil || amount < 1 || amount > 100_000_000*money.Yuan || !ok1 || !ok2 ||
-		!isNumber(biz["out_trade_no"]) || subject == "" || len([]rune(subject)) > 256 || strings.ContainsAny(subject, "/=&") {
+		!isNumber(biz["out_trade_no"]) || !isSubject(subject) {
 		return business("ACQ.INVALID_PARAMETER")
 	}
 	text := amount.String() + "\n" + subject + "\n" + biz["timeout_express"] + "\n" + biz["qr_code_timeout_express"]
@@ -69,6 +69,11 @@ func express(s string, otherwise time.Duration) (time.Duration, bool) {
 func isNumber(s string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 	return len(s) >= 1 && len(s) <= 64 && strings.Trim(s, letters) == ""
+}
+
+// isSubject reports whether the gateway takes s as a subject.
+func isSubject(s string) bool {
+	return s != "" && len([]rune(s)) <= 256 && !strings.ContainsAny(s, "/=&")
 }
 
 // trade returns the trade that a request names, or nil if there is none. An
@@ -197,7 +202,8 @@ func (g *Gateway) refundQuery(biz map[string]string, _ time.Time) reply {
 	for _, r := range t.Refunds {
 		if r.No == biz["out_request_no"] {
 			a["trade_no"], a["out_request_no"] = t.TradeNo, r.No
-			a["refund_status"], a["refund_amount"], a["total_amount"] = "REFUND_SUCCESS", r.Amount.String(), t.Amount.String()
+			a["refund_status"], a["refund_amount"] = "REFUND_SUCCESS", r.Amount.String()
+			a["total_amount"] = t.Amount.String()
 		}
 	}
 	return a

@@ -24,7 +24,9 @@ func success(order string) reply {
 }
 
 func failure(code, sub, message string) reply {
-	msg := map[string]string{"20000": "Service Currently Unavailable", "40002": "Invalid Arguments", "40004": "Business Failed"}
+	msg := map[string]string{
+		"20000": "Service Currently Unavailable", "40002": "Invalid Arguments", "40004": "Business Failed",
+	}
 	return reply{"code": code, "msg": msg[code], "sub_code": sub, "sub_msg": message}
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,8 +102,8 @@ func (c *command) UnmarshalJSON(b []byte) error {
 	}
 	ins, ok := instructions[word]
 	if !ok {
-		return fmt.Errorf("there is no command %q: credit, debit, init, prove, verify, select, read, record, any, or 1 to 1000",
-			word)
+		names := slices.Sorted(maps.Keys(instructions))
+		return fmt.Errorf("there is no command %q: %s, or 1 to 1000", word, strings.Join(names, ", "))
 	}
 	*c = command{ins: ins}
 	return nil

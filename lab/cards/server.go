@@ -147,7 +147,8 @@ func (s *Server) List() []Info {
 	for _, c := range s.cards {
 		state := c.State()
 		i := Info{
-			Card: c.name, Name: c.Name, Note: cmp.Or(c.Note, c.Kind), Masked: c.masked(), HolderNo: c.HolderNo, Kind: c.Kind,
+			Card: c.name, Name: c.Name, Note: cmp.Or(c.Note, c.Kind), Kind: c.Kind,
+			Masked: c.masked(), HolderNo: c.HolderNo,
 			Purse: money.Fen(state.Balance), Online: state.Online, Offline: state.Offline, Ending: c.left(),
 		}
 		if s.lies() == c {
