@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"log/slog"
 	"time"
 
 	"quancun/reader"
@@ -15,7 +14,7 @@ import (
 func openDevice(c ReaderConfig) (reader.Device, error) {
 	switch c.Kind {
 	case "pcsc":
-		return pcsc.New(pcsc.Options{Name: c.Name, Log: slog.Default()}), nil
+		return pcsc.New(pcsc.Options{Reader: c.Name, Timeout: answerMax}), nil
 	case "vpcd":
 		return vpcd.Listen(c.Listen, answerMax)
 	}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+
+	"quancun/kiosk"
+	"quancun/money"
+)
+
+// scenarios are the stories, in the order in which they are told. Each begins
+// with a machine at its home screen and a person with a card in hand.
+var scenarios = []scenario{
+	{"topup", "twenty yuan from a phone to a card", topUp},
+	{"topup-torn", "the card is torn off while it is written, and put back", topUpTorn},
+	{"topup-late", "the order is cancelled, and paid all the same", topUpLate},
+	{"topup-kill", "the machine loses power between payment and card", topUpKill},
+}
+
+const twenty = 20 * money.Yuan
+
+// order walks from the home screen to the QR code of a top-up of twenty yuan.
+func (s *stage) order() error {
+	return s.steps(
+		func() error { return s.await(kiosk.Home, "topup") },
+		func() error { _, err := s.see(kiosk.Present); return err },
+		func() error { return s.lab("lay", s.card) },
+		func() error { return s.typePIN(kiosk.EnterPIN) },
+		func() error { return s.await(kiosk.Amount, "amount-20.00") },
+		func() error { _, err := s.see(kiosk.Pay); return err },
+	)
+}
+
+// steps does one thing after the other, until one fails.
+func (s *stage) steps(all ...func() error) error {
+	for i, step := range all {
+		if err := step(); err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// home takes the card away and waits for the machine to be free.
+func (s *stage) home() error {
+	if err := s.lab("take"); err != nil {
+		return err
+	}
+	_, err := s.see(kiosk.Home)
+	return err
+}
+
+// gained checks by how much the account has grown.
+func (s *stage) gained(before books, want money.Fen) error {
+	after, err := s.books()
+	if err != nil {
+		return err
+	}
+	if got := after.BalanceFen - before.BalanceFen; got != want {
+		return fmt.Errorf("the account has gained %s, not %s", got, want)
+	}
+	return nil
+}
+
+func topUp(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	return s.steps(
+		s.order,
+		func() error { return s.lab("pay", "--last") },
+		func() error { _, err := s.see(kiosk.Done); return err },
+		s.home,
+		func() error { return s.gained(before, twenty) },
+	)
+}
+
+func topUpTorn(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	return s.steps(
+		s.order,
+		func() error { return s.lab("tear", "after", "credit") },
+		func() error { return s.lab("pay", "--last") },
+		func() error { _, err := s.see(kiosk.Doubt); return err },
+		func() error { return s.lab("lay", s.card) },
+		func() error { _, err := s.see(kiosk.Done); return err },
+		s.home,
+		func() error { return s.gained(before, twenty) },
+		// And again, torn before the card has done anything: it has to be loaded
+		// anew, with the PIN that the card forgot.
+		s.order,
+		func() error { return s.lab("tear", "before", "credit") },
+		func() error { return s.lab("pay", "--last") },
+		func() error { _, err := s.see(kiosk.Doubt); return err },
+		func() error { return s.lab("lay", s.card) },
+		func() error { return s.typePIN(kiosk.ReenterPIN) },
+		func() error { _, err := s.see(kiosk.Done); return err },
+		s.home,
+		func() error { return s.gained(before, 2*twenty) },
+	)
+}
+
+func topUpLate(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	return s.steps(
+		s.order,
+		func() error { return s.lab("pay", "--last", "--late", "4s") },
+		func() error { return s.tap("leave") },
+		func() error { _, err := s.see(kiosk.Unpaid); return err },
+		s.home,
+		func() error { return s.credited(before) },
+		// The next visit shows it, and brings the card level.
+		func() error { return s.tap("account") },
+		func() error { _, err := s.see(kiosk.Present); return err },
+		func() error { return s.lab("lay", s.card) },
+		func() error { return s.typePIN(kiosk.EnterPIN) },
+		func() error { return s.await(kiosk.Done, "account") },
+		func() error { _, err := s.see(kiosk.Account); return err },
+		s.home,
+		func() error { return s.gained(before, twenty) },
+	)
+}
+
+// credited waits until the late payment has arrived, once, and marked as late.
+func (s *stage) credited(before books) error {
+	for range 60 {
+		b, err := s.books()
+		if err != nil {
+			return err
+		}
+		if b.BalanceFen != before.BalanceFen {
+			if len(b.Orders) != 1 || !b.Orders[0].Late || b.Orders[0].State != "paid" {
+				return fmt.Errorf("orders: %+v", b.Orders)
+			}
+			return s.gained(before, twenty)
+		}
+		if err := s.pause(pollEvery); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the late payment was never credited")
+}
+
+func topUpKill(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	return s.steps(
+		s.order,
+		// The terminal does not hear of the payment: it is dead when it comes.
+		func() error { s.stack.Terminal.Freeze(); return nil },
+		func() error { return s.lab("pay", "--last") },
+		func() error { return s.creditedQuietly(before) },
+		func() error { s.stack.Terminal.Kill(); return s.lab("take") },
+		s.restart,
+		func() error { return s.await(kiosk.Home, "account") },
+		func() error { _, err := s.see(kiosk.Present); return err },
+		func() error { return s.lab("lay", s.card) },
+		func() error { return s.typePIN(kiosk.EnterPIN) },
+		func() error { _, err := s.see(kiosk.Done); return err },
+		s.home,
+		func() error { return s.gained(before, twenty) },
+	)
+}

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"quancun/kiosk"
+	"quancun/tools/stack"
+	"quancun/tools/xvfb"
+)
+
+// panel is the one that the pages are drawn for first: 21.5 inches, upright.
+var panel = stack.Panel{WidthPX: 1080, HeightPX: 1920, WidthMM: 268, FullScreen: true}
+
+// stage is one machine with everything behind it, and one person in front.
+type stage struct {
+	ctx     context.Context
+	dir     string
+	stack   *stack.Stack
+	display *xvfb.Display
+	card    string // that the person holds, as the lab calls it
+	pin     string
+	account string
+	shots   int
+}
+
+// newStage starts everything in a new dir. The person holds the card of the
+// demonstration that is level with its account.
+func newStage(ctx context.Context, bin, dir string) (_ *stage, err error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	if bin, err = filepath.Abs(bin); err != nil { // the programs run in dir
+		return nil, err
+	}
+	s := &stage{ctx: ctx, dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.display, err = xvfb.Start(ctx, panel.WidthPX, panel.HeightPX); err != nil {
+		return s, err
+	}
+	s.stack, err = stack.New(stack.Options{
+		Dir: dir, Bin: bin, Reader: stack.PCSC, Panel: panel,
+		TerminalPath: filepath.Join(bin, "quancun-e2e"),
+		Env:          append(s.display.Env(), "QUANCUN_E2E_MAP="+s.mapFile(dir)),
+	})
+	if err != nil {
+		return s, err
+	}
+	if err := s.stack.Start(ctx); err != nil {
+		return s, err
+	}
+	if err := s.firstFrame(); err != nil {
+		return s, err
+	}
+	return s, s.holdCard("level")
+}
+
+// firstFrame waits until the window has drawn something. A signal that comes
+// earlier would end the terminal.
+func (s *stage) firstFrame() error {
+	for end := time.Now().Add(seeMax); time.Now().Before(end); {
+		if img, err := s.display.Image(); err == nil {
+			for i, b := range img.Pix {
+				if i%4 != 3 && b != 0 { // black is a screen without a window
+					return s.pause(200 * time.Millisecond)
+				}
+			}
+		}
+		if err := s.pause(50 * time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return errors.New("the window draws nothing")
+}
+
+// restart starts the terminal again after its power was cut, which has left
+// the screen black.
+func (s *stage) restart() error {
+	if err := s.stack.Terminal.Start(); err != nil {
+		return err
+	}
+	return s.firstFrame()
+}
+
+func (s *stage) close() error {
+	var errs []error
+	if s.stack != nil {
+		errs = append(errs, s.stack.Stop())
+		errs = append(errs, s.threads())
+	}
+	if s.display != nil {
+		errs = append(errs, s.display.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// threads looks for what only a build with Fyne's thread checks can find.
+func (s *stage) threads() error {
+	log, err := os.ReadFile(filepath.Join(s.dir, "log", "quancun.log"))
+	if err == nil && bytes.Contains(log, []byte("Error in Fyne call thread")) {
+		return errors.New("the window was touched from another goroutine; see log/quancun.log")
+	}
+	return nil
+}
+
+func (s *stage) mapFile(dir string) string {
+	path, err := filepath.Abs(filepath.Join(dir, "map.json"))
+	if err != nil {
+		return filepath.Join(dir, "map.json")
+	}
+	return path
+}
+
+// screen is where everything is that can be tapped, as ui writes it.
+type screen struct {
+	Step    kiosk.Step `json:"step"`
+	Targets map[string]struct {
+		X, Y, W, H int
+		Enabled    bool
+	} `json:"targets"`
+}
+
+// look asks the window what it shows.
+func (s *stage) look() (screen, error) {
+	var now screen
+	path := s.mapFile(s.dir)
+	_ = os.Remove(path)
+	s.stack.Terminal.Signal(syscall.SIGUSR1)
+	for range 100 {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			return now, json.Unmarshal(text, &now)
+		}
+		if err := s.pause(20 * time.Millisecond); err != nil {
+			return now, err
+		}
+	}
+	return now, errors.New("the window does not answer")
+}
+
+func (s *stage) pause(d time.Duration) error {
+	select {
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// seeMax is how long a step may take to come.
+const seeMax = 40 * time.Second
+
+// see waits until the window shows one of the steps, takes a picture, and
+// returns which.
+func (s *stage) see(steps ...kiosk.Step) (kiosk.Step, error) {
+	var now screen
+	for end := time.Now().Add(seeMax); time.Now().Before(end); {
+		var err error
+		if now, err = s.look(); err != nil {
+			return 0, err
+		}
+		for _, step := range steps {
+			if now.Step == step {
+				_ = s.pause(150 * time.Millisecond) // for the picture
+				s.shot(fmt.Sprintf("step%02d", step))
+				return step, nil
+			}
+		}
+		if err := s.pause(50 * time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+	return 0, fmt.Errorf("the window shows step %d, and not one of %v", now.Step, steps)
+}
+
+// tap touches a target as a finger does.
+func (s *stage) tap(name string) error {
+	now, err := s.look()
+	if err != nil {
+		return err
+	}
+	t, ok := now.Targets[name]
+	if !ok || !t.Enabled {
+		return fmt.Errorf("step %d has nothing to tap called %q", now.Step, name)
+	}
+	return s.display.Tap(t.X+t.W/2, t.Y+t.H/2)
+}
+
+// await taps target once the window shows step.
+func (s *stage) await(step kiosk.Step, target string) error {
+	if _, err := s.see(step); err != nil {
+		return err
+	}
+	return s.tap(target)
+}
+
+// typePIN types the card's PIN on the window's pad.
+func (s *stage) typePIN(step kiosk.Step) error {
+	if _, err := s.see(step); err != nil {
+		return err
+	}
+	for _, digit := range s.pin {
+		if err := s.tap("digit-" + string(digit)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shot takes a picture. A picture that fails is no failure.
+func (s *stage) shot(name string) {
+	if s.display != nil {
+		s.shots++
+		_ = s.display.Screenshot(filepath.Join(s.dir, fmt.Sprintf("%02d-%s.png", s.shots, name)))
+	}
+}
+
+// lab has the lab do something.
+func (s *stage) lab(args ...string) error {
+	_, err := s.tool("campuslab", args...)
+	return err
+}
+
+// tool runs one of the programs and returns what it prints.
+func (s *stage) tool(name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(s.ctx, filepath.Join(s.stack.Bin, name), args...)
+	cmd.Env = append(os.Environ(), "CAMPUSLAB="+s.stack.LabURL())
+	out, err := cmd.Output()
+	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
+		err = fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, failed.Stderr)
+	}
+	return out, err
+}
