@@ -23,9 +23,13 @@ import (
 	"quancun/tools/xvfb"
 )
 
-// Sizes of a screen that nobody sees, in pixels: the terminal, and beside it
-// the tray that the cards lie on.
-const trayWidth = 480
+// On a screen that nobody sees, the tray that the cards lie on is put beside
+// the terminal.
+const (
+	trayTitle = "Demo cards"
+	trayWidth = 480 // pixels
+	trayMax   = 30 * time.Second
+)
 
 func main() {
 	dir := flag.String("dir", "run", "keeps everything; remove it to begin anew")
@@ -67,6 +71,14 @@ func run(ctx context.Context, dir string, reader stack.Reader) (err error) {
 	if err := s.Tray.Start(); err != nil {
 		return err
 	}
+	if display != nil {
+		ctx, cancel := context.WithTimeout(ctx, trayMax)
+		err := display.Move(ctx, trayTitle, s.Panel.WidthPX, 0)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
 	explain(s, display)
 	pictures(ctx, s, display)
 	err = s.Wait(ctx)
@@ -106,12 +118,12 @@ func build(ctx context.Context) error {
 func explain(s *stack.Stack, display *xvfb.Display) {
 	fmt.Printf(`
   terminal      quancun, process %d, card reader %q
-  cards         the window beside it: click a card to lay it down, again to take it away
-  lab           %s
-  phone page    %s  (scan the terminal's code there, and pay)
+  cards         the window beside it: lay one down, take it away, tear it off
+  phone         %s is the student's phone: pay an order there, or break it
+  lab           CAMPUSLAB=%s bin/campuslab help says what else can be done
   upstream      %s
   logs          %s
-`, s.Terminal.PID(), s.Reader, s.LabURL(), s.PhoneURL(), s.UpstreamAddr, s.File("log"))
+`, s.Terminal.PID(), s.Reader, s.LabURL(), s.LabURL(), s.UpstreamAddr, s.File("log"))
 	if cards, err := s.Cards(); err != nil {
 		say(err.Error())
 	} else {

@@ -19,10 +19,8 @@ type Addresses struct {
 	VPCDAddr     string // where virtual cards find the reader
 }
 
-// PhoneURL returns the page that stands for a customer's phone.
-func (a Addresses) PhoneURL() string { return a.LabURL() + "/phone" }
-
-// LabURL returns where the lab's control panel is.
+// LabURL returns where the lab is: in a browser, the page that stands for the
+// student's phone.
 func (a Addresses) LabURL() string { return "http://" + a.LabAddr }
 
 // addressesIn returns the addresses that the file at path names, if they are

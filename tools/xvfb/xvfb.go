@@ -182,6 +182,18 @@ func (d *Display) Press(keys ...string) error {
 // Type types text as a keyboard or a code scanner would.
 func (d *Display) Type(text string) error { return d.xdotool("type", "--delay", "5", "--", text) }
 
+// Move waits for a window with title in its name, which may take a while to
+// come, and puts its upper left corner at x, y in pixels. There is no window
+// manager on a display, so windows lie on each other unless they are moved.
+func (d *Display) Move(ctx context.Context, title string, x, y int) error {
+	cmd := d.Command(ctx, "xdotool", "search", "--sync", "--onlyvisible", "--name", title,
+		"windowmove", strconv.Itoa(x), strconv.Itoa(y))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("move window %q: %w: %s", title, missing(err), out)
+	}
+	return nil
+}
+
 // Screenshot writes what the screen shows to path, as a PNG.
 func (d *Display) Screenshot(path string) error {
 	img, err := d.Image()
