@@ -113,7 +113,7 @@ func TestWhole(t *testing.T) {
 
 	c, err := alipay.New(alipay.Config{
 		AppID: p.AppID, PrivateKeyFile: p.AppKey, AlipayPublicKeyFile: p.AlipayKey, Gateway: p.Gateway,
-		HTTP: &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
+		HTTP: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestWhole(t *testing.T) {
 	if out := do(t, "pay --late 50ms --last"); !strings.Contains(out, "on its way") {
 		t.Errorf("pay late said:\n%s", out)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		got, err := c.Query(t.Context(), "A1")
 		if err == nil && got.Status == channel.Paid {
 			break

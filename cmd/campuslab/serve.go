@@ -24,7 +24,7 @@ import (
 // options are the flags of serve.
 type options struct {
 	dir, alipay, http, cards, vpcd string
-	scale                          int
+	scale, slow                    int
 	anywhere                       bool
 }
 
@@ -37,6 +37,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.http, "http", "127.0.0.1:7080", "`address` of the phone's page and the control interface")
 	f.StringVar(&o.cards, "cards", "", "`file` of personalised cards, as campusd demo writes it; empty for no cards")
 	f.StringVar(&o.vpcd, "vpcd", "127.0.0.1:35963", "`address` of the reader: vpcd's, or the terminal's own")
+	f.IntVar(&o.slow, "slow", 0, "`milliseconds` that each command to a card takes longer, as 15 for a real card's pace")
 	f.IntVar(&o.scale, "notify-scale", 60, "send notifications again this many `times` faster than Alipay does")
 	f.BoolVar(&o.anywhere, "anywhere", false, "let other machines in; anybody there can pay and tear")
 	if err := f.Parse(args); err != nil {
@@ -99,6 +100,7 @@ func (l *lab) run(ctx context.Context) (err error) {
 			return errors.Join(err, stop(work))
 		}
 		defer func() { err = errors.Join(err, s.Close()) }()
+		s.Slow(time.Duration(max(l.slow, 0)) * time.Millisecond)
 		mux.Handle("/cards", s.Handler())
 		mux.Handle("/cards/", s.Handler())
 		paper.VPCD = l.vpcd
@@ -156,7 +158,7 @@ const stopMax = time.Second
 // listen serves h at addr until ctx ends, and returns the address that it got.
 func (l *lab) listen(ctx context.Context, work *errgroup.Group, addr string, h http.Handler) (string, error) {
 	if host, _, err := net.SplitHostPort(addr); err != nil || !l.anywhere && !isLoopback(host) {
-		return "", fmt.Errorf("%q is not an address on this machine alone, such as 127.0.0.1:7080; see --anywhere", addr)
+		return "", fmt.Errorf("%q is not an address of this machine alone, as 127.0.0.1:7080 is; see --anywhere", addr)
 	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {

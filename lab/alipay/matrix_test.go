@@ -1,21 +1,26 @@
 package alipay_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"testing"
 	"time"
 
 	lab "quancun/lab/alipay"
+	adapter "quancun/upstream/alipay"
 	"quancun/upstream/channel"
 )
 
 // call is one use of the adapter, and how the stand-in can tell that it had
 // its effect.
 type call struct {
+	method string
 	payer  lab.Status // how far the payer is before
-	do     func(ctx context.Context, w *world) error
+	do     func(ctx context.Context, c *adapter.Client) error
 	effect func(lab.Trade) bool // nil if there is none
 
 	// asks is set where the adapter asks, before it gives up, whether an answer
@@ -25,14 +30,19 @@ type call struct {
 
 var calls = map[string]call{
 	"precreate": {
+		method: "precreate",
 		payer:  "none",
-		do:     func(ctx context.Context, w *world) error { _, err := w.Precreate(ctx, order("A1")); return err },
+		do: func(ctx context.Context, c *adapter.Client) error {
+			_, err := c.Precreate(ctx, order("A1"))
+			return err
+		},
 		effect: func(t lab.Trade) bool { return t.OutTradeNo == "A1" },
 	},
 	"query": {
-		payer: lab.Success,
-		do: func(ctx context.Context, w *world) error {
-			got, err := w.Query(ctx, "A1")
+		method: "query",
+		payer:  lab.Success,
+		do: func(ctx context.Context, c *adapter.Client) error {
+			got, err := c.Query(ctx, "A1")
 			if err == nil && (got.Status != channel.Paid || got.Amount != 2000 || time.Since(got.PaidAt) > time.Minute) {
 				return fmt.Errorf("query says %+v", got)
 			}
@@ -40,9 +50,10 @@ var calls = map[string]call{
 		},
 	},
 	"cancel": {
-		payer: lab.Success,
-		do: func(ctx context.Context, w *world) error {
-			got, err := w.Cancel(ctx, "A1")
+		method: "cancel",
+		payer:  lab.Success,
+		do: func(ctx context.Context, c *adapter.Client) error {
+			got, err := c.Cancel(ctx, "A1")
 			if err == nil && got != channel.Returned {
 				return fmt.Errorf("cancel says %v, want Returned", got)
 			}
@@ -51,8 +62,9 @@ var calls = map[string]call{
 		effect: func(t lab.Trade) bool { return t.Refunded() == 2000 },
 	},
 	"refund": {
+		method: "refund",
 		payer:  lab.Success,
-		do:     func(ctx context.Context, w *world) error { return w.Refund(ctx, "A1", "R1", 500) },
+		do:     func(ctx context.Context, c *adapter.Client) error { return c.Refund(ctx, "A1", "R1", 500) },
 		effect: func(t lab.Trade) bool { return t.Refunded() == 500 },
 		asks:   true,
 	},
@@ -82,12 +94,42 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+// once is a transport after whose first answer, or want of one, a context has
+// ended. The answer itself arrives whole.
+type once struct {
+	http.RoundTripper
+	stop func()
+}
+
+func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
+	defer o.stop()
+	resp, err := o.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	resp.Body = io.NopCloser(bytes.NewReader(b))
+	return resp, err
+}
+
 func breakOnce(t *testing.T, w *world, c call, booked bool, kind lab.Kind) {
-	// The time is enough for one attempt, so that a cancel does not heal by
-	// itself before anybody has looked.
-	ctx, stop := context.WithTimeout(t.Context(), 2*patience)
+	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	err := c.do(ctx, w)
+	h := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	if kind == lab.Delay {
+		h.Timeout = patienceShort
+	}
+	if c.method == "cancel" {
+		// One attempt, so that a cancel does not heal by itself before anybody
+		// has looked.
+		h.Transport = once{h.Transport, stop}
+	}
+	first, err := newAdapter(w, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.do(ctx, first)
 	if found := c.asks && kind == lab.Error && booked; (err == nil) != found || errors.Is(err, channel.ErrRefused) {
 		t.Fatalf("err = %v, want unknown, or done if it could ask: %t", err, found)
 	}
@@ -102,7 +144,7 @@ func breakOnce(t *testing.T, w *world, c call, booked bool, kind lab.Kind) {
 	}
 
 	for range 2 { // the second time is a crash right after success
-		if err := c.do(t.Context(), w); err != nil {
+		if err := c.do(t.Context(), w.Client); err != nil {
 			t.Errorf("again: %v", err)
 		}
 	}

@@ -20,8 +20,9 @@ import (
 //	GET  /cards          the list of [Info]
 //	POST /cards/lay      {"card": "2024001"}: the holder's number, the card's, or a name
 //	POST /cards/take     {}
-//	POST /cards/tear     {"when": "before"|"after", "command": "credit"|"debit"|…|3, "card": ""}
-//	POST /cards/silent   the same: the card stays, and never answers that command
+//	POST /cards/tear     {"when": "before"|"after", "command": "credit"|"debit"|…|3, "card": ""};
+//	                     before and credit if left out, and the card on the reader
+//	POST /cards/silent   the same, any command if left out: the card stays, and never answers it
 //	POST /cards/slow     {"ms": 15}: every command, from now on
 //	POST /cards/mend     {}: no tear, no silence, no slowness
 func (s *Server) Handler() http.Handler {
@@ -42,7 +43,12 @@ func (s *Server) Handler() http.Handler {
 	}
 	post("/cards/lay", func(c call) error { return s.Lay(c.Card) })
 	post("/cards/take", func(call) error { return s.Take() })
-	post("/cards/tear", func(c call) error { return s.arm(c, sim.TearBefore, sim.TearAfter) })
+	post("/cards/tear", func(c call) error {
+		if !c.Command.said {
+			c.Command = command{ins: instructions["credit"]}
+		}
+		return s.arm(c, sim.TearBefore, sim.TearAfter)
+	})
 	post("/cards/silent", func(c call) error { return s.arm(c, sim.SilentBefore, sim.SilentAfter) })
 	post("/cards/slow", func(c call) error {
 		if c.MS < 0 || c.MS > 60_000 {
@@ -77,6 +83,7 @@ func parse(r io.Reader) (c call, err error) {
 type command struct {
 	ins  byte
 	skip int
+	said bool
 }
 
 // instructions are the commands by name. "credit" and "debit" are the two that
@@ -97,7 +104,7 @@ var instructions = map[string]byte{
 func (c *command) UnmarshalJSON(b []byte) error {
 	word := strings.Trim(string(b), `"`)
 	if n, err := strconv.Atoi(word); err == nil && n >= 1 && n <= 1000 {
-		*c = command{skip: n - 1}
+		*c = command{skip: n - 1, said: true}
 		return nil
 	}
 	ins, ok := instructions[word]
@@ -105,7 +112,7 @@ func (c *command) UnmarshalJSON(b []byte) error {
 		names := slices.Sorted(maps.Keys(instructions))
 		return fmt.Errorf("there is no command %q: %s, or 1 to 1000", word, strings.Join(names, ", "))
 	}
-	*c = command{ins: ins}
+	*c = command{ins: ins, said: true}
 	return nil
 }
 

@@ -36,7 +36,7 @@ func newLab(t *testing.T) *lab {
 	t.Cleanup(control.Close)
 	c, err := adapter.New(adapter.Config{
 		AppID: alipay.AppID, PrivateKeyFile: g.Keys().AppPrivate, AlipayPublicKeyFile: g.Keys().AlipayPublic,
-		Gateway: gateway.URL, HTTP: &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
+		Gateway: gateway.URL, HTTP: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	})
 	if err != nil {
 		t.Fatal(err)
