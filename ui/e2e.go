@@ -37,11 +37,13 @@ type Target struct {
 	Enabled bool   `json:"enabled"`
 }
 
-// serveMap writes the map on each SIGUSR1 until ctx ends.
+// serveMap writes the map once, when it is ready, and then on each SIGUSR1,
+// until ctx ends. A signal that came before would end the program.
 func (w *Window) serveMap(ctx context.Context) {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
 	defer signal.Stop(asked)
+	asked <- syscall.SIGUSR1
 	for {
 		select {
 		case <-ctx.Done():

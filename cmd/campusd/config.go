@@ -40,7 +40,9 @@ type policy struct {
 }
 
 var defaults = policy{
-	TopUpChoices: []money.Fen{20 * money.Yuan, 50 * money.Yuan, 100 * money.Yuan, 200 * money.Yuan},
+	TopUpChoices: []money.Fen{
+		10 * money.Yuan, 20 * money.Yuan, 30 * money.Yuan, 50 * money.Yuan, 100 * money.Yuan, 200 * money.Yuan,
+	},
 	TopUpMin:     1 * money.Yuan,
 	TopUpMax:     500 * money.Yuan,
 	BalanceCap:   1000 * money.Yuan,

@@ -62,37 +62,35 @@ func newStage(ctx context.Context, bin, dir string) (_ *stage, err error) {
 	if err := s.stack.Start(ctx); err != nil {
 		return s, err
 	}
-	if err := s.firstFrame(); err != nil {
+	if err := s.ready(); err != nil {
 		return s, err
 	}
 	return s, s.holdCard("level")
 }
 
-// firstFrame waits until the window has drawn something. A signal that comes
-// earlier would end the terminal.
-func (s *stage) firstFrame() error {
+// ready waits until the window answers. A signal that came before would end
+// the terminal.
+func (s *stage) ready() error {
 	for end := time.Now().Add(seeMax); time.Now().Before(end); {
-		if img, err := s.display.Image(); err == nil {
-			for i, b := range img.Pix {
-				if i%4 != 3 && b != 0 { // black is a screen without a window
-					return s.pause(200 * time.Millisecond)
-				}
-			}
+		if _, err := os.Stat(s.mapFile(s.dir)); err == nil {
+			return nil
 		}
 		if err := s.pause(50 * time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return errors.New("the window draws nothing")
+	return errors.New("the window does not come up")
 }
 
-// restart starts the terminal again after its power was cut, which has left
-// the screen black.
+// restart starts the terminal again after its power was cut.
 func (s *stage) restart() error {
+	if err := os.Remove(s.mapFile(s.dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	if err := s.stack.Terminal.Start(); err != nil {
 		return err
 	}
-	return s.firstFrame()
+	return s.ready()
 }
 
 func (s *stage) close() error {
