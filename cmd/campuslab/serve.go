@@ -37,7 +37,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.http, "http", "127.0.0.1:7080", "`address` of the phone's page and the control interface")
 	f.StringVar(&o.cards, "cards", "", "`file` of personalised cards, as campusd demo writes it; empty for no cards")
 	f.StringVar(&o.vpcd, "vpcd", "127.0.0.1:35963", "`address` of the reader: vpcd's, or the terminal's own")
-	f.IntVar(&o.slow, "slow", 0, "`milliseconds` that each command to a card takes longer, as 15 for a real card's pace")
+	f.IntVar(&o.slow, "slow", 0, "`milliseconds` that each command to a card takes longer; 15 is a real pace")
 	f.IntVar(&o.scale, "notify-scale", 60, "send notifications again this many `times` faster than Alipay does")
 	f.BoolVar(&o.anywhere, "anywhere", false, "let other machines in; anybody there can pay and tear")
 	if err := f.Parse(args); err != nil {
