@@ -39,9 +39,13 @@ func (p *page) account() fyne.CanvasObject {
 // balances is the account's balance, and under it what of it is on the card.
 func (p *page) balances(width float32) fyne.CanvasObject {
 	b := p.v.Balance
+	words, figure := p.t.T("account.balance"), widget.Style{Type: p.figure(), Bold: true}
+	if b.Account < 0 { // sales made without a network may take it there
+		words, figure.Colour = p.t.T("account.owed"), look.Caution
+	}
 	column := p.k.Column(2.5,
-		p.k.Line(p.t.T("account.balance"), widget.Style{Type: look.Body, Colour: look.Soft}),
-		p.k.Line(text.Amount(b.Account), widget.Style{Type: p.figure(), Bold: true}))
+		p.k.Line(words, widget.Style{Type: look.Body, Colour: look.Soft}),
+		p.k.Line(text.Amount(b.Account), figure))
 	if b.Available < b.Account {
 		column.Add(p.k.Text(p.t.T("account.available", "amount", text.Amount(b.Available)),
 			widget.Style{Type: look.Small, Colour: look.Soft}, width-p.k.MM(20)))
@@ -120,10 +124,11 @@ func (p *page) accountKeys(width float32) fyne.CanvasObject {
 		size = look.Heading
 	}
 	topUp := kiosk.Input{Event: kiosk.ChoseTopUp}
-	face := widget.Face{Name: "topup", Label: p.t.T("account.topup"), Icon: "topup", Type: size}
+	face := widget.Face{Name: "topup", Label: p.t.T("account.topup"), Icon: "plus", Type: size}
 	if p.v.Balance.ToLoad > 0 {
+		words := p.t.T("account.level", "amount", text.Amount(p.v.Balance.ToLoad))
 		column.Add(p.k.Sized(0, 32, p.first(kiosk.Input{Event: kiosk.ChoseLevel}, widget.Face{
-			Name: "level", Label: p.t.T("account.level", "amount", text.Amount(p.v.Balance.ToLoad)), Icon: "card", Type: size})))
+			Name: "level", Label: words, Icon: "card", Type: size})))
 		column.Add(p.k.Sized(0, 28, p.key(topUp, face)))
 	} else {
 		column.Add(p.k.Sized(0, 32, p.first(topUp, face)))

@@ -54,7 +54,8 @@ func (p *page) reference(width float32) fyne.CanvasObject {
 
 // outOfOrder is the page of a machine that takes nobody's money.
 func (p *page) outOfOrder() fyne.CanvasObject {
-	m := message{picture: "closed", tone: look.Careful, title: p.t.T("outoforder.title"), body: p.t.T("outoforder.body")}
+	m := message{picture: "closed", tone: look.Careful}
+	m.title, m.body = p.t.T("outoforder.title"), p.t.T("outoforder.body")
 	m.more = func(width float32) []fyne.CanvasObject {
 		var list []fyne.CanvasObject
 		if p.v.Fault != 0 {

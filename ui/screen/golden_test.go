@@ -7,8 +7,10 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"quancun/kiosk"
 	"quancun/ui/specimen"
 	"quancun/ui/text"
 )
@@ -42,6 +44,9 @@ func TestGolden(t *testing.T) {
 		texts.SetLanguage(g.language)
 		p := specimen.Panels[g.panel]
 		for _, v := range specimen.Views() {
+			if strings.HasPrefix(v.Name, "25-fault") && v.View.Fault != kiosk.CodeHot && v.View.Fault != kiosk.CodeOffline {
+				continue // they differ in words only
+			}
 			picture := specimen.Shrink(specimen.Draw(v.View, p, texts), image.Pt(p.WidthPx/4, p.HeightPx/4))
 			name := filepath.Join("testdata", g.panel+"-"+string(g.language), v.Name+".png")
 			if *update {

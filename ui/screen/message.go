@@ -36,7 +36,7 @@ func (p *page) message(m message) fyne.CanvasObject {
 		}
 	}
 	if p.k.Panel.Portrait() {
-		picture := widget.CentreX(p.k.Icon(m.picture, 150, 112, m.tone))
+		picture := widget.CentreX(p.k.Icon(m.picture, 168, 126, m.tone))
 		page := p.k.Column(10, widget.Spring(), picture, p.k.Gap(2), words, widget.Spring(), widget.Spring())
 		for _, key := range m.keys {
 			page.Add(p.k.Sized(0, 30, key))

@@ -104,9 +104,11 @@ func (p *page) header() fyne.CanvasObject {
 	if school == "" {
 		school = p.t.T("school.none")
 	}
+	const rest = 100 // clock and language, in millimetres
+	room := p.width() - p.k.MM(rest)
 	names := p.k.Column(0.5,
-		p.k.Line(school, widget.Style{Type: look.Small}),
-		p.k.Line(p.t.T("terminal", "id", p.v.Health.Terminal), small))
+		p.k.Clipped(school, widget.Style{Type: look.Small}, room),
+		p.k.Clipped(p.t.T("terminal", "id", p.v.Health.Terminal), small, room))
 	clock := p.k.Line(text.Clock(p.s.Now), widget.Style{Type: look.Lead, Colour: look.Soft})
 	p.tick(clock, func(now time.Time) string { return text.Clock(now) })
 	language := p.k.Button(widget.Face{Name: "language", Label: p.t.T("language.other"), Icon: "language",

@@ -21,7 +21,11 @@ func (p *page) pay() fyne.CanvasObject {
 	sum := p.k.Line(text.Amount(p.v.TopUp.Amount), widget.Style{Type: p.figure() + 1, Bold: true, Align: p.align()})
 	left := widget.CentreX(p.payLeft())
 	steps := p.k.Numbered([]string{p.t.T("pay.step.1"), p.t.T("pay.step.2"), p.t.T("pay.step.3")}, action)
-	card := p.across(p.k.Banner(look.Neutral, "card", p.t.T("pay.card"), action))
+	words := p.t.T("pay.card")
+	if p.v.Notice == kiosk.CardLeftPay {
+		words = p.t.T("notice.5")
+	}
+	card := p.across(p.k.Banner(look.Neutral, "card", words, action))
 	order := p.k.Line(p.t.T("pay.order", "order", tail(p.v.TopUp.OrderNo)),
 		widget.Style{Type: look.Small, Colour: look.Soft})
 

@@ -61,12 +61,15 @@ func view(name string, v kiosk.View) View {
 }
 
 func arriving() []View {
-	offline, noReader := health, health
+	offline, noReader, long := health, health, health
+	long.SchoolZH = "新疆维吾尔自治区伊犁哈萨克自治州职业技术师范学院昭苏校区"
+	long.SchoolEN = "Ili Kazakh Autonomous Prefecture Vocational and Technical Normal College"
 	offline.Upstream, offline.Since = false, Now.Add(-38*time.Minute)
 	noReader.Reader = false
 	warned := kiosk.View{Step: kiosk.EnterPIN, Holder: holder, Warning: true, Ends: Now.Add(18 * time.Second)}
 	return []View{
 		view("01-home", kiosk.View{Step: kiosk.Home}),
+		view("01-home-long-name", kiosk.View{Step: kiosk.Home, Health: long}),
 		view("01-home-offline", kiosk.View{Step: kiosk.Home, Health: offline}),
 		view("01-home-no-reader", kiosk.View{Step: kiosk.Home, Health: noReader}),
 		view("02-present", kiosk.View{Step: kiosk.Present, Service: kiosk.TopUpService}),
@@ -86,9 +89,11 @@ func arriving() []View {
 
 func inside() []View {
 	at := kiosk.View{Step: kiosk.Account, Holder: holder, Balance: balance}
-	late, many, doubt := at, at, at
+	late, many, doubt, owing, large := at, at, at, at, at
+	owing.Balance = kiosk.Balance{Account: -1830, Available: -1830}
+	large.Balance = kiosk.Balance{Account: 12345678, Available: 12345678, Purse: 10000000, ToLoad: 2345678}
 	late.Balance, late.Notice = behind, kiosk.DoubtSettled
-	late.Open = []kiosk.Open{{Kind: kiosk.TopUpLate, Amount: 5000, Since: Now.Add(-3 * time.Hour), OrderNo: order.OrderNo}}
+	late.Open = []kiosk.Open{{Kind: kiosk.TopUpLate, Amount: 5000, Since: Now.Add(-3 * time.Hour)}}
 	many.Balance = behind
 	many.Open = []kiosk.Open{
 		{Kind: kiosk.TopUpChecking, Amount: 10000, Since: Now.Add(-time.Hour), OrderNo: order.OrderNo},
@@ -99,9 +104,11 @@ func inside() []View {
 	doubt.Open, doubt.Notice = many.Open[2:3], kiosk.DoubtUndone
 	return []View{
 		view("06-account", at),
+		view("06-account-owing", owing),
 		view("06-account-late", late),
 		view("06-account-open", many),
 		view("06-account-doubt", doubt),
+		view("06-account-large", large),
 		view("07-history", kiosk.View{Step: kiosk.History, Holder: holder, Page: history(8)}),
 		view("07-history-asking", kiosk.View{Step: kiosk.History, Holder: holder}),
 		view("07-history-empty", kiosk.View{Step: kiosk.History, Holder: holder, Page: kiosk.Page{Count: 1}}),
@@ -161,7 +168,8 @@ func paying() []View {
 		view("12-pay-card-left", kiosk.View{Step: kiosk.Pay, Holder: holder, TopUp: pay, Notice: kiosk.CardLeftPay}),
 		view("13-cancelling", kiosk.View{Step: kiosk.Cancelling, Holder: holder, TopUp: order}),
 		view("14-unpaid", kiosk.View{Step: kiosk.Unpaid, Holder: holder, TopUp: order}),
-		view("14-unpaid-returned", kiosk.View{Step: kiosk.Unpaid, Holder: holder, TopUp: order, Notice: kiosk.Returned}),
+		view("14-unpaid-returned", kiosk.View{Step: kiosk.Unpaid, Holder: holder, TopUp: order,
+			Notice: kiosk.Returned}),
 		view("15-checking", kiosk.View{Step: kiosk.Checking, Holder: holder, TopUp: order}),
 	}
 }

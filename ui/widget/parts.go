@@ -29,14 +29,15 @@ func (k Kit) Stages(words []string, now int, width float32) fyne.CanvasObject {
 func (k Kit) stageMark(i, now int) fyne.CanvasObject {
 	c := canvas.NewCircle(look.Surface)
 	c.StrokeColor, c.StrokeWidth = look.Edge, k.MM(0.8)
-	var inside fyne.CanvasObject = Centre(k.Line(fmt.Sprint(i+1), Style{Type: look.Body, Bold: true, Colour: look.Soft}))
+	number := k.Line(fmt.Sprint(i+1), Style{Type: look.Body, Bold: true, Colour: look.Soft})
+	inside := Centre(number)
 	switch {
 	case i < now:
 		c.FillColor, c.StrokeColor = look.Good, look.Good
 		inside = k.Inset(4, k.picture(look.Icon("check", look.Surface, look.Good), 8, 8))
 	case i == now:
 		c.FillColor, c.StrokeColor = look.Blue, look.Blue
-		inside = Centre(k.Line(fmt.Sprint(i+1), Style{Type: look.Body, Bold: true, Colour: look.Surface}))
+		number.Color = look.Surface
 	}
 	return k.Sized(16, 16, Pile(c, inside))
 }
