@@ -109,8 +109,12 @@ func TestLoadBroken(t *testing.T) {
 				first = amount
 			}
 			_, a = w.mustAuthorize(id(2), toLoad-first) // all that is missing, and not a fen more
-			if got, want := w.loadState(id(1)).State == store.LoadWritten, tt.written; got != want {
-				t.Errorf("load written: %t, want %t", got, want)
+			want := store.LoadNotWritten
+			if tt.written {
+				want = store.LoadWritten
+			}
+			if got := w.loadState(id(1)).State; got != want {
+				t.Errorf("load in state %d, want %d", got, want)
 			}
 			tac := w.mustCredit(a)
 			st := w.report(client.LoadReport{LoadID: id(2), Outcome: client.LoadWritten, TAC: tac, Evidence: "response"})
@@ -268,8 +272,16 @@ func TestMAC1Wrong(t *testing.T) {
 	if _, err := w.books.Load(ctx, id(1)); err != store.ErrNone {
 		t.Errorf("load: %v, want none written down", err)
 	}
+	// Another card of ours under this card's number: its MAC1 is right by its
+	// own factor, and must not be by this card's account.
+	own := *w.card
+	w.card.factor[7]++
+	w.card.keys = w.keys.CardKeys(w.card.factor)
+	_, _, err := w.authorize(id(1), toLoad)
+	wantReason(t, "another card's keys", err, client.MAC1Wrong)
+	w.card = &own
 	// The terminal's number is in MAC1: an offer made elsewhere is worth nothing.
-	_, err := w.newTerminal("K02").AuthorizeLoad(ctx, w.request(id(1), toLoad))
+	_, err = w.newTerminal("K02").AuthorizeLoad(ctx, w.request(id(1), toLoad))
 	wantReason(t, "an offer of another terminal", err, client.MAC1Wrong)
 	if got := w.alarms(); !slices.Equal(got, []store.AlarmKind{store.AlarmMAC1Wrong}) {
 		t.Errorf("alarms %q, want one for the card", got)

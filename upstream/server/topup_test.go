@@ -57,6 +57,9 @@ func TestTopUpBroken(t *testing.T) {
 				if leaves {
 					w.client.CancelTopUp(t.Context(), "B1") //nolint:errcheck // its answer is what breaks
 				}
+				if o, err := w.books.Order(t.Context(), "B1"); point == "closed" && (err != nil || o.State == store.OrderWaiting) {
+					t.Errorf("cancelled, and still %+v, %v; want it not to look payable", o, err)
+				}
 				time.Sleep(5 * time.Millisecond) // the engine may meet the break too
 				w.restart()
 				if leaves {
@@ -249,6 +252,9 @@ func TestLatePayment(t *testing.T) {
 		t.Errorf("%+v, want it late", o)
 	}
 	w.check(opening + 20*yuan)
+	if _, err := w.client.Account(ctx, s); err != nil { // its sign-in was before the payment, and told nothing
+		t.Fatal(err)
+	}
 
 	late := func(a client.Account) (n int) {
 		for _, item := range a.Open {
@@ -286,6 +292,9 @@ func TestAmountMismatch(t *testing.T) {
 	w.ch.payAmount("X1", 2*yuan)
 	w.await("X1", client.TopUpChecking)
 	time.Sleep(50 * time.Millisecond) // the engine goes on asking, and must not give the money back
+	for range 20 {
+		w.ch.breakNext(fault{method: "query"}) // also when the channel does not say so again
+	}
 	o, err := w.client.CancelTopUp(t.Context(), "X1")
 	if err != nil || o.State != client.TopUpChecking || w.ch.count("cancel") != 0 {
 		t.Errorf("CancelTopUp = %+v, %v; want it left to people", o, err)
