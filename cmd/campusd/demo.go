@@ -180,7 +180,8 @@ func (c piece) demo(p person, pin string, k keys.CardKeys) demoCard {
 	asn, factor := c.numbers()
 	return demoCard{
 		CardNo: asn, Factor: text(factor[:]), UID: c.uid(), Name: p.name, HolderNo: p.number, PIN: pin, Kind: c.kind,
-		Note: c.note, Keys: keysText(k), PurseFen: c.purse, OnlineCounter: uint16(c.serial % 16), OfflineCounter: uint16(c.serial % 64),
+		Note: c.note, Keys: keysText(k), PurseFen: c.purse,
+		OnlineCounter: uint16(c.serial % 16), OfflineCounter: uint16(c.serial % 64),
 		Start: demoStart, Expiry: c.expiry,
 	}
 }
