@@ -38,8 +38,8 @@ type Card interface {
 	// ATR is the answer to reset. The caller must not change it.
 	ATR() []byte
 
-	// Close powers the card down, so that a PIN verified on it is forgotten.
-	// A second Close does nothing.
+	// Close gives the card up. A PIN verified on it is forgotten before this
+	// device connects to it again. A second Close does nothing.
 	Close() error
 }
 

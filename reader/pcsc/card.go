@@ -29,7 +29,7 @@ func (d *Device) Connect() (reader.Card, error) {
 	if name == "" {
 		return nil, reader.ErrNoCard
 	}
-	c := &card{timeout: d.options.Timeout, died: d.suspect}
+	c := &card{timeout: d.options.Timeout, died: d.suspect, worked: d.believe, used: d.soil}
 	reset := d.takeUnclean()
 	err := within(sharingPatience+c.timeout, func() error { return c.open(name, reset) }, c.leave)
 	if err == nil {
@@ -48,6 +48,8 @@ func (d *Device) Connect() (reader.Card, error) {
 type card struct {
 	timeout time.Duration
 	died    func() // tells the device that dead has been set
+	worked  func() // tells the device that the card itself has answered
+	used    func() // tells the device that the card may hold a verified PIN
 	atr     []byte
 
 	service *scard.Context
@@ -88,19 +90,17 @@ func (c *card) open(name string, reset bool) (err error) {
 	return nil
 }
 
-// reset gives the card back and makes it forget its PIN.
-func (c *card) reset() { c.release(scard.ResetCard) }
-
-// leave gives back a card with which something went wrong, and does not touch
-// it. Resetting a card that has left confuses pcscd: it takes the reader for
-// empty at once, its poll half a second later knows nothing of that, and a card
-// put back in between is never seen.
-func (c *card) leave() { c.release(scard.LeaveCard) }
-
-// release gives everything back. There is nobody to whom its failures matter.
-func (c *card) release(d scard.Disposition) {
+// leave gives everything back, and leaves the card as it is. There is nobody to
+// whom its failures matter.
+//
+// It does not reset the card, although a PIN may be verified on it. Resetting a
+// card that has just left confuses pcscd: it takes the reader for empty at once,
+// its poll half a second later knows nothing of that, and a card laid down in
+// between is never seen. A card that nobody uses is powered down by that poll,
+// and the next Connect resets it if it comes first.
+func (c *card) leave() {
 	if c.handle != nil {
-		_ = c.handle.Disconnect(d)
+		_ = c.handle.Disconnect(scard.LeaveCard)
 		c.handle = nil
 	}
 	if c.service != nil {
@@ -139,8 +139,11 @@ func (c *card) Transmit(command []byte) ([]byte, error) {
 		c.left = errors.Is(err, reader.ErrSilent)
 		return nil, c.dead // response may still be written to
 	}
-	if len(response) < 2 {
+	switch {
+	case len(response) < 2:
 		c.die(reader.ErrGone) // what a tear looks like on vpcd (chapter 9)
+	case command[0] != 0xFF: // which would be for the reader
+		c.worked()
 	}
 	return response, nil
 }
@@ -157,12 +160,8 @@ func (c *card) Close() error {
 		return nil
 	}
 	c.closed = true
-	release := c.reset
-	if c.dead != nil {
-		release = c.leave
-	}
-	// Even a reset can wait for a card that has just fallen silent.
-	err := within(c.timeout, func() error { release(); return nil }, func() {})
+	c.used()
+	err := within(c.timeout, func() error { c.leave(); return nil }, func() {})
 	if err != nil {
 		return fmt.Errorf("disconnect: %w", err)
 	}

@@ -55,9 +55,9 @@ type Device struct {
 
 	mu       sync.Mutex
 	name     string    // of the reader, or "" while there is none
-	unclean  bool      // the last card was left without a reset
+	unclean  bool      // the card on the reader was in use before
 	doubtful time.Time // when a connection died, until the service is known to be right; or zero
-	doubts   int       // in a row, with the service seeing no other card
+	doubts   int       // in a row, without an answer of a card
 	closed   bool
 }
 
@@ -162,11 +162,26 @@ func (d *Device) settleDoubt() {
 	}
 }
 
+// believe ends the row of doubts: the card on the reader has answered.
+func (d *Device) believe() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.doubts = 0
+}
+
 // trust ends any doubt: the service has just seen a card being laid down.
 func (d *Device) trust() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.doubtful, d.doubts = time.Time{}, 0
+	d.unclean = false
+}
+
+// soil notes that the card on the reader has been in use.
+func (d *Device) soil() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unclean = true
 }
 
 // takeUnclean reports whether the card must be reset when it is connected.

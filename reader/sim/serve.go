@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 
 	"quancun/reader"
@@ -27,13 +26,22 @@ func Serve(ctx context.Context, addr string, card *Card) error {
 		}
 		return fmt.Errorf("lay card: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { tcp.Close() })
-	defer stop()
-	defer tcp.Close()
 	card.PowerOff()
 	defer card.PowerOff()
 
-	err = serve(ctx, vpcd.Conn{Conn: tcp}, card)
+	field, leave := context.WithCancelCause(ctx)
+	frames, done := make(chan []byte), make(chan struct{})
+	conn := vpcd.Conn{Conn: tcp}
+	go func() {
+		defer close(done)
+		leave(listen(field, conn, frames))
+	}()
+	stop := context.AfterFunc(ctx, func() { tcp.Close() })
+	err = serve(field, conn, card, frames)
+	stop()
+	leave(err)
+	tcp.Close()
+	<-done
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -43,16 +51,39 @@ func Serve(ctx context.Context, addr string, card *Card) error {
 	return fmt.Errorf("%w: %w", reader.ErrGone, err)
 }
 
-func serve(ctx context.Context, conn vpcd.Conn, card *Card) error {
+// listen passes on what the reader says until it hangs up, and returns why.
+// Listening goes on while the card computes: that is how it notices that it has
+// been taken away.
+func listen(field context.Context, conn vpcd.Conn, frames chan<- []byte) error {
 	for {
 		frame, err := conn.ReadFrame()
 		if err != nil {
 			return err
 		}
-		if len(frame) == 1 {
-			err = control(conn, card, frame[0])
-		} else {
-			err = answer(ctx, conn, card, frame)
+		select {
+		case frames <- frame:
+		case <-field.Done():
+			return field.Err()
+		}
+	}
+}
+
+// serve answers until the card has left the field.
+func serve(field context.Context, conn vpcd.Conn, card *Card, frames <-chan []byte) error {
+	silent := false
+	for {
+		var err error
+		select {
+		case frame := <-frames:
+			switch {
+			case silent: // not another word
+			case len(frame) == 1:
+				err = control(conn, card, frame[0])
+			default:
+				silent, err = answer(field, conn, card, frame)
+			}
+		case <-field.Done():
+			err = context.Cause(field)
 		}
 		if err != nil {
 			return err
@@ -72,15 +103,17 @@ func control(conn vpcd.Conn, card *Card, code byte) error {
 	return nil
 }
 
-func answer(ctx context.Context, conn vpcd.Conn, card *Card, command []byte) error {
+// answer answers one command, unless the card falls silent over it.
+func answer(field context.Context, conn vpcd.Conn, card *Card, command []byte) (silent bool, err error) {
 	defer clear(command) // it may hold a PIN
-	response, err := card.exchange(ctx, command)
+	response, err := card.exchange(field, command)
 	switch {
 	case errors.Is(err, reader.ErrSilent):
-		_, err = io.Copy(io.Discard, conn)
-		return errors.Join(reader.ErrSilent, err)
+		return true, nil
+	case field.Err() != nil:
+		return false, context.Cause(field) // hung up on, and not torn by itself
 	case err != nil:
-		return err
+		return false, err
 	}
-	return conn.WriteFrame(response)
+	return false, conn.WriteFrame(response)
 }
