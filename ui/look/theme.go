@@ -29,6 +29,8 @@ func (Theme) Color(name fyne.ThemeColorName, _ fyne.ThemeVariant) color.Color {
 		return Ink
 	case theme.ColorNamePrimary:
 		return Blue
+	case theme.ColorNameButton:
+		return Press
 	case theme.ColorNameOverlayBackground, theme.ColorNameInputBackground:
 		return Surface
 	default:

@@ -8,14 +8,18 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"quancun/money"
 )
 
 // Card is a card of the lab.
 type Card struct {
-	Card string `json:"card"` // its name in the lab's calls
-	Name string `json:"name"` // whose it is, for people
-	Note string `json:"note"` // what is special about it: lost, expired
-	Laid bool   `json:"laid"` // it lies on the reader
+	Card   string    `json:"card"`      // its name in the lab's calls
+	Name   string    `json:"name"`      // whose it is, for people
+	Note   string    `json:"note"`      // what is special about it: lost, expired
+	Masked string    `json:"masked"`    // the end of its number
+	Purse  money.Fen `json:"purse_fen"` // on it now
+	Laid   bool      `json:"laid"`      // it lies on the reader
 }
 
 // When says on which side of a write a card is torn off.

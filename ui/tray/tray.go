@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -19,6 +20,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"quancun/ui/look"
+	"quancun/ui/text"
 )
 
 // lookEvery is how often the tray asks where the cards are.
@@ -77,31 +79,32 @@ func (t *Tray) content() fyne.CanvasObject {
 	aside := canvas.NewText("不是终端的一部分  not part of the machine", color.White)
 	head := container.NewStack(canvas.NewRectangle(bench), container.NewPadded(container.NewVBox(title, aside)))
 
-	take := widget.NewButton("拿走卡片  Take the card away", func() { t.act(t.lab.Take) })
-	tear := func(when When) func() {
-		return func() { t.act(func(ctx context.Context) error { return t.lab.Tear(ctx, when) }) }
+	take := widget.NewButton("拿走卡片  Take the card away", func() { t.act("", t.lab.Take) })
+	tear := func(when When, done string) func() {
+		return func() { t.act(done, func(ctx context.Context) error { return t.lab.Tear(ctx, when) }) }
 	}
 	foot := container.NewVBox(
 		take,
 		widget.NewLabel("下次写卡时拔卡  Tear it off at the next write"),
 		container.NewGridWithColumns(2,
-			widget.NewButton("写入前  before", tear(Before)),
-			widget.NewButton("写入后  after", tear(After))),
+			widget.NewButton("写入前  before", tear(Before, "下次写卡：写入前拔卡  armed: before")),
+			widget.NewButton("写入后  after", tear(After, "下次写卡：写入后拔卡  armed: after"))),
 		t.status)
 	return container.NewBorder(head, container.NewPadded(foot), nil, nil,
 		container.NewVScroll(container.NewPadded(t.rows)))
 }
 
-// act does something at the lab and looks at once what became of it. It is
-// called on the UI goroutine, which waits no longer than the lab may take.
-func (t *Tray) act(do func(context.Context) error) {
+// act does something at the lab, says that it is done, and looks at once what
+// became of it. It is called on the UI goroutine, which waits no longer than
+// the lab may take.
+func (t *Tray) act(done string, do func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerMax)
 	defer cancel()
 	if err := do(ctx); err != nil {
 		t.status.SetText(err.Error())
 		return
 	}
-	t.status.SetText("")
+	t.status.SetText(done)
 	if cards, err := t.lab.Cards(ctx); err == nil {
 		t.show(cards)
 	}
@@ -149,16 +152,17 @@ func (t *Tray) row(c Card) fyne.CanvasObject {
 	if words == "" {
 		words = c.Card
 	}
-	names := container.NewVBox(widget.NewLabel(words))
-	if c.Note != "" {
-		note := canvas.NewText("  "+c.Note, look.Soft)
-		names.Add(note)
-	}
+	name := canvas.NewText(words, look.Ink)
+	name.TextSize = 17
+	small := []string{c.Masked, text.Amount(c.Purse), c.Note}
+	small = slices.DeleteFunc(small, func(s string) bool { return s == "" })
+	note := canvas.NewText(strings.Join(small, "   "), look.Soft)
+	names := container.NewVBox(name, note)
 	key := widget.NewButton("放下  Lay down", func() {
-		t.act(func(ctx context.Context) error { return t.lab.Lay(ctx, c.Card) })
+		t.act("", func(ctx context.Context) error { return t.lab.Lay(ctx, c.Card) })
 	})
 	if c.Laid {
-		key = widget.NewButton("拿走  Take", func() { t.act(t.lab.Take) })
+		key = widget.NewButton("拿走  Take", func() { t.act("", t.lab.Take) })
 		key.Importance = widget.HighImportance
 	}
 	return container.NewBorder(nil, nil, nil, container.New(layout.NewCenterLayout(), key), names)
