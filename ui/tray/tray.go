@@ -54,6 +54,7 @@ type Tray struct {
 
 	// Owned by the UI goroutine.
 	cards  []Card
+	away   bool // the lab did not answer
 	rows   *fyne.Container
 	status *widget.Label
 }
@@ -121,8 +122,13 @@ func (t *Tray) watch(ctx context.Context) {
 		}
 		fyne.Do(func() {
 			if err != nil {
+				t.away = true
 				t.status.SetText("实验室没有应答  The lab does not answer: " + err.Error())
 				return
+			}
+			if t.away {
+				t.away = false
+				t.status.SetText("")
 			}
 			t.show(cards)
 		})
