@@ -489,3 +489,30 @@ func TestStuck(t *testing.T) {
 	}
 	t.Errorf("alarms %q, want a stuck order", w.alarms())
 }
+
+// TestWatchEnds looks for late payments for a while, and then no more.
+func TestWatchEnds(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.client.CreateTopUp(t.Context(), w.session(), "V1", 20*yuan); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.client.CancelTopUp(t.Context(), "V1"); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := w.books.Order(t.Context(), "V1"); err != nil || o.Next.IsZero() {
+		t.Errorf("order = %+v, %v; want it watched", o, err)
+	}
+	w.pass(w.pace.Late)
+	w.restart() // its nap was by the old clock
+	for range 200 {
+		o, err := w.books.Order(t.Context(), "V1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Next.IsZero() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Error("a closed order is watched for ever")
+}

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -53,12 +54,18 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Books, error
 		now = time.Now
 	}
 	b := &Books{now: now}
+	if err := touch(path); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	var err error
 	if b.w, err = sql.Open("sqlite3", dsn(path, "_txlock=immediate")); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	b.w.SetMaxOpenConns(1)
-	if err := errors.Join(checkPragmas(ctx, b.w), migrate(ctx, b.w)); err != nil {
+	if err = checkPragmas(ctx, b.w); err == nil {
+		err = migrate(ctx, b.w)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), b.w.Close())
 	}
 	if b.r, err = sql.Open("sqlite3", dsn(path, "_query_only=1")); err != nil {
@@ -70,6 +77,16 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Books, error
 
 // Close closes the books.
 func (b *Books) Close() error { return errors.Join(b.r.Close(), b.w.Close()) }
+
+// touch makes the file before SQLite does, which would let everybody read the
+// holders' names. The files beside it get the same mode.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
 
 func dsn(path, more string) string {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}

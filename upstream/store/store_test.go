@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -296,6 +297,11 @@ func TestVerify(t *testing.T) {
 
 func TestOpenAgain(t *testing.T) {
 	b, path := newBooks(t)
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want mode 0600", name, info, err)
+		}
+	}
 	create(t, b, "O1")
 	again, err := store.Open(t.Context(), path, nil) // a tool beside the server
 	if err != nil {
