@@ -212,7 +212,6 @@ func (s *Service) start() error {
 	defer f.Close()
 
 	// LISTEN_PID must be pcscd's own, which only the shell knows before exec.
-	// The pipe on its standard input ends with this process.
 	s.log = &tail{}
 	s.cmd = exec.Command("/bin/sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec pcscd --foreground --config "$0"`,
 		filepath.Join(s.dir, "conf"))
