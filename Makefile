@@ -39,10 +39,10 @@ taptest: ## no tap may be lost between the panel and a widget
 e2e: build-e2e ## scenarios through screen and finger; S=name for one
 	go run ./tools/e2e $(S)
 
-screens: build-e2e ## a picture of every screen
+screens: ## a picture of every screen
 	go run ./tools/screens
 
-bench: ## benchmarks; B=prefix for some
+bench: build ## benchmarks; B=prefix for some
 	go run ./tools/bench $(B)
 
 package: ## the terminal as a bundle and Debian packages, into build/package/
