@@ -18,10 +18,11 @@ func (p *page) fault() fyne.CanvasObject {
 		m.picture, m.tone = "refusal", look.Wrong
 	}
 	m.more = func(width float32) []fyne.CanvasObject {
-		return []fyne.CanvasObject{
-			p.across(p.k.Banner(look.Well, "ok", p.t.T("fault.nothing"), width)),
-			p.reference(width),
+		words := p.t.T("fault.nothing")
+		if inAccount(p.v.Fault) {
+			words = p.t.T("onaccount.title")
 		}
+		return []fyne.CanvasObject{p.across(p.k.Banner(look.Well, "ok", words, width)), p.reference(width)}
 	}
 	return p.message(m)
 }
@@ -35,6 +36,11 @@ func refusal(c kiosk.Code) bool {
 		return true
 	}
 	return false
+}
+
+// inAccount reports whether a code comes after the money was credited.
+func inAccount(c kiosk.Code) bool {
+	return c == kiosk.CodeLoadRefused || c == kiosk.CodeLoadDoubt || c == kiosk.CodeLoadNoAnswer
 }
 
 // reference is what a person reads out on the telephone.
@@ -74,8 +80,11 @@ func (p *page) onAccount() fyne.CanvasObject {
 	if sum := max(p.v.Load.Amount, p.v.TopUp.Amount, p.v.Balance.ToLoad); sum > 0 {
 		body = p.t.T("onaccount.body", "amount", text.Amount(sum))
 	}
-	return p.message(message{picture: "account-safe", title: p.t.T("onaccount.title"), body: body,
-		more: p.onAccountMore})
+	m := message{picture: "account-safe", title: p.t.T("onaccount.title"), body: body, more: p.onAccountMore}
+	if p.v.Receipt.Text != "" {
+		m.take = p.receipt
+	}
+	return p.message(m)
 }
 
 func (p *page) onAccountMore(width float32) []fyne.CanvasObject {

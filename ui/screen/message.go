@@ -9,15 +9,14 @@ import (
 	"quancun/ui/widget"
 )
 
-// message is a page that says one thing: a picture, a title, what it means,
-// and the keys that lead on, if there are any.
+// message is a page that says one thing: a picture, a title, and what it means.
 type message struct {
 	picture string
 	tone    look.Tone
 	title   string
 	body    string
-	more    func(width float32) []fyne.CanvasObject // under the text
-	keys    []fyne.CanvasObject
+	more    func(width float32) []fyne.CanvasObject // under the text; nil: nothing
+	take    func(width float32) fyne.CanvasObject   // what a person may take along; nil: nothing
 }
 
 // pictureShare is the part of a wide page that the picture takes.
@@ -37,18 +36,23 @@ func (p *page) message(m message) fyne.CanvasObject {
 	}
 	if p.k.Panel.Portrait() {
 		picture := widget.CentreX(p.k.Icon(m.picture, 168, 126, m.tone))
-		page := p.k.Column(10, widget.Spring(), picture, p.k.Gap(2), words, widget.Spring(), widget.Spring())
-		for _, key := range m.keys {
-			page.Add(p.k.Sized(0, 30, key))
+		if m.take != nil {
+			picture = widget.CentreX(p.k.Icon(m.picture, 96, 72, m.tone))
+		}
+		page := p.k.Column(10, widget.Spring(), picture, p.k.Gap(2), words, widget.Spring())
+		if m.take == nil {
+			page.Add(widget.Spring()) // a page alone stands above the middle
+		} else {
+			page.Add(m.take(width))
 		}
 		return page
 	}
-	picture := widget.Centre(p.k.Icon(m.picture, 112, 84, m.tone))
-	for _, key := range m.keys {
-		words.Add(p.k.Sized(0, 26, key))
-	}
 	left, right := p.columns(pictureShare)
-	return p.k.Row(gutter, widget.Wide(left, picture), widget.Wide(right, widget.CentreY(words)))
+	picture := p.k.Column(8, widget.CentreX(p.k.Icon(m.picture, 112, 84, m.tone)))
+	if m.take != nil {
+		picture = p.k.Column(8, widget.CentreX(p.k.Icon(m.picture, 64, 48, m.tone)), m.take(left))
+	}
+	return p.k.Row(gutter, widget.Wide(left, widget.CentreY(picture)), widget.Wide(right, widget.CentreY(words)))
 }
 
 // present asks for the card.
