@@ -45,7 +45,7 @@ type logLine struct {
 // asked for whole, because what an admin prints ends up in a ticket.
 func card(args []string, out io.Writer) error {
 	f := flag.NewFlagSet("card", flag.ContinueOnError)
-	config := f.String("config", "", "terminal's configuration; without one, the first PC/SC reader and the common card")
+	config := f.String("config", "", "terminal's configuration; without one, the first PC/SC reader")
 	name := f.String("reader", "", "part of the reader's name")
 	wait := f.Duration("wait", 10*time.Second, "how long to wait for a card")
 	whole := f.Bool("whole", false, "print names and numbers unmasked")

@@ -66,7 +66,8 @@ func examine(config string) []finding {
 	all := []finding{libraries(), display(), sound()}
 	c, err := ReadConfig(config)
 	if err != nil {
-		return append(all, finding{"configuration", err.Error(), "write it; packaging/terminal.toml is an example", false})
+		const mend = "write it; packaging/terminal.toml is an example"
+		return append(all, finding{"configuration", err.Error(), mend, false})
 	}
 	all = append(all, finding{"configuration", config, "", false}, cardReader(c.Reader), journal(c.Journal))
 	return append(all, upstream(c.Terminal)...)
@@ -179,7 +180,8 @@ func journal(path string) finding {
 	case err != nil:
 		return finding{"journal", err.Error(), "see whether the disk is well", false}
 	}
-	return finding{"journal", fmt.Sprintf("%d entries, %d open, chain is whole", report.Entries, report.Open), "", false}
+	is := fmt.Sprintf("%d entries, %d open, chain is whole", report.Entries, report.Open)
+	return finding{"journal", is, "", false}
 }
 
 // driftMax is how far the clock may be off before it is worth a visit.

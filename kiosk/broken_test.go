@@ -14,20 +14,26 @@ import (
 type brokenUpstream struct {
 	kiosk.Upstream
 
-	mu sync.Mutex
-	at brokenAt // guarded by mu
+	mu   sync.Mutex
+	at   brokenAt // guarded by mu
+	stay bool     // guarded by mu; what is lost first stays away
+	away bool     // guarded by mu
 }
 
 func (u *brokenUpstream) set(at brokenAt) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.at = at
+	u.at, u.away, u.stay = at, false, false
 }
 
 // lost makes the call, or not, and says whether its answer is lost.
 func (u *brokenUpstream) lost(point string, call func()) bool {
 	u.mu.Lock()
 	broken, kept := u.at.take(point)
+	u.away = u.away || broken && u.stay
+	if u.away {
+		broken, kept = true, kept && broken
+	}
 	u.mu.Unlock()
 	if !broken || kept {
 		call()
@@ -95,4 +101,26 @@ func (u *brokenUpstream) ReportLoad(ctx context.Context, l client.LoadReport) (s
 		return client.LoadStatus{}, errLost
 	}
 	return s, err
+}
+
+func (u *brokenUpstream) Hello(ctx context.Context, h client.Hello) (w client.Welcome, err error) {
+	if u.lost("Hello", func() { w, err = u.Upstream.Hello(ctx, h) }) {
+		return client.Welcome{}, errLost
+	}
+	return w, err
+}
+
+func (u *brokenUpstream) Account(ctx context.Context, s client.Session) (a client.Account, err error) {
+	if u.lost("Account", func() { a, err = u.Upstream.Account(ctx, s) }) {
+		return client.Account{}, errLost
+	}
+	return a, err
+}
+
+// goAway has the upstream go away at a point, and not come back.
+func (u *brokenUpstream) goAway(point string, kept bool) {
+	u.set(brokenAt{point, kept})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stay = true
 }

@@ -141,17 +141,20 @@ func (d *Desk) settle(ctx context.Context, tell progress) outcome {
 	d.info = info
 	ended, err := d.loader().SettleOpen(ctx, d.card, info)
 	switch {
+	case errors.Is(err, ErrNoAnswer):
+		d.Log.Warn("doubt stays", "err", err)
+		show := d.finished(ctx, LoadResult{Purse: info.Balance})
+		return outcome{NotLoaded, func(v *View) { show(v); v.Fault = CodeLoadDoubt }}
 	case err != nil:
 		return d.notLoaded(ctx, err)
 	case ended.Outcome == ledger.Written:
 		return outcome{Loaded, d.finished(ctx, LoadResult{ended.Amount, info.Balance, ended.Entry})}
-	case ended.Outcome == ledger.NotWritten && d.Profile.PIN.ForLoad:
+	case d.Profile.PIN.ForLoad:
 		return outcome{NeedPIN, nil}
-	case ended.Outcome == ledger.NotWritten:
-		return d.load(ctx, tell)
 	}
-	show := d.finished(ctx, LoadResult{Purse: info.Balance})
-	return outcome{NotLoaded, func(v *View) { show(v); v.Fault = CodeLoadDoubt }}
+	// It was not written, or nobody knows yet: the next MAC1 shows upstream the
+	// card's counter, and what is then missing is loaded.
+	return d.load(ctx, tell)
 }
 
 // finished shows where the money is now, and makes the receipt.
@@ -199,7 +202,8 @@ func (d *Desk) history(ctx context.Context, page int) outcome {
 	}
 	p := Page{Number: page, Count: h.Pages}
 	for _, m := range h.Movements {
-		p.Movements = append(p.Movements, Movement{m.At.In(Beijing), MovementKind(m.Kind), m.Amount, m.Balance, m.Place})
+		line := Movement{m.At.In(Beijing), MovementKind(m.Kind), m.Amount, m.Balance, m.Place}
+		p.Movements = append(p.Movements, line)
 	}
 	return outcome{0, func(v *View) { v.Page = p }}
 }

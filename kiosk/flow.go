@@ -92,9 +92,10 @@ var steps = map[Step]map[Event]Step{
 		Failed: Fault, CardOut: Home, Timeout: Fault},
 	Account: {ChoseTopUp: Amount, ChoseHistory: History, ChoseCardLog: CardLog, ChoseLevel: Loading,
 		Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
-	History:  {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
-	CardLog:  {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
-	Amount:   {TypedAmount: Ordering, ChoseOther: OtherSum, Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
+	History: {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
+	CardLog: {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
+	Amount: {TypedAmount: Ordering, ChoseOther: OtherSum, Back: Account, Leave: TakeCard,
+		CardOut: Home, Timeout: TakeCard},
 	OtherSum: {TypedAmount: Ordering, Back: Amount, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 
 	// From here on an order may exist: nothing leads out of these steps but an
@@ -106,14 +107,16 @@ var steps = map[Step]map[Event]Step{
 	Checking:   {Paid: Loading, Closed: Unpaid, Leave: TakeCard, Timeout: TakeCard},
 
 	// The money is on the account. What follows brings the card level with it.
-	Replace:    {CardIn: Rereading, Leave: OnAccount, Timeout: OnAccount},
-	Rereading:  {CardRead: ReenterPIN, SignedIn: Loading, OtherCard: Replace, CardOut: Replace, Failed: Replace, Timeout: OnAccount},
+	Replace: {CardIn: Rereading, Leave: OnAccount, Timeout: OnAccount},
+	Rereading: {CardRead: ReenterPIN, SignedIn: Loading, OtherCard: Replace, CardOut: Replace,
+		Failed: Replace, Timeout: OnAccount},
 	ReenterPIN: {Typed: Unlocking, CardOut: Replace, Leave: OnAccount, Timeout: OnAccount},
 	Unlocking:  {SignedIn: Loading, PINWrong: ReenterPIN, Failed: OnAccount, CardOut: Replace, Timeout: OnAccount},
 	Loading: {Loaded: Done, Level: Done, NeedPIN: ReenterPIN, NotLoaded: OnAccount,
 		CardGone: Replace, OtherCard: Replace, Silent: Doubt},
-	Doubt:    {CardIn: Settling, Leave: OnAccount, Timeout: OnAccount},
-	Settling: {Loaded: Done, NeedPIN: ReenterPIN, NotLoaded: OnAccount, CardGone: Doubt, OtherCard: Doubt, Silent: Doubt},
+	Doubt: {CardIn: Settling, Leave: OnAccount, Timeout: OnAccount},
+	Settling: {Loaded: Done, NeedPIN: ReenterPIN, NotLoaded: OnAccount, CardGone: Doubt,
+		OtherCard: Doubt, Silent: Doubt},
 
 	Done:       {ChoseAccount: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	OnAccount:  {Leave: TakeCard, CardOut: Home, Timeout: TakeCard},

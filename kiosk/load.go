@@ -168,8 +168,8 @@ type Settled struct {
 
 // SettleOpen asks the card about every load of it that this journal has open,
 // and returns the last one that came to an end. It returns ErrInDoubt if one
-// could not be settled because the card or the upstream fell silent, and
-// ErrNeedPIN if the card wants its PIN first.
+// could not be settled because the card fell silent, ErrNoAnswer if the upstream
+// did, and ErrNeedPIN if the card wants its PIN first.
 func (l *Loader) SettleOpen(ctx context.Context, card purse.Card, info purse.Info) (last Settled, err error) {
 	open, err := l.Book.OpenFor(ctx, info.CardNo.Full())
 	if err != nil {
@@ -212,15 +212,15 @@ func (l *Loader) Settle(ctx context.Context, card purse.Card, intent ledger.Entr
 	switch {
 	case verdict.Outcome == purse.NotExecuted:
 		return l.settled(ctx, intent, ledger.NotWritten, proof{Evidence: evidence})
-	case verdict.Outcome == purse.Executed && verdict.Evidence != purse.ByProof:
+	case verdict.Outcome == purse.Executed && verdict.Evidence&purse.ByLog != 0:
 		return l.settled(ctx, intent, ledger.Written, proof{tacText(verdict.TAC), evidence})
 	}
 	return l.askUpstream(ctx, intent, verdict, evidence)
 }
 
-// askUpstream settles what the card alone does not prove: a proof may be that
-// of a later load under the same counter, which only the holder of the TAC key
-// can tell, and a card that was used elsewhere has shown its counter there.
+// askUpstream settles what the card alone does not prove: a proof, or a counter
+// with a fitting balance, may be those of another load that was made after this
+// one had not been. Only the holder of the TAC key and of all loads can tell.
 func (l *Loader) askUpstream(
 	ctx context.Context, intent ledger.Entry, v purse.Verdict, evidence string,
 ) (Settled, error) {
@@ -235,8 +235,8 @@ func (l *Loader) askUpstream(
 	}
 	switch {
 	case err != nil:
-		return Settled{}, fmt.Errorf("%w: %w", ErrInDoubt, err)
-	case status.Outcome == client.LoadWritten && report.TAC.Valid():
+		return Settled{}, unanswered(err)
+	case status.Outcome == client.LoadWritten && report.Outcome == client.LoadWritten:
 		return l.settled(ctx, intent, ledger.Written, proof{tacText(v.TAC), evidence})
 	case status.Outcome == client.LoadDoubt:
 		return Settled{}, nil // the next MAC1 of this card tells upstream, which corrects the plan

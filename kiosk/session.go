@@ -27,6 +27,7 @@ type Session struct {
 	visit   int                // counts steps, so that a late result is known as late
 	tried   uint32             // insertion that was looked at last
 	cancel  context.CancelFunc // of the act, if one is under way
+	ends    time.Time          // of the step, by the monotonic clock; zero: never
 	timer   *time.Timer
 	jobs    chan job
 	results chan result
@@ -180,9 +181,9 @@ func (s *Session) health(ctx context.Context, h Health) {
 
 // tick is the timer: first the warning, then the end.
 func (s *Session) tick(ctx context.Context) {
-	left := s.view.Ends.Sub(s.Clock.Now())
+	left := time.Until(s.ends)
 	switch {
-	case s.view.Ends.IsZero():
+	case s.ends.IsZero():
 	case left <= 0:
 		s.event(ctx, Timeout, Input{})
 	case s.view.Step.Rule().Warns && left <= warnBefore && !s.view.Warning:
@@ -194,22 +195,24 @@ func (s *Session) tick(ctx context.Context) {
 	}
 }
 
-// arm sets when the step ends by itself; 0 means never.
+// arm sets when the step ends by itself; 0 means never. The screen is told by
+// the clock on the wall, which may be put right in mid-step; the step itself
+// goes by the monotonic one.
 func (s *Session) arm(d time.Duration) {
-	s.view.Ends = time.Time{}
+	s.ends, s.view.Ends = time.Time{}, time.Time{}
 	if d > 0 {
-		s.view.Ends = s.Clock.Now().Add(d)
+		s.ends, s.view.Ends = time.Now().Add(d), s.Clock.Now().Add(d)
 	}
 	s.rearm()
 }
 
 // rearm sets the timer to the warning or to the end, whichever comes next.
 func (s *Session) rearm() {
-	if s.view.Ends.IsZero() {
+	if s.ends.IsZero() {
 		s.timer.Stop()
 		return
 	}
-	left := s.view.Ends.Sub(s.Clock.Now())
+	left := time.Until(s.ends)
 	if s.view.Step.Rule().Warns && !s.view.Warning && left > warnBefore {
 		left -= warnBefore
 	}

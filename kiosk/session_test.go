@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,9 @@ type stand struct {
 	slot   *sim.Slot
 	inputs chan kiosk.Input
 	health chan kiosk.Health
-	views  []kiosk.View
+
+	mu    sync.Mutex
+	views []kiosk.View // guarded by mu
 }
 
 func newStand(t *testing.T, up kiosk.Upstream) *stand {
@@ -50,7 +53,11 @@ func newStand(t *testing.T, up kiosk.Upstream) *stand {
 			Terms: kiosk.NewTerms("T1"), InHand: new(kiosk.InHand), Log: log,
 		},
 		Clock: clock, Cards: cards, Inputs: s.inputs, Health: s.health, Log: log,
-		Show: func(v kiosk.View) { s.views = append(s.views, v) },
+		Show: func(v kiosk.View) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.views = append(s.views, v)
+		},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
@@ -71,6 +78,8 @@ func newStand(t *testing.T, up kiosk.Upstream) *stand {
 // now waits until nothing moves any more and returns what the screen shows.
 func (s *stand) now() kiosk.View {
 	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.views[len(s.views)-1]
 }
 

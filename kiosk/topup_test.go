@@ -16,6 +16,9 @@ type person struct {
 	refuses bool        // leaves instead of paying
 	keeps   bool        // takes the card along instead of putting it back
 
+	// instead is what the person does at a step in place of what it asks for.
+	instead map[kiosk.Step]func(kiosk.View)
+
 	told []kiosk.View // the screens that say how it went
 	walk []kiosk.Step // every step, once
 }
@@ -29,7 +32,7 @@ var verdicts = []kiosk.Step{
 // on the way is not waited for: stop says when to turn the power off.
 func (p *person) visit(stop func(kiosk.View) bool) *person {
 	p.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(90 * time.Second) // an upstream that is gone is asked for 23 s
 	started := false
 	last := kiosk.Step(0)
 	for again := false; ; again = true {
@@ -50,7 +53,7 @@ func (p *person) visit(stop func(kiosk.View) bool) *person {
 				p.input <- kiosk.Input{Event: p.wants}
 				last = v.Step
 			}
-			if v.Step != last && v.Step != kiosk.Home {
+			if (v.Step != last || v.Notice == kiosk.OtherCardThere) && v.Step != kiosk.Home {
 				last = v.Step
 				p.walk = append(p.walk, v.Step)
 				p.act(v)
@@ -64,6 +67,10 @@ func (p *person) visit(stop func(kiosk.View) bool) *person {
 func (p *person) act(v kiosk.View) {
 	if slices.Contains(verdicts, v.Step) {
 		p.told = append(p.told, v)
+	}
+	if do, ok := p.instead[v.Step]; ok {
+		do(v)
+		return
 	}
 	switch v.Step {
 	case kiosk.Present:

@@ -1,15 +1,19 @@
 package kiosk_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -76,6 +80,7 @@ type world struct {
 	disk *brokenDisk
 
 	book    *ledger.Book
+	options ledger.Options
 	views   chan kiosk.View
 	current kiosk.View // seen last
 	input   chan kiosk.Input
@@ -205,7 +210,7 @@ func (w *world) issue() {
 func (w *world) startTerminal() {
 	w.t.Helper()
 	var err error
-	w.book, err = ledger.Open(w.t.Context(), filepath.Join(w.dir, "journal.db"), ledger.Options{})
+	w.book, err = ledger.Open(w.t.Context(), filepath.Join(w.dir, "journal.db"), w.options)
 	w.ok(err)
 	w.current = kiosk.View{}
 	w.views, w.input = make(chan kiosk.View, 4096), make(chan kiosk.Input, 16)
@@ -353,4 +358,26 @@ func (b *brokenBook) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, 
 		}
 	}
 	return ledger.Entry{}, ledger.ErrFailed
+}
+
+// describe writes down all that a view holds.
+func describe(b *strings.Builder, v kiosk.View) { fmt.Fprintf(b, "%+v\n", v) }
+
+// searchFiles fails if a file that the terminal or the upstream wrote holds one
+// of the secrets.
+func (w *world) searchFiles(secrets ...string) {
+	w.t.Helper()
+	err := filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(path)) == "lab" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, s := range secrets {
+			if bytes.Contains(text, []byte(s)) {
+				w.t.Errorf("%s holds %q", filepath.Base(path), s)
+			}
+		}
+		return err
+	})
+	w.ok(err)
 }

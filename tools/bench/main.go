@@ -1,0 +1,101 @@
+// Command bench measures what the project promises, and writes the figures to
+// bench/results.json. It is what make bench does; make bench B=prefix runs the
+// benchmarks whose names begin so.
+//
+// A claim about speed is a ratio of two things measured in the same run, turn
+// by turn, because the machine is never as quiet as it seems. Plain figures
+// are notes about this machine.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// figure is a line of the results.
+type figure struct {
+	Name    string  `json:"name"`
+	Value   float64 `json:"value"`
+	Unit    string  `json:"unit"`
+	RatioTo string  `json:"ratio_to,omitempty"`
+	Note    string  `json:"note,omitempty"`
+}
+
+// benchmark measures one or more figures.
+type benchmark struct {
+	name    string // the common beginning of its figures' names
+	measure func(ctx context.Context, dir string) ([]figure, error)
+}
+
+var benchmarks = []benchmark{
+	{"start", measureStart},
+	{"idle", measureIdle},
+	{"load", measureLoad},
+}
+
+const results = "bench/results.json"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	prefix := ""
+	if len(os.Args) > 1 {
+		prefix = os.Args[1]
+	}
+	if err := run(ctx, prefix); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures what begins with prefix, and keeps the other figures that an
+// earlier run has written.
+func run(ctx context.Context, prefix string) error {
+	var all []figure
+	if text, err := os.ReadFile(results); err == nil {
+		if err := json.Unmarshal(text, &all); err != nil {
+			return fmt.Errorf("%s: %w", results, err)
+		}
+	}
+	for _, b := range benchmarks {
+		if !strings.HasPrefix(b.name, prefix) && !strings.HasPrefix(prefix, b.name+".") {
+			continue
+		}
+		dir := filepath.Join("build", "bench", b.name)
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+		found, err := b.measure(ctx, dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		for _, f := range found {
+			fmt.Printf("%-18s %10.3f %-6s %s\n", f.Name, f.Value, f.Unit, f.Note)
+			all = slices.DeleteFunc(all, func(old figure) bool { return old.Name == f.Name })
+			all = append(all, f)
+		}
+	}
+	slices.SortFunc(all, func(a, b figure) int { return strings.Compare(a.Name, b.Name) })
+	text, err := json.MarshalIndent(all, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(results), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(results, append(text, '\n'), 0o644)
+}
+
+// median returns the middle of d, which must not be empty.
+func median(d []time.Duration) time.Duration {
+	d = slices.Sorted(slices.Values(d))
+	return d[len(d)/2]
+}
