@@ -2,6 +2,7 @@ package screen
 
 import (
 	"image/color"
+	"slices"
 
 	"fyne.io/fyne/v2"
 
@@ -74,45 +75,83 @@ func (p *page) pair(name, value string, ink color.Color) fyne.CanvasObject {
 }
 
 // addOpen says of each amount on its way what it is, since when, and what
-// happens next. What does not fit into room is counted; the history has it.
+// happens next. If that needs more than room, it lists them in short.
 func (p *page) addOpen(words *fyne.Container, width, room float32) {
-	more := func(n int) fyne.CanvasObject {
-		return p.k.Text(p.t.T("account.more", "count", n), widget.Style{Type: look.Small, Colour: look.Soft}, width)
-	}
-	for i, o := range p.v.Open {
-		last := len(words.Objects)
+	before := len(words.Objects)
+	for _, o := range p.v.Open {
 		words.Add(p.openItem(o, width))
-		rest := len(p.v.Open) - i
-		need := words.MinSize().Height
-		if rest > 1 {
-			need += p.k.MM(6) + more(rest).MinSize().Height
-		}
-		if need > room {
-			words.Objects = words.Objects[:last]
-			words.Add(more(rest))
+	}
+	if len(p.v.Open) < 2 || words.MinSize().Height <= room {
+		return
+	}
+	for n := len(p.v.Open); n > 0; n-- {
+		words.Objects = append(words.Objects[:before], p.openList(n, width))
+		if words.MinSize().Height <= room {
 			return
 		}
 	}
 }
 
-func (p *page) openItem(o kiosk.Open, width float32) fyne.CanvasObject {
-	key, tone, icon := "open.level", look.Careful, "card"
-	switch o.Kind {
+// openWord is how an amount on its way is called and painted.
+type openWord struct {
+	key  string
+	tone look.Tone
+	icon string
+}
+
+func wordOf(k kiosk.OpenKind) openWord {
+	switch k {
 	case kiosk.TopUpChecking:
-		key, tone, icon = "open.checking", look.Open, "unknown"
+		return openWord{"open.checking", look.Open, "unknown"}
 	case kiosk.TopUpLate:
-		key, tone, icon = "open.late", look.Well, "ok"
+		return openWord{"open.late", look.Well, "ok"}
 	case kiosk.LoadDoubt:
-		key, tone, icon = "open.doubt", look.Open, "unknown"
+		return openWord{"open.doubt", look.Open, "unknown"}
+	default:
+		return openWord{"open.level", look.Careful, "card"}
 	}
-	ink, _ := tone.Colours()
+}
+
+func (p *page) openItem(o kiosk.Open, width float32) fyne.CanvasObject {
+	w := wordOf(o.Kind)
+	ink, _ := w.tone.Colours()
 	inner := p.k.Room(width)
 	words := p.k.Column(1.5,
-		p.k.Text(p.t.T(key+".title", "amount", text.Amount(o.Amount)),
+		p.k.Text(p.t.T(w.key+".title", "amount", text.Amount(o.Amount)),
 			widget.Style{Type: look.Body, Bold: true, Colour: ink}, inner),
-		p.k.Text(p.t.T(key+".body", "since", p.when(o.Since)),
+		p.k.Text(p.t.T(w.key+".body", "since", p.when(o.Since)),
 			widget.Style{Type: look.Small, Colour: look.Ink}, inner))
-	return p.k.Notice(tone, icon, words)
+	return p.k.Notice(w.tone, w.icon, words)
+}
+
+// openList is the first n amounts on their way in short, and how many more
+// there are.
+func (p *page) openList(n int, width float32) fyne.CanvasObject {
+	const pad, icon, gap = 6, 11, 5
+	inner := width - p.k.MM(2*pad+icon+gap)
+	list := p.k.Column(3)
+	for _, o := range p.v.Open[:n] {
+		w := wordOf(o.Kind)
+		ink, _ := w.tone.Colours()
+		title := p.k.Text(p.t.T(w.key+".title", "amount", text.Amount(o.Amount)),
+			widget.Style{Type: look.Small, Bold: true, Colour: ink}, inner)
+		since := p.k.Line(p.t.T("open.since", "since", p.when(o.Since)), widget.Style{Type: look.Small})
+		words := p.k.Row(gap, title, widget.Spring(), since)
+		if words.MinSize().Width > inner {
+			words = p.k.Column(0, title, since)
+		}
+		sign := p.k.Icon(w.icon, icon, icon, w.tone)
+		list.Add(p.k.Row(gap, widget.CentreY(sign), widget.Grow(widget.CentreY(words))))
+	}
+	if more := len(p.v.Open) - n; more > 0 {
+		list.Add(p.k.Text(p.t.T("account.more", "count", more), widget.Style{Type: look.Small, Colour: look.Soft}, inner))
+	}
+	checking := func(o kiosk.Open) bool { return o.Kind == kiosk.TopUpChecking }
+	if slices.ContainsFunc(p.v.Open, checking) {
+		list.Add(p.k.Text(p.t.T("open.checking.all"), widget.Style{Type: look.Small, Colour: look.Soft},
+			width-p.k.MM(2*pad)))
+	}
+	return p.k.Box(look.Surface, look.Line, pad, list)
 }
 
 // accountKeys are what can be done. Bringing the card level comes first while

@@ -70,6 +70,10 @@ func checkRoom(t *testing.T, p look.Panel, s *screen.Screen) {
 		}
 		switch o := o.(type) {
 		case *canvas.Text:
+			// ADA 707.7.2: a capital of 4.8 mm.
+			if capital := float64(o.TextSize) * 0.733 / p.True(); capital < 4.8-0.05 {
+				t.Errorf("%q has capitals of %.1f mm, want 4.8", o.Text, capital)
+			}
 			if min := o.MinSize(); min.Width > size.Width+slack || min.Height > size.Height+slack {
 				t.Errorf("%q needs %v and has %v", o.Text, min, size)
 			}

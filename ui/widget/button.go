@@ -72,6 +72,9 @@ func (k Kit) Button(f Face, onTap func()) *Button {
 	if f.Icon != "" {
 		parts = slices.Insert(parts, 0, fyne.CanvasObject(CentreY(k.Glyph(f.Icon, float64(f.Type)*1.9, f))))
 	}
+	if f.Icon != "" {
+		parts = append(parts, k.Gap(0.5)) // icons carry some air, words do not
+	}
 	if f.After {
 		slices.Reverse(parts)
 	}
