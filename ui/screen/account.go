@@ -144,7 +144,8 @@ func (p *page) openList(n int, width float32) fyne.CanvasObject {
 		list.Add(p.k.Row(gap, widget.CentreY(sign), widget.Grow(widget.CentreY(words))))
 	}
 	if more := len(p.v.Open) - n; more > 0 {
-		list.Add(p.k.Text(p.t.T("account.more", "count", more), widget.Style{Type: look.Small, Colour: look.Soft}, inner))
+		list.Add(p.k.Text(p.t.T("account.more", "count", more),
+			widget.Style{Type: look.Small, Colour: look.Soft}, inner))
 	}
 	checking := func(o kiosk.Open) bool { return o.Kind == kiosk.TopUpChecking }
 	if slices.ContainsFunc(p.v.Open, checking) {
@@ -154,28 +155,42 @@ func (p *page) openList(n int, width float32) fyne.CanvasObject {
 	return p.k.Box(look.Surface, look.Line, pad, list)
 }
 
-// accountKeys are what can be done. Bringing the card level comes first while
-// there is something to bring.
+// accountKeys are what can be done: the next action large, the rest below it.
+// Bringing the card level comes first while there is something to bring.
 func (p *page) accountKeys(width float32) fyne.CanvasObject {
-	column := p.k.Column(6)
 	size := look.Lead
 	if p.k.Panel.Portrait() {
 		size = look.Heading
 	}
 	topUp := kiosk.Input{Event: kiosk.ChoseTopUp}
 	face := widget.Face{Name: "topup", Label: p.t.T("account.topup"), Icon: "plus", Type: size}
-	if p.v.Balance.ToLoad > 0 {
+	history := p.key(kiosk.Input{Event: kiosk.ChoseHistory}, widget.Face{
+		Name: "history", Label: p.t.T("account.history"), Icon: p.wideIcon("history")})
+	log := p.key(kiosk.Input{Event: kiosk.ChoseCardLog}, widget.Face{
+		Name: "cardlog", Label: p.t.T("account.cardlog"), Icon: p.wideIcon("card")})
+	column := p.k.Column(6)
+	rest := p.k.Grid(2, 6, 28, history, log)
+	if p.v.Balance.ToLoad == 0 {
+		column.Add(p.k.Sized(0, 32, p.first(topUp, face)))
+	} else {
 		words := p.t.T("account.level", "amount", text.Amount(p.v.Balance.ToLoad))
 		column.Add(p.k.Sized(0, 32, p.first(kiosk.Input{Event: kiosk.ChoseLevel}, widget.Face{
 			Name: "level", Label: words, Icon: "card", Type: size})))
-		column.Add(p.k.Sized(0, 28, p.key(topUp, face)))
-	} else {
-		column.Add(p.k.Sized(0, 32, p.first(topUp, face)))
+		if p.k.Panel.Portrait() {
+			column.Add(p.k.Sized(0, 28, p.key(topUp, face)))
+		} else {
+			face.Icon = ""
+			rest = p.k.Grid(3, 5, 28, p.key(topUp, face), history, log)
+		}
 	}
-	history := p.key(kiosk.Input{Event: kiosk.ChoseHistory}, widget.Face{
-		Name: "history", Label: p.t.T("account.history"), Icon: "history"})
-	log := p.key(kiosk.Input{Event: kiosk.ChoseCardLog}, widget.Face{
-		Name: "cardlog", Label: p.t.T("account.cardlog"), Icon: "card"})
-	column.Add(p.k.Grid(2, 6, 28, history, log))
+	column.Add(rest)
 	return widget.Wide(width, column)
+}
+
+// wideIcon leaves an icon away where three keys stand in a row.
+func (p *page) wideIcon(name string) string {
+	if p.v.Balance.ToLoad > 0 && !p.k.Panel.Portrait() {
+		return ""
+	}
+	return name
 }
