@@ -1,8 +1,8 @@
 # What a developer types. Anything longer than a few lines is a program or a
 # script in tools/.
 
-TAGS    := x11,migrated_fynedo
-E2ETAGS := x11,e2e
+TAGS    := x11,no_emoji,migrated_fynedo
+E2ETAGS := x11,no_emoji,e2e
 
 # The flags that fyne package uses, so that one build cache serves all: a cold
 # build of the window library takes minutes.

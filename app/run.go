@@ -42,6 +42,7 @@ func run(args []string, _ io.Writer) error {
 		c.Panel.FullScreen = false
 	}
 	noCores()
+	spareMemory()
 	t, err := newTerminal(c)
 	if err != nil {
 		return err
@@ -55,6 +56,10 @@ func noCores() {
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 	debug.SetTraceback("single")
 }
+
+// spareMemory has Go collect its garbage early. A kiosk draws a page now and
+// then and has little else to do, and the machine it runs on is small.
+func spareMemory() { debug.SetGCPercent(25) }
 
 // terminal is every part, put together. It owns them.
 type terminal struct {

@@ -8,16 +8,25 @@ import (
 	"io/fs"
 )
 
-//go:embed fonts/*.otf lang/*.json icons/*.svg sounds/*.wav
+//go:embed lang/*.json icons/*.svg sounds/*.wav
 var files embed.FS
+
+// The fonts are no part of files, which would copy their nine megabytes.
+var (
+	//go:embed fonts/Quancun-Regular.otf
+	regular []byte
+	//go:embed fonts/Quancun-Bold.otf
+	bold []byte
+)
 
 // Regular is the text font: Noto Sans CJK SC with every Han character of the
 // family, tabular figures, no features. See fonts/subset.sh and fonts/OFL.txt.
-func Regular() []byte { return must("fonts/Quancun-Regular.otf") }
+// Nobody may change it.
+func Regular() []byte { return regular }
 
 // Bold is the font of headings and amounts. It carries GB 2312 only: the names
-// of people and places are set in [Regular].
-func Bold() []byte { return must("fonts/Quancun-Bold.otf") }
+// of people and places are set in [Regular]. Nobody may change it.
+func Bold() []byte { return bold }
 
 // Words is the table of a language, "zh" or "en", as JSON: flat keys to
 // texts. It panics for any other language, which only a bug can ask for.

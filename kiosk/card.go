@@ -162,19 +162,22 @@ func (d *Desk) finished(ctx context.Context, done LoadResult) func(*View) {
 	if account, err := d.Upstream.Account(ctx, d.session); err == nil {
 		d.account = account
 	}
-	shown, order, now := d.shown(NoNotice), d.order, d.Clock.Now()
+	shown, order, receipt := d.shown(NoNotice), d.order, Receipt{}
+	if order.OrderNo != "" || done.Amount > 0 {
+		receipt = Receipt{OrderNo: order.OrderNo, At: d.Clock.Now().In(Beijing), Number: done.Entry}
+	}
 	if !order.PaidAt.IsZero() {
-		now = order.PaidAt
+		receipt.At = order.PaidAt.In(Beijing)
 	}
 	return func(v *View) {
 		shown(v)
-		v.Load = Load{done.Amount, LoadFinished}
-		v.Receipt = Receipt{OrderNo: order.OrderNo, At: now.In(Beijing), Number: done.Entry}
+		v.Load, v.Receipt = Load{done.Amount, LoadFinished}, receipt
 	}
 }
 
 // refresh brings the account page up to date, if upstream answers.
 func (d *Desk) refresh(ctx context.Context, _ progress) outcome {
+	d.order = client.TopUp{} // what comes next is not about it
 	account, err := d.Upstream.Account(ctx, d.session)
 	if ctx.Err() != nil {
 		return outcome{}
@@ -183,7 +186,7 @@ func (d *Desk) refresh(ctx context.Context, _ progress) outcome {
 		d.Log.Info("account page shows what sign-in said", "err", err)
 		return outcome{}
 	}
-	d.account, d.order = account, client.TopUp{}
+	d.account = account
 	show := d.shown(NoNotice)
 	return outcome{0, func(v *View) {
 		notice := v.Notice

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"quancun/money"
@@ -167,8 +168,11 @@ func (d *Desk) cardAlone() func(*View) {
 
 // holder is whose card it is, as the card says; after sign-in the account says.
 func (d *Desk) holder() Holder {
-	return Holder{Name: maskName(d.info.Name), Number: maskNumber(d.info.HolderNo), Card: d.info.CardNo.String()}
+	return Holder{Name: maskName(d.info.Name), Number: maskNumber(d.info.HolderNo), Card: d.cardEnd()}
 }
+
+// cardEnd is as much of the card's number as a screen may show.
+func (d *Desk) cardEnd() string { return strings.TrimPrefix(d.info.CardNo.String(), "…") }
 
 // signIn checks the PIN upstream, where five tries are counted, and only then
 // shows it to the card, which has but three and no way back.
@@ -248,7 +252,7 @@ func (d *Desk) showCardPIN(pin *PIN) error {
 // shown returns the account as the screen may show it.
 func (d *Desk) shown(n Notice) func(*View) {
 	a, p, policy := d.account, d.info.Balance, d.Terms.Policy()
-	card := d.info.CardNo.String()
+	card := d.cardEnd()
 	return func(v *View) {
 		v.Notice = n
 		v.Holder = Holder{Name: a.MaskedName, Number: a.MaskedNumber, Card: card}

@@ -154,12 +154,22 @@ func (s *Session) card(ctx context.Context, now reader.State) {
 	s.slot = now
 	if before.Card && (!now.Card || now.Insertions != before.Insertions) {
 		s.event(ctx, CardOut, Input{})
+		s.cardLeft()
 	}
 	if now.Card && (!before.Card || now.Insertions != before.Insertions) {
 		s.event(ctx, CardIn, Input{})
 	}
 	if now.Connected != before.Connected {
 		s.health(ctx, s.view.Health)
+	}
+}
+
+// cardLeft reminds a person who takes the card along while paying that it is
+// needed once more. It may stay away until then.
+func (s *Session) cardLeft() {
+	if s.view.Step == Pay {
+		s.view.Notice = CardLeftPay
+		s.Show(s.view)
 	}
 }
 

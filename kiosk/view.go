@@ -183,12 +183,12 @@ type Page struct {
 	Count     int
 }
 
-// Receipt is what the person may take along: on the screen, and as a QR code.
+// Receipt is what the person may take along, together with the amounts of the
+// view: in words, and as a QR code. The zero Receipt is none.
 type Receipt struct {
-	Text    string // what the QR code carries
-	OrderNo string
+	OrderNo string // "" for a load without a top-up
 	At      time.Time
-	Number  int64 // of the journal entry
+	Number  int64 // of the journal entry; 0 for money that is not on a card yet
 }
 
 // Health is what the machine can do now.

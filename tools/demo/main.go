@@ -93,7 +93,7 @@ func build(ctx context.Context) error {
 	if err := os.MkdirAll("bin", 0o755); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "x11,migrated_fynedo",
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "x11,no_emoji,migrated_fynedo",
 		"-o", "bin"+string(filepath.Separator), ".", "./cmd/...")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {

@@ -37,7 +37,7 @@ const (
 )
 
 func main() {
-	tags := flag.String("tags", "x11,migrated_fynedo", "build tags of the program under test")
+	tags := flag.String("tags", "x11,no_emoji,migrated_fynedo", "build tags of the program under test")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

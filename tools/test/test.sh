@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 
 # Marks every process that a step starts, so that a forgotten one is found.
 export QUANCUN_TEST_RUN=$$
-tags=x11,migrated_fynedo
+tags=x11,no_emoji,migrated_fynedo
 summary=""
 failed=""
 

@@ -24,6 +24,26 @@ func (d *Display) Image() (*image.RGBA, error) {
 	return img, nil
 }
 
+// Dark reports whether the pixel at x, y is black, as a screen without a window
+// is. It reads only that pixel, so that watching for a first frame takes
+// nothing away from the program that draws it.
+func (d *Display) Dark(x, y int) (bool, error) {
+	f, err := os.Open(filepath.Join(d.dir, "Xvfb_screen0"))
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	var header [4 * headerWords]byte
+	if _, err := f.ReadAt(header[:], 0); err != nil {
+		return false, err
+	}
+	word := func(i int) int64 { return int64(binary.BigEndian.Uint32(header[4*i:])) }
+	at := word(headerSize) + colourSize*word(colourCount) + int64(y)*word(bytesPerLine) + 4*int64(x)
+	var pixel [3]byte
+	_, err = f.ReadAt(pixel[:], at)
+	return pixel == [3]byte{}, err
+}
+
 // The words of the header that decode reads, by their place in struct
 // XWDFileHeader of <X11/XWDFile.h>.
 const (

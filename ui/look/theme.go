@@ -14,6 +14,16 @@ var (
 	bold    = fyne.NewStaticResource("Quancun-Bold.otf", assets.Bold())
 )
 
+// Font returns the bold font or the regular one. A text that names its font
+// itself has Fyne load that one alone; otherwise it loads four more, and the
+// machine's own, in case one has what ours lack, which is half of its memory.
+func Font(heavy bool) fyne.Resource {
+	if heavy {
+		return bold
+	}
+	return regular
+}
+
 // Theme is the terminal's theme. It has one variant: a desktop's dark setting
 // cannot reach it.
 type Theme struct{}
@@ -41,10 +51,7 @@ func (Theme) Color(name fyne.ThemeColorName, _ fyne.ThemeVariant) color.Color {
 // Font returns the bold font for bold text and the regular one for all other
 // styles. It is never nil: Fyne's font lookup does not check.
 func (Theme) Font(style fyne.TextStyle) fyne.Resource {
-	if style.Bold {
-		return bold
-	}
-	return regular
+	return Font(style.Bold)
 }
 
 // Icon returns Fyne's own icons, none of which the kiosk shows.

@@ -1,6 +1,8 @@
 package screen
 
 import (
+	"strings"
+
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
@@ -66,12 +68,35 @@ func (p *page) result(width float32) fyne.CanvasObject {
 // receipt is what the person may take along, or nothing.
 func (p *page) receipt(width float32) fyne.CanvasObject {
 	r := p.v.Receipt
-	if r.Text == "" {
+	if r == (kiosk.Receipt{}) {
 		return p.k.Gap(0)
 	}
 	const size = 84
+	line := p.when(r.At)
+	if r.Number > 0 {
+		line = p.t.T("done.number", "number", r.Number) + "   " + line
+	}
 	return p.k.Column(4,
-		widget.CentreX(p.qr(r.Text, size, width)),
+		widget.CentreX(p.qr(p.receiptText(), size, width)),
 		p.centred(p.t.T("done.receipt"), look.Body, true, width),
-		p.centred(p.t.T("done.number", "number", r.Number)+"   "+p.when(r.At), look.Small, false, width))
+		p.centred(line, look.Small, false, width))
+}
+
+// receiptText is what a phone shows that scans the receipt.
+func (p *page) receiptText() string {
+	v, r := p.v, p.v.Receipt
+	lines := []string{
+		p.t.T("receipt.title", "school", p.school()),
+		p.t.T("receipt.at", "at", r.At.Format("2006-01-02 15:04:05")),
+	}
+	if r.OrderNo != "" {
+		lines = append(lines, p.t.T("receipt.order", "order", r.OrderNo),
+			p.t.T("receipt.topup", "amount", text.Amount(v.TopUp.Amount)))
+	}
+	if v.Load.Amount > 0 {
+		lines = append(lines, p.t.T("receipt.load", "amount", text.Amount(v.Load.Amount)))
+	}
+	return strings.Join(append(lines,
+		p.t.T("receipt.balances", "account", text.Amount(v.Balance.Account), "purse", text.Amount(v.Balance.Purse)),
+		p.t.T("receipt.terminal", "terminal", v.Health.Terminal, "number", r.Number)), "\n")
 }

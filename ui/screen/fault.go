@@ -81,7 +81,7 @@ func (p *page) onAccount() fyne.CanvasObject {
 		body = p.t.T("onaccount.body", "amount", text.Amount(sum))
 	}
 	m := message{picture: "account-safe", title: p.t.T("onaccount.title"), body: body, more: p.onAccountMore}
-	if p.v.Receipt.Text != "" {
+	if p.v.Receipt != (kiosk.Receipt{}) {
 		m.take = p.receipt
 	}
 	return p.message(m)

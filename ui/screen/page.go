@@ -97,17 +97,10 @@ func (p *page) frame(content fyne.CanvasObject) fyne.CanvasObject {
 
 func (p *page) header() fyne.CanvasObject {
 	small := widget.Style{Type: look.Small, Colour: look.Soft}
-	school := p.v.Health.SchoolZH
-	if p.t.Language() == text.English {
-		school = p.v.Health.SchoolEN
-	}
-	if school == "" {
-		school = p.t.T("school.none")
-	}
 	const rest = 100 // clock and language, in millimetres
 	room := p.width() - p.k.MM(rest)
 	names := p.k.Column(0.5,
-		p.k.Clipped(school, widget.Style{Type: look.Small}, room),
+		p.k.Clipped(p.school(), widget.Style{Type: look.Small}, room),
 		p.k.Clipped(p.t.T("terminal", "id", p.v.Health.Terminal), small, room))
 	clock := p.k.Line(text.Clock(p.s.Now), widget.Style{Type: look.Lead, Colour: look.Soft})
 	p.tick(clock, func(now time.Time) string { return text.Clock(now) })
@@ -235,4 +228,16 @@ func (p *page) notice(width float32) []fyne.CanvasObject {
 		return nil
 	}
 	return []fyne.CanvasObject{p.across(p.k.Banner(tone, icon, p.t.T(noticeKey(p.v.Notice)), width))}
+}
+
+// school is the name of the school in the language of now.
+func (p *page) school() string {
+	school := p.v.Health.SchoolZH
+	if p.t.Language() == text.English {
+		school = p.v.Health.SchoolEN
+	}
+	if school == "" {
+		school = p.t.T("school.none")
+	}
+	return school
 }

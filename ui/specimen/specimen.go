@@ -37,8 +37,7 @@ var (
 	balance = kiosk.Balance{Account: 12350, Available: 12350, Purse: 12350}
 	behind  = kiosk.Balance{Account: 17350, Available: 15850, Purse: 12350, ToLoad: 5000}
 	order   = kiosk.TopUp{OrderNo: "20261123140405000417000138", Amount: 5000}
-	receipt = kiosk.Receipt{Text: "安庆师范大学 校园卡充值凭证\n终端 T-0417 凭证 1042\n订单 20261123140405000417000138\n" +
-		"充值 50.00 元\n2026-11-23 14:05:20", OrderNo: order.OrderNo, At: Now, Number: 1042}
+	receipt = kiosk.Receipt{OrderNo: order.OrderNo, At: Now, Number: 1042}
 )
 
 // Views returns every state.

@@ -30,6 +30,7 @@ func (s Style) colour() color.Color {
 // Line is one line of text. Its width is its own.
 func (k Kit) Line(words string, s Style) *canvas.Text {
 	t := canvas.NewText(words, s.colour())
+	t.FontSource = look.Font(s.Bold)
 	t.TextSize = k.Panel.Text(s.Type)
 	t.TextStyle.Bold = s.Bold
 	t.Alignment = s.Align
@@ -43,7 +44,9 @@ func (k Kit) Line(words string, s Style) *canvas.Text {
 // left over for the last one. "\n" ends a line.
 func (k Kit) Text(words string, s Style, width float32) *fyne.Container {
 	measure := func(part string) float32 {
-		return fyne.MeasureText(part, k.Panel.Text(s.Type), fyne.TextStyle{Bold: s.Bold}).Width
+		size, _ := fyne.CurrentApp().Driver().RenderedTextSize(
+			part, k.Panel.Text(s.Type), fyne.TextStyle{Bold: s.Bold}, look.Font(s.Bold))
+		return size.Width
 	}
 	column := container.New(&line{down: true})
 	for paragraph := range strings.SplitSeq(words, "\n") {

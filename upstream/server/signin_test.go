@@ -244,7 +244,9 @@ func TestDeadServer(t *testing.T) {
 	if _, err := w.client.CreateTopUp(t.Context(), s, "D1", 20*yuan); err != nil {
 		t.Fatal(err)
 	}
+	stopped := make(chan struct{})
 	go func() {
+		defer close(stopped)
 		time.Sleep(50 * time.Millisecond)
 		w.stop()
 	}()
@@ -256,6 +258,7 @@ func TestDeadServer(t *testing.T) {
 	if _, err := w.client.GetTopUp(t.Context(), "D1", 0, 0); err == nil || reason(err) != 0 {
 		t.Errorf("a call to nobody: %v, want an unknown outcome", err)
 	}
+	<-stopped
 	w.start(true) // for the clean-up
 }
 
