@@ -57,9 +57,13 @@ func noCores() {
 	debug.SetTraceback("single")
 }
 
-// spareMemory has Go collect its garbage early. A kiosk draws a page now and
-// then and has little else to do, and the machine it runs on is small.
-func spareMemory() { debug.SetGCPercent(25) }
+// spareMemory has Go collect its garbage early, and give back what only the
+// start needed. A kiosk draws a page now and then and has little else to do,
+// and the machine it runs on is small.
+func spareMemory() {
+	debug.SetGCPercent(25)
+	time.AfterFunc(2*time.Second, debug.FreeOSMemory)
+}
 
 // terminal is every part, put together. It owns them.
 type terminal struct {
