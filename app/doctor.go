@@ -69,7 +69,8 @@ func examine(config string) []finding {
 		const mend = "write it; packaging/terminal.toml is an example"
 		return append(all, finding{"configuration", err.Error(), mend, false})
 	}
-	all = append(all, finding{"configuration", config, "", false}, cardReader(c.Reader), journal(c.Journal))
+	all = append(all, finding{"configuration", config, "", false}, panel(c.Panel), cardReader(c.Reader),
+		journal(c.Journal))
 	return append(all, upstream(c.Terminal)...)
 }
 
@@ -122,6 +123,15 @@ func sound() finding {
 		return finding{"sound", "no aplay: the terminal stays silent", "apt-get install alsa-utils", true}
 	}
 	return finding{"sound", "aplay is there", "", false}
+}
+
+// panel says whether a finger can hit what is drawn.
+func panel(c PanelConfig) finding {
+	is := fmt.Sprintf("%d by %d pixels, %d mm wide", c.WidthPX, c.HeightPX, c.WidthMM)
+	if err := screenPanel(c).Check(); err != nil {
+		return finding{"panel", is + ": " + err.Error(), "measure width_mm; a larger panel has larger keys", true}
+	}
+	return finding{"panel", is, "", false}
 }
 
 // readerWait is how long a reader may take to show up.

@@ -49,10 +49,7 @@ func (t *terminal) window(ctx context.Context) error {
 	c := t.config
 	a := app.NewWithID(fyneID)
 	w := ui.New(a, ui.Options{
-		Panel: ui.Panel{
-			WidthPx: c.Panel.WidthPX, HeightPx: c.Panel.HeightPX, WidthMM: float64(c.Panel.WidthMM),
-		},
-		Texts: texts, FullScreen: c.Panel.FullScreen, HideCursor: c.Panel.HideCursor,
+		Panel: screenPanel(c.Panel), Texts: texts, FullScreen: c.Panel.FullScreen, HideCursor: c.Panel.HideCursor,
 		Phone: c.Help.Phone, Title: "Quancun 圈存", OnInput: t.input, Now: t.now,
 	})
 	g, ctx := errgroup.WithContext(ctx)
@@ -61,6 +58,11 @@ func (t *terminal) window(ctx context.Context) error {
 	w.Open()
 	a.Run()
 	return nil
+}
+
+// screenPanel is the panel as the screens know it.
+func screenPanel(c PanelConfig) ui.Panel {
+	return ui.Panel{WidthPx: c.WidthPX, HeightPx: c.HeightPX, WidthMM: float64(c.WidthMM)}
 }
 
 // forward shows each view. It is the only place where the flow meets Fyne.

@@ -38,6 +38,7 @@ pack quancun
 
 go build -ldflags='-s -w' -o "$work/campusd/usr/bin/campusd" ./cmd/campusd
 install -D -m 0644 packaging/systemd/campusd.service "$work/campusd/lib/systemd/system/campusd.service"
+install -D -m 0640 packaging/campusd.toml "$work/campusd/etc/campusd/campusd.toml"
 pack campusd
 
 contents=$(dpkg-deb --contents "$out/quancun_${version}_$arch.deb")

@@ -1,0 +1,230 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"quancun/app"
+	"quancun/ledger"
+	"quancun/money"
+	"quancun/reader/profile"
+	"quancun/reader/purse"
+	"quancun/reader/sim"
+)
+
+// write puts text into a file of the test's own and returns its path.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const wholeConfig = `
+terminal = "t.pem"
+journal = "j.db"
+[reader]
+kind = "vpcd"
+listen = "127.0.0.1:0"
+[panel]
+width_px = 1280
+height_px = 1024
+width_mm = 338
+`
+
+func TestReadConfig(t *testing.T) {
+	path := write(t, "terminal.toml", wholeConfig)
+	c, err := app.ReadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(filepath.Dir(path), "j.db"); c.Journal != want || c.Reader.Kind != "vpcd" {
+		t.Errorf("got %+v, want the journal %s", c, want)
+	}
+	for _, tt := range []struct{ name, old, new string }{
+		{"Misspelt", "journal", "jurnal"}, // a setting that silently does not take
+		{"NoTerminal", `"t.pem"`, `""`},
+		{"OtherReader", `"vpcd"`, `"usb"`},
+		{"NotMeasured", "338", "0"},
+		{"Tiny", "1024", "100"},
+		{"NotTOML", "[panel]", "[panel"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bad := write(t, "terminal.toml", strings.Replace(wholeConfig, tt.old, tt.new, 1))
+			if c, err := app.ReadConfig(bad); err == nil {
+				t.Errorf("got %+v, want an error", c)
+			}
+		})
+	}
+}
+
+// TestUsage: a command line that is not understood says what there is.
+func TestUsage(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"fly"}, 2, "usage: quancun"},
+		{[]string{"card", "-wings"}, 2, "usage: quancun"},
+		{[]string{"version"}, 0, app.Version},
+		{[]string{"run", "-config", "/nowhere.toml"}, 1, "/nowhere.toml"},
+	} {
+		var out bytes.Buffer
+		if code := app.Run(tt.args, &out, &out); code != tt.code || !strings.Contains(out.String(), tt.says) {
+			t.Errorf("%q: exit %d, %q; want %d, %q", tt.args, code, out.String(), tt.code, tt.says)
+		}
+	}
+}
+
+// TestVersion: the program and its package have one version.
+func TestVersion(t *testing.T) {
+	text, err := os.ReadFile("../FyneApp.toml")
+	if err != nil || !strings.Contains(string(text), `Version = "`+app.Version+`"`) {
+		t.Errorf("FyneApp.toml does not say version %s (%v)", app.Version, err)
+	}
+}
+
+// TestCard prints a card that lies on the reader, masked and whole.
+func TestCard(t *testing.T) {
+	addr := freeAddr(t)
+	config := write(t, "terminal.toml", strings.Replace(wholeConfig, "127.0.0.1:0", addr, 1))
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		for ctx.Err() == nil { // each command opens the reader anew
+			_ = sim.Serve(ctx, addr, campusCard(t))
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	defer func() { cancel(); <-served }()
+
+	for _, tt := range []struct {
+		args           []string
+		name, cardNo   string
+		holder, hidden string
+	}{
+		{nil, "欧…", "…2345", "…45", "欧阳"},
+		{[]string{"-whole"}, "欧阳晓明", "00002026000100012345", "2026012345", "…"},
+	} {
+		var out, errOut bytes.Buffer
+		if code := app.Run(append([]string{"card", "-config", config}, tt.args...), &out, &errOut); code != 0 {
+			t.Fatalf("exit %d: %s", code, errOut.String())
+		}
+		var got struct {
+			CardNo   string    `json:"card_no"`
+			Name     string    `json:"name"`
+			HolderNo string    `json:"holder_no"`
+			PurseFen money.Fen `json:"purse_fen"`
+			Valid    bool      `json:"valid_today"`
+		}
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Name != tt.name || got.CardNo != tt.cardNo || got.HolderNo != tt.holder ||
+			got.PurseFen != 5000 || !got.Valid || strings.Contains(out.String(), tt.hidden) {
+			t.Errorf("%v: got %s", tt.args, out.String())
+		}
+	}
+}
+
+func TestNoCard(t *testing.T) {
+	config := write(t, "terminal.toml", wholeConfig)
+	var out, errOut bytes.Buffer
+	code := app.Run([]string{"card", "-config", config, "-wait", "50ms"}, &out, &errOut)
+	if code != 1 || !strings.Contains(errOut.String(), "no card was laid down") {
+		t.Errorf("exit %d: %s", code, errOut.String())
+	}
+}
+
+// TestDoctor: what is missing is named, with what to do about it.
+func TestDoctor(t *testing.T) {
+	t.Setenv("DISPLAY", "")
+	config := write(t, "terminal.toml", wholeConfig)
+	var out, errOut bytes.Buffer
+	code := app.Run([]string{"doctor", "-config", config}, &out, &errOut)
+	text := out.String()
+	for _, want := range []string{
+		"FIX   display", "→ start it under X", "ok    card reader", "ok    journal", "will be made",
+		"FIX   provisioning", "→ campusd terminal add",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+	if code != 1 {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// TestDoctorJournal: a journal is verified whole, and a damaged one is said to
+// be damaged.
+func TestDoctorJournal(t *testing.T) {
+	config := write(t, "terminal.toml", wholeConfig)
+	path := filepath.Join(filepath.Dir(config), "j.db")
+	book, err := ledger.Open(t.Context(), path, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := book.Close(); err != nil {
+		t.Fatal(err)
+	}
+	examine := func() string {
+		var out bytes.Buffer
+		app.Run([]string{"doctor", "-config", config}, &out, &out)
+		return out.String()
+	}
+	if text := examine(); !strings.Contains(text, "1 entries, 0 open, chain is whole") {
+		t.Errorf("a whole journal:\n%s", text)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := bytes.Index(text, []byte(`"kind"`))
+	if i < 0 {
+		t.Fatal("the journal's entry is not in its file")
+	}
+	text[i+1] ^= 1
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text := examine(); !strings.Contains(text, "FIX   journal") {
+		t.Errorf("a damaged journal:\n%s", text)
+	}
+}
+
+func campusCard(t *testing.T) *sim.Card {
+	no, err := purse.ParseCardNo("00002026000100012345")
+	if err != nil {
+		t.Error(err)
+	}
+	state, err := sim.Issue(profile.Default(), sim.Masters{}, sim.Holder{
+		CardNo: no, UID: [4]byte{1, 2, 3, 4}, Name: "欧阳晓明", Number: "2026012345",
+		Start: 20200101, Expiry: 20991231, Balance: 50 * money.Yuan,
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return sim.New(state)
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
