@@ -88,7 +88,7 @@ type terminal struct {
 // terminal then shows that it is out of order, and why.
 func newTerminal(c *Config) (_ *terminal, err error) {
 	t := &terminal{
-		config: c, log: slog.Default(), clock: kiosk.NewClock(),
+		config: c, log: slog.Default(), clock: kiosk.NewClock(time.Now),
 		cards: make(chan reader.State), inputs: make(chan kiosk.Input, 16),
 		views: make(chan kiosk.View, 64), health: make(chan kiosk.Health),
 	}

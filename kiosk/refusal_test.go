@@ -280,3 +280,49 @@ func TestNothingSecret(t *testing.T) {
 	}
 	w.searchFiles(pin, "314159")
 }
+
+// TestClockWrong: a machine whose clock is a day or decades off tops up all the
+// same, counts down as it should, and dates receipts by the upstream.
+func TestClockWrong(t *testing.T) {
+	for _, ahead := range []time.Duration{-24 * time.Hour, 25 * time.Hour, -56 * 365 * 24 * time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorldAhead(t, ahead)
+			p := w.topUp()
+			p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Pay: func(v kiosk.View) {
+				if left := v.TopUp.Expires.Sub(time.Now()); left < 80*time.Second || left > 100*time.Second {
+					t.Errorf("the code is shown as good for %v", left)
+				}
+				p.pay(v)
+			}}
+			p.visit(nil)
+			if v, ok := p.saw(kiosk.Done); !ok || time.Since(v.Receipt.At).Abs() > time.Minute {
+				t.Errorf("walked %v, receipt of %v", p.walk, v.Receipt.At)
+			}
+			w.agree()
+		})
+	}
+}
+
+// TestReaderPulled: the reader's cable is pulled while the card is written, and
+// plugged back in.
+func TestReaderPulled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.topUp()
+	p.instead = map[kiosk.Step]func(kiosk.View){
+		kiosk.Pay: func(v kiosk.View) {
+			w.slot.Plug(false)
+			p.pay(v)
+		},
+		kiosk.Replace: func(kiosk.View) {
+			w.slot.Plug(true)
+			w.slot.Lay(w.card)
+		},
+	}
+	p.visit(nil)
+	if _, ok := p.saw(kiosk.Done); !ok {
+		t.Errorf("walked %v", p.walk)
+	}
+	w.agree()
+}

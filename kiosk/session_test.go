@@ -45,7 +45,7 @@ type stand struct {
 
 func newStand(t *testing.T, up kiosk.Upstream) *stand {
 	s := &stand{t: t, slot: sim.NewSlot(), inputs: make(chan kiosk.Input), health: make(chan kiosk.Health)}
-	clock, log := kiosk.NewClock(), slog.New(slog.DiscardHandler)
+	clock, log := kiosk.NewClock(time.Now), slog.New(slog.DiscardHandler)
 	cards := make(chan reader.State)
 	session := &kiosk.Session{
 		Desk: &kiosk.Desk{

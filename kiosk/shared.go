@@ -13,14 +13,16 @@ import (
 // receipts and timeouts go by it; the journal goes by the machine's own and
 // orders by number.
 type Clock struct {
-	drift *atomic.Int64 // nanoseconds by which the machine is ahead
+	machine func() time.Time
+	drift   *atomic.Int64 // nanoseconds by which the machine is ahead
 }
 
-// NewClock returns a clock that believes the machine until told otherwise.
-func NewClock() Clock { return Clock{new(atomic.Int64)} }
+// NewClock returns a clock that believes the machine's until told otherwise;
+// machine is [time.Now] on a real one.
+func NewClock(machine func() time.Time) Clock { return Clock{machine, new(atomic.Int64)} }
 
 // Now returns the upstream's time as well as it is known.
-func (c Clock) Now() time.Time { return time.Now().Add(-time.Duration(c.drift.Load())) }
+func (c Clock) Now() time.Time { return c.machine().Add(-c.Drift()) }
 
 // Drift returns by how much the machine's own clock is ahead.
 func (c Clock) Drift() time.Duration { return time.Duration(c.drift.Load()) }

@@ -81,15 +81,19 @@ type world struct {
 
 	book    *ledger.Book
 	options ledger.Options
+	ahead   time.Duration // of the machine's clock; set before the terminal starts
 	views   chan kiosk.View
 	current kiosk.View // seen last
 	input   chan kiosk.Input
 	crash   func() // ends the terminal as a power cut would
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldAhead(t, 0) }
+
+// newWorldAhead is a world whose terminal has a clock that is wrong.
+func newWorldAhead(t *testing.T, ahead time.Duration) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), profile: profile.Default(), slot: sim.NewSlot(), disk: new(brokenDisk)}
+	w := &world{ahead: ahead, t: t, dir: t.TempDir(), profile: profile.Default(), slot: sim.NewSlot(), disk: new(brokenDisk)}
 	w.slot.Timeout = 200 * time.Millisecond
 	w.startGateway()
 	w.startUpstream()
@@ -98,6 +102,8 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { w.crash() })
 	return w
 }
+
+func (w *world) now() time.Time { return time.Now().Add(w.ahead) }
 
 func (w *world) ok(err error) {
 	w.t.Helper()
@@ -160,7 +166,7 @@ func (w *world) startUpstream() {
 		running.Wait()
 		w.books.Close()
 	})
-	w.client = client.Dial(w.provision(authority, l.Addr().String()), client.Options{})
+	w.client = client.Dial(w.provision(authority, l.Addr().String()), client.Options{Now: w.now})
 	w.t.Cleanup(w.client.Close)
 	w.up = &brokenUpstream{Upstream: w.client}
 }
@@ -210,11 +216,12 @@ func (w *world) issue() {
 func (w *world) startTerminal() {
 	w.t.Helper()
 	var err error
+	w.options.Now = w.now
 	w.book, err = ledger.Open(w.t.Context(), filepath.Join(w.dir, "journal.db"), w.options)
 	w.ok(err)
 	w.current = kiosk.View{}
 	w.views, w.input = make(chan kiosk.View, 4096), make(chan kiosk.Input, 16)
-	clock, terms, hand := kiosk.NewClock(), kiosk.NewTerms("K01"), new(kiosk.InHand)
+	clock, terms, hand := kiosk.NewClock(w.now), kiosk.NewTerms("K01"), new(kiosk.InHand)
 	cards, health := make(chan reader.State), make(chan kiosk.Health)
 	log := slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	book := &brokenBook{w.book, w.disk}
