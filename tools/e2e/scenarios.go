@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"os/exec"
+	"strings"
+	"time"
 
 	"quancun/kiosk"
 	"quancun/money"
@@ -14,6 +17,9 @@ var scenarios = []scenario{
 	{"topup-torn", "the card is torn off while it is written, and put back", topUpTorn},
 	{"topup-late", "the order is cancelled, and paid all the same", topUpLate},
 	{"topup-kill", "the machine loses power between payment and card", topUpKill},
+	{"account", "balance, history and the card's own log, in English", account},
+	{"reader", "the card service is restarted, and a foreign card laid down", readerRestarted},
+	{"second", "a second instance on one journal explains itself and quits", secondInstance},
 }
 
 const twenty = 20 * money.Yuan
@@ -168,4 +174,77 @@ func topUpKill(s *stage) error {
 		s.home,
 		func() error { return s.gained(before, twenty) },
 	)
+}
+
+// account walks through everything that can be looked at, with a card that has
+// money waiting: it is brought level first.
+func account(s *stage) error {
+	return s.steps(
+		func() error { return s.holdCard("to_load") },
+		func() error { return s.await(kiosk.Home, "language") },
+		func() error { return s.tap("account") },
+		func() error { _, err := s.see(kiosk.Present); return err },
+		func() error { return s.lab("lay", s.card) },
+		func() error { return s.typePIN(kiosk.EnterPIN) },
+		func() error { return s.await(kiosk.Done, "account") },
+		func() error { return s.await(kiosk.Account, "history") },
+		func() error { return s.await(kiosk.History, "back") },
+		func() error { return s.await(kiosk.Account, "cardlog") },
+		func() error { return s.await(kiosk.CardLog, "back") },
+		func() error { return s.await(kiosk.Account, "leave") },
+		func() error { _, err := s.see(kiosk.TakeCard); return err },
+		s.home,
+	)
+}
+
+// readerRestarted: the machine comes back by itself from what its card service
+// does, and turns away what is no campus card.
+func readerRestarted(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	return s.steps(
+		func() error { _, err := s.see(kiosk.Home); return err },
+		s.stack.Service.Restart,
+		func() error { return s.pause(2 * time.Second) },
+		func() error { return s.lab("lay", s.foreign()) },
+		func() error { _, err := s.see(kiosk.Fault); return err },
+		s.home,
+		s.order,
+		func() error { return s.lab("pay", "--last") },
+		func() error { _, err := s.see(kiosk.Done); return err },
+		s.home,
+		func() error { return s.gained(before, twenty) },
+	)
+}
+
+// foreign returns the lab's name of a bank's card.
+func (s *stage) foreign() string {
+	cards, err := s.cards()
+	if err != nil {
+		return ""
+	}
+	for _, c := range cards {
+		if c.Kind == "bank" {
+			return c.Card
+		}
+	}
+	return ""
+}
+
+// secondInstance starts the terminal once more on the same journal.
+func secondInstance(s *stage) error {
+	if _, err := s.see(kiosk.Home); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(s.ctx, s.stack.TerminalPath, "run", "--config", s.stack.File("terminal.toml"))
+	cmd.Env = s.stack.Terminal.Env
+	out, err := cmd.CombinedOutput()
+	const locked = 3
+	if cmd.ProcessState.ExitCode() != locked || !strings.Contains(string(out), "journal is in use") {
+		return fmt.Errorf("the second instance: %w\n%s", err, out)
+	}
+	_, err = s.see(kiosk.Home) // the first does not mind
+	return err
 }
