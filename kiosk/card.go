@@ -206,6 +206,9 @@ func (d *Desk) history(ctx context.Context, page int) outcome {
 	p := Page{Number: page, Count: h.Pages}
 	for _, m := range h.Movements {
 		line := Movement{m.At.In(Beijing), MovementKind(m.Kind), m.Amount, m.Balance, m.Place}
+		if line.Kind == MovedOpening {
+			line.Place = "" // nobody stood anywhere
+		}
 		p.Movements = append(p.Movements, line)
 	}
 	return outcome{0, func(v *View) { v.Page = p }}
