@@ -28,7 +28,7 @@ echo "package: building $name $version (build $build); minutes if for the first 
 cd "$copy"
 # The tool adds its own C flags to those in the environment: with both, it
 # would compile the window library once more.
-env -u CGO_CFLAGS -u CGO_LDFLAGS -u GOFLAGS "$tool" package --target linux --release --tags x11 \
+env -u CGO_CFLAGS -u CGO_LDFLAGS -u GOFLAGS "$tool" package --target linux --release --tags x11,no_emoji \
 	--app-version "$version" --app-build "$build"
 
 out=$root/build/package
@@ -50,7 +50,7 @@ mkdir unpacked
 tar --extract --directory=unpacked --strip-components=1 --file="$bundle"
 program=$(find unpacked -path '*/bin/quancun')
 tags=$(go version -m "$program" | sed -n 's/.*build\t-tags=//p')
-for tag in x11 release migrated_fynedo; do
+for tag in x11 no_emoji release migrated_fynedo; do
 	if [[ ",$tags," != *",$tag,"* ]]; then
 		echo "package: $program was built with tags $tags, without $tag" >&2
 		exit 1
