@@ -25,20 +25,19 @@ type Slot struct {
 	// error, but as an answer of no bytes. Set it before use.
 	EmptyTears bool
 
-	mu      sync.Mutex
-	plugged bool
-	laid    uint32 // cards so far
-	card    *Card
-	field   context.Context // ends when card leaves; nil without a card
-	take    context.CancelFunc
-	inUse   bool
-	closed  bool
-	changed chan struct{} // closed at every change, and made anew
+	presence reader.Presence
+
+	mu    sync.Mutex // guards what follows, and that presence says the same
+	card  *Card
+	field context.Context // ends when card leaves; nil without a card
+	take  context.CancelFunc
 }
 
 // NewSlot returns a reader without a card.
 func NewSlot() *Slot {
-	return &Slot{Timeout: slotTimeout, plugged: true, changed: make(chan struct{})}
+	s := &Slot{Timeout: slotTimeout}
+	s.presence.Plug(true)
+	return s
 }
 
 // Lay puts c on the reader, powered up, in place of any other card. A card lies
@@ -47,14 +46,12 @@ func (s *Slot) Lay(c *Card) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove()
-	if !s.plugged || s.closed {
+	if !s.presence.Lay() {
 		return
 	}
 	c.PowerOn()
 	s.card = c
 	s.field, s.take = context.WithCancel(context.Background())
-	s.laid++
-	s.announce()
 }
 
 // Take takes the card away, if there is one, even in mid-command.
@@ -62,7 +59,7 @@ func (s *Slot) Take() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove()
-	s.announce()
+	s.presence.Take()
 }
 
 // Plug pulls the reader's cable out, with the card that is on it, or plugs it
@@ -71,8 +68,7 @@ func (s *Slot) Plug(in bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove()
-	s.plugged = in
-	s.announce()
+	s.presence.Plug(in)
 }
 
 func (s *Slot) remove() {
@@ -83,52 +79,18 @@ func (s *Slot) remove() {
 	s.card, s.field, s.take = nil, nil, nil
 }
 
-func (s *Slot) announce() {
-	close(s.changed)
-	s.changed = make(chan struct{})
-}
-
-// state returns what the reader sees. The caller holds mu.
-func (s *Slot) state() reader.State {
-	if !s.plugged {
-		return reader.State{}
-	}
-	return reader.State{Connected: true, Card: s.card != nil, Insertions: s.laid}
-}
-
 // Wait implements [reader.Device].
 func (s *Slot) Wait(ctx context.Context, last reader.State) (reader.State, error) {
-	for {
-		s.mu.Lock()
-		now, changed, closed := s.state(), s.changed, s.closed
-		s.mu.Unlock()
-		if closed {
-			return reader.State{}, reader.ErrClosed
-		}
-		if now != last {
-			return now, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return last, ctx.Err()
-		}
-	}
+	return s.presence.Wait(ctx, last)
 }
 
 // Connect implements [reader.Device].
 func (s *Slot) Connect() (reader.Card, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return nil, reader.ErrClosed
-	case s.card == nil:
-		return nil, reader.ErrNoCard
-	case s.inUse:
-		return nil, reader.ErrBusy
+	if err := s.presence.Claim(); err != nil {
+		return nil, err
 	}
-	s.inUse = true
 	s.card.PowerOn()
 	return &connection{slot: s, card: s.card, field: s.field, atr: s.card.ATR()}, nil
 }
@@ -137,11 +99,8 @@ func (s *Slot) Connect() (reader.Card, error) {
 func (s *Slot) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed {
-		s.remove()
-		s.closed = true
-		s.announce()
-	}
+	s.remove()
+	s.presence.Close()
 	return nil
 }
 
@@ -212,7 +171,7 @@ func (s *Slot) torn(c *Card) {
 	defer s.mu.Unlock()
 	if s.card == c {
 		s.remove()
-		s.announce()
+		s.presence.Take()
 	}
 }
 
@@ -221,9 +180,7 @@ func (c *connection) Close() error {
 		if c.field.Err() == nil {
 			c.card.PowerOff()
 		}
-		c.slot.mu.Lock()
-		defer c.slot.mu.Unlock()
-		c.slot.inUse = false
+		c.slot.presence.Release()
 	})
 	return nil
 }

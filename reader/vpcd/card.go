@@ -76,9 +76,7 @@ func (c *card) exchange(command []byte) ([]byte, error) {
 func (c *card) Close() error {
 	c.close.Do(func() {
 		_ = c.control(ControlOff) // a card that has left is off already
-		c.device.mu.Lock()
-		defer c.device.mu.Unlock()
-		c.device.inUse = false
+		c.device.presence.Release()
 	})
 	return nil
 }

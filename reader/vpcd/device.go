@@ -26,12 +26,10 @@ type Device struct {
 	timeout  time.Duration
 	done     chan struct{} // closed when attend has returned
 
-	mu      sync.Mutex
-	link    *link // to the card on the reader, or nil
-	laid    uint32
-	inUse   bool
-	closed  bool
-	changed chan struct{} // closed at every change, and made anew
+	presence reader.Presence
+
+	mu   sync.Mutex // guards link, and that presence says the same
+	link *link      // to the card on the reader, or nil
 }
 
 // link is the connection of one card.
@@ -61,7 +59,8 @@ func Listen(addr string, timeout time.Duration) (*Device, error) {
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
-	d := &Device{listener: l, timeout: timeout, done: make(chan struct{}), changed: make(chan struct{})}
+	d := &Device{listener: l, timeout: timeout, done: make(chan struct{})}
+	d.presence.Plug(true)
 	go d.attend()
 	return d, nil
 }
@@ -120,12 +119,10 @@ func (d *Device) greet(l *link) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
+	if !d.presence.Lay() {
 		return false
 	}
 	d.link = l
-	d.laid++
-	d.announce()
 	return true
 }
 
@@ -134,69 +131,46 @@ func (d *Device) leave(l *link) {
 	defer d.mu.Unlock()
 	close(l.gone)
 	d.link = nil
-	d.announce()
-}
-
-func (d *Device) announce() {
-	close(d.changed)
-	d.changed = make(chan struct{})
+	d.presence.Take()
 }
 
 // Wait implements [reader.Device].
 func (d *Device) Wait(ctx context.Context, last reader.State) (reader.State, error) {
-	for {
-		d.mu.Lock()
-		now := reader.State{Connected: true, Card: d.link != nil, Insertions: d.laid}
-		changed, closed := d.changed, d.closed
-		d.mu.Unlock()
-		if closed {
-			return reader.State{}, reader.ErrClosed
-		}
-		if now != last {
-			return now, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return last, ctx.Err()
-		}
-	}
+	return d.presence.Wait(ctx, last)
 }
 
 // Connect implements [reader.Device].
 func (d *Device) Connect() (reader.Card, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch {
-	case d.closed:
-		return nil, reader.ErrClosed
-	case d.link == nil:
-		return nil, reader.ErrNoCard
-	case d.inUse:
-		return nil, reader.ErrBusy
+	if err := d.presence.Claim(); err != nil {
+		return nil, err
 	}
 	c := &card{device: d, link: d.link}
 	if err := c.control(ControlOn); err != nil {
+		d.presence.Release()
 		return nil, fmt.Errorf("%w: %w", reader.ErrNoCard, err)
 	}
-	d.inUse = true
 	return c, nil
 }
 
 // Close implements [reader.Device]. It waits until the socket is free again.
 func (d *Device) Close() error {
-	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
+	if !d.shut() {
 		return nil
 	}
-	d.closed = true
-	if d.link != nil {
-		d.link.conn.Close()
-	}
-	d.announce()
-	d.mu.Unlock()
 	err := d.listener.Close()
 	<-d.done
 	return err
+}
+
+// shut sends the card on the reader away, and lets no other in. It reports
+// whether it was the first to do so.
+func (d *Device) shut() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.link != nil {
+		d.link.conn.Close()
+	}
+	return d.presence.Close()
 }
