@@ -53,13 +53,7 @@ var ErrZeroMAC = errors.New("initialize for load: MAC1 is all zero")
 
 // Send asks card for an offer. No error of it leaves a doubt: nothing has moved.
 func (c InitLoad) Send(card Card) (LoadOffer, error) {
-	if err := inRange(c.Amount, 1); err != nil {
-		return LoadOffer{}, err
-	}
-	data, err := send(card, "initialize for load", apdu.Command{
-		CLA: 0x80, INS: 0x50, P1: 0x00, P2: c.Kind.P2(),
-		Data: initData(c.KeyIndex, c.Amount, c.Terminal), Le: 16,
-	}, 16)
+	data, err := forLoad.send(card, request(c))
 	if err != nil {
 		return LoadOffer{}, err
 	}
@@ -105,10 +99,36 @@ func (c CreditLoad) Send(card Card) (tac pboc.MAC, err error) {
 	return tac, err
 }
 
-// initData is the command data that all INITIALIZE commands share (4.1, 4.2).
-func initData(keyIndex byte, amount money.Fen, terminal pboc.TerminalNo) []byte {
-	b := bigEndian.AppendUint32([]byte{keyIndex}, uint32(amount))
-	return append(b, terminal[:]...)
+// initialize is what the two INITIALIZE commands differ in (4.1, 4.2).
+type initialize struct {
+	name  string
+	p1    byte
+	least money.Fen // that the card may be asked for
+	size  int       // of the answer, in bytes
+}
+
+var (
+	forLoad     = initialize{name: "initialize for load", p1: 0x00, least: 1, size: 16}
+	forPurchase = initialize{name: "initialize for purchase", p1: 0x01, least: 0, size: 15}
+)
+
+// request is what both of them say to the card: an [InitLoad] or an [InitPurchase].
+type request struct {
+	Kind     profile.Kind
+	KeyIndex byte
+	Amount   money.Fen
+	Terminal pboc.TerminalNo
+}
+
+// send returns the card's offer as bytes. Nothing has moved.
+func (i initialize) send(card Card, r request) ([]byte, error) {
+	if err := inRange(r.Amount, i.least); err != nil {
+		return nil, err
+	}
+	data := bigEndian.AppendUint32([]byte{r.KeyIndex}, uint32(r.Amount))
+	return send(card, i.name, apdu.Command{
+		CLA: 0x80, INS: 0x50, P1: i.p1, P2: r.Kind.P2(), Data: append(data, r.Terminal[:]...), Le: i.size,
+	}, i.size)
 }
 
 // Certain reports whether err, from [CreditLoad] or [DebitPurchase], proves that

@@ -34,13 +34,7 @@ type PurchaseOffer struct {
 // Send asks card for an offer. [apdu.NoBalance] says that it cannot pay. No
 // error of it leaves a doubt: nothing has moved.
 func (c InitPurchase) Send(card Card) (PurchaseOffer, error) {
-	if err := inRange(c.Amount, 0); err != nil {
-		return PurchaseOffer{}, err
-	}
-	data, err := send(card, "initialize for purchase", apdu.Command{
-		CLA: 0x80, INS: 0x50, P1: 0x01, P2: c.Kind.P2(),
-		Data: initData(c.KeyIndex, c.Amount, c.Terminal), Le: 15,
-	}, 15)
+	data, err := forPurchase.send(card, request(c))
 	if err != nil {
 		return PurchaseOffer{}, err
 	}
