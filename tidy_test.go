@@ -114,9 +114,17 @@ var layers = map[string]layer{
 	},
 	"assets/...": {},
 
-	"cmd/campusd":   {ours: []string{"money", "pboc", "upstream/..."}, theirs: []string{toml, sync}},
-	"cmd/campuslab": {ours: []string{"money", "pboc", "lab/...", "reader/..."}, theirs: []string{toml, sync}},
-	"tools/...":     {ours: []string{"..."}, theirs: []string{fyne, toml, sync}},
+	"cmd/campusd": {
+		ours:   []string{"money", "pboc", "upstream/...", "cmd/internal/..."},
+		theirs: []string{toml, sync},
+	},
+	"cmd/campuslab": {
+		ours:   []string{"money", "pboc", "lab/...", "reader/...", "cmd/internal/..."},
+		theirs: []string{toml, sync},
+	},
+	"cmd/internal/lockfile": {},
+
+	"tools/...": {ours: []string{"..."}, theirs: []string{fyne, toml, sync}},
 }
 
 // windowless are the packages that have to do without Fyne, whatever they

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"quancun/cmd/internal/lockfile"
 	"quancun/upstream/alipay"
 	"quancun/upstream/server"
 )
@@ -46,7 +47,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.books.Close()) }()
-	unlock, err := lock(filepath.Join(*dir, "serve.lock"))
+	unlock, err := lockfile.Take(filepath.Join(*dir, "serve.lock"))
 	if err != nil {
 		return fmt.Errorf("another campusd serves %s: %w", *dir, err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"quancun/cmd/internal/lockfile"
 	"quancun/lab/alipay"
 	"quancun/lab/cards"
 	"quancun/lab/phone"
@@ -75,7 +76,7 @@ func (l *lab) run(ctx context.Context) (err error) {
 	if err := os.MkdirAll(l.dir, 0o700); err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(l.dir, "lock"))
+	unlock, err := alone(filepath.Join(l.dir, "lock"))
 	if err != nil {
 		return fmt.Errorf("another lab works in %s: %w", l.dir, err)
 	}
@@ -118,6 +119,16 @@ func (l *lab) run(ctx context.Context) (err error) {
 		return err
 	}
 	return nil
+}
+
+// alone keeps other labs out of a folder, until unlock. Where there are no such
+// locks, that is up to whoever starts them.
+func alone(path string) (unlock func() error, err error) {
+	unlock, err = lockfile.Take(path)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return func() error { return nil }, nil
+	}
+	return unlock, err
 }
 
 // errStopped ends the parts that have begun when another could not begin.

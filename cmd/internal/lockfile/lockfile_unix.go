@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package lockfile
 
 import (
 	"errors"
@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// lock takes path for this process alone, until unlock or the process's end.
-func lock(path string) (unlock func() error, err error) {
+func take(path string) (release func() error, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
