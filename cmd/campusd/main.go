@@ -87,6 +87,22 @@ func parse(f *flag.FlagSet, args []string, n int) (positional []string, err erro
 	return args[:n], nil
 }
 
+// onBooks does what a command does on books that are there, with the n words
+// of its command line. The only flag is the data folder.
+func onBooks(ctx context.Context, name string, args []string, n int, do func(*store.Books, []string) error) error {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	dir := f.String("data", "", "data folder")
+	words, err := parse(f, args, n)
+	if err != nil {
+		return err
+	}
+	d, err := openOld(ctx, *dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(d.books, words), d.books.Close())
+}
+
 // data is an opened data folder.
 type data struct {
 	books *store.Books

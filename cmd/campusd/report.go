@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -16,28 +15,20 @@ import (
 
 // verify checks the books, and says what is broken, a line each.
 func verify(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("verify", flag.ContinueOnError)
-	dir := f.String("data", "", "data folder")
-	if _, err := parse(f, args, 0); err != nil {
+	return onBooks(ctx, "verify", args, 0, func(b *store.Books, _ []string) error {
+		broken, err := b.Verify(ctx)
+		if err != nil {
+			return err
+		}
+		for _, line := range broken {
+			fmt.Fprintln(out, line)
+		}
+		if len(broken) > 0 {
+			return fmt.Errorf("%d promises are broken", len(broken))
+		}
+		_, err = fmt.Fprintln(out, "the books are whole")
 		return err
-	}
-	d, err := openOld(ctx, *dir)
-	if err != nil {
-		return err
-	}
-	defer d.books.Close()
-	broken, err := d.books.Verify(ctx)
-	if err != nil {
-		return err
-	}
-	for _, line := range broken {
-		fmt.Fprintln(out, line)
-	}
-	if len(broken) > 0 {
-		return fmt.Errorf("%d promises are broken", len(broken))
-	}
-	_, err = fmt.Fprintln(out, "the books are whole")
-	return err
+	})
 }
 
 // Words for states, as account prints them.
@@ -100,27 +91,18 @@ type alarmReport struct {
 
 // account prints the state of an account, newest things first.
 func account(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("account", flag.ContinueOnError)
-	dir := f.String("data", "", "data folder")
-	no, err := parse(f, args, 1)
-	if err != nil {
-		return err
-	}
-	d, err := openOld(ctx, *dir)
-	if err != nil {
-		return err
-	}
-	defer d.books.Close()
-	r, err := reportAccount(ctx, d.books, store.HolderAccount(no[0]))
-	if errors.Is(err, store.ErrNone) {
-		return fmt.Errorf("no account %q", no[0])
-	}
-	if err != nil {
-		return err
-	}
-	e := json.NewEncoder(out)
-	e.SetIndent("", "\t")
-	return e.Encode(r)
+	return onBooks(ctx, "account", args, 1, func(b *store.Books, no []string) error {
+		r, err := reportAccount(ctx, b, store.HolderAccount(no[0]))
+		if errors.Is(err, store.ErrNone) {
+			return fmt.Errorf("no account %q", no[0])
+		}
+		if err != nil {
+			return err
+		}
+		e := json.NewEncoder(out)
+		e.SetIndent("", "\t")
+		return e.Encode(r)
+	})
 }
 
 func reportAccount(ctx context.Context, b *store.Books, a store.Account) (r accountReport, err error) {

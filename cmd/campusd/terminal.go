@@ -88,53 +88,37 @@ func (d data) provision(ctx context.Context, t store.Terminal, address, file str
 }
 
 func listTerminals(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("terminal list", flag.ContinueOnError)
-	dir := f.String("data", "", "data folder")
-	if _, err := parse(f, args, 0); err != nil {
-		return err
-	}
-	d, err := openOld(ctx, *dir)
-	if err != nil {
-		return err
-	}
-	defer d.books.Close()
-	all, err := d.books.Terminals(ctx)
-	if err != nil {
-		return err
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD")
-	for _, t := range all {
-		state, heard := "good", "never"
-		if t.Revoked {
-			state = "revoked"
+	return onBooks(ctx, "terminal list", args, 0, func(b *store.Books, _ []string) error {
+		all, err := b.Terminals(ctx)
+		if err != nil {
+			return err
 		}
-		if !t.Heard.IsZero() {
-			heard = t.Heard.Format(time.RFC3339)
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD")
+		for _, t := range all {
+			state, heard := "good", "never"
+			if t.Revoked {
+				state = "revoked"
+			}
+			if !t.Heard.IsZero() {
+				heard = t.Heard.Format(time.RFC3339)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.No, state, t.Version, heard, t.Drift)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.No, state, t.Version, heard, t.Drift)
-	}
-	return w.Flush()
+		return w.Flush()
+	})
 }
 
 func revokeTerminal(ctx context.Context, args []string, out io.Writer) error {
-	f := flag.NewFlagSet("terminal revoke", flag.ContinueOnError)
-	dir := f.String("data", "", "data folder")
-	id, err := parse(f, args, 1)
-	if err != nil {
+	return onBooks(ctx, "terminal revoke", args, 1, func(b *store.Books, id []string) error {
+		err := b.RevokeTerminal(ctx, id[0])
+		if errors.Is(err, store.ErrNone) {
+			return fmt.Errorf("no terminal %q", id[0])
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "terminal %s is shut out\n", id[0])
 		return err
-	}
-	d, err := openOld(ctx, *dir)
-	if err != nil {
-		return err
-	}
-	err = d.books.RevokeTerminal(ctx, id[0])
-	if errors.Is(err, store.ErrNone) {
-		err = fmt.Errorf("no terminal %q", id[0])
-	}
-	if err := errors.Join(err, d.books.Close()); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "terminal %s is shut out\n", id[0])
-	return err
+	})
 }
