@@ -13,13 +13,14 @@ import (
 // scenarios are the stories, in the order in which they are told. Each begins
 // with a machine at its home screen and a person with a card in hand.
 var scenarios = []scenario{
-	{"topup", "twenty yuan from a phone to a card", topUp},
-	{"topup-torn", "the card is torn off while it is written, and put back", topUpTorn},
-	{"topup-late", "the order is cancelled, and paid all the same", topUpLate},
-	{"topup-kill", "the machine loses power between payment and card", topUpKill},
-	{"account", "balance, history and the card's own log, in English", account},
-	{"reader", "the card service is restarted, and a foreign card laid down", readerRestarted},
-	{"second", "a second instance on one journal explains itself and quits", secondInstance},
+	{name: "topup", what: "twenty yuan from a phone to a card", play: topUp},
+	{name: "topup-torn", what: "the card is torn off while it is written, and put back", play: topUpTorn},
+	{name: "topup-late", what: "the order is cancelled, and paid all the same", play: topUpLate},
+	{name: "topup-kill", what: "the machine loses power between payment and card", play: topUpKill},
+	{name: "account", what: "balance, history and the card's own log, in English", play: account},
+	{name: "reader", what: "the card service is restarted, and a foreign card laid down", play: readerRestarted},
+	{name: "second", what: "a second instance on one journal explains itself and quits", play: secondInstance},
+	{name: "soak", what: "seventy-five visits, and the machine has not grown", play: soak, named: true},
 }
 
 const twenty = 20 * money.Yuan
@@ -247,4 +248,45 @@ func secondInstance(s *stage) error {
 	}
 	_, err = s.see(kiosk.Home) // the first does not mind
 	return err
+}
+
+// What a machine may grow by in a soak: the window library's caches fill up in
+// the first visits and then stay.
+const (
+	soakVisits  = 75
+	soakSettled = 25 // visits after which the caches are full
+	soakGrowth  = 12 << 10
+)
+
+// soak has the same person look at the account again and again.
+func soak(s *stage) error {
+	settled := 0
+	for i := range soakVisits {
+		err := s.steps(
+			func() error { return s.await(kiosk.Home, "account") },
+			func() error { _, err := s.see(kiosk.Present); return err },
+			func() error { return s.lab("lay", s.card) },
+			func() error { return s.typePIN(kiosk.EnterPIN) },
+			func() error { return s.await(kiosk.Account, "history") },
+			func() error { _, err := s.see(kiosk.History); return err },
+			s.home,
+		)
+		if err != nil {
+			return fmt.Errorf("visit %d: %w", i+1, err)
+		}
+		if i+1 == soakSettled {
+			if settled, err = s.residentKB(); err != nil {
+				return err
+			}
+		}
+	}
+	now, err := s.residentKB()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("      soak: %d MB after %d visits, %d MB after %d\n", settled>>10, soakSettled, now>>10, soakVisits)
+	if now-settled > soakGrowth {
+		return fmt.Errorf("the terminal has grown by %d kB", now-settled)
+	}
+	return nil
 }
