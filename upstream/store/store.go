@@ -79,13 +79,22 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Books, error
 func (b *Books) Close() error { return errors.Join(b.r.Close(), b.w.Close()) }
 
 // touch makes the file before SQLite does, which would let everybody read the
-// holders' names. The files beside it get the same mode.
+// holders' names. The files that SQLite makes beside it get the same mode; those
+// that a copy has brought back are closed to others.
 func touch(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	if err := f.Close(); err != nil {
+		return err
+	}
+	for _, beside := range []string{"", "-wal", "-shm"} {
+		if err := os.Chmod(path+beside, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func dsn(path, more string) string {
