@@ -39,21 +39,25 @@ type policy struct {
 	PaySeconds   int         `toml:"pay_seconds"`
 }
 
-var defaults = policy{
-	TopUpChoices: []money.Fen{
-		10 * money.Yuan, 20 * money.Yuan, 30 * money.Yuan, 50 * money.Yuan, 100 * money.Yuan, 200 * money.Yuan,
-	},
-	TopUpMin:     1 * money.Yuan,
-	TopUpMax:     500 * money.Yuan,
-	BalanceCap:   1000 * money.Yuan,
-	PurseCeiling: 1000 * money.Yuan,
-	PaySeconds:   90,
+// defaults is a policy of its own each time: what reads a file into it writes
+// into its slices.
+func defaults() policy {
+	return policy{
+		TopUpChoices: []money.Fen{
+			10 * money.Yuan, 20 * money.Yuan, 30 * money.Yuan, 50 * money.Yuan, 100 * money.Yuan, 200 * money.Yuan,
+		},
+		TopUpMin:     1 * money.Yuan,
+		TopUpMax:     500 * money.Yuan,
+		BalanceCap:   1000 * money.Yuan,
+		PurseCeiling: 1000 * money.Yuan,
+		PaySeconds:   90,
+	}
 }
 
 // readConfig reads the file and refuses what it does not understand: a
 // misspelt cap would be no cap.
 func readConfig(path string) (c config, err error) {
-	c.Policy = defaults
+	c.Policy = defaults()
 	meta, err := toml.DecodeFile(path, &c)
 	if err != nil {
 		return c, fmt.Errorf("read config: %w", err)
