@@ -55,6 +55,10 @@ The student's phone (or open the address that serve prints in a browser):
   campuslab close QR              turn the payment down
   campuslab forge QR              send a "paid" that Alipay did not sign
 
+One card alone, without a lab:
+  campuslab card serve --cards FILE --card NAME [--vpcd ADDR]
+                                  on a terminal's reader, or this machine's pcscd
+
 Cards:
   campuslab cards                 which there are, and which lies on the reader
   campuslab lay CARD              lay one down; CARD is a number or name from the list
@@ -78,16 +82,14 @@ Faults of the gateway:
   campuslab fault list            which are armed
   campuslab fault clear           none any more
 
-All but serve ask the lab at $CAMPUSLAB, or --at URL; http://127.0.0.1:7080 if
-neither is there. With --json they print what the lab answered, for scripts.
+All but serve and card serve ask the lab at $CAMPUSLAB, or --at URL;
+http://127.0.0.1:7080 if neither is there. With --json they print what the lab
+answered, for scripts.
 "campuslab card lay X" is the same as "campuslab lay X".
 `
 
 // run executes one command line.
 func run(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) > 1 && args[0] == "card" {
-		args = args[1:]
-	}
 	if len(args) == 0 {
 		fmt.Fprint(out, usage)
 		return errUsage
@@ -98,6 +100,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return nil
 	case "serve":
 		return serve(ctx, args[1:], out)
+	case "card":
+		return card(ctx, args[1:], out)
 	}
 	return hand(ctx, args[0], args[1:], out)
 }

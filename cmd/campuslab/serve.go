@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"quancun/cmd/internal/lockfile"
 	"quancun/lab/alipay"
 	"quancun/lab/cards"
 	"quancun/lab/phone"
@@ -37,8 +36,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.alipay, "alipay", "127.0.0.1:7081", "`address` of the Alipay gateway; empty for none")
 	f.StringVar(&o.http, "http", "127.0.0.1:7080", "`address` of the phone's page and the control interface")
 	f.StringVar(&o.cards, "cards", "", "`file` of personalised cards, as campusd demo writes it; empty for no cards")
-	f.StringVar(&o.vpcd, "vpcd", "127.0.0.1:35963", "`address` of the reader: vpcd's, or the terminal's own")
-	f.IntVar(&o.slow, "slow", 0, "`milliseconds` that each command to a card takes longer; 15 is a real pace")
+	readerFlags(f, &o.vpcd, &o.slow)
 	f.IntVar(&o.scale, "notify-scale", 60, "send notifications again this many `times` faster than Alipay does")
 	f.BoolVar(&o.anywhere, "anywhere", false, "let other machines in; anybody there can pay and tear")
 	if err := f.Parse(args); err != nil {
@@ -94,7 +92,7 @@ func (l *lab) run(ctx context.Context) (err error) {
 		}
 	}
 	if l.cards != "" {
-		s, err := cards.New(cards.Config{
+		s, err := openCards(cards.Config{
 			File: l.cards, Dir: filepath.Join(l.dir, "cards"), VPCD: l.vpcd, Log: l.log,
 		})
 		if err != nil {
@@ -119,16 +117,6 @@ func (l *lab) run(ctx context.Context) (err error) {
 		return err
 	}
 	return nil
-}
-
-// alone keeps other labs out of a folder, until unlock. Where there are no such
-// locks, that is up to whoever starts them.
-func alone(path string) (unlock func() error, err error) {
-	unlock, err = lockfile.Take(path)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return func() error { return nil }, nil
-	}
-	return unlock, err
 }
 
 // errStopped ends the parts that have begun when another could not begin.
