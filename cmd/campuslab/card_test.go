@@ -12,6 +12,8 @@ import (
 
 	"quancun/lab/cards"
 	"quancun/reader"
+	"quancun/reader/pcsc"
+	"quancun/reader/pcsctest"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
 	"quancun/reader/vpcd"
@@ -19,23 +21,46 @@ import (
 
 // desk is a reader, and the file of a card beside it.
 type desk struct {
-	*vpcd.Device
+	reader.Device
+	addr      string // where a card dials in
 	dir, file string
 }
 
-func newDesk(t *testing.T) desk {
+func newDesk(t *testing.T, d reader.Device, addr string) desk {
 	t.Helper()
-	d, err := vpcd.Listen("127.0.0.1:0", time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() { d.Close() })
 	dir := t.TempDir()
 	file := filepath.Join(dir, "demo.json")
 	if err := os.WriteFile(file, []byte(cardFile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return desk{d, dir, file}
+	return desk{d, addr, dir, file}
+}
+
+// ownDesk has the reader that a terminal listens on itself.
+func ownDesk(t *testing.T) desk {
+	t.Helper()
+	d, err := vpcd.Listen("127.0.0.1:0", time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newDesk(t, d, d.Addr())
+}
+
+// pcscDesk has a reader of a real pcscd with vpcd.
+func pcscDesk(t *testing.T) desk {
+	t.Helper()
+	pcsctest.Need(t)
+	s, err := pcsctest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Errorf("Stop: %v", err)
+		}
+	})
+	return newDesk(t, pcsc.New(pcsc.Options{Reader: s.Reader(0), Timeout: time.Second}), s.Addr(0))
 }
 
 // waitFor waits until a card is on the reader, or none.
@@ -57,7 +82,7 @@ func (d desk) lay(t *testing.T, name string) (take func() string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	said, done := new(safe), make(chan error, 1)
 	go func() {
-		args := []string{"card", "serve", "--cards", d.file, "--card", name, "--vpcd", d.Addr()}
+		args := []string{"card", "serve", "--cards", d.file, "--card", name, "--vpcd", d.addr}
 		done <- run(ctx, args, said)
 	}()
 	d.waitFor(t, true)
@@ -95,11 +120,16 @@ func (d desk) misspell(t *testing.T) (left int) {
 // TestCardServe: a card lies on a reader without a lab, and remembers what
 // happened to it there.
 func TestCardServe(t *testing.T) {
-	d := newDesk(t)
+	for name, desk := range map[string]func(*testing.T) desk{"Own": ownDesk, "PCSC": pcscDesk} {
+		t.Run(name, func(t *testing.T) { testCardServe(t, desk(t)) })
+	}
+}
+
+func testCardServe(t *testing.T, d desk) {
 	take := d.lay(t, "2024001")
 	first := d.misspell(t)
 	for _, line := range []string{
-		"card serve --cards " + d.file + " --card 张三 --vpcd " + d.Addr(),
+		"card serve --cards " + d.file + " --card 张三 --vpcd " + d.addr,
 		"serve --dir " + d.dir + " --alipay= --http 127.0.0.1:0 --cards " + d.file,
 	} {
 		err := run(t.Context(), strings.Fields(line), new(bytes.Buffer))
@@ -107,7 +137,7 @@ func TestCardServe(t *testing.T) {
 			t.Errorf("campuslab %s: %v, want the cards to be taken", line, err)
 		}
 	}
-	if said := take(); !strings.Contains(said, "12.34") || !strings.Contains(said, d.Addr()) ||
+	if said := take(); !strings.Contains(said, "12.34") || !strings.Contains(said, d.addr) ||
 		strings.Contains(said, "00001234000000000001") || strings.Contains(said, "0001020304") {
 		t.Errorf("card serve said:\n%s", said)
 	}
@@ -122,7 +152,7 @@ func TestCardServe(t *testing.T) {
 }
 
 func TestCardUsage(t *testing.T) {
-	d := newDesk(t)
+	d := ownDesk(t)
 	for _, line := range []string{
 		"card", "card dance", "card lay", "card serve", "card serve --cards " + d.file, "card serve --card 1",
 		"card serve --cards " + d.file + " --card 1 more",
@@ -138,12 +168,12 @@ func TestCardUsage(t *testing.T) {
 	if said := do(t, "card help"); said != out.String() {
 		t.Errorf("campuslab card help said:\n%s", said)
 	}
-	nobody := newDesk(t)
+	nobody := ownDesk(t)
 	nobody.Close()
 	for line, want := range map[string]error{
-		"card serve --card 9 --cards " + d.file + " --vpcd " + d.Addr():            cards.ErrNoCard,
-		"card serve --card 2024001 --cards " + d.file + " --vpcd " + nobody.Addr(): cards.ErrNoReader,
-		"card serve --card 2024001 --cards " + d.dir + "/none":                     os.ErrNotExist,
+		"card serve --card 9 --cards " + d.file + " --vpcd " + d.addr:            cards.ErrNoCard,
+		"card serve --card 2024001 --cards " + d.file + " --vpcd " + nobody.addr: cards.ErrNoReader,
+		"card serve --card 2024001 --cards " + d.dir + "/none":                   os.ErrNotExist,
 	} {
 		if err := run(t.Context(), strings.Fields(line), new(bytes.Buffer)); !errors.Is(err, want) {
 			t.Errorf("campuslab %s: %v, want %v", line, err, want)
