@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"quancun/lab/reply"
 	"quancun/reader/sim"
 )
 
@@ -27,7 +28,7 @@ import (
 //	POST /cards/mend     {}: no tear, no silence, no slowness
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /cards", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.List()) })
+	mux.HandleFunc("GET /cards", func(w http.ResponseWriter, _ *http.Request) { reply.OK(w, s.List()) })
 	post := func(path string, do func(call) error) {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			c, err := parse(http.MaxBytesReader(w, r.Body, 4096))
@@ -38,7 +39,7 @@ func (s *Server) Handler() http.Handler {
 				refuse(w, err)
 				return
 			}
-			answer(w, s.List())
+			reply.OK(w, s.List())
 		})
 	}
 	post("/cards/lay", func(c call) error { return s.Lay(c.Card) })
@@ -129,11 +130,6 @@ func (s *Server) arm(c call, before, after sim.How) error {
 	return s.Break(c.Card, sim.Break{How: how, INS: c.Command.ins, Skip: c.Command.skip})
 }
 
-func answer(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(v)
-}
-
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusBadRequest
 	switch {
@@ -144,7 +140,5 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.Is(err, ErrNoReader):
 		status = http.StatusBadGateway
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+	reply.Refuse(w, status, err)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"quancun/lab/alipay"
+	"quancun/lab/reply"
 	"quancun/money"
 )
 
@@ -87,7 +88,7 @@ func Handler(g *alipay.Gateway) http.Handler {
 		for _, t := range all[:min(len(all), trades)] {
 			list = append(list, view(t))
 		}
-		answer(w, list)
+		reply.OK(w, list)
 	})
 	for path, do := range map[string]func(*alipay.Gateway, call) (alipay.Trade, error){
 		"scan":  func(g *alipay.Gateway, c call) (alipay.Trade, error) { return g.Scan(c.Ref) },
@@ -106,10 +107,10 @@ func Handler(g *alipay.Gateway) http.Handler {
 				refuse(w, err)
 				return
 			}
-			answer(w, view(t))
+			reply.OK(w, view(t))
 		})
 	}
-	mux.HandleFunc("GET /control/kinds", func(w http.ResponseWriter, _ *http.Request) { answer(w, alipay.Kinds()) })
+	mux.HandleFunc("GET /control/kinds", func(w http.ResponseWriter, _ *http.Request) { reply.OK(w, alipay.Kinds()) })
 	mux.HandleFunc("GET /control/faults", func(w http.ResponseWriter, _ *http.Request) { listFaults(w, g) })
 	mux.HandleFunc("POST /control/faults", func(w http.ResponseWriter, r *http.Request) { arm(w, r, g) })
 	mux.HandleFunc("POST /control/faults/clear", func(w http.ResponseWriter, _ *http.Request) {
@@ -159,12 +160,7 @@ func listFaults(w http.ResponseWriter, g *alipay.Gateway) {
 	if list == nil {
 		list = []alipay.Fault{}
 	}
-	answer(w, list)
-}
-
-func answer(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(v)
+	reply.OK(w, list)
 }
 
 func refuse(w http.ResponseWriter, err error) {
@@ -175,9 +171,7 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.Is(err, alipay.ErrDead):
 		status = http.StatusConflict
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+	reply.Refuse(w, status, err)
 }
 
 // secure keeps the page from loading anything from elsewhere: the lab works
