@@ -290,7 +290,7 @@ func TestClockWrong(t *testing.T) {
 			w := newWorldAhead(t, ahead)
 			p := w.topUp()
 			p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Pay: func(v kiosk.View) {
-				if left := v.TopUp.Expires.Sub(time.Now()); left < 80*time.Second || left > 100*time.Second {
+				if left := time.Until(v.TopUp.Expires); left < 80*time.Second || left > 100*time.Second {
 					t.Errorf("the code is shown as good for %v", left)
 				}
 				p.pay(v)

@@ -22,7 +22,6 @@ type fakeChannel struct {
 	ended  map[string]bool
 	calls  map[string]int
 	faults []fault
-	forged bool
 	life   time.Duration // of the last order
 }
 
