@@ -43,6 +43,8 @@ type Break struct {
 // Card is a virtual card. It is powered when made. It implements
 // [reader.Card], so that it can also be used without a reader.
 type Card struct {
+	served chan struct{} // holds one token while a Serve has the card
+
 	mu     sync.Mutex
 	state  State
 	store  func(State) error // keeps a change before it is answered; may be nil
@@ -63,7 +65,10 @@ type volatile struct {
 
 // New returns a card with the given state, in memory only.
 func New(s State) *Card {
-	return &Card{state: s.clone(), random: rand.Reader, volatile: volatile{powered: true}}
+	return &Card{
+		served: make(chan struct{}, 1),
+		state:  s.clone(), random: rand.Reader, volatile: volatile{powered: true},
+	}
 }
 
 // clone copies what changes and what a caller might change.

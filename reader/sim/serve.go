@@ -17,7 +17,16 @@ import (
 // A card that tears itself ends Serve with [ErrTorn], and a reader that hangs up
 // with [reader.ErrGone]: lay the card down again with another Serve. A silent
 // card stays, and says nothing, until either end is tired of it.
+//
+// A card lies in one place at a time: Serve first waits until an earlier one has
+// let the card go, or else that one would take the power from under this one.
 func Serve(ctx context.Context, addr string, card *Card) error {
+	select {
+	case card.served <- struct{}{}:
+		defer func() { <-card.served }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	var dialer net.Dialer
 	tcp, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
