@@ -93,8 +93,11 @@ func (d *Desk) load(ctx context.Context, tell progress) outcome {
 		return d.notLoaded(ctx, err)
 	}
 	event := Loaded
-	if done.Amount == 0 {
+	switch {
+	case done.Amount == 0:
 		event = Level
+	case done.Entry == 0:
+		d.Log.Error("card written, and the journal has not taken it")
 	}
 	d.info.Balance = done.Purse
 	return outcome{event, d.finished(ctx, done)}
@@ -161,6 +164,8 @@ func (d *Desk) settle(ctx context.Context, tell progress) outcome {
 func (d *Desk) finished(ctx context.Context, done LoadResult) func(*View) {
 	if account, err := d.Upstream.Account(ctx, d.session); err == nil {
 		d.account = account
+	} else {
+		d.account.ToLoad = max(d.account.ToLoad-done.Amount, 0)
 	}
 	shown, order, receipt := d.shown(NoNotice), d.order, Receipt{}
 	if order.OrderNo != "" || done.Amount > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type Desk struct {
 	session client.Session
 	account client.Account
 	order   client.TopUp
+	offered bool // somebody may have scanned the order's code
 }
 
 // Beijing is the zone of every card and receipt. China has no other.
@@ -80,7 +82,7 @@ func (d *Desk) home(context.Context, progress) outcome {
 
 func (d *Desk) leave() {
 	d.letGo()
-	d.info, d.session, d.account, d.order = purse.Info{}, nil, client.Account{}, client.TopUp{}
+	d.info, d.session, d.account, d.order, d.offered = purse.Info{}, nil, client.Account{}, client.TopUp{}, false
 	d.InHand.Clear()
 }
 
@@ -187,12 +189,19 @@ func (d *Desk) signIn(ctx context.Context, pin *PIN, service Service) outcome {
 	}
 	show := d.shown(notice)
 	switch {
+	case d.newsOfLate():
+		return outcome{SignedIn, show} // the account page says so; it is said once
 	case service == TopUpService:
 		return outcome{SignedInTopUp, show}
 	case d.account.ToLoad > 0:
 		return outcome{SignedInLevel, show}
 	}
 	return outcome{SignedIn, show}
+}
+
+// newsOfLate reports whether a payment has arrived after its machine gave up.
+func (d *Desk) newsOfLate() bool {
+	return slices.ContainsFunc(d.account.Open, func(i client.OpenItem) bool { return i.Kind == client.OpenTopUpLate })
 }
 
 // checkPIN reports whether upstream and card have both taken the PIN, or the

@@ -35,8 +35,8 @@ var causes = []struct {
 	err  error
 	code Code
 }{
+	{ledger.ErrFailed, CodeJournal}, // a full disk may be why, and a restart is needed all the same
 	{ledger.ErrFull, CodeFull},
-	{ledger.ErrFailed, CodeJournal},
 	{ledger.ErrTampered, CodeJournal},
 	{ledger.ErrUnsafe, CodeJournal},
 	{ledger.ErrConflict, CodeConflict},

@@ -100,8 +100,8 @@ var steps = map[Step]map[Event]Step{
 
 	// From here on an order may exist: nothing leads out of these steps but an
 	// answer about it. A card that leaves changes nothing.
-	Ordering:   {Ordered: Pay, Failed: Fault, NotKnown: Cancelling, Timeout: Cancelling},
-	Pay:        {Paid: Loading, Closed: Unpaid, Leave: Cancelling, Timeout: Cancelling},
+	Ordering:   {Ordered: Pay, Paid: Loading, Closed: Unpaid, Failed: Fault, NotKnown: Cancelling, Timeout: Cancelling},
+	Pay:        {Paid: Loading, Closed: Unpaid, NotKnown: Cancelling, Leave: Cancelling, Timeout: Cancelling},
 	Cancelling: {Paid: Loading, Closed: Unpaid, NotKnown: Checking, Timeout: Checking},
 	Unpaid:     {Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	Checking:   {Paid: Loading, Closed: Unpaid, Leave: TakeCard, Timeout: TakeCard},

@@ -52,7 +52,7 @@ type LoadRequest struct {
 type LoadResult struct {
 	Amount money.Fen // 0: the card was level already
 	Purse  money.Fen // after it
-	Entry  int64     // number of the journal entry that says so
+	Entry  int64     // number of the journal entry that says so; 0: the journal failed
 }
 
 // torn is what the journal keeps of a load before the card is written: all
@@ -116,9 +116,11 @@ func (l *Loader) loadPlanned(
 	tac, err := credit.Send(card)
 	switch {
 	case err == nil:
-		end, err := l.end(ctx, intent, ledger.Written, proof{hex.EncodeToString(tac[:]), "response"})
+		// A journal that fails now leaves the intent open, which the next start
+		// settles. The card has the money all the same, and its holder is told so.
+		end, _ := l.end(ctx, intent, ledger.Written, proof{hex.EncodeToString(tac[:]), "response"})
 		tell(LoadFinished, plan.Amount)
-		return LoadResult{plan.Amount, r.Card.Balance + plan.Amount, end.Seq}, err
+		return LoadResult{plan.Amount, r.Card.Balance + plan.Amount, end.Seq}, nil
 	case purse.Certain(err):
 		_, ending := l.end(ctx, intent, ledger.NotWritten, proof{Evidence: evidenceOf(err)})
 		return LoadResult{}, errors.Join(fmt.Errorf("load: %w", err), ending)
@@ -161,9 +163,9 @@ func (l *Loader) prepare(ctx context.Context, card purse.Card, r LoadRequest, am
 
 // Settled is a load whose doubt has ended. The zero Settled is none.
 type Settled struct {
-	Outcome ledger.Outcome
+	Outcome ledger.Outcome // Written or NotWritten, whoever has settled it
 	Amount  money.Fen
-	Entry   int64 // number of the journal entry that says so
+	Entry   int64 // number of the journal entry that says so; 0: the journal failed
 }
 
 // SettleOpen asks the card about every load of it that this journal has open,
@@ -241,15 +243,19 @@ func (l *Loader) askUpstream(
 	case status.Outcome == client.LoadDoubt:
 		return Settled{}, nil // the next MAC1 of this card tells upstream, which corrects the plan
 	}
-	return l.settled(ctx, intent, ledger.Elsewhere, proof{Evidence: evidence})
+	settled, err := l.settled(ctx, intent, ledger.Elsewhere, proof{Evidence: evidence})
+	if settled.Outcome = ledger.Written; status.Outcome == client.LoadNotWritten {
+		settled.Outcome = ledger.NotWritten
+	}
+	return settled, err
 }
 
 func (l *Loader) settled(ctx context.Context, intent ledger.Entry, o ledger.Outcome, p proof) (Settled, error) {
 	end, err := l.end(ctx, intent, o, p)
-	if err != nil {
+	if err != nil && o != ledger.Written {
 		return Settled{}, err
 	}
-	return Settled{o, intent.Amount, end.Seq}, nil
+	return Settled{o, intent.Amount, end.Seq}, nil // as in Load: the card has it
 }
 
 // unanswered marks an error of the upstream that is no refusal.
@@ -268,12 +274,13 @@ func (l *Loader) end(ctx context.Context, intent ledger.Entry, o ledger.Outcome,
 		return end, nil // the Keeper has just heard of it from upstream
 	}
 	if err != nil {
-		return end, fmt.Errorf("end load: %w", err)
+		end = ledger.Entry{Kind: ledger.LoadEnd, Ref: intent.Ref, Outcome: o, Details: details(p)}
+		err = fmt.Errorf("end load: %w", err)
 	}
 	if report, ok := reportOf(end); ok {
 		_, _ = l.Issuer.ReportLoad(ctx, report) // the Keeper reports it again until it is taken
 	}
-	return end, nil
+	return end, err
 }
 
 // reportOf returns what upstream has to be told of an entry.

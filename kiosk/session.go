@@ -2,6 +2,7 @@ package kiosk
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -110,10 +111,15 @@ func (s *Session) walk(ctx context.Context) error {
 			}
 			s.settle(ctx, r.outcome)
 		case <-s.timer.C:
-			s.tick(ctx)
+			if s.tick(ctx); s.view.Step == OutOfOrder && s.due() {
+				return ErrRestart
+			}
 		}
 	}
 }
+
+// due reports whether the step has come to its end.
+func (s *Session) due() bool { return !s.ends.IsZero() && time.Until(s.ends) <= 0 }
 
 // input takes what a person did. The PIN is the Desk's from here on, or wiped.
 func (s *Session) input(ctx context.Context, in Input) {
@@ -142,7 +148,7 @@ func (s *Session) allowed(in Input) bool {
 	case ChoseTopUp:
 		return s.view.Step != Home || s.view.Health.Upstream && s.view.Health.Reader
 	case ChoseAccount:
-		return s.view.Step != Home || s.view.Health.Reader
+		return s.view.Step == Home && s.view.Health.Reader || s.view.Step == Done && !s.view.CardAway
 	}
 	return true
 }
@@ -158,6 +164,11 @@ func (s *Session) card(ctx context.Context, now reader.State) {
 	}
 	if now.Card && (!before.Card || now.Insertions != before.Insertions) {
 		s.event(ctx, CardIn, Input{})
+		s.cardBack()
+	}
+	if s.view.Step == Done && s.view.CardAway != s.cardAway() {
+		s.view.CardAway = s.cardAway()
+		s.Show(s.view)
 	}
 	if now.Connected != before.Connected {
 		s.health(ctx, s.view.Health)
@@ -169,6 +180,14 @@ func (s *Session) card(ctx context.Context, now reader.State) {
 func (s *Session) cardLeft() {
 	if s.view.Step == Pay {
 		s.view.Notice = CardLeftPay
+		s.Show(s.view)
+	}
+}
+
+// cardBack takes that back.
+func (s *Session) cardBack() {
+	if s.view.Step == Pay {
+		s.view.Notice = NoNotice
 		s.Show(s.view)
 	}
 }
@@ -194,7 +213,7 @@ func (s *Session) tick(ctx context.Context) {
 	left := time.Until(s.ends)
 	switch {
 	case s.ends.IsZero():
-	case left <= 0:
+	case s.due():
 		s.event(ctx, Timeout, Input{})
 	case s.view.Step.Rule().Warns && left <= warnBefore && !s.view.Warning:
 		s.view.Warning = true
@@ -271,15 +290,30 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 	if in.Event == CardIn {
 		s.tried = s.slot.Insertions
 	}
+	s.view.CardAway = s.cardAway()
 	s.arm(s.timeout(step))
 	s.Show(s.view)
 	if do := s.Desk.act(s.view, in); do != nil {
 		var work context.Context
 		work, s.cancel = context.WithCancel(ctx)
-		s.jobs <- job{work, s.visit, do}
+		s.begin(ctx, job{work, s.visit, do})
 	}
 	if e := s.already(); e != 0 {
 		s.event(ctx, e, Input{})
+	}
+}
+
+// begin hands a job to the Desk. What it still says of steps that are over is
+// heard meanwhile, so that neither waits for the other.
+func (s *Session) begin(ctx context.Context, j job) {
+	for {
+		select {
+		case s.jobs <- j:
+			return
+		case <-s.results:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -302,12 +336,32 @@ func (s *Session) already() Event {
 		if s.slot.Card && s.slot.Insertions != s.tried {
 			return CardIn // it came back before it was asked for
 		}
+	case Account, ReenterPIN:
+		if s.view.CardAway {
+			return CardOut // it left while nobody could be stopped
+		}
 	}
 	return 0
 }
 
-// timeout is the step's own, but for an order, which has its own end.
+// cardAway reports whether the card of this session is no longer there. Another
+// one in its place is as good as none.
+func (s *Session) cardAway() bool { return !s.slot.Card || s.slot.Insertions != s.tried }
+
+// restartAfter is how long a machine whose journal has failed says so before it
+// starts anew. Only a restart can tell what is on the disk.
+const restartAfter = 10 * time.Second
+
+// ErrRestart ends a Session whose journal has failed, once nobody's money is on
+// its way.
+var ErrRestart = errors.New("kiosk: the journal has failed; start the program again")
+
+// timeout is the step's own, but for an order, which has its own end, and for a
+// machine that has to be started again.
 func (s *Session) timeout(step Step) time.Duration {
+	if step == OutOfOrder && s.view.Fault == CodeJournal {
+		return restartAfter
+	}
 	if step == Pay && !s.view.TopUp.Expires.IsZero() {
 		return max(s.view.TopUp.Expires.Sub(s.Clock.Now()), time.Second)
 	}

@@ -43,14 +43,16 @@ type stand struct {
 	views []kiosk.View // guarded by mu
 }
 
-func newStand(t *testing.T, up kiosk.Upstream) *stand {
+func newStand(t *testing.T, up kiosk.Upstream) *stand { return newStandOn(t, up, noBook{}) }
+
+func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book) *stand {
 	s := &stand{t: t, slot: sim.NewSlot(), inputs: make(chan kiosk.Input), health: make(chan kiosk.Health)}
 	clock, log := kiosk.NewClock(time.Now), slog.New(slog.DiscardHandler)
 	cards := make(chan reader.State)
 	session := &kiosk.Session{
 		Desk: &kiosk.Desk{
-			Device: s.slot, Upstream: up, Book: noBook{}, Profile: profile.Default(), Clock: clock,
-			Terms: kiosk.NewTerms("T1"), InHand: new(kiosk.InHand), Log: log,
+			Device: s.slot, Upstream: up, Book: book, Profile: profile.Default(), Clock: clock,
+			Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), InHand: new(kiosk.InHand), Log: log,
 		},
 		Clock: clock, Cards: cards, Inputs: s.inputs, Health: s.health, Log: log,
 		Show: func(v kiosk.View) {

@@ -42,24 +42,21 @@ func (c Clock) set(drift time.Duration) {
 // several goroutines.
 type Terms struct {
 	id string // of the terminal
+	no pboc.TerminalNo
 
 	mu      sync.Mutex
 	welcome client.Welcome // guarded by mu
 }
 
-// NewTerms returns the terms of the terminal with the given ID, with nothing
-// allowed until the upstream has said what is.
-func NewTerms(terminal string) *Terms { return &Terms{id: terminal} }
+// NewTerms returns the terms of the terminal with the given ID and number, with
+// nothing allowed until the upstream has said what is.
+func NewTerms(terminal string, no pboc.TerminalNo) *Terms { return &Terms{id: terminal, no: no} }
 
 // Terminal returns the terminal's ID.
 func (t *Terms) Terminal() string { return t.id }
 
 // TerminalNo returns the number that is part of every MAC of this terminal.
-func (t *Terms) TerminalNo() pboc.TerminalNo {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.welcome.TerminalNo
-}
+func (t *Terms) TerminalNo() pboc.TerminalNo { return t.no }
 
 // Policy returns what the school allows.
 func (t *Terms) Policy() client.Policy {

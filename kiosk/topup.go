@@ -27,7 +27,7 @@ func (d *Desk) makeOrder(ctx context.Context, amount money.Fen) outcome {
 	if _, err := d.Book.Append(ctx, intent); err != nil {
 		return d.fail("write order down", err)
 	}
-	d.order = client.TopUp{OrderNo: intent.Ref, Amount: amount, State: client.TopUpWaiting}
+	d.order, d.offered = client.TopUp{OrderNo: intent.Ref, Amount: amount, State: client.TopUpWaiting}, false
 	order, err := d.Upstream.CreateTopUp(ctx, d.session, intent.Ref, amount)
 	switch {
 	case err != nil && refused(err):
@@ -43,6 +43,10 @@ func (d *Desk) makeOrder(ctx context.Context, amount money.Fen) outcome {
 	if o, done := d.judge(ctx); done {
 		return o
 	}
+	if order.State != client.TopUpWaiting || order.QR == "" {
+		return outcome{NotKnown, d.showOrder()} // there is nothing to scan
+	}
+	d.offered = true
 	return outcome{Ordered, d.showOrder()}
 }
 
@@ -95,10 +99,15 @@ func (d *Desk) cancelOrder(ctx context.Context, _ progress) outcome {
 }
 
 // unknownOrder ends an order that the upstream has never heard of: the request
-// to make it was lost, and with it the order.
+// to make it was lost, and with it the order. If its code was on the screen, the
+// upstream has known it and forgotten: then nobody knows what became of it.
 func (d *Desk) unknownOrder(ctx context.Context, err error) (outcome, bool) {
 	if no := (*client.Refusal)(nil); !errors.As(err, &no) || no.Reason != client.OrderUnknown {
 		return outcome{}, false
+	}
+	if d.offered {
+		d.Log.Error("upstream has forgotten an order", "order", d.order.OrderNo)
+		return outcome{NotKnown, d.showOrder()}, true // somebody may have paid it
 	}
 	if err := d.endOrder(ctx, ledger.Refused); err != nil {
 		d.Log.Error("end of order not written", "order", d.order.OrderNo, "err", err)
@@ -118,7 +127,22 @@ func (d *Desk) judge(ctx context.Context) (outcome, bool) {
 		d.Log.Error("end of order not written", "order", d.order.OrderNo, "err", err)
 	}
 	show := d.showOrder()
+	if event == Paid {
+		show = d.credited()
+	}
 	return outcome{event, func(v *View) { show(v); v.Notice = notice }}, true
+}
+
+// credited shows that the order is on the account, which needs no further answer
+// of the upstream.
+func (d *Desk) credited() func(*View) {
+	gain := d.order.Balance - d.account.Balance
+	d.account.Balance += gain
+	d.account.Available += gain
+	d.account.ToLoad += d.order.Amount
+	order, account := d.showOrder(), d.shown(NoNotice)
+	receipt := Receipt{OrderNo: d.order.OrderNo, At: d.order.PaidAt.In(Beijing)}
+	return func(v *View) { order(v); account(v); v.Receipt = receipt }
 }
 
 // orderEnd says what a state means to the journal, the flow and the screen;

@@ -18,6 +18,9 @@ type View struct {
 	Ends    time.Time
 	Warning bool
 
+	// CardAway says that the card of the session is no longer on the reader.
+	CardAway bool
+
 	Health  Health
 	Holder  Holder   // from Reading on
 	Balance Balance  // from Account on
@@ -39,8 +42,9 @@ func (v View) at(step Step, e Event) View {
 	if step == Home || step == OutOfOrder {
 		return View{Step: step, Health: v.Health, Fault: v.Health.Fault}
 	}
+	before := v.Step
 	v.Step, v.Warning = step, false
-	v.Notice, v.Fault, v.Page, v.PIN = NoNotice, 0, Page{}, PINHint{}
+	v.Notice, v.Fault, v.Page, v.PIN = NoNotice, leftWith(before, step, e), Page{}, PINHint{}
 	switch {
 	case e == ChoseTopUp:
 		v.Service = TopUpService
@@ -54,6 +58,19 @@ func (v View) at(step Step, e Event) View {
 		v.Load = Load{Stage: LoadAsking}
 	}
 	return v
+}
+
+// leftWith is the code of a step that is reached by no act that could say why.
+func leftWith(before, step Step, e Event) Code {
+	switch {
+	case before == Doubt && step == OnAccount:
+		return CodeLoadDoubt
+	case before == Reading && step == Fault && e == Timeout:
+		return CodeCardSilent
+	case step == Fault && e == Timeout:
+		return CodeOffline
+	}
+	return 0
 }
 
 // Service is a tile of the home screen.

@@ -22,6 +22,7 @@ import (
 	lab "quancun/lab/alipay"
 	"quancun/ledger"
 	"quancun/money"
+	"quancun/pboc"
 	"quancun/reader"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
@@ -79,6 +80,7 @@ type world struct {
 	up   *brokenUpstream
 	disk *brokenDisk
 
+	number  pboc.TerminalNo // of the terminal
 	book    *ledger.Book
 	options ledger.Options
 	ahead   time.Duration // of the machine's clock; set before the terminal starts
@@ -183,6 +185,7 @@ func (w *world) provision(a *pki.Authority, addr string) *client.Provisioning {
 	w.ok(err)
 	p, err := client.ParseProvisioning(text)
 	w.ok(err)
+	w.number = p.TerminalNo
 	return p
 }
 
@@ -221,7 +224,7 @@ func (w *world) startTerminal() {
 	w.ok(err)
 	w.current = kiosk.View{}
 	w.views, w.input = make(chan kiosk.View, 4096), make(chan kiosk.Input, 16)
-	clock, terms, hand := kiosk.NewClock(w.now), kiosk.NewTerms("K01"), new(kiosk.InHand)
+	clock, terms, hand := kiosk.NewClock(w.now), kiosk.NewTerms("K01", w.number), new(kiosk.InHand)
 	cards, health := make(chan reader.State), make(chan kiosk.Health)
 	log := slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	book := &brokenBook{w.book, w.disk}

@@ -25,7 +25,11 @@ func (p *page) done() fyne.CanvasObject {
 
 	more := p.key(kiosk.Input{Event: kiosk.ChoseAccount}, widget.Face{
 		Name: "account", Label: p.t.T("done.more"), Icon: "account"})
-	return p.split(doneShare, words, p.k.Column(8, p.receipt(action), p.k.Sized(0, 26, more)))
+	column := p.k.Column(8, p.receipt(action))
+	if !p.v.CardAway { // an account is open to whoever has its card there
+		column.Add(p.k.Sized(0, 26, more))
+	}
+	return p.split(doneShare, words, column)
 }
 
 func (p *page) doneTitle() string {

@@ -79,6 +79,9 @@ func (p *page) onAccount() fyne.CanvasObject {
 	body := p.t.T("onaccount.body.none")
 	if sum := max(p.v.Load.Amount, p.v.TopUp.Amount, p.v.Balance.ToLoad); sum > 0 {
 		body = p.t.T("onaccount.body", "amount", text.Amount(sum))
+		if p.v.Fault == kiosk.CodeLoadDoubt {
+			body = p.t.T("onaccount.body.doubt", "amount", text.Amount(sum))
+		}
 	}
 	m := message{picture: "account-safe", title: p.t.T("onaccount.title"), body: body, more: p.onAccountMore}
 	if p.v.Receipt != (kiosk.Receipt{}) {

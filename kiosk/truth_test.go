@@ -1,0 +1,254 @@
+package kiosk_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"quancun/kiosk"
+	lab "quancun/lab/alipay"
+	"quancun/reader/sim"
+	"quancun/upstream/client"
+)
+
+// The tests of this file are about what a person is told, whatever breaks.
+
+// TestKeptCardBalance: who takes the card along while paying is told what is on
+// the account now, and not what was there before.
+func TestKeptCardBalance(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.topUp()
+	p.keeps = true
+	p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Pay: func(v kiosk.View) { w.slot.Take(); p.pay(v) }}
+	p.visit(nil)
+	if v, ok := p.saw(kiosk.OnAccount); !ok || v.Balance.Account != 50*yuan || v.Receipt.OrderNo == "" {
+		t.Errorf("walked %v, told balance %+v receipt %+v, account has %s", p.walk, v.Balance, v.Receipt, w.balance())
+	}
+}
+
+// TestPaidThenGone: the upstream goes away right after the payment.
+func TestPaidThenGone(t *testing.T) {
+	for _, point := range []string{"PlanLoad", "AuthorizeLoad"} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.up.goAway(point, false)
+			p := w.topUp().visit(nil)
+			if v, ok := p.saw(kiosk.OnAccount); !ok || v.Balance.Account != 50*yuan {
+				t.Errorf("walked %v, told balance %+v, account has %s", p.walk, v.Balance, w.balance())
+			}
+		})
+	}
+}
+
+// accountless loses every answer of Account.
+type accountless struct{ kiosk.Upstream }
+
+func (accountless) Account(context.Context, client.Session) (client.Account, error) {
+	return client.Account{}, errLost
+}
+
+func TestDoneWithoutAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.up.Upstream = accountless{w.client}
+	p := w.topUp().visit(nil)
+	if v, ok := p.saw(kiosk.Done); !ok || v.Balance.Account != 50*yuan {
+		t.Errorf("walked %v, told balance %+v, account has %s", p.walk, v.Balance, w.balance())
+	}
+}
+
+// TestChannelAway: the payment service does not answer; nobody is sent to a
+// page without a code.
+func TestChannelAway(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		methods []string
+	}{{"All", []string{"precreate", "query", "cancel"}}, {"Precreate", []string{"precreate"}}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for _, m := range tt.methods {
+				if _, err := w.gateway.Arm(lab.Fault{Method: m, Kind: lab.Drop, Standing: true}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p := w.topUp()
+			p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Pay: func(v kiosk.View) {
+				if v.TopUp.QR == "" {
+					t.Error("asked to scan nothing")
+				}
+				w.input <- kiosk.Input{Event: kiosk.Leave}
+			}}
+			begun := time.Now()
+			p.visit(nil)
+			if took := time.Since(begun); took > 15*time.Second {
+				t.Errorf("kept waiting for %v; walked %v", took, p.walk)
+			}
+		})
+	}
+}
+
+// told calls heard when the upstream has been told that a card was written.
+type told struct {
+	kiosk.Upstream
+	heard func()
+}
+
+func (u told) ReportLoad(ctx context.Context, l client.LoadReport) (client.LoadStatus, error) {
+	s, err := u.Upstream.ReportLoad(ctx, l)
+	if l.Outcome == client.LoadWritten {
+		u.heard()
+	}
+	return s, err
+}
+
+// TestTakenBeforeDone: the card is lifted when it has been written, while the
+// upstream is still being told, and another is laid down. Its holder does not
+// get to the account of the first.
+func TestTakenBeforeDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := factory(t, func(h *sim.Holder) { h.CardNo[9], h.UID = 0x99, [4]byte{9, 9, 9, 9} })
+	w.up.Upstream = told{w.client, func() {
+		w.slot.Take()
+		time.Sleep(20 * time.Millisecond)
+		w.slot.Lay(other)
+		time.Sleep(50 * time.Millisecond)
+	}}
+	p := w.topUp()
+	leave := func() { w.input <- kiosk.Input{Event: kiosk.Leave} }
+	p.instead = map[kiosk.Step]func(kiosk.View){
+		kiosk.Done: func(kiosk.View) { w.input <- kiosk.Input{Event: kiosk.ChoseAccount}; leave() },
+		kiosk.Account: func(v kiosk.View) {
+			t.Errorf("under another card: the account of %s with %s", v.Holder.Name, v.Balance.Account)
+		},
+		kiosk.Pay: func(v kiosk.View) { p.pay(v) },
+	}
+	p.visit(nil)
+}
+
+// forgetful has never heard of any order.
+type forgetful struct{ kiosk.Upstream }
+
+func (forgetful) GetTopUp(context.Context, string, client.TopUpState, time.Duration) (client.TopUp, error) {
+	time.Sleep(300 * time.Millisecond)
+	return client.TopUp{}, &client.Refusal{Reason: client.OrderUnknown}
+}
+func (forgetful) CancelTopUp(context.Context, string) (client.TopUp, error) {
+	return client.TopUp{}, &client.Refusal{Reason: client.OrderUnknown}
+}
+
+// TestOrderForgotten: an upstream whose books are older than the order knows
+// nothing of it. Somebody has seen its code, so nobody says that it was not paid.
+func TestOrderForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.up.Upstream = forgetful{w.client}
+	p := w.topUp().visit(nil)
+	if _, ok := p.saw(kiosk.Unpaid); ok {
+		t.Errorf("told that nothing was charged, and %s were paid; walked %v", w.paid(), p.walk)
+	}
+}
+
+// TestJournalDiesAfterWrite: the card is written, and then the disk fails.
+func TestJournalDiesAfterWrite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.disk.set(brokenAt{point: "load end"})
+	p := w.topUp().visit(nil)
+	if v, ok := p.saw(kiosk.OnAccount); ok && w.purse() != opening {
+		t.Errorf("told that the money is not on the card (purse %s, fault %d), and it has %s", v.Balance.Purse, v.Fault, w.purse())
+	}
+}
+
+// mute is an upstream that does not answer Hello.
+type mute struct{ kiosk.Upstream }
+
+func (mute) Hello(context.Context, client.Hello) (client.Welcome, error) {
+	return client.Welcome{}, errLost
+}
+
+// TestBeforeHello: a load before the first Hello must not be made under the
+// terminal number zero.
+func TestBeforeHello(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.topUp() // credited, not on the card
+	p.keeps = true
+	p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Pay: func(v kiosk.View) { w.slot.Take(); p.pay(v) }}
+	p.visit(nil)
+	w.crash()
+	w.slot.Take()
+	w.up.Upstream = mute{w.client}
+	w.startTerminal()
+	w.slot.Lay(w.card)
+	for end := time.After(15 * time.Second); ; {
+		select {
+		case v := <-w.views:
+			if v.Step == kiosk.EnterPIN {
+				w.input <- kiosk.Input{Event: kiosk.Typed, PIN: typed(pin)}
+			}
+			if v.Step == kiosk.OnAccount || v.Step == kiosk.Done || v.Step == kiosk.Account || v.Step == kiosk.Fault {
+				alarms, _ := w.books.Alarms(t.Context())
+				if v.Fault == kiosk.CodeNotGenuine || len(alarms) > 0 {
+					t.Errorf("step %d fault %d, alarms %+v", v.Step, v.Fault, alarms)
+				}
+				return
+			}
+		case <-end:
+			t.Fatal("nothing")
+		}
+	}
+}
+
+// TestDoubtLeft: who leaves while nobody knows whether the card was written is
+// not told that it was not.
+func TestDoubtLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.card.Break(sim.Break{How: sim.TearAfter, INS: 0x52})
+	p := w.topUp()
+	p.keeps = true
+	p.visit(nil)
+	if v, ok := p.saw(kiosk.OnAccount); !ok || v.Fault != kiosk.CodeLoadDoubt {
+		t.Errorf("told fault %d; the purse has %s", v.Fault, w.purse())
+	}
+}
+
+// TestLateTold: a payment that came after its order was closed is told of at the
+// holder's next visit, by a page that shows it.
+func TestLateTold(t *testing.T) {
+	for _, wants := range []kiosk.Event{kiosk.ChoseAccount, kiosk.ChoseTopUp} {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			p := w.topUp()
+			p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Pay: func(v kiosk.View) {
+				_, err := w.gateway.Pay(v.TopUp.QR, 500*time.Millisecond)
+				w.ok(err)
+				w.input <- kiosk.Input{Event: kiosk.Leave}
+			}}
+			p.visit(nil)
+			if _, ok := p.saw(kiosk.Unpaid); !ok {
+				t.Errorf("walked %v", p.walk)
+			}
+			for end := time.Now().Add(10 * time.Second); w.balance() == opening && time.Now().Before(end); {
+				time.Sleep(10 * time.Millisecond)
+			}
+			late := func(v kiosk.View) bool {
+				return v.Step == kiosk.Account && slices.ContainsFunc(v.Open, func(o kiosk.Open) bool {
+					return o.Kind == kiosk.TopUpLate
+				})
+			}
+			first := &person{world: w, wants: wants}
+			first.visit(nil)
+			second := w.look().visit(nil)
+			if !slices.ContainsFunc(first.told, late) && !slices.ContainsFunc(second.told, late) {
+				t.Errorf("never told; walked %v and %v, account has %s", first.walk, second.walk, w.balance())
+			}
+		})
+	}
+}
