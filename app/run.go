@@ -113,7 +113,7 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 	}
 	t.client = client.Dial(p, client.Options{})
 	if t.book != nil {
-		return t, t.join(p.Terminal, cardProfile)
+		return t, t.join(p, cardProfile)
 	}
 	return t, nil
 }
@@ -136,8 +136,8 @@ func (t *terminal) openBook(path string) error {
 }
 
 // join connects the parts.
-func (t *terminal) join(id string, p *profile.Profile) error {
-	clock, terms, hand := t.clock, kiosk.NewTerms(id), new(kiosk.InHand)
+func (t *terminal) join(who *client.Provisioning, p *profile.Profile) error {
+	clock, terms, hand := t.clock, kiosk.NewTerms(who.Terminal, who.TerminalNo), new(kiosk.InHand)
 	seq, _, err := t.book.Head(context.Background())
 	if err != nil {
 		return err
@@ -173,12 +173,20 @@ func (t *terminal) show(v kiosk.View) {
 	}
 }
 
+// tryAgain is how long a terminal whose journal cannot be opened says so before
+// it ends, for its supervisor to start it again: a full disk may have room then.
+const tryAgain = time.Minute
+
 // work runs everything but the window until ctx ends.
 func (t *terminal) work(ctx context.Context) error {
 	if t.book == nil {
 		t.show(kiosk.View{Step: kiosk.OutOfOrder, Fault: t.fault, Health: kiosk.Health{Fault: t.fault}})
-		<-ctx.Done()
-		return ctx.Err()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(tryAgain):
+			return fmt.Errorf("journal cannot be used, code %d: start again", t.fault)
+		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return reader.Watch(ctx, t.device, t.cards, t.log) })

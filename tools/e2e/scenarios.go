@@ -122,11 +122,12 @@ func topUpLate(s *stage) error {
 		func() error { _, err := s.see(kiosk.Unpaid); return err },
 		s.home,
 		func() error { return s.credited(before) },
-		// The next visit shows it, and brings the card level.
+		// The next visit says so, and brings the card level.
 		func() error { return s.tap("account") },
 		func() error { _, err := s.see(kiosk.Present); return err },
 		func() error { return s.lab("lay", s.card) },
 		func() error { return s.typePIN(kiosk.EnterPIN) },
+		func() error { return s.await(kiosk.Account, "level") },
 		func() error { return s.await(kiosk.Done, "account") },
 		func() error { _, err := s.see(kiosk.Account); return err },
 		s.home,

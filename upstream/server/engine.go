@@ -136,7 +136,9 @@ func (e *engine) precreateOnce(ctx context.Context, o store.Order) (string, erro
 	})
 }
 
-// end ends an order that nobody waits for any more.
+// end ends an order that nobody waits for any more. An order that is being
+// checked already is asked about at its own pace, however often somebody wants
+// its end: the channel is not asked more, and what is said of it is no older.
 func (e *engine) end(ctx context.Context, no string) (store.Order, error) {
 	give := e.locks.take(no, ctx.Done())
 	if give == nil {
@@ -146,6 +148,9 @@ func (e *engine) end(ctx context.Context, no string) (store.Order, error) {
 	o, err := e.books.Order(ctx, no)
 	if err != nil || o.State == store.OrderPaid || o.State == store.OrderReturned || o.State == store.OrderClosed {
 		return o, err
+	}
+	if o.State == store.OrderChecking && e.now().Before(o.Next) {
+		return o, nil
 	}
 	return e.finish(context.WithoutCancel(ctx), o)
 }

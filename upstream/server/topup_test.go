@@ -516,3 +516,28 @@ func TestWatchEnds(t *testing.T) {
 	}
 	t.Error("a closed order is watched for ever")
 }
+
+// TestEndIsPatient: a terminal that asks for the end of an order again and again,
+// while the channel says nothing, does not make the upstream ask the channel
+// more often, and does not make it cry for help early.
+func TestEndIsPatient(t *testing.T) {
+	w := newWorld(t)
+	w.pace.Retry = time.Hour
+	w.restart()
+	if _, err := w.client.CreateTopUp(t.Context(), w.session(), "P1", 20*yuan); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		w.ch.breakNext(fault{method: "query", err: errCut})
+		w.ch.breakNext(fault{method: "cancel", err: errCut})
+	}
+	for range 30 {
+		o, err := w.client.CancelTopUp(t.Context(), "P1")
+		if err != nil || o.State != client.TopUpChecking {
+			t.Fatalf("got %+v, %v", o, err)
+		}
+	}
+	if alarms := w.alarms(); len(alarms) > 0 {
+		t.Errorf("alarms %v", alarms)
+	}
+}
