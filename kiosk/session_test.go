@@ -39,6 +39,8 @@ type stand struct {
 	inputs chan kiosk.Input
 	health chan kiosk.Health
 
+	ends error // with which the session is to end
+
 	mu    sync.Mutex
 	views []kiosk.View // guarded by mu
 }
@@ -62,15 +64,17 @@ func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book) *stand {
 		},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 2)
-	go func() { done <- session.Run(ctx) }()
-	go func() { done <- reader.Watch(ctx, s.slot, cards, log) }()
+	s.ends = context.Canceled
+	ran, watched := make(chan error, 1), make(chan error, 1)
+	go func() { ran <- session.Run(ctx) }()
+	go func() { watched <- reader.Watch(ctx, s.slot, cards, log) }()
 	t.Cleanup(func() {
 		cancel()
-		for range 2 {
-			if err := <-done; !errors.Is(err, context.Canceled) {
-				t.Errorf("Run = %v", err)
-			}
+		if err := <-ran; !errors.Is(err, s.ends) {
+			t.Errorf("Run = %v, want %v", err, s.ends)
+		}
+		if err := <-watched; !errors.Is(err, context.Canceled) {
+			t.Errorf("Watch = %v", err)
 		}
 	})
 	s.health <- kiosk.Health{Terminal: "T1", Upstream: true}
@@ -249,5 +253,19 @@ func TestUnavailable(t *testing.T) {
 		}
 		s.inputs <- kiosk.Input{Event: kiosk.Paid} // a screen has no say in that
 		s.want(kiosk.Home)
+	})
+}
+
+// TestRestart: a machine whose journal has failed says so, and then ends, because
+// only a new start can tell what is on the disk.
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, away{})
+		s.ends = kiosk.ErrRestart
+		s.health <- kiosk.Health{Terminal: "T1", Upstream: true, Fault: kiosk.CodeJournal}
+		if v := s.want(kiosk.OutOfOrder); v.Fault != kiosk.CodeJournal {
+			t.Errorf("fault %d", v.Fault)
+		}
+		time.Sleep(11 * time.Second)
 	})
 }

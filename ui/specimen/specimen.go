@@ -202,7 +202,8 @@ func ending() []View {
 	after := kiosk.Balance{Account: 17350, Available: 17350, Purse: 17350}
 	done := kiosk.View{Step: kiosk.Done, Holder: holder, Balance: after, TopUp: order,
 		Load: kiosk.Load{Amount: 5000, Stage: kiosk.LoadFinished}, Receipt: receipt}
-	loaded, level := done, done
+	loaded, level, away := done, done, done
+	away.CardAway = true
 	loaded.TopUp = kiosk.TopUp{}
 	level.TopUp, level.Load, level.Receipt = kiosk.TopUp{}, kiosk.Load{}, kiosk.Receipt{}
 	safe := kiosk.View{Step: kiosk.OnAccount, Holder: holder, Balance: behind, TopUp: order, Receipt: receipt}
@@ -210,6 +211,7 @@ func ending() []View {
 	refused.Fault, doubt.Fault = kiosk.CodeLoadRefused, kiosk.CodeLoadDoubt
 	list := []View{
 		view("23-done", done),
+		view("23-done-card-away", away),
 		view("23-done-load", loaded),
 		view("23-done-level", level),
 		view("24-on-account", safe),
