@@ -12,18 +12,31 @@ import (
 
 // brokenUpstream is an upstream of which one answer, or one request, is lost.
 type brokenUpstream struct {
-	kiosk.Upstream
-
 	mu   sync.Mutex
-	at   brokenAt // guarded by mu
-	stay bool     // guarded by mu; what is lost first stays away
-	away bool     // guarded by mu
+	real kiosk.Upstream // guarded by mu
+	at   brokenAt       // guarded by mu
+	stay bool           // guarded by mu; what is lost first stays away
+	away bool           // guarded by mu
 }
 
 func (u *brokenUpstream) set(at brokenAt) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.at, u.away, u.stay = at, false, false
+}
+
+// whole returns the upstream behind it.
+func (u *brokenUpstream) whole() kiosk.Upstream {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.real
+}
+
+// replace puts another upstream behind it, under a terminal that runs.
+func (u *brokenUpstream) replace(real kiosk.Upstream) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.real = real
 }
 
 // lost makes the call, or not, and says whether its answer is lost.
@@ -42,7 +55,7 @@ func (u *brokenUpstream) lost(point string, call func()) bool {
 }
 
 func (u *brokenUpstream) LookUpCard(ctx context.Context, no string) (c client.Card, err error) {
-	if u.lost("LookUpCard", func() { c, err = u.Upstream.LookUpCard(ctx, no) }) {
+	if u.lost("LookUpCard", func() { c, err = u.whole().LookUpCard(ctx, no) }) {
 		return client.Card{}, errLost
 	}
 	return c, err
@@ -51,7 +64,7 @@ func (u *brokenUpstream) LookUpCard(ctx context.Context, no string) (c client.Ca
 func (u *brokenUpstream) SignIn(ctx context.Context, no string, challenge []byte, pin *[kiosk.PINLength]byte) (
 	s client.Session, a client.Account, err error,
 ) {
-	if u.lost("SignIn", func() { s, a, err = u.Upstream.SignIn(ctx, no, challenge, pin) }) {
+	if u.lost("SignIn", func() { s, a, err = u.whole().SignIn(ctx, no, challenge, pin) }) {
 		return nil, client.Account{}, errLost
 	}
 	return s, a, err
@@ -60,7 +73,7 @@ func (u *brokenUpstream) SignIn(ctx context.Context, no string, challenge []byte
 func (u *brokenUpstream) CreateTopUp(ctx context.Context, s client.Session, no string, amount money.Fen) (
 	o client.TopUp, err error,
 ) {
-	if u.lost("CreateTopUp", func() { o, err = u.Upstream.CreateTopUp(ctx, s, no, amount) }) {
+	if u.lost("CreateTopUp", func() { o, err = u.whole().CreateTopUp(ctx, s, no, amount) }) {
 		return client.TopUp{}, errLost
 	}
 	return o, err
@@ -69,52 +82,59 @@ func (u *brokenUpstream) CreateTopUp(ctx context.Context, s client.Session, no s
 func (u *brokenUpstream) GetTopUp(ctx context.Context, no string, known client.TopUpState, wait time.Duration) (
 	o client.TopUp, err error,
 ) {
-	if u.lost("GetTopUp", func() { o, err = u.Upstream.GetTopUp(ctx, no, known, wait) }) {
+	if u.lost("GetTopUp", func() { o, err = u.whole().GetTopUp(ctx, no, known, wait) }) {
 		return client.TopUp{}, errLost
 	}
 	return o, err
 }
 
 func (u *brokenUpstream) CancelTopUp(ctx context.Context, no string) (o client.TopUp, err error) {
-	if u.lost("CancelTopUp", func() { o, err = u.Upstream.CancelTopUp(ctx, no) }) {
+	if u.lost("CancelTopUp", func() { o, err = u.whole().CancelTopUp(ctx, no) }) {
 		return client.TopUp{}, errLost
 	}
 	return o, err
 }
 
 func (u *brokenUpstream) PlanLoad(ctx context.Context, s client.Session, purse money.Fen) (p client.Plan, err error) {
-	if u.lost("PlanLoad", func() { p, err = u.Upstream.PlanLoad(ctx, s, purse) }) {
+	if u.lost("PlanLoad", func() { p, err = u.whole().PlanLoad(ctx, s, purse) }) {
 		return client.Plan{}, errLost
 	}
 	return p, err
 }
 
 func (u *brokenUpstream) AuthorizeLoad(ctx context.Context, l client.LoadRequest) (a client.Authorization, err error) {
-	if u.lost("AuthorizeLoad", func() { a, err = u.Upstream.AuthorizeLoad(ctx, l) }) {
+	if u.lost("AuthorizeLoad", func() { a, err = u.whole().AuthorizeLoad(ctx, l) }) {
 		return client.Authorization{}, errLost
 	}
 	return a, err
 }
 
 func (u *brokenUpstream) ReportLoad(ctx context.Context, l client.LoadReport) (s client.LoadStatus, err error) {
-	if u.lost("ReportLoad", func() { s, err = u.Upstream.ReportLoad(ctx, l) }) {
+	if u.lost("ReportLoad", func() { s, err = u.whole().ReportLoad(ctx, l) }) {
 		return client.LoadStatus{}, errLost
 	}
 	return s, err
 }
 
 func (u *brokenUpstream) Hello(ctx context.Context, h client.Hello) (w client.Welcome, err error) {
-	if u.lost("Hello", func() { w, err = u.Upstream.Hello(ctx, h) }) {
+	if u.lost("Hello", func() { w, err = u.whole().Hello(ctx, h) }) {
 		return client.Welcome{}, errLost
 	}
 	return w, err
 }
 
 func (u *brokenUpstream) Account(ctx context.Context, s client.Session) (a client.Account, err error) {
-	if u.lost("Account", func() { a, err = u.Upstream.Account(ctx, s) }) {
+	if u.lost("Account", func() { a, err = u.whole().Account(ctx, s) }) {
 		return client.Account{}, errLost
 	}
 	return a, err
+}
+
+func (u *brokenUpstream) History(ctx context.Context, s client.Session, page, size int) (h client.History, err error) {
+	if u.lost("History", func() { h, err = u.whole().History(ctx, s, page, size) }) {
+		return client.History{}, errLost
+	}
+	return h, err
 }
 
 // goAway has the upstream go away at a point, and not come back.

@@ -53,7 +53,7 @@ func (accountless) Account(context.Context, client.Session) (client.Account, err
 func TestDoneWithoutAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.up.Upstream = accountless{w.client}
+	w.up.replace(accountless{w.client})
 	p := w.topUp().visit(nil)
 	if v, ok := p.saw(kiosk.Done); !ok || v.Balance.Account != 50*yuan {
 		t.Errorf("walked %v, told balance %+v, account has %s", p.walk, v.Balance, w.balance())
@@ -112,12 +112,12 @@ func TestTakenBeforeDone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := factory(t, func(h *sim.Holder) { h.CardNo[9], h.UID = 0x99, [4]byte{9, 9, 9, 9} })
-	w.up.Upstream = told{w.client, func() {
+	w.up.replace(told{w.client, func() {
 		w.slot.Take()
 		time.Sleep(20 * time.Millisecond)
 		w.slot.Lay(other)
 		time.Sleep(50 * time.Millisecond)
-	}}
+	}})
 	p := w.topUp()
 	leave := func() { w.input <- kiosk.Input{Event: kiosk.Leave} }
 	p.instead = map[kiosk.Step]func(kiosk.View){
@@ -146,7 +146,7 @@ func (forgetful) CancelTopUp(context.Context, string) (client.TopUp, error) {
 func TestOrderForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.up.Upstream = forgetful{w.client}
+	w.up.replace(forgetful{w.client})
 	p := w.topUp().visit(nil)
 	if _, ok := p.saw(kiosk.Unpaid); ok {
 		t.Errorf("told that nothing was charged, and %s were paid; walked %v", w.paid(), p.walk)
@@ -182,7 +182,7 @@ func TestBeforeHello(t *testing.T) {
 	p.visit(nil)
 	w.crash()
 	w.slot.Take()
-	w.up.Upstream = mute{w.client}
+	w.up.replace(mute{w.client})
 	w.startTerminal()
 	w.slot.Lay(w.card)
 	for end := time.After(15 * time.Second); ; {

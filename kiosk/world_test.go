@@ -170,7 +170,7 @@ func (w *world) startUpstream() {
 	})
 	w.client = client.Dial(w.provision(authority, l.Addr().String()), client.Options{Now: w.now})
 	w.t.Cleanup(w.client.Close)
-	w.up = &brokenUpstream{Upstream: w.client}
+	w.up = &brokenUpstream{real: w.client}
 }
 
 func (w *world) provision(a *pki.Authority, addr string) *client.Provisioning {
