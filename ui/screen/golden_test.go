@@ -17,15 +17,16 @@ import (
 
 var update = flag.Bool("update", false, "replace the golden pictures by what is drawn now")
 
-// goldens are pictures of every page, a quarter as wide and high: the upright
-// panel in Chinese, the small one in English. Their words are tested
-// elsewhere; this is for what only an eye would see.
+// goldens are pictures of every page on every panel in every language, a quarter
+// as wide and high. Their words are tested elsewhere; this is for what only an
+// eye would see.
 var goldens = []struct {
 	panel    string
 	language text.Language
 }{
-	{"1080x1920", text.Chinese},
-	{"1280x1024", text.English},
+	{"1080x1920", text.Chinese}, {"1080x1920", text.English},
+	{"1920x1080", text.Chinese}, {"1920x1080", text.English},
+	{"1280x1024", text.Chinese}, {"1280x1024", text.English},
 }
 
 // TestGolden draws every page and compares it with how it looked when somebody
@@ -54,7 +55,7 @@ func TestGolden(t *testing.T) {
 				continue
 			}
 			if off := difference(t, name, picture); off > 0 {
-				failed := filepath.Join("testdata", "failed", g.panel+"-"+v.Name+".png")
+				failed := filepath.Join("testdata", "failed", g.panel+"-"+string(g.language)+"-"+v.Name+".png")
 				writePNG(t, failed, picture)
 				t.Errorf("%s: %d pixels differ; drawn now: %s", name, off, failed)
 			}
