@@ -35,7 +35,6 @@ type Desk struct {
 	session client.Session
 	account client.Account
 	order   client.TopUp
-	offered bool // somebody may have scanned the order's code
 }
 
 // Beijing is the zone of every card and receipt. China has no other.
@@ -82,7 +81,7 @@ func (d *Desk) home(context.Context, progress) outcome {
 
 func (d *Desk) leave() {
 	d.letGo()
-	d.info, d.session, d.account, d.order, d.offered = purse.Info{}, nil, client.Account{}, client.TopUp{}, false
+	d.info, d.session, d.account, d.order = purse.Info{}, nil, client.Account{}, client.TopUp{}
 	d.InHand.Clear()
 }
 

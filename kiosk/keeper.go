@@ -93,7 +93,9 @@ func (k *Keeper) endOrders(ctx context.Context) {
 	k.each(ctx, ledger.TopUpIntent, func(intent ledger.Entry) error {
 		order, err := k.Upstream.CancelTopUp(ctx, intent.Ref)
 		outcome, _, _ := orderEnd(order.State)
-		if no := (*client.Refusal)(nil); errors.As(err, &no) && no.Reason == client.OrderUnknown {
+		no := (*client.Refusal)(nil)
+		forgotten := errors.As(err, &no) && no.Reason == client.OrderUnknown
+		if forgotten && !k.InHand.Offered(intent.Ref) {
 			outcome, err = ledger.Refused, nil // the request to make it was lost
 		}
 		if err != nil || outcome == 0 {

@@ -124,6 +124,8 @@ func (s *Session) due() bool { return !s.ends.IsZero() && time.Until(s.ends) <= 
 // input takes what a person did. The PIN is the Desk's from here on, or wiped.
 func (s *Session) input(ctx context.Context, in Input) {
 	switch {
+	case in.Event == MoreTime && !s.view.Warning:
+		return // nobody was asked
 	case in.Event == MoreTime:
 		s.view.Warning = false
 		s.arm(s.view.Step.Rule().Timeout)

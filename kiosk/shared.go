@@ -75,8 +75,9 @@ func (t *Terms) set(w client.Welcome) {
 // so that the [Keeper] leaves it alone. It is safe for use by several
 // goroutines.
 type InHand struct {
-	mu   sync.Mutex
-	refs map[string]bool // guarded by mu
+	mu      sync.Mutex
+	refs    map[string]bool // guarded by mu
+	offered map[string]bool // orders whose code somebody has seen; guarded by mu
 }
 
 // Take puts ref in hand.
@@ -89,11 +90,31 @@ func (h *InHand) Take(ref string) {
 	h.refs[ref] = true
 }
 
-// Drop leaves ref to the Keeper.
+// Drop leaves ref to the Keeper, with nothing more to be known of it.
 func (h *InHand) Drop(ref string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.refs, ref)
+	delete(h.offered, ref)
+}
+
+// Offer notes that the order's code is on the screen: from then on it may be
+// paid, also when the person has gone and whatever the upstream remembers.
+func (h *InHand) Offer(order string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.offered == nil {
+		h.offered = make(map[string]bool)
+	}
+	h.offered[order] = true
+}
+
+// Offered reports whether somebody has seen the order's code since the program
+// started.
+func (h *InHand) Offered(order string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.offered[order]
 }
 
 // Clear leaves everything to the Keeper: the person has gone.

@@ -27,7 +27,7 @@ func (d *Desk) makeOrder(ctx context.Context, amount money.Fen) outcome {
 	if _, err := d.Book.Append(ctx, intent); err != nil {
 		return d.fail("write order down", err)
 	}
-	d.order, d.offered = client.TopUp{OrderNo: intent.Ref, Amount: amount, State: client.TopUpWaiting}, false
+	d.order = client.TopUp{OrderNo: intent.Ref, Amount: amount, State: client.TopUpWaiting}
 	order, err := d.Upstream.CreateTopUp(ctx, d.session, intent.Ref, amount)
 	switch {
 	case err != nil && refused(err):
@@ -46,7 +46,7 @@ func (d *Desk) makeOrder(ctx context.Context, amount money.Fen) outcome {
 	if order.State != client.TopUpWaiting || order.QR == "" {
 		return outcome{NotKnown, d.showOrder()} // there is nothing to scan
 	}
-	d.offered = true
+	d.InHand.Offer(order.OrderNo)
 	return outcome{Ordered, d.showOrder()}
 }
 
@@ -105,7 +105,7 @@ func (d *Desk) unknownOrder(ctx context.Context, err error) (outcome, bool) {
 	if no := (*client.Refusal)(nil); !errors.As(err, &no) || no.Reason != client.OrderUnknown {
 		return outcome{}, false
 	}
-	if d.offered {
+	if d.InHand.Offered(d.order.OrderNo) {
 		d.Log.Error("upstream has forgotten an order", "order", d.order.OrderNo)
 		return outcome{NotKnown, d.showOrder()}, true // somebody may have paid it
 	}

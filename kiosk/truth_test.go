@@ -151,6 +151,10 @@ func TestOrderForgotten(t *testing.T) {
 	if _, ok := p.saw(kiosk.Unpaid); ok {
 		t.Errorf("told that nothing was charged, and %s were paid; walked %v", w.paid(), p.walk)
 	}
+	time.Sleep(200 * time.Millisecond) // rounds of the Keeper, which does not say so either
+	if open, err := w.book.OpenItems(t.Context()); err != nil || len(open) != 1 {
+		t.Errorf("the journal has %d open, %v; want the order", len(open), err)
+	}
 }
 
 // TestJournalDiesAfterWrite: the card is written, and then the disk fails.
