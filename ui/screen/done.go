@@ -21,7 +21,9 @@ func (p *page) done() fyne.CanvasObject {
 		info-p.k.MM(24+6))
 	words.Add(widget.CentreX(p.k.Row(6, p.k.Icon("ok", 24, 24, look.Well), widget.CentreY(title))))
 	words.Add(p.result(info))
-	words.Add(p.centred(p.t.T("done.card"), look.Lead, false, info))
+	if !p.v.CardAway {
+		words.Add(p.centred(p.t.T("done.card"), look.Lead, false, info))
+	}
 
 	more := p.key(kiosk.Input{Event: kiosk.ChoseAccount}, widget.Face{
 		Name: "account", Label: p.t.T("done.more"), Icon: "account"})
