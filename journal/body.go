@@ -1,0 +1,214 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"quancun/money"
+)
+
+// The forms of an entry's bytes. A later form gets the next number, and
+// [Decode] goes on reading every older one. The first byte tells: the first
+// form is JSON and begins with a brace.
+const (
+	formJSON   = '{' // of version 0.1; decode only
+	formBinary = 2
+)
+
+// Where the second form keeps what a schema can check without decoding it.
+const (
+	PrevAt  = 1             // 32 bytes: hash of the entry before
+	SeqAt   = PrevAt + 32   // 8 bytes, big-endian
+	headEnd = SeqAt + 8 + 8 // epoch
+)
+
+// Encode returns the bytes of e as the entry after the one with hash prev, in
+// the newest form. Equal entries have equal bytes. It panics if e is too large
+// to encode, which [Entry.Check] refuses.
+//
+// All integers are big-endian. Text is one byte of length and ASCII.
+//
+//	form 1, prev 32, seq 8, epoch 8, at 8 (ms since 1970), uptime 8 (ms),
+//	clock 1, kind 2, outcome 1, amount 8,
+//	terminal, ref, card, account, merchant, operator (text each),
+//	origin: 0, or 1 terminal epoch 8 seq 8,
+//	purse: 0, or 1 balance 4, counter 2, key version 1, algorithm 1,
+//	       terminal number 6, trace number 4, stamp 7, TAC 4,
+//	postings: count 1, then account (text) and amount 8 each,
+//	details: length 4 and JSON
+func (e Entry) Encode(prev Hash) []byte {
+	b := cryptobyte.NewBuilder(make([]byte, 0, 256+len(e.Details)))
+	b.AddUint8(formBinary)
+	b.AddBytes(prev[:])
+	b.AddUint64(uint64(e.Seq))
+	b.AddBytes(e.Epoch[:])
+	b.AddUint64(uint64(e.At.UnixMilli()))
+	b.AddUint64(uint64(e.Uptime.Milliseconds()))
+	b.AddUint8(uint8(e.Clock))
+	b.AddUint16(uint16(e.Kind))
+	b.AddUint8(uint8(e.Outcome))
+	b.AddUint64(uint64(e.Amount))
+	for _, s := range []string{e.Terminal, e.Ref, e.Card, e.Account, e.Merchant, e.Operator} {
+		addText(b, s)
+	}
+	if addFlag(b, e.Origin != Position{}) {
+		addText(b, e.Origin.Terminal)
+		b.AddBytes(e.Origin.Epoch[:])
+		b.AddUint64(uint64(e.Origin.Seq))
+	}
+	if addFlag(b, e.Purse != nil) {
+		addPurse(b, *e.Purse)
+	}
+	b.AddUint8(uint8(len(e.Postings)))
+	for _, p := range e.Postings {
+		addText(b, string(p.Account))
+		b.AddUint64(uint64(p.Amount))
+	}
+	b.AddUint32(uint32(len(e.Details)))
+	b.AddBytes(e.Details)
+	return b.BytesOrPanic()
+}
+
+func addText(b *cryptobyte.Builder, s string) {
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s)) })
+}
+
+func addFlag(b *cryptobyte.Builder, set bool) bool {
+	if set {
+		b.AddUint8(1)
+	} else {
+		b.AddUint8(0)
+	}
+	return set
+}
+
+func addPurse(b *cryptobyte.Builder, p Purse) {
+	b.AddUint32(p.Balance)
+	b.AddUint16(p.Counter)
+	b.AddUint8(p.KeyVersion)
+	b.AddUint8(p.Algorithm)
+	b.AddBytes(p.TerminalNo[:])
+	b.AddUint32(p.TraceNo)
+	b.AddBytes(p.Stamp[:])
+	b.AddBytes(p.TAC[:])
+}
+
+// Decode reads the bytes of an entry of any form, and the hash of the entry
+// before it. It returns [ErrNewer] for a form that a later program has
+// written, and [ErrMalformed] for what no program can have written: nothing
+// but Encode's own bytes can be read. Rules are [Entry.Check]'s.
+func Decode(body []byte) (e Entry, prev Hash, err error) {
+	switch {
+	case len(body) == 0:
+		return e, prev, fmt.Errorf("%w: no bytes", ErrMalformed)
+	case body[0] == formJSON:
+		return decodeJSON(body)
+	case body[0] > formBinary && body[0] < ' ':
+		return e, prev, fmt.Errorf("%w: form %d", ErrNewer, body[0])
+	case body[0] != formBinary:
+		return e, prev, fmt.Errorf("%w: form %d", ErrMalformed, body[0])
+	}
+	r := reader{s: cryptobyte.String(body[1:])}
+	copy(prev[:], r.bytes(len(prev)))
+	r.entry(&e)
+	if r.bad || !r.s.Empty() {
+		return Entry{}, prev, fmt.Errorf("%w: entry", ErrMalformed)
+	}
+	return e, prev, nil
+}
+
+// reader reads until something is missing, and then nothing more.
+type reader struct {
+	s   cryptobyte.String
+	bad bool
+}
+
+func (r *reader) entry(e *Entry) {
+	e.Seq = int64(r.uint(8))
+	e.Epoch = Epoch(r.bytes(8))
+	e.At = time.UnixMilli(int64(r.uint(8))).UTC()
+	uptime := r.uint(8)
+	r.bad = r.bad || uptime > uptimeMax
+	e.Uptime = time.Duration(uptime) * time.Millisecond
+	e.Clock = ClockState(r.uint(1))
+	e.Kind = Kind(r.uint(2))
+	e.Outcome = Outcome(r.uint(1))
+	e.Amount = money.Fen(r.uint(8))
+	for _, s := range []*string{&e.Terminal, &e.Ref, &e.Card, &e.Account, &e.Merchant, &e.Operator} {
+		*s = r.text()
+	}
+	if r.flag() {
+		e.Origin.Terminal = r.text()
+		e.Origin.Epoch = Epoch(r.bytes(8))
+		e.Origin.Seq = int64(r.uint(8))
+		r.bad = r.bad || e.Origin == Position{}
+	}
+	if r.flag() {
+		e.Purse = r.purse()
+	}
+	n := r.uint(1)
+	r.bad = r.bad || n > postingsMax
+	for range n {
+		if r.bad {
+			return
+		}
+		e.Postings = append(e.Postings, Posting{Account(r.text()), money.Fen(r.uint(8))})
+	}
+	if n := r.uint(4); n > DetailsLenMax {
+		r.bad = true
+	} else if n > 0 {
+		e.Details = r.bytes(int(n))
+	}
+	r.bad = r.bad || e.Seq <= 0 || !inRange(e.At)
+}
+
+// uptimeMax is a thousand years in milliseconds: more is a mistake.
+const uptimeMax = 1000 * 366 * 24 * 60 * 60 * 1000
+
+// inRange keeps times within the years that every reader of text can read.
+func inRange(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 9999 }
+
+func (r *reader) purse() *Purse {
+	var p Purse
+	p.Balance = uint32(r.uint(4))
+	p.Counter = uint16(r.uint(2))
+	p.KeyVersion = byte(r.uint(1))
+	p.Algorithm = byte(r.uint(1))
+	copy(p.TerminalNo[:], r.bytes(len(p.TerminalNo)))
+	p.TraceNo = uint32(r.uint(4))
+	copy(p.Stamp[:], r.bytes(len(p.Stamp)))
+	copy(p.TAC[:], r.bytes(len(p.TAC)))
+	return &p
+}
+
+// bytes returns the next n bytes, or n zeros when they are not there.
+func (r *reader) bytes(n int) []byte {
+	out := make([]byte, n)
+	if r.bad = r.bad || !r.s.CopyBytes(out); r.bad {
+		clear(out)
+	}
+	return out
+}
+
+func (r *reader) uint(n int) uint64 {
+	var wide [8]byte
+	copy(wide[8-n:], r.bytes(n))
+	return binary.BigEndian.Uint64(wide[:])
+}
+
+func (r *reader) flag() bool {
+	f := r.uint(1)
+	r.bad = r.bad || f > 1
+	return f == 1 && !r.bad
+}
+
+// text reads a name, which is printable ASCII, so that no entry can put
+// anything else on a screen or into a log.
+func (r *reader) text() string {
+	s := string(r.bytes(int(r.uint(1))))
+	r.bad = r.bad || s != "" && !isText(s)
+	return s
+}

@@ -1,0 +1,179 @@
+package journal
+
+import "fmt"
+
+// Kind says what an entry tells. The numbers are written to disk and sent
+// upstream: add to them, never renumber.
+//
+// An intent is written before something irreversible is done, its doubt when
+// nobody can tell what became of it, its end once the outcome is known. All
+// three share one [Entry.Ref]. Every other kind says something that has
+// happened and stands by itself.
+type Kind uint16
+
+// The kinds. Those below 40 move no money by themselves.
+const (
+	Started     Kind = 1 // the program started; written by the ledger alone
+	EpochOpened Kind = 2 // first entry after a journal was found restored or cloned; ledger alone
+	Carried     Kind = 3 // an entry of the epoch before that upstream has not taken, whole; ledger alone
+
+	TopUpIntent Kind = 10 // an order number (充值) is about to be used upstream
+	TopUpEnd    Kind = 11 // that order was paid, closed or refused
+	TopUpShown  Kind = 12 // that order's code was on the screen: it may be paid
+
+	LoadIntent Kind = 20 // a card is about to be credited (圈存)
+	LoadEnd    Kind = 21 // the card was credited, or was not
+	LoadDoubt  Kind = 22 // the card has gone and nobody knows
+
+	ClockStep Kind = 30 // the wall clock was set; written by the ledger alone
+	Sighting  Kind = 31 // a card's counters and purse, read while nothing was written
+	Evidence  Kind = 32 // what a card says of another terminal's open claim
+
+	SaleIntent Kind = 40 // a card is about to be debited (消费)
+	SaleEnd    Kind = 41 // the card was debited, or was not
+	SaleDoubt  Kind = 42 // the card has gone and nobody knows: the amount is in suspense
+
+	CodeSale    Kind = 45 // a virtual-card code (虚拟卡码) was taken
+	ChannelSale Kind = 46 // a payment code of a channel was paid, says upstream
+	Refund      Kind = 50 // a sale given back, whole or in part
+	CashTopUp   Kind = 60 // cash taken onto an account (现金充值)
+	PayOut      Kind = 61 // an account's balance given back in cash
+	CashIn      Kind = 62 // cash into the drawer: the float, change
+	CashOut     Kind = 63 // cash out of the drawer: a drop to the safe
+	Counted     Kind = 64 // the drawer was counted; a difference is posted, never hidden
+	Fee         Kind = 70 // a fee taken from an account, such as a replacement's
+)
+
+// kinds is all that is known of a kind.
+var kinds = map[Kind]struct {
+	name   string
+	begins Kind // the intent that it follows; itself for an intent; 0 for what stands alone
+	ledger bool // the ledger alone writes it
+}{
+	Started:     {name: "started", ledger: true},
+	EpochOpened: {name: "epoch opened", ledger: true},
+	Carried:     {name: "carried", ledger: true},
+	TopUpIntent: {name: "top-up intent", begins: TopUpIntent},
+	TopUpEnd:    {name: "top-up end", begins: TopUpIntent},
+	TopUpShown:  {name: "top-up shown", begins: TopUpIntent},
+	LoadIntent:  {name: "load intent", begins: LoadIntent},
+	LoadEnd:     {name: "load end", begins: LoadIntent},
+	LoadDoubt:   {name: "load doubt", begins: LoadIntent},
+	ClockStep:   {name: "clock step", ledger: true},
+	Sighting:    {name: "sighting"},
+	Evidence:    {name: "evidence"},
+	SaleIntent:  {name: "sale intent", begins: SaleIntent},
+	SaleEnd:     {name: "sale end", begins: SaleIntent},
+	SaleDoubt:   {name: "sale doubt", begins: SaleIntent},
+	CodeSale:    {name: "code sale"},
+	ChannelSale: {name: "channel sale"},
+	Refund:      {name: "refund"},
+	CashTopUp:   {name: "cash top-up"},
+	PayOut:      {name: "pay-out"},
+	CashIn:      {name: "cash in"},
+	CashOut:     {name: "cash out"},
+	Counted:     {name: "counted"},
+	Fee:         {name: "fee"},
+}
+
+// Kinds returns every kind, in the order of their numbers.
+func Kinds() []Kind {
+	var all []Kind
+	for k := Kind(1); k <= Fee; k++ {
+		if _, ok := kinds[k]; ok {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// String returns the kind in words, for logs and for people who verify.
+func (k Kind) String() string {
+	if known, ok := kinds[k]; ok {
+		return known.name
+	}
+	return fmt.Sprintf("kind %d", uint16(k))
+}
+
+// Known reports whether this program knows k. A later one may have more.
+func (k Kind) Known() bool { _, ok := kinds[k]; return ok }
+
+// Intent returns the kind of intent that k belongs to, k itself for an intent,
+// and 0 for a kind that stands alone.
+func (k Kind) Intent() Kind { return kinds[k].begins }
+
+// IsIntent reports whether k announces something.
+func (k Kind) IsIntent() bool { return k != 0 && kinds[k].begins == k }
+
+// IsEnd reports whether k says how an intent came out.
+func (k Kind) IsEnd() bool { return k == TopUpEnd || k == LoadEnd || k == SaleEnd }
+
+// IsDoubt reports whether k says that nobody knows how an intent came out.
+func (k Kind) IsDoubt() bool { return k == LoadDoubt || k == SaleDoubt }
+
+// Doubt returns the kind of doubt that an intent may be left in, or 0.
+func (k Kind) Doubt() Kind {
+	switch k {
+	case LoadIntent:
+		return LoadDoubt
+	case SaleIntent:
+		return SaleDoubt
+	}
+	return 0
+}
+
+// LedgerOnly reports whether only the ledger itself writes k.
+func (k Kind) LedgerOnly() bool { return kinds[k].ledger }
+
+// Outcome is how an intent ended. The numbers are written to disk and sent
+// upstream: add to them, never renumber.
+//
+// There is no outcome for "nobody knows". An intent whose outcome is unknown
+// stays open until there is evidence.
+type Outcome uint8
+
+// The outcomes of a top-up and, from 11 on, of a card that was written to.
+const (
+	Paid       Outcome = 1  // the order was paid
+	Closed     Outcome = 2  // the order was closed unpaid and can no longer be paid
+	Refused    Outcome = 3  // the order never existed upstream
+	Written    Outcome = 11 // the card has done it
+	NotWritten Outcome = 12 // the card has not
+	// Elsewhere and ElsewhereNot are Written and NotWritten, as settled by what
+	// another terminal or a later counter has proved upstream.
+	Elsewhere    Outcome = 13
+	ElsewhereNot Outcome = 14
+)
+
+var outcomes = map[Outcome]struct {
+	name  string
+	order bool // of an order; otherwise of a card
+}{
+	Paid: {"paid", true}, Closed: {"closed", true}, Refused: {"refused", true},
+	Written: {"written", false}, NotWritten: {"not written", false},
+	Elsewhere: {"elsewhere", false}, ElsewhereNot: {"elsewhere not", false},
+}
+
+// String returns the outcome in words, for logs and for people who verify.
+func (o Outcome) String() string {
+	if known, ok := outcomes[o]; ok {
+		return known.name
+	}
+	return fmt.Sprintf("outcome %d", uint8(o))
+}
+
+// Happened reports whether the card has been written to.
+func (o Outcome) Happened() bool { return o == Written || o == Elsewhere }
+
+// of reports whether o is an outcome of k. A load that was settled elsewhere
+// may not say in which way: entries of the first form did not.
+func (o Outcome) of(k Kind) bool {
+	known, ok := outcomes[o]
+	switch k {
+	case TopUpEnd:
+		return ok && known.order
+	case LoadEnd, SaleEnd, Evidence:
+		return ok && !known.order
+	}
+	return o == 0
+}

@@ -1,0 +1,121 @@
+package journal
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"encoding/base32"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"quancun/money"
+)
+
+// Receipt is what a receipt's QR code proves with no network: that this
+// terminal, certified by the campus, has this entry in its journal.
+type Receipt struct {
+	Position
+	At      time.Time
+	Kind    Kind
+	Outcome Outcome
+	Amount  money.Fen
+	Ref     string
+	Hash    Hash // of the entry, which the journal and upstream can be asked for
+
+	Certificate Certificate
+	Signature   [ed25519.SignatureSize]byte
+}
+
+const (
+	receiptContext = "quancun receipt v1\n"
+
+	// ReceiptPrefix begins every code, so that a scanner knows what it is.
+	ReceiptPrefix = "QCR1:"
+)
+
+// receiptText has only letters and digits that a QR code packs tightly.
+var receiptText = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// NewReceipt signs for an entry of the journal whose hash is h with the
+// terminal's journal key, to which c belongs.
+func NewReceipt(e Entry, h Hash, c Certificate, key crypto.Signer) (Receipt, error) {
+	r := Receipt{
+		Position: e.Position(), At: e.At, Kind: e.Kind, Outcome: e.Outcome,
+		Amount: e.Amount, Ref: e.Ref, Hash: h, Certificate: c,
+	}
+	if c.Terminal != e.Terminal {
+		return Receipt{}, fmt.Errorf("sign receipt: %w: certificate of terminal %s", ErrUnsigned, c.Terminal)
+	}
+	sig, err := key.Sign(nil, r.message(), crypto.Hash(0))
+	if err != nil {
+		return Receipt{}, fmt.Errorf("sign receipt: %w", err)
+	}
+	copy(r.Signature[:], sig)
+	if !ed25519.Verify(c.Key, r.message(), r.Signature[:]) {
+		return Receipt{}, fmt.Errorf("sign receipt: %w: the key is not the certificate's", ErrUnsigned)
+	}
+	return r, nil
+}
+
+// Text returns the code, in the alphabet that QR codes pack most tightly.
+func (r Receipt) Text() string {
+	b := append(r.body(), r.Certificate.Bytes()...)
+	return ReceiptPrefix + receiptText.EncodeToString(append(b, r.Signature[:]...))
+}
+
+// OpenReceipt reads a code and checks it against the campus's public key. It
+// returns [ErrMalformed] for what is no receipt, and [ErrUnsigned] for one that
+// the campus does not stand for.
+func OpenReceipt(text string, campus ed25519.PublicKey) (Receipt, error) {
+	code, ok := strings.CutPrefix(strings.TrimSpace(text), ReceiptPrefix)
+	b, err := receiptText.DecodeString(code)
+	if !ok || err != nil || receiptText.EncodeToString(b) != code {
+		return Receipt{}, fmt.Errorf("%w: receipt", ErrMalformed)
+	}
+	rd := reader{s: cryptobyte.String(b)}
+	r := rd.receipt()
+	if rd.bad || !rd.s.Empty() {
+		return Receipt{}, fmt.Errorf("%w: receipt", ErrMalformed)
+	}
+	if err := r.Certificate.Verify(campus); err != nil {
+		return Receipt{}, err
+	}
+	if r.Certificate.Terminal != r.Terminal || !ed25519.Verify(r.Certificate.Key, r.message(), r.Signature[:]) {
+		return Receipt{}, fmt.Errorf("%w: receipt", ErrUnsigned)
+	}
+	return r, nil
+}
+
+func (r Receipt) message() []byte { return append([]byte(receiptContext), r.body()...) }
+
+func (r Receipt) body() []byte {
+	b := cryptobyte.NewBuilder(nil)
+	addText(b, r.Terminal)
+	b.AddBytes(r.Epoch[:])
+	b.AddUint64(uint64(r.Seq))
+	b.AddUint64(uint64(r.At.UnixMilli()))
+	b.AddUint16(uint16(r.Kind))
+	b.AddUint8(uint8(r.Outcome))
+	b.AddUint64(uint64(r.Amount))
+	addText(b, r.Ref)
+	b.AddBytes(r.Hash[:])
+	return b.BytesOrPanic()
+}
+
+func (r *reader) receipt() (out Receipt) {
+	out.Terminal = r.text()
+	out.Epoch = Epoch(r.bytes(8))
+	out.Seq = int64(r.uint(8))
+	out.At = time.UnixMilli(int64(r.uint(8))).UTC()
+	out.Kind = Kind(r.uint(2))
+	out.Outcome = Outcome(r.uint(1))
+	out.Amount = money.Fen(r.uint(8))
+	out.Ref = r.text()
+	out.Hash = Hash(r.bytes(hashSize))
+	out.Certificate = r.certificate()
+	copy(out.Signature[:], r.bytes(len(out.Signature)))
+	r.bad = r.bad || out.Seq <= 0 || !inRange(out.At)
+	return out
+}
