@@ -51,19 +51,32 @@ func (m MAC) Equal(n MAC) bool {
 // (分散): 3DES(k, f) || 3DES(k, NOT f) (chapter 3).
 func (k Key) Diversify(factor [8]byte) Key {
 	var d Key
-	var inverted [8]byte
-	for i, b := range factor {
-		inverted[i] = ^b
-	}
-	k.encrypt(d[:8], factor[:])
-	k.encrypt(d[8:], inverted[:])
+	blocks := DiversifyBlocks(factor)
+	k.encrypt(d[:8], blocks[:8])
+	k.encrypt(d[8:], blocks[8:])
 	return d
+}
+
+// DiversifyBlocks returns the two blocks whose encryptions are the diversified
+// key, for a key that is in hardware.
+func DiversifyBlocks(factor [8]byte) (blocks [16]byte) {
+	copy(blocks[:], factor[:])
+	for i, b := range factor {
+		blocks[8+i] = ^b
+	}
+	return blocks
 }
 
 // LoadSession returns the session key of a load (SESLK), 3.1: k is the card's
 // load key (DLK), counter the online transaction counter before the load.
 func (k Key) LoadSession(random [4]byte, counter uint16) SessionKey {
-	return k.session(random, counter, 0x8000)
+	return k.session(LoadSessionBlock(random, counter))
+}
+
+// LoadSessionBlock returns the block whose encryption under the card's load key
+// is the session key of a load (3.1), for a key that is in hardware.
+func LoadSessionBlock(random [4]byte, counter uint16) [8]byte {
+	return sessionBlock(random, counter, 0x8000)
 }
 
 // PurchaseSession returns the session key of a purchase (SESPK), 3.1: k is the
@@ -71,14 +84,17 @@ func (k Key) LoadSession(random [4]byte, counter uint16) SessionKey {
 // the purchase, and traceNo the terminal transaction number, of which only the
 // low two bytes count.
 func (k Key) PurchaseSession(random [4]byte, counter uint16, traceNo uint32) SessionKey {
-	return k.session(random, counter, uint16(traceNo))
+	return k.session(sessionBlock(random, counter, uint16(traceNo)))
 }
 
-func (k Key) session(random [4]byte, counter, tail uint16) (s SessionKey) {
-	var block [8]byte
+func sessionBlock(random [4]byte, counter, tail uint16) (block [8]byte) {
 	copy(block[:], random[:])
 	binary.BigEndian.PutUint16(block[4:], counter)
 	binary.BigEndian.PutUint16(block[6:], tail)
+	return block
+}
+
+func (k Key) session(block [8]byte) (s SessionKey) {
 	k.encrypt(s[:], block[:])
 	return s
 }
@@ -116,17 +132,22 @@ func desMAC(key SessionKey, data []byte) (m MAC) {
 	if err != nil {
 		panic("pboc: internal error: " + err.Error()) // only the length can be wrong
 	}
-	padded := append(append(make([]byte, 0, len(data)+8), data...), 0x80)
-	for len(padded)%8 != 0 {
-		padded = append(padded, 0)
-	}
 	var block [8]byte
-	for ; len(padded) > 0; padded = padded[8:] {
+	for padded := Padded(data); len(padded) > 0; padded = padded[8:] {
 		subtle.XORBytes(block[:], block[:], padded[:8])
 		c.Encrypt(block[:], block[:])
 	}
 	copy(m[:], block[:])
 	return m
+}
+
+// Padded returns data as its MAC covers it: with 80, and 00 up to whole blocks.
+func Padded(data []byte) []byte {
+	padded := append(append(make([]byte, 0, len(data)+8), data...), 0x80)
+	for len(padded)%8 != 0 {
+		padded = append(padded, 0)
+	}
+	return padded
 }
 
 // TerminalNo is a terminal number (终端机编号): opaque, and part of every MAC.
@@ -157,15 +178,16 @@ type Load struct {
 }
 
 // MAC1 is what the card proves itself with, under the [Key.LoadSession].
-func (l Load) MAC1(s SessionKey) MAC {
-	b := binary.BigEndian.AppendUint32(nil, l.Balance)
-	return s.MAC(l.middle(b))
-}
+func (l Load) MAC1(s SessionKey) MAC { return s.MAC(l.MAC1Data()) }
+
+// MAC1Data returns what MAC1 covers.
+func (l Load) MAC1Data() []byte { return l.middle(binary.BigEndian.AppendUint32(nil, l.Balance)) }
 
 // MAC2 is what the host answers with, under the same session key.
-func (l Load) MAC2(s SessionKey) MAC {
-	return s.MAC(append(l.middle(nil), l.At[:]...))
-}
+func (l Load) MAC2(s SessionKey) MAC { return s.MAC(l.MAC2Data()) }
+
+// MAC2Data returns what MAC2 covers.
+func (l Load) MAC2Data() []byte { return append(l.middle(nil), l.At[:]...) }
 
 // TAC is the card's evidence that the load happened, under its TAC key.
 func (l Load) TAC(dtk Key) MAC {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // WriteSecret makes a file of mode 0600 at path, whole or not at all, and does
@@ -35,4 +36,16 @@ func WriteSecret(path string, text []byte) error {
 		return fmt.Errorf("write secret: %w", err)
 	}
 	return nil
+}
+
+// readSecret reads a file that nobody but its owner may read.
+func readSecret(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s has mode %#o, want 0600", path, info.Mode().Perm())
+	}
+	return os.ReadFile(path)
 }

@@ -9,8 +9,10 @@ package keys
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
+	"io"
 
 	"quancun/pboc"
 	"quancun/upstream/wire"
@@ -52,6 +54,16 @@ type Store interface {
 
 	// SessionMAC vouches for a session token.
 	SessionMAC(ctx context.Context, token []byte) ([32]byte, error)
+
+	// Campus signs for the campus with Ed25519: the keys of terminals'
+	// journals, checkpoints, feeds. Terminals have its public key since they
+	// were enrolled.
+	Campus() crypto.Signer
+
+	// SealPublicKey is what terminals seal exports of their journals to.
+	SealPublicKey() []byte
+	// OpenSealed returns what was sealed, as [wire.Unseal] does.
+	OpenSealed(ctx context.Context, r io.Reader) io.Reader
 }
 
 // CardKeys are the keys of one card, for the moment in which it is
@@ -69,5 +81,5 @@ func (CardKeys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "keys.CardKeys(…)"
 // Issuer gives new cards their keys. It is apart from [Store], because a
 // server that answers terminals never needs it.
 type Issuer interface {
-	CardKeys(f Factor) CardKeys
+	IssueCard(ctx context.Context, f Factor) (CardKeys, error)
 }

@@ -9,9 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"quancun/pboc"
 	"quancun/upstream/keys"
-	"quancun/upstream/wire"
+	"quancun/upstream/keys/keystest"
 )
 
 func open(t *testing.T) (*keys.Software, string) {
@@ -75,9 +74,12 @@ func TestKeyFileBroken(t *testing.T) {
 }
 
 func TestKeysDoNotPrint(t *testing.T) {
-	s, _ := open(t)
-	card := s.CardKeys(keys.Factor{1})
-	for _, v := range []any{s, *s, card, &card} {
+	s, path := open(t)
+	secrets, err := keys.ReadSecrets(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{*s, secrets, *secrets} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 			if got := fmt.Sprintf(verb, v); !strings.HasPrefix(got, "keys.") || !strings.HasSuffix(got, "(…)") {
 				t.Errorf("%s of a %T prints %q", verb, v, got)
@@ -86,55 +88,56 @@ func TestKeysDoNotPrint(t *testing.T) {
 	}
 }
 
-func TestMACs(t *testing.T) {
-	ctx := t.Context()
-	s, _ := open(t)
-	l := keys.Load{Factor: keys.Factor{1, 2, 3}, Random: [4]byte{4, 5, 6, 7}, Load: pboc.Load{
-		Balance: 1000, Counter: 7, Amount: 2000, Terminal: pboc.TerminalNo{9}, At: pboc.Stamp{0x20, 0x26},
-	}}
-	card := s.CardKeys(l.Factor)
-	session := card.DLK.LoadSession(l.Random, l.Counter)
-	if err := s.CheckMAC1(ctx, l, l.MAC1(session)); err != nil {
-		t.Errorf("CheckMAC1 = %v, want it right", err)
-	}
-	if got, err := s.MAC2(ctx, l); err != nil || got != l.MAC2(session) {
-		t.Errorf("MAC2 = %v, %v; want the card's own", got, err)
-	}
-	if err := s.CheckTAC(ctx, l, l.TAC(card.DTK)); err != nil {
-		t.Errorf("CheckTAC = %v, want it right", err)
-	}
-	other := l
-	other.Balance++
-	for name, err := range map[string]error{
-		"zero MAC1":     s.CheckMAC1(ctx, l, pboc.MAC{}),
-		"MAC1 of other": s.CheckMAC1(ctx, l, other.MAC1(session)),
-		"zero TAC":      s.CheckTAC(ctx, l, pboc.MAC{}),
-		"TAC of other":  s.CheckTAC(ctx, l, other.TAC(card.DTK)),
-	} {
-		if !errors.Is(err, keys.ErrWrong) {
-			t.Errorf("%s: %v, want %v", name, err, keys.ErrWrong)
+func TestSoftware(t *testing.T) {
+	_, path := open(t)
+	keystest.Run(t, func(t *testing.T) keystest.Store {
+		s, err := keys.OpenSoftware(path)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		return s
+	})
 }
 
-func TestPIN(t *testing.T) {
-	ctx := t.Context()
-	s, _ := open(t)
-	pin, challenge := [wire.PINLen]byte([]byte("123456")), bytes.Repeat([]byte{1}, wire.ChallengeLen)
-	sealed, err := wire.SealPIN(s.PINPublicKey(), challenge, "card", &pin)
+// TestCampusKey: a site from before there was one gets it, and its key file
+// stays as it is.
+func TestCampusKey(t *testing.T) {
+	_, path := open(t)
+	campus := filepath.Join(filepath.Dir(path), "campus.pem")
+	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got [wire.PINLen]byte
-	if err := s.OpenPIN(ctx, wire.SealedPIN{CardNo: "card", Challenge: challenge, Sealed: sealed}, &got); err != nil || got != pin {
-		t.Errorf("OpenPIN = %s, %v", got, err)
+	whole, err := os.ReadFile(campus)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := s.OpenPIN(ctx, wire.SealedPIN{CardNo: "drac", Challenge: challenge, Sealed: sealed}, &got); !errors.Is(err, keys.ErrWrong) {
-		t.Errorf("OpenPIN for another card = %v, want %v", err, keys.ErrWrong)
+	if err := os.Remove(campus); err != nil {
+		t.Fatal(err)
 	}
-	a, _ := s.Pepper(ctx, "1", &pin)
-	b, _ := s.Pepper(ctx, "2", &pin)
-	if a == b || a == [32]byte{} {
-		t.Error("two accounts have one peppered PIN")
+	if _, err := keys.OpenSoftware(path); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the key file was changed: %v", err)
+	}
+	first := bytes.Index(whole[1:], []byte("-----BEGIN")) + 1
+	for name, text := range map[string][]byte{
+		"Empty": nil, "One": whole[:first], "Swapped": append(bytes.Clone(whole[first:]), whole[:first]...),
+		"Cut": whole[:len(whole)-30], "More": append(bytes.Clone(whole), whole...),
+	} {
+		if err := os.WriteFile(campus, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := keys.OpenSoftware(path)
+		if err == nil || len(text) > 0 && strings.Contains(err.Error(), string(whole[40:60])) {
+			t.Errorf("%s: %v, want an error without the key", name, err)
+		}
+	}
+	if err := os.Chmod(campus, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.OpenSoftware(path); err == nil || !strings.Contains(err.Error(), "mode") {
+		t.Errorf("a campus key that the group may read = %v, want a complaint of its mode", err)
 	}
 }

@@ -2,6 +2,8 @@ package keys
 
 import (
 	"context"
+	"crypto"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/hpke"
 	"crypto/rand"
@@ -10,24 +12,36 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"runtime"
 
 	"quancun/pboc"
 	"quancun/upstream/wire"
 )
 
-// Software keeps the keys in a file of mode 0600 and in this process's memory.
-// It is for schools without a hardware module. It prints as "keys.Software(…)".
+// Software keeps the keys in two files of mode 0600 and in this process's
+// memory. It is for schools without a hardware module. It prints as
+// "keys.Software(…)".
 type Software struct {
-	load, purchase, tac, reload pboc.Key // masters
-	pin                         hpke.PrivateKey
-	pepper, session             [32]byte
+	secrets   Secrets
+	pin, seal hpke.PrivateKey
 }
 
 // Format keeps the keys out of every log and message.
 func (Software) Format(s fmt.State, _ rune) { fmt.Fprint(s, "keys.Software(…)") }
+
+// Secrets are the keys themselves, for the moment in which a token takes them
+// over from the files. They print as "keys.Secrets(…)".
+type Secrets struct {
+	Load, Purchase, TAC, Reload pboc.Key // masters
+	Pepper, Session             [32]byte
+	PIN, Seal                   [32]byte // X25519
+	Campus                      ed25519.PrivateKey
+}
+
+// Format keeps the keys out of every log and message.
+func (Secrets) Format(s fmt.State, _ rune) { fmt.Fprint(s, "keys.Secrets(…)") }
 
 // file is the key file: JSON, all values hexadecimal. To lose it is to lose
 // every issued card and every PIN; its copy belongs in a safe.
@@ -60,23 +74,37 @@ func (s *secret) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// OpenSoftware reads the key file at path, and makes it if there is none. It
-// refuses a file that anybody but its owner may read.
+// OpenSoftware reads the key file at path and campus.pem beside it, and makes
+// what is not there. It refuses a file that anybody but its owner may read.
 func OpenSoftware(path string) (*Software, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := generate(path); err != nil {
 			return nil, fmt.Errorf("make key file: %w", err)
 		}
-		info, err = os.Stat(path)
 	}
+	campus := campusFile(path)
+	if _, err := os.Stat(campus); errors.Is(err, fs.ErrNotExist) {
+		if err := generateCampus(campus); err != nil {
+			return nil, fmt.Errorf("make campus key: %w", err)
+		}
+	}
+	secrets, err := ReadSecrets(path)
 	if err != nil {
-		return nil, fmt.Errorf("read key file: %w", err)
+		return nil, err
 	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("read key file: %s has mode %#o, want 0600", path, info.Mode().Perm())
+	s := &Software{secrets: *secrets}
+	if s.pin, err = wire.KEM().NewPrivateKey(secrets.PIN[:]); err != nil {
+		return nil, errors.New("read key file: the PIN key is not one")
 	}
-	text, err := os.ReadFile(path)
+	if s.seal, err = wire.KEM().NewPrivateKey(secrets.Seal[:]); err != nil {
+		return nil, errors.New("read campus key: the sealing key is not one")
+	}
+	return s, nil
+}
+
+// ReadSecrets reads what [OpenSoftware] has made at path.
+func ReadSecrets(path string) (*Secrets, error) {
+	text, err := readSecret(path)
 	if err != nil {
 		return nil, fmt.Errorf("read key file: %w", err)
 	}
@@ -85,7 +113,11 @@ func OpenSoftware(path string) (*Software, error) {
 	if err := json.Unmarshal(text, &f); err != nil {
 		return nil, fmt.Errorf("read key file: %s is not a key file", path) // the decoder's words may quote it
 	}
-	return f.open()
+	s := &Secrets{}
+	if err := f.copyTo(s); err != nil {
+		return nil, err
+	}
+	return s, readCampus(campusFile(path), s)
 }
 
 func generate(path string) error {
@@ -112,31 +144,27 @@ func generate(path string) error {
 	return WriteSecret(path, text)
 }
 
-func (f file) open() (*Software, error) {
+func (f file) copyTo(s *Secrets) error {
 	if f.Version != 1 {
-		return nil, fmt.Errorf("read key file: version %d, want 1", f.Version)
+		return fmt.Errorf("read key file: version %d, want 1", f.Version)
 	}
-	s := &Software{}
 	for _, k := range []struct {
 		dst []byte
 		src secret
 	}{
-		{s.load[:], f.Load},
-		{s.purchase[:], f.Purchase},
-		{s.tac[:], f.TAC},
-		{s.reload[:], f.Reload},
-		{s.pepper[:], f.Pepper},
-		{s.session[:], f.Session},
+		{s.Load[:], f.Load},
+		{s.Purchase[:], f.Purchase},
+		{s.TAC[:], f.TAC},
+		{s.Reload[:], f.Reload},
+		{s.PIN[:], f.PIN},
+		{s.Pepper[:], f.Pepper},
+		{s.Session[:], f.Session},
 	} {
 		if copy(k.dst, k.src) != len(k.dst) || len(k.src) != len(k.dst) {
-			return nil, errors.New("read key file: a key has the wrong length")
+			return errors.New("read key file: a key has the wrong length")
 		}
 	}
-	var err error
-	if s.pin, err = wire.KEM().NewPrivateKey(f.PIN); err != nil {
-		return nil, errors.New("read key file: the PIN key is not one")
-	}
-	return s, nil
+	return nil
 }
 
 // CheckMAC1 implements [Store].
@@ -154,14 +182,14 @@ func (s *Software) MAC2(_ context.Context, l Load) (pboc.MAC, error) {
 
 // CheckTAC implements [Store].
 func (s *Software) CheckTAC(_ context.Context, l Load, tac pboc.MAC) error {
-	if !l.TAC(s.tac.Diversify(l.Factor)).Equal(tac) {
+	if !l.TAC(s.secrets.TAC.Diversify(l.Factor)).Equal(tac) {
 		return ErrWrong
 	}
 	return nil
 }
 
 func (s *Software) loadSession(l Load) pboc.SessionKey {
-	return s.load.Diversify(l.Factor).LoadSession(l.Random, l.Counter)
+	return s.secrets.Load.Diversify(l.Factor).LoadSession(l.Random, l.Counter)
 }
 
 // PINPublicKey implements [Store].
@@ -178,7 +206,7 @@ func (s *Software) OpenPIN(_ context.Context, p wire.SealedPIN, pin *[wire.PINLe
 // Pepper implements [Store]: HMAC-SHA-256 over the account, a zero byte and
 // the PIN.
 func (s *Software) Pepper(_ context.Context, account string, pin *[wire.PINLen]byte) (sum [32]byte, err error) {
-	m := hmac.New(sha256.New, s.pepper[:])
+	m := hmac.New(sha256.New, s.secrets.Pepper[:])
 	m.Write([]byte(account))
 	m.Write([]byte{0})
 	m.Write(pin[:])
@@ -188,16 +216,34 @@ func (s *Software) Pepper(_ context.Context, account string, pin *[wire.PINLen]b
 
 // SessionMAC implements [Store]: HMAC-SHA-256.
 func (s *Software) SessionMAC(_ context.Context, token []byte) (sum [32]byte, err error) {
-	m := hmac.New(sha256.New, s.session[:])
+	m := hmac.New(sha256.New, s.secrets.Session[:])
 	m.Write(token)
 	m.Sum(sum[:0])
 	return sum, nil
 }
 
-// CardKeys implements [Issuer].
+// Campus implements [Store].
+func (s *Software) Campus() crypto.Signer { return s.secrets.Campus }
+
+// SealPublicKey implements [Store].
+func (s *Software) SealPublicKey() []byte { return s.seal.PublicKey().Bytes() }
+
+// OpenSealed implements [Store].
+func (s *Software) OpenSealed(_ context.Context, r io.Reader) io.Reader {
+	return wire.Unseal(s.seal, r)
+}
+
+// IssueCard implements [Issuer].
+func (s *Software) IssueCard(_ context.Context, f Factor) (CardKeys, error) {
+	return s.CardKeys(f), nil
+}
+
+// CardKeys returns the keys of one card. It is [Software.IssueCard], which
+// can not fail here.
 func (s *Software) CardKeys(f Factor) CardKeys {
+	k := &s.secrets
 	return CardKeys{
-		DLK: s.load.Diversify(f), DPK: s.purchase.Diversify(f),
-		DTK: s.tac.Diversify(f), DRPK: s.reload.Diversify(f),
+		DLK: k.Load.Diversify(f), DPK: k.Purchase.Diversify(f),
+		DTK: k.TAC.Diversify(f), DRPK: k.Reload.Diversify(f),
 	}
 }
