@@ -8,10 +8,11 @@ build="gcc libc6-dev make git ca-certificates pkg-config xz-utils
 	libgl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev
 	libpcsclite-dev"
 # To test and demonstrate: a screen that nobody sees, a finger, a card reader,
-# and a witness of system calls for the journal's power cuts.
+# a witness of system calls for the journal's power cuts, a TPM and a PKCS #11
+# token in software.
 # Tests start a pcscd of their own (PCSCLITE_CSOCK_NAME), and leave alone the
 # one that systemd may start for the machine's readers.
-run="xvfb xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd strace"
+run="xvfb xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd strace swtpm softhsm2"
 
 missing=""
 for package in $build $run; do

@@ -42,7 +42,7 @@ func generateCampus(path string) error {
 }
 
 func readCampus(path string, s *Secrets) error {
-	text, err := readSecret(path)
+	text, err := ReadSecret(path)
 	if err != nil {
 		return fmt.Errorf("read campus key: %w", err)
 	}

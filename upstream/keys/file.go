@@ -38,8 +38,8 @@ func WriteSecret(path string, text []byte) error {
 	return nil
 }
 
-// readSecret reads a file that nobody but its owner may read.
-func readSecret(path string) ([]byte, error) {
+// ReadSecret reads a file that nobody but its owner may read.
+func ReadSecret(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

@@ -104,7 +104,7 @@ func OpenSoftware(path string) (*Software, error) {
 
 // ReadSecrets reads what [OpenSoftware] has made at path.
 func ReadSecrets(path string) (*Secrets, error) {
-	text, err := readSecret(path)
+	text, err := ReadSecret(path)
 	if err != nil {
 		return nil, fmt.Errorf("read key file: %w", err)
 	}

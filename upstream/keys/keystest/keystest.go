@@ -199,6 +199,7 @@ func together(t *testing.T, s Store) {
 			for range 20 {
 				if got, err := s.MAC2(context.Background(), l); err != nil || got != want {
 					t.Errorf("MAC2 = %v, %v; want %v", got, err, want)
+					return
 				}
 			}
 		})
