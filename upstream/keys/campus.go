@@ -57,7 +57,7 @@ func readCampus(path string, s *Secrets) error {
 	ed, ok1 := sign.(ed25519.PrivateKey)
 	x, ok2 := seal.(*ecdh.PrivateKey)
 	if err1 != nil || err2 != nil || !ok1 || !ok2 || x.Curve() != ecdh.X25519() {
-		return errors.New("read campus key: not an Ed25519 and an X25519 key") // no words of a decoder: they may quote it
+		return errors.New("read campus key: not an Ed25519 and an X25519 key") // a decoder's words may quote it
 	}
 	s.Campus = ed
 	copy(s.Seal[:], x.Bytes())

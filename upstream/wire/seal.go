@@ -158,10 +158,11 @@ func (u *unsealer) begin() error {
 	if !ok {
 		return ErrSealed
 	}
-	var err error
-	if u.recipient, err = hpke.NewRecipient(enc, u.key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), sealInfo); err != nil {
+	r, err := hpke.NewRecipient(enc, u.key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), sealInfo)
+	if err != nil {
 		return ErrSealed
 	}
+	u.recipient = r
 	return nil
 }
 

@@ -148,7 +148,8 @@ func seal(t *testing.T, s Store) {
 		t.Fatal(err)
 	}
 	whole := b.Bytes()
-	if got, err := io.ReadAll(s.OpenSealed(t.Context(), bytes.NewReader(whole))); err != nil || string(got) != "journal" {
+	got, err := io.ReadAll(s.OpenSealed(t.Context(), bytes.NewReader(whole)))
+	if err != nil || string(got) != "journal" {
 		t.Errorf("OpenSealed: %q, %v", got, err)
 	}
 	_, err = io.ReadAll(s.OpenSealed(t.Context(), bytes.NewReader(whole[:len(whole)-1])))
