@@ -50,21 +50,47 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-// TestChallengesAreBounded has terminals ask for more challenges than there is
-// room for.
+// TestChallengesAreBounded has terminals sign in more often than there is room
+// for, and shares keys between two upstreams.
 func TestChallengesAreBounded(t *testing.T) {
-	now := time.Now()
-	c := challenges{now: func() time.Time { return now }}
-	for i := range challengesMax + 5 {
-		c.issue("K01", string(rune(i)))
+	now, ctx := time.Now(), t.Context()
+	c := challenges{keys: fixedMAC{}, now: func() time.Time { return now }}
+	spend := func(c *challenges, challenge []byte) bool {
+		t.Helper()
+		good, err := c.spend(ctx, "K01", "card", challenge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return good
 	}
-	if len(c.open) > challengesMax {
-		t.Errorf("%d challenges are open, want at most %d", len(c.open), challengesMax)
+	issue := func() []byte {
+		challenge, err := c.issue(ctx, "K01", "card")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return challenge
 	}
-	mine := c.issue("K01", "card")
-	if !c.spend("K01", "card", mine) || c.spend("K01", "card", mine) {
+	for i := range spentMax + 5 {
+		if got, want := spend(&c, issue()), i < spentMax; got != want {
+			t.Fatalf("challenge %d is good: %t, want %t", i, got, want)
+		}
+	}
+	now = now.Add(challengeLife)
+	mine := issue()
+	if !spend(&c, mine) || spend(&c, mine) || len(c.spent) > spentMax {
 		t.Error("a challenge is not good for exactly one time")
 	}
+	other := challenges{keys: fixedMAC{}, now: func() time.Time { return now.Add(time.Second) }}
+	if !spend(&other, issue()) {
+		t.Error("another upstream with the same keys does not take it")
+	}
+}
+
+// fixedMAC is a key store that only vouches.
+type fixedMAC struct{ keys.Store }
+
+func (fixedMAC) SessionMAC(_ context.Context, token []byte) ([32]byte, error) {
+	return sha256.Sum256(token), nil
 }
 
 func TestLater(t *testing.T) {

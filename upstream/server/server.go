@@ -111,7 +111,7 @@ func New(c Config) *Server {
 	}
 	return &Server{
 		Config:     c,
-		challenges: challenges{now: c.Now},
+		challenges: challenges{keys: c.Keys, now: c.Now},
 		hashing:    newHashing(),
 		engine:     newEngine(c),
 	}

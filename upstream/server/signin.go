@@ -62,7 +62,9 @@ func (s *Server) LookUpCard(ctx context.Context, q *connect.Request[v1.LookUpCar
 			return nil, err
 		}
 		p.PinLocked = h.PINLocked
-		p.Challenge = s.challenges.issue(terminal(ctx).ID, no)
+		if p.Challenge, err = s.challenges.issue(ctx, terminal(ctx).ID, no); err != nil {
+			return nil, err
+		}
 	}
 	return connect.NewResponse(p), nil
 }
@@ -74,7 +76,11 @@ func (s *Server) SignIn(ctx context.Context, q *connect.Request[v1.SignInRequest
 	if !ok {
 		return nil, malformed
 	}
-	if !s.challenges.spend(terminal(ctx).ID, no, q.Msg.Challenge) {
+	good, err := s.challenges.spend(ctx, terminal(ctx).ID, no, q.Msg.Challenge)
+	if err != nil {
+		return nil, err
+	}
+	if !good {
 		return nil, refuse(v1.Reason_REASON_CHALLENGE_SPENT)
 	}
 	c, err := s.usable(ctx, no)

@@ -109,9 +109,11 @@ func TestChallenge(t *testing.T) {
 	}
 	signIn("used", w.client, used)
 	signIn("made up", w.client, bytes.Repeat([]byte{1}, wire.ChallengeLen))
-	old := look()
-	look()
-	signIn("not the newest", w.client, old)
+	for i := range wire.ChallengeLen {
+		changed := look()
+		changed[i] ^= 1
+		signIn("changed", w.client, changed)
+	}
 	signIn("of another terminal", w.newTerminal("K02"), look())
 	late := look()
 	w.pass(61 * time.Second)

@@ -15,8 +15,14 @@ import (
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
-// getWaitMax is the longest that GetTopUp waits.
-const getWaitMax = 20 * time.Second
+const (
+	// getWaitMax is the longest that GetTopUp waits.
+	getWaitMax = 20 * time.Second
+
+	// lookAgain is how often it looks at the books while it waits, since
+	// another upstream on the same books may have moved the order.
+	lookAgain = 2 * time.Second
+)
 
 // CreateTopUp implements the contract.
 func (s *Server) CreateTopUp(ctx context.Context, q *connect.Request[v1.CreateTopUpRequest],
@@ -82,12 +88,14 @@ func (s *Server) checkRange(amount money.Fen) error {
 }
 
 // GetTopUp implements the contract. It sleeps until the engine has moved the
-// order, and asks the database only then.
+// order, and asks the database then and now and then.
 func (s *Server) GetTopUp(ctx context.Context, q *connect.Request[v1.GetTopUpRequest],
 ) (*connect.Response[v1.GetTopUpResponse], error) {
 	wait := min(max(time.Duration(q.Msg.WaitMs)*time.Millisecond, 0), getWaitMax)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
 	moved, leave := s.engine.watch(q.Msg.OrderNo) // before the first look, so that no move is missed
 	defer leave()
 	for {
@@ -101,6 +109,7 @@ func (s *Server) GetTopUp(ctx context.Context, q *connect.Request[v1.GetTopUpReq
 		}
 		select {
 		case <-moved():
+		case <-again.C:
 		case <-timer.C:
 			return connect.NewResponse(&v1.GetTopUpResponse{TopUp: t}), nil
 		case <-s.engine.over:
