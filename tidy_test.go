@@ -149,7 +149,7 @@ var layers = map[string]layer{
 	},
 	"cmd/internal/lockfile": {},
 
-	"tools/...": {ours: []string{"..."}, theirs: []string{fyne, toml, sync}},
+	"tools/...": {ours: []string{"..."}, theirs: []string{fyne, toml, sync, sys}},
 }
 
 // windowless are the packages that have to do without Fyne, whatever they
