@@ -29,6 +29,7 @@ type layer struct{ ours, theirs []string }
 const (
 	fyne     = "fyne.io/fyne/v2"
 	sqlite   = "github.com/mattn/go-sqlite3"
+	postgres = "github.com/jackc/pgx/v5"
 	toml     = "github.com/BurntSushi/toml"
 	connect  = "connectrpc.com/connect"
 	protobuf = "google.golang.org/protobuf"
@@ -92,9 +93,11 @@ var layers = map[string]layer{
 		theirs: []string{"github.com/miekg/pkcs11", "github.com/ThalesGroup/crypto11", toml, crypto},
 	},
 	"upstream/store": {
-		ours:   []string{"money", "pboc", "journal", "upstream/channel", "upstream/keys"},
-		theirs: []string{sqlite, "github.com/jackc/pgx/v5", mod},
+		ours:   []string{"money", "pboc", "journal", "upstream/channel", "upstream/keys", "upstream/store/sqldb"},
+		theirs: []string{mod},
 	},
+	"upstream/store/sqldb":  {theirs: []string{sqlite, postgres}},
+	"upstream/store/pgtest": {theirs: []string{postgres, sys}},
 	"upstream/server": {
 		ours:   []string{"money", "pboc", "journal", "upstream/..."},
 		theirs: []string{connect, protobuf, toml, crypto, sync, mod},

@@ -34,6 +34,7 @@ func (s *Server) AuthorizeLoad(ctx context.Context, q *connect.Request[v1.Author
 	var refused error
 	err = s.Books.WithCard(ctx, a.load.CardNo, func(c store.CardTx) error {
 		var err error
+		refused = nil // this may be done again
 		if offer, err = s.authorize(c, a); errors.As(err, new(*refusal)) {
 			refused, err = err, nil // what the counter has settled stays
 		}
@@ -281,6 +282,7 @@ func (s *Server) ReportLoad(ctx context.Context, q *connect.Request[v1.ReportLoa
 	p := &v1.ReportLoadResponse{}
 	var refused error
 	err = s.Books.WithCard(ctx, l.CardNo, func(c store.CardTx) error {
+		refused = nil // this may be done again
 		err := s.report(ctx, c, r)
 		if errors.As(err, new(*refusal)) {
 			refused, err = err, nil // the alarm stays

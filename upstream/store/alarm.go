@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"quancun/upstream/store/sqldb"
 )
 
 // AlarmKind says what somebody has to look at. Stored: never renamed.
@@ -39,26 +41,26 @@ type Alarm struct {
 // Alarm writes an alarm down. The same kind and ref again only counts; first
 // reports whether it is new.
 func (b *Books) Alarm(ctx context.Context, a Alarm) (first bool, err error) {
-	err = b.write(ctx, func(tx *sql.Tx) error {
+	err = b.db.Write(ctx, func(tx *sqldb.Tx) error {
 		first, err = b.alarm(ctx, tx, a)
 		return err
 	})
 	return first, err
 }
 
-func (b *Books) alarm(ctx context.Context, tx *sql.Tx, a Alarm) (first bool, err error) {
+func (b *Books) alarm(ctx context.Context, tx *sqldb.Tx, a Alarm) (first bool, err error) {
 	var times int
-	err = tx.QueryRowContext(ctx, `
+	err = tx.QueryRow(ctx, `
 		INSERT INTO alarms (kind, ref, detail, first_ms, last_ms) VALUES (?, ?, ?, ?4, ?4)
 		ON CONFLICT (kind, ref) DO UPDATE
-		SET times = times + 1, last_ms = excluded.last_ms, detail = excluded.detail
+		SET times = alarms.times + 1, last_ms = excluded.last_ms, detail = excluded.detail
 		RETURNING times`, a.Kind, a.Ref, a.Detail, b.ms()).Scan(&times)
 	return times == 1, err
 }
 
 // Alarms returns all alarms, newest first.
 func (b *Books) Alarms(ctx context.Context) (all []Alarm, err error) {
-	err = each(ctx, b.r, func(rows *sql.Rows) error {
+	err = sqldb.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var a Alarm
 		var first, last sql.NullInt64
 		if err := rows.Scan(&a.Kind, &a.Ref, &a.Detail, &first, &last, &a.Times); err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"quancun/money"
+	"quancun/upstream/store/sqldb"
 )
 
 // Kind says what moved. Stored, and as on the wire: never renumbered.
@@ -31,36 +33,71 @@ type entry struct {
 
 // post writes an entry with its two postings, and returns the credited
 // account's balance after it. The schema refuses a second credit of an order.
-func (b *Books) post(ctx context.Context, tx *sql.Tx, e entry) (balance money.Fen, err error) {
-	r, err := tx.ExecContext(ctx,
-		`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (?, nullif(?, ''), ?, ?, 2)`,
-		e.kind, e.orderNo, e.place, b.ms())
-	if err != nil {
-		return 0, fmt.Errorf("write entry: %w", err)
-	}
-	id, err := r.LastInsertId()
-	if err != nil {
-		return 0, fmt.Errorf("write entry: %w", err)
-	}
-	if _, err := postLine(ctx, tx, id, e.debit, -e.amount); err != nil {
-		return 0, fmt.Errorf("write posting: %w", err)
-	}
-	if balance, err = postLine(ctx, tx, id, e.credit, e.amount); err != nil {
-		return 0, fmt.Errorf("write posting: %w", err)
-	}
-	return balance, nil
-}
-
-func postLine(ctx context.Context, tx *sql.Tx, id int64, a Account, amount money.Fen) (balance money.Fen, err error) {
-	_, err = tx.ExecContext(ctx, `INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING`, a)
+// An entry gets its number with its accounts locked, so that in each account
+// numbers grow as its balance moves.
+func (b *Books) post(ctx context.Context, tx *sqldb.Tx, e entry) (balance money.Fen, err error) {
+	held, err := lockAccounts(ctx, tx, e.debit, e.credit)
 	if err != nil {
 		return 0, err
 	}
-	err = tx.QueryRowContext(ctx, `
-		INSERT INTO postings (entry_id, account, amount_fen, balance_fen)
-		SELECT ?, account, ?2, balance_fen + ?2 FROM accounts WHERE account = ?3
-		RETURNING balance_fen`, id, amount, a).Scan(&balance)
-	return balance, err
+	var id int64
+	err = tx.QueryRow(ctx, `
+		INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (?, ?, ?, ?, 2) RETURNING id`,
+		e.kind, orNull(e.orderNo), e.place, b.ms()).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("write entry: %w", err)
+	}
+	accounts := []Account{e.debit, e.credit}
+	amounts := []money.Fen{-e.amount, e.amount}
+	balances := []money.Fen{held[e.debit] - e.amount, held[e.credit] + e.amount}
+	err = tx.Insert(ctx, "postings (entry_id, account, amount_fen, balance_fen)", "",
+		[]int64{id, id}, accounts, amounts, balances)
+	if err != nil {
+		return 0, fmt.Errorf("write postings: %w", err)
+	}
+	if err := setBalances(ctx, tx, accounts, balances); err != nil {
+		return 0, err
+	}
+	return balances[1], nil
+}
+
+// lockAccounts holds accounts until the transaction ends, and returns their
+// balances. Those that have never moved are made. A transaction locks all its
+// accounts in one call and after everything else, and they are locked in their
+// order: so no two transactions wait for each other.
+func lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Account) (map[Account]money.Fen, error) {
+	accounts = slices.Compact(slices.Sorted(slices.Values(accounts)))
+	if err := tx.Insert(ctx, "accounts (account)", "ON CONFLICT DO NOTHING", accounts); err != nil {
+		return nil, fmt.Errorf("lock accounts: %w", err)
+	}
+	held := make(map[Account]money.Fen, len(accounts))
+	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var a Account
+		var f money.Fen
+		err := rows.Scan(&a, &f)
+		held[a] = f
+		return err
+	}, `SELECT account, balance_fen FROM accounts WHERE account = ANY (?) ORDER BY account FOR NO KEY UPDATE`, accounts)
+	if err != nil {
+		return nil, fmt.Errorf("lock accounts: %w", err)
+	}
+	return held, nil
+}
+
+// setBalances writes what accounts that are locked have come to by postings
+// that have just been written. In SQLite a trigger has done it.
+func setBalances(ctx context.Context, tx *sqldb.Tx, accounts []Account, balances []money.Fen) error {
+	if tx.Engine() == sqldb.SQLite {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE accounts SET balance_fen = new.balance_fen
+		FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[])) AS new (account, balance_fen)
+		WHERE accounts.account = new.account`, accounts, balances)
+	if err != nil {
+		return fmt.Errorf("write balances: %w", err)
+	}
+	return nil
 }
 
 // purseMove changes what a purse holds by the books.
@@ -72,12 +109,16 @@ type purseMove struct {
 	place  string
 }
 
-func (b *Books) movePurse(ctx context.Context, tx *sql.Tx, m purseMove) error {
-	_, err := tx.ExecContext(ctx, `
-		INSERT INTO purse_moves (card_no, kind, load_id, amount_fen, balance_fen, place, at_ms)
-		SELECT c.card_no, ?, nullif(?, ''), ?, a.balance_fen, ?, ?
-		FROM cards c JOIN accounts a ON a.account = c.account WHERE c.card_no = ?`,
-		m.kind, m.loadID, m.amount, m.place, b.ms(), m.card)
+// movePurse writes a movement of a purse whose card is locked.
+func (b *Books) movePurse(ctx context.Context, tx *sqldb.Tx, m purseMove) error {
+	err := changed(tx.Exec(ctx, `
+		INSERT INTO purse_moves (card_no, kind, load_id, amount_fen, place, at_ms, balance_fen)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, a.balance_fen
+		FROM cards c JOIN accounts a ON a.account = c.account WHERE c.card_no = ?1`,
+		m.card, m.kind, orNull(m.loadID), m.amount, m.place, b.ms()))
+	if err == nil && tx.Engine() != sqldb.SQLite { // there a trigger has done it
+		err = changed(tx.Exec(ctx, `UPDATE cards SET mirror_fen = mirror_fen + ? WHERE card_no = ?`, m.amount, m.card))
+	}
 	if err != nil {
 		return fmt.Errorf("write purse move: %w", err)
 	}
@@ -86,6 +127,6 @@ func (b *Books) movePurse(ctx context.Context, tx *sql.Tx, m purseMove) error {
 
 // Balance returns an account's balance, or ErrNone if it has never moved.
 func (b *Books) Balance(ctx context.Context, a Account) (f money.Fen, err error) {
-	err = b.r.QueryRowContext(ctx, `SELECT balance_fen FROM accounts WHERE account = ?`, a).Scan(&f)
+	err = b.db.QueryRow(ctx, `SELECT balance_fen FROM accounts WHERE account = ?`, a).Scan(&f)
 	return f, none(err)
 }

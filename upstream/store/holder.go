@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"quancun/money"
+	"quancun/upstream/store/sqldb"
 )
 
 // Account is a line of the ledger's chart of accounts, such as
@@ -72,19 +73,15 @@ type Card struct {
 // AddHolder adds a holder with an opening balance. For a Number that is there
 // already it returns ErrConflict.
 func (b *Books) AddHolder(ctx context.Context, h Holder, pin PIN, opening money.Fen) error {
-	err := b.write(ctx, func(tx *sql.Tx) error {
-		var n int
-		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM holders WHERE account = ? OR number = ?`,
-			h.Account, h.Number).Scan(&n)
-		if err != nil || n > 0 {
-			return errors.Join(err, ErrConflict)
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO accounts (account) VALUES (?)`, h.Account); err != nil {
+	err := b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		err := fresh(tx.Exec(ctx, `INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING`, h.Account))
+		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx,
-			`INSERT INTO holders (account, name, number, pin_salt, pin_hash) VALUES (?, ?, ?, ?, ?)`,
-			h.Account, h.Name, h.Number, pin.Salt[:], pin.Hash[:])
+		err = fresh(tx.Exec(ctx, `
+			INSERT INTO holders (account, name, number, pin_salt, pin_hash) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`,
+			h.Account, h.Name, h.Number, pin.Salt[:], pin.Hash[:]))
 		if err != nil || opening == 0 {
 			return err
 		}
@@ -101,7 +98,7 @@ func (b *Books) AddHolder(ctx context.Context, h Holder, pin PIN, opening money.
 
 // Holder returns the holder of an account, or ErrNone.
 func (b *Books) Holder(ctx context.Context, a Account) (h Holder, err error) {
-	err = b.r.QueryRowContext(ctx,
+	err = b.db.QueryRow(ctx,
 		`SELECT account, name, number, pin_wrong >= ? FROM holders WHERE account = ?`, PINTriesMax, a).
 		Scan(&h.Account, &h.Name, &h.Number, &h.PINLocked)
 	return h, none(err)
@@ -109,8 +106,8 @@ func (b *Books) Holder(ctx context.Context, a Account) (h Holder, err error) {
 
 // AddCard adds a card whose purse holds c.Mirror already.
 func (b *Books) AddCard(ctx context.Context, c Card) error {
-	err := b.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx,
+	err := b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(ctx,
 			`INSERT INTO cards (card_no, account, factor, uid, status) VALUES (?, ?, ?, ?, ?)`,
 			c.No, c.Account, c.Factor[:], c.UID, c.Status)
 		if err != nil || c.Mirror == 0 {
@@ -126,17 +123,17 @@ func (b *Books) AddCard(ctx context.Context, c Card) error {
 
 // SetCardStatus reports a card lost, retires it, or takes it back.
 func (b *Books) SetCardStatus(ctx context.Context, no string, s CardStatus) error {
-	return b.write(ctx, func(tx *sql.Tx) error {
-		return changed(tx.ExecContext(ctx, `UPDATE cards SET status = ? WHERE card_no = ?`, s, no))
+	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		return changed(tx.Exec(ctx, `UPDATE cards SET status = ? WHERE card_no = ?`, s, no))
 	})
 }
 
 // Card returns a card, or ErrNone if it was not issued here.
-func (b *Books) Card(ctx context.Context, no string) (Card, error) { return readCard(ctx, b.r, no) }
+func (b *Books) Card(ctx context.Context, no string) (Card, error) { return readCard(ctx, b.db, no) }
 
-func readCard(ctx context.Context, q querier, no string) (c Card, err error) {
+func readCard(ctx context.Context, q sqldb.Querier, no string) (c Card, err error) {
 	var factor []byte
-	err = q.QueryRowContext(ctx,
+	err = q.QueryRow(ctx,
 		`SELECT card_no, account, factor, uid, status, mirror_fen FROM cards WHERE card_no = ?`, no).
 		Scan(&c.No, &c.Account, &factor, &c.UID, &c.Status, &c.Mirror)
 	if err != nil {
@@ -149,7 +146,7 @@ func readCard(ctx context.Context, q querier, no string) (c Card, err error) {
 // CardsOf returns the cards of an account.
 func (b *Books) CardsOf(ctx context.Context, a Account) (all []Card, err error) {
 	var nos []string
-	err = each(ctx, b.r, func(rows *sql.Rows) error {
+	err = sqldb.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var no string
 		err := rows.Scan(&no)
 		nos = append(nos, no)
@@ -172,8 +169,8 @@ func (b *Books) CardsOf(ctx context.Context, a Account) (all []Card, err error) 
 func (b *Books) ReservePINTry(ctx context.Context, a Account) (pin PIN, left int, err error) {
 	var salt, hash []byte
 	var wrong int
-	err = b.write(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `
+	err = b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
 			UPDATE holders SET pin_wrong = pin_wrong + 1 WHERE account = ? AND pin_wrong < ?
 			RETURNING pin_salt, pin_hash, pin_wrong`, a, PINTriesMax).Scan(&salt, &hash, &wrong)
 	})
@@ -188,7 +185,7 @@ func (b *Books) ReservePINTry(ctx context.Context, a Account) (pin PIN, left int
 
 // ResetPINTries forgets the wrong tries, after a right one or by a clerk.
 func (b *Books) ResetPINTries(ctx context.Context, a Account) error {
-	return b.write(ctx, func(tx *sql.Tx) error {
-		return changed(tx.ExecContext(ctx, `UPDATE holders SET pin_wrong = 0 WHERE account = ?`, a))
+	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		return changed(tx.Exec(ctx, `UPDATE holders SET pin_wrong = 0 WHERE account = ?`, a))
 	})
 }

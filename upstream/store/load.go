@@ -8,6 +8,7 @@ import (
 
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/upstream/store/sqldb"
 )
 
 // LoadState says how far a load has come. Stored: never renumbered.
@@ -86,9 +87,13 @@ type CardTx interface {
 
 // WithCard lets do work on a card, all or nothing. Its error is ErrNone if
 // the card was not issued here, or that of do; do may also keep what it has
-// done and report its refusal otherwise.
+// done and report its refusal otherwise. It may be called again from the start
+// when the database asks for that, and what it did before is then undone.
 func (b *Books) WithCard(ctx context.Context, no string, do func(CardTx) error) error {
-	return b.write(ctx, func(tx *sql.Tx) error {
+	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := lockRow(ctx, tx, `SELECT 1 FROM cards WHERE card_no = ? FOR NO KEY UPDATE`, no); err != nil {
+			return err
+		}
 		c, err := readCard(ctx, tx, no)
 		if err != nil {
 			return err
@@ -98,25 +103,25 @@ func (b *Books) WithCard(ctx context.Context, no string, do func(CardTx) error) 
 }
 
 // Load returns a load, or ErrNone.
-func (b *Books) Load(ctx context.Context, id string) (Load, error) { return readLoad(ctx, b.r, id) }
+func (b *Books) Load(ctx context.Context, id string) (Load, error) { return readLoad(ctx, b.db, id) }
 
 // LoadsOf returns the loads of a card, newest first.
 func (b *Books) LoadsOf(ctx context.Context, cardNo string) ([]Load, error) {
-	return readLoads(ctx, b.r, `WHERE card_no = ? ORDER BY created_ms DESC, load_id`, cardNo)
+	return readLoads(ctx, b.db, `WHERE card_no = ? ORDER BY created_ms DESC, load_id`, cardNo)
 }
 
 type cardTx struct {
 	ctx  context.Context //nolint:containedctx // lives for one transaction
 	b    *Books
-	tx   *sql.Tx
+	tx   *sqldb.Tx
 	card Card
 }
 
 func (t *cardTx) Card() Card { return t.card }
 
 func (t *cardTx) Balance() (f money.Fen, err error) {
-	err = t.tx.QueryRowContext(t.ctx, `SELECT balance_fen FROM accounts WHERE account = ?`, t.card.Account).Scan(&f)
-	return f, err
+	held, err := lockAccounts(t.ctx, t.tx, t.card.Account)
+	return held[t.card.Account], err
 }
 
 func (t *cardTx) Load(id string) (Load, error) { return readLoad(t.ctx, t.tx, id) }
@@ -126,11 +131,11 @@ func (t *cardTx) Open() ([]Load, error) {
 }
 
 func (t *cardTx) Offers(loadID string) ([]Offer, error) {
-	return readOffers(t.ctx, t.tx, `WHERE load_id = ? ORDER BY id DESC`, loadID)
+	return readOffers(t.ctx, t.tx, `WHERE load_id = ? ORDER BY stamp DESC`, loadID)
 }
 
 func (t *cardTx) LastOffer() (Offer, error) {
-	all, err := readOffers(t.ctx, t.tx, `WHERE card_no = ? ORDER BY id DESC LIMIT 1`, t.card.No)
+	all, err := readOffers(t.ctx, t.tx, `WHERE card_no = ? ORDER BY stamp DESC LIMIT 1`, t.card.No)
 	if err == nil && len(all) == 0 {
 		err = ErrNone
 	}
@@ -154,7 +159,7 @@ func (t *cardTx) WrittenAt(counter uint16) (Load, error) {
 }
 
 func (t *cardTx) AddLoad(l Load) error {
-	_, err := t.tx.ExecContext(t.ctx, `
+	_, err := t.tx.Exec(t.ctx, `
 		INSERT INTO loads (load_id, card_no, terminal, amount_fen, order_no, created_ms) VALUES (?, ?, ?, ?, ?, ?)`,
 		l.ID, t.card.No, l.Terminal, l.Amount, l.OrderNo, t.b.ms())
 	if err != nil {
@@ -164,7 +169,7 @@ func (t *cardTx) AddLoad(l Load) error {
 }
 
 func (t *cardTx) AddOffer(o Offer) error {
-	_, err := t.tx.ExecContext(t.ctx, `
+	_, err := t.tx.Exec(t.ctx, `
 		INSERT INTO load_offers (load_id, card_no, balance, counter, key_version, algorithm,
 			random, mac1, terminal_no, stamp) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		o.LoadID, t.card.No, o.Balance, o.Counter, o.KeyVersion, o.Algorithm,
@@ -190,7 +195,7 @@ func (t *cardTx) Settle(loadID string, to LoadState, evidence string) error {
 	if to != LoadOpen {
 		settled = t.b.ms()
 	}
-	_, err = t.tx.ExecContext(t.ctx, `UPDATE loads SET state = ?, evidence = ?, settled_ms = ? WHERE load_id = ?`,
+	_, err = t.tx.Exec(t.ctx, `UPDATE loads SET state = ?, evidence = ?, settled_ms = ? WHERE load_id = ?`,
 		to, evidence, settled, loadID)
 	if err != nil {
 		return fmt.Errorf("settle load: %w", err)
@@ -206,7 +211,7 @@ func (t *cardTx) Settle(loadID string, to LoadState, evidence string) error {
 }
 
 func (t *cardTx) Claim(loadID, claim string) error {
-	_, err := t.tx.ExecContext(t.ctx, `UPDATE loads SET claim = ? WHERE load_id = ?`, claim, loadID)
+	_, err := t.tx.Exec(t.ctx, `UPDATE loads SET claim = ? WHERE load_id = ?`, claim, loadID)
 	return err
 }
 
@@ -215,7 +220,7 @@ func (t *cardTx) Alarm(a Alarm) error {
 	return err
 }
 
-func readLoad(ctx context.Context, q querier, id string) (Load, error) {
+func readLoad(ctx context.Context, q sqldb.Querier, id string) (Load, error) {
 	all, err := readLoads(ctx, q, `WHERE load_id = ?`, id)
 	if err != nil {
 		return Load{}, fmt.Errorf("read load: %w", err)
@@ -226,8 +231,8 @@ func readLoad(ctx context.Context, q querier, id string) (Load, error) {
 	return all[0], nil
 }
 
-func readLoads(ctx context.Context, q querier, where string, args ...any) (all []Load, err error) {
-	err = each(ctx, q, func(rows *sql.Rows) error {
+func readLoads(ctx context.Context, q sqldb.Querier, where string, args ...any) (all []Load, err error) {
+	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
 		var l Load
 		var created sql.NullInt64
 		err := rows.Scan(&l.ID, &l.CardNo, &l.Terminal, &l.Amount, &l.OrderNo,
@@ -240,8 +245,8 @@ func readLoads(ctx context.Context, q querier, where string, args ...any) (all [
 	return all, err
 }
 
-func readOffers(ctx context.Context, q querier, where string, args ...any) (all []Offer, err error) {
-	err = each(ctx, q, func(rows *sql.Rows) error {
+func readOffers(ctx context.Context, q sqldb.Querier, where string, args ...any) (all []Offer, err error) {
+	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
 		var o Offer
 		var random, mac1, terminal, stamp []byte
 		err := rows.Scan(&o.LoadID, &o.Balance, &o.Counter, &o.KeyVersion, &o.Algorithm,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quancun/money"
+	"quancun/upstream/store/sqldb"
 )
 
 // OrderState says how far an order has come. Stored: never renumbered.
@@ -76,53 +77,68 @@ func (e *CapError) Error() string { return "store: room for " + e.Room.String() 
 // still be paid counts as if it were, so the error is a [*CapError] too when
 // only all of them together would pass the limit.
 func (b *Books) CreateOrder(ctx context.Context, o Order, limit money.Fen) (Order, error) {
+	var made Order
 	var refused error
-	err := b.write(ctx, func(tx *sql.Tx) error {
-		old, err := readOrder(ctx, tx, o.No)
-		if err == nil {
-			if refused = b.sameOrder(ctx, tx, old, o); refused == nil {
-				o = old
-			}
-			return nil
-		}
-		if !errors.Is(err, ErrNone) {
-			return err
-		}
-		var balance, open money.Fen
-		err = tx.QueryRowContext(ctx, `
-			SELECT balance_fen, (SELECT coalesce(sum(amount_fen), 0) FROM orders
-				WHERE account = ?1 AND state IN (1, 2, 3)) FROM accounts WHERE account = ?1`, o.Account).
-			Scan(&balance, &open)
-		if err != nil {
-			return none(err)
-		}
-		if room := max(limit-balance-open, 0); o.Amount > room {
-			refused = &CapError{room}
-			return nil
-		}
-		o.State = OrderCreated
-		_, err = tx.ExecContext(ctx, `
-			INSERT INTO orders (order_no, terminal, card_no, account, amount_fen, created_ms, expires_ms, next_ms)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			o.No, o.Terminal, o.CardNo, o.Account, o.Amount, toMS(o.Created), toMS(o.Expires), toMS(o.Next))
+	err := b.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+		made, refused, err = b.createOrder(ctx, tx, o, limit)
 		return err
 	})
 	if err := errors.Join(err, refused); err != nil {
 		return Order{}, fmt.Errorf("create order: %w", err)
 	}
-	return o, nil
+	return made, nil
 }
 
-func (b *Books) sameOrder(ctx context.Context, tx *sql.Tx, old, o Order) error {
-	if old.Terminal == o.Terminal && old.CardNo == o.CardNo && old.Account == o.Account && old.Amount == o.Amount {
-		return nil
-	}
-	_, err := b.alarm(ctx, tx, Alarm{Kind: AlarmOrderConflict, Ref: o.No, Detail: fmt.Sprintf(
-		"%s on %s of %s, then %s on %s of %s", old.Amount, old.Terminal, old.Account, o.Amount, o.Terminal, o.Account)})
+// createOrder returns what CreateOrder does. What it refuses may still have to
+// be written: an alarm.
+func (b *Books) createOrder(ctx context.Context, tx *sqldb.Tx, o Order, limit money.Fen) (_ Order, refused, err error) {
+	var balance, open money.Fen // the account is locked: its orders are made one after the other
+	err = tx.QueryRow(ctx, `SELECT balance_fen FROM accounts WHERE account = ? FOR NO KEY UPDATE`, o.Account).
+		Scan(&balance)
 	if err != nil {
-		return err
+		return o, nil, none(err)
 	}
-	return ErrConflict
+	old, err := readOrder(ctx, tx, o.No)
+	if err == nil {
+		refused, err = b.sameOrder(ctx, tx, old, o)
+		return old, refused, err
+	}
+	if !errors.Is(err, ErrNone) {
+		return o, nil, err
+	}
+	err = tx.QueryRow(ctx, `
+		SELECT CAST(coalesce(sum(amount_fen), 0) AS BIGINT) FROM orders
+		WHERE account = ? AND state IN (1, 2, 3)`, o.Account).Scan(&open)
+	if err != nil {
+		return o, nil, err
+	}
+	if room := max(limit-balance-open, 0); o.Amount > room {
+		return o, &CapError{room}, nil
+	}
+	o.State = OrderCreated
+	err = fresh(tx.Exec(ctx, `
+		INSERT INTO orders (order_no, terminal, card_no, account, amount_fen, created_ms, expires_ms, next_ms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (order_no) DO NOTHING`,
+		o.No, o.Terminal, o.CardNo, o.Account, o.Amount, toMS(o.Created), toMS(o.Expires), toMS(o.Next)))
+	if !errors.Is(err, ErrConflict) {
+		return o, nil, err
+	}
+	// Another account's order took the number just now.
+	if old, err = readOrder(ctx, tx, o.No); err != nil {
+		return o, nil, err
+	}
+	refused, err = b.sameOrder(ctx, tx, old, o)
+	return old, refused, err
+}
+
+// sameOrder compares an order that came under a number that is in use.
+func (b *Books) sameOrder(ctx context.Context, tx *sqldb.Tx, old, o Order) (refused, err error) {
+	if old.Terminal == o.Terminal && old.CardNo == o.CardNo && old.Account == o.Account && old.Amount == o.Amount {
+		return nil, nil
+	}
+	_, err = b.alarm(ctx, tx, Alarm{Kind: AlarmOrderConflict, Ref: o.No, Detail: fmt.Sprintf(
+		"%s on %s of %s, then %s on %s of %s", old.Amount, old.Terminal, old.Account, o.Amount, o.Terminal, o.Account)})
+	return ErrConflict, err
 }
 
 // OrderStep is what has become of an order.
@@ -140,35 +156,8 @@ type OrderStep struct {
 // it becomes paid. An order that is there already is left there, its schedule
 // renewed. What the ratchet does not allow is ErrBackward.
 func (b *Books) Advance(ctx context.Context, no string, s OrderStep) (o Order, err error) {
-	err = b.write(ctx, func(tx *sql.Tx) error {
-		if o, err = readOrder(ctx, tx, no); err != nil {
-			return err
-		}
-		if o.State == s.To && s.To == OrderPaid {
-			return nil
-		}
-		if o.State != s.To && !o.State.CanBecome(s.To) {
-			return fmt.Errorf("order %s from %d to %d: %w", no, o.State, s.To, ErrBackward)
-		}
-		late := o.State == OrderClosed && s.To == OrderPaid
-		_, err := tx.ExecContext(ctx, `
-			UPDATE orders SET state = ?, qr = coalesce(nullif(?, ''), qr), trade_no = coalesce(nullif(?, ''), trade_no),
-				paid_ms = ?, late = late OR ?, mismatch = mismatch OR ?, next_ms = ?, tries = ?
-			WHERE order_no = ?`,
-			s.To, s.QR, s.TradeNo, toMS(s.PaidAt), late, s.Mismatch, toMS(s.Next), s.Tries, no)
-		if err != nil {
-			return err
-		}
-		if s.To == OrderPaid {
-			_, err := b.post(ctx, tx, entry{
-				kind: KindTopUp, debit: ChannelAlipay, credit: o.Account, amount: o.Amount,
-				orderNo: no, place: o.Terminal,
-			})
-			if err != nil {
-				return err
-			}
-		}
-		o, err = readOrder(ctx, tx, no)
+	err = b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		o, err = b.advance(ctx, tx, no, s)
 		return err
 	})
 	if err != nil {
@@ -177,12 +166,44 @@ func (b *Books) Advance(ctx context.Context, no string, s OrderStep) (o Order, e
 	return o, nil
 }
 
+func (b *Books) advance(ctx context.Context, tx *sqldb.Tx, no string, s OrderStep) (o Order, err error) {
+	if err := lockRow(ctx, tx, `SELECT 1 FROM orders WHERE order_no = ? FOR NO KEY UPDATE`, no); err != nil {
+		return o, err
+	}
+	if o, err = readOrder(ctx, tx, no); err != nil || o.State == s.To && s.To == OrderPaid {
+		return o, err
+	}
+	if o.State != s.To && !o.State.CanBecome(s.To) {
+		return o, fmt.Errorf("order %s from %d to %d: %w", no, o.State, s.To, ErrBackward)
+	}
+	late := o.State == OrderClosed && s.To == OrderPaid
+	_, err = tx.Exec(ctx, `
+		UPDATE orders SET state = ?, qr = coalesce(nullif(CAST(? AS TEXT), ''), qr),
+			trade_no = coalesce(nullif(CAST(? AS TEXT), ''), trade_no),
+			paid_ms = ?, late = late OR ?, mismatch = mismatch OR ?, next_ms = ?, tries = ?
+		WHERE order_no = ?`,
+		s.To, s.QR, s.TradeNo, toMS(s.PaidAt), late, s.Mismatch, toMS(s.Next), s.Tries, no)
+	if err != nil {
+		return o, err
+	}
+	if s.To == OrderPaid {
+		_, err := b.post(ctx, tx, entry{
+			kind: KindTopUp, debit: ChannelAlipay, credit: o.Account, amount: o.Amount,
+			orderNo: no, place: o.Terminal,
+		})
+		if err != nil {
+			return o, err
+		}
+	}
+	return readOrder(ctx, tx, no)
+}
+
 // Order returns an order, or ErrNone.
-func (b *Books) Order(ctx context.Context, no string) (Order, error) { return readOrder(ctx, b.r, no) }
+func (b *Books) Order(ctx context.Context, no string) (Order, error) { return readOrder(ctx, b.db, no) }
 
 // OrdersOf returns the orders of an account, newest first.
 func (b *Books) OrdersOf(ctx context.Context, a Account) ([]Order, error) {
-	return readOrders(ctx, b.r, `WHERE o.account = ? ORDER BY o.created_ms DESC, o.order_no DESC`, a)
+	return readOrders(ctx, b.db, `WHERE o.account = ? ORDER BY o.created_ms DESC, o.order_no DESC`, a)
 }
 
 // dueMax is longer than any pause between two questions. A row that is due
@@ -192,14 +213,14 @@ const dueMax = 6 * time.Hour
 // DueOrders returns the orders that the channel is to be asked about at now,
 // at most limit of them, and when the next one is due; zero is never.
 func (b *Books) DueOrders(ctx context.Context, now time.Time, limit int) (due []Order, next time.Time, err error) {
-	due, err = readOrders(ctx, b.r, `
+	due, err = readOrders(ctx, b.db, `
 		WHERE o.next_ms <= ?1 OR o.next_ms > ?2 ORDER BY o.next_ms LIMIT ?3`,
 		now.UnixMilli(), now.Add(dueMax).UnixMilli(), limit)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("read due orders: %w", err)
 	}
 	var ms sql.NullInt64
-	err = b.r.QueryRowContext(ctx, `SELECT min(next_ms) FROM orders WHERE next_ms > ?`, now.UnixMilli()).Scan(&ms)
+	err = b.db.QueryRow(ctx, `SELECT min(next_ms) FROM orders WHERE next_ms > ?`, now.UnixMilli()).Scan(&ms)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("read due orders: %w", err)
 	}
@@ -210,14 +231,14 @@ func (b *Books) DueOrders(ctx context.Context, now time.Time, limit int) (due []
 // channel need not be asked about any more it does nothing, and for one that
 // is not in the books it is ErrNone.
 func (b *Books) Hasten(ctx context.Context, no string) error {
-	return b.write(ctx, func(tx *sql.Tx) error {
-		return changed(tx.ExecContext(ctx, `
+	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		return changed(tx.Exec(ctx, `
 			UPDATE orders SET next_ms = CASE WHEN state IN (4, 6) THEN next_ms ELSE ? END WHERE order_no = ?`,
 			b.ms(), no))
 	})
 }
 
-func readOrder(ctx context.Context, q querier, no string) (Order, error) {
+func readOrder(ctx context.Context, q sqldb.Querier, no string) (Order, error) {
 	all, err := readOrders(ctx, q, `WHERE o.order_no = ?`, no)
 	if err != nil {
 		return Order{}, fmt.Errorf("read order: %w", err)
@@ -228,8 +249,8 @@ func readOrder(ctx context.Context, q querier, no string) (Order, error) {
 	return all[0], nil
 }
 
-func readOrders(ctx context.Context, q querier, where string, args ...any) (all []Order, err error) {
-	err = each(ctx, q, func(rows *sql.Rows) error {
+func readOrders(ctx context.Context, q sqldb.Querier, where string, args ...any) (all []Order, err error) {
+	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
 		var o Order
 		var created, expires, paid, next sql.NullInt64
 		err := rows.Scan(&o.No, &o.Terminal, &o.CardNo, &o.Account, &o.Amount, &created, &expires, &o.State,

@@ -1,28 +1,33 @@
-// Package store keeps the upstream's books in one SQLite file: terminals,
-// holders, cards, orders, loads, and the double-entry ledger.
+// Package store keeps the upstream's books: terminals, holders, cards, orders,
+// loads, and the double-entry ledger, in SQLite or PostgreSQL.
 //
 // It keeps the promises that must hold whoever calls: entries that sum to
 // zero and never change, an order that is credited once, a purse that is
 // written up once for each load, states that only move forward. The schema
 // (migrations) refuses what breaks them, even when the code is wrong, and
 // [Books.Verify] checks them on live data. It knows no policy, no key and no
-// network; the server declares which of its methods it needs, so that another
-// database can take its place.
+// network; the server declares which of its methods it needs.
+//
+// # Adding to it
+//
+// Package sqldb says how a statement is written so that both engines take it.
+// A table is made by a migration of the same number in both folders, gets its
+// line in rights, and its rows their place in [Books.StateHash] if they are
+// about money.
+//
+// Several campusd may share one PostgreSQL. So what is read in order to be
+// written is locked, and always in this order: terminal, order, card, holder,
+// load, accounts (all at once, by lockAccounts), alarms.
 package store
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"strings"
 	"time"
 
-	_ "github.com/mattn/go-sqlite3" // the driver
+	"quancun/upstream/store/sqldb"
 )
 
 // Errors that callers act upon.
@@ -35,154 +40,48 @@ var (
 	ErrBackward = errors.New("store: the state does not move there")
 	// ErrPINLocked means that a PIN has been tried too often.
 	ErrPINLocked = errors.New("store: PIN locked")
+	// ErrUnknown means that nobody knows whether it was written: neither done
+	// nor refused.
+	ErrUnknown = sqldb.ErrUnknown
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// Books is the open store. It is safe for concurrent use: there is one writer
-// at a time, and readers never wait for it.
+// Books is the open store. It is safe for concurrent use.
 type Books struct {
-	w, r *sql.DB
-	now  func() time.Time
+	db  *sqldb.DB
+	now func() time.Time
 }
 
-// Open opens the books at path, and makes or migrates them. now is the clock
-// by which rows are dated; nil is time.Now.
+// Open opens the books in the SQLite file at path, and makes or migrates them.
+// There is one writer at a time, and readers never wait for it. now is the
+// clock by which rows are dated; nil is time.Now.
 func Open(ctx context.Context, path string, now func() time.Time) (*Books, error) {
+	if sqldb.IsPostgres(path) {
+		return nil, errors.New("open store: this is no path of a file")
+	}
+	return OpenDSN(ctx, path, now)
+}
+
+// OpenDSN opens the books that a connection string names, and makes or
+// migrates them: "postgres://…" is a PostgreSQL that several campusd may
+// share, and all else the path of a SQLite file. Its errors do not repeat the
+// string, which may hold a password.
+func OpenDSN(ctx context.Context, dsn string, now func() time.Time) (*Books, error) {
 	if now == nil {
 		now = time.Now
 	}
-	b := &Books{now: now}
-	if err := touch(path); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
-	}
-	var err error
-	if b.w, err = sql.Open("sqlite3", dsn(path, "_txlock=immediate")); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
-	}
-	b.w.SetMaxOpenConns(1)
-	if err = checkPragmas(ctx, b.w); err == nil {
-		err = migrate(ctx, b.w)
-	}
+	db, err := sqldb.Open(ctx, dsn, schema())
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), b.w.Close())
+		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if b.r, err = sql.Open("sqlite3", dsn(path, "_query_only=1")); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), b.w.Close())
-	}
-	b.r.SetMaxOpenConns(4)
-	return b, nil
+	return &Books{db, now}, nil
 }
 
 // Close closes the books.
-func (b *Books) Close() error { return errors.Join(b.r.Close(), b.w.Close()) }
+func (b *Books) Close() error { return b.db.Close() }
 
-// touch makes the file before SQLite does, which would let everybody read the
-// holders' names. The files that SQLite makes beside it get the same mode; those
-// that a copy has brought back are closed to others.
-func touch(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	for _, beside := range []string{"", "-wal", "-shm"} {
-		if err := os.Chmod(path+beside, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-func dsn(path, more string) string {
-	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
-	return u.String() + "?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=5000&" + more
-}
-
-// checkPragmas reads back what was asked for: a driver that did not
-// understand a setting says nothing, and the first power cut would tell.
-func checkPragmas(ctx context.Context, db *sql.DB) error {
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
-		var got string
-		if err := db.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(&got); err != nil {
-			return fmt.Errorf("pragma %s: %w", pragma, err)
-		}
-		if got != want {
-			return fmt.Errorf("pragma %s is %s, want %s", pragma, got, want)
-		}
-	}
-	return nil
-}
-
-// migrate runs the migrations that this file has not seen, each in one
-// transaction with its number.
-func migrate(ctx context.Context, db *sql.DB) error {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return err
-	}
-	var done int
-	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&done); err != nil {
-		return fmt.Errorf("read version: %w", err)
-	}
-	if done > len(names) {
-		return fmt.Errorf("the file is of version %d, newer than this program's %d", done, len(names))
-	}
-	for i := done; i < len(names); i++ {
-		text, err := migrations.ReadFile(names[i])
-		if err != nil {
-			return err
-		}
-		err = inTx(ctx, db, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, string(text)+fmt.Sprintf("\nPRAGMA user_version = %d;", i+1))
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("migrate %s: %w", strings.TrimPrefix(names[i], "migrations/"), err)
-		}
-	}
-	return nil
-}
-
-func (b *Books) write(ctx context.Context, do func(*sql.Tx) error) error {
-	return inTx(ctx, b.w, do)
-}
-
-func inTx(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	if err := do(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// querier is what a read needs: a connection or a transaction.
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// each calls do for every row of a query.
-func each(ctx context.Context, q querier, do func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := do(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
+// Retries returns how often PostgreSQL has made a transaction give way to
+// another, and it was run again. It should be 0: see the order of locks.
+func (b *Books) Retries() int64 { return b.db.Retries() }
 
 // changed returns ErrNone when a statement changed nothing.
 func changed(r sql.Result, err error) error {
@@ -193,6 +92,15 @@ func changed(r sql.Result, err error) error {
 		return errors.Join(ErrNone, err)
 	}
 	return nil
+}
+
+// fresh returns ErrConflict when a statement added nothing, because it was
+// there already.
+func fresh(r sql.Result, err error) error {
+	if err = changed(r, err); errors.Is(err, ErrNone) {
+		return ErrConflict
+	}
+	return err
 }
 
 func none(err error) error {
@@ -211,9 +119,23 @@ func fromMS(ms sql.NullInt64) time.Time {
 	return time.UnixMilli(ms.Int64).UTC()
 }
 
+// orNull returns what "" stands for in a column that may be without a text.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
 func toMS(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
 	return t.UnixMilli()
+}
+
+// lockRow holds a row until the transaction ends, or says that there is none.
+func lockRow(ctx context.Context, tx *sqldb.Tx, statement, key string) error {
+	var one int
+	return none(tx.QueryRow(ctx, statement, key).Scan(&one))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"quancun/pboc"
+	"quancun/upstream/store/sqldb"
 )
 
 // Terminal is a machine that may call.
@@ -33,27 +34,45 @@ type Heard struct {
 // a known one keeps its own. It returns the number.
 func (b *Books) AddTerminal(ctx context.Context, t Terminal) (pboc.TerminalNo, error) {
 	var no []byte
-	err := b.write(ctx, func(tx *sql.Tx) error {
-		var n int64
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) + 1 FROM terminals`).Scan(&n); err != nil {
+	err := b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := tx.Lock(ctx, "terminal numbers"); err != nil {
 			return err
 		}
-		if t.No == (pboc.TerminalNo{}) {
-			t.No = bcd(n)
+		given := t.No
+		if given == (pboc.TerminalNo{}) {
+			var err error
+			if given, err = freeTerminalNo(ctx, tx); err != nil {
+				return err
+			}
 		}
-		_, err := tx.ExecContext(ctx, `
+		_, err := tx.Exec(ctx, `
 			INSERT INTO terminals (id, terminal_no, fingerprint, added_ms) VALUES (?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, revoked_ms = NULL`,
-			t.ID, t.No[:], t.Fingerprint[:], b.ms())
+			t.ID, given[:], t.Fingerprint[:], b.ms())
 		if err != nil {
 			return err
 		}
-		return tx.QueryRowContext(ctx, `SELECT terminal_no FROM terminals WHERE id = ?`, t.ID).Scan(&no)
+		return tx.QueryRow(ctx, `SELECT terminal_no FROM terminals WHERE id = ?`, t.ID).Scan(&no)
 	})
 	if err != nil {
 		return pboc.TerminalNo{}, fmt.Errorf("add terminal: %w", err)
 	}
 	return pboc.TerminalNo(no), nil
+}
+
+// freeTerminalNo returns the number after the count of terminals, or the next
+// one that nobody has: some bring a number of their own.
+func freeTerminalNo(ctx context.Context, tx *sqldb.Tx) (no pboc.TerminalNo, err error) {
+	var n int64
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM terminals`).Scan(&n); err != nil {
+		return no, err
+	}
+	for taken := true; taken && err == nil; {
+		n++
+		no = bcd(n)
+		err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM terminals WHERE terminal_no = ?)`, no[:]).Scan(&taken)
+	}
+	return no, err
 }
 
 // bcd writes n so that people read the same digits in every tool.
@@ -67,8 +86,8 @@ func bcd(n int64) (no pboc.TerminalNo) {
 
 // RevokeTerminal shuts a terminal out. Its rows stay.
 func (b *Books) RevokeTerminal(ctx context.Context, id string) error {
-	return b.write(ctx, func(tx *sql.Tx) error {
-		return changed(tx.ExecContext(ctx, `UPDATE terminals SET revoked_ms = ? WHERE id = ?`, b.ms(), id))
+	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		return changed(tx.Exec(ctx, `UPDATE terminals SET revoked_ms = ? WHERE id = ?`, b.ms(), id))
 	})
 }
 
@@ -76,13 +95,13 @@ const terminalColumns = `id, terminal_no, fingerprint, revoked_ms IS NOT NULL, h
 
 // Terminal returns a terminal, or ErrNone.
 func (b *Books) Terminal(ctx context.Context, id string) (Terminal, error) {
-	row := b.r.QueryRowContext(ctx, `SELECT `+terminalColumns+` FROM terminals WHERE id = ?`, id)
+	row := b.db.QueryRow(ctx, `SELECT `+terminalColumns+` FROM terminals WHERE id = ?`, id)
 	return scanTerminal(row)
 }
 
 // Terminals returns all terminals by ID.
 func (b *Books) Terminals(ctx context.Context) (all []Terminal, err error) {
-	err = each(ctx, b.r, func(rows *sql.Rows) error {
+	err = sqldb.Each(ctx, b.db, func(rows *sql.Rows) error {
 		t, err := scanTerminal(rows)
 		all = append(all, t)
 		return err
@@ -108,10 +127,11 @@ func scanTerminal(row scanner) (t Terminal, err error) {
 // shorter in the same epoch was restored from a backup, and numbers may have
 // been given twice: an alarm.
 func (b *Books) Hear(ctx context.Context, id string, h Heard) error {
-	return b.write(ctx, func(tx *sql.Tx) error {
+	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
 		var epoch string
 		var head int64
-		err := tx.QueryRowContext(ctx, `SELECT epoch, journal_head FROM terminals WHERE id = ?`, id).Scan(&epoch, &head)
+		err := tx.QueryRow(ctx,
+			`SELECT epoch, journal_head FROM terminals WHERE id = ? FOR NO KEY UPDATE`, id).Scan(&epoch, &head)
 		if err != nil {
 			return none(err)
 		}
@@ -121,7 +141,7 @@ func (b *Books) Hear(ctx context.Context, id string, h Heard) error {
 				return err
 			}
 		}
-		_, err = tx.ExecContext(ctx, `
+		_, err = tx.Exec(ctx, `
 			UPDATE terminals SET heard_ms = ?, version = ?, drift_ms = ?, epoch = ?, journal_head = ? WHERE id = ?`,
 			b.ms(), h.Version, h.Drift.Milliseconds(), h.Epoch, h.JournalHead, id)
 		return err

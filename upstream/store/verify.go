@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"slices"
+
+	"quancun/upstream/store/sqldb"
 )
 
 // checks are the promises as queries for what breaks them: each returns one
@@ -21,7 +21,7 @@ var checks = []struct{ name, query string }{
 	{"M2: posting does not follow the one before", `
 		SELECT account || ' in ' || entry_id FROM (
 			SELECT account, entry_id, balance_fen, sum(amount_fen) OVER (PARTITION BY account ORDER BY entry_id) AS want
-			FROM postings) WHERE balance_fen <> want`},
+			FROM postings) AS lines WHERE balance_fen <> want`},
 	{"M2: mirror is not the sum of purse moves", `
 		SELECT c.card_no FROM cards c LEFT JOIN purse_moves m ON m.card_no = c.card_no
 		GROUP BY c.card_no HAVING c.mirror_fen <> coalesce(sum(m.amount_fen), 0)`},
@@ -37,77 +37,32 @@ var checks = []struct{ name, query string }{
 	{"M5: channel is not the sum of credits", `
 		SELECT balance_fen FROM accounts WHERE account = 'channel/alipay'
 		AND -balance_fen <> (SELECT coalesce(sum(amount_fen), 0) FROM orders WHERE state = 4)`},
-	{"foreign key", `SELECT "table" || ' ' || coalesce(rowid, '') FROM pragma_foreign_key_check`},
-	{"file", `SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'`},
+	{"M2: stamps of a card do not grow", `
+		SELECT card_no || ' in ' || id FROM (
+			SELECT card_no, id, stamp, lag(stamp) OVER (PARTITION BY card_no ORDER BY id) AS before
+			FROM load_offers) AS offers WHERE stamp <= before`},
 }
 
 // Verify checks what must always hold of the books (M1, M2 and M5 of the
 // design), that the file is whole, and that nobody has taken the guards out of
 // its schema. It returns one line for each break, and none when all is well.
 func (b *Books) Verify(ctx context.Context) (broken []string, err error) {
-	tx, err := b.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // all of one moment
+	err = b.db.Read(ctx, func(tx *sqldb.Tx) error { // all of one moment
+		for _, c := range checks {
+			lines, err := sqldb.Texts(ctx, tx, c.query)
+			for _, which := range lines {
+				broken = append(broken, c.name+": "+which)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+		guards, err := tx.Audit(ctx, schema())
+		broken = append(broken, guards...)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
-	for _, c := range checks {
-		err := each(ctx, tx, func(rows *sql.Rows) error {
-			var which string
-			err := rows.Scan(&which)
-			broken = append(broken, c.name+": "+which)
-			return err
-		}, c.query)
-		if err != nil {
-			return nil, fmt.Errorf("verify %s: %w", c.name, err)
-		}
-	}
-	schema, err := b.verifySchema(ctx, tx)
-	return append(broken, schema...), err
-}
-
-// verifySchema compares the schema with what the migrations make.
-func (b *Books) verifySchema(ctx context.Context, q querier) (broken []string, err error) {
-	fresh, err := sql.Open("sqlite3", ":memory:")
-	if err != nil {
-		return nil, fmt.Errorf("verify schema: %w", err)
-	}
-	defer fresh.Close()
-	fresh.SetMaxOpenConns(1) // each connection would be a memory of its own
-	if err := migrate(ctx, fresh); err != nil {
-		return nil, fmt.Errorf("verify schema: %w", err)
-	}
-	want, err := readSchema(ctx, fresh)
-	if err != nil {
-		return nil, err
-	}
-	got, err := readSchema(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range want {
-		if !slices.Contains(got, s) {
-			broken = append(broken, "schema: missing or changed: "+s.name)
-		}
-	}
-	for _, s := range got {
-		if !slices.Contains(want, s) {
-			broken = append(broken, "schema: not ours: "+s.name)
-		}
-	}
 	return broken, nil
-}
-
-type object struct{ name, text string }
-
-func readSchema(ctx context.Context, q querier) (all []object, err error) {
-	err = each(ctx, q, func(rows *sql.Rows) error {
-		var o object
-		err := rows.Scan(&o.name, &o.text)
-		all = append(all, o)
-		return err
-	}, `SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'`)
-	if err != nil {
-		return nil, fmt.Errorf("read schema: %w", err)
-	}
-	return all, nil
 }

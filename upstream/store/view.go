@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quancun/money"
+	"quancun/upstream/store/sqldb"
 )
 
 // View is an account as its holder may see it, all of one moment.
@@ -25,36 +26,39 @@ type View struct {
 // View returns what a holder who signed in at since is to see with a card. It
 // returns ErrNone if there is no such card.
 func (b *Books) View(ctx context.Context, cardNo string, since time.Time) (v View, err error) {
-	tx, err := b.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return View{}, fmt.Errorf("read account: %w", err)
+	err = b.db.Read(ctx, func(tx *sqldb.Tx) error {
+		v, err = readView(ctx, tx, cardNo, since)
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrNone) {
+		err = fmt.Errorf("read account: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
+	return v, err
+}
+
+func readView(ctx context.Context, tx *sqldb.Tx, cardNo string, since time.Time) (v View, err error) {
 	if v.Card, err = readCard(ctx, tx, cardNo); err != nil {
 		return View{}, err
 	}
+	a := v.Card.Account
 	var credited sql.NullInt64
-	err = tx.QueryRowContext(ctx, `
+	err = tx.QueryRow(ctx, `
 		SELECT h.account, h.name, h.number, h.pin_wrong >= ?, a.balance_fen,
 			(SELECT max(e.at_ms) FROM postings p JOIN entries e ON e.id = p.entry_id
 			 WHERE p.account = h.account AND p.amount_fen > 0)
-		FROM holders h JOIN accounts a ON a.account = h.account WHERE h.account = ?`,
-		PINTriesMax, v.Card.Account).
+		FROM holders h JOIN accounts a ON a.account = h.account WHERE h.account = ?`, PINTriesMax, a).
 		Scan(&v.Holder.Account, &v.Holder.Name, &v.Holder.Number, &v.Holder.PINLocked, &v.Balance, &credited)
 	if err != nil {
-		return View{}, fmt.Errorf("read account: %w", err)
+		return View{}, err
 	}
 	v.Credited = fromMS(credited)
-	checking, err1 := readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 3 ORDER BY o.created_ms`, v.Card.Account)
-	late, err2 := readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 4 AND o.late
-		AND (o.seen_ms IS NULL OR o.seen_ms >= ?) ORDER BY o.created_ms`, v.Card.Account, since.UnixMilli())
-	loads, err3 := readLoads(ctx, tx, `WHERE card_no = ? AND state = 1 ORDER BY created_ms`, cardNo)
-	err4 := tx.QueryRowContext(ctx, `SELECT EXISTS (`+unseen+`)`, v.Card.Account, since.UnixMilli()).Scan(&v.Unseen)
-	v.Checking, v.Late, v.OpenLoads = checking, late, loads
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return View{}, fmt.Errorf("read account: %w", err)
-	}
-	return v, nil
+	var err1, err2, err3 error
+	v.Checking, err1 = readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 3 ORDER BY o.created_ms`, a)
+	v.Late, err2 = readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 4 AND o.late
+		AND (o.seen_ms IS NULL OR o.seen_ms >= ?) ORDER BY o.created_ms`, a, since.UnixMilli())
+	v.OpenLoads, err3 = readLoads(ctx, tx, `WHERE card_no = ? AND state = 1 ORDER BY created_ms`, cardNo)
+	err4 := tx.QueryRow(ctx, `SELECT EXISTS (`+unseen+`)`, a, since.UnixMilli()).Scan(&v.Unseen)
+	return v, errors.Join(err1, err2, err3, err4)
 }
 
 // unseen finds the late orders of an account that were credited before a
@@ -67,8 +71,8 @@ const unseen = `
 // credited before the sign-in at since. The caller knows that from a call in
 // that session: whoever makes one has the sign-in's answer.
 func (b *Books) MarkSeen(ctx context.Context, a Account, since time.Time) error {
-	return b.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE orders SET seen_ms = ?3 WHERE order_no IN (`+unseen+`)`,
+	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE orders SET seen_ms = ?3 WHERE order_no IN (`+unseen+`)`,
 			a, since.UnixMilli(), b.ms())
 		return err
 	})
@@ -89,16 +93,16 @@ const movements = `(
 	FROM postings p JOIN entries e ON e.id = p.entry_id WHERE p.account = ?1
 	UNION ALL
 	SELECT m.at_ms, m.kind, m.amount_fen, m.balance_fen, m.place, m.load_id, 1, m.id
-	FROM purse_moves m JOIN cards c ON c.card_no = m.card_no WHERE c.account = ?1 AND m.kind = 2)`
+	FROM purse_moves m JOIN cards c ON c.card_no = m.card_no WHERE c.account = ?1 AND m.kind = 2) AS movements`
 
 // History returns a page of an account's movements, newest first, and how many
 // pages there are. Pages count from 0.
 func (b *Books) History(ctx context.Context, a Account, page, size int) (all []Movement, pages int, err error) {
 	var n int
-	if err := b.r.QueryRowContext(ctx, `SELECT count(*) FROM `+movements, a).Scan(&n); err != nil {
+	if err := b.db.QueryRow(ctx, `SELECT count(*) FROM `+movements, a).Scan(&n); err != nil {
 		return nil, 0, fmt.Errorf("read history: %w", err)
 	}
-	err = each(ctx, b.r, func(rows *sql.Rows) error {
+	err = sqldb.Each(ctx, b.db, func(rows *sql.Rows) error {
 		var m Movement
 		var at sql.NullInt64
 		err := rows.Scan(&at, &m.Kind, &m.Amount, &m.Balance, &m.Place, &m.Ref)

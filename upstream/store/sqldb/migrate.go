@@ -1,0 +1,171 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// scripts returns the names of the migrations, the n-th of which has number n.
+func scripts(migrations fs.FS) ([]string, error) {
+	names, err := fs.Glob(migrations, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		prefix, _, _ := strings.Cut(name, "_")
+		if n, err := strconv.Atoi(prefix); err != nil || n != i+1 {
+			panic(fmt.Sprintf("sqldb: internal error: migration %s is number %d", name, i+1))
+		}
+	}
+	return names, nil
+}
+
+func newer(have, know int) error {
+	return fmt.Errorf("the database is of version %d, newer than this program's %d", have, know)
+}
+
+// migrateSQLite runs the migrations that a file has not seen, each in one
+// transaction with its number, after a copy of a file that holds something.
+func migrateSQLite(ctx context.Context, db *sql.DB, file string, migrations fs.FS) error {
+	names, err := scripts(migrations)
+	if err != nil {
+		return err
+	}
+	var done int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&done); err != nil {
+		return fmt.Errorf("read version: %w", err)
+	}
+	if done > len(names) {
+		return newer(done, len(names))
+	}
+	if done > 0 && done < len(names) {
+		if err := backup(ctx, db, fmt.Sprintf("%s.v%d.bak", file, done)); err != nil {
+			return fmt.Errorf("back up version %d: %w", done, err)
+		}
+	}
+	for i := done; i < len(names); i++ {
+		if err := migrateFile(ctx, db, migrations, names[i], i+1); err != nil {
+			return fmt.Errorf("migrate %s: %w", names[i], err)
+		}
+	}
+	return nil
+}
+
+// migrateFile runs one script, unless another process was faster.
+func migrateFile(ctx context.Context, db *sql.DB, migrations fs.FS, name string, number int) error {
+	script, err := fs.ReadFile(migrations, name)
+	if err != nil {
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil) // takes the write lock
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	var done int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&done); err != nil || done >= number {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, string(script)+fmt.Sprintf("\nPRAGMA user_version = %d;", number)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// The tables of this package itself.
+const ownTables = `
+	CREATE TABLE IF NOT EXISTS locks (name TEXT PRIMARY KEY);
+	CREATE TABLE IF NOT EXISTS schema_migrations (
+		number BIGINT PRIMARY KEY,
+		name   TEXT   NOT NULL,
+		at_ms  BIGINT NOT NULL
+	);
+	CREATE TABLE IF NOT EXISTS schema_objects (object TEXT PRIMARY KEY)`
+
+// migrateLock is the lock that one process at a time migrates under.
+const migrateLock = "migrate"
+
+// migratePostgres runs the migrations that a database has not seen, each in
+// one transaction with its number. Of several processes that start at once,
+// one does it and the others wait. A role that may not make tables can open a
+// database that is up to date.
+func migratePostgres(ctx context.Context, db *DB, s Schema) error {
+	names, err := scripts(s.Postgres)
+	if err != nil {
+		return err
+	}
+	done, err := versionPostgres(ctx, db)
+	if state(err) == undefinedTable {
+		done, err = 0, makeOwnTables(ctx, db)
+	}
+	if err != nil {
+		return fmt.Errorf("read version: %w", err)
+	}
+	if done > len(names) {
+		return newer(done, len(names))
+	}
+	if done == len(names) {
+		return nil
+	}
+	for i := done; i < len(names); i++ {
+		if err := migrateOnce(ctx, db, s, names, i+1); err != nil {
+			return fmt.Errorf("migrate %s: %w", names[i], err)
+		}
+	}
+	return nil
+}
+
+func versionPostgres(ctx context.Context, q Querier) (done int, err error) {
+	err = q.QueryRow(ctx, `SELECT coalesce(max(number), 0) FROM schema_migrations`).Scan(&done)
+	return done, err
+}
+
+// makeOwnTables makes them. IF NOT EXISTS looks first and makes then, so two
+// processes at once may still get into each other's way: the later one looks
+// again.
+func makeOwnTables(ctx context.Context, db *DB) error {
+	_, err := db.w.ExecContext(ctx, ownTables)
+	if err == nil {
+		return nil
+	}
+	if _, again := versionPostgres(ctx, db); again == nil {
+		return nil
+	}
+	return err
+}
+
+// migrateOnce runs the migration of a number, unless another process was
+// faster. With the last of them, the program's role loses what it must not do.
+func migrateOnce(ctx context.Context, db *DB, s Schema, names []string, number int) error {
+	name := names[number-1]
+	script, err := fs.ReadFile(s.Postgres, name)
+	if err != nil {
+		return err
+	}
+	return db.Write(ctx, func(t *Tx) error {
+		if err := t.Lock(ctx, migrateLock); err != nil {
+			return err
+		}
+		done, err := versionPostgres(ctx, t)
+		if err != nil || done >= number {
+			return err
+		}
+		if _, err := t.tx.ExecContext(ctx, string(script)); err != nil { // as it is: it has no parameters
+			return err
+		}
+		_, err = t.Exec(ctx, `INSERT INTO schema_migrations (number, name, at_ms) VALUES (?, ?, ?)`,
+			number, name, time.Now().UnixMilli())
+		if err != nil || number < len(names) {
+			return err
+		}
+		if err := noteObjects(ctx, t); err != nil {
+			return err
+		}
+		return restrict(ctx, t, s.Rights, currentUser)
+	})
+}
