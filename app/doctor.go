@@ -70,7 +70,7 @@ func examine(config string) []finding {
 		return append(all, finding{"configuration", err.Error(), mend, false})
 	}
 	all = append(all, finding{"configuration", config, "", false}, panel(c.Panel), cardReader(c.Reader),
-		journal(c.Journal))
+		journalFile(c.Journal))
 	return append(all, upstream(c.Terminal)...)
 }
 
@@ -170,7 +170,7 @@ func cardReader(c ReaderConfig) finding {
 // as nearly full.
 const roomMin = 256 << 20
 
-func journal(path string) finding {
+func journalFile(path string) finding {
 	dir := filepath.Dir(path)
 	if err := unix.Access(dir, unix.W_OK); err != nil {
 		return finding{"journal", dir + " cannot be written to", "make it and give it to the terminal's user", false}

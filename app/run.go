@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/ledger"
 	"quancun/reader"
@@ -138,10 +139,11 @@ func (t *terminal) openBook(path string) error {
 // join connects the parts.
 func (t *terminal) join(who *client.Provisioning, p *profile.Profile) error {
 	clock, terms, hand := t.clock, kiosk.NewTerms(who.Terminal, who.TerminalNo), new(kiosk.InHand)
-	seq, _, err := t.book.Head(context.Background())
+	seq, hash, err := t.book.Head(context.Background())
 	if err != nil {
 		return err
 	}
+	head := journal.Head{Epoch: journal.Epoch(t.book.Epoch()), Seq: seq, Hash: journal.Hash(hash)}
 	t.session = &kiosk.Session{
 		Desk: &kiosk.Desk{
 			Device: t.device, Upstream: t.client, Book: t.book, Profile: p,
@@ -151,7 +153,7 @@ func (t *terminal) join(who *client.Provisioning, p *profile.Profile) error {
 	}
 	t.keeper = &kiosk.Keeper{
 		Upstream: t.client, Outbox: t.book, Clock: clock, Terms: terms, InHand: hand,
-		Hello:  client.Hello{Version: Version, Epoch: fmt.Sprint(t.book.Epoch()), JournalHead: seq},
+		Hello:  client.Hello{Version: Version, Journal: head},
 		Health: t.health, Every: keepEvery, Log: t.log,
 	}
 	return nil

@@ -21,7 +21,8 @@ func (c *Client) Hello(ctx context.Context, h Hello) (Welcome, error) {
 	defer cancel()
 	sent, wall := time.Now(), c.now()
 	r, err := c.rpc.Hello(ctx, connect.NewRequest(&v1.HelloRequest{
-		Version: h.Version, Time: timestamppb.New(wall), Epoch: h.Epoch, JournalHead: h.JournalHead,
+		Version: h.Version, Time: timestamppb.New(wall),
+		Epoch: h.Journal.Epoch.String(), JournalHead: h.Journal.Seq, JournalHash: h.Journal.Hash[:],
 	}))
 	if err != nil {
 		return Welcome{}, explain("hello", err)

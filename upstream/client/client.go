@@ -11,6 +11,7 @@ package client
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -31,6 +32,9 @@ const (
 	slow  = 20 * time.Second
 )
 
+// feedMax is the longest answer: a hotlist of more cards than a campus has.
+const feedMax = 32 << 20
+
 // GetTopUpWaitMax is the longest that [Client.GetTopUp] waits.
 const GetTopUpWaitMax = 20 * time.Second
 
@@ -45,6 +49,8 @@ type Options struct {
 // use.
 type Client struct {
 	rpc       quancunv1connect.TerminalServiceClient
+	sync      quancunv1connect.SyncServiceClient
+	campus    ed25519.PublicKey // that feeds are signed by; empty if the provisioning has none
 	transport *http.Transport
 	now       func() time.Time
 
@@ -71,12 +77,15 @@ func Dial(p *Provisioning, o Options) *Client {
 		// also by a call that waits for a payer.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 3 * time.Second, PingTimeout: 2 * time.Second},
 	}
-	rpc := quancunv1connect.NewTerminalServiceClient(
-		&http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // the upstream never redirects
-		}},
-		"https://"+o.Address, connect.WithReadMaxBytes(1<<20))
-	return &Client{rpc: rpc, transport: t, now: o.Now}
+	h := &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // the upstream never redirects
+	}}
+	return &Client{
+		rpc:       quancunv1connect.NewTerminalServiceClient(h, "https://"+o.Address, connect.WithReadMaxBytes(1<<20)),
+		sync:      quancunv1connect.NewSyncServiceClient(h, "https://"+o.Address, connect.WithReadMaxBytes(feedMax)),
+		campus:    p.CampusKey,
+		transport: t, now: o.Now,
+	}
 }
 
 // Close closes idle connections. Calls under way end as they would.

@@ -19,6 +19,13 @@ func welcome(m *v1.HelloResponse) (Welcome, error) {
 		return Welcome{}, errors.New("malformed answer")
 	}
 	copy(w.TerminalNo[:], m.TerminalNo)
+	if m.Journal != nil { // of before 0.2 it says nothing
+		var err error
+		if w.Journal, err = head(m.Journal); err != nil {
+			return Welcome{}, err
+		}
+	}
+	w.Feeds = m.Feeds
 	for _, f := range m.Policy.TopUpChoicesFen {
 		w.Policy.TopUpChoices = append(w.Policy.TopUpChoices, money.Fen(f))
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"crypto"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
@@ -29,6 +30,10 @@ type Provisioning struct {
 
 	CA          *x509.Certificate
 	Certificate tls.Certificate
+
+	// CampusKey is what feeds, cosignatures and certificates of journals'
+	// keys are checked with. It is empty in files of before there was one.
+	CampusKey ed25519.PublicKey
 }
 
 // Format keeps the key out of every log and message.
@@ -41,6 +46,7 @@ type File struct {
 	TerminalNo  string `toml:"terminal_no"` // 12 hexadecimal digits
 	Address     string `toml:"address"`     // host:port of the upstream
 	CA          string `toml:"ca"`
+	CampusKey   string `toml:"campus_key,omitempty"` // Ed25519, 64 hexadecimal digits
 	Certificate string `toml:"certificate"`
 	Key         string `toml:"key"` // PKCS #8
 }
@@ -90,6 +96,10 @@ func ParseProvisioning(text []byte) (*Provisioning, error) {
 	copy(p.TerminalNo[:], no)
 	if _, _, err := net.SplitHostPort(f.Address); err != nil {
 		return nil, fmt.Errorf("read provisioning: address: %w", err)
+	}
+	if p.CampusKey, err = hex.DecodeString(f.CampusKey); err != nil ||
+		len(p.CampusKey) != 0 && len(p.CampusKey) != ed25519.PublicKeySize {
+		return nil, errors.New("read provisioning: campus_key is not 64 hexadecimal digits")
 	}
 	block, _ := pem.Decode([]byte(f.CA))
 	if block == nil {

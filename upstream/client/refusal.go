@@ -6,6 +6,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"quancun/journal"
 	"quancun/money"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
@@ -36,6 +37,10 @@ const (
 	TerminalUnknown  Reason = 18
 	Malformed        Reason = 19
 	TACWrong         Reason = 20 // the evidence does not prove this load
+	NotEnough        Reason = 21 // the account has less available
+	AccountUnknown   Reason = 22
+	NumberPassed     Reason = 23 // the journal is past this number, or of another epoch
+	AttemptConflict  Reason = 24 // the same attempt with other content
 )
 
 // String returns the name on the wire, such as "REASON_PIN_WRONG".
@@ -54,8 +59,8 @@ type Refusal struct {
 // Error names the reason.
 func (r *Refusal) Error() string { return "upstream refused: " + r.Reason.String() }
 
-// explain makes a Refusal of an error that carries one, and leaves every other
-// error an unknown outcome.
+// explain makes a Refusal, or a journal.PushError, of an error that carries
+// one, and leaves every other error an unknown outcome.
 func explain(call string, err error) error {
 	if err == nil {
 		return nil
@@ -63,11 +68,36 @@ func explain(call string, err error) error {
 	var ce *connect.Error
 	if errors.As(err, &ce) && connect.IsWireError(err) {
 		for _, d := range ce.Details() {
-			m, err := d.Value()
-			if r, ok := m.(*v1.Refusal); err == nil && ok && r.Reason != v1.Reason_REASON_UNSPECIFIED {
-				return &Refusal{Reason(r.Reason), int(r.TriesLeft), money.Fen(r.LimitFen)}
+			if refused := refusal(d); refused != nil {
+				return refused
 			}
 		}
 	}
 	return fmt.Errorf("%s: %w", call, err)
+}
+
+// refusal returns what a detail of an error refuses, or nil.
+func refusal(d *connect.ErrorDetail) error {
+	m, err := d.Value()
+	if err != nil {
+		return nil
+	}
+	switch m := m.(type) {
+	case *v1.Refusal:
+		if m.Reason != v1.Reason_REASON_UNSPECIFIED {
+			return &Refusal{Reason(m.Reason), int(m.TriesLeft), money.Fen(m.LimitFen)}
+		}
+	case *v1.PushRejected:
+		h, err := head(m.Head)
+		if reason := pushReasons[m.Reason]; err == nil && reason != nil {
+			return &journal.PushError{Reason: reason, Head: h}
+		}
+	}
+	return nil
+}
+
+var pushReasons = map[v1.PushReason]error{
+	v1.PushReason_PUSH_REASON_FORK:     journal.ErrFork,
+	v1.PushReason_PUSH_REASON_GAP:      journal.ErrGap,
+	v1.PushReason_PUSH_REASON_UNPROVEN: journal.ErrUnproven,
 }

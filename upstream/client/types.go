@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/pboc"
 )
@@ -17,9 +18,8 @@ func (s Session) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "client.Session(%d
 
 // Hello is what a terminal says of itself. Its clock is added by the client.
 type Hello struct {
-	Version     string
-	Epoch       string // of its journal
-	JournalHead int64  // the journal's last number
+	Version string
+	Journal journal.Head // of its own journal
 }
 
 // Welcome is the upstream's answer to [Hello].
@@ -30,6 +30,8 @@ type Welcome struct {
 	Policy     Policy
 	SchoolZH   string
 	SchoolEN   string
+	Journal    journal.Head      // what the upstream has of this terminal's epoch
+	Feeds      map[string]uint64 // newest version of each
 }
 
 // Policy is what the school has decided.

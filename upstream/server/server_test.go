@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/journal"
 	"quancun/upstream/client"
 )
 
@@ -11,7 +12,7 @@ import (
 func TestWhole(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	hello, err := w.client.Hello(ctx, client.Hello{Version: "test", Epoch: "e1", JournalHead: 5})
+	hello, err := w.client.Hello(ctx, client.Hello{Version: "test", Journal: journal.Head{Seq: 5}})
 	if err != nil || hello.TerminalNo != w.card.terminal || hello.Policy.BalanceCap != 1000*yuan ||
 		hello.SchoolZH != "示范大学" || hello.Drift.Abs() > time.Second {
 		t.Fatalf("Hello = %+v, %v", hello, err)

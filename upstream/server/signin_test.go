@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/journal"
 	"quancun/upstream/client"
 	"quancun/upstream/server"
 	"quancun/upstream/store"
@@ -210,11 +211,11 @@ func TestTerminals(t *testing.T) {
 	if _, err := c.LookUpCard(ctx, cardNo); err == nil || reason(err) != 0 {
 		t.Errorf("a terminal of another campus: %v, want no connection", err)
 	}
-	if _, err := w.client.Hello(ctx, client.Hello{Epoch: "e", JournalHead: 9}); reason(err) != client.TerminalUnknown {
+	if _, err := w.client.Hello(ctx, client.Hello{Journal: journal.Head{Seq: 9}}); reason(err) != client.TerminalUnknown {
 		t.Error(err)
 	}
 	for _, head := range []int64{9, 10, 8} {
-		if _, err := again.Hello(ctx, client.Hello{Epoch: "e", JournalHead: head}); err != nil {
+		if _, err := again.Hello(ctx, client.Hello{Journal: journal.Head{Seq: head}}); err != nil {
 			t.Fatal(err)
 		}
 	}

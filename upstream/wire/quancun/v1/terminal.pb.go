@@ -336,6 +336,10 @@ const (
 	Reason_REASON_TERMINAL_UNKNOWN    Reason = 18
 	Reason_REASON_MALFORMED           Reason = 19
 	Reason_REASON_TAC_WRONG           Reason = 20 // the evidence does not prove this load
+	Reason_REASON_NOT_ENOUGH          Reason = 21 // the account has less available
+	Reason_REASON_ACCOUNT_UNKNOWN     Reason = 22
+	Reason_REASON_NUMBER_PASSED       Reason = 23 // the journal is past this number, or of another epoch
+	Reason_REASON_ATTEMPT_CONFLICT    Reason = 24 // the same attempt with other content
 )
 
 // Enum value maps for Reason.
@@ -362,6 +366,10 @@ var (
 		18: "REASON_TERMINAL_UNKNOWN",
 		19: "REASON_MALFORMED",
 		20: "REASON_TAC_WRONG",
+		21: "REASON_NOT_ENOUGH",
+		22: "REASON_ACCOUNT_UNKNOWN",
+		23: "REASON_NUMBER_PASSED",
+		24: "REASON_ATTEMPT_CONFLICT",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":         0,
@@ -385,6 +393,10 @@ var (
 		"REASON_TERMINAL_UNKNOWN":    18,
 		"REASON_MALFORMED":           19,
 		"REASON_TAC_WRONG":           20,
+		"REASON_NOT_ENOUGH":          21,
+		"REASON_ACCOUNT_UNKNOWN":     22,
+		"REASON_NUMBER_PASSED":       23,
+		"REASON_ATTEMPT_CONFLICT":    24,
 	}
 )
 
@@ -421,6 +433,7 @@ type HelloRequest struct {
 	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`                                   // of the terminal's clock
 	Epoch         string                 `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`                                 // of the terminal's journal
 	JournalHead   int64                  `protobuf:"varint,4,opt,name=journal_head,json=journalHead,proto3" json:"journal_head,omitempty"` // its last number
+	JournalHash   []byte                 `protobuf:"bytes,5,opt,name=journal_hash,json=journalHash,proto3" json:"journal_hash,omitempty"`  // of the entry with that number
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -483,6 +496,13 @@ func (x *HelloRequest) GetJournalHead() int64 {
 	return 0
 }
 
+func (x *HelloRequest) GetJournalHash() []byte {
+	if x != nil {
+		return x.JournalHash
+	}
+	return nil
+}
+
 type HelloResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Time          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
@@ -491,6 +511,8 @@ type HelloResponse struct {
 	TerminalNo    []byte                 `protobuf:"bytes,4,opt,name=terminal_no,json=terminalNo,proto3" json:"terminal_no,omitempty"` // 6 bytes, part of every MAC of this terminal
 	SchoolZh      string                 `protobuf:"bytes,5,opt,name=school_zh,json=schoolZh,proto3" json:"school_zh,omitempty"`
 	SchoolEn      string                 `protobuf:"bytes,6,opt,name=school_en,json=schoolEn,proto3" json:"school_en,omitempty"`
+	Journal       *JournalHead           `protobuf:"bytes,7,opt,name=journal,proto3" json:"journal,omitempty"`                                                                        // what the upstream has of the terminal's epoch
+	Feeds         map[string]uint64      `protobuf:"bytes,8,rep,name=feeds,proto3" json:"feeds,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // newest version of each
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -567,6 +589,81 @@ func (x *HelloResponse) GetSchoolEn() string {
 	return ""
 }
 
+func (x *HelloResponse) GetJournal() *JournalHead {
+	if x != nil {
+		return x.Journal
+	}
+	return nil
+}
+
+func (x *HelloResponse) GetFeeds() map[string]uint64 {
+	if x != nil {
+		return x.Feeds
+	}
+	return nil
+}
+
+// JournalHead is how far a journal has come.
+type JournalHead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         []byte                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // 8 bytes
+	Seq           int64                  `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`    // number of its last entry; 0 for none
+	Hash          []byte                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`   // of that entry, 32 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalHead) Reset() {
+	*x = JournalHead{}
+	mi := &file_quancun_v1_terminal_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalHead) ProtoMessage() {}
+
+func (x *JournalHead) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_terminal_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalHead.ProtoReflect.Descriptor instead.
+func (*JournalHead) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *JournalHead) GetEpoch() []byte {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *JournalHead) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *JournalHead) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
 // Policy is what the school has decided.
 type Policy struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -581,7 +678,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[2]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +690,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[2]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +703,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{2}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Policy) GetTopUpChoicesFen() []int64 {
@@ -653,7 +750,7 @@ type LookUpCardRequest struct {
 
 func (x *LookUpCardRequest) Reset() {
 	*x = LookUpCardRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[3]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +762,7 @@ func (x *LookUpCardRequest) String() string {
 func (*LookUpCardRequest) ProtoMessage() {}
 
 func (x *LookUpCardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[3]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +775,7 @@ func (x *LookUpCardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpCardRequest.ProtoReflect.Descriptor instead.
 func (*LookUpCardRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{3}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *LookUpCardRequest) GetCardNo() string {
@@ -699,7 +796,7 @@ type LookUpCardResponse struct {
 
 func (x *LookUpCardResponse) Reset() {
 	*x = LookUpCardResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[4]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +808,7 @@ func (x *LookUpCardResponse) String() string {
 func (*LookUpCardResponse) ProtoMessage() {}
 
 func (x *LookUpCardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[4]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +821,7 @@ func (x *LookUpCardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpCardResponse.ProtoReflect.Descriptor instead.
 func (*LookUpCardResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{4}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LookUpCardResponse) GetStatus() CardStatus {
@@ -759,7 +856,7 @@ type SignInRequest struct {
 
 func (x *SignInRequest) Reset() {
 	*x = SignInRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[5]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +868,7 @@ func (x *SignInRequest) String() string {
 func (*SignInRequest) ProtoMessage() {}
 
 func (x *SignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[5]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +881,7 @@ func (x *SignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInRequest.ProtoReflect.Descriptor instead.
 func (*SignInRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{5}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SignInRequest) GetCardNo() string {
@@ -818,7 +915,7 @@ type SignInResponse struct {
 
 func (x *SignInResponse) Reset() {
 	*x = SignInResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[6]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +927,7 @@ func (x *SignInResponse) String() string {
 func (*SignInResponse) ProtoMessage() {}
 
 func (x *SignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[6]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +940,7 @@ func (x *SignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInResponse.ProtoReflect.Descriptor instead.
 func (*SignInResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{6}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SignInResponse) GetSession() []byte {
@@ -876,7 +973,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[7]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +985,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[7]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +998,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{7}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Account) GetAccountNo() string {
@@ -973,7 +1070,7 @@ type OpenItem struct {
 
 func (x *OpenItem) Reset() {
 	*x = OpenItem{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[8]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -985,7 +1082,7 @@ func (x *OpenItem) String() string {
 func (*OpenItem) ProtoMessage() {}
 
 func (x *OpenItem) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[8]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -998,7 +1095,7 @@ func (x *OpenItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenItem.ProtoReflect.Descriptor instead.
 func (*OpenItem) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{8}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OpenItem) GetKind() OpenKind {
@@ -1038,7 +1135,7 @@ type GetAccountRequest struct {
 
 func (x *GetAccountRequest) Reset() {
 	*x = GetAccountRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[9]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1147,7 @@ func (x *GetAccountRequest) String() string {
 func (*GetAccountRequest) ProtoMessage() {}
 
 func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[9]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1160,7 @@ func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{9}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetAccountRequest) GetSession() []byte {
@@ -1082,7 +1179,7 @@ type GetAccountResponse struct {
 
 func (x *GetAccountResponse) Reset() {
 	*x = GetAccountResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[10]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1191,7 @@ func (x *GetAccountResponse) String() string {
 func (*GetAccountResponse) ProtoMessage() {}
 
 func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[10]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1204,7 @@ func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountResponse.ProtoReflect.Descriptor instead.
 func (*GetAccountResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{10}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetAccountResponse) GetAccount() *Account {
@@ -1131,7 +1228,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[11]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1240,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[11]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1253,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{11}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Movement) GetAt() *timestamppb.Timestamp {
@@ -1212,7 +1309,7 @@ type ListHistoryRequest struct {
 
 func (x *ListHistoryRequest) Reset() {
 	*x = ListHistoryRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[12]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1321,7 @@ func (x *ListHistoryRequest) String() string {
 func (*ListHistoryRequest) ProtoMessage() {}
 
 func (x *ListHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[12]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1334,7 @@ func (x *ListHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ListHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{12}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListHistoryRequest) GetSession() []byte {
@@ -1271,7 +1368,7 @@ type ListHistoryResponse struct {
 
 func (x *ListHistoryResponse) Reset() {
 	*x = ListHistoryResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[13]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1380,7 @@ func (x *ListHistoryResponse) String() string {
 func (*ListHistoryResponse) ProtoMessage() {}
 
 func (x *ListHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[13]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1393,7 @@ func (x *ListHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ListHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{13}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListHistoryResponse) GetMovements() []*Movement {
@@ -1329,7 +1426,7 @@ type TopUp struct {
 
 func (x *TopUp) Reset() {
 	*x = TopUp{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[14]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +1438,7 @@ func (x *TopUp) String() string {
 func (*TopUp) ProtoMessage() {}
 
 func (x *TopUp) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[14]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +1451,7 @@ func (x *TopUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopUp.ProtoReflect.Descriptor instead.
 func (*TopUp) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{14}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TopUp) GetOrderNo() string {
@@ -1424,7 +1521,7 @@ type CreateTopUpRequest struct {
 
 func (x *CreateTopUpRequest) Reset() {
 	*x = CreateTopUpRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[15]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1533,7 @@ func (x *CreateTopUpRequest) String() string {
 func (*CreateTopUpRequest) ProtoMessage() {}
 
 func (x *CreateTopUpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[15]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1546,7 @@ func (x *CreateTopUpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTopUpRequest.ProtoReflect.Descriptor instead.
 func (*CreateTopUpRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{15}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateTopUpRequest) GetSession() []byte {
@@ -1482,7 +1579,7 @@ type CreateTopUpResponse struct {
 
 func (x *CreateTopUpResponse) Reset() {
 	*x = CreateTopUpResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[16]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1591,7 @@ func (x *CreateTopUpResponse) String() string {
 func (*CreateTopUpResponse) ProtoMessage() {}
 
 func (x *CreateTopUpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[16]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1604,7 @@ func (x *CreateTopUpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTopUpResponse.ProtoReflect.Descriptor instead.
 func (*CreateTopUpResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{16}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateTopUpResponse) GetTopUp() *TopUp {
@@ -1528,7 +1625,7 @@ type GetTopUpRequest struct {
 
 func (x *GetTopUpRequest) Reset() {
 	*x = GetTopUpRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[17]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1637,7 @@ func (x *GetTopUpRequest) String() string {
 func (*GetTopUpRequest) ProtoMessage() {}
 
 func (x *GetTopUpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[17]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1650,7 @@ func (x *GetTopUpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTopUpRequest.ProtoReflect.Descriptor instead.
 func (*GetTopUpRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{17}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetTopUpRequest) GetOrderNo() string {
@@ -1586,7 +1683,7 @@ type GetTopUpResponse struct {
 
 func (x *GetTopUpResponse) Reset() {
 	*x = GetTopUpResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[18]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1695,7 @@ func (x *GetTopUpResponse) String() string {
 func (*GetTopUpResponse) ProtoMessage() {}
 
 func (x *GetTopUpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[18]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1708,7 @@ func (x *GetTopUpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTopUpResponse.ProtoReflect.Descriptor instead.
 func (*GetTopUpResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{18}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetTopUpResponse) GetTopUp() *TopUp {
@@ -1630,7 +1727,7 @@ type CancelTopUpRequest struct {
 
 func (x *CancelTopUpRequest) Reset() {
 	*x = CancelTopUpRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[19]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1739,7 @@ func (x *CancelTopUpRequest) String() string {
 func (*CancelTopUpRequest) ProtoMessage() {}
 
 func (x *CancelTopUpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[19]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1752,7 @@ func (x *CancelTopUpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTopUpRequest.ProtoReflect.Descriptor instead.
 func (*CancelTopUpRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{19}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CancelTopUpRequest) GetOrderNo() string {
@@ -1674,7 +1771,7 @@ type CancelTopUpResponse struct {
 
 func (x *CancelTopUpResponse) Reset() {
 	*x = CancelTopUpResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[20]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1783,7 @@ func (x *CancelTopUpResponse) String() string {
 func (*CancelTopUpResponse) ProtoMessage() {}
 
 func (x *CancelTopUpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[20]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1796,7 @@ func (x *CancelTopUpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTopUpResponse.ProtoReflect.Descriptor instead.
 func (*CancelTopUpResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{20}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CancelTopUpResponse) GetTopUp() *TopUp {
@@ -1713,13 +1810,15 @@ func (x *CancelTopUpResponse) GetTopUp() *TopUp {
 type Reading struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PurseFen      int64                  `protobuf:"varint,1,opt,name=purse_fen,json=purseFen,proto3" json:"purse_fen,omitempty"`
+	Offline       uint32                 `protobuf:"varint,2,opt,name=offline,proto3" json:"offline,omitempty"` // transaction counters, 16 bits each
+	Online        uint32                 `protobuf:"varint,3,opt,name=online,proto3" json:"online,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Reading) Reset() {
 	*x = Reading{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[21]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +1830,7 @@ func (x *Reading) String() string {
 func (*Reading) ProtoMessage() {}
 
 func (x *Reading) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[21]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,12 +1843,26 @@ func (x *Reading) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reading.ProtoReflect.Descriptor instead.
 func (*Reading) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{21}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Reading) GetPurseFen() int64 {
 	if x != nil {
 		return x.PurseFen
+	}
+	return 0
+}
+
+func (x *Reading) GetOffline() uint32 {
+	if x != nil {
+		return x.Offline
+	}
+	return 0
+}
+
+func (x *Reading) GetOnline() uint32 {
+	if x != nil {
+		return x.Online
 	}
 	return 0
 }
@@ -1764,7 +1877,7 @@ type PlanLoadRequest struct {
 
 func (x *PlanLoadRequest) Reset() {
 	*x = PlanLoadRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[22]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +1889,7 @@ func (x *PlanLoadRequest) String() string {
 func (*PlanLoadRequest) ProtoMessage() {}
 
 func (x *PlanLoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[22]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +1902,7 @@ func (x *PlanLoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanLoadRequest.ProtoReflect.Descriptor instead.
 func (*PlanLoadRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{22}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PlanLoadRequest) GetSession() []byte {
@@ -1816,7 +1929,7 @@ type PlanLoadResponse struct {
 
 func (x *PlanLoadResponse) Reset() {
 	*x = PlanLoadResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[23]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1828,7 +1941,7 @@ func (x *PlanLoadResponse) String() string {
 func (*PlanLoadResponse) ProtoMessage() {}
 
 func (x *PlanLoadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[23]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1841,7 +1954,7 @@ func (x *PlanLoadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanLoadResponse.ProtoReflect.Descriptor instead.
 func (*PlanLoadResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{23}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PlanLoadResponse) GetAmountFen() int64 {
@@ -1873,7 +1986,7 @@ type LoadOffer struct {
 
 func (x *LoadOffer) Reset() {
 	*x = LoadOffer{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[24]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1885,7 +1998,7 @@ func (x *LoadOffer) String() string {
 func (*LoadOffer) ProtoMessage() {}
 
 func (x *LoadOffer) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[24]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1898,7 +2011,7 @@ func (x *LoadOffer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadOffer.ProtoReflect.Descriptor instead.
 func (*LoadOffer) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{24}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LoadOffer) GetBalance() uint32 {
@@ -1957,7 +2070,7 @@ type AuthorizeLoadRequest struct {
 
 func (x *AuthorizeLoadRequest) Reset() {
 	*x = AuthorizeLoadRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[25]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2082,7 @@ func (x *AuthorizeLoadRequest) String() string {
 func (*AuthorizeLoadRequest) ProtoMessage() {}
 
 func (x *AuthorizeLoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[25]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2095,7 @@ func (x *AuthorizeLoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeLoadRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeLoadRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{25}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AuthorizeLoadRequest) GetLoadId() string {
@@ -2037,7 +2150,7 @@ type AuthorizeLoadResponse struct {
 
 func (x *AuthorizeLoadResponse) Reset() {
 	*x = AuthorizeLoadResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[26]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2049,7 +2162,7 @@ func (x *AuthorizeLoadResponse) String() string {
 func (*AuthorizeLoadResponse) ProtoMessage() {}
 
 func (x *AuthorizeLoadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[26]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2062,7 +2175,7 @@ func (x *AuthorizeLoadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeLoadResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeLoadResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{26}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AuthorizeLoadResponse) GetStamp() []byte {
@@ -2091,7 +2204,7 @@ type ReportLoadRequest struct {
 
 func (x *ReportLoadRequest) Reset() {
 	*x = ReportLoadRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[27]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2216,7 @@ func (x *ReportLoadRequest) String() string {
 func (*ReportLoadRequest) ProtoMessage() {}
 
 func (x *ReportLoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[27]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,7 +2229,7 @@ func (x *ReportLoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportLoadRequest.ProtoReflect.Descriptor instead.
 func (*ReportLoadRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{27}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReportLoadRequest) GetLoadId() string {
@@ -2157,7 +2270,7 @@ type ReportLoadResponse struct {
 
 func (x *ReportLoadResponse) Reset() {
 	*x = ReportLoadResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[28]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2169,7 +2282,7 @@ func (x *ReportLoadResponse) String() string {
 func (*ReportLoadResponse) ProtoMessage() {}
 
 func (x *ReportLoadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[28]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2295,7 @@ func (x *ReportLoadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportLoadResponse.ProtoReflect.Descriptor instead.
 func (*ReportLoadResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{28}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReportLoadResponse) GetOutcome() LoadOutcome {
@@ -2211,7 +2324,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[29]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2223,7 +2336,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[29]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2236,7 +2349,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{29}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Refusal) GetReason() Reason {
@@ -2265,12 +2378,13 @@ var File_quancun_v1_terminal_proto protoreflect.FileDescriptor
 const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\n" +
 	"\x19quancun/v1/terminal.proto\x12\n" +
-	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n" +
+	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x01\n" +
 	"\fHelloRequest\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\tR\x05epoch\x12!\n" +
-	"\fjournal_head\x18\x04 \x01(\x03R\vjournalHead\"\xec\x01\n" +
+	"\fjournal_head\x18\x04 \x01(\x03R\vjournalHead\x12!\n" +
+	"\fjournal_hash\x18\x05 \x01(\fR\vjournalHash\"\x95\x03\n" +
 	"\rHelloResponse\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12$\n" +
 	"\x0epin_public_key\x18\x02 \x01(\fR\fpinPublicKey\x12*\n" +
@@ -2278,7 +2392,17 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\vterminal_no\x18\x04 \x01(\fR\n" +
 	"terminalNo\x12\x1b\n" +
 	"\tschool_zh\x18\x05 \x01(\tR\bschoolZh\x12\x1b\n" +
-	"\tschool_en\x18\x06 \x01(\tR\bschoolEn\"\xc8\x01\n" +
+	"\tschool_en\x18\x06 \x01(\tR\bschoolEn\x121\n" +
+	"\ajournal\x18\a \x01(\v2\x17.quancun.v1.JournalHeadR\ajournal\x12:\n" +
+	"\x05feeds\x18\b \x03(\v2$.quancun.v1.HelloResponse.FeedsEntryR\x05feeds\x1a8\n" +
+	"\n" +
+	"FeedsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"I\n" +
+	"\vJournalHead\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\fR\x05epoch\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12\x12\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\"\xc8\x01\n" +
 	"\x06Policy\x12+\n" +
 	"\x12top_up_choices_fen\x18\x01 \x03(\x03R\x0ftopUpChoicesFen\x12#\n" +
 	"\x0etop_up_min_fen\x18\x02 \x01(\x03R\vtopUpMinFen\x12#\n" +
@@ -2366,9 +2490,11 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x12CancelTopUpRequest\x12\x19\n" +
 	"\border_no\x18\x01 \x01(\tR\aorderNo\"?\n" +
 	"\x13CancelTopUpResponse\x12(\n" +
-	"\x06top_up\x18\x01 \x01(\v2\x11.quancun.v1.TopUpR\x05topUp\"&\n" +
+	"\x06top_up\x18\x01 \x01(\v2\x11.quancun.v1.TopUpR\x05topUp\"X\n" +
 	"\aReading\x12\x1b\n" +
-	"\tpurse_fen\x18\x01 \x01(\x03R\bpurseFen\"Z\n" +
+	"\tpurse_fen\x18\x01 \x01(\x03R\bpurseFen\x12\x18\n" +
+	"\aoffline\x18\x02 \x01(\rR\aoffline\x12\x16\n" +
+	"\x06online\x18\x03 \x01(\rR\x06online\"Z\n" +
 	"\x0fPlanLoadRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12-\n" +
 	"\areading\x18\x02 \x01(\v2\x13.quancun.v1.ReadingR\areading\"`\n" +
@@ -2440,7 +2566,7 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x18LOAD_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LOAD_OUTCOME_WRITTEN\x10\x01\x12\x1c\n" +
 	"\x18LOAD_OUTCOME_NOT_WRITTEN\x10\x02\x12\x16\n" +
-	"\x12LOAD_OUTCOME_DOUBT\x10\x03*\x95\x04\n" +
+	"\x12LOAD_OUTCOME_DOUBT\x10\x03*\xff\x04\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13REASON_CARD_UNKNOWN\x10\x01\x12\x13\n" +
@@ -2463,7 +2589,11 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x11REASON_CARD_AHEAD\x10\x11\x12\x1b\n" +
 	"\x17REASON_TERMINAL_UNKNOWN\x10\x12\x12\x14\n" +
 	"\x10REASON_MALFORMED\x10\x13\x12\x14\n" +
-	"\x10REASON_TAC_WRONG\x10\x142\xcb\x06\n" +
+	"\x10REASON_TAC_WRONG\x10\x14\x12\x15\n" +
+	"\x11REASON_NOT_ENOUGH\x10\x15\x12\x1a\n" +
+	"\x16REASON_ACCOUNT_UNKNOWN\x10\x16\x12\x18\n" +
+	"\x14REASON_NUMBER_PASSED\x10\x17\x12\x1b\n" +
+	"\x17REASON_ATTEMPT_CONFLICT\x10\x182\xcb\x06\n" +
 	"\x0fTerminalService\x12<\n" +
 	"\x05Hello\x12\x18.quancun.v1.HelloRequest\x1a\x19.quancun.v1.HelloResponse\x12K\n" +
 	"\n" +
@@ -2493,7 +2623,7 @@ func file_quancun_v1_terminal_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_terminal_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_quancun_v1_terminal_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_quancun_v1_terminal_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_quancun_v1_terminal_proto_goTypes = []any{
 	(CardStatus)(0),               // 0: quancun.v1.CardStatus
 	(OpenKind)(0),                 // 1: quancun.v1.OpenKind
@@ -2503,89 +2633,93 @@ var file_quancun_v1_terminal_proto_goTypes = []any{
 	(Reason)(0),                   // 5: quancun.v1.Reason
 	(*HelloRequest)(nil),          // 6: quancun.v1.HelloRequest
 	(*HelloResponse)(nil),         // 7: quancun.v1.HelloResponse
-	(*Policy)(nil),                // 8: quancun.v1.Policy
-	(*LookUpCardRequest)(nil),     // 9: quancun.v1.LookUpCardRequest
-	(*LookUpCardResponse)(nil),    // 10: quancun.v1.LookUpCardResponse
-	(*SignInRequest)(nil),         // 11: quancun.v1.SignInRequest
-	(*SignInResponse)(nil),        // 12: quancun.v1.SignInResponse
-	(*Account)(nil),               // 13: quancun.v1.Account
-	(*OpenItem)(nil),              // 14: quancun.v1.OpenItem
-	(*GetAccountRequest)(nil),     // 15: quancun.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),    // 16: quancun.v1.GetAccountResponse
-	(*Movement)(nil),              // 17: quancun.v1.Movement
-	(*ListHistoryRequest)(nil),    // 18: quancun.v1.ListHistoryRequest
-	(*ListHistoryResponse)(nil),   // 19: quancun.v1.ListHistoryResponse
-	(*TopUp)(nil),                 // 20: quancun.v1.TopUp
-	(*CreateTopUpRequest)(nil),    // 21: quancun.v1.CreateTopUpRequest
-	(*CreateTopUpResponse)(nil),   // 22: quancun.v1.CreateTopUpResponse
-	(*GetTopUpRequest)(nil),       // 23: quancun.v1.GetTopUpRequest
-	(*GetTopUpResponse)(nil),      // 24: quancun.v1.GetTopUpResponse
-	(*CancelTopUpRequest)(nil),    // 25: quancun.v1.CancelTopUpRequest
-	(*CancelTopUpResponse)(nil),   // 26: quancun.v1.CancelTopUpResponse
-	(*Reading)(nil),               // 27: quancun.v1.Reading
-	(*PlanLoadRequest)(nil),       // 28: quancun.v1.PlanLoadRequest
-	(*PlanLoadResponse)(nil),      // 29: quancun.v1.PlanLoadResponse
-	(*LoadOffer)(nil),             // 30: quancun.v1.LoadOffer
-	(*AuthorizeLoadRequest)(nil),  // 31: quancun.v1.AuthorizeLoadRequest
-	(*AuthorizeLoadResponse)(nil), // 32: quancun.v1.AuthorizeLoadResponse
-	(*ReportLoadRequest)(nil),     // 33: quancun.v1.ReportLoadRequest
-	(*ReportLoadResponse)(nil),    // 34: quancun.v1.ReportLoadResponse
-	(*Refusal)(nil),               // 35: quancun.v1.Refusal
-	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
+	(*JournalHead)(nil),           // 8: quancun.v1.JournalHead
+	(*Policy)(nil),                // 9: quancun.v1.Policy
+	(*LookUpCardRequest)(nil),     // 10: quancun.v1.LookUpCardRequest
+	(*LookUpCardResponse)(nil),    // 11: quancun.v1.LookUpCardResponse
+	(*SignInRequest)(nil),         // 12: quancun.v1.SignInRequest
+	(*SignInResponse)(nil),        // 13: quancun.v1.SignInResponse
+	(*Account)(nil),               // 14: quancun.v1.Account
+	(*OpenItem)(nil),              // 15: quancun.v1.OpenItem
+	(*GetAccountRequest)(nil),     // 16: quancun.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),    // 17: quancun.v1.GetAccountResponse
+	(*Movement)(nil),              // 18: quancun.v1.Movement
+	(*ListHistoryRequest)(nil),    // 19: quancun.v1.ListHistoryRequest
+	(*ListHistoryResponse)(nil),   // 20: quancun.v1.ListHistoryResponse
+	(*TopUp)(nil),                 // 21: quancun.v1.TopUp
+	(*CreateTopUpRequest)(nil),    // 22: quancun.v1.CreateTopUpRequest
+	(*CreateTopUpResponse)(nil),   // 23: quancun.v1.CreateTopUpResponse
+	(*GetTopUpRequest)(nil),       // 24: quancun.v1.GetTopUpRequest
+	(*GetTopUpResponse)(nil),      // 25: quancun.v1.GetTopUpResponse
+	(*CancelTopUpRequest)(nil),    // 26: quancun.v1.CancelTopUpRequest
+	(*CancelTopUpResponse)(nil),   // 27: quancun.v1.CancelTopUpResponse
+	(*Reading)(nil),               // 28: quancun.v1.Reading
+	(*PlanLoadRequest)(nil),       // 29: quancun.v1.PlanLoadRequest
+	(*PlanLoadResponse)(nil),      // 30: quancun.v1.PlanLoadResponse
+	(*LoadOffer)(nil),             // 31: quancun.v1.LoadOffer
+	(*AuthorizeLoadRequest)(nil),  // 32: quancun.v1.AuthorizeLoadRequest
+	(*AuthorizeLoadResponse)(nil), // 33: quancun.v1.AuthorizeLoadResponse
+	(*ReportLoadRequest)(nil),     // 34: quancun.v1.ReportLoadRequest
+	(*ReportLoadResponse)(nil),    // 35: quancun.v1.ReportLoadResponse
+	(*Refusal)(nil),               // 36: quancun.v1.Refusal
+	nil,                           // 37: quancun.v1.HelloResponse.FeedsEntry
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
 }
 var file_quancun_v1_terminal_proto_depIdxs = []int32{
-	36, // 0: quancun.v1.HelloRequest.time:type_name -> google.protobuf.Timestamp
-	36, // 1: quancun.v1.HelloResponse.time:type_name -> google.protobuf.Timestamp
-	8,  // 2: quancun.v1.HelloResponse.policy:type_name -> quancun.v1.Policy
-	0,  // 3: quancun.v1.LookUpCardResponse.status:type_name -> quancun.v1.CardStatus
-	13, // 4: quancun.v1.SignInResponse.account:type_name -> quancun.v1.Account
-	14, // 5: quancun.v1.Account.open:type_name -> quancun.v1.OpenItem
-	1,  // 6: quancun.v1.OpenItem.kind:type_name -> quancun.v1.OpenKind
-	36, // 7: quancun.v1.OpenItem.since:type_name -> google.protobuf.Timestamp
-	13, // 8: quancun.v1.GetAccountResponse.account:type_name -> quancun.v1.Account
-	36, // 9: quancun.v1.Movement.at:type_name -> google.protobuf.Timestamp
-	2,  // 10: quancun.v1.Movement.kind:type_name -> quancun.v1.MovementKind
-	17, // 11: quancun.v1.ListHistoryResponse.movements:type_name -> quancun.v1.Movement
-	3,  // 12: quancun.v1.TopUp.state:type_name -> quancun.v1.TopUpState
-	36, // 13: quancun.v1.TopUp.expires:type_name -> google.protobuf.Timestamp
-	36, // 14: quancun.v1.TopUp.paid_at:type_name -> google.protobuf.Timestamp
-	20, // 15: quancun.v1.CreateTopUpResponse.top_up:type_name -> quancun.v1.TopUp
-	3,  // 16: quancun.v1.GetTopUpRequest.known:type_name -> quancun.v1.TopUpState
-	20, // 17: quancun.v1.GetTopUpResponse.top_up:type_name -> quancun.v1.TopUp
-	20, // 18: quancun.v1.CancelTopUpResponse.top_up:type_name -> quancun.v1.TopUp
-	27, // 19: quancun.v1.PlanLoadRequest.reading:type_name -> quancun.v1.Reading
-	13, // 20: quancun.v1.PlanLoadResponse.account:type_name -> quancun.v1.Account
-	30, // 21: quancun.v1.AuthorizeLoadRequest.offer:type_name -> quancun.v1.LoadOffer
-	4,  // 22: quancun.v1.ReportLoadRequest.outcome:type_name -> quancun.v1.LoadOutcome
-	4,  // 23: quancun.v1.ReportLoadResponse.outcome:type_name -> quancun.v1.LoadOutcome
-	5,  // 24: quancun.v1.Refusal.reason:type_name -> quancun.v1.Reason
-	6,  // 25: quancun.v1.TerminalService.Hello:input_type -> quancun.v1.HelloRequest
-	9,  // 26: quancun.v1.TerminalService.LookUpCard:input_type -> quancun.v1.LookUpCardRequest
-	11, // 27: quancun.v1.TerminalService.SignIn:input_type -> quancun.v1.SignInRequest
-	15, // 28: quancun.v1.TerminalService.GetAccount:input_type -> quancun.v1.GetAccountRequest
-	18, // 29: quancun.v1.TerminalService.ListHistory:input_type -> quancun.v1.ListHistoryRequest
-	21, // 30: quancun.v1.TerminalService.CreateTopUp:input_type -> quancun.v1.CreateTopUpRequest
-	23, // 31: quancun.v1.TerminalService.GetTopUp:input_type -> quancun.v1.GetTopUpRequest
-	25, // 32: quancun.v1.TerminalService.CancelTopUp:input_type -> quancun.v1.CancelTopUpRequest
-	28, // 33: quancun.v1.TerminalService.PlanLoad:input_type -> quancun.v1.PlanLoadRequest
-	31, // 34: quancun.v1.TerminalService.AuthorizeLoad:input_type -> quancun.v1.AuthorizeLoadRequest
-	33, // 35: quancun.v1.TerminalService.ReportLoad:input_type -> quancun.v1.ReportLoadRequest
-	7,  // 36: quancun.v1.TerminalService.Hello:output_type -> quancun.v1.HelloResponse
-	10, // 37: quancun.v1.TerminalService.LookUpCard:output_type -> quancun.v1.LookUpCardResponse
-	12, // 38: quancun.v1.TerminalService.SignIn:output_type -> quancun.v1.SignInResponse
-	16, // 39: quancun.v1.TerminalService.GetAccount:output_type -> quancun.v1.GetAccountResponse
-	19, // 40: quancun.v1.TerminalService.ListHistory:output_type -> quancun.v1.ListHistoryResponse
-	22, // 41: quancun.v1.TerminalService.CreateTopUp:output_type -> quancun.v1.CreateTopUpResponse
-	24, // 42: quancun.v1.TerminalService.GetTopUp:output_type -> quancun.v1.GetTopUpResponse
-	26, // 43: quancun.v1.TerminalService.CancelTopUp:output_type -> quancun.v1.CancelTopUpResponse
-	29, // 44: quancun.v1.TerminalService.PlanLoad:output_type -> quancun.v1.PlanLoadResponse
-	32, // 45: quancun.v1.TerminalService.AuthorizeLoad:output_type -> quancun.v1.AuthorizeLoadResponse
-	34, // 46: quancun.v1.TerminalService.ReportLoad:output_type -> quancun.v1.ReportLoadResponse
-	36, // [36:47] is the sub-list for method output_type
-	25, // [25:36] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	38, // 0: quancun.v1.HelloRequest.time:type_name -> google.protobuf.Timestamp
+	38, // 1: quancun.v1.HelloResponse.time:type_name -> google.protobuf.Timestamp
+	9,  // 2: quancun.v1.HelloResponse.policy:type_name -> quancun.v1.Policy
+	8,  // 3: quancun.v1.HelloResponse.journal:type_name -> quancun.v1.JournalHead
+	37, // 4: quancun.v1.HelloResponse.feeds:type_name -> quancun.v1.HelloResponse.FeedsEntry
+	0,  // 5: quancun.v1.LookUpCardResponse.status:type_name -> quancun.v1.CardStatus
+	14, // 6: quancun.v1.SignInResponse.account:type_name -> quancun.v1.Account
+	15, // 7: quancun.v1.Account.open:type_name -> quancun.v1.OpenItem
+	1,  // 8: quancun.v1.OpenItem.kind:type_name -> quancun.v1.OpenKind
+	38, // 9: quancun.v1.OpenItem.since:type_name -> google.protobuf.Timestamp
+	14, // 10: quancun.v1.GetAccountResponse.account:type_name -> quancun.v1.Account
+	38, // 11: quancun.v1.Movement.at:type_name -> google.protobuf.Timestamp
+	2,  // 12: quancun.v1.Movement.kind:type_name -> quancun.v1.MovementKind
+	18, // 13: quancun.v1.ListHistoryResponse.movements:type_name -> quancun.v1.Movement
+	3,  // 14: quancun.v1.TopUp.state:type_name -> quancun.v1.TopUpState
+	38, // 15: quancun.v1.TopUp.expires:type_name -> google.protobuf.Timestamp
+	38, // 16: quancun.v1.TopUp.paid_at:type_name -> google.protobuf.Timestamp
+	21, // 17: quancun.v1.CreateTopUpResponse.top_up:type_name -> quancun.v1.TopUp
+	3,  // 18: quancun.v1.GetTopUpRequest.known:type_name -> quancun.v1.TopUpState
+	21, // 19: quancun.v1.GetTopUpResponse.top_up:type_name -> quancun.v1.TopUp
+	21, // 20: quancun.v1.CancelTopUpResponse.top_up:type_name -> quancun.v1.TopUp
+	28, // 21: quancun.v1.PlanLoadRequest.reading:type_name -> quancun.v1.Reading
+	14, // 22: quancun.v1.PlanLoadResponse.account:type_name -> quancun.v1.Account
+	31, // 23: quancun.v1.AuthorizeLoadRequest.offer:type_name -> quancun.v1.LoadOffer
+	4,  // 24: quancun.v1.ReportLoadRequest.outcome:type_name -> quancun.v1.LoadOutcome
+	4,  // 25: quancun.v1.ReportLoadResponse.outcome:type_name -> quancun.v1.LoadOutcome
+	5,  // 26: quancun.v1.Refusal.reason:type_name -> quancun.v1.Reason
+	6,  // 27: quancun.v1.TerminalService.Hello:input_type -> quancun.v1.HelloRequest
+	10, // 28: quancun.v1.TerminalService.LookUpCard:input_type -> quancun.v1.LookUpCardRequest
+	12, // 29: quancun.v1.TerminalService.SignIn:input_type -> quancun.v1.SignInRequest
+	16, // 30: quancun.v1.TerminalService.GetAccount:input_type -> quancun.v1.GetAccountRequest
+	19, // 31: quancun.v1.TerminalService.ListHistory:input_type -> quancun.v1.ListHistoryRequest
+	22, // 32: quancun.v1.TerminalService.CreateTopUp:input_type -> quancun.v1.CreateTopUpRequest
+	24, // 33: quancun.v1.TerminalService.GetTopUp:input_type -> quancun.v1.GetTopUpRequest
+	26, // 34: quancun.v1.TerminalService.CancelTopUp:input_type -> quancun.v1.CancelTopUpRequest
+	29, // 35: quancun.v1.TerminalService.PlanLoad:input_type -> quancun.v1.PlanLoadRequest
+	32, // 36: quancun.v1.TerminalService.AuthorizeLoad:input_type -> quancun.v1.AuthorizeLoadRequest
+	34, // 37: quancun.v1.TerminalService.ReportLoad:input_type -> quancun.v1.ReportLoadRequest
+	7,  // 38: quancun.v1.TerminalService.Hello:output_type -> quancun.v1.HelloResponse
+	11, // 39: quancun.v1.TerminalService.LookUpCard:output_type -> quancun.v1.LookUpCardResponse
+	13, // 40: quancun.v1.TerminalService.SignIn:output_type -> quancun.v1.SignInResponse
+	17, // 41: quancun.v1.TerminalService.GetAccount:output_type -> quancun.v1.GetAccountResponse
+	20, // 42: quancun.v1.TerminalService.ListHistory:output_type -> quancun.v1.ListHistoryResponse
+	23, // 43: quancun.v1.TerminalService.CreateTopUp:output_type -> quancun.v1.CreateTopUpResponse
+	25, // 44: quancun.v1.TerminalService.GetTopUp:output_type -> quancun.v1.GetTopUpResponse
+	27, // 45: quancun.v1.TerminalService.CancelTopUp:output_type -> quancun.v1.CancelTopUpResponse
+	30, // 46: quancun.v1.TerminalService.PlanLoad:output_type -> quancun.v1.PlanLoadResponse
+	33, // 47: quancun.v1.TerminalService.AuthorizeLoad:output_type -> quancun.v1.AuthorizeLoadResponse
+	35, // 48: quancun.v1.TerminalService.ReportLoad:output_type -> quancun.v1.ReportLoadResponse
+	38, // [38:49] is the sub-list for method output_type
+	27, // [27:38] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_quancun_v1_terminal_proto_init() }
@@ -2599,7 +2733,7 @@ func file_quancun_v1_terminal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_terminal_proto_rawDesc), len(file_quancun_v1_terminal_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
