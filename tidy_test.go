@@ -82,7 +82,7 @@ var layers = map[string]layer{
 
 	"upstream/wire/...": {ours: []string{"upstream/wire/..."}, theirs: []string{connect, protobuf}},
 	"upstream/channel":  {ours: []string{"money"}},
-	"upstream/alipay":   {ours: []string{"money", "upstream/channel"}, theirs: []string{"github.com/smartwalle"}},
+	"upstream/alipay":   {ours: []string{"money", "upstream/channel"}, theirs: []string{"github.com/smartwalle", text}},
 	"upstream/client": {
 		ours:   []string{"money", "pboc", "journal", "upstream/wire/..."},
 		theirs: []string{connect, protobuf, toml},

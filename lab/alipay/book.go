@@ -85,7 +85,7 @@ func (g *Gateway) trade(biz map[string]string) *Trade {
 	}
 	for _, t := range g.trades {
 		if t.Status != Unscanned && (t.OutTradeNo == ref || t.TradeNo == ref) {
-			t.expire(time.Now())
+			t.expire(g.now())
 			return t
 		}
 	}

@@ -33,13 +33,22 @@ const (
 
 	Twice  Kind = "twice"  // notify: sends the notification twice
 	Forged Kind = "forged" // notify: signed by somebody else
+
+	NotReady  Kind = "not-ready" // bill: there is none yet
+	Truncated Kind = "truncated" // bill.file: half of it
+	Missing   Kind = "missing"   // bill.file: the line of Order is not in it
+	Foreign   Kind = "foreign"   // bill.file: a payment of Amount for Order that nobody made here
+	Doubled   Kind = "doubled"   // bill.file: the line of Order is in it twice
+	BadTotals Kind = "totals"    // bill.file: its own sums are not those of its lines
 )
 
 // answers are the kinds that break the answer to any request.
 var answers = []Kind{Delay, Drop, BadSignature, Unsigned, HTML, HTTP500, Error}
 
 // kinds says which kinds each method knows. For notify, delay is a late
-// notification and drop one whose first delivery is lost.
+// notification and drop one whose first delivery is lost. bill.file is the
+// download of a bill whose address was given; what breaks a line of it leaves
+// its sums in order, as in a bill that is whole and of another opinion.
 var kinds = map[string][]Kind{
 	"precreate":            append(slices.Clone(answers), Refuse),
 	"query":                append(slices.Clone(answers), Amount),
@@ -47,8 +56,10 @@ var kinds = map[string][]Kind{
 	"close":                answers,
 	"refund":               answers,
 	"fastpay.refund.query": answers,
+	"bill":                 append(slices.Clone(answers), NotReady),
 	"*":                    answers, // any request
 	"notify":               {Delay, Drop, Amount, Twice, Forged},
+	"bill.file":            {Delay, Drop, HTML, HTTP500, Truncated, Missing, Amount, Foreign, Doubled, BadTotals},
 }
 
 // Kinds returns the kinds that each method knows, by the method's short name.
@@ -64,6 +75,7 @@ type Fault struct {
 	Code     string    `json:"code"` // of Error; 20000 if empty
 	SubCode  string    `json:"sub_code"`
 	Amount   money.Fen `json:"amount_fen"`
+	Order    string    `json:"order"`    // in a bill: whose line; the first one's if empty
 	Standing bool      `json:"standing"` // goes on; otherwise it happens once
 }
 
@@ -106,8 +118,8 @@ func (f Fault) check() error {
 		return fmt.Errorf("lab/alipay: there is no method %q", f.Method)
 	case !slices.Contains(known, f.Kind):
 		return fmt.Errorf("lab/alipay: %s can not break by %q; it knows %v", f.Method, f.Kind, known)
-	case f.Kind == Amount && f.Amount <= 0:
-		return fmt.Errorf("lab/alipay: an altered amount needs amount_fen")
+	case (f.Kind == Amount || f.Kind == Foreign) && f.Amount <= 0:
+		return fmt.Errorf("lab/alipay: %s needs amount_fen", f.Kind)
 	case (f.Kind == Delay || f.Kind == PayLate) && f.Delay <= 0:
 		return fmt.Errorf("lab/alipay: %s needs a delay", f.Kind)
 	}
@@ -145,7 +157,7 @@ func (g *Gateway) Clear() {
 // it is not standing. Its caller holds mu.
 func (g *Gateway) take(method string) (Fault, bool) {
 	for i, f := range g.faults {
-		if f.Method == method || f.Method == "*" && method != "notify" {
+		if f.Method == method || f.Method == "*" && method != "notify" && method != "bill.file" {
 			if !f.Standing {
 				g.faults = slices.Delete(g.faults, i, i+1)
 			}

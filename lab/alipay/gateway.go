@@ -41,8 +41,15 @@ type Config struct {
 	// are minutes to hours in reality; 60 if it is zero.
 	Scale int
 
+	// Fee is what the service keeps of a payment, in hundredths of a percent:
+	// 60 is 0.60 %. It shows in the bill only.
+	Fee int
+
 	HTTP *http.Client // delivers notifications; one with 5 s of patience if nil
-	Log  *slog.Logger // slog.Default if nil
+	// Now dates trades, bills and what happens by itself; time.Now if nil.
+	// Requests are held against the real time, which their senders know.
+	Now func() time.Time
+	Log *slog.Logger // slog.Default if nil
 }
 
 // Gateway is the stand-in. It is an http.Handler for the gateway's address;
@@ -51,7 +58,9 @@ type Config struct {
 type Gateway struct {
 	keys  Keys
 	scale time.Duration
+	fee   int
 	http  *http.Client
+	now   func() time.Time
 	log   *slog.Logger
 	file  string
 	wake  chan struct{} // buffered: somebody has made something due
@@ -63,14 +72,19 @@ type Gateway struct {
 	mu     sync.Mutex // guards what follows
 	trades []*Trade   // oldest first
 	faults []Fault
-	serial int // of trades and faults
+	serial int                 // of trades and faults
+	files  map[string]billFile // by the token in their address
 }
 
 // New opens the stand-in in c.Dir.
 func New(c Config) (*Gateway, error) {
 	g := &Gateway{
-		scale: time.Duration(c.Scale), http: c.HTTP, log: c.Log,
+		scale: time.Duration(c.Scale), fee: c.Fee, http: c.HTTP, now: c.Now, log: c.Log,
 		file: filepath.Join(c.Dir, "trades.json"), wake: make(chan struct{}, 1),
+		files: map[string]billFile{},
+	}
+	if g.now == nil {
+		g.now = time.Now
 	}
 	if g.scale <= 0 {
 		g.scale = 60
@@ -144,11 +158,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 		case <-g.wake:
 		case <-timer.C:
 		}
-		g.payDue(time.Now())
-		for _, d := range g.due(time.Now()) {
+		g.payDue(g.now())
+		for _, d := range g.due(g.now()) {
 			g.deliver(ctx, d)
 		}
-		timer.Reset(g.untilNext(time.Now()))
+		timer.Reset(g.untilNext(g.now()))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,7 +51,8 @@ type world struct {
 	*adapter.Client
 	dir, url  string
 	notifyURL string
-	shut      func() // stops the stand-in
+	shut      func()                    // stops the stand-in
+	clock     atomic.Pointer[time.Time] // the stand-in's, if it stands still
 
 	mu      sync.Mutex
 	notices []channel.Trade // genuine ones, guarded by mu
@@ -81,7 +83,7 @@ func newWorld(t *testing.T) *world {
 // open starts the stand-in over what is in w.dir, until the test ends.
 func (w *world) open(t *testing.T) {
 	t.Helper()
-	g, err := lab.New(lab.Config{Dir: w.dir, Scale: 1200}) // the first resend after 200 ms
+	g, err := lab.New(lab.Config{Dir: w.dir, Scale: 1200, Fee: 60, Now: w.now}) // the first resend after 200 ms
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +108,24 @@ func (w *world) open(t *testing.T) {
 		receiver.Close()
 	})
 	t.Cleanup(w.shut)
+}
+
+// now is the stand-in's clock.
+func (w *world) now() time.Time {
+	if at := w.clock.Load(); at != nil {
+		return *at
+	}
+	return time.Now()
+}
+
+// set stops the stand-in's clock at a time in Beijing.
+func (w *world) set(t *testing.T, at string) {
+	t.Helper()
+	to, err := time.ParseInLocation(time.DateTime, at, channel.Beijing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Store(&to)
 }
 
 func newAdapter(w *world, h *http.Client) (*adapter.Client, error) {

@@ -140,7 +140,7 @@ func (g *Gateway) deliver(ctx context.Context, d delivery) {
 	n.Done = err == nil || n.Sent > len(resend)
 	if !n.Done {
 		pause := resend[n.Sent-1] / g.scale
-		n.NextAt = time.Now().Add(pause)
+		n.NextAt = g.now().Add(pause)
 		g.log.Warn("notification not taken", "order", d.order, "sent", n.Sent, "err", err, "retry_in", pause)
 	}
 	if err := g.save(); err != nil {

@@ -88,7 +88,7 @@ func (g *Gateway) Trades() []Trade {
 	defer g.mu.Unlock()
 	var all []Trade
 	for _, t := range slices.Backward(g.trades) {
-		t.expire(time.Now())
+		t.expire(g.now())
 		all = append(all, t.copy())
 	}
 	return all
@@ -105,7 +105,7 @@ func (t *Trade) copy() Trade {
 func (g *Gateway) find(ref string) *Trade {
 	for _, t := range g.trades {
 		if ref != "" && (ref == t.OutTradeNo || ref == t.TradeNo || ref == t.QR) {
-			t.expire(time.Now())
+			t.expire(g.now())
 			return t
 		}
 	}
@@ -189,12 +189,12 @@ func (g *Gateway) change(ref string, f func(*Trade, time.Time) error) (Trade, er
 	t := g.find(ref)
 	if ref == "last" && len(g.trades) > 0 {
 		t = g.trades[len(g.trades)-1]
-		t.expire(time.Now())
+		t.expire(g.now())
 	}
 	if t == nil {
 		return Trade{}, ErrNoTrade
 	}
-	if err := f(t, time.Now()); err != nil {
+	if err := f(t, g.now()); err != nil {
 		return Trade{}, err
 	}
 	if err := g.save(); err != nil {

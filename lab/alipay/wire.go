@@ -43,6 +43,20 @@ var operations = map[string]operation{
 	"close":                (*Gateway).close,
 	"refund":               (*Gateway).refund,
 	"fastpay.refund.query": (*Gateway).refundQuery,
+	"bill":                 nil, // it needs to know its own address; see book
+}
+
+// short returns the name by which operations and faults know a method, and ""
+// for one that is none.
+func short(method string) string {
+	if method == "alipay.data.dataservice.bill.downloadurl.query" {
+		return "bill"
+	}
+	name, ok := strings.CutPrefix(method, "alipay.trade.")
+	if _, known := operations[name]; !ok || !known || name == "bill" {
+		return ""
+	}
+	return name
 }
 
 // request is a request that was signed by the merchant.
@@ -50,10 +64,16 @@ type request struct {
 	method    string // short: "precreate"
 	biz       map[string]string
 	notifyURL string
+	host      string // under which the sender knows this gateway
 }
 
-// ServeHTTP is the gateway's one address.
+// ServeHTTP is the gateway's one address, and the one that bills are fetched
+// from.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == billPath {
+		g.serveBill(w, r)
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, requestMax)
 	if r.Method != http.MethodPost || r.ParseForm() != nil {
 		http.Error(w, "POST a form", http.StatusBadRequest)
@@ -70,17 +90,17 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, envelope(name, inner(bad), ""))
 		return
 	}
+	req.host = r.Host
 	fault, answer := g.book(req)
 	g.answer(w, name, fault, answer)
 }
 
 // parse reads a request. If it is not acceptable, bad is the answer to it.
 func (g *Gateway) parse(form url.Values, now time.Time) (req request, bad reply) {
-	method, ok := strings.CutPrefix(form.Get("method"), "alipay.trade.")
-	if _, known := operations[method]; !ok || !known {
+	if req.method = short(form.Get("method")); req.method == "" {
 		return req, failure("40002", "isv.invalid-method", "不存在的方法名")
 	}
-	req.method, req.notifyURL = method, form.Get("notify_url")
+	req.notifyURL = form.Get("notify_url")
 	for _, values := range form {
 		if len(values) != 1 {
 			return req, failure("40002", "isv.invalid-parameter", "参数重复")
@@ -120,6 +140,8 @@ func (g *Gateway) book(req request) (Fault, reply) {
 	switch fault.Kind {
 	case Refuse:
 		return fault, business("ACQ.ACCESS_FORBIDDEN")
+	case NotReady:
+		return fault, business("isp.bill_not_exist")
 	case RetryFlag:
 		a := success(req.biz["out_trade_no"])
 		a["retry_flag"] = "Y"
@@ -129,11 +151,14 @@ func (g *Gateway) book(req request) (Fault, reply) {
 			return fault, success(req.biz["out_trade_no"])
 		}
 	}
-	now := time.Now()
+	now := g.now()
 	var answer reply
-	if req.method == "precreate" {
+	switch req.method {
+	case "precreate":
 		answer = g.precreate(req, now)
-	} else {
+	case "bill":
+		answer = g.bill(req, now)
+	default:
 		answer = operations[req.method](g, req.biz, now)
 	}
 	if t := g.find(req.biz["out_trade_no"]); t != nil && fault.Kind == PayLate {

@@ -207,7 +207,7 @@ func TestTimeout(t *testing.T) {
 	if _, err := c.Precreate(t.Context(), testOrder); err == nil || errors.Is(err, channel.ErrRefused) {
 		t.Errorf("err = %v, want unknown", err)
 	}
-	if got := guarded(nil).Timeout; got != timeoutDefault {
+	if got := guarded(nil, answerMax, timeoutDefault).Timeout; got != timeoutDefault {
 		t.Errorf("timeout without a client = %v, want %v", got, timeoutDefault)
 	}
 }

@@ -43,10 +43,8 @@ const answerMax = 1 << 20
 // seconds or, under load, within ten; the library itself would wait forever.
 const timeoutDefault = 15 * time.Second
 
-// beijing is the zone of every time on this wire. It is spelled out, because a
-// machine may have another zone set, or no zone files at all. China has had no
-// summer time since 1991.
-var beijing = time.FixedZone("Asia/Shanghai", 8*60*60)
+// beijing is the zone of every time on this wire.
+var beijing = channel.Beijing
 
 // Config says which merchant this is and where the gateway is.
 type Config struct {
@@ -70,6 +68,8 @@ type Config struct {
 // concurrent use.
 type Client struct {
 	sdk       *sdk.Client
+	bills     *http.Client // fetches bills, which are longer than answers
+	overTLS   bool         // the gateway is, and so bills have to be
 	appID     string
 	notifyURL string
 	pause     time.Duration // before the first repetition of a cancel
@@ -83,7 +83,8 @@ func New(c Config) (*Client, error) {
 		return nil, errors.New("alipay: no app ID")
 	}
 	gateway := cmp.Or(c.Gateway, Production)
-	if u, err := url.Parse(gateway); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	address, err := url.Parse(gateway)
+	if err != nil || address.Host == "" || address.Scheme != "https" && address.Scheme != "http" {
 		return nil, errors.New("alipay: gateway is not a URL")
 	}
 	private, err := readKey(c.PrivateKeyFile)
@@ -102,14 +103,17 @@ func New(c Config) (*Client, error) {
 	s, err := sdk.New(c.AppID, private, false,
 		sdk.WithSandboxGateway(gateway),
 		sdk.WithTimeLocation(beijing),
-		sdk.WithHTTPClient(guarded(c.HTTP)))
+		sdk.WithHTTPClient(guarded(c.HTTP, answerMax, timeoutDefault)))
 	if err != nil {
 		return nil, fmt.Errorf("alipay: %s is not an RSA private key", c.PrivateKeyFile)
 	}
 	if err := s.LoadAliPayPublicKey(public); err != nil {
 		return nil, fmt.Errorf("alipay: %s is not an RSA public key", c.AlipayPublicKeyFile)
 	}
-	return &Client{sdk: s, appID: c.AppID, notifyURL: c.NotifyURL, pause: time.Second}, nil
+	return &Client{
+		sdk: s, bills: guarded(c.HTTP, billMax, billTimeout), overTLS: address.Scheme == "https",
+		appID: c.AppID, notifyURL: c.NotifyURL, pause: time.Second,
+	}, nil
 }
 
 func readKey(file string) (string, error) {
@@ -124,24 +128,28 @@ func readKey(file string) (string, error) {
 }
 
 // guarded returns a copy of c (or of http.Client's zero value) that gives up
-// in time, reads only so much, and does not carry a signed request to
+// in time, reads only most bytes, and does not carry a signed request to
 // wherever a redirect points.
-func guarded(c *http.Client) *http.Client {
+func guarded(c *http.Client, most int64, timeout time.Duration) *http.Client {
 	var g http.Client
 	if c != nil {
 		g = *c
 	}
 	if g.Timeout <= 0 {
-		g.Timeout = timeoutDefault
+		g.Timeout = timeout
 	}
 	g.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	g.Transport = limited{g.Transport}
+	g.Transport = limited{g.Transport, most}
 	return &g
 }
 
-// limited is a transport whose answers end after answerMax bytes. An answer
-// cut short is no valid JSON, and so it is unknown and never something else.
-type limited struct{ next http.RoundTripper }
+// limited is a transport whose answers end after most bytes. An answer cut
+// short is no valid JSON, and no valid ZIP, and so it is unknown and never
+// something else.
+type limited struct {
+	next http.RoundTripper
+	most int64
+}
 
 func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	next := l.next
@@ -155,6 +163,6 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.LimitReader(resp.Body, answerMax), resp.Body}
+	}{io.LimitReader(resp.Body, l.most), resp.Body}
 	return resp, nil
 }

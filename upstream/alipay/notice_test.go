@@ -135,7 +135,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(`{"alipay_trade_query_response":null,"sign":null,"alipay_cert_sn":null}`)
 	c := newClient(f, "http://127.0.0.1:1", nil)
 	f.Fuzz(func(t *testing.T, answer string) {
-		c.sdk.Client.Transport = limited{body(answer)}
+		c.sdk.Client.Transport = limited{body(answer), answerMax}
 		if got, err := c.Query(t.Context(), "K1_42"); err == nil || errors.Is(err, channel.ErrRefused) {
 			t.Errorf("Query() = %+v, %v on %q", got, err, answer)
 		}

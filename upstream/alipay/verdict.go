@@ -18,6 +18,7 @@ const (
 	cancel      = "alipay.trade.cancel"
 	refund      = "alipay.trade.refund"
 	refundQuery = "alipay.trade.fastpay.refund.query"
+	billURL     = "alipay.data.dataservice.bill.downloadurl.query"
 )
 
 // verdict is what a signed answer means.
@@ -27,7 +28,7 @@ const (
 	unknown verdict = iota // the service may have done it; ask again
 	done
 	refused // nothing was moved, and asking again changes nothing
-	missing // there is no such trade
+	missing // there is no such trade, or no such bill
 )
 
 // every stands for all methods that have no line of their own.
@@ -106,6 +107,11 @@ var rules = []rule{
 	{refund, "40004", "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", refused, "more than was paid"},
 	{refund, "40004", "ACQ.REFUND_FEE_ERROR", refused, "amount invalid"},
 	{refund, "40004", "ACQ.DISCORDANT_REPEAT_REQUEST", refused, "the refund number belongs to another amount"},
+
+	// The first is what the gateway answers, the others are what its documents say.
+	{billURL, "40004", "isp.bill_not_exist", missing, "no bill for this day, or not yet"},
+	{billURL, "40004", "BILL_NOT_EXIST", missing, "no bill for this day, or not yet"},
+	{billURL, "40004", "NO_BILL_DATA", missing, "no bill for this day"},
 }
 
 // judge returns the rule for a signed answer. The zero rule is unknown.
@@ -156,7 +162,7 @@ func (h *head) codes() (code, sub string) { return h.Code, h.SubCode }
 // call sends one request, and reads a signed answer into result. It returns
 // nil only if that answer says "done", and an *answer if it says something
 // else. Everything else is unknown.
-func (c *Client) call(ctx context.Context, p *sdk.Payload, result interface{ codes() (code, sub string) }) error {
+func (c *Client) call(ctx context.Context, p sdk.Param, result interface{ codes() (code, sub string) }) error {
 	if err := c.sdk.Request(ctx, p, result); err != nil {
 		return fmt.Errorf("alipay: %s: %w", p.APIName(), public(err))
 	}
