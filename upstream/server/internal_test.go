@@ -157,9 +157,11 @@ func TestPepper(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if hashes[i], err = hashPIN(t.Context(), k, "holder/1", &pin, [16]byte{}); err != nil {
+		peppered, err := pepper(t.Context(), k, "holder/1", &pin)
+		if err != nil {
 			t.Fatal(err)
 		}
+		hashes[i] = argon(peppered, [16]byte{})
 	}
 	if hashes[0] == hashes[1] {
 		t.Error("PINs are hashed without the pepper")

@@ -27,19 +27,25 @@ const (
 func NewPIN(ctx context.Context, k keys.Store, a store.Account, pin *[wire.PINLen]byte) (store.PIN, error) {
 	var p store.PIN
 	rand.Read(p.Salt[:]) //nolint:errcheck // it never fails
-	var err error
-	p.Hash, err = hashPIN(ctx, k, a, pin, p.Salt)
-	return p, err
-}
-
-func hashPIN(ctx context.Context, k keys.Store, a store.Account, pin *[wire.PINLen]byte, salt [16]byte,
-) (hash [32]byte, err error) {
-	peppered, err := k.Pepper(ctx, a.No(), pin)
+	peppered, err := pepper(ctx, k, a, pin)
 	defer clear(peppered[:])
 	if err != nil {
-		return hash, fmt.Errorf("pepper PIN: %w", err)
+		return store.PIN{}, err
 	}
-	return [32]byte(argon2.IDKey(peppered[:], salt[:], argonTime, argonMemory, argonThreads, 32)), nil
+	p.Hash = argon(peppered, p.Salt)
+	return p, nil
+}
+
+func pepper(ctx context.Context, k keys.Store, a store.Account, pin *[wire.PINLen]byte) (sum [32]byte, err error) {
+	if sum, err = k.Pepper(ctx, a.No(), pin); err != nil {
+		return sum, fmt.Errorf("pepper PIN: %w", err)
+	}
+	return sum, nil
+}
+
+// argon is Argon2id, the default of [Config.Stretch].
+func argon(peppered [32]byte, salt [16]byte) [32]byte {
+	return [32]byte(argon2.IDKey(peppered[:], salt[:], argonTime, argonMemory, argonThreads, 32))
 }
 
 // newHashing has a place for each core, so that a crowd at the terminals costs
@@ -61,10 +67,12 @@ func (s *Server) checkPIN(ctx context.Context, a store.Account, pin *[wire.PINLe
 	if err != nil {
 		return false, 0, err
 	}
-	hash, err := hashPIN(ctx, s.Keys, a, pin, kept.Salt)
+	peppered, err := pepper(ctx, s.Keys, a, pin)
+	defer clear(peppered[:])
 	if err != nil {
 		return false, 0, err
 	}
+	hash := s.Stretch(peppered, kept.Salt)
 	if subtle.ConstantTimeCompare(hash[:], kept.Hash[:]) != 1 {
 		return false, left, nil
 	}

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -55,6 +57,15 @@ func (e *engine) run(ctx context.Context) error {
 		}
 		timer.Reset(nap(now, next))
 	}
+}
+
+// attendDue asks once about each order that is due, one after the other.
+func (e *engine) attendDue(ctx context.Context) error {
+	due, _, err := e.books.DueOrders(ctx, e.now(), math.MaxInt32)
+	for _, o := range due {
+		err = errors.Join(err, e.ask(ctx, o.No))
+	}
+	return err
 }
 
 // askOne asks about one order. A row that can not be written would be due

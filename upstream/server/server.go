@@ -77,7 +77,8 @@ type Policy struct {
 	Pay          time.Duration // how long a QR code is shown
 }
 
-// Config is what a server is made of. Pace, Now and Log may be left out.
+// Config is what a server is made of. Pace, Now, Log and Stretch may be left
+// out.
 type Config struct {
 	Books    Books
 	Keys     keys.Store
@@ -88,6 +89,11 @@ type Config struct {
 	Pace     Pace
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	// Stretch makes it slow to guess at a PIN of which the hash was stolen. It
+	// is Argon2id, unless a simulation, which has no time for that, brings
+	// something else.
+	Stretch func(peppered [32]byte, salt [16]byte) [32]byte
 }
 
 // Server answers terminals.
@@ -109,6 +115,9 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Stretch == nil {
+		c.Stretch = argon
+	}
 	return &Server{
 		Config:     c,
 		challenges: challenges{keys: c.Keys, now: c.Now},
@@ -120,6 +129,11 @@ func New(c Config) *Server {
 // Run moves orders on until ctx ends, from wherever they stand, and returns
 // ctx's error. Calls that wait for an order then end too.
 func (s *Server) Run(ctx context.Context) error { return s.engine.run(ctx) }
+
+// Attend asks once about each order that is due, and returns when all of them
+// have been asked about. It is for who has no time to let Run take its own, such
+// as a simulation on a clock of its own.
+func (s *Server) Attend(ctx context.Context) error { return s.engine.attendDue(ctx) }
 
 // Handler serves terminals. It belongs behind mutual TLS that verifies client
 // certificates against the campus CA.

@@ -356,6 +356,37 @@ func TestAbandoned(t *testing.T) {
 	w.check(opening)
 }
 
+// TestAttend moves orders on without Run, as a simulation does: once each time
+// that it is asked, and no order that is not due.
+func TestAttend(t *testing.T) {
+	w := newWorld(t)
+	w.pace.Wait = time.Hour
+	w.stop()
+	w.start(false)
+	s := w.session()
+	for _, no := range []string{"A1", "A2"} {
+		if _, err := w.client.CreateTopUp(t.Context(), s, no, 20*yuan); err != nil {
+			t.Fatal(err)
+		}
+		w.ch.pay(no)
+	}
+	want := func(state client.TopUpState) {
+		t.Helper()
+		if err := w.server.Attend(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, no := range []string{"A1", "A2"} {
+			if o, err := w.client.GetTopUp(t.Context(), no, 0, 0); err != nil || o.State != state {
+				t.Errorf("%s = %+v, %v; want state %d", no, o, err, state)
+			}
+		}
+	}
+	want(client.TopUpWaiting)
+	w.pass(time.Hour)
+	want(client.TopUpPaid)
+	w.check(opening + 40*yuan)
+}
+
 // TestClockBack sets the clock back by a day: orders that are due in the
 // future, as it seems now, are asked about all the same.
 func TestClockBack(t *testing.T) {
