@@ -19,9 +19,9 @@ import (
 func (c *Client) Hello(ctx context.Context, h Hello) (Welcome, error) {
 	ctx, cancel := within(ctx, quick)
 	defer cancel()
-	sent, wall := time.Now(), c.now()
+	sent := c.now()
 	r, err := c.rpc.Hello(ctx, connect.NewRequest(&v1.HelloRequest{
-		Version: h.Version, Time: timestamppb.New(wall),
+		Version: h.Version, Time: timestamppb.New(sent),
 		Epoch: h.Journal.Epoch.String(), JournalHead: h.Journal.Seq, JournalHash: h.Journal.Hash[:],
 	}))
 	if err != nil {
@@ -32,7 +32,7 @@ func (c *Client) Hello(ctx context.Context, h Hello) (Welcome, error) {
 		return Welcome{}, fmt.Errorf("hello: %w", err)
 	}
 	// The upstream read its clock half a round trip after we read ours.
-	w.Drift = wall.Add(time.Since(sent) / 2).Sub(w.Time)
+	w.Drift = sent.Add(c.now().Sub(sent) / 2).Sub(w.Time)
 	c.mu.Lock()
 	c.pinKey = r.Msg.PinPublicKey
 	c.mu.Unlock()

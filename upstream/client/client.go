@@ -43,6 +43,10 @@ const GetTopUpWaitMax = 20 * time.Second
 type Options struct {
 	Address string           // host:port instead of the provisioned one
 	Now     func() time.Time // this machine's clock; time.Now if nil
+
+	// Transport carries the calls instead of mutual TLS to the address, such
+	// as within a simulation. It answers for who the terminal is.
+	Transport http.RoundTripper
 }
 
 // Client is a terminal's connection to the upstream. It is safe for concurrent
@@ -77,7 +81,11 @@ func Dial(p *Provisioning, o Options) *Client {
 		// also by a call that waits for a payer.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 3 * time.Second, PingTimeout: 2 * time.Second},
 	}
-	h := &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
+	carrier := o.Transport
+	if carrier == nil {
+		carrier = t
+	}
+	h := &http.Client{Transport: carrier, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // the upstream never redirects
 	}}
 	return &Client{

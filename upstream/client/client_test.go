@@ -1,13 +1,19 @@
 package client_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"quancun/pboc"
 	"quancun/upstream/client"
@@ -131,5 +137,40 @@ func TestNobodyThere(t *testing.T) {
 	var no *client.Refusal
 	if err == nil || errors.As(err, &no) || time.Since(start) > 6*time.Second {
 		t.Errorf("LookUpCard after %v = %v, want an unknown outcome", time.Since(start), err)
+	}
+}
+
+// courier is a transport that never leaves the process.
+type courier func(*http.Request) (*http.Response, error)
+
+func (c courier) RoundTrip(r *http.Request) (*http.Response, error) { return c(r) }
+
+// TestTransport: calls go where the caller sends them, and the drift is told by
+// the clock that was given alone.
+func TestTransport(t *testing.T) {
+	_, text := newFile(t)
+	p, err := client.ParseProvisioning([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	upstream := time.Date(2026, 9, 1, 8, 0, 0, 0, time.UTC)
+	now := upstream.Add(-time.Second)
+	var called string
+	c := client.Dial(p, client.Options{Now: func() time.Time { return now }, Transport: courier(
+		func(r *http.Request) (*http.Response, error) {
+			called = r.URL.Path
+			now = now.Add(4 * time.Second) // half of it on the way there
+			body, err := proto.Marshal(&v1.HelloResponse{
+				Time: timestamppb.New(upstream), TerminalNo: make([]byte, 6), Policy: new(v1.Policy),
+			})
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/proto"}},
+				Body: io.NopCloser(bytes.NewReader(body)), Request: r,
+			}, err
+		})})
+	defer c.Close()
+	w, err := c.Hello(t.Context(), client.Hello{})
+	if err != nil || w.Drift != time.Second || called != "/quancun.v1.TerminalService/Hello" {
+		t.Errorf("Hello = drift %v, %v, by %q; want 1s", w.Drift, err, called)
 	}
 }
