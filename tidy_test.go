@@ -109,7 +109,7 @@ var layers = map[string]layer{
 		theirs: []string{connect, protobuf, toml, crypto, text, sync},
 	},
 
-	"lab/disk": {},
+	"lab/disk": {theirs: []string{sqlite}},
 	"lab/...": {
 		ours: []string{"money", "pboc", "lab/...", "reader/...", "assets"},
 		theirs: []string{
