@@ -52,6 +52,8 @@ type Books struct {
 }
 
 // Open opens the books in the SQLite file at path, and makes or migrates them.
+// The path may also be a URI of SQLite's ("file:/books.db?vfs=…"), as of a disk
+// in memory, whose file is the caller's own business.
 // There is one writer at a time, and readers never wait for it. now is the
 // clock by which rows are dated; nil is time.Now.
 func Open(ctx context.Context, path string, now func() time.Time) (*Books, error) {

@@ -43,6 +43,9 @@ func migrateSQLite(ctx context.Context, db *sql.DB, file string, migrations fs.F
 	if done > len(names) {
 		return newer(done, len(names))
 	}
+	if done > 0 && done < len(names) && isURI(file) {
+		return fmt.Errorf("a database of version %d is migrated in a file of its own", done)
+	}
 	if done > 0 && done < len(names) {
 		if err := backup(ctx, db, fmt.Sprintf("%s.v%d.bak", file, done)); err != nil {
 			return fmt.Errorf("back up version %d: %w", done, err)

@@ -93,7 +93,8 @@ type engine struct {
 }
 
 // IsPostgres reports whether name is a connection string of PostgreSQL. All
-// else is the path of a SQLite file.
+// else is the path of a SQLite file, or a URI of SQLite's that has a "?" in it
+// and whose file is the caller's own business.
 func IsPostgres(name string) bool {
 	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
 }

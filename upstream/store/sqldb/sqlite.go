@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -38,11 +39,14 @@ const pragmas = "_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeo
 // readersMax is how many read at once. They never wait for the writer.
 const readersMax = 4
 
-// openSQLite opens the file at path. It has one writer at a time in this
-// process, and waits for those of others.
+// openSQLite opens the file at path, or of a URI. It has one writer at a time in
+// this process, and waits for those of others.
 func openSQLite(ctx context.Context, path string, migrations fs.FS) (_ *DB, err error) {
-	if err := create(path); err != nil {
-		return nil, err
+	own := !isURI(path)
+	if own {
+		if err := create(path); err != nil {
+			return nil, err
+		}
 	}
 	db := &DB{engine: engine{
 		name: SQLite, rewrite: forSQLite,
@@ -63,8 +67,10 @@ func openSQLite(ctx context.Context, path string, migrations fs.FS) (_ *DB, err 
 	}
 	// Switching a new file to WAL unlinks a rollback journal, which would undo
 	// what comes next if it came back.
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return nil, err
+	if own {
+		if err := syncDir(filepath.Dir(path)); err != nil {
+			return nil, err
+		}
 	}
 	db.r = sqlitePool(path, pragmas+"_query_only=1", readersMax)
 	return db, nil
@@ -80,9 +86,17 @@ type connector struct {
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
 func (c connector) Driver() driver.Driver                        { return c.driver }
 
+// isURI reports whether name is a URI of SQLite's own, such as that of a disk
+// in memory, and no path of a file that this package has to make.
+func isURI(name string) bool { return strings.HasPrefix(name, "file:") }
+
 func sqlitePool(path, params string, connections int) *sql.DB {
+	dsn := path + "&" + params
+	if !isURI(path) {
+		dsn = (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() + "?" + params
+	}
 	db := sql.OpenDB(connector{
-		dsn:    (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() + "?" + params,
+		dsn:    dsn,
 		driver: &sqlite3.SQLiteDriver{ConnectHook: checkConnection},
 	})
 	db.SetMaxOpenConns(connections)
