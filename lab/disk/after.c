@@ -19,6 +19,7 @@ static void destroy(disk *d) {
 	names_free(&d->durable);
 	release(d->changes);
 	release(d->nodes);
+	release(d->ignored);
 	release(d->vfs_name);
 	release(d->vfs);
 	pthread_mutex_destroy(&d->mutex);
@@ -45,6 +46,15 @@ void disk_leave(disk *d, node *n) {
 	if (last) destroy(d);
 }
 
+/* disk_ignore takes the PRAGMAs of a list that takes size bytes. */
+void disk_ignore(disk *d, const char *ignored, size_t size) { d->ignored = memcpy(allocate(size), ignored, size); }
+
+static size_t ignored_size(const char *ignored) {
+	const char *end = ignored;
+	while (*end) end += strlen(end) + 1, end += strlen(end) + 1;
+	return end - ignored + 1;
+}
+
 static disk *disk_like(const disk *d) {
 	disk *c = disk_new();
 	c->sector = d->sector;
@@ -52,6 +62,8 @@ static disk *disk_like(const disk *d) {
 	c->strict = d->strict;
 	c->nodirsync = d->nodirsync;
 	c->capacity = d->capacity;
+	c->autocheckpoint = d->autocheckpoint;
+	if (d->ignored) disk_ignore(c, d->ignored, ignored_size(d->ignored));
 	return c;
 }
 

@@ -112,6 +112,9 @@ func TestPowerCut(t *testing.T) {
 		{name: "WALNormal", params: "_journal_mode=WAL&_synchronous=NORMAL", badMin: 50},
 		{name: "WALOff", params: "_journal_mode=WAL&_synchronous=OFF", badMin: 50},
 		{name: "DeleteFull", params: "_journal_mode=DELETE&_synchronous=FULL", badMin: 25},
+		{name: "Deceived", params: "_journal_mode=WAL&_synchronous=FULL", badMin: 25, options: disk.Options{
+			Ignore: map[string]string{"synchronous": "2", "journal_mode": "wal"}, // which is then DELETE and FULL
+		}},
 		{name: "WALFullNobodySyncsNames", params: "_journal_mode=WAL&_synchronous=FULL",
 			options: disk.Options{Strict: true, NoDirSync: true}, noDirSync: true, badMin: 25},
 		{name: "WALFullSQLiteSyncsNames", params: "_journal_mode=WAL&_synchronous=FULL",

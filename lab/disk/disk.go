@@ -58,13 +58,21 @@ import (
 )
 
 // Options say what kind of disk it is. The zero Options promise least, except
-// about names: see the package comment.
+// about names: see the package comment. A clone, and what a power cut leaves, are
+// of the same kind.
 type Options struct {
 	Sector             int   // bytes, that SQLite is told; 0 is 512
 	PowersafeOverwrite bool  // SQLite is told that a write harms no bytes beside it, as it assumes on Unix
 	Strict             bool  // names are only durable after a sync of their directory
 	NoDirSync          bool  // SQLite's own syncs of a directory do nothing
 	Capacity           int64 // bytes of all files together; 0 is no limit
+	Autocheckpoint     int   // pages of a "-wal" after which SQLite checkpoints; 0 leaves it at 1000
+
+	// Ignore are PRAGMAs by name, in which the disk deceives the program: what
+	// they are set to they do not get, and when they are asked for they answer
+	// as given here. So a program that checks what SQLite promises can be run on
+	// one that promises less.
+	Ignore map[string]string
 }
 
 // Disk is a file system without directories: "/a/b" is only a name, and "/a"
@@ -93,8 +101,21 @@ func New(o Options) *Disk {
 		c.characteristics = C.SQLITE_IOCAP_POWERSAFE_OVERWRITE
 	}
 	c.strict, c.nodirsync = flag(o.Strict), flag(o.NoDirSync)
-	c.capacity = C.int64_t(o.Capacity)
+	c.capacity, c.autocheckpoint = C.int64_t(o.Capacity), C.int(o.Autocheckpoint)
+	if o.Ignore != nil {
+		ignore(c, o.Ignore)
+	}
 	return register(c)
+}
+
+// ignore gives c the list of PRAGMAs in C's form.
+func ignore(c *C.disk, pragmas map[string]string) {
+	var list []byte
+	for name, answer := range pragmas {
+		list = fmt.Appendf(list, "%s\x00%s\x00", name, answer)
+	}
+	list = append(list, 0)
+	C.disk_ignore(c, (*C.char)(unsafe.Pointer(&list[0])), C.size_t(len(list)))
 }
 
 func flag(b bool) C.int {

@@ -128,6 +128,8 @@ typedef struct disk {
 	int strict;    /* no name is durable before its directory is synced */
 	int nodirsync; /* SQLite's own syncs of a directory do nothing */
 	int64_t capacity; /* bytes, 0: no end */
+	int autocheckpoint; /* pages, 0: SQLite's own */
+	char *ignored; /* PRAGMAs, each with what it says instead; ends with an empty name */
 
 	int next;     /* id of the next node */
 	node **nodes; /* all that a name, a change or a handle may still need */
@@ -174,6 +176,7 @@ int file_rename(disk *, const char *path, const char *path2);
 int dir_sync(disk *, const char *dir);
 char *dir_list(disk *);
 
+void disk_ignore(disk *, const char *ignored, size_t size);
 int vfs_register(disk *, const char *vfs_name);
 
 /* Between disk.c and vfs.c. The caller has locked the disk. */

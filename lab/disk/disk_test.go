@@ -117,6 +117,60 @@ func TestLocks(t *testing.T) {
 	}
 }
 
+// TestSettings: the disk has SQLite checkpoint when it says, and deceives it.
+func TestSettings(t *testing.T) {
+	d := disk.New(disk.Options{
+		Autocheckpoint: 7, Ignore: map[string]string{"synchronous": "3", "user_version": "42"},
+	})
+	defer d.Close()
+	for _, d := range []*disk.Disk{d.Clone(), d.Clone()} {
+		db := open(t, d, "_journal_mode=WAL&_synchronous=OFF")
+		exec(t, db, `PRAGMA user_version = 5`)
+		for pragma, want := range map[string]int{"wal_autocheckpoint": 7, "synchronous": 3, "user_version": 42} {
+			if got := number(t, db, "PRAGMA "+pragma); got != want {
+				t.Errorf("%s = %d, want %d", pragma, got, want)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		d.Close()
+	}
+}
+
+// TestReadOnly: a connection that may not write reads along in WAL mode.
+func TestReadOnly(t *testing.T) {
+	d := disk.New(disk.Options{})
+	defer d.Close()
+	writer := open(t, d, "_journal_mode=WAL&_synchronous=FULL")
+	defer writer.Close()
+	exec(t, writer, `CREATE TABLE entry (n INTEGER PRIMARY KEY) STRICT`)
+	reader := open(t, d, "mode=ro")
+	defer reader.Close()
+	for n := range 100 {
+		exec(t, writer, `INSERT INTO entry VALUES (?)`, n)
+		if got := number(t, reader, `SELECT count(*) FROM entry`); got != n+1 {
+			t.Fatalf("reader sees %d entries, want %d", got, n+1)
+		}
+	}
+	if _, err := reader.Exec(`INSERT INTO entry VALUES (1000)`); err == nil {
+		t.Error("read-only connection writes")
+	}
+}
+
+// TestVacuumInto: a copy of a database lands on the same disk.
+func TestVacuumInto(t *testing.T) {
+	d := disk.New(disk.Options{})
+	defer d.Close()
+	db := open(t, d, "_journal_mode=WAL")
+	defer db.Close()
+	exec(t, db, `CREATE TABLE entry (n INTEGER PRIMARY KEY) STRICT`)
+	exec(t, db, `VACUUM INTO '/copy.db'`)
+	if files := d.Files(); !slices.Contains(files, "/copy.db") {
+		t.Errorf("VACUUM INTO left %v", files)
+	}
+}
+
 // TestDurability: what a power cut may take, operation by operation.
 func TestDurability(t *testing.T) {
 	type step = func(t *testing.T, d *disk.Disk)

@@ -55,6 +55,9 @@ enum {
 	SQLITE_SHM_EXCLUSIVE = 8,
 
 	SQLITE_IOCAP_POWERSAFE_OVERWRITE = 0x1000,
+
+	SQLITE_FCNTL_PRAGMA = 14,
+	SQLITE_FCNTL_PDB = 30,
 };
 
 typedef struct sqlite3_file {
@@ -104,6 +107,9 @@ struct sqlite3_vfs {
 	int (*xCurrentTimeInt64)(sqlite3_vfs *, int64_t *);
 };
 
+typedef struct sqlite3 sqlite3;
+extern int sqlite3_wal_autocheckpoint(sqlite3 *, int) __attribute__((weak));
+extern char *sqlite3_mprintf(const char *, ...) __attribute__((weak));
 extern sqlite3_vfs *sqlite3_vfs_find(const char *) __attribute__((weak));
 extern int sqlite3_vfs_register(sqlite3_vfs *, int) __attribute__((weak));
 extern int sqlite3_vfs_unregister(sqlite3_vfs *) __attribute__((weak));

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct file {
 	sqlite3_file base;
@@ -16,6 +17,7 @@ typedef struct file {
 	int delete_on_close;
 	int mapped;
 	unsigned shared, exclusive; /* locks of the shared memory that it holds */
+	sqlite3 *db;                /* that opened it as its main file */
 } file;
 
 static file *enter(sqlite3_file *f) {
@@ -218,7 +220,28 @@ static int x_close(sqlite3_file *sf) {
 	return SQLITE_OK;
 }
 
-static int x_control(sqlite3_file *f, int op, void *arg) { return SQLITE_NOTFOUND; }
+/* pragma answers those that are ignored. words are the answer, the name, and
+** the new value or 0. */
+static int pragma(file *f, char **words) {
+	disk *d = f->disk; /* these fields of it never change */
+	if (f->db && d->autocheckpoint) sqlite3_wal_autocheckpoint(f->db, d->autocheckpoint);
+	for (const char *name = d->ignored; name && *name;) {
+		const char *answer = name + strlen(name) + 1;
+		if (!strcasecmp(name, words[1])) {
+			if (!words[2]) words[0] = sqlite3_mprintf("%s", answer);
+			return SQLITE_OK;
+		}
+		name = answer + strlen(answer) + 1;
+	}
+	return SQLITE_NOTFOUND;
+}
+
+static int x_control(sqlite3_file *sf, int op, void *arg) {
+	file *f = (file *)sf;
+	if (op == SQLITE_FCNTL_PDB) f->db = *(sqlite3 **)arg;
+	return op == SQLITE_FCNTL_PRAGMA ? pragma(f, arg) : SQLITE_NOTFOUND;
+}
+
 static int x_sector(sqlite3_file *f) { return ((file *)f)->disk->sector; }
 static int x_characteristics(sqlite3_file *f) { return ((file *)f)->disk->characteristics; }
 
