@@ -1,0 +1,136 @@
+package feed
+
+import (
+	"cmp"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
+
+// list is the hotlist in memory. It is never changed: an update makes another.
+//
+// A card's number has 80 bits. They are stirred so that numbers which differ in
+// their last digits only are spread out, and then divided: the upper 16 choose
+// one of 64Ki places, the lower 64 are kept there in order. Nothing is dropped,
+// so what is found is the card and no other, at nine bytes a card.
+type list struct {
+	start  [places + 1]uint32 // where a place begins in low
+	low    []uint64
+	reason []Reason // of the card at the same index
+}
+
+const places = 1 << 16
+
+// key is a card's number, stirred.
+type key struct {
+	high uint16
+	low  uint64
+}
+
+// keyOf stirs a number. Each step can be undone, so that different numbers have
+// different keys.
+func keyOf(c Card) key {
+	high, low := binary.BigEndian.Uint16(c[:]), binary.BigEndian.Uint64(c[2:])
+	low *= 0x9E3779B97F4A7C15 // odd; 2⁶⁴ over the golden ratio
+	low ^= low >> 32
+	low *= 0x9E3779B97F4A7C15
+	return key{high ^ uint16(low>>24), low} // the uppermost bits are left to order a place by
+}
+
+func (k key) compare(l key) int {
+	return cmp.Or(cmp.Compare(k.high, l.high), cmp.Compare(k.low, l.low))
+}
+
+// len returns the number of cards.
+func (l *list) len() int { return len(l.low) }
+
+func (l *list) find(c Card) (Reason, bool) {
+	k := keyOf(c)
+	first, end := l.start[k.high], l.start[uint32(k.high)+1]
+	// The stirred numbers of a place are spread evenly, so that a card is found
+	// near to where its number says, mostly in one line of the processor's cache.
+	share, _ := bits.Mul64(k.low, uint64(end-first))
+	i := first + uint32(share)
+	for i > first && l.low[i-1] >= k.low {
+		i--
+	}
+	for i < end && l.low[i] < k.low {
+		i++
+	}
+	if i == end || l.low[i] != k.low {
+		return 0, false
+	}
+	return l.reason[i], true
+}
+
+// change is what becomes of one card.
+type change struct {
+	key
+	reason Reason
+	gone   bool
+}
+
+// changes returns what u does, each card once, in the list's order. Adding
+// comes after removing.
+func changes(u Update) []change {
+	all := make([]change, 0, len(u.Removes)+len(u.Adds))
+	for _, c := range u.Removes {
+		all = append(all, change{key: keyOf(c), gone: true})
+	}
+	for _, h := range u.Adds {
+		all = append(all, change{key: keyOf(h.Card), reason: h.Reason})
+	}
+	slices.SortStableFunc(all, func(a, b change) int { return a.compare(b.key) })
+	last := all[:0]
+	for i, c := range all {
+		if i+1 == len(all) || all[i+1].key != c.key {
+			last = append(last, c)
+		}
+	}
+	return last
+}
+
+// apply returns the list after u.
+func (l *list) apply(u Update) *list {
+	todo := changes(u)
+	if u.From == 0 {
+		l = new(list)
+	}
+	next := &list{
+		low:    make([]uint64, 0, l.len()+len(u.Adds)),
+		reason: make([]Reason, 0, l.len()+len(u.Adds)),
+	}
+	for high := range places {
+		next.start[high] = uint32(len(next.low))
+		n := 0
+		for n < len(todo) && int(todo[n].high) == high {
+			n++
+		}
+		next.merge(l, high, todo[:n])
+		todo = todo[n:]
+	}
+	next.start[places] = uint32(len(next.low))
+	return next
+}
+
+// merge appends a place of l as todo changes it.
+func (l *list) merge(old *list, high int, todo []change) {
+	i, end := old.start[high], old.start[high+1]
+	for _, c := range todo {
+		for ; i < end && old.low[i] < c.low; i++ {
+			l.add(old.low[i], old.reason[i])
+		}
+		if i < end && old.low[i] == c.low {
+			i++
+		}
+		if !c.gone {
+			l.add(c.low, c.reason)
+		}
+	}
+	l.low = append(l.low, old.low[i:end]...)
+	l.reason = append(l.reason, old.reason[i:end]...)
+}
+
+func (l *list) add(low uint64, r Reason) {
+	l.low, l.reason = append(l.low, low), append(l.reason, r)
+}
