@@ -138,6 +138,9 @@ func (s *state) with(next Status, hot *list) *state {
 
 // Open opens the copy at path. What is there and cannot be read is thrown away,
 // and an empty copy takes its place. The caller closes the Feeds.
+//
+// The path may also be a URI of SQLite's ("file:/feeds.db?vfs=…"), as of a disk
+// in memory. What cannot be read there stays, and is an error.
 func Open(ctx context.Context, path string) (*Feeds, error) {
 	f := &Feeds{path: path}
 	if err := f.usable(ctx); err != nil {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"quancun/lab/disk"
 )
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -466,5 +468,25 @@ func TestSpread(t *testing.T) {
 		if _, hot := l.find(h.Card); !hot {
 			t.Fatalf("card %X is lost", h.Card)
 		}
+	}
+}
+
+// TestDisk keeps the feeds on a disk that only SQLite knows, and cuts its power.
+func TestDisk(t *testing.T) {
+	d := disk.New(disk.Options{})
+	f, err := Open(t.Context(), d.DSN("/feeds.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Apply(t.Context(), hotlist(0, 5, map[Card]Reason{card(1): 2})); err != nil {
+		t.Fatal(err)
+	}
+	after := d.Cut(rand.New(rand.NewPCG(1, 2)))
+	f.Close() // its disk has no power
+	d.Close()
+	defer after.Close()
+	f = newFeeds(t, after.DSN("/feeds.db"))
+	if r, hot := f.Hot(card(1)); !hot || r != 2 || f.Status(Hotlist).Version != 5 {
+		t.Errorf("after the cut: %d, %t, version %d; want what was applied", r, hot, f.Status(Hotlist).Version)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -39,7 +40,7 @@ type store struct{ db *sql.DB }
 // the disk or its rights, is an error.
 func openStore(ctx context.Context, path string) (*store, *state, error) {
 	s, now, err := openFile(ctx, path)
-	if err == nil || !damaged(err) {
+	if err == nil || !damaged(err) || isURI(path) {
 		return s, now, err
 	}
 	for _, suffix := range []string{"-wal", "-shm", "-journal", ""} { // the file itself last: it is what is damaged
@@ -67,12 +68,10 @@ var notDamage = []sqlite3.ErrNo{
 }
 
 func openFile(ctx context.Context, path string) (_ *store, _ *state, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := f.Close(); err != nil {
-		return nil, nil, err
+	if !isURI(path) {
+		if err := touch(path); err != nil {
+			return nil, nil, err
+		}
 	}
 	db, err := connect(path, "_journal_mode=WAL&_synchronous=FULL&_txlock=immediate&_busy_timeout=5000")
 	if err != nil {
@@ -91,8 +90,25 @@ func openFile(ctx context.Context, path string) (_ *store, _ *state, err error) 
 	return s, now, err
 }
 
+// touch makes the file before SQLite does, which would let others read it.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// isURI reports whether path is a URI of SQLite's own with a "?" in it, such as
+// that of a disk in memory, and no file that this package can make or remove.
+func isURI(path string) bool { return strings.HasPrefix(path, "file:") }
+
 func connect(path, params string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+params)
+	dsn := path + "&" + params
+	if !isURI(path) {
+		dsn = "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + params
+	}
+	db, err := sql.Open("sqlite3", dsn)
 	if err == nil {
 		db.SetMaxOpenConns(1)
 	}
