@@ -1,0 +1,359 @@
+// Package push carries a terminal's journal upstream, for as long as the
+// program runs.
+//
+// It drops nothing, whatever it is told: a batch counts as taken when the
+// campus has signed for the very checkpoint that was sent, and for no other
+// answer. Until then the same entries are sent again, a little later each time.
+//
+// It refuses to know what entries say, and what the network is.
+package push
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"quancun/journal"
+)
+
+// Book is the journal that is pushed. [ledger.Book] is one.
+type Book interface {
+	Head(ctx context.Context) (journal.Head, error)
+	// HashAt returns the hash of an entry.
+	HashAt(ctx context.Context, seq int64) (journal.Hash, error)
+	// Acked returns the last position that was acknowledged.
+	Acked(ctx context.Context) (journal.Head, error)
+	// Batch returns the entries from a number on, as many as go up at once, or
+	// none.
+	Batch(ctx context.Context, from int64) (journal.Batch, error)
+	Acknowledge(ctx context.Context, a journal.Ack) error
+	// Appended has a token when there is something new.
+	Appended() <-chan struct{}
+	// NewEpoch leaves the journal as it is and goes on in a new one, into which
+	// it carries what upstream has not acknowledged.
+	NewEpoch(ctx context.Context, reason string, theirs journal.Head) error
+}
+
+// Upstream takes batches. A *[journal.PushError] says why one was not taken; any
+// other error leaves that unknown.
+type Upstream interface {
+	Push(ctx context.Context, b journal.Batch) (journal.Ack, error)
+}
+
+// CampusName is the name under which the campus signs for what it has.
+const CampusName = "quancun/campus"
+
+// How long things take.
+const (
+	// gather is how long a new entry waits for others: an intent and its end go
+	// up together. An entry is upstream within two seconds, so that a disk that
+	// dies loses nothing older.
+	gather = 300 * time.Millisecond
+
+	// After a failure the next attempt comes after a pause, which grows. Its
+	// length has chance in it, so that terminals that were cut off together do
+	// not come back together.
+	pauseMin = time.Second
+	pauseMax = time.Minute
+
+	// idleMax is how long an idle Pusher trusts that it would have been told.
+	idleMax = time.Minute
+
+	// callMax is how long one batch may take: half a megabyte over a bad line.
+	callMax = time.Minute
+
+	// epochEvery is how long a new epoch has to last before there can be another.
+	// An upstream that is out of its mind must not fill the disk with epochs.
+	epochEvery = time.Hour
+)
+
+// Options are what a [Pusher] needs.
+type Options struct {
+	Book     Book
+	Upstream Upstream
+	Campus   ed25519.PublicKey // whose signature acknowledges
+	Now      func() time.Time  // for what is told about the Pusher; time.Now if nil
+	Log      *slog.Logger
+}
+
+// Pusher is the journal's way upstream. Make one with [New].
+//
+// The fields up to the blank line never change, those up to the next belong to
+// the goroutine that is in Run.
+type Pusher struct {
+	Options
+	wake chan struct{} // has a token when what was heard changes what to do
+
+	next   int64 // number to push from; 0: after what was acknowledged
+	pause  time.Duration
+	opened time.Time // when the last new epoch was opened
+
+	mu     sync.Mutex // guards what follows
+	heard  *journal.Head
+	back   bool
+	health Health
+}
+
+// New returns a Pusher. It does nothing before Run.
+func New(o Options) *Pusher {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Pusher{Options: o, wake: make(chan struct{}, 1)}
+}
+
+// Health is how the way upstream is.
+type Health struct {
+	Last    time.Time // when upstream last took something; zero: not since the start
+	Failing time.Time // since when nothing goes up that should; zero: all is well
+	Err     error     // why
+
+	// Diverged is how the journal stood to upstream's when a new epoch was last
+	// opened, 0 if none was: this machine was restored from a copy, or there is
+	// another one with its identity. Somebody has to come and look.
+	Diverged   journal.Standing
+	DivergedAt time.Time
+}
+
+// Health returns how the way upstream is.
+func (p *Pusher) Health() Health {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.health
+}
+
+// Heard tells the Pusher what upstream said of this journal at a greeting, and
+// whether upstream has been away before it.
+func (p *Pusher) Heard(theirs journal.Head, back bool) {
+	p.mu.Lock()
+	p.heard, p.back = &theirs, p.back || back
+	p.mu.Unlock()
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run pushes until ctx ends, and returns ctx's error.
+func (p *Pusher) Run(ctx context.Context) error {
+	for {
+		more, err := p.step(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		p.note(err)
+		switch {
+		case err != nil:
+			p.pause = min(max(2*p.pause, pauseMin), pauseMax)
+			p.rest(ctx)
+		case more:
+			p.pause = 0
+		default:
+			p.pause = 0
+			p.await(ctx)
+		}
+	}
+}
+
+// note keeps how it went for who asks.
+func (p *Pusher) note(err error) {
+	if err != nil {
+		p.Log.Warn("push failed", "err", err, "pause", p.pause)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil:
+		p.health.Failing = time.Time{}
+	case p.health.Err == nil:
+		p.health.Failing = p.Now()
+	}
+	p.health.Err = err
+}
+
+// rest waits after a failure. It is cut short once when upstream, which was
+// away, is back: by as much as keeps terminals apart that have seen it come
+// back together.
+func (p *Pusher) rest(ctx context.Context) {
+	timer := time.NewTimer(p.pause/2 + rand.N(p.pause/2))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-p.wake:
+		}
+		p.mu.Lock()
+		back := p.back
+		p.back = false
+		p.mu.Unlock()
+		if back {
+			p.pause = 0
+			timer.Reset(rand.N(pauseMin))
+		}
+	}
+}
+
+// await waits until there may be something to do.
+func (p *Pusher) await(ctx context.Context) {
+	timer := time.NewTimer(idleMax)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-p.wake:
+	case <-p.Book.Appended():
+		timer.Reset(gather)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+	}
+}
+
+// step does one thing that is due, and reports whether another may be.
+func (p *Pusher) step(ctx context.Context) (more bool, err error) {
+	p.mu.Lock()
+	theirs := p.heard
+	p.heard, p.back = nil, false
+	p.mu.Unlock()
+	if theirs != nil {
+		if err := p.compare(ctx, *theirs); err != nil {
+			return false, err
+		}
+	}
+	b, err := p.batch(ctx)
+	if err != nil || len(b.Bodies) == 0 {
+		return false, err
+	}
+	called, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	ack, err := p.Upstream.Push(called, b)
+	if no := (*journal.PushError)(nil); errors.As(err, &no) {
+		return p.rejected(ctx, b, no)
+	}
+	if err != nil {
+		return false, fmt.Errorf("push from %d: %w", b.From, err)
+	}
+	return true, p.acknowledge(ctx, b, ack)
+}
+
+func (p *Pusher) batch(ctx context.Context) (journal.Batch, error) {
+	if p.next == 0 {
+		acked, err := p.Book.Acked(ctx)
+		if err != nil {
+			return journal.Batch{}, err
+		}
+		p.next = acked.Seq + 1
+	}
+	return p.Book.Batch(ctx, p.next)
+}
+
+// errAck means that an answer does not acknowledge what was sent, whatever it
+// says.
+var errAck = errors.New("push: answer does not acknowledge the batch")
+
+// acknowledge has the journal note that b is upstream, if a proves it: the
+// campus has signed for the very checkpoint that was sent.
+func (p *Pusher) acknowledge(ctx context.Context, b journal.Batch, a journal.Ack) error {
+	c, _, err := journal.OpenCosigned(a.Note, CampusName, p.Campus)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errAck, err)
+	}
+	end := journal.Head{
+		Epoch: b.Epoch, Seq: b.From + int64(len(b.Bodies)) - 1, Hash: journal.HashOf(b.Bodies[len(b.Bodies)-1]),
+	}
+	if c.Epoch != end.Epoch || c.Size != end.Seq || !bytes.Equal(textOf(a.Note), textOf(b.Note)) {
+		return fmt.Errorf("%w: signed for %d entries of %s", errAck, c.Size, c.Epoch)
+	}
+	if a.Head.Epoch != end.Epoch || a.Head.Seq < end.Seq || a.Head.Seq == end.Seq && a.Head.Hash != end.Hash {
+		return fmt.Errorf("%w: upstream is at %d", errAck, a.Head.Seq)
+	}
+	acked, err := p.Book.Acked(ctx)
+	if err != nil {
+		return err
+	}
+	if end.Seq > acked.Seq { // otherwise upstream has lost what it had, and gets it again
+		if err := p.Book.Acknowledge(ctx, journal.Ack{Head: end, Note: a.Note}); err != nil {
+			return err
+		}
+	}
+	p.next = end.Seq + 1
+	p.mu.Lock()
+	p.health.Last = p.Now()
+	p.mu.Unlock()
+	if a.Head.Seq > end.Seq {
+		return p.compare(ctx, a.Head)
+	}
+	return nil
+}
+
+// textOf returns what a note's signatures are about.
+func textOf(note []byte) []byte {
+	text, _, _ := bytes.Cut(note, []byte("\n\n"))
+	return text
+}
+
+// rejected finds out what to do after upstream has taken nothing of b.
+func (p *Pusher) rejected(ctx context.Context, b journal.Batch, no *journal.PushError) (more bool, err error) {
+	epoch := b.Epoch
+	if err := p.compare(ctx, no.Head); err != nil {
+		return false, err
+	}
+	if now, err := p.Book.Head(ctx); err != nil || now.Epoch != epoch {
+		return err == nil, err // a new epoch has been opened: that is what goes up now
+	}
+	if !errors.Is(no, journal.ErrGap) || no.Head.Epoch != epoch || no.Head.Seq+1 >= b.From {
+		return false, fmt.Errorf("push from %d: %w", b.From, no)
+	}
+	p.Log.Warn("upstream has lost entries; they go up again", "from", no.Head.Seq+1, "until", b.From)
+	p.next = no.Head.Seq + 1
+	return true, nil
+}
+
+// compare opens a new epoch if upstream's copy of the journal is another
+// journal than this one.
+func (p *Pusher) compare(ctx context.Context, theirs journal.Head) error {
+	ours, err := p.Book.Head(ctx)
+	if err != nil || theirs.Epoch != ours.Epoch {
+		return err // news of an epoch that is over
+	}
+	var at journal.Hash
+	if theirs.Seq > 0 && theirs.Seq <= ours.Seq {
+		if at, err = p.Book.HashAt(ctx, theirs.Seq); err != nil {
+			return err
+		}
+	}
+	reason := ""
+	standing := journal.Compare(ours, theirs, at)
+	switch standing {
+	case journal.Rewound:
+		reason = "rewound"
+	case journal.Forked:
+		reason = "forked"
+	default:
+		return nil
+	}
+	now := p.Now()
+	if !p.opened.IsZero() && now.Sub(p.opened) < epochEvery {
+		return fmt.Errorf("push: journal is %s again, after a new epoch was opened at %s", reason, p.opened)
+	}
+	p.Log.Error("upstream has another journal under this one's name; a new epoch is opened",
+		"standing", reason, "epoch", ours.Epoch, "ours", ours.Seq, "theirs", theirs.Seq)
+	if err := p.Book.NewEpoch(ctx, reason, theirs); err != nil {
+		return fmt.Errorf("open new epoch: %w", err)
+	}
+	p.opened, p.next = now, 0
+	p.mu.Lock()
+	p.health.Diverged, p.health.DivergedAt = standing, now
+	p.mu.Unlock()
+	return nil
+}
