@@ -84,11 +84,12 @@ func (s *Server) view(ctx context.Context, token []byte) (session, store.View, e
 
 // account returns v as a screen may show it.
 func (s *Server) account(v store.View) *v1.Account {
-	toLoad := s.toLoad(v.Balance, v.Card.Mirror)
+	available := v.Balance - v.Held
+	toLoad := s.toLoad(available, v.Card.Mirror)
 	a := &v1.Account{
 		AccountNo: v.Holder.Account.No(), MaskedName: maskName(v.Holder.Name),
 		MaskedNumber: maskNumber(v.Holder.Number),
-		BalanceFen:   int64(v.Balance), AvailableFen: int64(v.Balance), // nothing here holds money yet
+		BalanceFen:   int64(v.Balance), AvailableFen: int64(available),
 		PurseFen: int64(v.Card.Mirror), ToLoadFen: int64(toLoad),
 	}
 	for _, o := range v.Checking {

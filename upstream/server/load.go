@@ -236,11 +236,11 @@ func (s *Server) checkAmount(c store.CardTx, a authorization) error {
 			Kind: store.AlarmCardAhead, Ref: card.No,
 			Detail: fmt.Sprintf("purse %s, books %s", money.Fen(a.offer.Balance), card.Mirror)})
 	}
-	balance, err := c.Balance()
+	available, err := c.Available()
 	if err != nil {
 		return err
 	}
-	if a.load.Amount > s.toLoad(balance, card.Mirror) {
+	if a.load.Amount > s.toLoad(available, card.Mirror) {
 		return refuse(v1.Reason_REASON_NOTHING_TO_LOAD)
 	}
 	return nil

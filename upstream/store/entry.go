@@ -10,7 +10,8 @@ import (
 	"quancun/upstream/store/sqldb"
 )
 
-// Kind says what moved. Stored, and as on the wire: never renumbered.
+// Kind says what moved. Stored, and as on the wire: never renumbered. 6 is what
+// terminals call a kind that they do not know.
 type Kind int
 
 // The kinds of entry and of purse movement.
@@ -20,6 +21,15 @@ const (
 	KindRefund   Kind = 3
 	KindPurchase Kind = 4
 	KindOpening  Kind = 5
+
+	KindDoubt      Kind = 7 // into suspense: a card has gone in the middle of a purchase
+	KindSettlement Kind = 8 // out of suspense
+	KindCashTopUp  Kind = 9
+	KindPayOut     Kind = 10
+	KindCash       Kind = 11 // between a drawer and the safe
+	KindCount      Kind = 12 // what a counted drawer differs by
+	KindFee        Kind = 13
+	KindCorrection Kind = 14 // of another entry, which it names
 )
 
 // entry moves amount from debit to credit.

@@ -110,6 +110,9 @@ func (b *Books) AddCard(ctx context.Context, c Card) error {
 		_, err := tx.Exec(ctx,
 			`INSERT INTO cards (card_no, account, factor, uid, status) VALUES (?, ?, ?, ?, ?)`,
 			c.No, c.Account, c.Factor[:], c.UID, c.Status)
+		if err == nil && c.Status != CardActive {
+			err = b.hotChange(ctx, tx, c.No, c.Status)
+		}
 		if err != nil || c.Mirror == 0 {
 			return err
 		}
@@ -121,10 +124,18 @@ func (b *Books) AddCard(ctx context.Context, c Card) error {
 	return nil
 }
 
-// SetCardStatus reports a card lost, retires it, or takes it back.
+// SetCardStatus reports a card lost, retires it, or takes it back, and puts
+// that on the hotlist in the same moment.
 func (b *Books) SetCardStatus(ctx context.Context, no string, s CardStatus) error {
 	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		return changed(tx.Exec(ctx, `UPDATE cards SET status = ? WHERE card_no = ?`, s, no))
+		if err := lockRow(ctx, tx, `SELECT 1 FROM cards WHERE card_no = ? FOR NO KEY UPDATE`, no); err != nil {
+			return err
+		}
+		err := changed(tx.Exec(ctx, `UPDATE cards SET status = ?1 WHERE card_no = ?2 AND status <> ?1`, s, no))
+		if errors.Is(err, ErrNone) {
+			return nil // it has it already
+		}
+		return errors.Join(err, b.hotChange(ctx, tx, no, s))
 	})
 }
 

@@ -59,8 +59,8 @@ func (o Offer) Same(p Offer) bool {
 // CardTx is one card and its loads, for one caller alone until it is done.
 type CardTx interface {
 	Card() Card
-	// Balance is that of the card's account.
-	Balance() (money.Fen, error)
+	// Available is the balance of the card's account less what is held.
+	Available() (money.Fen, error)
 	// Load returns a load of any card, or ErrNone.
 	Load(id string) (Load, error)
 	// Open returns the open loads of this card.
@@ -77,8 +77,8 @@ type CardTx interface {
 	// AddOffer writes down an offer that will be answered. Its stamp is later
 	// than all earlier ones of this card.
 	AddOffer(o Offer) error
-	// Settle moves a load and, when it is written, the card's mirror. A load
-	// that is written already does not move: ErrBackward.
+	// Settle moves a load, the claim of it, and when it is written the card's
+	// mirror. A load that is written already does not move: ErrBackward.
 	Settle(loadID string, to LoadState, evidence string) error
 	// Claim notes what a terminal says of a load without proof.
 	Claim(loadID, claim string) error
@@ -91,15 +91,24 @@ type CardTx interface {
 // when the database asks for that, and what it did before is then undone.
 func (b *Books) WithCard(ctx context.Context, no string, do func(CardTx) error) error {
 	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := lockRow(ctx, tx, `SELECT 1 FROM cards WHERE card_no = ? FOR NO KEY UPDATE`, no); err != nil {
-			return err
-		}
-		c, err := readCard(ctx, tx, no)
+		c, err := b.CardTx(ctx, tx, no)
 		if err != nil {
 			return err
 		}
-		return do(&cardTx{ctx, b, tx, c})
+		return do(c)
 	})
+}
+
+// CardTx locks a card and returns it for the rest of a transaction, or ErrNone.
+func (b *Books) CardTx(ctx context.Context, tx *sqldb.Tx, no string) (CardTx, error) {
+	if err := lockRow(ctx, tx, `SELECT 1 FROM cards WHERE card_no = ? FOR NO KEY UPDATE`, no); err != nil {
+		return nil, err
+	}
+	c, err := readCard(ctx, tx, no)
+	if err != nil {
+		return nil, err
+	}
+	return &cardTx{ctx, b, tx, c}, nil
 }
 
 // Load returns a load, or ErrNone.
@@ -119,9 +128,21 @@ type cardTx struct {
 
 func (t *cardTx) Card() Card { return t.card }
 
-func (t *cardTx) Balance() (f money.Fen, err error) {
-	held, err := lockAccounts(t.ctx, t.tx, t.card.Account)
-	return held[t.card.Account], err
+func (t *cardTx) Available() (money.Fen, error) {
+	balances, err := lockAccounts(t.ctx, t.tx, t.card.Account)
+	if err != nil {
+		return 0, err
+	}
+	held, err := Held(t.ctx, t.tx, t.card.Account)
+	return balances[t.card.Account] - held, err
+}
+
+// Held returns what holds keep of an account. Whoever decides by it has the
+// account locked: no hold is placed without that.
+func Held(ctx context.Context, q sqldb.Querier, a Account) (f money.Fen, err error) {
+	err = q.QueryRow(ctx, `SELECT CAST(coalesce(sum(amount_fen), 0) AS BIGINT) FROM holds
+		WHERE account = ? AND state <= 2`, a).Scan(&f)
+	return f, err
 }
 
 func (t *cardTx) Load(id string) (Load, error) { return readLoad(t.ctx, t.tx, id) }
@@ -197,6 +218,10 @@ func (t *cardTx) Settle(loadID string, to LoadState, evidence string) error {
 	}
 	_, err = t.tx.Exec(t.ctx, `UPDATE loads SET state = ?, evidence = ?, settled_ms = ? WHERE load_id = ?`,
 		to, evidence, settled, loadID)
+	if err == nil && to != LoadOpen {
+		_, err = t.tx.Exec(t.ctx, `UPDATE claims SET state = ?, evidence = ?, settled_ms = ?
+			WHERE terminal = ? AND ref = ? AND kind = 20`, to, evidence, settled, l.Terminal, loadID)
+	}
 	if err != nil {
 		return fmt.Errorf("settle load: %w", err)
 	}

@@ -31,10 +31,10 @@ func folder(name string) fs.FS {
 // never changes and is referred to names its number, which changes for nobody.
 var rights = map[string]sqldb.Rights{
 	"terminals": {Update: []string{
-		"fingerprint", "revoked_ms", "heard_ms", "version", "drift_ms", "epoch", "journal_head",
+		"fingerprint", "revoked_ms", "heard_ms", "version", "drift_ms", "epoch", "journal_head", "journal_key",
 	}},
 	"accounts": {Update: []string{"balance_fen"}},
-	"holders":  {Update: []string{"pin_wrong"}},
+	"holders":  {Update: []string{"pin_wrong", "daily_limit_fen"}},
 	"cards":    {Update: []string{"status", "mirror_fen"}},
 	"orders": {Update: []string{
 		"state", "qr", "trade_no", "paid_ms", "late", "seen_ms", "mismatch", "tries", "next_ms",
@@ -45,4 +45,21 @@ var rights = map[string]sqldb.Rights{
 	"load_offers": {},
 	"purse_moves": {},
 	"alarms":      {Update: []string{"detail", "last_ms", "times"}},
+
+	"journals": {Update: []string{
+		"head_seq", "head_hash", "frontier", "journal_key", "note", "pushed_ms", "origin", "carrying",
+		"superseded_by",
+	}},
+	"journal_entries": {},
+	"fork_entries":    {},
+	"carried_entries": {},
+	"checkpoints":     {},
+	"intents":         {Update: []string{"claimed"}, Delete: true},
+	"claims":          {Update: []string{"state", "evidence", "proven", "settled_ms"}},
+	"holds":           {Update: []string{"state", "closed_ms"}},
+	"sightings":       {Update: []string{"purse_fen", "offline", "online", "terminal", "seen_ms"}},
+	"exceptions":      {Update: []string{"owner", "next_step", "closed_ms", "closing_entry", "evidence"}},
+	"feeds":           {Update: []string{"version", "whole_from", "changed_ms"}},
+	"hot_changes":     {},
+	"feed_contents":   {},
 }

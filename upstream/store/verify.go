@@ -36,7 +36,17 @@ var checks = []struct{ name, query string }{
 			OR o.state <> 4 AND count(e.id) > 0`},
 	{"M5: channel is not the sum of credits", `
 		SELECT balance_fen FROM accounts WHERE account = 'channel/alipay'
-		AND -balance_fen <> (SELECT coalesce(sum(amount_fen), 0) FROM orders WHERE state = 4)`},
+		AND (SELECT coalesce(-sum(p.amount_fen), 0) FROM postings p JOIN entries e ON e.id = p.entry_id
+			WHERE p.account = 'channel/alipay' AND e.kind = 1)
+		<> (SELECT coalesce(sum(amount_fen), 0) FROM orders WHERE state = 4)`},
+	{"a change of a card's status is not on the hotlist", `
+		SELECT c.card_no FROM cards c LEFT JOIN hot_changes h ON h.version = (
+			SELECT max(version) FROM hot_changes WHERE card_no = c.card_no)
+		WHERE c.status <> coalesce(h.status, 1)`},
+	{"a feed is behind its content", `
+		SELECT f.name FROM feeds f
+		WHERE f.version < (SELECT coalesce(max(version), 0) FROM hot_changes WHERE f.name = 'hotlist')
+			OR f.version < (SELECT coalesce(max(version), 0) FROM feed_contents c WHERE c.name = f.name)`},
 	{"M2: stamps of a card do not grow", `
 		SELECT card_no || ' in ' || id FROM (
 			SELECT card_no, id, stamp, lag(stamp) OVER (PARTITION BY card_no ORDER BY id) AS before

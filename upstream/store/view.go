@@ -16,6 +16,7 @@ type View struct {
 	Holder    Holder
 	Card      Card
 	Balance   money.Fen
+	Held      money.Fen // of the balance, by sales under way
 	Credited  time.Time // when the balance last grew; zero if never
 	Checking  []Order   // cancelled, or never shown; the outcome is unknown
 	Late      []Order   // paid after they were closed, and not seen yet
@@ -52,6 +53,9 @@ func readView(ctx context.Context, tx *sqldb.Tx, cardNo string, since time.Time)
 		return View{}, err
 	}
 	v.Credited = fromMS(credited)
+	if v.Held, err = Held(ctx, tx, a); err != nil {
+		return View{}, err
+	}
 	var err1, err2, err3 error
 	v.Checking, err1 = readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 3 ORDER BY o.created_ms`, a)
 	v.Late, err2 = readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 4 AND o.late
@@ -80,7 +84,7 @@ func (b *Books) MarkSeen(ctx context.Context, a Account, since time.Time) error 
 
 // Movement is one line of an account's history.
 type Movement struct {
-	At      time.Time
+	At      time.Time // when it happened; they are in the order in which they were booked
 	Kind    Kind
 	Amount  money.Fen // what it did to the balance; for a load, to the purse
 	Balance money.Fen // of the account, after it
@@ -89,10 +93,11 @@ type Movement struct {
 }
 
 const movements = `(
-	SELECT e.at_ms, e.kind, p.amount_fen, p.balance_fen, e.place, coalesce(e.order_no, '') AS ref, 0 AS part, e.id
+	SELECT e.at_ms, e.made_ms, e.kind, p.amount_fen, p.balance_fen, e.place, coalesce(e.order_no, '') AS ref,
+		0 AS part, e.id
 	FROM postings p JOIN entries e ON e.id = p.entry_id WHERE p.account = ?1
 	UNION ALL
-	SELECT m.at_ms, m.kind, m.amount_fen, m.balance_fen, m.place, m.load_id, 1, m.id
+	SELECT m.at_ms, NULL, m.kind, m.amount_fen, m.balance_fen, m.place, m.load_id, 1, m.id
 	FROM purse_moves m JOIN cards c ON c.card_no = m.card_no WHERE c.account = ?1 AND m.kind = 2) AS movements`
 
 // History returns a page of an account's movements, newest first, and how many
@@ -109,7 +114,7 @@ func (b *Books) History(ctx context.Context, a Account, page, size int) (all []M
 		m.At = fromMS(at)
 		all = append(all, m)
 		return err
-	}, `SELECT at_ms, kind, amount_fen, balance_fen, place, ref FROM `+movements+`
+	}, `SELECT coalesce(made_ms, at_ms), kind, amount_fen, balance_fen, place, ref FROM `+movements+`
 		ORDER BY at_ms DESC, part DESC, id DESC LIMIT ?2 OFFSET ?3`, a, size, page*size)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read history: %w", err)

@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"quancun/upstream/store/sqldb"
+)
+
+// FeedHotlist is the feed that follows the cards' statuses. All other feeds
+// have contents, see [Books.Publish].
+const FeedHotlist = "hotlist"
+
+// Feeds returns the newest version of each feed; 0 is one that has never had
+// anything in it.
+func (b *Books) Feeds(ctx context.Context) (map[string]uint64, error) {
+	all := map[string]uint64{}
+	err := sqldb.Each(ctx, b.db, func(rows *sql.Rows) error {
+		var name string
+		var version int64
+		err := rows.Scan(&name, &version)
+		all[name] = uint64(version)
+		return err
+	}, `SELECT name, version FROM feeds`)
+	if err != nil {
+		return nil, fmt.Errorf("read feeds: %w", err)
+	}
+	return all, nil
+}
+
+// nextVersion moves a feed one forward, and holds it until the transaction
+// ends: so versions have no gap, and nobody sees one before what it brings.
+func (b *Books) nextVersion(ctx context.Context, tx *sqldb.Tx, name string) (version int64, err error) {
+	err = tx.QueryRow(ctx, `UPDATE feeds SET version = version + 1, changed_ms = ? WHERE name = ? RETURNING version`,
+		b.ms(), name).Scan(&version)
+	return version, none(err)
+}
+
+// hotChange notes in the hotlist that a card's status has changed.
+func (b *Books) hotChange(ctx context.Context, tx *sqldb.Tx, no string, s CardStatus) error {
+	version, err := b.nextVersion(ctx, tx, FeedHotlist)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO hot_changes (version, card_no, status, at_ms) VALUES (?, ?, ?, ?)`,
+		version, no, s, b.ms())
+	return err
+}
+
+// HotCard is a card's place on the hotlist.
+type HotCard struct {
+	CardNo string
+	Status CardStatus // CardActive is one that is not on it any more
+}
+
+// Hotlist is a step of the hotlist to Version: what has changed since the
+// version that was asked for, or all cards that are on it.
+type Hotlist struct {
+	Version uint64
+	Whole   bool
+	Cards   []HotCard // by number
+}
+
+// A step that leads over more versions than this, or changes more than three
+// tenths of the list, is given whole.
+const hotStepMax = 1000
+
+// Hotlist returns what leads from version have to the newest, of one moment.
+func (b *Books) Hotlist(ctx context.Context, have uint64) (h Hotlist, err error) {
+	err = b.db.Read(ctx, func(tx *sqldb.Tx) error {
+		h = Hotlist{}
+		var size int
+		var whole uint64
+		err := tx.QueryRow(ctx, `
+			SELECT version, whole_from, (SELECT count(*) FROM cards WHERE status <> 1) FROM feeds WHERE name = ?`,
+			FeedHotlist).Scan(&h.Version, &whole, &size)
+		if err != nil {
+			return err
+		}
+		if have > h.Version {
+			return ErrBackward
+		}
+		if have > 0 && have >= whole && h.Version-have <= hotStepMax {
+			h.Cards, err = readHot(ctx, tx, `
+				SELECT card_no, status FROM cards WHERE card_no IN (
+					SELECT card_no FROM hot_changes WHERE version > ?) ORDER BY card_no COLLATE "C"`, have)
+			if err != nil || 10*len(h.Cards) <= 3*size {
+				return err
+			}
+		}
+		h.Whole = true
+		h.Cards, err = readHot(ctx, tx, `
+			SELECT card_no, status FROM cards WHERE status <> 1 ORDER BY card_no COLLATE "C"`)
+		return err
+	})
+	if err != nil {
+		return Hotlist{}, fmt.Errorf("read hotlist: %w", err)
+	}
+	return h, nil
+}
+
+func readHot(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (all []HotCard, err error) {
+	err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var c HotCard
+		err := rows.Scan(&c.CardNo, &c.Status)
+		all = append(all, c)
+		return err
+	}, query, args...)
+	return all, err
+}
+
+// Publish gives a feed with contents new ones, and returns their version.
+func (b *Books) Publish(ctx context.Context, name string, content []byte) (version uint64, err error) {
+	if name == FeedHotlist {
+		return 0, fmt.Errorf("publish %s: it follows the cards", name)
+	}
+	err = b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		next, err := b.nextVersion(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		version = uint64(next)
+		_, err = tx.Exec(ctx, `INSERT INTO feed_contents (name, version, content, at_ms) VALUES (?, ?, ?, ?)`,
+			name, next, content, b.ms())
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("publish %s: %w", name, err)
+	}
+	return version, nil
+}
+
+// Content returns the newest contents of a feed and their version, 0 for none.
+func (b *Books) Content(ctx context.Context, name string) (version uint64, content []byte, err error) {
+	err = b.db.QueryRow(ctx, `
+		SELECT f.version, c.content FROM feeds f
+		LEFT JOIN feed_contents c ON c.name = f.name AND c.version = (
+			SELECT max(version) FROM feed_contents WHERE name = f.name)
+		WHERE f.name = ?`, name).Scan(&version, &content)
+	return version, content, none(err)
+}
+
+// ForwardFeed moves a feed to a version above one that terminals have been
+// given by books that were lost since. What it says does not change, so
+// somebody has looked at it before: terminals will believe it again, whole.
+func (b *Books) ForwardFeed(ctx context.Context, name string, above uint64) error {
+	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		err := changed(tx.Exec(ctx, `
+			UPDATE feeds SET version = ?1, whole_from = ?1, changed_ms = ?2 WHERE name = ?3 AND version < ?1`,
+			int64(above)+1, b.ms(), name))
+		if err != nil {
+			return fmt.Errorf("forward feed %s: %w", name, err)
+		}
+		return nil
+	})
+}

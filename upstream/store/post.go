@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"quancun/money"
+	"quancun/upstream/store/sqldb"
+)
+
+// Write runs do in a transaction of the books, all or nothing, and again from
+// its start when the database asks for that; see package sqldb. It is for
+// packages with tables of their own in the books: they keep the order of locks
+// of this one.
+func (b *Books) Write(ctx context.Context, do func(*sqldb.Tx) error) error {
+	return b.db.Write(ctx, do)
+}
+
+// Read runs do on the rows of one moment.
+func (b *Books) Read(ctx context.Context, do func(*sqldb.Tx) error) error { return b.db.Read(ctx, do) }
+
+// Now is the clock by which rows are dated.
+func (b *Books) Now() time.Time { return b.now() }
+
+// Posting is what an entry does to one account. Credits are positive.
+type Posting struct {
+	Account Account
+	Amount  money.Fen // never zero
+}
+
+// Source is the terminal's entry that is posted: its journal's number, its own
+// there, and 0, or more for what came under a number that was in use.
+type Source struct{ Journal, Seq, Part int64 }
+
+// Entry is a movement of money between accounts. Its postings sum to zero and
+// are of different accounts.
+type Entry struct {
+	Kind     Kind
+	Place    string    // terminal or merchant
+	Made     time.Time // when it is said to have happened; zero is now
+	Source   *Source   // nil for none
+	Claim    int64     // that it is about; 0 for none
+	Undoes   int64     // entry that it corrects or gives back; 0 for none
+	Postings []Posting
+}
+
+// Posted is an entry in the books: its number, and what each of its postings
+// has brought its account to.
+type Posted struct {
+	ID       int64
+	Balances []money.Fen
+}
+
+// LockAccounts holds accounts until the transaction ends, and returns their
+// balances. Those that have never moved are made. A transaction locks all its
+// accounts in one call and after everything else.
+func (b *Books) LockAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account) (map[Account]money.Fen, error) {
+	if len(accounts) == 0 {
+		return map[Account]money.Fen{}, nil
+	}
+	return lockAccounts(ctx, tx, accounts...)
+}
+
+// PostAll writes entries in their order. held are the balances of all their
+// accounts, from [Books.LockAccounts], and is brought to what they come to.
+// However many entries there are, each account is written once.
+func (b *Books) PostAll(ctx context.Context, tx *sqldb.Tx, held map[Account]money.Fen, entries []Entry,
+) ([]Posted, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	ids, err := entryIDs(ctx, tx, len(entries))
+	if err != nil {
+		return nil, fmt.Errorf("number entries: %w", err)
+	}
+	rows, lines := entryRows{}, postingRows{}
+	all := make([]Posted, len(entries))
+	for i, e := range entries {
+		rows.add(ids[i], e, b.ms())
+		all[i] = Posted{ids[i], make([]money.Fen, len(e.Postings))}
+		for k, p := range e.Postings {
+			held[p.Account] += p.Amount
+			all[i].Balances[k] = held[p.Account]
+			lines.add(ids[i], p, held[p.Account])
+		}
+	}
+	if err := rows.insert(ctx, tx); err != nil {
+		return nil, fmt.Errorf("write entries: %w", err)
+	}
+	if err := lines.insert(ctx, tx); err != nil {
+		return nil, fmt.Errorf("write postings: %w", err)
+	}
+	moved := make(map[Account]money.Fen, len(held))
+	for _, a := range lines.account {
+		moved[a] = held[a]
+	}
+	accounts, balances := make([]Account, 0, len(moved)), make([]money.Fen, 0, len(moved))
+	for a, f := range moved {
+		accounts, balances = append(accounts, a), append(balances, f)
+	}
+	return all, setBalances(ctx, tx, accounts, balances)
+}
+
+// entryIDs returns numbers for entries that are about to be written. The
+// accounts are locked, so in each of them numbers grow as its balance moves.
+func entryIDs(ctx context.Context, tx *sqldb.Tx, n int) (ids []int64, err error) {
+	if tx.Engine() == sqldb.Postgres {
+		err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+			var id int64
+			err := rows.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, `SELECT nextval(pg_get_serial_sequence('entries', 'id')) FROM generate_series(1, ?)`, n)
+		return ids, err
+	}
+	var last int64
+	err = tx.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM entries`).Scan(&last)
+	for i := range n {
+		ids = append(ids, last+1+int64(i))
+	}
+	return ids, err
+}
+
+// entryRows are entries by column.
+type entryRows struct {
+	id, kind, at, lines                     []int64
+	place                                   []string
+	made, journal, seq, part, claim, undoes []*int64
+}
+
+func (r *entryRows) add(id int64, e Entry, now int64) {
+	r.id, r.kind, r.at = append(r.id, id), append(r.kind, int64(e.Kind)), append(r.at, now)
+	r.lines, r.place = append(r.lines, int64(len(e.Postings))), append(r.place, e.Place)
+	var made *int64
+	if !e.Made.IsZero() {
+		ms := e.Made.UnixMilli()
+		made = &ms
+	}
+	var journal, seq, part *int64
+	if s := e.Source; s != nil {
+		journal, seq, part = &s.Journal, &s.Seq, &s.Part
+	}
+	r.made = append(r.made, made)
+	r.journal, r.seq, r.part = append(r.journal, journal), append(r.seq, seq), append(r.part, part)
+	r.claim, r.undoes = append(r.claim, unlessZero(e.Claim)), append(r.undoes, unlessZero(e.Undoes))
+}
+
+func unlessZero(n int64) *int64 {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+func (r *entryRows) insert(ctx context.Context, tx *sqldb.Tx) error {
+	into := "entries (id, kind, at_ms, lines, place, made_ms, journal, seq, part, claim_id, undoes)"
+	if tx.Engine() == sqldb.Postgres {
+		into += " OVERRIDING SYSTEM VALUE" // the numbers are its own, see entryIDs
+	}
+	return tx.Insert(ctx, into, "",
+		r.id, r.kind, r.at, r.lines, r.place, r.made, r.journal, r.seq, r.part, r.claim, r.undoes)
+}
+
+// postingRows are postings by column.
+type postingRows struct {
+	entry           []int64
+	account         []Account
+	amount, balance []money.Fen
+}
+
+func (r *postingRows) add(entry int64, p Posting, balance money.Fen) {
+	r.entry, r.account = append(r.entry, entry), append(r.account, p.Account)
+	r.amount, r.balance = append(r.amount, p.Amount), append(r.balance, balance)
+}
+
+func (r *postingRows) insert(ctx context.Context, tx *sqldb.Tx) error {
+	return tx.Insert(ctx, "postings (entry_id, account, amount_fen, balance_fen)", "",
+		r.entry, r.account, r.amount, r.balance)
+}
