@@ -27,14 +27,15 @@ type key struct {
 	low  uint64
 }
 
-// keyOf stirs a number. Each step can be undone, so that different numbers have
-// different keys.
+// keyOf stirs a number as the finalizer of SplitMix64 does, which leaves no
+// pattern of numbers that schools give. Each step can be undone, so that
+// different numbers have different keys.
 func keyOf(c Card) key {
 	high, low := binary.BigEndian.Uint16(c[:]), binary.BigEndian.Uint64(c[2:])
-	low *= 0x9E3779B97F4A7C15 // odd; 2⁶⁴ over the golden ratio
-	low ^= low >> 32
-	low *= 0x9E3779B97F4A7C15
-	return key{high ^ uint16(low>>24), low} // the uppermost bits are left to order a place by
+	low = (low ^ low>>30) * 0xBF58476D1CE4E5B9
+	low = (low ^ low>>27) * 0x94D049BB133111EB
+	low ^= low >> 31
+	return key{high ^ uint16(low), low} // the uppermost bits are left to order a place by
 }
 
 func (k key) compare(l key) int {

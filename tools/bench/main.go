@@ -39,6 +39,7 @@ var benchmarks = []benchmark{
 	{"start", measureStart},
 	{"idle", measureIdle},
 	{"load", measureLoad},
+	{"P8", measureHotlist},
 }
 
 const results = "bench/results.json"

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"quancun/ledger/feed"
+)
+
+// hotCards is a hotlist far beyond any school's.
+const hotCards = 1_000_000
+
+// hotCard returns the i-th of many cards that look like chance and are the same
+// in every run.
+func hotCard(i int) (c feed.Card) {
+	binary.BigEndian.PutUint64(c[2:], uint64(i)*0x9E3779B97F4A7C15)
+	return c
+}
+
+func hotUpdate(version uint64, from, to int) feed.Update {
+	u := feed.Update{Name: feed.Hotlist, Version: version, Issued: time.Now()}
+	if version > 1 {
+		u.From = version - 1
+	}
+	for i := from; i < to; i++ {
+		u.Adds = append(u.Adds, feed.Hot{Card: hotCard(i), Reason: 2})
+	}
+	slices.SortFunc(u.Adds, func(a, b feed.Hot) int {
+		return cmp.Compare(binary.BigEndian.Uint64(a.Card[2:]), binary.BigEndian.Uint64(b.Card[2:]))
+	})
+	return u
+}
+
+// measureHotlist measures P8: what a check costs at a million cards, what the
+// list costs in memory, and how long a thousand changes take.
+func measureHotlist(ctx context.Context, dir string) (_ []figure, err error) {
+	raw, err := newRawDisk(dir) // for its folder
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, raw.close()) }()
+	feeds, err := feed.Open(ctx, filepath.Join(dir, "feeds.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, feeds.Close()) }()
+	empty := heap()
+	if err := feeds.Apply(ctx, hotUpdate(1, 0, hotCards)); err != nil {
+		return nil, err
+	}
+	used := int64(heap()) - int64(empty)
+	var deltas []time.Duration
+	for i := range turns {
+		u := hotUpdate(uint64(i+2), hotCards+1000*i, hotCards+1000*(i+1))
+		start := time.Now()
+		if err := feeds.Apply(ctx, u); err != nil {
+			return nil, err
+		}
+		deltas = append(deltas, time.Since(start))
+	}
+	look, err := lookups(feeds)
+	if err != nil {
+		return nil, err
+	}
+	note := fmt.Sprintf("%d cards; ", feeds.HotCount())
+	return []figure{
+		{"P8.lookup", look, "ns", "", note + "half of the checks hit; at most 100"},
+		{"P8.bytes", float64(used), "B", "", note + "at most 10,000,000"},
+		{"P8.delta", 1000 * median(deltas).Seconds(), "ms", "", note + "1,000 changes, durable; at most 150"},
+	}, nil
+}
+
+// lookups returns nanoseconds for one check.
+func lookups(feeds *feed.Feeds) (float64, error) {
+	const n = 1 << 20
+	asked := make([]feed.Card, n)
+	for i := range asked {
+		asked[i] = hotCard(i * 7919 % (2 * hotCards))
+	}
+	var each []time.Duration
+	for range turns {
+		found, start := 0, time.Now()
+		for _, c := range asked {
+			if _, hot := feeds.Hot(c); hot {
+				found++
+			}
+		}
+		each = append(each, time.Since(start))
+		if found < n/3 || found > 2*n/3 {
+			return 0, fmt.Errorf("%d of %d cards are hot, want about half", found, n)
+		}
+	}
+	return float64(median(each).Nanoseconds()) / n, nil
+}
+
+// heap returns the bytes in use after a collection.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
