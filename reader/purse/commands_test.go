@@ -256,6 +256,44 @@ func TestProve(t *testing.T) {
 	}
 }
 
+// TestSAM is a purchase's half of the conversation: the terminal's number, MAC1
+// under the number of the purchase, and the card's MAC2.
+func TestSAM(t *testing.T) {
+	sam := newScript(t, `
+		> 00B09600 06
+		< 010203040506 9000
+		> 80700000 1C A1A2A3A4 0203 000004D2 06 20260902123456 01 00 0001000123450000 08
+		< 00000042 8FCB853B 9000
+		> 80720000 04 273D2E72
+		< 9000
+		> 80720000 04 273D2E72
+		< 9302
+	`)
+	no, err := purse.ReadTerminalNo{}.Send(sam)
+	if want := (pboc.TerminalNo{1, 2, 3, 4, 5, 6}); err != nil || no != want {
+		t.Errorf("terminal number %s, %v; want %s", no, err, want)
+	}
+	got, err := purse.InitSAM{
+		Offer:  purse.PurchaseOffer{Counter: 0x0203, KeyVersion: 1, Random: [4]byte{0xA1, 0xA2, 0xA3, 0xA4}},
+		Amount: 1234, Type: pboc.TypePurchase, At: pboc.Stamp{0x20, 0x26, 0x09, 0x02, 0x12, 0x34, 0x56},
+		Factor: [8]byte{0, 1, 0, 1, 0x23, 0x45},
+	}.Send(sam)
+	want := purse.SAMOffer{TraceNo: 0x42, MAC1: pboc.MAC{0x8F, 0xCB, 0x85, 0x3B}}
+	if err != nil || got != want {
+		t.Errorf("offer %X, %v; want %X", got, err, want)
+	}
+	c := purse.CheckMAC2{MAC2: pboc.MAC{0x27, 0x3D, 0x2E, 0x72}}
+	if err := c.Send(sam); err != nil {
+		t.Error(err)
+	}
+	if err := c.Send(sam); !errors.Is(err, apdu.WrongMAC) {
+		t.Errorf("err = %v, want %v", err, apdu.WrongMAC)
+	}
+	if _, err := (purse.InitSAM{Amount: -1}).Send(sam); err == nil {
+		t.Error("a purchase of less than nothing")
+	}
+}
+
 func TestReadHistory(t *testing.T) {
 	card := newScript(t, `
 		> 00B201C4 17

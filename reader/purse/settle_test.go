@@ -2,7 +2,6 @@ package purse_test
 
 import (
 	"errors"
-	"slices"
 	"testing"
 
 	"quancun/money"
@@ -84,13 +83,13 @@ func (b *bench) buy(amount money.Fen, at pboc.Stamp) (purse.Torn, error) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	data := slices.Concat(o.Random[:], []byte{byte(o.Counter >> 8), byte(o.Counter), 0, 0}, // below 655.36 yuan
-		[]byte{byte(amount >> 8), byte(amount), pboc.TypePurchase}, at[:], []byte{1, 0}, b.info.Factor[:])
-	mac1, err := apdu.Transmit(b.sam, apdu.Command{CLA: 0x80, INS: 0x70, Data: data, Le: 8})
+	m, err := purse.InitSAM{
+		Offer: o, Amount: amount, Type: pboc.TypePurchase, At: at, Factor: b.info.Factor,
+	}.Send(b.sam)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	_, err = purse.DebitPurchase{TraceNo: uint32(mac1[3]), At: at, MAC1: pboc.MAC(mac1[4:])}.Send(b.card)
+	_, err = purse.DebitPurchase{TraceNo: m.TraceNo, At: at, MAC1: m.MAC1}.Send(b.card)
 	return purse.Torn{Counter: o.Counter, Balance: o.Balance, Amount: amount, Terminal: terminal, At: at}, err
 }
 

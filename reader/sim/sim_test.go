@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -220,20 +219,15 @@ func buy(card purse.Card, sam *sim.SAM, info purse.Info, at pboc.Stamp) (purse.D
 	if err != nil {
 		return purse.Debit{}, err
 	}
-	data := slices.Concat(o.Random[:], []byte{byte(o.Counter >> 8), byte(o.Counter)}, []byte{0, 0, 0, 100},
-		[]byte{pboc.TypePurchase}, at[:], []byte{o.KeyVersion, o.Algorithm}, info.Factor[:])
-	answer, err := apdu.Transmit(sam, apdu.Command{CLA: 0x80, INS: 0x70, Data: data, Le: 8})
+	m, err := purse.InitSAM{Offer: o, Amount: 100, Type: pboc.TypePurchase, At: at, Factor: info.Factor}.Send(sam)
 	if err != nil {
 		return purse.Debit{}, err
 	}
-	d, err := purse.DebitPurchase{
-		TraceNo: uint32(answer[2])<<8 | uint32(answer[3]), At: at, MAC1: pboc.MAC(answer[4:]),
-	}.Send(card)
+	d, err := purse.DebitPurchase{TraceNo: m.TraceNo, At: at, MAC1: m.MAC1}.Send(card)
 	if err != nil {
 		return purse.Debit{}, err
 	}
-	_, err = apdu.Transmit(sam, apdu.Command{CLA: 0x80, INS: 0x72, Data: d.MAC2[:]})
-	return d, err
+	return d, purse.CheckMAC2{MAC2: d.MAC2}.Send(sam)
 }
 
 func TestBreaks(t *testing.T) {
