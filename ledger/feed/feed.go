@@ -61,7 +61,7 @@ type Hot struct {
 type Update struct {
 	Name    string
 	Version uint64    // that it leads to
-	From    uint64    // that it steps from; 0 for the whole feed
+	From    uint64    // that it steps from; 0 for the whole feed, Version if there was nothing newer at Issued
 	Issued  time.Time // by upstream
 
 	// Adds and Removes are the hotlist's, each in the order of card numbers and
@@ -228,6 +228,8 @@ func (f *Feeds) Apply(ctx context.Context, u Update) error {
 	now := f.now.Load()
 	have := now.status[u.Name]
 	switch {
+	case u.From == u.Version && u.Version == have.Version:
+		return f.checked(ctx, u.Name, u.Version, u.Issued)
 	case u.Version <= have.Version:
 		return fmt.Errorf("%w: %s has version %d, not %d", ErrOld, u.Name, have.Version, u.Version)
 	case u.From != 0 && u.From != have.Version:
@@ -249,10 +251,10 @@ func (f *Feeds) Apply(ctx context.Context, u Update) error {
 
 func (u Update) check() error {
 	hot := len(u.Adds) > 0 || len(u.Removes) > 0
-	ok := slices.Contains(Names, u.Name) && u.Version > 0 && u.Version <= math.MaxInt64 && u.From < u.Version &&
+	ok := slices.Contains(Names, u.Name) && u.Version > 0 && u.Version <= math.MaxInt64 && u.From <= u.Version &&
 		u.Issued.Year() >= 1970 && u.Issued.Year() <= 9999
 	switch {
-	case !ok:
+	case !ok, u.From == u.Version && (hot || len(u.Content) > 0):
 		return fmt.Errorf("%w: %.20q version %d from %d", ErrMalformed, u.Name, u.Version, u.From)
 	case u.Name == Hotlist && len(u.Content) > 0, u.Name != Hotlist && hot, u.From == 0 && len(u.Removes) > 0:
 		return fmt.Errorf("%w: %s does not come in this form", ErrMalformed, u.Name)
@@ -285,6 +287,11 @@ const noteEvery = time.Minute
 func (f *Feeds) Checked(ctx context.Context, name string, newest uint64, at time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.checked(ctx, name, newest, at)
+}
+
+// checked is Checked for who holds f.mu.
+func (f *Feeds) checked(ctx context.Context, name string, newest uint64, at time.Time) error {
 	now := f.now.Load()
 	next := now.status[name]
 	if next.Version == 0 || next.Version != newest || !at.After(next.Checked) {

@@ -93,7 +93,8 @@ func TestMalformed(t *testing.T) {
 	for name, u := range map[string]Update{
 		"no version":           hotlist(0, 0, nil),
 		"version out of range": hotlist(0, 1<<63, nil),
-		"backward delta":       hotlist(3, 3, nil),
+		"backward delta":       hotlist(4, 3, nil),
+		"delta that stays":     hotlist(3, 3, map[Card]Reason{card(1): 2}),
 		"snapshot removes":     hotlist(0, 1, nil, card(1)),
 		"not in order":         unordered,
 		"a card twice":         repeated,
@@ -163,6 +164,8 @@ func TestAge(t *testing.T) {
 	check("upstream was restored", 3*time.Hour, time.Hour)
 	ok(f.Checked(ctx, "settings", 3, noon.Add(time.Hour)))
 	check("late news", 3*time.Hour, time.Hour)
+	ok(f.Apply(ctx, Update{Name: "settings", Version: 3, From: 3, Issued: noon.Add(2*time.Hour + time.Second)}))
+	check("asked, and there was none newer", 3*time.Hour, time.Hour-time.Second)
 	check("clock in the past", time.Hour, Unknown)
 	check("clock a little behind", 2*time.Hour-time.Second, 0)
 
@@ -208,7 +211,8 @@ func TestModel(t *testing.T) {
 					u.Removes = slices.SortedFunc(slices.Values(gone), Card.compare)
 				}
 				fits := u.Version > version && (from == 0 || from == version) && u.Version > from
-				if err := f.Apply(context.Background(), u); (err == nil) != fits {
+				stays := version > 0 && u.Version == version && from == version && len(u.Adds)+len(u.Removes) == 0
+				if err := f.Apply(context.Background(), u); (err == nil) != (fits || stays) {
 					t.Fatalf("version %d, update %d to %d: %v", version, u.From, u.Version, err)
 				}
 				if fits {

@@ -1,0 +1,116 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Source is where feeds come from. It has checked who signed what it returns.
+type Source interface {
+	// Pull returns a step from version have to a newer one, or the whole feed.
+	Pull(ctx context.Context, name string, have uint64) (Update, error)
+}
+
+// The pause after a pull that failed grows, and has chance in it, so that
+// terminals that were cut off together do not come back together.
+const (
+	pauseMin = time.Second
+	pauseMax = time.Minute
+)
+
+// Puller keeps the feeds as new as upstream says that they are. Make one with
+// [NewPuller].
+type Puller struct {
+	feeds  *Feeds
+	source Source
+	log    *slog.Logger
+	wake   chan struct{} // has a token when there is something newer
+
+	mu     sync.Mutex
+	newest map[string]uint64 // guarded by mu
+}
+
+// NewPuller returns a Puller, which does nothing before Run.
+func NewPuller(f *Feeds, from Source, log *slog.Logger) *Puller {
+	return &Puller{feeds: f, source: from, log: log, wake: make(chan struct{}, 1)}
+}
+
+// Heard tells the Puller which versions were the newest at the time at, by
+// upstream's clock.
+func (p *Puller) Heard(ctx context.Context, newest map[string]uint64, at time.Time) {
+	for name, version := range newest {
+		if err := p.feeds.Checked(ctx, name, version, at); err != nil {
+			p.log.Warn("feed's age not noted", "feed", name, "err", err)
+		}
+	}
+	p.mu.Lock()
+	p.newest = newest
+	p.mu.Unlock()
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run pulls until ctx ends, and returns ctx's error.
+func (p *Puller) Run(ctx context.Context) error {
+	pause := time.Duration(0)
+	for {
+		err := p.level(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			pause = min(max(2*pause, pauseMin), pauseMax)
+			p.log.Warn("feed not pulled", "err", err, "pause", pause)
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause/2 + rand.N(pause/2)):
+			}
+		default:
+			pause = 0
+			select {
+			case <-ctx.Done():
+			case <-p.wake:
+			}
+		}
+	}
+}
+
+// level pulls every feed that is behind. One that cannot be pulled does not
+// hold up the others.
+func (p *Puller) level(ctx context.Context) error {
+	p.mu.Lock()
+	newest := p.newest
+	p.mu.Unlock()
+	var errs []error
+	for _, name := range Names {
+		if have := p.feeds.Status(name).Version; have < newest[name] {
+			errs = append(errs, p.pull(ctx, name, have))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pull brings one feed forward: by a step, or whole where a step does not fit.
+func (p *Puller) pull(ctx context.Context, name string, have uint64) error {
+	u, err := p.source.Pull(ctx, name, have)
+	if err == nil {
+		err = p.feeds.Apply(ctx, u)
+	}
+	if errors.Is(err, ErrGap) {
+		if u, err = p.source.Pull(ctx, name, 0); err == nil {
+			err = p.feeds.Apply(ctx, u)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("pull %s after %d: %w", name, have, err)
+	}
+	p.log.Info("feed taken", "feed", name, "version", u.Version, "from", u.From)
+	return nil
+}
