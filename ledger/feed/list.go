@@ -91,27 +91,48 @@ func changes(u Update) []change {
 	return last
 }
 
-// apply returns the list after u.
+// nothing is the list without a card.
+var nothing = new(list)
+
+// apply returns the list after u. Only the places that u touches are gone
+// through card by card; what lies between them is copied as a whole.
 func (l *list) apply(u Update) *list {
 	todo := changes(u)
 	if u.From == 0 {
-		l = new(list)
+		l = nothing
+	}
+	if len(todo) == 0 {
+		return l
 	}
 	next := &list{
 		low:    make([]uint64, 0, l.len()+len(u.Adds)),
 		reason: make([]Reason, 0, l.len()+len(u.Adds)),
 	}
-	for high := range places {
-		next.start[high] = uint32(len(next.low))
-		n := 0
+	copied := 0 // places that next has already
+	for len(todo) > 0 {
+		high, n := int(todo[0].high), 1
 		for n < len(todo) && int(todo[n].high) == high {
 			n++
 		}
+		next.copy(l, copied, high)
+		next.start[high] = uint32(len(next.low))
 		next.merge(l, high, todo[:n])
-		todo = todo[n:]
+		copied, todo = high+1, todo[n:]
 	}
+	next.copy(l, copied, places)
 	next.start[places] = uint32(len(next.low))
 	return next
+}
+
+// copy appends the places of old from first to the one before end.
+func (l *list) copy(old *list, first, end int) {
+	from, to := old.start[first], old.start[end]
+	shift := uint32(len(l.low)) - from // what wraps around here wraps back below
+	for high := first; high < end; high++ {
+		l.start[high] = old.start[high] + shift
+	}
+	l.low = append(l.low, old.low[from:to]...)
+	l.reason = append(l.reason, old.reason[from:to]...)
 }
 
 // merge appends a place of l as todo changes it.

@@ -276,5 +276,5 @@ func (s *store) cards(ctx context.Context) (*list, sum, error) {
 		body.add(h, 1)
 		all = append(all, h)
 	}
-	return new(list).apply(Update{Adds: all}), body, found.Err()
+	return nothing.apply(Update{Adds: all}), body, found.Err()
 }
