@@ -172,7 +172,7 @@ func TestDoctor(t *testing.T) {
 func TestDoctorJournal(t *testing.T) {
 	config := write(t, "terminal.toml", wholeConfig)
 	path := filepath.Join(filepath.Dir(config), "j.db")
-	book, err := ledger.Open(t.Context(), path, ledger.Options{})
+	book, err := ledger.Open(t.Context(), path, ledger.Options{Terminal: "T1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestDoctorJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := bytes.Index(text, []byte(`"kind"`))
+	i := bytes.Index(text, []byte(`"boot"`))
 	if i < 0 {
 		t.Fatal("the journal's entry is not in its file")
 	}

@@ -180,7 +180,7 @@ func journalFile(path string) finding {
 		return finding{"journal", fmt.Sprintf("%d MB left on its disk", int64(s.Bavail)*s.Bsize>>20),
 			"make room: below 64 MB the terminal takes no money", false}
 	}
-	report, err := ledger.VerifyFile(context.Background(), path)
+	report, err := ledger.VerifyFile(context.Background(), path, ledger.Trust{})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return finding{"journal", path + " will be made", "", false}

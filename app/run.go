@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/ledger"
 	"quancun/reader"
@@ -106,7 +105,7 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.openBook(c.Journal); err != nil {
+	if err := t.openBook(c.Journal, p.Terminal); err != nil {
 		return nil, err
 	}
 	if t.device, err = openDevice(c.Reader); err != nil {
@@ -119,8 +118,8 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 	return t, nil
 }
 
-func (t *terminal) openBook(path string) error {
-	book, err := ledger.Open(context.Background(), path, ledger.Options{Version: Version})
+func (t *terminal) openBook(path, terminalID string) error {
+	book, err := ledger.Open(context.Background(), path, ledger.Options{Terminal: terminalID, Version: Version})
 	switch {
 	case err == nil:
 		t.book = book
@@ -139,11 +138,10 @@ func (t *terminal) openBook(path string) error {
 // join connects the parts.
 func (t *terminal) join(who *client.Provisioning, p *profile.Profile) error {
 	clock, terms, hand := t.clock, kiosk.NewTerms(who.Terminal, who.TerminalNo), new(kiosk.InHand)
-	seq, hash, err := t.book.Head(context.Background())
+	head, err := t.book.Head(context.Background())
 	if err != nil {
 		return err
 	}
-	head := journal.Head{Epoch: journal.Epoch(t.book.Epoch()), Seq: seq, Hash: journal.Hash(hash)}
 	t.session = &kiosk.Session{
 		Desk: &kiosk.Desk{
 			Device: t.device, Upstream: t.client, Book: t.book, Profile: p,

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"quancun/ledger"
+	"quancun/journal"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader/purse"
@@ -25,7 +25,7 @@ func (d *Desk) settleQuietly(ctx context.Context) (Notice, error) {
 	if err := d.readAgain(ctx); err != nil {
 		return NoNotice, err
 	}
-	if ended.Outcome == ledger.NotWritten {
+	if ended.Outcome == journal.NotWritten {
 		return DoubtUndone, nil
 	}
 	return DoubtSettled, nil
@@ -150,7 +150,7 @@ func (d *Desk) settle(ctx context.Context, tell progress) outcome {
 		return outcome{NotLoaded, func(v *View) { show(v); v.Fault = CodeLoadDoubt }}
 	case err != nil:
 		return d.notLoaded(ctx, err)
-	case ended.Outcome == ledger.Written:
+	case ended.Outcome == journal.Written:
 		return outcome{Loaded, d.finished(ctx, LoadResult{ended.Amount, info.Balance, ended.Entry})}
 	case d.Profile.PIN.ForLoad:
 		return outcome{NeedPIN, nil}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
-	"quancun/ledger"
+	"quancun/journal"
 	"quancun/upstream/client"
 )
 
@@ -29,7 +30,9 @@ type Keeper struct {
 	Every    time.Duration // between rounds
 	Log      *slog.Logger
 
-	health Health // as told last
+	health Health          // as told last
+	read   int64           // entries that have been looked at for reports
+	due    []journal.Entry // whose report the upstream has not taken
 }
 
 // doubtEvery is how many rounds pass between two questions about a load in
@@ -90,19 +93,19 @@ func (k *Keeper) look(ctx context.Context) {
 // them. One that was paid after all is credited upstream; its holder sees it
 // at the next visit.
 func (k *Keeper) endOrders(ctx context.Context) {
-	k.each(ctx, ledger.TopUpIntent, func(intent ledger.Entry) error {
+	k.each(ctx, journal.TopUpIntent, func(intent journal.Entry) error {
 		order, err := k.Upstream.CancelTopUp(ctx, intent.Ref)
 		outcome, _, _ := orderEnd(order.State)
 		no := (*client.Refusal)(nil)
 		forgotten := errors.As(err, &no) && no.Reason == client.OrderUnknown
 		if forgotten && !k.InHand.Offered(intent.Ref) {
-			outcome, err = ledger.Refused, nil // the request to make it was lost
+			outcome, err = journal.Refused, nil // the request to make it was lost
 		}
 		if err != nil || outcome == 0 {
 			return err // asked again in the next round
 		}
 		k.Log.Info("left order ended", "order", intent.Ref, "outcome", outcome)
-		_, err = k.Outbox.Append(ctx, ledger.Entry{Kind: ledger.TopUpEnd, Ref: intent.Ref, Outcome: outcome})
+		_, err = k.Outbox.Append(ctx, journal.Entry{Kind: journal.TopUpEnd, Ref: intent.Ref, Outcome: outcome})
 		return err
 	})
 }
@@ -110,14 +113,14 @@ func (k *Keeper) endOrders(ctx context.Context) {
 // endDoubts asks whether another terminal has met the card of a load that this
 // one has in doubt.
 func (k *Keeper) endDoubts(ctx context.Context) {
-	k.each(ctx, ledger.LoadIntent, func(intent ledger.Entry) error {
+	k.each(ctx, journal.LoadIntent, func(intent journal.Entry) error {
 		report, _ := reportOf(intent)
 		status, err := k.Upstream.ReportLoad(ctx, report)
 		if err != nil || status.Outcome == client.LoadDoubt {
 			return err
 		}
-		_, err = k.Outbox.Append(ctx, ledger.Entry{
-			Kind: ledger.LoadEnd, Ref: intent.Ref, Outcome: ledger.Elsewhere,
+		_, err = k.Outbox.Append(ctx, journal.Entry{
+			Kind: journal.LoadEnd, Ref: intent.Ref, Outcome: journal.Elsewhere,
 			Details: details(proof{Evidence: fmt.Sprintf("upstream %d", status.Outcome)}),
 		})
 		return err
@@ -126,7 +129,7 @@ func (k *Keeper) endDoubts(ctx context.Context) {
 
 // each calls f for the open intents of a kind that are not in hand. One that
 // cannot be ended now does not hold up the others.
-func (k *Keeper) each(ctx context.Context, kind ledger.Kind, f func(ledger.Entry) error) {
+func (k *Keeper) each(ctx context.Context, kind journal.Kind, f func(journal.Entry) error) {
 	open, err := k.Outbox.OpenItems(ctx)
 	if ctx.Err() != nil {
 		return
@@ -145,34 +148,43 @@ func (k *Keeper) each(ctx context.Context, kind ledger.Kind, f func(ledger.Entry
 	}
 }
 
-// reportLimit is how many reports go up in one round; the rest follow in the
+// reportLimit is how many entries are looked at in one round; the rest follow in the
 // next ones.
 const reportLimit = 50
 
 // report tells the upstream what it has not taken yet. A refusal is an answer:
 // the upstream has it on its own list from then on.
 func (k *Keeper) report(ctx context.Context) {
-	due, err := k.Outbox.Unreported(ctx, reportLimit)
+	fresh, err := k.Outbox.Since(ctx, k.read+1, reportLimit)
 	if ctx.Err() != nil {
 		return
 	}
 	if err != nil {
-		k.Log.Error("outbox not read", "err", err)
+		k.Log.Error("journal not read", "err", err)
 		return
 	}
-	for _, e := range due {
-		if report, ok := reportOf(e); ok {
-			_, err := k.Upstream.ReportLoad(ctx, report)
-			if err != nil && !refused(err) {
-				k.Log.Warn("report not taken", "entry", e.Seq, "err", err)
-				continue
-			}
-			if err != nil {
-				k.Log.Error("report refused", "entry", e.Seq, "err", err)
-			}
-		}
-		if err := k.Outbox.MarkReported(ctx, e.Seq); err != nil {
-			k.Log.Error("report not marked", "entry", e.Seq, "err", err)
+	for _, e := range fresh {
+		k.read = e.Seq
+		if e.Kind == journal.LoadEnd || e.Kind == journal.LoadDoubt {
+			k.due = append(k.due, e)
 		}
 	}
+	k.due = slices.DeleteFunc(k.due, func(e journal.Entry) bool { return k.reported(ctx, e) })
+}
+
+// reported tells the upstream of an entry, and returns whether it has it now.
+func (k *Keeper) reported(ctx context.Context, e journal.Entry) bool {
+	report, ok := reportOf(e)
+	if !ok {
+		return true
+	}
+	_, err := k.Upstream.ReportLoad(ctx, report)
+	if err != nil && !refused(err) {
+		k.Log.Warn("report not taken", "entry", e.Seq, "err", err)
+		return false
+	}
+	if err != nil {
+		k.Log.Error("report refused", "entry", e.Seq, "err", err)
+	}
+	return true
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"quancun/journal"
 	"quancun/ledger"
 	"quancun/money"
 	"quancun/pboc"
@@ -118,11 +119,11 @@ func (l *Loader) loadPlanned(
 	case err == nil:
 		// A journal that fails now leaves the intent open, which the next start
 		// settles. The card has the money all the same, and its holder is told so.
-		end, _ := l.end(ctx, intent, ledger.Written, proof{hex.EncodeToString(tac[:]), "response"})
+		end, _ := l.end(ctx, intent, journal.Written, proof{hex.EncodeToString(tac[:]), "response"})
 		tell(LoadFinished, plan.Amount)
 		return LoadResult{plan.Amount, r.Card.Balance + plan.Amount, end.Seq}, nil
 	case purse.Certain(err):
-		_, ending := l.end(ctx, intent, ledger.NotWritten, proof{Evidence: evidenceOf(err)})
+		_, ending := l.end(ctx, intent, journal.NotWritten, proof{Evidence: evidenceOf(err)})
 		return LoadResult{}, errors.Join(fmt.Errorf("load: %w", err), ending)
 	default:
 		return LoadResult{}, fmt.Errorf("%w: %w", ErrInDoubt, err)
@@ -132,7 +133,7 @@ func (l *Loader) loadPlanned(
 // prepare has card and upstream prove themselves to each other, and writes the
 // intent down. When it returns, one command is left to be sent.
 func (l *Loader) prepare(ctx context.Context, card purse.Card, r LoadRequest, amount money.Fen) (
-	intent ledger.Entry, credit purse.CreditLoad, err error,
+	intent journal.Entry, credit purse.CreditLoad, err error,
 ) {
 	offer, err := purse.InitLoad{
 		Kind: l.Profile.Purse.Kind, KeyIndex: l.Profile.Purse.LoadKey, Amount: amount, Terminal: r.Terminal,
@@ -153,8 +154,8 @@ func (l *Loader) prepare(ctx context.Context, card purse.Card, r LoadRequest, am
 	if err != nil {
 		return intent, credit, unanswered(err)
 	}
-	intent, err = l.Book.Append(ctx, ledger.Entry{
-		Kind: ledger.LoadIntent, Ref: loadID, Card: r.Card.CardNo.Full(), Amount: amount,
+	intent, err = l.Book.Append(ctx, journal.Entry{
+		Kind: journal.LoadIntent, Ref: loadID, Card: r.Card.CardNo.Full(), Amount: amount,
 		Details: details(torn{offer.Counter, offer.Balance, r.Terminal.String(),
 			hex.EncodeToString(auth.At[:]), r.OrderNo}),
 	})
@@ -163,7 +164,7 @@ func (l *Loader) prepare(ctx context.Context, card purse.Card, r LoadRequest, am
 
 // Settled is a load whose doubt has ended. The zero Settled is none.
 type Settled struct {
-	Outcome ledger.Outcome // Written or NotWritten, whoever has settled it
+	Outcome journal.Outcome // Written or NotWritten, whoever has settled it
 	Amount  money.Fen
 	Entry   int64 // number of the journal entry that says so; 0: the journal failed
 }
@@ -178,7 +179,7 @@ func (l *Loader) SettleOpen(ctx context.Context, card purse.Card, info purse.Inf
 		return last, fmt.Errorf("settle: %w", err)
 	}
 	for _, intent := range open {
-		if intent.Kind != ledger.LoadIntent {
+		if intent.Kind != journal.LoadIntent {
 			continue
 		}
 		settled, err := l.Settle(ctx, card, intent)
@@ -197,7 +198,7 @@ func (l *Loader) SettleOpen(ctx context.Context, card purse.Card, info purse.Inf
 // the card alone cannot tell. It returns the zero Settled for a load that has
 // to stay open until the card's counter is seen upstream. The caller has made
 // sure that it is the same card.
-func (l *Loader) Settle(ctx context.Context, card purse.Card, intent ledger.Entry) (Settled, error) {
+func (l *Loader) Settle(ctx context.Context, card purse.Card, intent journal.Entry) (Settled, error) {
 	was, err := tornOf(intent)
 	if err != nil {
 		return Settled{}, err
@@ -213,9 +214,9 @@ func (l *Loader) Settle(ctx context.Context, card purse.Card, intent ledger.Entr
 	evidence := fmt.Sprintf("settle %d", verdict.Evidence)
 	switch {
 	case verdict.Outcome == purse.NotExecuted:
-		return l.settled(ctx, intent, ledger.NotWritten, proof{Evidence: evidence})
+		return l.settled(ctx, intent, journal.NotWritten, proof{Evidence: evidence})
 	case verdict.Outcome == purse.Executed && verdict.Evidence&purse.ByLog != 0:
-		return l.settled(ctx, intent, ledger.Written, proof{tacText(verdict.TAC), evidence})
+		return l.settled(ctx, intent, journal.Written, proof{tacText(verdict.TAC), evidence})
 	}
 	return l.askUpstream(ctx, intent, verdict, evidence)
 }
@@ -224,7 +225,7 @@ func (l *Loader) Settle(ctx context.Context, card purse.Card, intent ledger.Entr
 // with a fitting balance, may be those of another load that was made after this
 // one had not been. Only the holder of the TAC key and of all loads can tell.
 func (l *Loader) askUpstream(
-	ctx context.Context, intent ledger.Entry, v purse.Verdict, evidence string,
+	ctx context.Context, intent journal.Entry, v purse.Verdict, evidence string,
 ) (Settled, error) {
 	report := client.LoadReport{LoadID: intent.Ref, Outcome: client.LoadDoubt, Evidence: evidence}
 	if v.Outcome == purse.Executed {
@@ -239,20 +240,20 @@ func (l *Loader) askUpstream(
 	case err != nil:
 		return Settled{}, unanswered(err)
 	case status.Outcome == client.LoadWritten && report.Outcome == client.LoadWritten:
-		return l.settled(ctx, intent, ledger.Written, proof{tacText(v.TAC), evidence})
+		return l.settled(ctx, intent, journal.Written, proof{tacText(v.TAC), evidence})
 	case status.Outcome == client.LoadDoubt:
 		return Settled{}, nil // the next MAC1 of this card tells upstream, which corrects the plan
 	}
-	settled, err := l.settled(ctx, intent, ledger.Elsewhere, proof{Evidence: evidence})
-	if settled.Outcome = ledger.Written; status.Outcome == client.LoadNotWritten {
-		settled.Outcome = ledger.NotWritten
+	settled, err := l.settled(ctx, intent, journal.Elsewhere, proof{Evidence: evidence})
+	if settled.Outcome = journal.Written; status.Outcome == client.LoadNotWritten {
+		settled.Outcome = journal.NotWritten
 	}
 	return settled, err
 }
 
-func (l *Loader) settled(ctx context.Context, intent ledger.Entry, o ledger.Outcome, p proof) (Settled, error) {
+func (l *Loader) settled(ctx context.Context, intent journal.Entry, o journal.Outcome, p proof) (Settled, error) {
 	end, err := l.end(ctx, intent, o, p)
-	if err != nil && o != ledger.Written {
+	if err != nil && o != journal.Written {
 		return Settled{}, err
 	}
 	return Settled{o, intent.Amount, end.Seq}, nil // as in Load: the card has it
@@ -268,13 +269,15 @@ func unanswered(err error) error {
 
 // end writes the end down and tells upstream at once if it can. If it cannot,
 // the Keeper does later, from the journal.
-func (l *Loader) end(ctx context.Context, intent ledger.Entry, o ledger.Outcome, p proof) (ledger.Entry, error) {
-	end, err := l.Book.Append(ctx, ledger.Entry{Kind: ledger.LoadEnd, Ref: intent.Ref, Outcome: o, Details: details(p)})
+func (l *Loader) end(ctx context.Context, intent journal.Entry, o journal.Outcome, p proof) (journal.Entry, error) {
+	end, err := l.Book.Append(ctx, journal.Entry{
+		Kind: journal.LoadEnd, Ref: intent.Ref, Outcome: o, Details: details(p),
+	})
 	if errors.Is(err, ledger.ErrResolved) {
 		return end, nil // the Keeper has just heard of it from upstream
 	}
 	if err != nil {
-		end = ledger.Entry{Kind: ledger.LoadEnd, Ref: intent.Ref, Outcome: o, Details: details(p)}
+		end = journal.Entry{Kind: journal.LoadEnd, Ref: intent.Ref, Outcome: o, Details: details(p)}
 		err = fmt.Errorf("end load: %w", err)
 	}
 	if report, ok := reportOf(end); ok {
@@ -284,19 +287,19 @@ func (l *Loader) end(ctx context.Context, intent ledger.Entry, o ledger.Outcome,
 }
 
 // reportOf returns what upstream has to be told of an entry.
-func reportOf(e ledger.Entry) (client.LoadReport, bool) {
+func reportOf(e journal.Entry) (client.LoadReport, bool) {
 	report := client.LoadReport{LoadID: e.Ref}
 	switch {
-	case e.Kind == ledger.LoadIntent:
+	case e.Kind == journal.LoadIntent, e.Kind == journal.LoadDoubt:
 		report.Outcome, report.Evidence = client.LoadDoubt, "open"
 		return report, true
-	case e.Kind != ledger.LoadEnd || e.Outcome == ledger.Elsewhere:
+	case e.Kind != journal.LoadEnd || e.Outcome == journal.Elsewhere:
 		return report, false
 	}
 	var p proof
 	_ = json.Unmarshal(e.Details, &p) // without evidence the outcome still counts
 	report.Outcome, report.Evidence = client.LoadNotWritten, p.Evidence
-	if e.Outcome == ledger.Written {
+	if e.Outcome == journal.Written {
 		report.Outcome = client.LoadWritten
 	}
 	if tac, err := hex.DecodeString(p.TAC); err == nil {
@@ -305,7 +308,7 @@ func reportOf(e ledger.Entry) (client.LoadReport, bool) {
 	return report, true
 }
 
-func tornOf(intent ledger.Entry) (purse.Torn, error) {
+func tornOf(intent journal.Entry) (purse.Torn, error) {
 	var d torn
 	if err := json.Unmarshal(intent.Details, &d); err != nil {
 		return purse.Torn{}, fmt.Errorf("settle: details of entry %d: %w", intent.Seq, err)

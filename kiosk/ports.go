@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"quancun/ledger"
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/client"
 )
@@ -51,16 +51,15 @@ type Upstream interface {
 // Book is the part of the journal that a flow writes: an intent before the
 // act, its end after. [ledger.Book] is one.
 type Book interface {
-	Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error)
-	OpenFor(ctx context.Context, card string) ([]ledger.Entry, error)
+	Append(ctx context.Context, e journal.Entry) (journal.Entry, error)
+	OpenFor(ctx context.Context, card string) ([]journal.Entry, error)
 	Room(ctx context.Context) error
 }
 
 // Outbox is the part of the journal that the [Keeper] works off.
 type Outbox interface {
-	Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error)
-	OpenItems(ctx context.Context) ([]ledger.Entry, error)
-	Unreported(ctx context.Context, limit int) ([]ledger.Entry, error)
-	MarkReported(ctx context.Context, seq int64) error
+	Append(ctx context.Context, e journal.Entry) (journal.Entry, error)
+	OpenItems(ctx context.Context) ([]journal.Entry, error)
+	Since(ctx context.Context, from int64, n int) ([]journal.Entry, error)
 	Room(ctx context.Context) error
 }

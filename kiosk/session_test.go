@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk"
-	"quancun/ledger"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader"
@@ -30,7 +30,7 @@ func (away) LookUpCard(context.Context, string) (client.Card, error) { return cl
 // noBook is a journal that a flow without money never opens.
 type noBook struct{ kiosk.Book }
 
-func (noBook) OpenFor(context.Context, string) ([]ledger.Entry, error) { return nil, nil }
+func (noBook) OpenFor(context.Context, string) ([]journal.Entry, error) { return nil, nil }
 
 // stand is a terminal in a bubble of its own, and a person in front of it.
 type stand struct {

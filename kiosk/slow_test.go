@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk"
-	"quancun/ledger"
 	"quancun/reader/sim"
 	"quancun/upstream/client"
 )
@@ -63,9 +63,9 @@ func (doubtful) ReportLoad(ctx context.Context, _ client.LoadReport) (client.Loa
 // inDoubt is a journal with a load that only the upstream can settle.
 type inDoubt struct{ kiosk.Book }
 
-func (inDoubt) OpenFor(context.Context, string) ([]ledger.Entry, error) {
+func (inDoubt) OpenFor(context.Context, string) ([]journal.Entry, error) {
 	details := json.RawMessage(`{"counter":5,"balance":0,"terminal":"000000000001","at":"20260101000000"}`)
-	return []ledger.Entry{{Seq: 1, Kind: ledger.LoadIntent, Ref: "00", Amount: 100, Details: details}}, nil
+	return []journal.Entry{{Seq: 1, Kind: journal.LoadIntent, Ref: "00", Amount: 100, Details: details}}, nil
 }
 
 // TestCardFlutters: a card at the edge of the field comes and goes while the

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"quancun/ledger"
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/client"
 )
@@ -19,8 +19,8 @@ func (d *Desk) makeOrder(ctx context.Context, amount money.Fen) outcome {
 	if err := d.Book.Room(ctx); err != nil {
 		return d.fail("room for an order", err)
 	}
-	intent := ledger.Entry{
-		Kind: ledger.TopUpIntent, Ref: newOrderNo(d.Terms.Terminal(), d.Clock.Now()),
+	intent := journal.Entry{
+		Kind: journal.TopUpIntent, Ref: newOrderNo(d.Terms.Terminal(), d.Clock.Now()),
 		Card: d.info.CardNo.Full(), Amount: amount,
 	}
 	d.InHand.Take(intent.Ref)
@@ -31,7 +31,7 @@ func (d *Desk) makeOrder(ctx context.Context, amount money.Fen) outcome {
 	order, err := d.Upstream.CreateTopUp(ctx, d.session, intent.Ref, amount)
 	switch {
 	case err != nil && refused(err):
-		if err2 := d.endOrder(ctx, ledger.Refused); err2 != nil {
+		if err2 := d.endOrder(ctx, journal.Refused); err2 != nil {
 			err = err2
 		}
 		return d.fail("make order", err)
@@ -109,7 +109,7 @@ func (d *Desk) unknownOrder(ctx context.Context, err error) (outcome, bool) {
 		d.Log.Error("upstream has forgotten an order", "order", d.order.OrderNo)
 		return outcome{NotKnown, d.showOrder()}, true // somebody may have paid it
 	}
-	if err := d.endOrder(ctx, ledger.Refused); err != nil {
+	if err := d.endOrder(ctx, journal.Refused); err != nil {
 		d.Log.Error("end of order not written", "order", d.order.OrderNo, "err", err)
 	}
 	return outcome{Closed, d.showOrder()}, true
@@ -147,22 +147,22 @@ func (d *Desk) credited() func(*View) {
 
 // orderEnd says what a state means to the journal, the flow and the screen;
 // zero while nobody knows.
-func orderEnd(s client.TopUpState) (ledger.Outcome, Event, Notice) {
+func orderEnd(s client.TopUpState) (journal.Outcome, Event, Notice) {
 	switch s {
 	case client.TopUpPaid:
-		return ledger.Paid, Paid, NoNotice
+		return journal.Paid, Paid, NoNotice
 	case client.TopUpClosed:
-		return ledger.Closed, Closed, NoNotice
+		return journal.Closed, Closed, NoNotice
 	case client.TopUpReturned:
-		return ledger.Closed, Closed, Returned
+		return journal.Closed, Closed, Returned
 	}
 	return 0, 0, NoNotice
 }
 
 // endOrder writes the end down even if the person has just walked away.
-func (d *Desk) endOrder(ctx context.Context, o ledger.Outcome) error {
-	_, err := d.Book.Append(context.WithoutCancel(ctx), ledger.Entry{
-		Kind: ledger.TopUpEnd, Ref: d.order.OrderNo, Outcome: o,
+func (d *Desk) endOrder(ctx context.Context, o journal.Outcome) error {
+	_, err := d.Book.Append(context.WithoutCancel(ctx), journal.Entry{
+		Kind: journal.TopUpEnd, Ref: d.order.OrderNo, Outcome: o,
 	})
 	if err == nil {
 		d.InHand.Drop(d.order.OrderNo)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk"
 	lab "quancun/lab/alipay"
 	"quancun/ledger"
@@ -219,7 +220,7 @@ func (w *world) issue() {
 func (w *world) startTerminal() {
 	w.t.Helper()
 	var err error
-	w.options.Now = w.now
+	w.options.Terminal, w.options.Now = "K01", w.now
 	w.book, err = ledger.Open(w.t.Context(), filepath.Join(w.dir, "journal.db"), w.options)
 	w.ok(err)
 	w.current = kiosk.View{}
@@ -357,17 +358,17 @@ type brokenBook struct {
 	disk *brokenDisk
 }
 
-func (b *brokenBook) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+func (b *brokenBook) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
 	broken, kept := b.disk.take(e.Kind.String())
 	if !broken {
 		return b.Book.Append(ctx, e)
 	}
 	if kept {
 		if _, err := b.Book.Append(ctx, e); err != nil {
-			return ledger.Entry{}, err
+			return journal.Entry{}, err
 		}
 	}
-	return ledger.Entry{}, ledger.ErrFailed
+	return journal.Entry{}, ledger.ErrFailed
 }
 
 // describe writes down all that a view holds.

@@ -2,206 +2,286 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
-	"time"
+
+	"quancun/journal"
+	"quancun/money"
 )
 
-// Append journals e and returns it with its Seq and At. When it returns
-// without an error, the entry is on the disk.
+// groupMax bounds how many entries share one commit, so that none of them
+// waits for long.
+const groupMax = 1000
+
+// detailsMax bounds an entry's Details, so that the whole entry can be carried
+// in the Details of another.
+const detailsMax = 44 << 10
+
+// Append journals e and returns it with what the ledger adds: its position,
+// its times, its postings, and what an end takes from its intent. When it
+// returns without an error, the entry is on the disk. Entries that are
+// appended at the same time share one sync; one that comes alone waits for
+// nobody.
 //
 // Saying the same again is harmless and returns the entry that was written
 // first, so a caller that does not know whether it said something says it
 // again. Otherwise Append returns
 //
-//   - [ErrInvalid] if e breaks a rule of [Entry],
-//   - [ErrConflict] if e is an intent and its Ref has another, or an end whose
-//     Card or Amount is not its intent's,
-//   - [ErrNoIntent] if e ends what was never begun,
-//   - [ErrResolved] if e ends what has ended differently,
+//   - [journal.ErrRule] if e breaks a rule of [journal.Entry],
+//   - [ErrConflict] if the Ref is taken by something else, or an end does not
+//     agree with its intent,
+//   - [ErrNoIntent] if e ends or doubts what was never begun,
+//   - [ErrResolved] if e ends what has ended differently, or doubts what has
+//     ended,
+//   - [ErrShort] if e takes more out of the drawer than is in it,
 //
-// and has written nothing. With [ErrFailed] nobody knows whether it has: the
-// program must restart, and look. A ctx that ends during the write no longer
-// stops it, so a context error too means that nothing was written.
-func (b *Book) Append(ctx context.Context, e Entry) (written Entry, err error) {
-	if e, err = e.checked(); err != nil {
-		return Entry{}, err
-	}
-	err = b.transact(ctx, "append "+e.Kind.String(), func(ctx context.Context, tx *sql.Tx) error {
-		item, err := itemOf(ctx, tx, e.Ref)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-		if e, written, err = item.admit(e); err != nil || written.Seq > 0 {
-			return err
-		}
-		written, err = b.write(ctx, tx, e)
-		return err
-	})
+// and has written nothing of e. With [ErrFailed] nobody knows whether it has:
+// the program must restart, and look. A ctx that ends during the write no
+// longer stops it, so a context error too means that nothing was written.
+func (b *Book) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	e, err := prepared(e)
 	if err != nil {
-		return Entry{}, err
+		return journal.Entry{}, err
 	}
-	return written, nil
+	if err := b.ready(ctx); err != nil {
+		return journal.Entry{}, err
+	}
+	r := &request{entry: e, done: make(chan struct{})}
+	b.mu.Lock()
+	b.queue = append(b.queue, r)
+	b.mu.Unlock()
+	select {
+	case <-r.done:
+	case b.turn <- struct{}{}:
+		b.serve(r)
+		<-b.turn
+	case <-ctx.Done():
+		if b.withdraw(r) {
+			return journal.Entry{}, ctx.Err()
+		}
+		<-r.done // somebody is writing it
+	}
+	return r.written, r.err
 }
 
-// admit decides whether e may follow what is known under its Ref. It returns e
-// with what an end takes from its intent and, if e was written before, the
-// entry that it was written as.
-func (i Item) admit(e Entry) (full, written Entry, err error) {
-	begun := i.Intent.Seq > 0
-	switch {
-	case e.Kind.isIntent() && !begun:
-		return e, Entry{}, nil
-	case e.Kind.isIntent() && i.Intent.same(e):
-		return e, i.Intent, nil
-	case e.Kind.isIntent():
-		return e, Entry{}, fmt.Errorf("%w: %q is entry %d", ErrConflict, e.Ref, i.Intent.Seq)
-	case !begun || i.Intent.Kind != e.Kind.intent():
-		return e, Entry{}, fmt.Errorf("%w: %s %q", ErrNoIntent, e.Kind, e.Ref)
-	}
-	if e.Card == "" {
-		e.Card = i.Intent.Card
-	}
-	if e.Amount == 0 {
-		e.Amount = i.Intent.Amount
-	}
-	switch {
-	case e.Card != i.Intent.Card || e.Amount != i.Intent.Amount:
-		return e, Entry{}, fmt.Errorf("%w: card or amount of %q is not that of entry %d",
-			ErrConflict, e.Ref, i.Intent.Seq)
-	case i.Open():
-		return e, Entry{}, nil
-	case i.End.same(e):
-		return e, i.End, nil
-	}
-	return e, Entry{}, fmt.Errorf("%w: %q is %s since entry %d", ErrResolved, e.Ref, i.End.Outcome, i.End.Seq)
+// request is an entry on its way into the journal.
+type request struct {
+	entry   journal.Entry
+	written journal.Entry // owned by whoever writes, until done is closed
+	err     error         // the same
+	done    chan struct{}
 }
 
-// transact runs f in one durable transaction, or leaves no trace of it. Once
-// f has begun, ctx no longer stops it: half a millisecond of patience is
-// cheaper than a commit of which nobody knows whether it happened.
-func (b *Book) transact(ctx context.Context, op string, f func(context.Context, *sql.Tx) error) error {
+// serve writes what is waiting, until r is written. Its caller has the turn.
+func (b *Book) serve(r *request) {
+	for {
+		select {
+		case <-r.done: // somebody else has just written it
+			return
+		default:
+		}
+		b.mu.Lock()
+		n := min(len(b.queue), groupMax)
+		group := slices.Clone(b.queue[:n])
+		b.queue = slices.Delete(b.queue, 0, n)
+		b.mu.Unlock()
+		b.commit("append", group)
+	}
+}
+
+// withdraw takes r out of the queue, and reports whether it was still there.
+func (b *Book) withdraw(r *request) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.failed != nil {
-		return b.failed
+	i := slices.Index(b.queue, r)
+	if i < 0 {
+		return false
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	ctx = context.WithoutCancel(ctx)
-	tx, err := b.db.BeginTx(ctx, nil)
-	if err != nil {
-		return b.judge(ctx, op, err)
-	}
-	if err := f(ctx, tx); err != nil {
-		if rollback := tx.Rollback(); rollback != nil {
-			return b.judge(ctx, op, errors.Join(named(err), fmt.Errorf("roll back: %w", rollback)))
+	b.queue = slices.Delete(b.queue, i, i+1)
+	return true
+}
+
+// commit writes a group of entries in one transaction. What is refused is
+// refused before anything of it is written, and does not disturb the others. Its caller
+// has the turn.
+func (b *Book) commit(op string, group []*request) {
+	err := b.transact(op, func(w *writer) error {
+		for _, r := range group {
+			r.written, r.err = w.put(r.entry)
+			if r.err != nil && !refused(r.err) {
+				return r.err
+			}
 		}
-		return b.judge(ctx, op, err)
-	}
-	return b.judge(ctx, op, tx.Commit())
-}
-
-// tail is what the next entry follows. Before the first entry it is zero.
-type tail struct {
-	seq  int64
-	hash Hash
-	at   time.Time
-}
-
-// tailOf reads the last entry, and so checks it before anything is added.
-func tailOf(ctx context.Context, q querier) (tail, error) {
-	rows, err := readRows(ctx, q, `ORDER BY seq DESC LIMIT 1`)
-	if err != nil || len(rows) == 0 {
-		return tail{}, err
-	}
-	return tail{rows[0].Seq, rows[0].hash, rows[0].At}, nil
-}
-
-// write adds e to the journal, after a [ClockStep] if the clock has stepped.
-func (b *Book) write(ctx context.Context, tx *sql.Tx, e Entry) (Entry, error) {
-	last, err := tailOf(ctx, tx)
-	if err != nil {
-		return Entry{}, err
-	}
-	r := b.clock.read()
-	if step, ok := b.clock.step(r, last.at); ok {
-		if _, last, err = put(ctx, tx, last, step, r.wall); err != nil {
-			return Entry{}, err
-		}
-	}
-	b.clock.last = r // if the commit fails, nothing is written ever again
-	e, _, err = put(ctx, tx, last, e, r.wall)
-	return e, err
-}
-
-// put adds e as the entry after last.
-func put(ctx context.Context, tx *sql.Tx, last tail, e Entry, wall time.Time) (Entry, tail, error) {
-	e.Seq = last.seq + 1
-	e.At = wall.Truncate(time.Millisecond)
-	if earliest := last.at.Add(time.Millisecond); last.seq > 0 && e.At.Before(earliest) {
-		e.At = earliest
-	}
-	data, err := encode(e, last.hash)
-	if err != nil {
-		return e, last, err
-	}
-	hash := hashOf(data)
-	_, err = tx.ExecContext(ctx, `INSERT INTO journal (seq, body, hash) VALUES (?, ?, ?)`, e.Seq, data, hash[:])
-	if err != nil {
-		return e, last, fmt.Errorf("write entry %d: %w", e.Seq, err)
-	}
-	if err := project(ctx, tx, e); err != nil {
-		return e, last, fmt.Errorf("project entry %d: %w", e.Seq, err)
-	}
-	return e, tail{e.Seq, hash, e.At}, nil
-}
-
-// project brings the tables that follow from the journal up to e.
-func project(ctx context.Context, tx *sql.Tx, e Entry) error {
-	switch {
-	case e.Kind.isIntent():
-		_, err := tx.ExecContext(ctx, `INSERT INTO item (ref, kind, card, intent_seq) VALUES (?, ?, ?, ?)`,
-			e.Ref, int(e.Kind), e.Card, e.Seq)
-		return err
-	case e.Kind.isEnd():
-		result, err := tx.ExecContext(ctx, `UPDATE item SET end_seq = ? WHERE ref = ?`, e.Seq, e.Ref)
+		return nil
+	})
+	for _, r := range group {
 		if err != nil {
-			return err
+			r.err = err
 		}
-		if n, err := result.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(fmt.Errorf("%d items ended", n), err)
+		if r.err != nil {
+			r.written = journal.Entry{}
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO outbox (seq) VALUES (?)`, e.Seq)
+		close(r.done)
+	}
+}
+
+// transact has f write in one transaction and tells the world. Its caller has
+// the turn.
+func (b *Book) transact(op string, f func(*writer) error) error {
+	if err := b.err(); err != nil {
 		return err
+	}
+	before := b.w.seq
+	err := b.s.conn.Raw(func(any) error { return b.w.transact(func() error { return f(b.w) }) })
+	if err != nil {
+		return b.fail(op, err)
+	}
+	if b.w.seq == before {
+		return nil
+	}
+	if b.o.Sentinel {
+		if _, err := verify(context.Background(), b.s.conn, b.o.trust(), wholeSpan); err != nil {
+			return b.fail(op, err)
+		}
+	}
+	b.mu.Lock()
+	b.head = journal.Head{Epoch: b.w.epoch, Seq: b.w.seq, Hash: b.w.hash}
+	b.mu.Unlock()
+	select {
+	case b.appended <- struct{}{}:
+	default:
 	}
 	return nil
 }
 
-// start journals that the program has started, and puts up for report the
-// loads that the last run left in doubt.
-func (b *Book) start(ctx context.Context, version string) error {
-	details, err := json.Marshal(started{version, b.epoch.String(), bootID()})
+// prepared returns e as far as it can be checked without looking at the
+// journal.
+func prepared(e journal.Entry) (journal.Entry, error) {
+	if e.Kind.LedgerOnly() || !e.Kind.Known() {
+		return e, fmt.Errorf("%w: %s %q: the ledger alone writes this kind", journal.ErrRule, e.Kind, e.Ref)
+	}
+	e, err := e.CompactDetails()
+	if err == nil && len(e.Details) > detailsMax {
+		err = fmt.Errorf("%w: %s %q: details of %d bytes", journal.ErrRule, e.Kind, e.Ref, len(e.Details))
+	}
+	return e, err
+}
+
+// put decides whether e may be written, and then writes it.
+func (w *writer) put(e journal.Entry) (journal.Entry, error) {
+	i, err := w.itemOf(e.Ref)
+	if err != nil {
+		return e, err
+	}
+	e, written, err := i.admit(e)
+	if err != nil || written.Seq > 0 {
+		return written, err
+	}
+	till := journal.TillAccount(w.terminal)
+	e.Terminal = w.terminal
+	e = e.Post(i.Doubt.Seq > 0, -w.balance(till))
+	if err := e.Check(); err != nil {
+		return e, err
+	}
+	if holds, in := -w.balance(till), drawn(e, till); in < 0 && holds+in < 0 {
+		return e, fmt.Errorf("%w: it holds %s", ErrShort, holds)
+	}
+	return w.write(e) // which cannot be refused any more
+}
+
+// drawn is what e puts into the drawer; less than zero if it takes from it.
+func drawn(e journal.Entry, till journal.Account) (sum money.Fen) {
+	for _, p := range e.Postings {
+		if p.Account == till {
+			sum -= p.Amount
+		}
+	}
+	return sum
+}
+
+// admit decides whether e may follow what is known under its Ref. It returns e
+// with what it takes from its intent and, if e was written before, the entry
+// that it was written as.
+func (i Item) admit(e journal.Entry) (full, written journal.Entry, err error) {
+	begun, begins := i.First.Seq > 0, e.Kind.IsIntent() || e.Kind.Intent() == 0
+	switch {
+	case begins && !begun:
+		return e, written, nil
+	case begins && i.First.Says(e):
+		return e, i.First, nil
+	case begins:
+		return e, written, fmt.Errorf("%w: %q is entry %d", ErrConflict, e.Ref, i.First.Seq)
+	case !begun || i.First.Kind != e.Kind.Intent():
+		return e, written, fmt.Errorf("%w: %s %q", ErrNoIntent, e.Kind, e.Ref)
+	}
+	if e, err = inherit(e, i.First); err != nil {
+		return e, written, err
+	}
+	before := &i.Doubt
+	if e.Kind.IsEnd() {
+		before = &i.End
+	}
+	switch {
+	case before.Seq > 0 && before.Says(e):
+		return e, *before, nil
+	case !i.Open():
+		return e, written, fmt.Errorf("%w: %q is %s since entry %d", ErrResolved, e.Ref, i.End.Outcome, i.End.Seq)
+	case before.Seq > 0:
+		return e, written, fmt.Errorf("%w: %q is in doubt since entry %d", ErrConflict, e.Ref, before.Seq)
+	}
+	return e, written, nil
+}
+
+// inherit returns e with what its intent says and e does not. What both say
+// has to be the same.
+func inherit(e, intent journal.Entry) (journal.Entry, error) {
+	same := true
+	for _, s := range []struct{ mine, its *string }{
+		{&e.Card, &intent.Card}, {&e.Account, &intent.Account}, {&e.Merchant, &intent.Merchant},
+	} {
+		if *s.mine == "" {
+			*s.mine = *s.its
+		}
+		same = same && (*s.its == "" || *s.mine == *s.its)
+	}
+	if e.Amount == 0 {
+		e.Amount = intent.Amount
+	}
+	if !same || e.Amount != intent.Amount {
+		return e, fmt.Errorf("%w: %s %q is of another card, account, merchant or amount than entry %d",
+			ErrConflict, e.Kind, e.Ref, intent.Seq)
+	}
+	return e, nil
+}
+
+// start journals that the program has started, and puts in doubt the loads and
+// sales that the last run has left open.
+func (b *Book) start(ctx context.Context) error {
+	open, err := readItems(ctx, b.s.conn, openItems+` AND doubt_seq IS NULL AND kind <> ?`, int(journal.TopUpIntent))
+	if err != nil {
+		return b.fail("start", err)
+	}
+	details, err := json.Marshal(started{b.o.Version, b.w.epoch.String(), bootID()})
 	if err != nil {
 		return fmt.Errorf("start journal: %w", err)
 	}
-	return b.transact(ctx, "start", func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO outbox (seq) SELECT intent_seq FROM item
-			WHERE kind = ? AND end_seq IS NULL AND intent_seq NOT IN (SELECT seq FROM outbox)
-			ORDER BY intent_seq`, int(LoadIntent)); err != nil {
-			return fmt.Errorf("put up loads in doubt: %w", err)
+	return b.transact("start", func(w *writer) error {
+		if _, err := w.write(journal.Entry{Kind: journal.Started, Details: details}); err != nil {
+			return err
 		}
-		_, err := b.write(ctx, tx, Entry{Kind: Started, Details: details})
-		return err
+		for _, i := range open {
+			if _, err := w.put(journal.Entry{Kind: i.First.Kind.Doubt(), Ref: i.First.Ref}); err != nil {
+				return fmt.Errorf("put %q in doubt: %w", i.First.Ref, err)
+			}
+		}
+		return nil
 	})
 }
 
-// started is the Details of a [Started] entry.
+// started is the Details of a [journal.Started] entry.
 type started struct {
 	Version string `json:"version"`
 	Epoch   string `json:"epoch"`

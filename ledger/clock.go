@@ -6,16 +6,30 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"quancun/journal"
 )
 
+const (
+	// unsureAfter is how far the wall clock may be behind the journal before
+	// its times are no longer believed, and how far it may be off upstream's.
+	unsureAfter = 5 * time.Minute
+)
+
+// clockEarliest is a date before which this program did not exist: a machine
+// whose clock is earlier has lost it, as one with a flat battery has.
+var clockEarliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // clock compares the wall clock, which anybody can set, with the time since
-// boot, which nobody can. Its fields are guarded by Book.mu.
+// boot, which nobody can. Its fields belong to whoever writes.
 type clock struct {
 	now     func() time.Time
 	uptime  func() time.Duration
 	stepMax time.Duration
 
-	last reading // zero before the first
+	last   reading // zero before the first
+	synced bool    // compared with upstream since, and found right
+	off    bool    // compared with upstream since, and found wrong
 }
 
 // reading is both clocks at one moment.
@@ -28,10 +42,11 @@ func (c *clock) read() reading {
 	return reading{c.now().UTC().Round(0), c.uptime()}
 }
 
-// step returns the [ClockStep] entry that belongs before whatever is written
-// at r, and false if the clock has run as it should. written is the time of
-// the journal's last entry, the only witness there is before the first reading.
-func (c *clock) step(r reading, written time.Time) (Entry, bool) {
+// step returns the [journal.ClockStep] entry that belongs before whatever is
+// written at r, and false if the clock has run as it should. written is the
+// time of the journal's last entry, the only witness there is before the first
+// reading.
+func (c *clock) step(r reading, written time.Time) (journal.Entry, bool) {
 	expected, backward := written, false
 	if c.last.wall.IsZero() {
 		backward = r.wall.Before(written.Add(-c.stepMax))
@@ -41,11 +56,32 @@ func (c *clock) step(r reading, written time.Time) (Entry, bool) {
 	}
 	forward := !c.last.wall.IsZero() && r.wall.Sub(expected) > c.stepMax
 	if !backward && !forward {
-		return Entry{}, false
+		return journal.Entry{}, false
 	}
-	details := fmt.Sprintf(`{"expected":%q,"wall":%q,"step_ms":%d}`,
-		expected.Format(atLayout), r.wall.Format(atLayout), r.wall.Sub(expected).Milliseconds())
-	return Entry{Kind: ClockStep, Details: json.RawMessage(details)}, true
+	details := fmt.Sprintf(`{"expected":%q,"wall":%q,"step_ms":%d}`, expected.Format(journal.AtLayout),
+		r.wall.Format(journal.AtLayout), r.wall.Sub(expected).Milliseconds())
+	return journal.Entry{Kind: journal.ClockStep, Details: json.RawMessage(details)}, true
+}
+
+// heard notes upstream's time.
+func (c *clock) heard(at time.Time) {
+	c.synced = c.now().Sub(at).Abs() <= unsureAfter
+	c.off = !c.synced
+}
+
+// stepped forgets upstream's time: somebody has set the clock since.
+func (c *clock) stepped() { c.synced, c.off = false, false }
+
+// state says how far a time can be believed that is written at r, after an
+// entry of the time written.
+func (c *clock) state(r reading, written time.Time) journal.ClockState {
+	switch {
+	case c.off, r.wall.Before(written.Add(-unsureAfter)), r.wall.Before(clockEarliest):
+		return journal.ClockUnsure
+	case c.synced:
+		return journal.ClockSynced
+	}
+	return journal.ClockAlone
 }
 
 // uptime is the time since boot, with the time the machine slept.

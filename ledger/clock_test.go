@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"quancun/journal"
 )
 
 // TestClock lets the clocks run between two entries, and looks at the time of
@@ -33,12 +35,12 @@ func TestClock(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l, ctx := newLab(t), t.Context()
 			l.pass(time.Second)
-			first := l.append(t, load("L1"))
+			first := l.append(t, topUp("L1"))
 			l.wall, l.up = l.wall.Add(tt.wall), l.up+tt.up
 			if tt.restart {
 				l.restart(t)
 			}
-			second := l.append(t, load("L2"))
+			second := l.append(t, topUp("L2"))
 			if got := second.At.Sub(first.At); got != tt.at {
 				t.Errorf("the second entry is %v after the first, want %v", got, tt.at)
 			}
@@ -51,7 +53,7 @@ func TestClock(t *testing.T) {
 				var details struct {
 					StepMS int64 `json:"step_ms"`
 				}
-				if e.Kind != ClockStep {
+				if e.Kind != journal.ClockStep {
 					continue
 				}
 				if err := json.Unmarshal(e.Details, &details); err != nil {
@@ -62,9 +64,9 @@ func TestClock(t *testing.T) {
 			if tt.step == 0 && len(steps) > 0 || tt.step != 0 && (len(steps) != 1 || steps[0] != tt.step) {
 				t.Errorf("steps journalled = %v ms, want %d", steps, tt.step)
 			}
-			l.append(t, load("L3")) // a step is journalled once
-			if n, err := l.Count(ctx); err != nil || n != second.Seq+1 {
-				t.Errorf("Count = %d, %v, want %d", n, err, second.Seq+1)
+			l.append(t, topUp("L3")) // a step is journalled once
+			if h, err := l.Head(ctx); err != nil || h.Seq != second.Seq+1 {
+				t.Errorf("Head = %d, %v, want %d", h.Seq, err, second.Seq+1)
 			}
 			if _, err := l.Verify(ctx); err != nil {
 				t.Errorf("Verify: %v", err)

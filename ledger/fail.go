@@ -4,25 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
+
+	"quancun/journal"
 )
 
-// Refusals. They change nothing, and the Book goes on after them.
+// Refusals. They change nothing, and the Book goes on after them. Besides
+// these there is [journal.ErrRule].
 var (
-	// ErrInvalid means that the entry breaks a rule of [Entry].
-	ErrInvalid = errors.New("ledger: invalid entry")
-	// ErrConflict means that the Ref is taken by an intent that says something
-	// else, or that an end names another card or amount than its intent.
-	ErrConflict = errors.New("ledger: reference is taken by a different intent")
+	// ErrConflict means that the Ref is taken by something that says something
+	// else, or that an end or a doubt does not agree with its intent.
+	ErrConflict = errors.New("ledger: reference is taken by a different entry")
 	// ErrNoIntent means that nothing of that kind was begun under the Ref.
 	ErrNoIntent = errors.New("ledger: no such intent")
 	// ErrResolved means that the intent has ended, and differently.
 	ErrResolved = errors.New("ledger: intent has ended differently")
+	// ErrShort means that the drawer does not hold as much as is to be taken out.
+	ErrShort = errors.New("ledger: drawer does not hold as much")
 	// ErrNotFound means that the journal has nothing under that name or number.
 	ErrNotFound = errors.New("ledger: not found")
+	// ErrNoKey means that the Book was opened without a key to sign with.
+	ErrNoKey = errors.New("ledger: no key to sign with")
 )
 
 // Reasons not to open a journal, or not to go on with it.
@@ -36,6 +40,8 @@ var (
 	ErrUnsafe = errors.New("ledger: SQLite is not safe to use")
 	// ErrTampered means that the journal is not what was written.
 	ErrTampered = errors.New("ledger: journal is damaged")
+	// ErrForeign means that the journal is another terminal's.
+	ErrForeign = errors.New("ledger: journal belongs to another terminal")
 	// ErrFull means that the disk is full, or soon will be ([Book.Room]).
 	ErrFull = errors.New("ledger: disk is full")
 	// ErrFailed means that an earlier write or read failed, and that only a
@@ -47,7 +53,10 @@ var (
 // refused reports whether err is an answer to the caller and not a failure of
 // the journal.
 func refused(err error) bool {
-	for _, refusal := range []error{ErrInvalid, ErrConflict, ErrNoIntent, ErrResolved, ErrNotFound} {
+	for _, refusal := range []error{
+		journal.ErrRule, ErrConflict, ErrNoIntent, ErrResolved, ErrShort, ErrNotFound, ErrNoKey,
+		journal.ErrFork, journal.ErrUnsigned,
+	} {
 		if errors.Is(err, refusal) {
 			return true
 		}
@@ -55,20 +64,31 @@ func refused(err error) bool {
 	return false
 }
 
-// judge decides what err means for the Book: refusals and the caller's own
-// impatience leave it as it is, and everything else ends it. After a failed
-// sync the kernel may have dropped the pages and called them clean, so nothing
-// that this process could try or read again would prove anything.
-//
-// The caller holds b.mu.
-func (b *Book) judge(ctx context.Context, op string, err error) error {
-	switch {
-	case err == nil, refused(err):
-		return err
-	case ctx.Err() != nil:
-		return ctx.Err()
+// fail ends the Book, with its first error. After a failed sync the kernel may
+// have dropped the pages and called them clean, so nothing that this process
+// could try or read again would prove anything.
+func (b *Book) fail(op string, err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failed == nil {
+		b.failed = fmt.Errorf("%w: %s: %w", ErrFailed, op, named(err))
 	}
-	b.failed = fmt.Errorf("%w: %s: %w", ErrFailed, op, named(err))
+	return b.failed
+}
+
+// ready returns why nothing can be begun: the caller's impatience, or the Book's
+// end.
+func (b *Book) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return b.err()
+}
+
+// err returns why the Book has ended, if it has.
+func (b *Book) err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return b.failed
 }
 
@@ -92,20 +112,15 @@ func named(err error) error {
 // and is to be asked before a customer is asked for money: an intent that fits
 // is of no use if its end does not.
 func (b *Book) Room(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	if err := b.ready(ctx); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.failed != nil {
-		return b.failed
+	free, err := b.o.FS.Room(b.path)
+	if err != nil {
+		return fmt.Errorf("ask for room: %w", err)
 	}
-	var s unix.Statfs_t
-	if err := unix.Statfs(b.path, &s); err != nil {
-		return fmt.Errorf("ask for room: %w", os.NewSyscallError("statfs", err))
-	}
-	if free := uint64(s.Bavail) * uint64(s.Bsize); free < b.roomMin { // their types differ between machines
-		return fmt.Errorf("%w: %d bytes left, need %d", ErrFull, free, b.roomMin)
+	if free < b.o.RoomMin {
+		return fmt.Errorf("%w: %d bytes left, need %d", ErrFull, free, b.o.RoomMin)
 	}
 	return nil
 }

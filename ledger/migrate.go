@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"quancun/journal"
 )
 
 // migrations are numbered from 1, run once each, and never edited after a
@@ -24,12 +26,12 @@ const applicationID = 0x51434C45
 
 // migrate brings the journal up to the newest migration, each in a transaction
 // of its own together with its number, so that a crash leaves a whole version.
-func migrate(ctx context.Context, db *sql.DB, path string, migrations fs.FS) error {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+func migrate(ctx context.Context, conn *sql.Conn, path string, o Options) error {
+	names, err := fs.Glob(o.migrations, "migrations/*.sql")
 	if err != nil {
 		return err
 	}
-	version, err := versionOf(ctx, db)
+	version, err := versionOf(ctx, conn)
 	if err != nil {
 		return err
 	}
@@ -37,13 +39,64 @@ func migrate(ctx context.Context, db *sql.DB, path string, migrations fs.FS) err
 		return fmt.Errorf("%w: it is version %d, this program knows %d", ErrNewer, version, len(names))
 	}
 	if version > 0 && version < len(names) {
-		if err := backup(ctx, db, fmt.Sprintf("%s.v%d.bak", path, version)); err != nil {
+		if err := backup(ctx, conn, o.FS, fmt.Sprintf("%s.v%d.bak", path, version)); err != nil {
 			return fmt.Errorf("back up version %d: %w", version, err)
 		}
 	}
 	for n, name := range names[version:] {
-		if err := apply(ctx, db, migrations, name, version+n+1); err != nil {
+		number := version + n + 1
+		script, err := fs.ReadFile(o.migrations, name)
+		if err != nil {
+			return err
+		}
+		prefix, _, _ := strings.Cut(filepath.Base(name), "_")
+		if n, err := strconv.Atoi(prefix); err != nil || n != number {
+			panic(fmt.Sprintf("ledger: internal error: migration %s is number %d", name, number))
+		}
+		err = transact(ctx, conn, func(tx *sql.Tx) error { return apply(ctx, tx, string(script), number) })
+		if err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(name), err)
+		}
+	}
+	return nil
+}
+
+func apply(ctx context.Context, tx *sql.Tx, script string, number int) error {
+	if _, err := tx.ExecContext(ctx, script); err != nil {
+		return err
+	}
+	if after := afterMigration[number]; after != nil {
+		if err := after(ctx, tx); err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, "PRAGMA user_version = "+strconv.Itoa(number))
+	return err
+}
+
+// afterMigration does what SQL cannot, in the migration's transaction.
+var afterMigration = map[int]func(context.Context, *sql.Tx) error{3: plantTree}
+
+// plantTree computes the nodes over the entries of an older journal.
+func plantTree(ctx context.Context, tx *sql.Tx) error {
+	var hashes []journal.Hash
+	err := each(ctx, tx, `SELECT hash FROM journal ORDER BY seq`, func(rows *sql.Rows) error {
+		var h []byte
+		if err := rows.Scan(&h); err != nil {
+			return err
+		}
+		hashes = append(hashes, journal.Hash(h)) // the schema has 32 bytes
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var t tiles
+	for _, h := range hashes {
+		for _, n := range t.add(h) {
+			if _, err := tx.ExecContext(ctx, insertNode, n.level, n.n, n.hash[:]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -67,37 +120,20 @@ func versionOf(ctx context.Context, q querier) (int, error) {
 	return version, nil
 }
 
-func apply(ctx context.Context, db *sql.DB, migrations fs.FS, name string, number int) error {
-	prefix, _, _ := strings.Cut(filepath.Base(name), "_")
-	if n, err := strconv.Atoi(prefix); err != nil || n != number {
-		panic(fmt.Sprintf("ledger: internal error: migration %s is number %d", name, number))
-	}
-	script, err := fs.ReadFile(migrations, name)
-	if err != nil {
-		return err
-	}
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, string(script)); err != nil {
-		return errors.Join(err, tx.Rollback())
-	}
-	if _, err := tx.ExecContext(ctx, "PRAGMA user_version = "+strconv.Itoa(number)); err != nil {
-		return errors.Join(err, tx.Rollback())
-	}
-	return tx.Commit()
+// execer is what a statement needs of a database.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// backup writes a whole and durable copy of the journal to path. It takes the
-// place of an older copy of the same version, which a crash in the middle of a
-// migration leaves behind.
-func backup(ctx context.Context, db *sql.DB, path string) error {
+// backup writes a whole and durable copy of a journal to path, in place of an
+// older copy that may be there. Entries may be appended meanwhile.
+func backup(ctx context.Context, db execer, files FS, path string) error {
 	part := path + ".part"
-	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := discard(files, part); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	// SQLite fills an empty file, and ours is for its owner's eyes only.
+	f, err := files.Open(part, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return err
 	}
@@ -107,8 +143,8 @@ func backup(ctx context.Context, db *sql.DB, path string) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(part, path); err != nil {
+	if err := files.Rename(part, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return files.SyncDir(filepath.Dir(path))
 }

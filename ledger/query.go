@@ -5,164 +5,235 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"quancun/journal"
+	"quancun/money"
 )
 
-// Item is what the journal says under one Ref: an intent, and its end once
-// there is one.
+// Item is what the journal says under one Ref. The entries of a journal that
+// was carried over from an older one keep the positions that they had there.
 type Item struct {
-	Intent Entry
-	End    Entry // zero while the intent is open
+	First journal.Entry // the intent, or the only entry
+	Doubt journal.Entry // zero without one; for an order, that its code was shown
+	End   journal.Entry // zero while an intent is open
 }
 
 // Open reports whether the outcome is still unknown.
-func (i Item) Open() bool { return i.End.Seq == 0 }
+func (i Item) Open() bool { return i.First.Kind.IsIntent() && i.End.Seq == 0 }
+
+// openItems selects what is open. The index item_open needs these very words.
+const openItems = `WHERE end_seq IS NULL AND kind IN (10, 20, 40)`
 
 // OpenItems returns the intents that have no end, oldest first. After a
 // restart these are what has to be asked about before anything else is begun.
-func (b *Book) OpenItems(ctx context.Context) (entries []Entry, err error) {
-	err = b.read(ctx, "read open items", func(q querier) error {
-		entries, err = readEntries(ctx, q,
-			`WHERE seq IN (SELECT intent_seq FROM item WHERE end_seq IS NULL) ORDER BY seq`)
-		return err
-	})
-	return entries, err
+func (b *Book) OpenItems(ctx context.Context) ([]journal.Entry, error) {
+	return b.intents(ctx, "read open items", openItems)
 }
 
 // OpenFor returns the intents that have no end and concern card, oldest first.
-func (b *Book) OpenFor(ctx context.Context, card string) (entries []Entry, err error) {
-	err = b.read(ctx, "read open items of a card", func(q querier) error {
-		entries, err = readEntries(ctx, q,
-			`WHERE seq IN (SELECT intent_seq FROM item WHERE end_seq IS NULL AND card = ?) ORDER BY seq`, card)
+func (b *Book) OpenFor(ctx context.Context, card string) ([]journal.Entry, error) {
+	return b.intents(ctx, "read open items of a card", openItems+` AND card = ?`, card)
+}
+
+func (b *Book) intents(ctx context.Context, op, where string, args ...any) (all []journal.Entry, err error) {
+	err = b.read(ctx, op, func(q querier) error {
+		items, err := readItems(ctx, q, where, args...)
+		for _, i := range items {
+			all = append(all, b.placed(i.First))
+		}
 		return err
 	})
-	return entries, err
+	return all, err
 }
 
 // Get returns what is known under ref, and [ErrNotFound] if nothing is.
 func (b *Book) Get(ctx context.Context, ref string) (item Item, err error) {
 	err = b.read(ctx, "read item", func(q querier) error {
-		item, err = itemOf(ctx, q, ref)
+		items, err := readItems(ctx, q, `WHERE ref = ?`, ref)
+		if err == nil && len(items) == 0 {
+			err = fmt.Errorf("%w: %q", ErrNotFound, ref)
+		}
+		if err == nil {
+			item = Item{b.placed(items[0].First), b.placed(items[0].Doubt), b.placed(items[0].End)}
+		}
 		return err
 	})
 	return item, err
 }
 
 // Recent returns the last n entries, newest first.
-func (b *Book) Recent(ctx context.Context, n int) (entries []Entry, err error) {
-	err = b.read(ctx, "read recent entries", func(q querier) error {
-		entries, err = readEntries(ctx, q, `ORDER BY seq DESC LIMIT ?`, max(n, 0))
+func (b *Book) Recent(ctx context.Context, n int) ([]journal.Entry, error) {
+	return b.entries(ctx, "read recent entries", `ORDER BY seq DESC LIMIT ?`, max(n, 0))
+}
+
+// Since returns up to n entries from number from on, in order.
+func (b *Book) Since(ctx context.Context, from int64, n int) ([]journal.Entry, error) {
+	return b.entries(ctx, "read entries", `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, max(n, 0))
+}
+
+func (b *Book) entries(ctx context.Context, op, where string, args ...any) (all []journal.Entry, err error) {
+	err = b.read(ctx, op, func(q querier) error {
+		rows, err := readRows(ctx, q, where, args...)
+		for _, r := range rows {
+			all = append(all, b.placed(r.Entry))
+		}
 		return err
 	})
-	return entries, err
+	return all, err
 }
 
-// Head returns the number and the hash of the last entry. Two journals with
-// the same head are the same journal.
-func (b *Book) Head(ctx context.Context) (seq int64, hash Hash, err error) {
-	err = b.read(ctx, "read head", func(q querier) error {
-		last, err := tailOf(ctx, q)
-		seq, hash = last.seq, last.hash
+// placed adds the position to an entry of the first form, which has none.
+func (b *Book) placed(e journal.Entry) journal.Entry {
+	if e.Seq > 0 && e.Epoch == (journal.Epoch{}) {
+		e.Terminal, e.Epoch = b.o.Terminal, b.Epoch()
+	}
+	return e
+}
+
+// Balance returns an account's balance in this terminal's books, credits
+// positive; zero for one that nothing was ever posted to.
+func (b *Book) Balance(ctx context.Context, a journal.Account) (balance money.Fen, err error) {
+	err = b.read(ctx, "read balance", func(q querier) error {
+		err := q.QueryRowContext(ctx, `SELECT credits - debits FROM account WHERE name = ?`, string(a)).Scan(&balance)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
 		return err
 	})
-	return seq, hash, err
+	return balance, err
 }
 
-// Count returns the number of entries, which is the Seq of the last.
-func (b *Book) Count(ctx context.Context) (n int64, err error) {
-	err = b.read(ctx, "count entries", func(q querier) error {
-		return q.QueryRowContext(ctx, `SELECT count(*) FROM journal`).Scan(&n)
-	})
-	return n, err
-}
-
-// read runs f on the journal between two transactions.
+// read runs f on the journal as it was after some commit, beside whoever
+// writes.
 func (b *Book) read(ctx context.Context, op string, f func(querier) error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.failed != nil {
-		return b.failed
+	b.files.RLock()
+	defer b.files.RUnlock()
+	if err := b.ready(ctx); err != nil {
+		return err
 	}
-	return b.judge(ctx, op, f(b.db))
+	err := transactRead(ctx, b.s.readers, f)
+	switch {
+	case err == nil, refused(err):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return b.fail(op, err)
 }
 
-func itemOf(ctx context.Context, q querier, ref string) (i Item, err error) {
-	var intent int64
-	var end sql.NullInt64
-	err = q.QueryRowContext(ctx, `SELECT intent_seq, end_seq FROM item WHERE ref = ?`, ref).Scan(&intent, &end)
-	if errors.Is(err, sql.ErrNoRows) {
-		return i, fmt.Errorf("%w: %q", ErrNotFound, ref)
-	}
+// transactRead runs f on one state of the database.
+func transactRead(ctx context.Context, db *sql.DB, f func(querier) error) error {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return i, fmt.Errorf("read item: %w", err)
+		return err
 	}
-	if i.Intent, err = entryAt(ctx, q, intent); err != nil || !end.Valid {
-		return i, err
-	}
-	i.End, err = entryAt(ctx, q, end.Int64)
-	return i, err
+	return errors.Join(f(tx), tx.Rollback())
 }
 
-func entryAt(ctx context.Context, q querier, seq int64) (Entry, error) {
-	entries, err := readEntries(ctx, q, `WHERE seq = ?`, seq)
+// readItems reads the items that a clause selects, oldest first, with their
+// entries.
+func readItems(ctx context.Context, q querier, where string, args ...any) ([]Item, error) {
+	var seqs [][3]sql.NullInt64
+	err := each(ctx, q, `SELECT first_seq, doubt_seq, end_seq FROM item `+where+` ORDER BY first_seq`,
+		func(rows *sql.Rows) error {
+			var s [3]sql.NullInt64
+			err := rows.Scan(&s[0], &s[1], &s[2])
+			seqs = append(seqs, s)
+			return err
+		}, args...)
 	if err != nil {
-		return Entry{}, err
+		return nil, fmt.Errorf("read items: %w", err)
 	}
-	if len(entries) != 1 {
-		return Entry{}, fmt.Errorf("%w: entry %d is missing", ErrTampered, seq)
+	items := make([]Item, len(seqs))
+	for n, s := range seqs {
+		for m, e := range []*journal.Entry{&items[n].First, &items[n].Doubt, &items[n].End} {
+			if !s[m].Valid {
+				continue
+			}
+			if *e, err = entryAt(ctx, q, s[m].Int64); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return entries[0], nil
+	return items, nil
 }
 
-func readEntries(ctx context.Context, q querier, where string, args ...any) ([]Entry, error) {
-	rows, err := readRows(ctx, q, where, args...)
-	entries := make([]Entry, len(rows))
-	for i, r := range rows {
-		entries[i] = r.Entry
+func entryAt(ctx context.Context, q querier, seq int64) (journal.Entry, error) {
+	rows, err := readRows(ctx, q, `WHERE seq = ?`, seq)
+	if err != nil {
+		return journal.Entry{}, err
 	}
-	return entries, err
+	if len(rows) != 1 {
+		return journal.Entry{}, fmt.Errorf("%w: entry %d is missing", ErrTampered, seq)
+	}
+	return rows[0].Entry, nil
 }
 
-// row is an entry with its place in the chain.
+// tailOf reads the last entry, and so checks it before anything is added.
+func tailOf(ctx context.Context, q querier) (tail, error) {
+	rows, err := readRows(ctx, q, `ORDER BY seq DESC LIMIT 1`)
+	if err != nil || len(rows) == 0 {
+		return tail{}, err
+	}
+	return tail{rows[0].Seq, rows[0].hash, rows[0].At}, nil
+}
+
+// row is an entry with its bytes and its place in the chain.
 type row struct {
-	Entry
-	prev, hash Hash
+	journal.Entry
+	body       []byte
+	prev, hash journal.Hash
 }
 
 // readRows reads part of the journal, each row checked by itself.
-func readRows(ctx context.Context, q querier, where string, args ...any) (_ []row, err error) {
-	rows, err := q.QueryContext(ctx, `SELECT seq, body, hash FROM journal `+where, args...)
+func readRows(ctx context.Context, q querier, where string, args ...any) ([]row, error) {
+	var all []row
+	err := each(ctx, q, `SELECT seq, body, hash FROM journal `+where, func(rows *sql.Rows) error {
+		var seq int64
+		var body, hash []byte
+		if err := rows.Scan(&seq, &body, &hash); err != nil {
+			return err
+		}
+		r, problem := parseRow(seq, body, hash)
+		if problem != "" {
+			return fmt.Errorf("%w: entry %d: %s", ErrTampered, seq, problem)
+		}
+		all = append(all, r)
+		return nil
+	}, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	var all []row
-	for rows.Next() {
-		var seq int64
-		var data, hash []byte
-		if err := rows.Scan(&seq, &data, &hash); err != nil {
-			return nil, fmt.Errorf("read journal: %w", err)
-		}
-		r, problem := parseRow(seq, data, hash)
-		if problem != "" {
-			return nil, fmt.Errorf("%w: entry %d: %s", ErrTampered, seq, problem)
-		}
-		all = append(all, r)
-	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // parseRow reads one row, and says in words what is wrong with it.
-func parseRow(seq int64, data, hash []byte) (r row, problem string) {
-	r.hash = hashOf(data)
+func parseRow(seq int64, body, hash []byte) (r row, problem string) {
+	r.body, r.hash = body, journal.HashOf(body)
 	if string(r.hash[:]) != string(hash) {
 		return r, "body and hash do not match"
 	}
 	var err error
-	if r.Entry, r.prev, err = decode(data); err != nil {
+	if r.Entry, r.prev, err = journal.Decode(body); err != nil {
 		return r, err.Error()
 	}
 	if r.Seq != seq {
 		return r, fmt.Sprintf("its body is that of entry %d", r.Seq)
 	}
 	return r, ""
+}
+
+// each calls f for every row of a query.
+func each(ctx context.Context, q querier, query string, f func(*sql.Rows) error, args ...any) (err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

@@ -4,17 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/mattn/go-sqlite3"
+
+	"quancun/journal"
 )
 
 // sqliteMin is the first SQLite without the WAL-reset bug, which could lose a
@@ -34,7 +34,13 @@ var settings = []struct {
 	{"query_only", []string{"0"}},
 }
 
-const writing = "_journal_mode=WAL&_synchronous=EXTRA&_foreign_keys=on&_txlock=immediate&_busy_timeout=5000"
+const (
+	writeParams = "_journal_mode=WAL&_synchronous=EXTRA&_foreign_keys=on&_txlock=immediate&_busy_timeout=5000"
+	readParams  = "mode=ro&_query_only=on&_busy_timeout=5000"
+)
+
+// readersMax is how many queries may run beside each other and the writer.
+const readersMax = 3
 
 // connector opens connections of one database file, and checks each of them:
 // database/sql may replace a connection whenever it likes.
@@ -46,60 +52,81 @@ type connector struct {
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
 func (c connector) Driver() driver.Driver                        { return c.driver }
 
-// openDB returns a pool of one connection to the file at path. params are the
-// driver's, and check sees each new connection.
-func openDB(path, params string, check func(*sqlite3.SQLiteConn) error) *sql.DB {
-	db := sql.OpenDB(connector{
-		dsn:    "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + params,
-		driver: &sqlite3.SQLiteDriver{ConnectHook: check},
-	})
+// openDB returns a pool of one connection to the file that is named. check
+// sees each new connection.
+func openDB(dsn string, check func(*sqlite3.SQLiteConn) error) *sql.DB {
+	db := sql.OpenDB(connector{dsn: dsn, driver: &sqlite3.SQLiteDriver{ConnectHook: check}})
 	db.SetMaxOpenConns(1)
 	return db
 }
 
+// store is a journal's file: one connection that writes, and some that read
+// beside it, which the writer does not wait for.
+type store struct {
+	db      *sql.DB
+	conn    *sql.Conn // of db, its only one
+	readers *sql.DB
+}
+
 // openStore opens the file at path for writing, makes it if need be, and
 // migrates it.
-func openStore(ctx context.Context, path string, migrations fs.FS) (_ *sql.DB, err error) {
-	if err := create(path); err != nil {
+func openStore(ctx context.Context, path string, o Options) (_ *store, err error) {
+	if err := create(o.FS, path); err != nil {
 		return nil, err
 	}
-	db := openDB(path, writing, checkWriter)
+	s := &store{db: openDB(dsn(o.FS, path, writeParams), checkWriter)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, db.Close())
+			err = errors.Join(err, s.close())
 		}
 	}()
-	if err := migrate(ctx, db, path, migrations); err != nil {
+	if s.conn, err = s.db.Conn(ctx); err != nil {
+		return nil, err
+	}
+	if o.WALPages > 0 {
+		if _, err := s.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", o.WALPages)); err != nil {
+			return nil, err
+		}
+	}
+	if err := migrate(ctx, s.conn, path, o); err != nil {
 		return nil, err
 	}
 	// Switching a new file to WAL unlinks a rollback journal, which would undo
 	// what comes next if it came back. SQLite syncs the directory when it first
 	// syncs a new "-wal"; where that file was there already, nobody would.
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := o.FS.SyncDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	return db, nil
+	s.readers = openDB(dsn(o.FS, path, readParams), checkVersion)
+	s.readers.SetMaxOpenConns(readersMax)
+	s.readers.SetMaxIdleConns(readersMax)
+	return s, nil
+}
+
+// close closes the readers first, so that the writer is the last to go, which
+// moves what is in the "-wal" into the file.
+func (s *store) close() error {
+	var errs []error
+	if s.readers != nil {
+		errs = append(errs, s.readers.Close())
+	}
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
+	}
+	return errors.Join(append(errs, s.db.Close())...)
 }
 
 // create makes an empty file that its owner alone can read, as SQLite's own
 // "-wal" and "-shm" then are too, and makes its name durable.
-func create(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+func create(files FS, path string) error {
+	f, err := files.Open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+	if err := f.Close(); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return files.SyncDir(filepath.Dir(path))
 }
 
 func checkVersion(*sqlite3.SQLiteConn) error {
@@ -146,27 +173,20 @@ func pragma(c *sqlite3.SQLiteConn, name string) (_ string, err error) {
 	return fmt.Sprint(value[0]), nil
 }
 
-// Epoch tells two journals of one terminal apart. It is drawn at random when a
-// journal is made, so one that was lost and made anew, or swapped for another,
-// does not pass for its predecessor. A journal restored from a copy keeps its
-// epoch, and gives itself away by a head that upstream has already passed.
-type Epoch [8]byte
-
-// String returns the epoch as 16 hexadecimal digits.
-func (e Epoch) String() string { return hex.EncodeToString(e[:]) }
-
-// Epoch returns the journal's epoch.
-func (b *Book) Epoch() Epoch { return b.epoch }
-
-func epochOf(ctx context.Context, q querier) (e Epoch, err error) {
-	var value []byte
-	if err := q.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'epoch'`).Scan(&value); err != nil {
-		return e, fmt.Errorf("read epoch: %w", err)
+// metaOf reads what a journal says of itself: its epoch, and the terminal that
+// it belongs to, which a journal of version 0.1 does not say.
+func metaOf(ctx context.Context, q querier) (epoch journal.Epoch, terminal string, err error) {
+	var value, name []byte
+	err = q.QueryRowContext(ctx, `SELECT
+		(SELECT value FROM meta WHERE key = 'epoch'), (SELECT value FROM meta WHERE key = 'terminal')`).
+		Scan(&value, &name)
+	if err != nil {
+		return epoch, "", fmt.Errorf("read epoch: %w", err)
 	}
-	if copy(e[:], value) != len(e) || len(value) != len(e) {
-		return e, fmt.Errorf("%w: epoch of %d bytes", ErrTampered, len(value))
+	if copy(epoch[:], value) != len(epoch) || len(value) != len(epoch) {
+		return epoch, "", fmt.Errorf("%w: epoch of %d bytes", ErrTampered, len(value))
 	}
-	return e, nil
+	return epoch, string(name), nil
 }
 
 // querier is what a query needs of a database or of a transaction.
@@ -174,3 +194,21 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
+
+// transact runs f in one transaction, or leaves no trace of it.
+func transact(ctx context.Context, conn *sql.Conn, f func(*sql.Tx) error) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		if rollback := tx.Rollback(); rollback != nil {
+			return errors.Join(err, fmt.Errorf("roll back: %w", rollback))
+		}
+		return err
+	}
+	return tx.Commit()
+}
+
+// isMissing reports whether err says that there is no such file.
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

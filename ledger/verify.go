@@ -2,20 +2,23 @@ package ledger
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
+
+	"quancun/journal"
 )
 
 // Report is what a verification found.
 type Report struct {
 	Entries  int64 // read, whether right or wrong
-	Head     Hash  // of the last entry
-	Open     int   // intents without an end
+	Head     journal.Head
+	Open     int // intents without an end
+	Acked    int64
 	Problems []Problem
 }
 
@@ -32,72 +35,106 @@ func (p Problem) String() string { return fmt.Sprintf("entry %d: %s", p.Seq, p.W
 // the first few already say that it must not be trusted.
 const problemsMax = 100
 
+// Trust is whose signatures are believed. Without a key, signatures of its
+// owner are not checked.
+type Trust struct {
+	Key    ed25519.PublicKey // the terminal's
+	Campus ed25519.PublicKey
+}
+
+// Spans of a verification, in entries.
+const (
+	wholeSpan = -1
+	openSpan  = 4096 // what Open looks at: a fifth of a second on a slow machine
+	chunkSpan = 1024 // what is in memory at a time
+)
+
 // Verify reads the whole journal and proves that it is what was written:
-// gapless, chained, each hash right, time strictly increasing, each end after
-// its intent, and each table that follows from the journal as the journal says.
+// gapless, chained, each hash right, time strictly increasing, every rule of
+// entries kept, each end after its intent, each table that follows from the
+// entries as they say, and every checkpoint of exactly these entries and signed.
 //
 // It returns [ErrTampered] with the report if anything is wrong, and another
-// error if the journal cannot be read. It takes a second for half a million
-// entries and holds up appends meanwhile.
-func (b *Book) Verify(ctx context.Context) (Report, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.failed != nil {
-		return Report{}, b.failed
-	}
-	r, err := verify(ctx, b.db)
-	if err == nil || errors.Is(err, ErrTampered) {
-		return r, err
-	}
-	return r, b.judge(ctx, "verify", err)
+// error if the journal cannot be read. Entries may be appended meanwhile.
+func (b *Book) Verify(ctx context.Context) (r Report, err error) {
+	err = b.read(ctx, "verify", func(q querier) error {
+		r, err = verify(ctx, q, b.o.trust(), wholeSpan)
+		return nil
+	})
+	return r, errors.Join(err)
 }
 
 // VerifyFile is [Book.Verify] for a file that no Book has open: a copy, also on
 // a medium that cannot be written to, or the journal of a running terminal. It
 // changes nothing.
-func VerifyFile(ctx context.Context, path string) (_ Report, err error) {
-	path, err = resolve(path)
+func VerifyFile(ctx context.Context, path string, t Trust) (_ Report, err error) {
+	var r Report
+	err = inspect(ctx, path, func(q querier) error {
+		r, err = verify(ctx, q, t, wholeSpan)
+		return err
+	})
+	return r, err
+}
+
+// inspect runs f on a journal's file without changing anything.
+func inspect(ctx context.Context, path string, f func(querier) error) (err error) {
+	path, err = resolve(system{}, path)
 	if err != nil {
-		return Report{}, fmt.Errorf("verify: %w", err)
+		return fmt.Errorf("read journal: %w", err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		return Report{}, fmt.Errorf("verify: %w", err) // SQLite would only say that it cannot open it
+		return fmt.Errorf("read journal: %w", err) // SQLite would only say that it cannot open it
 	}
-	params := "mode=ro&_query_only=on&_busy_timeout=5000"
+	params := readParams
 	if wal, err := os.Stat(path + "-wal"); err != nil || wal.Size() == 0 {
 		params += "&immutable=1" // nobody has it open, and SQLite need not make files beside it
 	}
-	db := openDB(path, params, checkVersion)
+	db := openDB(dsn(system{}, path, params), checkVersion)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	version, err := versionOf(ctx, db)
 	if err != nil {
-		return Report{}, fmt.Errorf("verify: %w", named(err))
+		return fmt.Errorf("read journal: %w", named(err))
 	}
 	if known, err := migrations.ReadDir("migrations"); err != nil || version != len(known) {
-		return Report{}, errors.Join(err, fmt.Errorf("verify: journal is version %d, not %d", version, len(known)))
+		return errors.Join(err, fmt.Errorf("read journal: it is version %d, not %d", version, len(known)))
 	}
-	return verify(ctx, db)
+	return transactRead(ctx, db, f)
 }
 
 // verifier collects what is wrong, and what the tables should hold.
 type verifier struct {
 	Report
-	last  tail
-	items map[string]itemRow
-	kinds map[int64]Kind
+	ctx   context.Context
+	q     querier
+	trust Trust
+
+	from     int64 // the first entry that is looked at
+	epoch    journal.Epoch
+	terminal string
+	last     tail
+	tree     tiles
+	items    map[string]itemRow // begun, and not ended so far
+	itemRows int64              // of the table item, that were found right or wrong
+	nodeRows int64
+	accounts map[journal.Account]*account
+	signed   []signed
 }
 
-// itemRow is a row of the table item.
-type itemRow struct {
-	kind        Kind
-	card        string
-	intent, end int64 // end is 0 while the item is open
+// signed is a row of the table checkpoint.
+type signed struct {
+	size           int64
+	note, cosigned []byte
 }
 
-func verify(ctx context.Context, q querier) (Report, error) {
-	v := &verifier{items: map[string]itemRow{}, kinds: map[int64]Kind{}}
-	for _, check := range []func(context.Context, querier) error{v.file, v.journal, v.itemTable, v.outbox} {
-		if err := check(ctx, q); err != nil {
+// verify looks at the last span entries, or at all of them.
+func verify(ctx context.Context, q querier, t Trust, span int64) (Report, error) {
+	v := &verifier{
+		ctx: ctx, q: q, trust: t, from: 1, items: map[string]itemRow{}, accounts: map[journal.Account]*account{},
+	}
+	for _, check := range []func() error{
+		func() error { return v.begin(span) }, v.file, v.entries, v.itemTable, v.accountTable, v.nodeTable, v.ends,
+	} {
+		if err := check(); err != nil {
 			return v.Report, fmt.Errorf("verify: %w", named(err))
 		}
 	}
@@ -107,15 +144,55 @@ func verify(ctx context.Context, q querier) (Report, error) {
 	return v.Report, nil
 }
 
+func (v *verifier) whole() bool { return v.from == 1 }
+
 func (v *verifier) found(seq int64, format string, args ...any) {
 	if len(v.Problems) < problemsMax {
 		v.Problems = append(v.Problems, Problem{seq, fmt.Sprintf(format, args...)})
 	}
 }
 
-// file asks SQLite whether its pages and constraints are whole.
-func (v *verifier) file(ctx context.Context, q querier) error {
-	return each(ctx, q, `PRAGMA quick_check(10)`, func(rows *sql.Rows) error {
+// begin decides where to begin, and takes what is before that as it is.
+func (v *verifier) begin(span int64) (err error) {
+	if v.epoch, v.terminal, err = metaOf(v.ctx, v.q); err != nil {
+		return err
+	}
+	err = each(v.ctx, v.q, `SELECT size, note, cosigned FROM checkpoint ORDER BY size`, func(rows *sql.Rows) error {
+		var s signed
+		err := rows.Scan(&s.size, &s.note, &s.cosigned)
+		v.signed = append(v.signed, s)
+		return err
+	})
+	var last int64
+	err = errors.Join(err, v.q.QueryRowContext(v.ctx, `SELECT coalesce(max(seq), 0) FROM journal`).Scan(&last))
+	if skip := (last - span) / journal.TileSpan * journal.TileSpan; err == nil && span != wholeSpan && skip > 0 {
+		v.from = skip + 1
+		err = v.skip(skip)
+	}
+	return err
+}
+
+// skip takes over what follows from the first n entries.
+func (v *verifier) skip(n int64) (err error) {
+	if v.tree, err = (nodes{v.ctx, v.q}).tiles(n); err != nil {
+		return err
+	}
+	rows, err := readRows(v.ctx, v.q, `WHERE seq = ?`, n)
+	if err != nil || len(rows) != 1 {
+		return missing(err, "entry %d", n)
+	}
+	v.last = tail{n, rows[0].hash, rows[0].At}
+	v.signed = slices.DeleteFunc(v.signed, func(s signed) bool { return s.size < v.from })
+	return nil
+}
+
+// file asks SQLite whether its pages and constraints are whole, which takes as
+// long as reading all of it.
+func (v *verifier) file() error {
+	if !v.whole() {
+		return nil
+	}
+	return each(v.ctx, v.q, `PRAGMA quick_check(10)`, func(rows *sql.Rows) error {
 		var what string
 		err := rows.Scan(&what)
 		if err == nil && what != "ok" {
@@ -125,41 +202,43 @@ func (v *verifier) file(ctx context.Context, q querier) error {
 	})
 }
 
-func (v *verifier) journal(ctx context.Context, q querier) error {
-	epoch, err := epochOf(ctx, q)
-	if err != nil {
-		return err
-	}
-	err = each(ctx, q, `SELECT seq, body, hash FROM journal ORDER BY seq`, func(rows *sql.Rows) error {
-		var seq int64
-		var data, hash []byte
-		if err := rows.Scan(&seq, &data, &hash); err != nil {
+// entries reads the journal in chunks, and what hangs on each of them.
+func (v *verifier) entries() error {
+	for at := v.from; ; {
+		var rows []row
+		var seqs []int64
+		err := each(v.ctx, v.q, `SELECT seq, body, hash FROM journal WHERE seq >= ? ORDER BY seq LIMIT ?`,
+			func(r *sql.Rows) error {
+				var seq int64
+				var body, hash []byte
+				if err := r.Scan(&seq, &body, &hash); err != nil {
+					return err
+				}
+				parsed, problem := parseRow(seq, body, hash)
+				if problem != "" {
+					v.found(seq, "%s", problem)
+				}
+				rows, seqs = append(rows, parsed), append(seqs, seq)
+				return nil
+			}, at, chunkSpan)
+		if err != nil || len(rows) == 0 {
+			return errors.Join(err, v.postings(nil, at, 1<<62))
+		}
+		for i, r := range rows {
+			if err := v.follow(seqs[i], r); err != nil {
+				return err
+			}
+		}
+		next := seqs[len(seqs)-1] + 1
+		if err := v.postings(rows, at, next); err != nil {
 			return err
 		}
-		r, problem := parseRow(seq, data, hash)
-		if problem != "" {
-			v.found(seq, "%s", problem)
-		}
-		v.follow(seq, r)
-		if seq == 1 && problem == "" {
-			v.first(r.Entry, epoch)
-		}
-		return nil
-	})
-	v.Head = v.last.hash
-	return err
-}
-
-// first checks that the journal begins as the journal of its epoch.
-func (v *verifier) first(e Entry, epoch Epoch) {
-	var s started
-	if err := json.Unmarshal(e.Details, &s); e.Kind != Started || err != nil || s.Epoch != epoch.String() {
-		v.found(e.Seq, "journal of epoch %s does not begin here", epoch)
+		at = next
 	}
 }
 
 // follow checks r, which stands in row seq, against the row before it.
-func (v *verifier) follow(seq int64, r row) {
+func (v *verifier) follow(seq int64, r row) error {
 	v.Entries++
 	if gap := seq - v.last.seq - 1; gap != 0 {
 		v.found(seq, "%d entries are missing before it", gap)
@@ -174,91 +253,92 @@ func (v *verifier) follow(seq int64, r row) {
 		at = v.last.at // unreadable
 	}
 	v.last = tail{seq, r.hash, at}
-	if r.Seq == seq {
-		v.kinds[seq] = r.Kind
-		v.replay(r.Entry)
-	}
-}
-
-// replay applies the rules of intents and ends to the rebuilt items, apart
-// from the code that applied them when the entry was written.
-func (v *verifier) replay(e Entry) {
-	item, begun := v.items[e.Ref]
-	switch {
-	case e.Kind.isIntent() && begun:
-		v.found(e.Seq, "%q was begun before, in entry %d", e.Ref, item.intent)
-	case e.Kind.isIntent():
-		v.items[e.Ref] = itemRow{kind: e.Kind, card: e.Card, intent: e.Seq}
-		v.Open++
-	case e.Kind.isEnd() && (!begun || item.kind != e.Kind.intent()):
-		v.found(e.Seq, "%q ends and was never begun", e.Ref)
-	case e.Kind.isEnd() && item.end > 0:
-		v.found(e.Seq, "%q had ended before, in entry %d", e.Ref, item.end)
-	case e.Kind.isEnd():
-		item.end = e.Seq
-		v.items[e.Ref] = item
-		v.Open--
-	}
-}
-
-// itemTable compares the table item with the items rebuilt from the bodies.
-func (v *verifier) itemTable(ctx context.Context, q querier) error {
-	missing := maps.Clone(v.items)
-	err := each(ctx, q, `SELECT ref, kind, card, intent_seq, coalesce(end_seq, 0) FROM item ORDER BY intent_seq`,
-		func(rows *sql.Rows) error {
-			var ref string
-			var r itemRow
-			if err := rows.Scan(&ref, &r.kind, &r.card, &r.intent, &r.end); err != nil {
-				return err
-			}
-			if want, ok := v.items[ref]; !ok || r != want {
-				v.found(r.intent, "table item has %q as %+v, the journal %+v", ref, r, want)
-			}
-			delete(missing, ref)
-			return nil
-		})
-	for _, ref := range slices.Sorted(maps.Keys(missing)) {
-		v.found(missing[ref].intent, "table item lacks %q", ref)
-	}
-	return err
-}
-
-// outbox checks that every end has its report, and nothing but ends and loads.
-func (v *verifier) outbox(ctx context.Context, q querier) error {
-	due := map[int64]bool{}
-	for _, item := range v.items {
-		if item.end > 0 {
-			due[item.end] = true
-		}
-	}
-	err := each(ctx, q, `SELECT seq FROM outbox ORDER BY seq`, func(rows *sql.Rows) error {
-		var seq int64
-		if err := rows.Scan(&seq); err != nil {
-			return err
-		}
-		if !due[seq] && v.kinds[seq] != LoadIntent {
-			v.found(seq, "table outbox reports what is neither an end nor a load")
-		}
-		delete(due, seq)
-		return nil
-	})
-	for _, seq := range slices.Sorted(maps.Keys(due)) {
-		v.found(seq, "table outbox lacks this end")
-	}
-	return err
-}
-
-// each calls f for every row of a query.
-func each(ctx context.Context, q querier, query string, f func(*sql.Rows) error) (err error) {
-	rows, err := q.QueryContext(ctx, query)
-	if err != nil {
+	if err := v.grow(seq, r.hash); err != nil || r.Seq != seq {
 		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := f(rows); err != nil {
-			return err
+	v.own(r.Entry)
+	return v.replay(r.Entry)
+}
+
+// own checks what concerns an entry alone.
+func (v *verifier) own(e journal.Entry) {
+	old := e.Epoch == journal.Epoch{} // of the first form, which says nothing about its place
+	if !old && (e.Epoch != v.epoch || e.Terminal != v.terminal) {
+		v.found(e.Seq, "it is an entry of %s/%s, this journal is %s/%s", e.Terminal, e.Epoch, v.terminal, v.epoch)
+	}
+	if e.Kind.Known() {
+		if err := e.Check(); err != nil {
+			v.found(e.Seq, "%v", err)
 		}
 	}
-	return rows.Err()
+	if e.Seq != 1 {
+		return
+	}
+	var s started
+	if err := json.Unmarshal(e.Details, &s); err != nil || s.Epoch != v.epoch.String() {
+		v.found(e.Seq, "journal of epoch %s does not begin here", v.epoch)
+	}
+}
+
+// grow adds an entry to the tree, and checks the nodes and the checkpoints that
+// it completes.
+func (v *verifier) grow(seq int64, h journal.Hash) error {
+	for _, n := range v.tree.add(h) {
+		v.nodeRows++
+		var stored []byte
+		err := v.q.QueryRowContext(v.ctx, `SELECT hash FROM node WHERE level = ? AND n = ?`, n.level, n.n).Scan(&stored)
+		if errors.Is(err, sql.ErrNoRows) {
+			v.found(seq, "table node lacks node %d of level %d", n.n, n.level)
+			v.nodeRows--
+		} else if err != nil {
+			return err
+		} else if string(stored) != string(n.hash[:]) {
+			v.found(seq, "table node has another hash for node %d of level %d", n.n, n.level)
+		}
+	}
+	for ; len(v.signed) > 0 && v.signed[0].size <= seq; v.signed = v.signed[1:] {
+		v.checkpoint(v.signed[0])
+	}
+	return nil
+}
+
+// checkpoint checks a checkpoint over the entries so far.
+func (v *verifier) checkpoint(s signed) {
+	want := journal.Checkpoint{Terminal: v.terminal, Epoch: v.epoch, Size: v.tree.size, Root: v.tree.root()}
+	for _, note := range [][]byte{s.note, s.cosigned} {
+		if note == nil || v.trust.Key == nil {
+			continue
+		}
+		c, err := journal.OpenCheckpoint(note, v.trust.Key)
+		switch {
+		case err != nil:
+			v.found(s.size, "checkpoint: %v", err)
+		case c != want:
+			v.found(s.size, "a checkpoint with root %s was signed; these entries have %s", c.Root, want.Root)
+		}
+	}
+	if s.cosigned == nil || v.trust.Campus == nil {
+		return
+	}
+	if _, _, err := journal.OpenCosigned(s.cosigned, campusName, v.trust.Campus); err != nil {
+		v.found(s.size, "checkpoint: %v", err)
+	}
+}
+
+// ends checks what is said about the journal's end.
+func (v *verifier) ends() error {
+	v.Head = journal.Head{Epoch: v.epoch, Seq: v.last.seq, Hash: v.last.hash}
+	for _, s := range v.signed {
+		v.found(v.last.seq, "the journal ends here, and a checkpoint over %d entries was signed", s.size)
+	}
+	acked, err := ackedOf(v.ctx, v.q)
+	if err != nil || acked.Seq == 0 {
+		return err
+	}
+	v.Acked = acked.Seq
+	h, err := nodes{v.ctx, v.q}.hashes(`SELECT hash FROM journal WHERE seq = ?`, acked.Seq)
+	if err == nil && (len(h) != 1 || h[0] != acked.Hash) {
+		v.found(acked.Seq, "upstream has acknowledged another entry under this number")
+	}
+	return err
 }

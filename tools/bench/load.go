@@ -119,7 +119,7 @@ func newLoadBench(ctx context.Context, dir string) (_ *loadBench, stop func() er
 		}
 	}
 	b.device = pcsc.New(pcsc.Options{Reader: b.stack.Service.Reader(0)})
-	if b.book, err = ledger.Open(ctx, b.stack.File("bench.db"), ledger.Options{}); err != nil {
+	if b.book, err = ledger.Open(ctx, b.stack.File("bench.db"), ledger.Options{Terminal: "bench"}); err != nil {
 		return nil, nil, err
 	}
 	p, err := client.ReadProvisioning(b.stack.File("terminal.pem"))

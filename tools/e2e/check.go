@@ -132,7 +132,7 @@ func (s *stage) agree() error {
 	if len(b.Alarms) > 0 {
 		return fmt.Errorf("alarms: %v", b.Alarms)
 	}
-	report, err := ledger.VerifyFile(s.ctx, s.stack.File("journal.db"))
+	report, err := ledger.VerifyFile(s.ctx, s.stack.File("journal.db"), ledger.Trust{})
 	if err != nil || report.Open != 0 {
 		return fmt.Errorf("journal: %d open, %w", report.Open, errors.Join(err))
 	}
@@ -142,9 +142,10 @@ func (s *stage) agree() error {
 // settled waits until the terminal's keeper has ended what was left open.
 func (s *stage) settled() error {
 	var report ledger.Report
+	file := s.stack.File("journal.db")
 	for range 60 {
 		var err error
-		if report, err = ledger.VerifyFile(s.ctx, s.stack.File("journal.db")); err == nil && report.Open == 0 {
+		if report, err = ledger.VerifyFile(s.ctx, file, ledger.Trust{}); err == nil && report.Open == 0 {
 			return nil
 		}
 		if err := s.pause(500 * time.Millisecond); err != nil {

@@ -1,0 +1,177 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// FS is the file system that a journal, its mirror and its copies are on. The
+// machine's own is the default; a test may put another in its place, whose
+// power it can cut.
+//
+// What is written is durable after [File.Sync]; a name that was made, changed
+// or removed is so after SyncDir.
+type FS interface {
+	// DSN names the database file at path to the SQLite driver: a "file:" URI,
+	// with parameters or without.
+	DSN(path string) string
+
+	// Lock takes the lock that is named by path, for as long as the process
+	// lives or until it is closed. It returns [ErrLocked] if somebody has it.
+	Lock(path string) (io.Closer, error)
+
+	// Open opens the file at path with the flags of [os.OpenFile]. Its owner
+	// alone may read a file that it makes.
+	Open(path string, flag int) (File, error)
+
+	// Rename gives the file the name to, in place of any that has it.
+	Rename(from, to string) error
+	Remove(path string) error
+	SyncDir(dir string) error
+
+	// Room returns how many bytes are free where path is.
+	Room(path string) (uint64, error)
+}
+
+// File is an open file of an [FS]. Errors of a file that is not there are
+// [fs.ErrNotExist].
+type File interface {
+	io.ReadWriteCloser
+	Sync() error
+}
+
+// system is the machine's own file system.
+type system struct{}
+
+func (system) DSN(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
+
+func (system) Open(path string, flag int) (File, error) {
+	f, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if flag&os.O_CREATE == 0 {
+		return f, nil
+	}
+	if err := f.Chmod(0o600); err != nil { // whoever has made it
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (system) Rename(from, to string) error { return os.Rename(from, to) }
+func (system) Remove(path string) error     { return os.Remove(path) }
+
+func (system) SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (system) Room(path string) (uint64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil {
+		return 0, os.NewSyscallError("statfs", err)
+	}
+	return uint64(s.Bavail) * uint64(s.Bsize), nil // their types differ between machines
+}
+
+// Lock takes an OS lock on a side file, so that no SQLite lock is ever touched,
+// and writes this process's ID into it. The kernel gives the lock back when
+// the process ends, however it ends; the file itself stays, because removing it
+// would let two processes lock two files of one name.
+func (system) Lock(path string) (io.Closer, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock journal: %w", err)
+	}
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		holder := holderOf(f)
+		return nil, errors.Join(fmt.Errorf("%w: held by %s (%s)", ErrLocked, holder, path), f.Close())
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), f.Close())
+	}
+	if err := writeHolder(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+func writeHolder(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+// holderOf reads who wrote the lock file last. The holder may be between
+// locking and writing, so the answer is only for people to read.
+func holderOf(f *os.File) string {
+	b, err := io.ReadAll(io.LimitReader(f, 20))
+	pid, convErr := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || convErr != nil {
+		return "an unknown process"
+	}
+	return fmt.Sprintf("process %d", pid)
+}
+
+// resolve returns the one path under which everybody locks the journal,
+// whichever links lead to it.
+func resolve(files FS, path string) (string, error) {
+	if _, ours := files.(system); !ours {
+		return path, nil
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(path); !errors.Is(err, fs.ErrNotExist) {
+		return real, err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
+}
+
+// exists reports whether there is a file at path. It must not be asked of a
+// database that this process has open: closing any handle of such a file drops
+// the locks that SQLite holds on it.
+func exists(files FS, path string) (bool, error) {
+	f, err := files.Open(path, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, f.Close()
+}
+
+// discard removes the file at path, if there is one.
+func discard(files FS, path string) error {
+	if err := files.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// dsn adds the driver's parameters to the name of a database file.
+func dsn(files FS, path, params string) string {
+	name := files.DSN(path)
+	if strings.Contains(name, "?") {
+		return name + "&" + params
+	}
+	return name + "?" + params
+}

@@ -1,0 +1,240 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+	"slices"
+
+	"quancun/journal"
+	"quancun/money"
+)
+
+// This file rebuilds the tables that follow from the entries, apart from the
+// code that has written them, and compares.
+
+// itemRow is a row of the table item.
+type itemRow struct {
+	kind              journal.Kind
+	card              string
+	first, doubt, end int64 // 0 while there is none
+}
+
+// replay applies the rules of intents and ends to the rebuilt items, apart
+// from the code that applied them when the entry was written.
+func (v *verifier) replay(e journal.Entry) error {
+	if e.Kind.LedgerOnly() || !e.Kind.Known() {
+		return nil
+	}
+	item, begun, err := v.begun(e)
+	if err != nil {
+		return err
+	}
+	switch begins := e.Kind.IsIntent() || e.Kind.Intent() == 0; {
+	case begins && begun:
+		v.found(e.Seq, "%q was begun before, in entry %d", e.Ref, item.first)
+	case begins:
+		item = itemRow{kind: e.Kind, card: e.Card, first: e.Seq}
+		if e.Kind.IsIntent() {
+			v.items[e.Ref] = item
+			return nil
+		}
+		return v.compare(e.Ref, item)
+	case !begun || item.kind != e.Kind.Intent():
+		v.found(e.Seq, "%q goes on and was never begun", e.Ref)
+	case item.end > 0:
+		v.found(e.Seq, "%q had ended before, in entry %d", e.Ref, item.end)
+	case e.Kind.IsEnd():
+		item.end = e.Seq
+		delete(v.items, e.Ref)
+		return v.compare(e.Ref, item)
+	case item.doubt > 0:
+		v.found(e.Seq, "%q was in doubt before, in entry %d", e.Ref, item.doubt)
+	default:
+		item.doubt = e.Seq
+		v.items[e.Ref] = item
+	}
+	return nil
+}
+
+// begun returns what the entries before e say under its Ref. What has ended is
+// not kept in memory, so the table is asked for it: that is right if it says so
+// of an entry before e.
+func (v *verifier) begun(e journal.Entry) (item itemRow, begun bool, err error) {
+	if item, begun = v.items[e.Ref]; begun {
+		return item, true, nil
+	}
+	item, err = v.itemRow(e.Ref)
+	if err != nil || item.first == 0 || item.first >= e.Seq {
+		return itemRow{}, false, err
+	}
+	if item.first >= v.from { // begun in what was read, so it has ended there
+		return item, true, nil
+	}
+	rows, err := readRows(v.ctx, v.q, `WHERE seq = ?`, item.first)
+	if err != nil || len(rows) != 1 || rows[0].Ref != e.Ref || rows[0].Kind != item.kind {
+		return itemRow{}, false, err
+	}
+	if item.doubt >= v.from {
+		item.doubt = 0
+	}
+	if item.end >= v.from {
+		item.end = 0
+	}
+	return item, true, nil
+}
+
+func (v *verifier) itemRow(ref string) (r itemRow, err error) {
+	err = v.q.QueryRowContext(v.ctx, `SELECT kind, card, first_seq, coalesce(doubt_seq, 0), coalesce(end_seq, 0)
+		FROM item WHERE ref = ?`, ref).Scan(&r.kind, &r.card, &r.first, &r.doubt, &r.end)
+	if errors.Is(err, sql.ErrNoRows) {
+		return itemRow{}, nil
+	}
+	return r, err
+}
+
+// compare holds an item that is rebuilt against its row.
+func (v *verifier) compare(ref string, want itemRow) error {
+	got, err := v.itemRow(ref)
+	switch {
+	case err != nil:
+		return err
+	case got.first == 0:
+		v.found(want.first, "table item lacks %q", ref)
+		return nil
+	case got != want:
+		v.found(want.first, "table item has %q as %+v, the journal %+v", ref, got, want)
+	}
+	v.itemRows++
+	return nil
+}
+
+// itemTable compares what is still open, and looks for rows that no entry made.
+func (v *verifier) itemTable() error {
+	if err := v.q.QueryRowContext(v.ctx, `SELECT count(*) FROM item `+openItems).Scan(&v.Open); err != nil {
+		return err
+	}
+	for ref, item := range v.items {
+		if err := v.compare(ref, item); err != nil {
+			return err
+		}
+	}
+	var rows int64
+	if err := v.q.QueryRowContext(v.ctx, `SELECT count(*) FROM item`).Scan(&rows); err != nil {
+		return err
+	}
+	if !v.whole() || rows == v.itemRows {
+		return nil
+	}
+	n := len(v.Problems)
+	err := each(v.ctx, v.q, `SELECT i.ref, i.first_seq, j.body FROM item i LEFT JOIN journal j ON j.seq = i.first_seq`,
+		func(r *sql.Rows) error {
+			var ref string
+			var seq int64
+			var body []byte
+			if err := r.Scan(&ref, &seq, &body); err != nil {
+				return err
+			}
+			if e, _, err := journal.Decode(body); err != nil || e.Ref != ref {
+				v.found(seq, "table item has %q, which this entry does not say", ref)
+			}
+			return nil
+		})
+	if err == nil && len(v.Problems) == n {
+		v.found(0, "table item has %d rows, the journal speaks of %d", rows, v.itemRows)
+	}
+	return err
+}
+
+// postings compares the rows of posting from number from on, and before next,
+// with what the entries say.
+func (v *verifier) postings(entries []row, from, next int64) error {
+	stored := map[int64][]journal.Posting{}
+	err := each(v.ctx, v.q, `SELECT p.seq, p.line, coalesce(a.name, ''), p.amount
+		FROM posting p LEFT JOIN account a ON a.id = p.account WHERE p.seq >= ? AND p.seq < ? ORDER BY p.seq, p.line`,
+		func(rows *sql.Rows) error {
+			var seq, line int64
+			var p journal.Posting
+			if err := rows.Scan(&seq, &line, &p.Account, &p.Amount); err != nil {
+				return err
+			}
+			if line != int64(len(stored[seq])) {
+				v.found(seq, "table posting lacks line %d", len(stored[seq]))
+			}
+			stored[seq] = append(stored[seq], p)
+			return nil
+		}, from, next)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Seq == 0 {
+			continue // unreadable
+		}
+		if !slices.Equal(stored[e.Seq], e.Postings) {
+			v.found(e.Seq, "table posting has %v, the entry %v", stored[e.Seq], e.Postings)
+		}
+		delete(stored, e.Seq)
+		for _, p := range e.Postings {
+			v.move(p)
+		}
+	}
+	for seq, p := range stored {
+		v.found(seq, "table posting has %v, and there is no such entry", p)
+	}
+	return nil
+}
+
+func (v *verifier) move(p journal.Posting) {
+	a := v.accounts[p.Account]
+	if a == nil {
+		a = &account{name: p.Account}
+		v.accounts[p.Account] = a
+	}
+	if p.Amount > 0 {
+		a.credits += p.Amount
+	} else {
+		a.debits -= p.Amount
+	}
+}
+
+// accountTable compares each account with the sum of its postings, and all of
+// them with each other.
+func (v *verifier) accountTable() error {
+	var sum money.Fen
+	err := each(v.ctx, v.q, `SELECT name, debits, credits FROM account ORDER BY id`, func(rows *sql.Rows) error {
+		var got account
+		if err := rows.Scan(&got.name, &got.debits, &got.credits); err != nil {
+			return err
+		}
+		sum += got.credits - got.debits
+		want := v.accounts[got.name]
+		if want == nil {
+			want = &account{}
+		}
+		delete(v.accounts, got.name)
+		if v.whole() && (got.debits != want.debits || got.credits != want.credits) {
+			v.found(0, "table account has %s with debits %s and credits %s, its postings come to %s and %s",
+				got.name, got.debits, got.credits, want.debits, want.credits)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for name := range v.accounts {
+		v.found(0, "table account lacks %s", name)
+	}
+	if sum != 0 {
+		v.found(0, "accounts come to %s and not to zero", sum)
+	}
+	return nil
+}
+
+func (v *verifier) nodeTable() error {
+	var rows int64
+	err := v.q.QueryRowContext(v.ctx, `SELECT count(*) FROM node`).Scan(&rows)
+	if err == nil && v.whole() && rows != v.nodeRows {
+		v.found(0, "table node has %d rows, the tree %d", rows, v.nodeRows)
+	}
+	return err
+}

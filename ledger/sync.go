@@ -1,0 +1,310 @@
+package ledger
+
+import (
+	"context"
+	"crypto/ed25519"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"quancun/journal"
+	"quancun/money"
+)
+
+// campusName is the name under which upstream cosigns.
+const campusName = "quancun/campus"
+
+// Waiting is what upstream does not have yet.
+type Waiting struct {
+	Count  int64        // entries
+	Amount money.Fen    // that they move
+	Since  time.Time    // the oldest; zero if there is none
+	Acked  journal.Head // what upstream has
+}
+
+// Head returns how far the journal has come.
+func (b *Book) Head(ctx context.Context) (journal.Head, error) {
+	if err := b.ready(ctx); err != nil {
+		return journal.Head{}, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.head, nil
+}
+
+// Next returns the position that the next entry will have, under which
+// upstream is asked to hold money for it. If the clock has been set, that is
+// journalled first, so that it does not take the number.
+func (b *Book) Next(ctx context.Context) (journal.Epoch, int64, error) {
+	if err := b.take(ctx); err != nil {
+		return journal.Epoch{}, 0, err
+	}
+	defer b.give()
+	err := b.transact("journal clock step", func(w *writer) error {
+		r := w.clock.read()
+		step, ok := w.clock.step(r, w.at)
+		if !ok {
+			return nil
+		}
+		w.clock.stepped()
+		w.clock.last = r
+		_, err := w.add(step, r)
+		return err
+	})
+	return b.w.epoch, b.w.seq + 1, err
+}
+
+// HashAt returns the hash of entry seq, zero for 0, and [ErrNotFound] for one
+// that the journal does not have.
+func (b *Book) HashAt(ctx context.Context, seq int64) (hash journal.Hash, err error) {
+	if seq == 0 {
+		return hash, b.ready(ctx)
+	}
+	err = b.read(ctx, "read hash", func(q querier) error {
+		h, err := nodes{ctx, q}.hashes(`SELECT hash FROM journal WHERE seq = ?`, seq)
+		if err == nil && len(h) == 0 {
+			return fmt.Errorf("%w: entry %d", ErrNotFound, seq)
+		}
+		if err == nil {
+			hash = h[0]
+		}
+		return err
+	})
+	return hash, err
+}
+
+// Batch returns entries from number from on, as many as may be pushed at once,
+// under a checkpoint signed over exactly the last of them. It returns
+// [ErrNotFound] if there is none, and [ErrNoKey] without a key.
+func (b *Book) Batch(ctx context.Context, from int64) (batch journal.Batch, err error) {
+	if b.o.Key == nil {
+		return batch, ErrNoKey
+	}
+	var c journal.Checkpoint
+	err = b.read(ctx, "read batch", func(q querier) error {
+		rows, err := readRows(ctx, q, `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, journal.BatchMax)
+		if err != nil {
+			return err
+		}
+		size := 0
+		for _, r := range rows {
+			if size += len(r.body); size > journal.BatchBytesMax && len(batch.Bodies) > 0 {
+				break
+			}
+			batch.Bodies = append(batch.Bodies, r.body)
+		}
+		if len(batch.Bodies) == 0 {
+			return fmt.Errorf("%w: entry %d", ErrNotFound, from)
+		}
+		batch.Epoch, batch.From = b.Epoch(), from
+		c.Size = from + int64(len(batch.Bodies)) - 1
+		c.Root, err = nodes{ctx, q}.root(c.Size)
+		return err
+	})
+	if err != nil {
+		return batch, err
+	}
+	c.Terminal, c.Epoch = b.o.Terminal, batch.Epoch
+	batch.Note, err = c.Sign(b.o.Key)
+	return batch, err
+}
+
+// Acknowledge notes durably what upstream has. It only goes forward: what was
+// acknowledged before, or more, makes it do nothing. It returns
+// [journal.ErrFork] if upstream's entry under that number is not ours, and
+// [journal.ErrUnsigned] if the checkpoint is not of this journal, or not signed
+// by those who should have.
+func (b *Book) Acknowledge(ctx context.Context, a journal.Ack) error {
+	if err := b.take(ctx); err != nil {
+		return err
+	}
+	defer b.give()
+	err := b.acknowledge(context.WithoutCancel(ctx), a)
+	if err != nil && !refused(err) {
+		return b.fail("acknowledge", err)
+	}
+	return err
+}
+
+func (b *Book) acknowledge(ctx context.Context, a journal.Ack) error {
+	before, err := ackedOf(ctx, b.s.conn)
+	if err != nil || a.Head.Seq <= before.Seq {
+		return err
+	}
+	if a.Head.Epoch != b.w.epoch || a.Head.Seq > b.w.seq {
+		return fmt.Errorf("%w: entry %d of epoch %s", ErrNotFound, a.Head.Seq, a.Head.Epoch)
+	}
+	ours, err := nodes{ctx, b.s.conn}.hashes(`SELECT hash FROM journal WHERE seq = ?`, a.Head.Seq)
+	if err != nil {
+		return err
+	}
+	if len(ours) != 1 || ours[0] != a.Head.Hash {
+		return fmt.Errorf("%w: %d", journal.ErrFork, a.Head.Seq)
+	}
+	if err := b.checkCosigned(ctx, a); err != nil {
+		return err
+	}
+	return transact(ctx, b.s.conn, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE acked SET seq = ?, hash = ?`, a.Head.Seq, a.Head.Hash[:])
+		if err != nil || len(a.Note) == 0 {
+			return err
+		}
+		if err := keepCosigned(ctx, tx, a); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx,
+			`DELETE FROM checkpoint WHERE size < ?1 AND size > (?1 - 1) / 256 * 256`, a.Head.Seq)
+		return err
+	})
+}
+
+// keepCosigned stores an acknowledged checkpoint.
+func keepCosigned(ctx context.Context, tx *sql.Tx, a journal.Ack) error {
+	result, err := tx.ExecContext(ctx, `UPDATE checkpoint SET cosigned = ? WHERE size = ?`, a.Note, a.Head.Seq)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	_, err = tx.ExecContext(ctx,
+		`INSERT INTO checkpoint (size, note, cosigned) VALUES (?1, ?2, ?2)`, a.Head.Seq, a.Note)
+	return err
+}
+
+// checkCosigned checks that the note of a is of exactly what it acknowledges.
+// Without a key of ours there is none, in tests.
+func (b *Book) checkCosigned(ctx context.Context, a journal.Ack) error {
+	key := b.o.trust().Key
+	if key == nil {
+		return nil
+	}
+	c, err := journal.OpenCheckpoint(a.Note, key)
+	if err == nil && b.o.Campus != nil {
+		_, _, err = journal.OpenCosigned(a.Note, campusName, b.o.Campus)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", journal.ErrUnsigned, err)
+	}
+	root, err := nodes{ctx, b.s.conn}.root(a.Head.Seq)
+	if err != nil {
+		return err
+	}
+	if want := (journal.Checkpoint{Terminal: b.o.Terminal, Epoch: b.w.epoch, Size: a.Head.Seq, Root: root}); c != want {
+		return fmt.Errorf("%w: checkpoint of %d entries of %s/%s", journal.ErrUnsigned, c.Size, c.Terminal, c.Epoch)
+	}
+	return nil
+}
+
+func ackedOf(ctx context.Context, q querier) (h journal.Head, err error) {
+	var hash []byte
+	if err := q.QueryRowContext(ctx, `SELECT seq, hash FROM acked`).Scan(&h.Seq, &hash); err != nil {
+		return h, fmt.Errorf("read what upstream has: %w", err)
+	}
+	copy(h.Hash[:], hash)
+	h.Epoch, _, err = metaOf(ctx, q)
+	return h, err
+}
+
+// Waiting returns what upstream does not have yet.
+func (b *Book) Waiting(ctx context.Context) (w Waiting, err error) {
+	err = b.read(ctx, "read what is waiting", func(q querier) error {
+		if w.Acked, err = ackedOf(ctx, q); err != nil {
+			return err
+		}
+		err := q.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) - ?1,
+			(SELECT coalesce(sum(amount), 0) FROM posting WHERE seq > ?1 AND amount > 0) FROM journal`, w.Acked.Seq).
+			Scan(&w.Count, &w.Amount)
+		if err != nil || w.Count == 0 {
+			return err
+		}
+		oldest, err := entryAt(ctx, q, w.Acked.Seq+1)
+		w.Since = oldest.At
+		return err
+	})
+	return w, err
+}
+
+// Appended returns a channel on which there is a token when something new has
+// been journalled since the last was taken.
+func (b *Book) Appended() <-chan struct{} { return b.appended }
+
+// Synced tells the Book what time it is upstream. From then on entries say
+// that the clock was compared, or, where it is far off, that it is wrong.
+func (b *Book) Synced(at time.Time) {
+	b.turn <- struct{}{}
+	defer b.give()
+	b.w.clock.heard(at)
+}
+
+// Receipt returns the signed receipt for what came of ref: its end, or the
+// entry itself if it stands alone. It returns [ErrNotFound] for what is not
+// there or has no end yet, and [ErrNoKey] without a key.
+func (b *Book) Receipt(ctx context.Context, ref string, cert journal.Certificate) (journal.Receipt, error) {
+	if b.o.Key == nil {
+		return journal.Receipt{}, ErrNoKey
+	}
+	i, err := b.Get(ctx, ref)
+	if err != nil {
+		return journal.Receipt{}, err
+	}
+	if i.Open() {
+		return journal.Receipt{}, fmt.Errorf("%w: %q has no end", ErrNotFound, ref)
+	}
+	e := i.First
+	if e.Kind.IsIntent() {
+		e = i.End
+	}
+	h, err := b.HashAt(ctx, e.Seq)
+	if err != nil {
+		return journal.Receipt{}, err
+	}
+	return journal.NewReceipt(e, h, cert, b.o.Key)
+}
+
+// sign stores a checkpoint over the journal as it is, unless there is one. Its
+// caller has the turn.
+func (b *Book) sign(ctx context.Context) error {
+	if b.o.Key == nil || b.w.seq == 0 {
+		return nil
+	}
+	c := journal.Checkpoint{Terminal: b.w.terminal, Epoch: b.w.epoch, Size: b.w.seq, Root: b.w.tree.root()}
+	note, err := c.Sign(b.o.Key)
+	if err != nil {
+		return err
+	}
+	_, err = b.s.conn.ExecContext(ctx, `INSERT INTO checkpoint (size, note)
+		SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM checkpoint WHERE size = ?1)`, c.Size, note)
+	if err != nil {
+		return fmt.Errorf("store checkpoint: %w", named(err))
+	}
+	return nil
+}
+
+// take takes the turn to write.
+func (b *Book) take(ctx context.Context) error {
+	if err := b.ready(ctx); err != nil {
+		return err
+	}
+	select {
+	case b.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := b.err(); err != nil {
+		b.give()
+		return err
+	}
+	return nil
+}
+
+func (b *Book) give() { <-b.turn }
+
+// trust is whose signatures a verification checks.
+func (o Options) trust() Trust {
+	t := Trust{Campus: o.Campus}
+	if o.Key != nil {
+		t.Key, _ = o.Key.Public().(ed25519.PublicKey)
+	}
+	return t
+}
