@@ -15,7 +15,9 @@ import (
 func TestMode(t *testing.T) {
 	for _, umask := range []int{0, 0o022, 0o077} {
 		before := syscall.Umask(umask) // of the whole process: no other test runs now
-		_, path := newBooks(t)
+		p := inFile(t)
+		path := p.dsn
+		newBooks(t, p)
 		syscall.Umask(before)
 		private(t, path, path+"-wal", path+"-shm")
 		for _, p := range []string{path, path + "-wal", path + "-shm"} { // as after a crash and a copy

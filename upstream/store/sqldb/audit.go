@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Audit compares the schema with what the migrations have made of it, and on
@@ -23,17 +24,21 @@ func (t *Tx) Audit(ctx context.Context, s Schema) (broken []string, err error) {
 	return broken, nil
 }
 
+// compare returns a line for each object that one list has and the other has
+// not. What an object is named ends at the first ": ".
 func compare(want, got []string) (broken []string) {
 	slices.Sort(want)
 	slices.Sort(got)
 	for _, o := range want {
 		if _, ok := slices.BinarySearch(got, o); !ok {
-			broken = append(broken, "schema: missing or changed: "+o)
+			name, _, _ := strings.Cut(o, ": ")
+			broken = append(broken, "schema: missing or changed: "+name)
 		}
 	}
 	for _, o := range got {
 		if _, ok := slices.BinarySearch(want, o); !ok {
-			broken = append(broken, "schema: not ours: "+o)
+			name, _, _ := strings.Cut(o, ": ")
+			broken = append(broken, "schema: not ours: "+name)
 		}
 	}
 	return broken

@@ -2,10 +2,13 @@ package sqldb
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,7 +32,10 @@ var session = map[string]string{
 	"idle_in_transaction_session_timeout": "30s",
 }
 
-const connectMax = 10 * time.Second
+const (
+	connectMax    = 10 * time.Second // for a connection to be made
+	connectionMax = 30 * time.Minute // for one to live
+)
 
 // PostgreSQL's SQLSTATEs that are acted upon.
 const (
@@ -44,7 +50,7 @@ func openPostgres(ctx context.Context, name string, s Schema) (_ *DB, err error)
 	if err != nil {
 		return nil, err
 	}
-	connector := stdlib.GetConnector(*config, stdlib.OptionAfterConnect(checkDurable))
+	connector := stdlib.GetConnector(*config, stdlib.OptionAfterConnect(checkDurable), stdlib.OptionResetSession(checkAlive))
 	db := &DB{
 		engine: engine{
 			name: Postgres, rewrite: forPostgres, lists: true, again: again, undone: undone,
@@ -53,14 +59,20 @@ func openPostgres(ctx context.Context, name string, s Schema) (_ *DB, err error)
 		},
 		w: sql.OpenDB(connector), r: sql.OpenDB(connector),
 	}
-	db.w.SetMaxOpenConns(writeConnections)
-	db.w.SetMaxIdleConns(writeConnections)
-	db.r.SetMaxOpenConns(readConnections)
-	db.r.SetMaxIdleConns(readConnections)
+	pool(db.w, writeConnections)
+	pool(db.r, readConnections)
 	if err := migratePostgres(ctx, db, s); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// pool keeps connections open, and lets each end some day: those to a cluster's
+// nodes spread again after one of them was away.
+func pool(db *sql.DB, connections int) {
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxLifetime(connectionMax)
 }
 
 // parse reads a connection string. Its error does not repeat it, because it
@@ -93,6 +105,34 @@ func checkDurable(ctx context.Context, conn *pgx.Conn) error {
 		if value != nil && *value == "off" {
 			return fmt.Errorf("the database has %s = off, which loses what it has acknowledged", setting)
 		}
+	}
+	return nil
+}
+
+// checkAlive gives up a connection that has died since it was used last, before
+// anything is asked of it. It looks at the socket and asks nobody: a server
+// that is there has nothing to say by itself.
+func checkAlive(_ context.Context, conn *pgx.Conn) error {
+	c := conn.PgConn().Conn()
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return driver.ErrBadConn
+	}
+	alive := false
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		alive = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	if err != nil || !alive {
+		return driver.ErrBadConn
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ const (
 )
 
 // Write runs do in a transaction, and again when the database asks for that.
-// Its error is do's, and then nothing was written; or [ErrUnknown].
+// With any error but [ErrUnknown] nothing was written.
 func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
 	for try := 0; ; try++ {
 		err := db.writeOnce(ctx, do)
@@ -160,7 +160,7 @@ func (db *DB) writeOnce(ctx context.Context, do func(*Tx) error) error {
 	defer cancel()
 	tx, err := conn.BeginTx(long, &db.writes)
 	if err != nil {
-		return err
+		return fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
 	if err := do(&Tx{tx, db}); err != nil {

@@ -1,0 +1,238 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"testing"
+
+	"quancun/upstream/store"
+)
+
+const (
+	load1 = "00000000000000000000000000000001"
+	load2 = "00000000000000000000000000000002"
+)
+
+// attacked returns books with an order that is paid (O1) and one that is not
+// (O2), a load that is written and one that is open, and an alarm.
+func attacked(t testing.TB, p place) *store.Books {
+	t.Helper()
+	b := newBooks(t, p)
+	create(t, b, "O1")
+	create(t, b, "O2")
+	reach(t, b, "O1", store.OrderPaid)
+	addLoad(t, b, load1, 7)
+	addLoad(t, b, load2, 8)
+	err := b.WithCard(t.Context(), cardNo, func(c store.CardTx) error {
+		return errors.Join(
+			c.Settle(load1, store.LoadWritten, "TAC"),
+			c.Alarm(store.Alarm{Kind: store.AlarmCounter, Ref: cardNo}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, b)
+	return b
+}
+
+// attack is SQL from behind, and what it is answered.
+type attack struct{ sql, want string }
+
+// TestAttack attacks the books from behind, with SQL. The schema refuses all
+// of it, and the books stay whole.
+func TestAttack(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { testAttack(t, inFile(t), attacksSQLite) })
+	t.Run("PostgreSQL", func(t *testing.T) { testAttack(t, inPostgres(t), attacksPostgres) })
+}
+
+func testAttack(t *testing.T, p place, attacks []attack) {
+	b := attacked(t, p)
+	raw := p.attack(t)
+	for _, tt := range attacks {
+		if err := inTx(t.Context(), raw, tt.sql); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.sql, err, tt.want)
+		}
+	}
+	check(t, b)
+}
+
+// inTx runs an attack in one transaction, as an attacker's tool would.
+func inTx(ctx context.Context, db *sql.DB, text string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, text); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+var attacksSQLite = []attack{
+	{`UPDATE entries SET at_ms = 0`, "never changed"},
+	{`DELETE FROM entries`, "never deleted"},
+	{`UPDATE postings SET amount_fen = amount_fen * 2`, "never changed"},
+	{`DELETE FROM postings`, "never deleted"},
+	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, 'O1', '', 0, 2)`, "UNIQUE"},
+	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, NULL, '', 0, 2)`, "CHECK"},
+	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, 'O9', '', 0, 2)`, "FOREIGN KEY"},
+	{`INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 1)`, "CHECK"},
+	{`INSERT INTO postings SELECT 1, 'channel/alipay', 5, balance_fen + 5 FROM accounts
+		WHERE account = 'channel/alipay'`, "complete"},
+	{`INSERT INTO entries (id, kind, place, at_ms, lines) VALUES (99, 5, '', 0, 2);
+		INSERT INTO postings SELECT 99, account, 5, balance_fen + 5 FROM accounts`, "sum to zero"},
+	{`INSERT INTO entries (id, kind, place, at_ms, lines) VALUES (99, 5, '', 0, 2);
+		INSERT INTO postings SELECT 99, account, 5, balance_fen FROM accounts`, "follow the balance"},
+	{`UPDATE orders SET amount_fen = 1`, "keeps its content"},
+	{`UPDATE orders SET account = 'holder/1002'`, "keeps its content"},
+	{`UPDATE orders SET state = 2, paid_ms = NULL WHERE order_no = 'O1'`, "forward"},
+	{`UPDATE orders SET state = 4 WHERE order_no = 'O2'`, "CHECK"}, // paid without a time
+	{`UPDATE orders SET amount_fen = 12.5`, "cannot store REAL"},
+	{`DELETE FROM orders`, "never deleted"},
+	{`UPDATE loads SET amount_fen = 1`, "keeps its content"},
+	{`UPDATE loads SET state = 3 WHERE state = 2`, "forward"},
+	{`DELETE FROM loads`, "never deleted"},
+	{`UPDATE load_offers SET counter = 1`, "never changed"},
+	{`DELETE FROM load_offers`, "never deleted"},
+	{`INSERT INTO load_offers SELECT 99, load_id, card_no, 0, 9, 0, 0, random, mac1, terminal_no,
+		x'00000000000000' FROM load_offers LIMIT 1`, "only grow"},
+	{`UPDATE purse_moves SET amount_fen = 1`, "never changed"},
+	{`DELETE FROM purse_moves`, "never deleted"},
+	{`INSERT INTO purse_moves (card_no, kind, load_id, amount_fen, balance_fen, place, at_ms)
+		VALUES ('` + cardNo + `', 2, '` + load1 + `', 1, 0, '', 0)`, "UNIQUE"},
+	{`INSERT INTO purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms)
+		VALUES ('` + cardNo + `', 2, 1, 0, '', 0)`, "CHECK"},
+	{`DELETE FROM alarms`, "never deleted"},
+	{`UPDATE holders SET pin_wrong = 6`, "CHECK"},
+	{`DELETE FROM cards`, "FOREIGN KEY"},
+}
+
+// attacksPostgres are made as campusd's own role, which owns the tables. What
+// is not here and is there is found by Verify: see breaksPostgres.
+var attacksPostgres = []attack{
+	{`UPDATE entries SET at_ms = 0`, "permission denied"},
+	{`UPDATE entries SET id = 7`, "can only be updated to DEFAULT"},
+	{`UPDATE entries SET id = DEFAULT`, "permission denied"},
+	{`DELETE FROM entries`, "permission denied"},
+	{`TRUNCATE entries CASCADE`, "permission denied"},
+	{`UPDATE postings SET amount_fen = amount_fen * 2`, "permission denied"},
+	{`DELETE FROM postings`, "permission denied"},
+	{`TRUNCATE postings`, "permission denied"},
+	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, 'O1', '', 0, 2)`, "unique"},
+	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, NULL, '', 0, 2)`, "check"},
+	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, 'O9', '', 0, 2)`, "foreign key"},
+	{`INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 1)`, "check"},
+	{`INSERT INTO entries (id, kind, place, at_ms, lines) VALUES (99, 5, '', 0, 2)`, "non-DEFAULT"},
+	{`INSERT INTO postings VALUES (1, 'holder/1001', 5, 5)`, "unique"},
+	{`INSERT INTO postings VALUES (99, 'holder/1001', 5, 5)`, "foreign key"},
+	{`INSERT INTO postings VALUES (1, 'channel/alipay', 0, 5)`, "check"},
+	{`UPDATE orders SET amount_fen = 1`, "permission denied"},
+	{`UPDATE orders SET account = 'holder/1002'`, "permission denied"},
+	{`UPDATE orders SET order_no = 'O3' WHERE order_no = 'O2'`, "permission denied"},
+	{`UPDATE orders SET state = 4 WHERE order_no = 'O2'`, "check"}, // paid without a time
+	{`UPDATE orders SET state = 2 WHERE order_no = 'O1'`, "check"}, // a time without being paid
+	{`UPDATE orders SET state = 7`, "check"},
+	{`DELETE FROM orders`, "permission denied"},
+	{`UPDATE accounts SET account = 'holder/1002' WHERE account = 'holder/1001'`, "permission denied"},
+	{`DELETE FROM accounts`, "permission denied"},
+	{`UPDATE cards SET account = 'holder/1002'`, "permission denied"},
+	{`DELETE FROM cards`, "permission denied"},
+	{`UPDATE holders SET pin_wrong = 6`, "check"},
+	{`UPDATE holders SET pin_hash = pin_salt`, "permission denied"},
+	{`DELETE FROM holders`, "permission denied"},
+	{`UPDATE terminals SET terminal_no = fingerprint`, "permission denied"},
+	{`DELETE FROM terminals`, "permission denied"},
+	{`UPDATE loads SET amount_fen = 1`, "permission denied"},
+	{`DELETE FROM loads`, "permission denied"},
+	{`UPDATE load_offers SET counter = 1`, "permission denied"},
+	{`DELETE FROM load_offers`, "permission denied"},
+	{`INSERT INTO load_offers (load_id, card_no, balance, counter, key_version, algorithm, random, mac1,
+		terminal_no, stamp) SELECT load_id, card_no, 0, 9, 0, 0, random, mac1, terminal_no, stamp
+		FROM load_offers`, "unique"},
+	{`UPDATE purse_moves SET amount_fen = 1`, "permission denied"},
+	{`DELETE FROM purse_moves`, "permission denied"},
+	{`INSERT INTO purse_moves (card_no, kind, load_id, amount_fen, balance_fen, place, at_ms)
+		VALUES ('` + cardNo + `', 2, '` + load1 + `', 1, 0, '', 0)`, "unique"},
+	{`INSERT INTO purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms)
+		VALUES ('` + cardNo + `', 2, 1, 0, '', 0)`, "check"},
+	{`DELETE FROM alarms`, "permission denied"},
+	{`UPDATE alarms SET kind = ''`, "permission denied"},
+	{`CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+		CREATE TRIGGER theirs BEFORE INSERT ON postings FOR EACH ROW EXECUTE FUNCTION f()`, "permission denied"},
+}
+
+// broken is SQL that breaks a promise, where the schema lets it or has lost a
+// guard, and what Verify must say.
+type broken struct{ name, sql, want string }
+
+// TestVerify breaks promises, and takes guards away: Verify must tell of it.
+func TestVerify(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { testVerify(t, inFile, breaksSQLite) })
+	t.Run("PostgreSQL", func(t *testing.T) { testVerify(t, inPostgres, breaksPostgres) })
+}
+
+func testVerify(t *testing.T, in func(testing.TB) place, breaks []broken) {
+	for _, tt := range breaks {
+		t.Run(tt.name, func(t *testing.T) {
+			p := in(t)
+			b := attacked(t, p)
+			if err := inTx(t.Context(), p.attack(t), tt.sql); err != nil {
+				t.Fatal(err)
+			}
+			lines, err := b.Verify(t.Context())
+			if err != nil || !strings.Contains(strings.Join(lines, "\n"), tt.want) {
+				t.Errorf("Verify = %q, %v; want it to tell of %q", lines, err, tt.want)
+			}
+		})
+	}
+}
+
+var breaksSQLite = []broken{
+	{"Balance", `UPDATE accounts SET balance_fen = balance_fen + 1 WHERE account = 'holder/1001'`, "M2: balance"},
+	{"Mirror", `UPDATE cards SET mirror_fen = mirror_fen - 1`, "M2: mirror"},
+	{"Posting", `DROP TRIGGER postings_are_never_changed;
+		UPDATE postings SET amount_fen = amount_fen + 1 WHERE account = 'holder/1001'`, "M1: entry"},
+	{"Guard", `DROP TRIGGER postings_are_never_changed`, "schema: missing or changed: trigger postings_are"},
+	{"Incomplete", `INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 2)`, "M1: entry"},
+	{"PaidUncredited", `UPDATE orders SET state = 4, paid_ms = 1`, "M5: paid order"},
+	{"Returned", `DROP TRIGGER orders_move_forward;
+		UPDATE orders SET state = 6, paid_ms = NULL WHERE order_no = 'O1'`, "M5: paid order"},
+	{"Written", `UPDATE loads SET state = 2, settled_ms = 1`, "M2: load"},
+	{"Ours", `CREATE TABLE theirs (x INTEGER)`, "schema: not ours: table theirs"},
+}
+
+// breaksPostgres has all that SQLite's triggers refuse and nothing here does.
+var breaksPostgres = []broken{
+	{"Balance", `UPDATE accounts SET balance_fen = balance_fen + 1 WHERE account = 'holder/1001'`, "M2: balance"},
+	{"Mirror", `UPDATE cards SET mirror_fen = mirror_fen - 1`, "M2: mirror"},
+	{"Incomplete", `INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 2)`, "M1: entry"},
+	{"TooComplete", `INSERT INTO postings SELECT id, 'channel/alipay', 5, 5 FROM entries WHERE kind = 5`, "M1: entry"},
+	{"NotZero", `WITH e AS (INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 2) RETURNING id)
+		INSERT INTO postings SELECT id, account, 5, balance_fen + 5 FROM e, accounts
+		WHERE account IN ('holder/1001', 'channel/alipay')`, "M1: ledger"},
+	{"NotFollowing", `WITH e AS (INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 2) RETURNING id)
+		INSERT INTO postings SELECT id, 'holder/1001', 5, 5 FROM e
+		UNION ALL SELECT id, 'channel/alipay', -5, -5 FROM e`, "M2: posting"},
+	{"PaidUncredited", `UPDATE orders SET state = 4, paid_ms = 1`, "M5: paid order"},
+	{"Unpaid", `UPDATE orders SET state = 2, paid_ms = NULL WHERE order_no = 'O1'`, "M5: paid order"},
+	{"Returned", `UPDATE orders SET state = 6, paid_ms = NULL WHERE order_no = 'O1'`, "M5: paid order"},
+	{"Written", `UPDATE loads SET state = 2, settled_ms = 1`, "M2: load"},
+	{"Unwritten", `UPDATE loads SET state = 3 WHERE state = 2`, "M2: load"},
+	{"Moved", `INSERT INTO purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms)
+		VALUES ('` + cardNo + `', 5, 1, 0, '', 0)`, "M2: mirror"},
+	{"Stamp", `INSERT INTO load_offers (load_id, card_no, balance, counter, key_version, algorithm, random, mac1,
+		terminal_no, stamp) SELECT load_id, card_no, 0, 9, 0, 0, random, mac1, terminal_no, '\x00000000000000'
+		FROM load_offers LIMIT 1`, "M2: stamps"},
+	{"Right", `GRANT UPDATE ON postings TO CURRENT_USER;
+		UPDATE postings SET amount_fen = amount_fen + 1 WHERE account = 'holder/1001'`, "M1: entry"},
+	{"RightToChange", `GRANT UPDATE ON postings TO CURRENT_USER`, "rights: this role may change postings.amount_fen"},
+	{"RightToDelete", `GRANT DELETE ON orders TO CURRENT_USER`, "rights: this role may delete from orders"},
+	{"RightToEmpty", `GRANT TRUNCATE ON entries TO CURRENT_USER`, "rights: this role may empty entries"},
+	{"Guard", `ALTER TABLE postings DROP CONSTRAINT postings_amount_fen_check`,
+		"schema: missing or changed: constraint postings.postings_amount_fen_check"},
+	{"Index", `DROP INDEX an_order_is_credited_once`, "schema: missing or changed: index entries.an_order"},
+	{"Column", `ALTER TABLE orders ALTER COLUMN amount_fen TYPE NUMERIC`, "schema: missing or changed: column orders.amount"},
+	{"Ours", `CREATE TABLE theirs (x INTEGER)`, "schema: not ours: table theirs"},
+}

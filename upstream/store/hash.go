@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"strconv"
+
+	"quancun/upstream/store/sqldb"
+)
+
+// dump is all that is about money, in an order that is the same on every
+// engine. Numbers that an engine gives to rows are not in it: entries are
+// counted in their order instead. Nor is what is only a plan, such as when to
+// ask the channel again.
+var dump = []struct{ table, query string }{
+	{"accounts", `SELECT account, balance_fen FROM accounts WHERE balance_fen <> 0 ORDER BY account COLLATE "C"`},
+	{"cards", `SELECT card_no, account, factor, uid, status, mirror_fen FROM cards ORDER BY card_no COLLATE "C"`},
+	{"orders", `SELECT order_no, terminal, card_no, account, amount_fen, created_ms, expires_ms, state, trade_no,
+		paid_ms, late, mismatch FROM orders ORDER BY order_no COLLATE "C"`},
+	{"entries", `SELECT row_number() OVER (ORDER BY id), kind, order_no, place, at_ms, lines FROM entries ORDER BY id`},
+	{"postings", `SELECT e.n, p.account, p.amount_fen, p.balance_fen FROM postings p
+		JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM entries) AS e ON e.id = p.entry_id
+		ORDER BY p.entry_id, p.account COLLATE "C"`},
+	{"loads", `SELECT load_id, card_no, terminal, amount_fen, order_no, created_ms, state, claim, evidence, settled_ms
+		FROM loads ORDER BY load_id COLLATE "C"`},
+	{"offers", `SELECT card_no, stamp, load_id, balance, counter, key_version, algorithm, random, mac1, terminal_no
+		FROM load_offers ORDER BY card_no COLLATE "C", stamp`},
+	{"purse moves", `SELECT card_no, kind, load_id, amount_fen, balance_fen, place, at_ms
+		FROM purse_moves ORDER BY card_no COLLATE "C", id`},
+}
+
+// StateHash returns the SHA-256 of all that the books say about money, at one
+// moment. Books with the same history have the same hash, whatever engine
+// keeps them.
+func (b *Books) StateHash(ctx context.Context) (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	err = b.db.Read(ctx, func(tx *sqldb.Tx) error {
+		h.Reset()
+		for _, d := range dump {
+			writeValue(h, d.table)
+			if err := hashRows(ctx, tx, h, d.query); err != nil {
+				return fmt.Errorf("hash %s: %w", d.table, err)
+			}
+		}
+		return nil
+	})
+	return [sha256.Size]byte(h.Sum(nil)), err
+}
+
+func hashRows(ctx context.Context, tx *sqldb.Tx, h hash.Hash, query string) error {
+	var values, places []any
+	return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		if values == nil {
+			columns, err := rows.Columns()
+			if err != nil {
+				return err
+			}
+			values, places = make([]any, len(columns)), make([]any, len(columns))
+			for i := range values {
+				places[i] = &values[i]
+			}
+		}
+		if err := rows.Scan(places...); err != nil {
+			return err
+		}
+		for _, v := range values {
+			writeValue(h, v)
+		}
+		return nil
+	}, query)
+}
+
+// writeValue writes a value so that no two lists of values look alike: its
+// length, which is one more than it is and 0 for NULL, and its text.
+func writeValue(h hash.Hash, v any) {
+	var text []byte
+	switch v := v.(type) {
+	case nil:
+		h.Write(make([]byte, 4))
+		return
+	case bool: // SQLite has 1 and 0
+		text = []byte{'0'}
+		if v {
+			text[0] = '1'
+		}
+	case int64:
+		text = strconv.AppendInt(nil, v, 10)
+	case string:
+		text = []byte(v)
+	case []byte:
+		text = v
+	default:
+		panic(fmt.Sprintf("store: internal error: a %T in the books", v))
+	}
+	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(text)+1)))
+	h.Write(text)
+}
