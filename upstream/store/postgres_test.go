@@ -133,26 +133,25 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestDeadConnections: whoever comes first after a restart does not pay for it.
+// TestDeadConnections: whoever comes first after PostgreSQL has ended all
+// connections does not pay for it.
 func TestDeadConnections(t *testing.T) {
-	both := [2]*store.Books{newBooks(t, inPostgres(t))}
-	both[1] = both[0]
-	for _, crash := range []bool{false, true} {
-		atOnce(both, 8, func(b *store.Books, _ int) { // opens connections
-			_, err := b.Order(t.Context(), "O1")
-			if err2 := b.ResetPINTries(t.Context(), holder); !errors.Is(err, store.ErrNone) || err2 != nil {
-				t.Errorf("before: %v, %v", err, err2)
-			}
-		})
-		if err := pgtest.Shared(t).Restart(t.Context(), crash); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := both[0].Order(t.Context(), "O1"); !errors.Is(err, store.ErrNone) {
-			t.Errorf("Order: %v", err)
-		}
-		if err := both[0].ResetPINTries(t.Context(), holder); err != nil {
-			t.Errorf("ResetPINTries: %v", err)
-		}
+	d := pgtest.New(t)
+	b := newBooks(t, place{d.DSN, "pgx"})
+	if _, err := b.Order(t.Context(), "O1"); !errors.Is(err, store.ErrNone) { // opens one to read
+		t.Fatal(err)
+	}
+	_, err := place{d.Admin, "pgx"}.attack(t).Exec(`
+		SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1 AND datname = $2`,
+		pgtest.Role, d.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Order(t.Context(), "O1"); !errors.Is(err, store.ErrNone) {
+		t.Errorf("Order: %v", err)
+	}
+	if err := b.ResetPINTries(t.Context(), holder); err != nil {
+		t.Errorf("ResetPINTries: %v", err)
 	}
 }
 
