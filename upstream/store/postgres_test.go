@@ -77,7 +77,7 @@ func storm(ctx context.Context, b *store.Books, o store.Order) error {
 		return err
 	}
 	err := b.WithCard(ctx, o.CardNo, func(c store.CardTx) error {
-		_, err := c.Balance()
+		_, err := c.Available()
 		return errors.Join(err, c.Alarm(store.Alarm{Kind: store.AlarmCounter, Ref: "all"}))
 	})
 	return errors.Join(err, b.MarkSeen(ctx, o.Account, time.Now()), b.Hear(ctx, o.Terminal, store.Heard{JournalHead: 1}))
