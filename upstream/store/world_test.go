@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // to attack with
-
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/upstream/store"

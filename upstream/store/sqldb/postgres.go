@@ -50,7 +50,8 @@ func openPostgres(ctx context.Context, name string, s Schema) (_ *DB, err error)
 	if err != nil {
 		return nil, err
 	}
-	connector := stdlib.GetConnector(*config, stdlib.OptionAfterConnect(checkDurable), stdlib.OptionResetSession(checkAlive))
+	connector := stdlib.GetConnector(*config,
+		stdlib.OptionAfterConnect(checkDurable), stdlib.OptionResetSession(checkAlive))
 	db := &DB{
 		engine: engine{
 			name: Postgres, rewrite: forPostgres, lists: true, again: again, undone: undone,
