@@ -10,6 +10,10 @@ import (
 // only terminals, so an upstream that moves needs no new certificate.
 const ServerName = "upstream.quancun"
 
+// EnrolName is the upstream's other name, under which a caller may be without a
+// certificate, or with one that has ended: it gets one there, and nothing else.
+const EnrolName = "enrol.quancun"
+
 // TerminalURI is the name of a terminal in its certificate.
 func TerminalURI(id string) string { return "spiffe://campus/terminal/" + id }
 

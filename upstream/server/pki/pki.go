@@ -1,9 +1,16 @@
 // Package pki is the campus's own certificate authority: it certifies one
 // upstream and its terminals, and nothing else in the world.
 //
-// Its certificates live as long as the authority. A shorter life would lock
-// out terminals whose clocks are wrong, and would not shut out a stolen one:
-// the upstream's table of terminals does that, at every call.
+// A terminal's certificate lives ninety days and is renewed over the one before
+// it. That shuts out a machine that was put into a cupboard and forgotten; a
+// stolen one is shut out by the upstream's table of terminals, at every call.
+//
+// # Two doors
+//
+// Under [wire.ServerName] the upstream talks to holders of good certificates
+// alone. Under [wire.EnrolName] a caller may have none yet, or one that has
+// ended: TLS proves there that the caller has the key of a certificate that
+// was once made here, and what that is worth is for the enrolment to say.
 package pki
 
 import (
@@ -23,7 +30,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"time"
 
 	"quancun/upstream/keys"
@@ -34,6 +41,9 @@ const (
 	// backdate makes certificates good for machines whose clocks are behind.
 	backdate = 48 * time.Hour
 	life     = 30 * 365 * 24 * time.Hour
+	// terminalLife is the life of a terminal's certificate. It is renewed from
+	// two thirds of it, so that a month without a network costs nobody a visit.
+	terminalLife = 90 * 24 * time.Hour
 	// renew is how long before its end the server's certificate is made anew.
 	renew = 90 * 24 * time.Hour
 )
@@ -41,6 +51,10 @@ const (
 // Authority is the campus CA with the upstream's own certificate. It prints
 // as "pki.Authority(…)".
 type Authority struct {
+	// Now is the clock by which certificates are made and judged. It may be
+	// set before the first use.
+	Now func() time.Time
+
 	ca     tls.Certificate
 	server tls.Certificate
 }
@@ -49,7 +63,8 @@ type Authority struct {
 func (Authority) Format(s fmt.State, _ rune) { fmt.Fprint(s, "pki.Authority(…)") }
 
 // Open reads the authority in dir, from ca.pem and server.pem. It makes what
-// is not there, and renews a server certificate that is about to end.
+// is not there, and renews a server certificate that is about to end or lacks
+// a name.
 func Open(dir string, now time.Time) (*Authority, error) {
 	ca, err := readPair(filepath.Join(dir, "ca.pem"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,10 +73,10 @@ func Open(dir string, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open CA: %w", err)
 	}
-	a := &Authority{ca: ca}
+	a := &Authority{Now: time.Now, ca: ca}
 	path := filepath.Join(dir, "server.pem")
 	a.server, err = readPair(path)
-	if err == nil && now.Add(renew).After(a.server.Leaf.NotAfter) {
+	if err == nil && (now.Add(renew).After(a.server.Leaf.NotAfter) || !named(a.server.Leaf)) {
 		err = errors.Join(os.Remove(path), fs.ErrNotExist)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -73,21 +88,124 @@ func Open(dir string, now time.Time) (*Authority, error) {
 	return a, nil
 }
 
-// Server returns how the upstream listens: mutual TLS 1.3, terminals only.
+// Server returns how the upstream listens: TLS 1.3, with both doors.
 func (a *Authority) Server() *tls.Config {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.ca.Leaf)
+	door := &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		Time:         a.now,
+		Certificates: []tls.Certificate{a.withCA()},
+		ClientAuth:   tls.RequestClientCert,
+		ClientCAs:    a.pool(),
+		NextProtos:   protocols,
+		// A session is never taken up again, here or at the other door.
+		SessionTicketsDisabled: true,
+		VerifyConnection:       a.checkCaller,
+	}
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS13,
+		Time:         a.now,
 		Certificates: []tls.Certificate{a.server},
 		ClientAuth:   tls.RequireAndVerifyClientCert,
-		ClientCAs:    pool,
-		NextProtos:   []string{"h2", "http/1.1"},
+		ClientCAs:    a.pool(),
+		NextProtos:   protocols,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if hello.ServerName == wire.EnrolName {
+				return door, nil
+			}
+			return nil, nil // the outer one
+		},
 	}
+}
+
+var protocols = []string{"h2", "http/1.1"}
+
+func (a *Authority) now() time.Time { return a.Now() }
+
+func (a *Authority) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.ca.Leaf)
+	return pool
+}
+
+// withCA returns the server's certificate with the CA's behind it, which a
+// machine that is told only its fingerprint does not have.
+func (a *Authority) withCA() tls.Certificate {
+	c := a.server
+	c.Certificate = [][]byte{c.Certificate[0], a.ca.Leaf.Raw}
+	return c
+}
+
+// checkCaller lets in whoever shows no certificate, or one that was made here
+// for a terminal, over or not.
+func (a *Authority) checkCaller(cs tls.ConnectionState) error {
+	if len(cs.PeerCertificates) == 0 {
+		return nil
+	}
+	c, at := cs.PeerCertificates[0], a.now()
+	if at.After(c.NotAfter) {
+		at = c.NotAfter
+	}
+	_, err := c.Verify(x509.VerifyOptions{
+		Roots: a.pool(), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err
 }
 
 // CA returns the authority's certificate, PEM.
 func (a *Authority) CA() []byte { return certPEM(a.ca.Leaf.Raw) }
+
+// Fingerprint tells this authority from every other.
+func (a *Authority) Fingerprint() wire.Fingerprint { return wire.FingerprintOf(a.ca.Leaf) }
+
+// requestMax bounds a request for a certificate, in bytes.
+const requestMax = 4 << 10
+
+// ReadRequest returns the key in a request for a certificate (PKCS #10, DER),
+// if it is of the one kind that we certify and has signed the request. Nothing
+// else in a request counts.
+func ReadRequest(der []byte) (*ecdsa.PublicKey, error) {
+	if len(der) > requestMax {
+		return nil, fmt.Errorf("read request: %d bytes, at most %d", len(der), requestMax)
+	}
+	r, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	key, ok := r.PublicKey.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, errors.New("read request: not a P-256 key")
+	}
+	if err := r.CheckSignature(); err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	return key, nil
+}
+
+// Certify makes a certificate of ninety days for a terminal's key.
+func (a *Authority) Certify(id string, key *ecdsa.PublicKey) (*x509.Certificate, error) {
+	if !wire.TerminalID(id) {
+		return nil, fmt.Errorf("make certificate: %q can not name a terminal", id)
+	}
+	uri, err := url.Parse(wire.TerminalURI(id))
+	if err != nil {
+		return nil, fmt.Errorf("make certificate: %w", err)
+	}
+	from, to := a.now().Add(-backdate), a.now().Add(terminalLife)
+	if from.Before(a.ca.Leaf.NotBefore) {
+		from = a.ca.Leaf.NotBefore
+	}
+	if to.After(a.ca.Leaf.NotAfter) {
+		to = a.ca.Leaf.NotAfter
+	}
+	return sign(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: id},
+		URIs:        []*url.URL{uri},
+		NotBefore:   from,
+		NotAfter:    to,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, key, &a.ca)
+}
 
 // Terminal makes a key and a certificate for a terminal, both PEM, and returns
 // the certificate's fingerprint, by which the upstream knows it.
@@ -127,10 +245,15 @@ func makeCA(path string, now time.Time) (tls.Certificate, error) {
 	return ca, writePair(path, ca)
 }
 
+// serverNames are the upstream's, one for each door.
+var serverNames = []string{wire.ServerName, wire.EnrolName}
+
+func named(c *x509.Certificate) bool { return slices.Equal(c.DNSNames, serverNames) }
+
 func (a *Authority) makeServer(path string) (tls.Certificate, error) {
 	c, err := a.sign(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: wire.ServerName},
-		DNSNames:    []string{wire.ServerName},
+		DNSNames:    serverNames,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	if err != nil {
@@ -151,35 +274,35 @@ func issue(c *x509.Certificate, parent *tls.Certificate) (pair tls.Certificate, 
 	if err != nil {
 		return pair, fmt.Errorf("make key: %w", err)
 	}
-	if c.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
-		return pair, fmt.Errorf("make serial number: %w", err)
+	if parent == nil {
+		parent = &tls.Certificate{Leaf: c, PrivateKey: key}
 	}
-	by, signer := c, any(key)
-	if parent != nil {
-		by, signer = parent.Leaf, parent.PrivateKey
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, c, by, key.Public(), signer)
+	leaf, err := sign(c, &key.PublicKey, parent)
 	if err != nil {
-		return pair, fmt.Errorf("sign certificate: %w", err)
+		return pair, err
 	}
-	leaf, err := x509.ParseCertificate(raw)
-	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key, Leaf: leaf}, err
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}, nil
+}
+
+func sign(c *x509.Certificate, key *ecdsa.PublicKey, by *tls.Certificate) (_ *x509.Certificate, err error) {
+	if c.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
+		return nil, fmt.Errorf("make serial number: %w", err)
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, c, by.Leaf, key, by.PrivateKey)
+	if err != nil {
+		return nil, fmt.Errorf("sign certificate: %w", err)
+	}
+	return x509.ParseCertificate(raw)
 }
 
 // A pair is kept in one file, so that it is there whole or not at all.
 
 func readPair(path string) (tls.Certificate, error) {
-	info, err := os.Stat(path)
+	text, err := keys.ReadSecret(path)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return tls.Certificate{}, fmt.Errorf("%s has mode %#o, want 0600", path, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
+	defer clear(text)
 	return tls.X509KeyPair(text, text)
 }
 
