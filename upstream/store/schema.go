@@ -31,7 +31,8 @@ func folder(name string) fs.FS {
 // never changes and is referred to names its number, which changes for nobody.
 var rights = map[string]sqldb.Rights{
 	"terminals": {Update: []string{
-		"fingerprint", "revoked_ms", "heard_ms", "version", "drift_ms", "epoch", "journal_head", "journal_key",
+		"fingerprint", "next_fingerprint", "revoked_ms", "heard_ms", "version", "drift_ms", "epoch", "journal_head",
+		"journal_key",
 	}},
 	"accounts": {Update: []string{"balance_fen"}},
 	"holders":  {Update: []string{"pin_wrong", "daily_limit_fen"}},
@@ -62,4 +63,7 @@ var rights = map[string]sqldb.Rights{
 	"feeds":           {Update: []string{"version", "whole_from", "changed_ms"}},
 	"hot_changes":     {},
 	"feed_contents":   {},
+
+	"certificates": {},
+	"enrolments":   {Update: []string{"void_ms", "used_ms", "fingerprint"}},
 }

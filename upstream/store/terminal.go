@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,7 +16,10 @@ import (
 type Terminal struct {
 	ID          string
 	No          pboc.TerminalNo
-	Fingerprint [32]byte // SHA-256 of the one certificate that is good for it
+	Fingerprint [32]byte          // SHA-256 of its certificate; zero before it was enrolled
+	Next        [32]byte          // SHA-256 of a renewed one that it has not used yet; zero if there is none
+	Expires     time.Time         // of its certificate; zero if that was made with the terminal's key
+	JournalKey  ed25519.PublicKey // signs its journal; nil before it was enrolled
 	Revoked     bool
 	Heard       time.Time // of its last Hello; zero before
 	Version     string
@@ -29,35 +34,48 @@ type Heard struct {
 	JournalHead int64
 }
 
+// Good reports whether a certificate with this fingerprint is good for t.
+func (t Terminal) Good(fingerprint [32]byte) bool {
+	return !t.Revoked && fingerprint != [32]byte{} && (fingerprint == t.Fingerprint || fingerprint == t.Next)
+}
+
 // AddTerminal adds t, or gives a known terminal a new certificate and takes it
 // back into service. A new terminal whose No is zero gets the next free one;
 // a known one keeps its own. It returns the number.
-func (b *Books) AddTerminal(ctx context.Context, t Terminal) (pboc.TerminalNo, error) {
-	var no []byte
-	err := b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := tx.Lock(ctx, "terminal numbers"); err != nil {
-			return err
+func (b *Books) AddTerminal(ctx context.Context, t Terminal) (no pboc.TerminalNo, err error) {
+	err = b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		err := b.addTerminal(ctx, tx, t)
+		if errors.Is(err, ErrConflict) {
+			_, err = tx.Exec(ctx, `
+				UPDATE terminals SET fingerprint = ?, next_fingerprint = NULL, revoked_ms = NULL WHERE id = ?`,
+				t.Fingerprint[:], t.ID)
 		}
-		given := t.No
-		if given == (pboc.TerminalNo{}) {
-			var err error
-			if given, err = freeTerminalNo(ctx, tx); err != nil {
-				return err
-			}
-		}
-		_, err := tx.Exec(ctx, `
-			INSERT INTO terminals (id, terminal_no, fingerprint, added_ms) VALUES (?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, revoked_ms = NULL`,
-			t.ID, given[:], t.Fingerprint[:], b.ms())
 		if err != nil {
 			return err
 		}
-		return tx.QueryRow(ctx, `SELECT terminal_no FROM terminals WHERE id = ?`, t.ID).Scan(&no)
+		now, err := lockTerminal(ctx, tx, t.ID)
+		no = now.No
+		return err
 	})
 	if err != nil {
 		return pboc.TerminalNo{}, fmt.Errorf("add terminal: %w", err)
 	}
-	return pboc.TerminalNo(no), nil
+	return no, nil
+}
+
+// addTerminal adds a terminal. ErrConflict if it is there already.
+func (b *Books) addTerminal(ctx context.Context, tx *sqldb.Tx, t Terminal) (err error) {
+	if err := tx.Lock(ctx, "terminal numbers"); err != nil {
+		return err
+	}
+	if t.No == (pboc.TerminalNo{}) {
+		if t.No, err = freeTerminalNo(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return fresh(tx.Exec(ctx, `
+		INSERT INTO terminals (id, terminal_no, fingerprint, added_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		t.ID, t.No[:], t.Fingerprint[:], b.ms()))
 }
 
 // freeTerminalNo returns the number after the count of terminals, or the next
@@ -91,7 +109,9 @@ func (b *Books) RevokeTerminal(ctx context.Context, id string) error {
 	})
 }
 
-const terminalColumns = `id, terminal_no, fingerprint, revoked_ms IS NOT NULL, heard_ms, version, drift_ms`
+const terminalColumns = `
+	id, terminal_no, fingerprint, next_fingerprint, journal_key, revoked_ms IS NOT NULL, heard_ms, version, drift_ms,
+	(SELECT expires_ms FROM certificates WHERE certificates.fingerprint = terminals.fingerprint)`
 
 // Terminal returns a terminal, or ErrNone.
 func (b *Books) Terminal(ctx context.Context, id string) (Terminal, error) {
@@ -112,13 +132,16 @@ func (b *Books) Terminals(ctx context.Context) (all []Terminal, err error) {
 type scanner interface{ Scan(dest ...any) error }
 
 func scanTerminal(row scanner) (t Terminal, err error) {
-	var no, fingerprint []byte
-	var heard sql.NullInt64
+	var no, fingerprint, next, journalKey []byte
+	var heard, expires sql.NullInt64
 	var drift int64
-	if err := row.Scan(&t.ID, &no, &fingerprint, &t.Revoked, &heard, &t.Version, &drift); err != nil {
+	err = row.Scan(&t.ID, &no, &fingerprint, &next, &journalKey, &t.Revoked, &heard, &t.Version, &drift, &expires)
+	if err != nil {
 		return Terminal{}, none(err)
 	}
-	t.No, t.Fingerprint, t.Heard = pboc.TerminalNo(no), [32]byte(fingerprint), fromMS(heard)
+	t.No, t.Fingerprint, t.Heard, t.Expires = pboc.TerminalNo(no), [32]byte(fingerprint), fromMS(heard), fromMS(expires)
+	copy(t.Next[:], next)
+	t.JournalKey = journalKey
 	t.Drift = time.Duration(drift) * time.Millisecond
 	return t, nil
 }
