@@ -39,6 +39,15 @@ func (c *Client) Hello(ctx context.Context, h Hello) (Welcome, error) {
 	return w, nil
 }
 
+// Ping asks nothing but whether the upstream takes this terminal's certificate.
+// Refusal: TerminalUnknown.
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, cancel := within(ctx, quick)
+	defer cancel()
+	_, err := c.rpc.Hello(ctx, connect.NewRequest(&v1.HelloRequest{}))
+	return explain("ping", err)
+}
+
 // LookUpCard returns whether a card may be used at all, and a challenge for
 // the next SignIn with it. A card that may not be used is no error.
 func (c *Client) LookUpCard(ctx context.Context, cardNo string) (Card, error) {

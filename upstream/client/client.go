@@ -14,9 +14,11 @@ import (
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -52,14 +54,14 @@ type Options struct {
 // Client is a terminal's connection to the upstream. It is safe for concurrent
 // use.
 type Client struct {
-	rpc       quancunv1connect.TerminalServiceClient
-	sync      quancunv1connect.SyncServiceClient
-	campus    ed25519.PublicKey // that feeds are signed by; empty if the provisioning has none
-	transport *http.Transport
-	now       func() time.Time
+	rpc     quancunv1connect.TerminalServiceClient
+	sync    quancunv1connect.SyncServiceClient
+	line    line
+	options Options
 
 	mu     sync.Mutex
-	pinKey []byte // the upstream's, from the last Hello; guarded by mu
+	campus ed25519.PublicKey // that feeds are signed by; empty if the provisioning has none; guarded by mu
+	pinKey []byte            // the upstream's, from the last Hello; guarded by mu
 }
 
 // Dial returns a client for the terminal that p names. It connects with the
@@ -71,33 +73,92 @@ func Dial(p *Provisioning, o Options) *Client {
 	if o.Address == "" {
 		o.Address = p.Address
 	}
-	t := &http.Transport{
+	c := &Client{options: o}
+	c.Adopt(p)
+	h := &http.Client{Transport: o.Transport, CheckRedirect: neverRedirect}
+	if h.Transport == nil {
+		h.Transport = &c.line
+	}
+	again := connect.WithInterceptors(connect.UnaryInterceptorFunc(c.line.again))
+	url := "https://" + o.Address
+	c.rpc = quancunv1connect.NewTerminalServiceClient(h, url, connect.WithReadMaxBytes(1<<20), again)
+	c.sync = quancunv1connect.NewSyncServiceClient(h, url, connect.WithReadMaxBytes(feedMax), again)
+	return c
+}
+
+// neverRedirect: the upstream never does.
+func neverRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Adopt has every further call made with p's certificate, once that has been
+// renewed. Calls under way end as they would.
+func (c *Client) Adopt(p *Provisioning) {
+	c.mu.Lock()
+	c.campus = p.CampusKey
+	c.mu.Unlock()
+	c.line.use(newTransport(tlsConfig(p, c.options.Now)))
+}
+
+// Close closes idle connections. Calls under way end as they would.
+func (c *Client) Close() { c.line.use(nil) }
+
+func (c *Client) now() time.Time { return c.options.Now() }
+
+func (c *Client) campusKey() ed25519.PublicKey {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.campus
+}
+
+func newTransport(t *tls.Config) *http.Transport {
+	return &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 5 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 4 * time.Second,
-		TLSClientConfig:     tlsConfig(p, o.Now),
+		TLSClientConfig:     t,
 		IdleConnTimeout:     5 * time.Minute,
 		ForceAttemptHTTP2:   true,
 		// A server that is gone without a word is noticed within five seconds,
 		// also by a call that waits for a payer.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 3 * time.Second, PingTimeout: 2 * time.Second},
 	}
-	carrier := o.Transport
-	if carrier == nil {
-		carrier = t
+}
+
+// line is what calls go over. A connection stands for the certificate that it
+// was made with, so a new certificate needs a new transport.
+type line struct {
+	current atomic.Pointer[http.Transport]
+}
+
+// use has further calls go over t; nil leaves the present one, without its idle
+// connections.
+func (l *line) use(t *http.Transport) {
+	old := l.current.Load()
+	if t != nil {
+		old = l.current.Swap(t)
 	}
-	h := &http.Client{Transport: carrier, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // the upstream never redirects
-	}}
-	return &Client{
-		rpc:       quancunv1connect.NewTerminalServiceClient(h, "https://"+o.Address, connect.WithReadMaxBytes(1<<20)),
-		sync:      quancunv1connect.NewSyncServiceClient(h, "https://"+o.Address, connect.WithReadMaxBytes(feedMax)),
-		campus:    p.CampusKey,
-		transport: t, now: o.Now,
+	if old != nil {
+		old.CloseIdleConnections()
 	}
 }
 
-// Close closes idle connections. Calls under way end as they would.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// RoundTrip implements [http.RoundTripper].
+func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
+	return l.current.Load().RoundTrip(r)
+}
+
+// again makes a call once more that was refused for its certificate, if that
+// was changed meanwhile: it left with the old one, and arrived after the new
+// one had been used. Nothing was moved by it.
+func (l *line) again(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, q connect.AnyRequest) (connect.AnyResponse, error) {
+		before := l.current.Load()
+		p, err := next(ctx, q)
+		no := (*Refusal)(nil)
+		if errors.As(explain("", err), &no) && no.Reason == TerminalUnknown && l.current.Load() != before {
+			return next(ctx, q)
+		}
+		return p, err
+	}
+}
 
 func tlsConfig(p *Provisioning, now func() time.Time) *tls.Config {
 	roots := x509.NewCertPool()

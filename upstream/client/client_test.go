@@ -74,13 +74,18 @@ func TestProvisioningBroken(t *testing.T) {
 	good, _ := newFile(t)
 	other, _ := newFile(t)
 	for name, change := range map[string]func(*client.File){
-		"OtherName":   func(f *client.File) { f.Terminal = "K02" },
-		"OtherKey":    func(f *client.File) { f.Key = other.Key },
-		"NoKey":       func(f *client.File) { f.Key = "" },
-		"NoCA":        func(f *client.File) { f.CA = "" },
-		"CAIsNot":     func(f *client.File) { f.CA = strings.Replace(f.CA, "MII", "AAA", 1) },
-		"NoAddress":   func(f *client.File) { f.Address = "upstream" },
-		"ShortNumber": func(f *client.File) { f.TerminalNo = "01" },
+		"OtherName":          func(f *client.File) { f.Terminal = "K02" },
+		"OtherKey":           func(f *client.File) { f.Key = other.Key },
+		"HalfAKey":           func(f *client.File) { f.Key = f.Key[:len(f.Key)/2] },
+		"NoCertificate":      func(f *client.File) { f.Certificate = "" },
+		"Previous":           func(f *client.File) { f.Previous = "none" },
+		"CampusKey":          func(f *client.File) { f.CampusKey = f.CampusKey + "00" },
+		"SealKey":            func(f *client.File) { f.SealKey = "00" },
+		"JournalCertificate": func(f *client.File) { f.JournalCertificate = "00" },
+		"NoCA":               func(f *client.File) { f.CA = "" },
+		"CAIsNot":            func(f *client.File) { f.CA = strings.Replace(f.CA, "MII", "AAA", 1) },
+		"NoAddress":          func(f *client.File) { f.Address = "upstream" },
+		"ShortNumber":        func(f *client.File) { f.TerminalNo = "01" },
 	} {
 		f := good
 		change(&f)

@@ -38,7 +38,8 @@ type Feed struct {
 // one. When have is the newest, the answer leads from it to itself, and says
 // that it was so at Issued.
 func (c *Client) Feed(ctx context.Context, name string, have uint64) (Feed, error) {
-	if len(c.campus) == 0 {
+	campus := c.campusKey()
+	if len(campus) == 0 {
 		return Feed{}, errors.New("feed: the provisioning has no campus_key to check it with")
 	}
 	ctx, cancel := within(ctx, slow)
@@ -47,7 +48,7 @@ func (c *Client) Feed(ctx context.Context, name string, have uint64) (Feed, erro
 	if err != nil {
 		return Feed{}, explain("feed", err)
 	}
-	f, err := openFeed(r.Msg.Feed, c.campus)
+	f, err := openFeed(r.Msg.Feed, campus)
 	if err != nil {
 		return Feed{}, fmt.Errorf("feed %s: %w", name, err)
 	}
