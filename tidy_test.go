@@ -102,6 +102,10 @@ var layers = map[string]layer{
 		ours:   []string{"money", "pboc", "journal", "upstream/..."},
 		theirs: []string{connect, protobuf, toml, crypto, sync, mod},
 	},
+	"upstream/server/enrol": {
+		ours:   []string{"journal", "upstream/server/pki", "upstream/store", "upstream/wire/..."},
+		theirs: []string{connect},
+	},
 	"upstream/...": {
 		ours: []string{
 			"money", "pboc", "journal", "upstream/channel", "upstream/store", "upstream/keys", "upstream/wire/...",

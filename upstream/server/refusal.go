@@ -83,14 +83,22 @@ func (r *refusal) wire() error {
 }
 
 // caller returns the terminal whose certificate it is: one in the table, not
-// revoked, and with this very certificate and no earlier one.
+// revoked, and with this very certificate and no earlier one. The first use of
+// a renewed certificate ends the one before.
 func (s *Server) caller(ctx context.Context) (store.Terminal, error) {
 	cert, ok := ctx.Value(certificateKey{}).(*x509.Certificate)
 	if !ok {
 		return store.Terminal{}, refuse(v1.Reason_REASON_TERMINAL_UNKNOWN)
 	}
+	fingerprint := sha256.Sum256(cert.Raw)
 	t, err := s.Books.Terminal(ctx, wire.TerminalOf(cert))
-	if errors.Is(err, store.ErrNone) || err == nil && (t.Revoked || t.Fingerprint != sha256.Sum256(cert.Raw)) {
+	if err == nil && !t.Good(fingerprint) {
+		err = store.ErrNone
+	}
+	if err == nil && t.Next == fingerprint {
+		err = s.Books.TakeUp(ctx, t.ID, fingerprint)
+	}
+	if errors.Is(err, store.ErrNone) {
 		return store.Terminal{}, refuse(v1.Reason_REASON_TERMINAL_UNKNOWN)
 	}
 	return t, err

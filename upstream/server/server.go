@@ -42,6 +42,7 @@ type Books interface {
 type terminalBooks interface {
 	Terminal(ctx context.Context, id string) (store.Terminal, error)
 	Hear(ctx context.Context, id string, h store.Heard) error
+	TakeUp(ctx context.Context, id string, fingerprint [32]byte) error
 }
 
 type holderBooks interface {

@@ -2,10 +2,17 @@ package pki_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,4 +128,113 @@ func TestRenewal(t *testing.T) {
 	if _, err := pki.Open(dir, now); err != nil {
 		t.Errorf("Open without a server certificate = %v, want it made", err)
 	}
+}
+
+func newRequest(t testing.TB, key crypto.Signer) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: "upstream"}, DNSNames: []string{wire.ServerName}, // which nobody gets by asking
+	}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func newKey(t testing.TB, c elliptic.Curve) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(c, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// TestCertify: a machine gets ninety days for its own key, and nothing that it
+// has asked for besides.
+func TestCertify(t *testing.T) {
+	a, err := pki.Open(t.TempDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := newKey(t, elliptic.P256())
+	der := newRequest(t, key)
+	public, err := pki.ReadRequest(der)
+	if err != nil || !public.Equal(key.Public()) {
+		t.Fatalf("ReadRequest = %v", err)
+	}
+	c, err := a.Certify("K01", public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wire.TerminalOf(c) != "K01" || c.Subject.CommonName != "K01" || c.DNSNames != nil || c.IsCA ||
+		!slices.Equal(c.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}) {
+		t.Errorf("certificate of %v, %v, for %v", c.Subject, c.DNSNames, c.ExtKeyUsage)
+	}
+	if life := time.Until(c.NotAfter); life > 90*24*time.Hour || life < 89*24*time.Hour {
+		t.Errorf("it lives %v, want 90 days", life)
+	}
+	again, err := a.Certify("K01", public)
+	if err != nil || again.SerialNumber.Cmp(c.SerialNumber) == 0 {
+		t.Errorf("two certificates of one number, or %v", err)
+	}
+	a.Now = func() time.Time { return parse(t, a.CA()).NotAfter.Add(-time.Hour) }
+	if c, err = a.Certify("K01", public); err != nil || c.NotAfter.After(parse(t, a.CA()).NotAfter) {
+		t.Errorf("a certificate outlives its authority, or %v", err)
+	}
+
+	_, strange, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := bytes.Clone(der)
+	flipped[len(flipped)-1] ^= 1
+	for name, bad := range map[string][]byte{
+		"Ed25519": newRequest(t, strange), "P384": newRequest(t, newKey(t, elliptic.P384())),
+		"Signature": flipped, "Cut": der[:len(der)-1], "Empty": nil, "Long": append(der, make([]byte, 4<<10)...),
+	} {
+		if _, err := pki.ReadRequest(bad); err == nil {
+			t.Errorf("%s: the request was read", name)
+		}
+	}
+}
+
+// TestOldServerCertificate: one from before there was another door is made
+// anew; the authority stays.
+func TestOldServerCertificate(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	a, err := pki.Open(dir, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A pair that has no name of the upstream at all stands for one that lacks
+	// a name.
+	text, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "server.pem"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, err := pki.Open(dir, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{wire.ServerName, wire.EnrolName} {
+		if err := b.Server().Certificates[0].Leaf.VerifyHostname(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if a.Fingerprint() != b.Fingerprint() {
+		t.Error("the authority has changed")
+	}
+}
+
+func FuzzRequest(f *testing.F) {
+	f.Add(newRequest(f, newKey(f, elliptic.P256())))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		if key, err := pki.ReadRequest(der); err == nil && key.Curve != elliptic.P256() {
+			t.Errorf("a key of %s was taken", key.Params().Name)
+		}
+	})
 }
