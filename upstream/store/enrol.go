@@ -129,7 +129,8 @@ func (b *Books) Enrol(ctx context.Context, codeHash [32]byte, m Membership) (t T
 		_, err1 := tx.Exec(ctx, `UPDATE enrolments SET used_ms = ?, fingerprint = ? WHERE code_hash = ?`,
 			b.ms(), fingerprint[:], codeHash[:])
 		_, err2 := tx.Exec(ctx, `
-			UPDATE terminals SET fingerprint = ?, next_fingerprint = NULL, journal_key = ?, revoked_ms = NULL WHERE id = ?`,
+			UPDATE terminals SET fingerprint = ?, next_fingerprint = NULL, journal_key = ?, revoked_ms = NULL
+			WHERE id = ?`,
 			fingerprint[:], []byte(m.JournalKey), m.Terminal)
 		return errors.Join(err1, err2)
 	})
