@@ -122,9 +122,10 @@ var layers = map[string]layer{
 		},
 	},
 
+	"kiosk/rules": {ours: []string{"money"}},
 	"kiosk": {
 		ours: []string{
-			"money", "pboc", "journal", "ledger", "ledger/...", "reader", "reader/apdu", "reader/profile",
+			"money", "pboc", "journal", "ledger", "ledger/...", "kiosk/rules", "reader", "reader/apdu", "reader/profile",
 			"reader/purse", "upstream/client",
 		},
 		theirs: []string{sync},

@@ -1,0 +1,158 @@
+// Package rules says what a terminal may sell while upstream does not answer:
+// the offline rules of design chapter 2. They bound what can be lost in the
+// dark, and are the school's, which sends them down in the feed "settings".
+//
+// It is pure: it reads no clock, no card and no list, and is told what they say.
+package rules
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"quancun/money"
+)
+
+// Rules are the limits. Make them with [Default] or [Parse].
+type Rules struct {
+	// DailyLimit is what a card may spend in a day before its PIN is asked,
+	// where upstream does not say otherwise.
+	DailyLimit money.Fen `json:"daily_limit_fen"`
+
+	SaleMax  money.Fen `json:"offline_sale_max_fen"`  // of one sale
+	DayMax   money.Fen `json:"offline_day_max_fen"`   // of one card, one day, at one terminal
+	DayCount int       `json:"offline_day_count_max"` // of the same, sales
+
+	// A hotlist that is too old misses cards that were lost since: the limits
+	// are halved, and then nothing is sold.
+	ListHalve Hours `json:"hotlist_halve_hours"`
+	ListStop  Hours `json:"hotlist_stop_hours"`
+
+	// So do sales that nobody upstream knows of: the limits are halved, then
+	// only small sums are sold, then nothing.
+	QueueHalve Hours     `json:"queue_halve_hours"`
+	QueueSmall Hours     `json:"queue_small_hours"`
+	QueueStop  Hours     `json:"queue_stop_hours"`
+	Small      money.Fen `json:"queue_small_fen"`
+	QueueMax   money.Fen `json:"queue_max_fen"` // what may wait in all
+	QueueCount int64     `json:"queue_count_max"`
+}
+
+// Hours is a length of time, in whole hours.
+type Hours int
+
+func (h Hours) before(age time.Duration) bool { return age > time.Duration(h)*time.Hour }
+
+// Default returns the limits of a school that has not set any.
+func Default() Rules {
+	return Rules{
+		DailyLimit: 50 * money.Yuan,
+		SaleMax:    100 * money.Yuan, DayMax: 200 * money.Yuan, DayCount: 20,
+		ListHalve: 72, ListStop: 7 * 24,
+		QueueHalve: 24, QueueSmall: 72, QueueStop: 7 * 24, Small: 30 * money.Yuan,
+		QueueMax: 100_000 * money.Yuan, QueueCount: 100_000, // more than a busy till sells in three days
+	}
+}
+
+// hoursMax keeps a slip of the pen, a year for a day, from being a rule.
+const hoursMax Hours = 31 * 24
+
+// Parse reads the content of the feed "settings": JSON, of which what is left
+// out is as in [Default], and what this program does not know is for later ones.
+func Parse(content []byte) (Rules, error) {
+	r := Default()
+	if err := json.Unmarshal(content, &r); err != nil {
+		return Rules{}, fmt.Errorf("settings: %w", err)
+	}
+	amounts := []money.Fen{r.DailyLimit, r.SaleMax, r.DayMax, r.Small, r.QueueMax}
+	for _, a := range amounts {
+		if a < 0 {
+			return Rules{}, errors.New("settings: an amount below zero")
+		}
+	}
+	ages := []Hours{r.ListHalve, r.ListStop, r.QueueHalve, r.QueueSmall, r.QueueStop}
+	for _, h := range ages {
+		if h < 0 || h > hoursMax {
+			return Rules{}, fmt.Errorf("settings: %d hours are out of range", h)
+		}
+	}
+	if r.DayCount < 0 || r.QueueCount < 0 {
+		return Rules{}, errors.New("settings: a count below zero")
+	}
+	return r, nil
+}
+
+// Why a sale may not be made. Nothing has moved.
+var (
+	ErrHot   = errors.New("rules: card is on the hotlist")
+	ErrPurse = errors.New("rules: purse holds less")
+	ErrSale  = errors.New("rules: more than may be sold at once without asking upstream")
+	ErrDay   = errors.New("rules: more than this card may spend here in a day without asking upstream")
+	ErrList  = errors.New("rules: hotlist is too old")
+	ErrQueue = errors.New("rules: too much has not been told upstream")
+	ErrPIN   = errors.New("rules: above the daily limit, the PIN is asked")
+)
+
+// Sale is all that is known about a sale and its card.
+type Sale struct {
+	Amount money.Fen
+	Purse  money.Fen // on the card
+	PIN    bool      // the holder's PIN was checked for this sale
+
+	Hot     bool
+	ListAge time.Duration
+
+	Spent     money.Fen // by this card today: the most that anything says
+	Here      money.Fen // by this card today at this terminal
+	HereCount int
+
+	QueueAge    time.Duration
+	QueueAmount money.Fen
+	QueueCount  int64
+}
+
+// NeedPIN returns [ErrPIN] if a sale that is otherwise good wants the holder's
+// PIN. limit is the card's daily limit.
+func NeedPIN(s Sale, limit money.Fen) error {
+	if !s.PIN && s.Spent+s.Amount > limit {
+		return ErrPIN
+	}
+	return nil
+}
+
+// Alone decides about a sale of which upstream has said nothing.
+func (r Rules) Alone(s Sale) error {
+	if s.Hot {
+		return ErrHot
+	}
+	r, err := r.aged(s)
+	switch {
+	case err != nil:
+		return err
+	case s.Amount > s.Purse:
+		return ErrPurse
+	case s.Amount > r.SaleMax:
+		return ErrSale
+	case s.Here+s.Amount > r.DayMax, s.HereCount >= r.DayCount:
+		return ErrDay
+	}
+	return NeedPIN(s, r.DailyLimit)
+}
+
+// aged returns the limits as they are for how old the list and the queue are.
+func (r Rules) aged(s Sale) (Rules, error) {
+	switch {
+	case r.ListStop.before(s.ListAge):
+		return r, ErrList
+	case r.QueueStop.before(s.QueueAge), s.QueueAmount+s.Amount > r.QueueMax, s.QueueCount >= r.QueueCount:
+		return r, ErrQueue
+	}
+	if r.ListHalve.before(s.ListAge) || r.QueueHalve.before(s.QueueAge) {
+		r.SaleMax, r.DayMax, r.DayCount = r.SaleMax/2, r.DayMax/2, r.DayCount/2
+	}
+	if r.QueueSmall.before(s.QueueAge) {
+		r.SaleMax = min(r.SaleMax, r.Small)
+	}
+	return r, nil
+}

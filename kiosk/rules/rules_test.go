@@ -1,0 +1,114 @@
+package rules
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"quancun/money"
+)
+
+// table is the offline rules as a school signs them off, with the default
+// limits: amounts in yuan, ages in hours, "-" for an age that nobody knows.
+const table = `
+	amount  purse  hot  list  spent  here  count  queued  -      sum     entries  PIN  → verdict
+	12      200    no   0     0      0     0      0       0      0       0        no   → yes
+	12      12     no   0     0      0     0      0       0      0       0        no   → yes
+	12      11     no   0     0      0     0      0       0      0       0        no   → purse
+	12      200    yes  0     0      0     0      0       0      0       0        yes  → hot
+	12      200    no   -     0      0     0      0       0      0       0        yes  → list
+	50      200    no   0     0      0     0      0       0      0       0        no   → yes
+	51      200    no   0     0      0     0      0       0      0       0        no   → PIN
+	51      200    no   0     0      0     0      0       0      0       0        yes  → yes
+	10      200    no   0     41     0     0      0       0      0       0        no   → PIN
+	10      200    no   0     40     0     0      0       0      0       0        no   → yes
+	100     200    no   0     0      0     0      0       0      0       0        yes  → yes
+	101     200    no   0     0      0     0      0       0      0       0        yes  → sale
+	50      200    no   0     150    150   3      0       0      0       0        yes  → yes
+	51      200    no   0     150    150   3      0       0      0       0        yes  → day
+	1       200    no   0     19     19    19     0       0      0       0        no   → yes
+	1       200    no   0     20     20    20     0       0      0       0        no   → day
+	50      200    no   73    0      0     0      0       0      0       0        no   → yes
+	51      200    no   73    0      0     0      0       0      0       0        yes  → sale
+	30      200    no   73    75     75    3      0       0      0       0        yes  → day
+	1       200    no   169   0      0     0      0       0      0       0        no   → list
+	50      200    no   0     0      0     0      25      0      0       0        no   → yes
+	51      200    no   0     0      0     0      25      0      0       0        yes  → sale
+	30      200    no   0     0      0     0      73      0      0       0        no   → yes
+	31      200    no   0     0      0     0      73      0      0       0        no   → sale
+	1       200    no   0     0      0     0      169     0      0       0        no   → queue
+	12      200    no   0     0      0     0      0       0      99988   0        no   → yes
+	12      200    no   0     0      0     0      0       0      99989   0        no   → queue
+	12      200    no   0     0      0     0      0       0      0       100000   no   → queue
+`
+
+func TestAlone(t *testing.T) {
+	verdicts := map[string]error{
+		"yes": nil, "purse": ErrPurse, "hot": ErrHot, "list": ErrList, "PIN": ErrPIN, "sale": ErrSale,
+		"day": ErrDay, "queue": ErrQueue,
+	}
+	lines := 0
+	for line := range strings.Lines(table) {
+		w := strings.Fields(line)
+		if len(w) == 0 || w[0] == "amount" {
+			continue
+		}
+		lines++
+		n := func(i int) int64 {
+			v, err := strconv.ParseInt(w[i], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		yuan := func(i int) money.Fen { return money.Fen(n(i)) * money.Yuan }
+		s := Sale{
+			Amount: yuan(0), Purse: yuan(1), Hot: w[2] == "yes", ListAge: math.MaxInt64, Spent: yuan(4), Here: yuan(5),
+			HereCount: int(n(6)), QueueAge: time.Duration(n(7)) * time.Hour, QueueAmount: yuan(9), QueueCount: n(10),
+			PIN: w[11] == "yes",
+		}
+		if w[3] != "-" {
+			s.ListAge = time.Duration(n(3)) * time.Hour
+		}
+		want, ok := verdicts[w[13]]
+		if got := Default().Alone(s); !errors.Is(got, want) || !ok {
+			t.Errorf("%s: %v", strings.TrimSpace(line), got)
+		}
+	}
+	if lines != 28 {
+		t.Errorf("%d lines were read", lines)
+	}
+}
+
+func TestParse(t *testing.T) {
+	r, err := Parse([]byte(`{"offline_sale_max_fen":2000,"hotlist_stop_hours":48,"of_a_later_program":{"x":1}}`))
+	want := Default()
+	want.SaleMax, want.ListStop = 2000, 48
+	if err != nil || r != want {
+		t.Errorf("Parse = %+v, %v; want %+v", r, err, want)
+	}
+	for _, bad := range []string{
+		``, `[]`, `{"offline_sale_max_fen":-1}`, `{"offline_sale_max_fen":0.5}`, `{"queue_stop_hours":10000}`,
+		`{"queue_stop_hours":-1}`, `{"offline_day_count_max":-1}`,
+	} {
+		if _, err := Parse([]byte(bad)); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"offline_sale_max_fen":2000}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Parse(b)
+		if err != nil {
+			return
+		}
+		if r.SaleMax < 0 || r.QueueStop > hoursMax || r.Alone(Sale{Amount: 1, Hot: true}) == nil {
+			t.Errorf("%s gives %+v", b, r)
+		}
+	})
+}
