@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/ledger"
 )
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -83,10 +84,10 @@ func (s *shelf) HashAt(_ context.Context, seq int64) (journal.Hash, error) {
 	return s.head(int(seq)).Hash, s.fails
 }
 
-func (s *shelf) Acked(context.Context) (journal.Head, error) {
+func (s *shelf) Waiting(context.Context) (ledger.Waiting, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.acked, s.fails
+	return ledger.Waiting{Count: int64(len(s.bodies)) - s.acked.Seq, Acked: s.acked}, s.fails
 }
 
 func (s *shelf) Appended() <-chan struct{} { return s.appended }
@@ -96,6 +97,9 @@ func (s *shelf) Batch(_ context.Context, from int64) (journal.Batch, error) {
 	defer s.mu.Unlock()
 	if from < 1 || from > int64(len(s.bodies))+1 {
 		panic(fmt.Sprintf("batch from %d of %d", from, len(s.bodies)))
+	}
+	if int(from) == len(s.bodies)+1 && s.fails == nil {
+		return journal.Batch{}, ledger.ErrNotFound
 	}
 	end := min(int(from)-1+s.max, len(s.bodies))
 	b := journal.Batch{Epoch: s.epoch, From: from, Bodies: slices.Clone(s.bodies[from-1 : end])}

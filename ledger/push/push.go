@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/ledger"
 )
 
 // Book is the journal that is pushed. [ledger.Book] is one.
@@ -27,10 +28,10 @@ type Book interface {
 	Head(ctx context.Context) (journal.Head, error)
 	// HashAt returns the hash of an entry.
 	HashAt(ctx context.Context, seq int64) (journal.Hash, error)
-	// Acked returns the last position that was acknowledged.
-	Acked(ctx context.Context) (journal.Head, error)
-	// Batch returns the entries from a number on, as many as go up at once, or
-	// none.
+	// Waiting returns, among others, the last position that was acknowledged.
+	Waiting(ctx context.Context) (ledger.Waiting, error)
+	// Batch returns the entries from a number on, as many as go up at once, and
+	// [ledger.ErrNotFound] if there is none.
 	Batch(ctx context.Context, from int64) (journal.Batch, error)
 	Acknowledge(ctx context.Context, a journal.Ack) error
 	// Appended has a token when there is something new.
@@ -231,7 +232,10 @@ func (p *Pusher) step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	b, err := p.batch(ctx)
-	if err != nil || len(b.Bodies) == 0 {
+	if errors.Is(err, ledger.ErrNotFound) {
+		return false, nil // all is upstream
+	}
+	if err != nil {
 		return false, err
 	}
 	called, cancel := context.WithTimeout(ctx, callMax)
@@ -248,11 +252,11 @@ func (p *Pusher) step(ctx context.Context) (more bool, err error) {
 
 func (p *Pusher) batch(ctx context.Context) (journal.Batch, error) {
 	if p.next == 0 {
-		acked, err := p.Book.Acked(ctx)
+		w, err := p.Book.Waiting(ctx)
 		if err != nil {
 			return journal.Batch{}, err
 		}
-		p.next = acked.Seq + 1
+		p.next = w.Acked.Seq + 1
 	}
 	return p.Book.Batch(ctx, p.next)
 }
@@ -277,11 +281,11 @@ func (p *Pusher) acknowledge(ctx context.Context, b journal.Batch, a journal.Ack
 	if a.Head.Epoch != end.Epoch || a.Head.Seq < end.Seq || a.Head.Seq == end.Seq && a.Head.Hash != end.Hash {
 		return fmt.Errorf("%w: upstream is at %d", errAck, a.Head.Seq)
 	}
-	acked, err := p.Book.Acked(ctx)
+	w, err := p.Book.Waiting(ctx)
 	if err != nil {
 		return err
 	}
-	if end.Seq > acked.Seq { // otherwise upstream has lost what it had, and gets it again
+	if end.Seq > w.Acked.Seq { // otherwise upstream has lost what it had, and gets it again
 		if err := p.Book.Acknowledge(ctx, journal.Ack{Head: end, Note: a.Note}); err != nil {
 			return err
 		}

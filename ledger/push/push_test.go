@@ -50,12 +50,11 @@ func after(d time.Duration) {
 // level checks that upstream has the whole journal, once, and has signed for it.
 func (r rig) level(t *testing.T) {
 	t.Helper()
-	acked, _ := r.shelf.Acked(t.Context())
 	if got := r.campus.bodies[r.shelf.epoch]; !slices.EqualFunc(got, r.shelf.bodies, slices.Equal[[]byte]) {
 		t.Errorf("upstream has %d entries, the journal %d", len(got), len(r.shelf.bodies))
 	}
-	if int(acked.Seq) != len(r.shelf.bodies) {
-		t.Errorf("%d of %d acknowledged", acked.Seq, len(r.shelf.bodies))
+	if int(r.shelf.acked.Seq) != len(r.shelf.bodies) {
+		t.Errorf("%d of %d acknowledged", r.shelf.acked.Seq, len(r.shelf.bodies))
 	}
 	if h := r.Health(); h.Err != nil || !h.Failing.IsZero() {
 		t.Errorf("health %+v", h)
@@ -202,7 +201,7 @@ func TestOldNote(t *testing.T) {
 		after(2 * time.Second)
 		r.shelf.append("two")
 		after(time.Hour)
-		if acked, _ := r.shelf.Acked(t.Context()); acked.Seq != 11 || !errors.Is(r.Health().Err, errAck) {
+		if acked := r.shelf.acked; acked.Seq != 11 || !errors.Is(r.Health().Err, errAck) {
 			t.Errorf("acknowledged %d, health %+v", acked.Seq, r.Health())
 		}
 	})
