@@ -61,7 +61,7 @@ func (p *Puller) Heard(ctx context.Context, newest map[string]uint64, at time.Ti
 func (p *Puller) Run(ctx context.Context) error {
 	pause := time.Duration(0)
 	for {
-		err := p.level(ctx)
+		err := p.Level(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -82,9 +82,10 @@ func (p *Puller) Run(ctx context.Context) error {
 	}
 }
 
-// level pulls every feed that is behind. One that cannot be pulled does not
-// hold up the others.
-func (p *Puller) level(ctx context.Context) error {
+// Level pulls every feed that is behind. One that cannot be pulled does not
+// hold up the others. Run calls it when there is news; a simulation calls it in a
+// time of its own.
+func (p *Puller) Level(ctx context.Context) error {
 	p.mu.Lock()
 	newest := p.newest
 	p.mu.Unlock()

@@ -144,7 +144,7 @@ func (p *Pusher) Heard(theirs journal.Head, back bool) {
 // Run pushes until ctx ends, and returns ctx's error.
 func (p *Pusher) Run(ctx context.Context) error {
 	for {
-		more, err := p.step(ctx)
+		more, err := p.Step(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -220,8 +220,9 @@ func (p *Pusher) await(ctx context.Context) {
 	}
 }
 
-// step does one thing that is due, and reports whether another may be.
-func (p *Pusher) step(ctx context.Context) (more bool, err error) {
+// Step does one thing that is due, and reports whether another may be. Run
+// calls it again and again; a simulation calls it in a time of its own.
+func (p *Pusher) Step(ctx context.Context) (more bool, err error) {
 	p.mu.Lock()
 	theirs := p.heard
 	p.heard, p.back = nil, false
