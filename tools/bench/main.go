@@ -31,15 +31,25 @@ type figure struct {
 
 // benchmark measures one or more figures.
 type benchmark struct {
-	name    string // the common beginning of its figures' names
+	dir     string   // its folder below build/bench
+	names   []string // what its figures' names are, or begin with
 	measure func(ctx context.Context, dir string) ([]figure, error)
 }
 
 var benchmarks = []benchmark{
-	{"start", measureStart},
-	{"idle", measureIdle},
-	{"load", measureLoad},
-	{"P8", measureHotlist},
+	{"start", []string{"start"}, measureStart},
+	{"idle", []string{"idle"}, measureIdle},
+	{"load", []string{"load"}, measureLoad},
+	{"commits", []string{"P1", "P2", "P3", "P10"}, measureCommits},
+	{"hotlist", []string{"P8"}, measureHotlist},
+	{"audit", []string{"P9"}, measureAudit},
+}
+
+// wanted reports whether a figure of b begins with prefix.
+func (b benchmark) wanted(prefix string) bool {
+	return slices.ContainsFunc(b.names, func(name string) bool {
+		return strings.HasPrefix(name, prefix) || strings.HasPrefix(prefix, name+".")
+	})
 }
 
 const results = "bench/results.json"
@@ -67,16 +77,16 @@ func run(ctx context.Context, prefix string) error {
 		}
 	}
 	for _, b := range benchmarks {
-		if !strings.HasPrefix(b.name, prefix) && !strings.HasPrefix(prefix, b.name+".") {
+		if !b.wanted(prefix) {
 			continue
 		}
-		dir := filepath.Join("build", "bench", b.name)
+		dir := filepath.Join("build", "bench", b.dir)
 		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
 		found, err := b.measure(ctx, dir)
 		if err != nil {
-			return fmt.Errorf("%s: %w", b.name, err)
+			return fmt.Errorf("%s: %w", b.dir, err)
 		}
 		for _, f := range found {
 			fmt.Printf("%-18s %10.3f %-6s %s\n", f.Name, f.Value, f.Unit, f.Note)
