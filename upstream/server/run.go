@@ -15,6 +15,10 @@ const (
 	// holds up nobody else.
 	askersMax = 16
 
+	// askMax is how many calls to the channel one order takes at most at a
+	// time, so that another upstream on the same books leaves it alone.
+	askMax = 3
+
 	// napMax is the longest that the engine sleeps without looking at the
 	// rows, in case the clock was set.
 	napMax = 30 * time.Second
@@ -78,7 +82,11 @@ func (e *engine) askOne(ctx context.Context, o store.Order, done chan<- string) 
 			sleep(ctx, time.Second)
 		}
 	}()
-	if err := e.ask(ctx, o.No); err != nil && ctx.Err() == nil {
+	taken, err := e.books.TakeDue(ctx, o, e.now().Add(askMax*e.pace.Call))
+	if err == nil && taken {
+		err = e.ask(ctx, o.No)
+	}
+	if err != nil && ctx.Err() == nil {
 		e.log.Error("order not moved", "order", o.No, "err", err)
 		sleep(ctx, time.Second)
 	}

@@ -60,6 +60,7 @@ type orderBooks interface {
 	Advance(ctx context.Context, no string, s store.OrderStep) (store.Order, error)
 	Order(ctx context.Context, no string) (store.Order, error)
 	DueOrders(ctx context.Context, now time.Time, limit int) (due []store.Order, next time.Time, err error)
+	TakeDue(ctx context.Context, o store.Order, until time.Time) (taken bool, err error)
 	Hasten(ctx context.Context, no string) error
 }
 

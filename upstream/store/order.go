@@ -227,6 +227,29 @@ func (b *Books) DueOrders(ctx context.Context, now time.Time, limit int) (due []
 	return due, fromMS(ms), nil
 }
 
+// TakeDue keeps an order that is due from every other upstream on the same
+// books until then, and reports whether nobody else was faster. Whoever takes
+// it and dies leaves it due again at until. Books in a file have one upstream
+// only, which then always gets it.
+func (b *Books) TakeDue(ctx context.Context, o Order, until time.Time) (taken bool, err error) {
+	if b.db.Engine() == sqldb.SQLite {
+		return true, nil
+	}
+	err = b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		err := changed(tx.Exec(ctx, `UPDATE orders SET next_ms = ? WHERE order_no = ? AND state = ? AND next_ms = ?`,
+			toMS(until), o.No, o.State, toMS(o.Next)))
+		taken = err == nil
+		if errors.Is(err, ErrNone) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("take due order: %w", err)
+	}
+	return taken, nil
+}
+
 // Hasten makes an order due now, whatever its pause. For an order that the
 // channel need not be asked about any more it does nothing, and for one that
 // is not in the books it is ErrNone.
