@@ -205,8 +205,8 @@ func measureAudit(ctx context.Context, dir string) (_ []figure, err error) {
 		opened = append(opened, took)
 	}
 	return []figure{
-		{"P9.audit", median(whole).Seconds(), "s", "", fmt.Sprintf("every rule over %d entries; at most 1.0", auditEntries)},
-		{"P9.open", 1000 * median(opened).Seconds(), "ms", "", fmt.Sprintf("from nothing to ready, %d entries", auditEntries)},
+		{"P9.audit", median(whole).Seconds(), "s", "", "every rule over 100,000 entries; at most 1.0"},
+		{"P9.open", 1000 * median(opened).Seconds(), "ms", "", "from nothing to ready with 100,000 entries"},
 	}, nil
 }
 
