@@ -11,11 +11,15 @@ import (
 	"quancun/money"
 	"quancun/upstream/alipay"
 	"quancun/upstream/server"
+	"quancun/upstream/store"
 )
 
 // config is the file that serve is given. Its paths are relative to it.
 type config struct {
-	School struct {
+	// Database names a PostgreSQL that keeps the books. It may hold a password,
+	// so it is never shown.
+	Database string `toml:"database"`
+	School   struct {
 		ZH string `toml:"zh"`
 		EN string `toml:"en"`
 	} `toml:"school"`
@@ -70,6 +74,9 @@ func readConfig(path string) (c config, err error) {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
+	}
+	if c.Database != "" && !store.IsShared(c.Database) {
+		return c, errors.New("read config: database does not start with postgres://")
 	}
 	if err := c.Policy.check(); err != nil {
 		return c, fmt.Errorf("read config: %w", err)

@@ -97,7 +97,8 @@ func keysText(k keys.CardKeys) demoKeys {
 // secrets, for the lab to make virtual cards of. It is not for a real school.
 func demo(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("demo", flag.ContinueOnError)
-	dir := f.String("data", "", "data folder")
+	var p place
+	p.flags(f)
 	file := f.String("cards", "", "file of cards to write")
 	if _, err := parse(f, args, 0); err != nil {
 		return err
@@ -108,7 +109,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	if _, err := os.Lstat(*file); !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%s is there already", *file)
 	}
-	d, err := open(ctx, *dir)
+	d, err := p.open(ctx)
 	if err != nil {
 		return err
 	}

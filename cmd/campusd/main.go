@@ -7,12 +7,15 @@
 //	campusd terminal revoke ID --data DIR
 //	campusd account NO --data DIR
 //	campusd verify --data DIR
+//	campusd grant ROLE --data DIR --config FILE
 //	campusd demo --data DIR --cards FILE
 //
 // The data folder holds everything: books.db (the accounts), keys.json (the
 // secrets of cards and PINs; its loss is the loss of every card, so its copy
 // belongs in a safe), ca.pem and server.pem (made anew, if they are lost, at
-// the price of provisioning every terminal again).
+// the price of provisioning every terminal again). The accounts may be in a
+// PostgreSQL instead: then every command is given the configuration that names
+// it, with --config.
 package main
 
 import (
@@ -48,7 +51,7 @@ func main() {
 }
 
 var errUsage = errors.New(
-	"usage: campusd serve | terminal add|list|revoke | account NO | verify | demo  (each with --data DIR)")
+	"usage: campusd serve | terminal add|list|revoke | account NO | verify | grant ROLE | demo  (each with --data DIR)")
 
 // run is main without the process: tests start it.
 func run(ctx context.Context, args []string, out, log io.Writer) error {
@@ -65,6 +68,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return account(ctx, args, out)
 	case "verify":
 		return verify(ctx, args, out)
+	case "grant":
+		return grant(ctx, args, out)
 	case "demo":
 		return demo(ctx, args, out)
 	}
@@ -87,16 +92,28 @@ func parse(f *flag.FlagSet, args []string, n int) (positional []string, err erro
 	return args[:n], nil
 }
 
+// place is where a command's flags say that the books are.
+type place struct {
+	dir    string
+	config string // "" for none: the books are in dir
+}
+
+func (p *place) flags(f *flag.FlagSet) {
+	f.StringVar(&p.dir, "data", "", "data folder")
+	f.StringVar(&p.config, "config", "", "configuration, if it names a database")
+}
+
 // onBooks does what a command does on books that are there, with the n words
-// of its command line. The only flag is the data folder.
+// of its command line.
 func onBooks(ctx context.Context, name string, args []string, n int, do func(*store.Books, []string) error) error {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	dir := f.String("data", "", "data folder")
+	var p place
+	p.flags(f)
 	words, err := parse(f, args, n)
 	if err != nil {
 		return err
 	}
-	d, err := openOld(ctx, *dir)
+	d, err := p.openOld(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,29 +127,49 @@ type data struct {
 	pki   *pki.Authority
 }
 
-// openOld opens a data folder that is there. A folder that is misspelt must
-// not look like an empty school.
-func openOld(ctx context.Context, dir string) (data, error) {
-	if _, err := os.Stat(filepath.Join(dir, "books.db")); dir != "" && err != nil {
-		return data{}, err
+// database returns the connection string of the books.
+func (p place) database() (string, error) {
+	if p.config == "" {
+		return filepath.Join(p.dir, "books.db"), nil
 	}
-	return open(ctx, dir)
+	c, err := readConfig(p.config)
+	if err != nil || c.Database != "" {
+		return c.Database, err
+	}
+	return filepath.Join(p.dir, "books.db"), nil
 }
 
-// open opens a data folder, and makes what is missing in it.
-func open(ctx context.Context, dir string) (d data, err error) {
-	if dir == "" {
+// openOld opens books that are there. A folder that is misspelt must not look
+// like an empty school.
+func (p place) openOld(ctx context.Context) (data, error) {
+	database, err := p.database()
+	if err != nil {
+		return data{}, err
+	}
+	if _, err := os.Stat(database); p.dir != "" && err != nil && !store.IsShared(database) {
+		return data{}, err
+	}
+	return p.open(ctx)
+}
+
+// open opens the data folder and the books, and makes what is missing.
+func (p place) open(ctx context.Context) (d data, err error) {
+	if p.dir == "" {
 		return d, fmt.Errorf("--data is missing\n%w", errUsage)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return d, err
 	}
-	if d.keys, err = keys.OpenSoftware(filepath.Join(dir, "keys.json")); err != nil {
+	database, err := p.database()
+	if err != nil {
 		return d, err
 	}
-	if d.pki, err = pki.Open(dir, time.Now()); err != nil {
+	if d.keys, err = keys.OpenSoftware(filepath.Join(p.dir, "keys.json")); err != nil {
 		return d, err
 	}
-	d.books, err = store.Open(ctx, filepath.Join(dir, "books.db"), nil)
+	if d.pki, err = pki.Open(p.dir, time.Now()); err != nil {
+		return d, err
+	}
+	d.books, err = store.OpenDSN(ctx, database, nil)
 	return d, err
 }

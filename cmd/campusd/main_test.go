@@ -24,13 +24,17 @@ import (
 	lab "quancun/lab/alipay"
 	"quancun/money"
 	"quancun/upstream/client"
+	"quancun/upstream/store/pgtest"
 	"quancun/upstream/wire"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // site is a data folder with a configuration, and the lab's Alipay.
 type site struct {
 	t       *testing.T
 	dir     string
+	more    []string // for every command
 	gateway *lab.Gateway
 	notify  atomic.Pointer[url.URL] // where notices go, once campusd serves
 }
@@ -78,7 +82,7 @@ func (s *site) write(name, text string) {
 func (s *site) campusd(args ...string) (string, error) {
 	s.t.Helper()
 	var out bytes.Buffer
-	args = append(args, "--data", s.path("data"))
+	args = append(append(args, "--data", s.path("data")), s.more...)
 	err := run(s.t.Context(), args, &out, io.Discard)
 	return out.String(), err
 }
@@ -142,10 +146,32 @@ func (s *site) card(kind string) (c demoCard) {
 	return c
 }
 
+// keepIn makes the site keep its books in a PostgreSQL.
+func (s *site) keepIn(dsn string) {
+	s.t.Helper()
+	text, err := os.ReadFile(s.path("campusd.toml"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("campusd.toml", fmt.Sprintf("database = %q\n%s", dsn, text))
+	s.more = []string{"--config", s.path("campusd.toml")}
+}
+
 // TestDemonstration is an afternoon: provisioning, a sign-in with a card of the
 // demonstration, a payment through the lab's Alipay, a restart, the books.
 func TestDemonstration(t *testing.T) {
-	s := newSite(t)
+	t.Run("SQLite", func(t *testing.T) { testDemonstration(t, newSite(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		s := newSite(t)
+		s.keepIn(pgtest.New(t).DSN)
+		testDemonstration(t, s)
+		if found, err := filepath.Glob(s.path("data/books*")); err != nil || found != nil {
+			t.Errorf("beside PostgreSQL there are %q, %v", found, err)
+		}
+	})
+}
+
+func testDemonstration(t *testing.T, s *site) {
 	ctx := t.Context()
 	s.must("demo", "--cards", s.path("cards.json"))
 	s.must("terminal", "add", "K01", "--out", s.path("k01.pem"))
@@ -190,7 +216,7 @@ func TestDemonstration(t *testing.T) {
 		t.Errorf("GetTopUp = %+v, %v; want it paid", o, err)
 	}
 	stop()
-	if got := s.must("verify"); got != "the books are whole\n" {
+	if got := s.must("verify"); !regexp.MustCompile(`^the books are whole\nstate [0-9a-f]{64}\n$`).MatchString(got) {
 		t.Errorf("verify: %q", got)
 	}
 	if got := s.must("account", demo.HolderNo); !strings.Contains(got, `"balance_fen": 12000`) ||
@@ -252,6 +278,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"account", "1"}, "no account"},
 		{[]string{"demo", "--cards", s.path("cards.json")}, "there already"},
 		{[]string{"demo", "--cards", s.path("again.json")}, "other content"},
+		{[]string{"grant", "campusd"}, "only PostgreSQL"},
 		{[]string{"verify", "extra"}, "usage"},
 		{[]string{"verify", "--nonsense"}, "usage"},
 		{[]string{"serve", "--config", s.path("none.toml")}, "no such file"},
@@ -282,12 +309,17 @@ func TestConfig(t *testing.T) {
 		{"[policy]\npay_seconds = 5", "pay_seconds"},
 		{"[policy]\npurse_ceiling_fen = 4294967296", "does not fit"},
 		{"[policy]\nbalance_cap_fen = 10.5", "incompatible"},
+		{`database = "postgres://campusd:hunter2@127.0.0.1/quancun"`, ""},
+		{`database = "postgress://campusd:hunter2@127.0.0.1/quancun"`, "database does not start"},
 		{"nonsense", "read config"},
 	} {
 		s.write("c.toml", tt.text)
 		_, err := readConfig(s.path("c.toml"))
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("config %q: %v, want %q", tt.text, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("config %q: the error shows the password: %v", tt.text, err)
 		}
 	}
 }

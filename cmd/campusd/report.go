@@ -13,7 +13,8 @@ import (
 	"quancun/upstream/store"
 )
 
-// verify checks the books, and says what is broken, a line each.
+// verify checks the books, and says what is broken, a line each. Of whole books
+// it prints the hash of their state, by which two copies are compared.
 func verify(ctx context.Context, args []string, out io.Writer) error {
 	return onBooks(ctx, "verify", args, 0, func(b *store.Books, _ []string) error {
 		broken, err := b.Verify(ctx)
@@ -26,7 +27,23 @@ func verify(ctx context.Context, args []string, out io.Writer) error {
 		if len(broken) > 0 {
 			return fmt.Errorf("%d promises are broken", len(broken))
 		}
-		_, err = fmt.Fprintln(out, "the books are whole")
+		sum, err := b.StateHash(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "the books are whole\nstate %x\n", sum)
+		return err
+	})
+}
+
+// grant gives a role of PostgreSQL what campusd needs, so that campusd does not
+// have to run as the owner of its tables.
+func grant(ctx context.Context, args []string, out io.Writer) error {
+	return onBooks(ctx, "grant", args, 1, func(b *store.Books, role []string) error {
+		if err := b.Grant(ctx, role[0]); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(out, "role %s may keep the books\n", role[0])
 		return err
 	})
 }

@@ -27,14 +27,17 @@ const stopMax = 25 * time.Second
 // serve answers terminals and the payment channel until ctx ends.
 func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
-	dir := f.String("data", "", "data folder")
+	var p place
+	p.flags(f)
 	listen := f.String("listen", ":8443", "for terminals")
 	notify := f.String("notify-listen", "127.0.0.1:8080", "for the payment channel, behind the reverse proxy")
-	file := f.String("config", "campusd.toml", "configuration")
 	if _, err := parse(f, args, 0); err != nil {
 		return err
 	}
-	c, err := readConfig(*file)
+	if p.config == "" {
+		p.config = "campusd.toml"
+	}
+	c, err := readConfig(p.config)
 	if err != nil {
 		return err
 	}
@@ -42,14 +45,14 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	d, err := open(ctx, *dir)
+	d, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.books.Close()) }()
-	unlock, err := lockfile.Take(filepath.Join(*dir, "serve.lock"))
+	unlock, err := lockfile.Take(filepath.Join(p.dir, "serve.lock"))
 	if err != nil {
-		return fmt.Errorf("another campusd serves %s: %w", *dir, err)
+		return fmt.Errorf("another campusd serves %s: %w", p.dir, err)
 	}
 	defer unlock()
 

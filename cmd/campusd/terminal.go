@@ -36,7 +36,8 @@ func terminal(ctx context.Context, args []string, out io.Writer) error {
 // that is known it is a new one, and the old one is no longer good.
 func addTerminal(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("terminal add", flag.ContinueOnError)
-	dir := f.String("data", "", "data folder")
+	var p place
+	p.flags(f)
 	address := f.String("address", "127.0.0.1:8443", "host:port at which the terminal finds the upstream")
 	file := f.String("out", "", "provisioning file to write")
 	number := f.String("terminal-no", "", "12 hexadecimal digits, such as the SAM's; the next free one if empty")
@@ -56,7 +57,7 @@ func addTerminal(ctx context.Context, args []string, out io.Writer) error {
 	} else if *number != "" {
 		t.No = pboc.TerminalNo(raw)
 	}
-	d, err := open(ctx, *dir)
+	d, err := p.open(ctx)
 	if err != nil {
 		return err
 	}

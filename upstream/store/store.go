@@ -57,7 +57,7 @@ type Books struct {
 // There is one writer at a time, and readers never wait for it. now is the
 // clock by which rows are dated; nil is time.Now.
 func Open(ctx context.Context, path string, now func() time.Time) (*Books, error) {
-	if sqldb.IsPostgres(path) {
+	if IsShared(path) {
 		return nil, errors.New("open store: this is no path of a file")
 	}
 	return OpenDSN(ctx, path, now)
@@ -76,6 +76,19 @@ func OpenDSN(ctx context.Context, dsn string, now func() time.Time) (*Books, err
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	return &Books{db, now}, nil
+}
+
+// IsShared reports whether a connection string names a PostgreSQL, and not a
+// file.
+func IsShared(dsn string) bool { return sqldb.IsPostgres(dsn) }
+
+// Grant gives another role of PostgreSQL what campusd needs and nothing more,
+// so that it can run without owning the tables. The connected role owns them.
+func (b *Books) Grant(ctx context.Context, role string) error {
+	if err := b.db.Grant(ctx, rights, role); err != nil {
+		return fmt.Errorf("grant: %w", err)
+	}
+	return nil
 }
 
 // Close closes the books.

@@ -29,8 +29,7 @@ func newer(have, know int) error {
 	return fmt.Errorf("the database is of version %d, newer than this program's %d", have, know)
 }
 
-// migrateSQLite runs the migrations that a file has not seen, each in one
-// transaction with its number, after a copy of a file that holds something.
+// migrateSQLite runs the migrations that a file has not seen.
 func migrateSQLite(ctx context.Context, db *sql.DB, file string, migrations fs.FS) error {
 	names, err := scripts(migrations)
 	if err != nil {
@@ -43,38 +42,46 @@ func migrateSQLite(ctx context.Context, db *sql.DB, file string, migrations fs.F
 	if done > len(names) {
 		return newer(done, len(names))
 	}
-	if done > 0 && done < len(names) && isURI(file) {
-		return fmt.Errorf("a database of version %d is migrated in a file of its own", done)
-	}
-	if done > 0 && done < len(names) {
-		if err := backup(ctx, db, fmt.Sprintf("%s.v%d.bak", file, done)); err != nil {
-			return fmt.Errorf("back up version %d: %w", done, err)
-		}
-	}
 	for i := done; i < len(names); i++ {
-		if err := migrateFile(ctx, db, migrations, names[i], i+1); err != nil {
+		script, err := fs.ReadFile(migrations, names[i])
+		if err == nil {
+			err = migrateFile(ctx, db, file, migration{i + 1, string(script), i == done})
+		}
+		if err != nil {
 			return fmt.Errorf("migrate %s: %w", names[i], err)
 		}
 	}
 	return nil
 }
 
-// migrateFile runs one script, unless another process was faster.
-func migrateFile(ctx context.Context, db *sql.DB, migrations fs.FS, name string, number int) error {
-	script, err := fs.ReadFile(migrations, name)
-	if err != nil {
-		return err
-	}
+type migration struct {
+	number int
+	script string
+	first  bool // of those that a file has not seen
+}
+
+// migrateFile runs a migration in one transaction with its number, unless
+// another process was faster. A file that holds something is copied before the
+// first one, with the write lock held, so that the copy is what it is called.
+func migrateFile(ctx context.Context, db *sql.DB, file string, m migration) error {
 	tx, err := db.BeginTx(ctx, nil) // takes the write lock
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
 	var done int
-	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&done); err != nil || done >= number {
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&done); err != nil || done >= m.number {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, string(script)+fmt.Sprintf("\nPRAGMA user_version = %d;", number)); err != nil {
+	if done > 0 && m.first && !isURI(file) {
+		if err := backup(ctx, file, fmt.Sprintf("%s.v%d.bak", file, done)); err != nil {
+			return fmt.Errorf("back up version %d: %w", done, err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, m.script); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "PRAGMA user_version = "+strconv.Itoa(m.number)); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -169,6 +176,6 @@ func migrateOnce(ctx context.Context, db *DB, s Schema, names []string, number i
 		if err := noteObjects(ctx, t); err != nil {
 			return err
 		}
-		return restrict(ctx, t, s.Rights, currentUser)
+		return restrict(ctx, t, s.Rights)
 	})
 }

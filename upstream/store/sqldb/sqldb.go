@@ -105,6 +105,9 @@ func Open(ctx context.Context, name string, s Schema) (*DB, error) {
 	if IsPostgres(name) {
 		return openPostgres(ctx, name, s)
 	}
+	if strings.Contains(name, "://") { // misspelt: it must not name a file, password and all
+		return nil, errors.New("the connection string does not start with postgres://")
+	}
 	return openSQLite(ctx, name, s.SQLite)
 }
 

@@ -170,9 +170,10 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// backup writes a whole and durable copy of the file to path. It takes the
-// place of an older copy, which a crash in the middle of a migration leaves.
-func backup(ctx context.Context, db *sql.DB, path string) error {
+// backup writes a whole and durable copy of a file, over a connection of its
+// own. It takes the place of an older copy, which a crash in the middle of a
+// migration leaves.
+func backup(ctx context.Context, file, path string) (err error) {
 	part := path + ".part"
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -181,10 +182,9 @@ func backup(ctx context.Context, db *sql.DB, path string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, part); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	db := sqlitePool(file, pragmas, 1)
+	_, err = db.ExecContext(ctx, `VACUUM INTO ?`, part)
+	if err := errors.Join(err, db.Close(), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(part, path); err != nil {

@@ -1,0 +1,356 @@
+package sqldb_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"quancun/upstream/store/pgtest"
+	"quancun/upstream/store/sqldb"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// rows is a schema of its own: this package knows nothing of books.
+func rows(versions int) sqldb.Schema {
+	sqlite, postgres := fstest.MapFS{}, fstest.MapFS{}
+	for i, text := range []string{
+		`CREATE TABLE rows (n INTEGER PRIMARY KEY, name TEXT, flag BOOLEAN, raw BYTES)`,
+		`ALTER TABLE rows ADD COLUMN more TEXT`,
+	}[:versions] {
+		file := fmt.Sprintf("%04d_rows.sql", i+1)
+		sqlite[file] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(text, "BYTES", "BLOB"))}
+		text = strings.NewReplacer("BYTES", "BYTEA", "INTEGER", "BIGINT").Replace(text)
+		postgres[file] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return sqldb.Schema{SQLite: sqlite, Postgres: postgres, Rights: map[string]sqldb.Rights{
+		"rows": {Update: []string{"name", "flag"}, Delete: true},
+	}}
+}
+
+func onBoth(t *testing.T, do func(t *testing.T, name string)) {
+	t.Run("SQLite", func(t *testing.T) { do(t, filepath.Join(t.TempDir(), "rows.db")) })
+	t.Run("PostgreSQL", func(t *testing.T) { do(t, pgtest.New(t).DSN) })
+}
+
+func open(t *testing.T, name string, s sqldb.Schema) *sqldb.DB {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), name, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func write(t *testing.T, db *sqldb.DB, do func(*sqldb.Tx) error) {
+	t.Helper()
+	if err := db.Write(t.Context(), do); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type (
+	name   string
+	number int
+)
+
+// TestInsert writes rows of all types, named ones and NULL among them, and
+// reads them back by the parameters that statements are written with.
+func TestInsert(t *testing.T) { onBoth(t, testInsert) }
+
+func testInsert(t *testing.T, where string) {
+	db := open(t, where, rows(1))
+	write(t, db, func(tx *sqldb.Tx) error {
+		return tx.Insert(t.Context(), "rows (n, name, flag, raw)", "",
+			[]number{1, 2, 3}, []*name{new(name("a?")), nil, new(name("\xff\x00"))}, []bool{true, false, true},
+			[][]byte{{0}, nil, {1, 2}})
+	})
+	write(t, db, func(tx *sqldb.Tx) error { // again, and one that is new
+		return tx.Insert(t.Context(), "rows (n, name)", "ON CONFLICT DO NOTHING", []int64{1, 4}, []name{"x", "it's"})
+	})
+	write(t, db, func(tx *sqldb.Tx) error { return tx.Insert(t.Context(), "rows (n)", "", []int64{}) })
+	for _, tt := range []struct {
+		statement string
+		args      []any
+		want      string
+	}{
+		{`SELECT coalesce(name, 'NULL') FROM rows ORDER BY n`, nil, "a?|NULL|\uFFFD\uFFFD|it's"},
+		{`SELECT n FROM rows WHERE n = ANY (?) ORDER BY n`, []any{[]number{1, 3, 9}}, "1|3"},
+		{`SELECT n FROM rows WHERE name = ANY (?2) AND n < ?1`, []any{4, []name{"a?", "it's"}}, "1"},
+		{`SELECT n FROM rows WHERE name = '?' OR name = ? -- why?`, []any{name("it's")}, "4"},
+		{`SELECT n FROM rows WHERE raw = ?`, []any{[]byte{1, 2}}, "3"},
+		{`SELECT n FROM rows WHERE flag = ?2 AND n > ?1 OR n = ?`, []any{number(1), true, uint16(4)}, "3|4"},
+		{`SELECT n FROM rows AS "?" WHERE name IS NULL AND raw IS NULL AND NOT flag`, nil, "2"},
+		{`SELECT name FROM rows WHERE n = ? FOR NO KEY UPDATE`, []any{1}, "a?"},
+		{`SELECT name FROM rows WHERE name > '' ORDER BY name COLLATE "C" LIMIT 1`, nil, "a?"},
+	} {
+		var got []string
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) (err error) {
+			got, err = sqldb.Texts(t.Context(), tx, tt.statement, tt.args...)
+			return err
+		})
+		if err != nil || strings.Join(got, "|") != tt.want {
+			t.Errorf("%s: %q, %v; want %s", tt.statement, got, err, tt.want)
+		}
+	}
+}
+
+// TestRead sees the rows of one moment, whatever is written meanwhile.
+func TestRead(t *testing.T) { onBoth(t, testRead) }
+
+func testRead(t *testing.T, where string) {
+	db := open(t, where, rows(1))
+	err := db.Read(t.Context(), func(tx *sqldb.Tx) error {
+		for range 2 {
+			var n int
+			if err := tx.QueryRow(t.Context(), `SELECT count(*) FROM rows`).Scan(&n); err != nil || n != 0 {
+				t.Errorf("%d rows, %v", n, err)
+			}
+			write(t, db, func(tx *sqldb.Tx) error {
+				return tx.Insert(t.Context(), "rows (n)", "ON CONFLICT DO NOTHING", []int64{1})
+			})
+		}
+		if _, err := tx.Exec(t.Context(), `DELETE FROM rows`); err == nil {
+			t.Error("a reader can write")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDeadlock takes two locks in two orders: one of them has to give way, is
+// done again, and nothing is lost or done twice.
+func TestDeadlock(t *testing.T) {
+	db := open(t, pgtest.New(t).DSN, rows(1))
+	write(t, db, func(tx *sqldb.Tx) error {
+		return tx.Insert(t.Context(), "rows (n, name)", "", []int64{1, 2}, []string{"", ""})
+	})
+	var first [2]sync.Once
+	both := make(chan struct{}, 2)
+	var wg sync.WaitGroup
+	for i := range 2 {
+		wg.Go(func() {
+			err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+				for _, n := range []int{1 + i, 2 - i} {
+					if _, err := tx.Exec(t.Context(), `UPDATE rows SET name = name || 'x' WHERE n = ?`, n); err != nil {
+						return err
+					}
+					first[i].Do(func() {
+						both <- struct{}{}
+						for len(both) < 2 {
+							time.Sleep(time.Millisecond)
+						}
+					})
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := sqldb.Texts(t.Context(), db, `SELECT name FROM rows`)
+	if err != nil || strings.Join(got, " ") != "xx xx" || db.Retries() != 1 {
+		t.Errorf("rows %q, %v, after %d retries; want each changed by both, after one", got, err, db.Retries())
+	}
+}
+
+// TestLock: two that ask for one name come one after the other.
+func TestLock(t *testing.T) {
+	db := open(t, pgtest.New(t).DSN, rows(1))
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+				if err := tx.Lock(t.Context(), "a name"); err != nil {
+					return err
+				}
+				var n int64
+				if err := tx.QueryRow(t.Context(), `SELECT count(*) FROM rows`).Scan(&n); err != nil {
+					return err
+				}
+				return tx.Insert(t.Context(), "rows (n)", "", []int64{n})
+			})
+			if err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestMigrateFile copies a file before it is changed, and the copy can be used.
+func TestMigrateFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rows.db")
+	old := open(t, path, rows(1))
+	write(t, old, func(tx *sqldb.Tx) error { return tx.Insert(t.Context(), "rows (n)", "", []int64{7}) })
+	if found, _ := filepath.Glob(path + "*.bak*"); found != nil {
+		t.Errorf("a new file has copies: %q", found)
+	}
+	open(t, path, rows(2))
+	if info, err := os.Stat(path + ".v1.bak"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("copy: %v, %v; want mode 0600", info, err)
+	}
+	kept, err := sqldb.Texts(t.Context(), open(t, path+".v1.bak", rows(1)), `SELECT n FROM rows`)
+	if err != nil || strings.Join(kept, " ") != "7" {
+		t.Errorf("copy holds %q, %v", kept, err)
+	}
+}
+
+// TestMigrate brings rows to a newer version, once, by whoever comes first, and
+// an older program refuses them.
+func TestMigrate(t *testing.T) { onBoth(t, testMigrate) }
+
+func testMigrate(t *testing.T, where string) {
+	old := open(t, where, rows(1))
+	write(t, old, func(tx *sqldb.Tx) error { return tx.Insert(t.Context(), "rows (n)", "", []int64{7}) })
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { audit(t, open(t, where, rows(2)), rows(2)) })
+	}
+	wg.Wait()
+	if _, err := sqldb.Open(t.Context(), where, rows(1)); err == nil || !strings.Contains(err.Error(), "newer") {
+		t.Errorf("an older program: %v, want it refused", err)
+	}
+}
+
+func audit(t *testing.T, db *sqldb.DB, s sqldb.Schema) {
+	t.Helper()
+	err := db.Read(t.Context(), func(tx *sqldb.Tx) error {
+		broken, err := tx.Audit(t.Context(), s)
+		if broken != nil {
+			t.Errorf("Audit = %q", broken)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBadMigration leaves nothing of itself behind.
+func TestBadMigration(t *testing.T) { onBoth(t, testBadMigration) }
+
+func testBadMigration(t *testing.T, where string) {
+	bad := rows(2)
+	for _, folder := range []fs.FS{bad.SQLite, bad.Postgres} {
+		file := folder.(fstest.MapFS)["0002_rows.sql"]
+		file.Data = append(file.Data, "; CREATE TABLE nonsense nonsense"...)
+	}
+	if _, err := sqldb.Open(t.Context(), where, bad); err == nil || !strings.Contains(err.Error(), "0002_rows.sql") {
+		t.Errorf("Open = %v, want it to name the migration", err)
+	}
+	audit(t, open(t, where, rows(2)), rows(2))
+}
+
+// TestGrant lets another role do what it must and nothing else.
+func TestGrant(t *testing.T) {
+	d := pgtest.New(t)
+	owner := open(t, d.DSN, rows(1))
+	admin, err := sql.Open("pgx", d.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	role := "clerk_" + d.Name
+	if _, err := admin.Exec("CREATE ROLE " + role + " LOGIN"); err != nil {
+		t.Fatal(err)
+	}
+	dsn := strings.Replace(d.DSN, "//"+pgtest.Role+"@", "//"+role+"@", 1)
+	if _, err := sqldb.Open(t.Context(), dsn, rows(1)); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("a role without rights: %v", err)
+	}
+	if err := owner.Grant(t.Context(), rows(1).Rights, role); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, dsn, rows(1))
+	audit(t, db, rows(1))
+	write(t, db, func(tx *sqldb.Tx) error {
+		return errors.Join(tx.Lock(t.Context(), "x"), tx.Insert(t.Context(), "rows (n)", "", []int64{1}))
+	})
+	for _, tt := range []struct{ statement, want string }{
+		{`UPDATE rows SET name = ''`, ""},
+		{`DELETE FROM rows`, ""},
+		{`UPDATE rows SET raw = NULL`, "permission denied"},
+		{`TRUNCATE rows`, "permission denied"},
+		{`GRANT ALL ON rows TO CURRENT_USER`, ""}, // PostgreSQL warns and grants nothing
+		{`ALTER TABLE rows ADD COLUMN theirs INTEGER`, "must be owner"},
+		{`CREATE TABLE theirs (n INTEGER)`, "permission denied"},
+		{`DELETE FROM schema_migrations`, "permission denied"},
+		{`DELETE FROM schema_objects`, "permission denied"},
+	} {
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(t.Context(), tt.statement)
+			return err
+		})
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.statement, err, tt.want)
+		}
+	}
+	audit(t, db, rows(1))
+	if _, err := sqldb.Open(t.Context(), dsn, rows(2)); err == nil { // a migration is the owner's business
+		t.Error("a role that does not own the tables has migrated them")
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := admin.Exec("DROP OWNED BY " + role + "; DROP ROLE " + role); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNotDurable refuses a PostgreSQL that loses what it has acknowledged.
+func TestNotDurable(t *testing.T) {
+	d := pgtest.New(t)
+	for _, off := range []string{"off", "local"} {
+		dsn := d.DSN + "&synchronous_commit=" + off
+		db, err := sqldb.Open(t.Context(), dsn, rows(1))
+		if err == nil {
+			err = db.Close()
+		}
+		if (err == nil) != (off == "local") || err != nil && !strings.Contains(err.Error(), "loses") {
+			t.Errorf("synchronous_commit = %s: %v", off, err)
+		}
+	}
+}
+
+// TestSecret: no error of a connection shows a password.
+func TestSecret(t *testing.T) {
+	for _, dsn := range []string{
+		"postgres://campusd:hunter2@127.0.0.1:1/quancun?connect_timeout=1",
+		"postgres://campusd:hunter2@nowhere.invalid/quancun?connect_timeout=1",
+		"postgres://campusd:hunter2%zz@127.0.0.1/quancun",
+		"postgres://campusd:hun@ter2:hunter2@127.0.0.1:x/quancun",
+		"postgres://127.0.0.1:1/quancun?password=hunter2&connect_timeout=1",
+		"postgres://127.0.0.1:1/quancun?sslmode=nonsense&password=hunter2",
+		"postgresql://campusd:hunter2@127.0.0.1:99999/quancun",
+		"postgress://campusd:hunter2@127.0.0.1/quancun",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := sqldb.Open(ctx, dsn, rows(1))
+		cancel()
+		if err == nil || strings.Contains(fmt.Sprintf("%v %+v %q", err, err, err), "ter2") {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+	if found, _ := filepath.Glob("postgres*:*"); found != nil {
+		t.Errorf("files of that name: %q", found)
+	}
+}
