@@ -76,10 +76,17 @@ type Pair struct {
 // once.
 type Result struct {
 	Matched  []Pair
-	Neutral  []Line  // paid and given back there, never booked here
-	Reversed []Entry // booked and undone here, never heard of there
+	Even     Even    // what comes to the same on both sides of an order
 	Waiting  []Entry // the statement that may have it is not there yet
 	Findings []Finding
+}
+
+// Even is what matches as a whole and not movement by movement: a payment that
+// was given back there without our booking either, an entry that we undid, a
+// difference that an entry has corrected.
+type Even struct {
+	Entries []Entry
+	Lines   []Line
 }
 
 // Match compares two sides.
@@ -124,11 +131,10 @@ func (o *order) match(b Books, r *Result) {
 	same := func(e Entry, l Line) bool { return e.Kind == l.Kind && e.Amount == l.Amount }
 	o.pair(func(e Entry, l Line) bool { return same(e, l) && e.RefundNo == l.RefundNo }, r)
 	o.pair(same, r) // a source may not name a refund as we do
-	if net(o.lines, Line.signed) == 0 {
-		r.Neutral, o.lines = append(r.Neutral, o.lines...), nil
-	}
-	if net(o.entries, Entry.signed) == 0 {
-		r.Reversed, o.entries = append(r.Reversed, o.entries...), nil
+	if net(o.entries, Entry.signed) == net(o.lines, Line.signed) {
+		r.Even.Entries = append(r.Even.Entries, o.entries...)
+		r.Even.Lines = append(r.Even.Lines, o.lines...)
+		return
 	}
 	o.differ(b, r)
 	o.leftLines(b, r)

@@ -110,6 +110,18 @@ func TestMatch(t *testing.T) {
 			"payment A1 20.00 at 2026-03-01 08:00:00\nrefund A1/R1 20.00 at 2026-03-01 08:00:01", "", "",
 		},
 		{
+			"OneFenCorrected", alipay,
+			"payment A1 20.00 at 2026-03-01 08:00:00\nrefund A1 0.01 at 2026-03-03 09:00:00",
+			"payment A1 19.99 at 2026-03-01 08:00:00",
+			"",
+		},
+		{
+			"WrittenOffThenReturned", alipay,
+			"payment X1 7.00 at 2026-03-01 09:00:00",
+			"payment X1 7.00 at 2026-03-01 08:00:00\nrefund X1 7.00 at 2026-03-02 08:00:00",
+			"refund only theirs channel/alipay X1 TX1 7.00: operator, book return",
+		},
+		{
 			"Late", alipay, "", "payment A1 20.00 at 2026-03-01 08:00:00",
 			"payment only theirs channel/alipay A1 TA1 20.00: operator, credit payment",
 		},
@@ -219,7 +231,8 @@ func check(t interface {
 	Errorf(string, ...any)
 }, b reconcile.Books, r reconcile.Result) {
 	t.Helper()
-	entries, lines := len(r.Reversed)+len(r.Waiting)+len(r.Matched), len(r.Neutral)+len(r.Matched)
+	entries := len(r.Even.Entries) + len(r.Waiting) + len(r.Matched)
+	lines := len(r.Even.Lines) + len(r.Matched)
 	var found, waiting, ours, theirs money.Fen
 	for _, f := range r.Findings {
 		if f.Entry.ID != "" {
