@@ -1,7 +1,9 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"quancun/money"
@@ -103,7 +105,7 @@ type Finding struct {
 
 // add completes a finding and adds it to r.
 func (r *Result) add(b Books, f Finding) {
-	f.Source, f.Order = b.Source, b.Orders[f.OrderNo()]
+	f.Source, f.Order = b.Source, b.Orders[f.About()]
 	for _, rule := range rules {
 		if rule.biller == f.Source.Biller() && rule.difference == f.Difference && rule.kind == f.Kind() &&
 			rule.when(f.Order) {
@@ -127,12 +129,12 @@ func (r *Result) tellTwins() {
 	}
 }
 
-// OrderNo is the order that f is about.
-func (f Finding) OrderNo() string {
+// About names the order, or the trade, that f is about.
+func (f Finding) About() string {
 	if f.Entry.OrderNo != "" {
 		return f.Entry.OrderNo
 	}
-	return f.Line.OrderNo
+	return f.Line.About()
 }
 
 // Kind says which way the money went.
@@ -143,10 +145,11 @@ func (f Finding) Kind() channel.Kind {
 	return f.Line.Kind
 }
 
+// Gap is by how much more has come in by their books than by ours.
+func (f Finding) Gap() money.Fen { return f.Line.signed() - f.Entry.signed() }
+
 // Amount is what does not match, more than zero.
-func (f Finding) Amount() money.Fen {
-	return max(f.Entry.Amount-f.Line.Amount, f.Line.Amount-f.Entry.Amount)
-}
+func (f Finding) Amount() money.Fen { return max(f.Gap(), -f.Gap()) }
 
 // Title names what kind of finding f is, such as "payment only theirs".
 func (f Finding) Title() string { return f.Kind().String() + " " + string(f.Difference) }
@@ -154,23 +157,20 @@ func (f Finding) Title() string { return f.Kind().String() + " " + string(f.Diff
 // Ref names f for good among those with its title: the same difference found
 // again has the same Ref, and no other has it.
 func (f Finding) Ref() string {
-	parts := []string{string(f.Source), f.OrderNo()}
-	if no := f.Entry.RefundNo + f.Line.RefundNo; no != "" {
-		parts = append(parts, no)
-	}
-	if f.Line.TradeNo != "" {
+	parts := []string{string(f.Source), f.About(), cmp.Or(f.Entry.RefundNo, f.Line.RefundNo)}
+	if f.Line.OrderNo != "" {
 		parts = append(parts, f.Line.TradeNo)
 	}
 	parts = append(parts, f.Amount().String())
 	if f.Twin > 0 {
 		parts = append(parts, fmt.Sprint(f.Twin))
 	}
-	return strings.Join(parts, " ")
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " ")
 }
 
 // Params are the values in the text of a step, by their names in it.
 func (f Finding) Params() map[string]string {
-	p := map[string]string{"source": string(f.Source), "order": f.OrderNo(), "amount": f.Amount().String()}
+	p := map[string]string{"source": string(f.Source), "order": f.About(), "amount": f.Amount().String()}
 	for name, value := range map[string]string{
 		"account": f.Order.Account, "trade": f.Line.TradeNo, "entry": f.Entry.ID,
 		"refund": f.Line.RefundNo, "day": string(f.Line.Day),

@@ -43,6 +43,18 @@ type Line struct {
 	No  int         // in the statement, from 1
 }
 
+// About names what l is about: the order, or for a stranger's line without one
+// the trade.
+func (l Line) About() string { return About(l.Line) }
+
+// About names what a line of a statement is about.
+func About(l channel.Line) string {
+	if l.OrderNo == "" {
+		return "trade " + l.TradeNo
+	}
+	return l.OrderNo
+}
+
 // Order is what our books know of an order, whether or not anything was booked
 // for it.
 type Order struct {
@@ -62,9 +74,9 @@ type Books struct {
 	Stated func(channel.Day) bool
 }
 
-// slack is how far our clock and a source's may be apart. An entry that close
+// Slack is how far our clock and a source's may be apart. An entry that close
 // to midnight may be in the statement of either day.
-const slack = 10 * time.Minute
+const Slack = 10 * time.Minute
 
 // Pair is a movement that both sides have.
 type Pair struct {
@@ -103,7 +115,7 @@ func Match(b Books) Result {
 		o.entries = append(o.entries, e)
 	}
 	for _, l := range b.Lines {
-		o := of(cmp.Or(l.OrderNo, "trade "+l.TradeNo)) // a stranger's may have no order
+		o := of(l.About())
 		o.lines = append(o.lines, l)
 	}
 	var r Result
@@ -207,7 +219,7 @@ func (o *order) leftLines(b Books, r *Result) {
 // that might have it.
 func (o *order) leftEntries(b Books, r *Result) {
 	for _, e := range o.entries {
-		if !b.Stated(channel.DayOf(e.At.Add(-slack))) || !b.Stated(channel.DayOf(e.At.Add(slack))) {
+		if !b.Stated(channel.DayOf(e.At.Add(-Slack))) || !b.Stated(channel.DayOf(e.At.Add(Slack))) {
 			r.Waiting = append(r.Waiting, e)
 			continue
 		}

@@ -132,13 +132,13 @@ func TestMatch(t *testing.T) {
 		{
 			"Stranger", alipay, "", "payment X1 7.00 at 2026-03-01 08:00:00\npayment - 7.00 at 2026-03-01 08:00:00 trade 8",
 			"payment only theirs channel/alipay X1 TX1 7.00: operator, find payer\n" +
-				"payment only theirs channel/alipay  8 7.00: operator, find payer",
+				"payment only theirs channel/alipay trade 8 7.00: operator, find payer",
 		},
 		{
 			"StrangersAreNotOneOrder", alipay, "",
 			"payment - 7.00 at 2026-03-01 08:00:00 trade 8\nrefund - 7.00 at 2026-03-01 08:00:00 trade 9",
-			"payment only theirs channel/alipay  8 7.00: operator, find payer\n" +
-				"refund only theirs channel/alipay  9 7.00: operator, book return",
+			"payment only theirs channel/alipay trade 8 7.00: operator, find payer\n" +
+				"refund only theirs channel/alipay trade 9 7.00: operator, book return",
 		},
 		{
 			"RefundedThere", alipay, "payment A1 20.00 at 2026-03-01 08:00:00",
@@ -241,7 +241,7 @@ func check(t interface {
 		if f.Line.No != 0 {
 			lines++
 		}
-		found += signed(f.Line.Kind, f.Line.Amount) - signed(f.Entry.Kind, f.Entry.Amount)
+		found += f.Gap()
 		if f.Amount() < 1 || f.Owner == "" || f.Step == "" || f.Params()["amount"] != f.Amount().String() {
 			t.Errorf("finding %+v", f)
 		}
