@@ -87,6 +87,12 @@ var layers = map[string]layer{
 		ours:   []string{"money", "pboc", "journal", "upstream/wire/..."},
 		theirs: []string{connect, protobuf, toml},
 	},
+	"upstream/reconcile": {ours: []string{"money", "upstream/channel"}},
+	"upstream/clearing": {
+		ours: []string{
+			"money", "journal", "upstream/channel", "upstream/reconcile", "upstream/store", "upstream/store/sqldb",
+		},
+	},
 	"upstream/keys": {ours: []string{"money", "pboc", "upstream/wire"}, theirs: []string{toml, crypto}},
 	"upstream/keys/token": {
 		ours:   []string{"money", "pboc", "upstream/keys", "upstream/wire"},

@@ -29,7 +29,8 @@ const (
 	KindCash       Kind = 11 // between a drawer and the safe
 	KindCount      Kind = 12 // what a counted drawer differs by
 	KindFee        Kind = 13
-	KindCorrection Kind = 14 // of another entry, which it names
+	KindCorrection Kind = 14 // of another entry, which it names, or of a difference with others' books
+	KindPaidOut    Kind = 15 // to a merchant, for its days
 )
 
 // entry moves amount from debit to credit.

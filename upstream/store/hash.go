@@ -31,6 +31,10 @@ var dump = []struct{ table, query string }{
 		FROM load_offers ORDER BY card_no COLLATE "C", stamp`},
 	{"purse moves", `SELECT card_no, kind, load_id, amount_fen, balance_fen, place, at_ms
 		FROM purse_moves ORDER BY card_no COLLATE "C", id`},
+	{"statements", `SELECT source, day, absent, digest, superseded_ms FROM statements
+		ORDER BY source COLLATE "C", day COLLATE "C", id`},
+	{"settlements", `SELECT account, day, lines, late_lines, sales_fen, refunds_fen, owed_fen, settled_ms, settled_by
+		FROM settlements ORDER BY account COLLATE "C", day COLLATE "C"`},
 }
 
 // StateHash returns the SHA-256 of all that the books say about money, at one

@@ -157,7 +157,7 @@ type OrderStep struct {
 // renewed. What the ratchet does not allow is ErrBackward.
 func (b *Books) Advance(ctx context.Context, no string, s OrderStep) (o Order, err error) {
 	err = b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		o, err = b.advance(ctx, tx, no, s)
+		o, err = b.AdvanceIn(ctx, tx, no, s)
 		return err
 	})
 	if err != nil {
@@ -166,7 +166,8 @@ func (b *Books) Advance(ctx context.Context, no string, s OrderStep) (o Order, e
 	return o, nil
 }
 
-func (b *Books) advance(ctx context.Context, tx *sqldb.Tx, no string, s OrderStep) (o Order, err error) {
+// AdvanceIn is [Books.Advance] within a transaction that does more.
+func (b *Books) AdvanceIn(ctx context.Context, tx *sqldb.Tx, no string, s OrderStep) (o Order, err error) {
 	if err := lockRow(ctx, tx, `SELECT 1 FROM orders WHERE order_no = ? FOR NO KEY UPDATE`, no); err != nil {
 		return o, err
 	}
@@ -200,6 +201,11 @@ func (b *Books) advance(ctx context.Context, tx *sqldb.Tx, no string, s OrderSte
 
 // Order returns an order, or ErrNone.
 func (b *Books) Order(ctx context.Context, no string) (Order, error) { return readOrder(ctx, b.db, no) }
+
+// OrderIn returns an order as a transaction sees it, or ErrNone.
+func (b *Books) OrderIn(ctx context.Context, tx *sqldb.Tx, no string) (Order, error) {
+	return readOrder(ctx, tx, no)
+}
 
 // OrdersOf returns the orders of an account, newest first.
 func (b *Books) OrdersOf(ctx context.Context, a Account) ([]Order, error) {

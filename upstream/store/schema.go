@@ -66,4 +66,12 @@ var rights = map[string]sqldb.Rights{
 
 	"certificates": {},
 	"enrolments":   {Update: []string{"void_ms", "used_ms", "fingerprint"}},
+
+	"statements":       {Update: []string{"compared_ms", "superseded_ms"}},
+	"statement_lines":  {},
+	"movements":        {},
+	"differences":      {},
+	"corrections":      {},
+	"settlements":      {Update: []string{"settled_ms", "settled_by", "entry_id"}},
+	"settlement_lines": {},
 }

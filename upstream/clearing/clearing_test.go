@@ -1,0 +1,338 @@
+package clearing_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	lab "quancun/lab/alipay"
+	"quancun/money"
+	"quancun/upstream/clearing"
+	"quancun/upstream/store"
+)
+
+// TestDay plays a day of orders by dice, around both its midnights: all of it
+// reconciles to zero, the first time and the second.
+func TestDay(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		dice := rand.New(rand.NewPCG(seed, 0))
+		for _, clock := range []string{
+			"2026-02-28 23:59:59", "2026-03-01 00:00:00", "2026-03-01 08:00:00", "2026-03-01 12:00:00",
+			"2026-03-01 23:59:59", "2026-03-02 00:00:00",
+		} {
+			for range 6 {
+				w.set(clock)
+				w.random(dice)
+			}
+		}
+		w.set("2026-03-03 09:30:00")
+		w.once(0)
+		if got := w.inbox(); got != nil {
+			t.Errorf("inbox: %q", got)
+		}
+		for _, d := range []int{-1, 0, 1} {
+			o, err := w.house.Compare(t.Context(), source, day.Add(d))
+			if err != nil || o.Open != 0 || o.Opened != 0 || o.Matched+o.Even == 0 || o.Waiting != 0 {
+				t.Errorf("%s again: %+v, %v", day.Add(d), o, err)
+			}
+		}
+		w.whole()
+	})
+}
+
+// random is one order that ends somehow.
+func (w *world) random(dice *rand.Rand) {
+	w.t.Helper()
+	no := w.order(money.Fen(1 + dice.IntN(20000)))
+	switch dice.IntN(5) {
+	case 0: // nobody pays
+		w.cancel(no)
+	case 1: // paid
+		w.pay(no)
+		w.ask(no)
+	case 2: // paid while it is cancelled, and given back
+		w.pay(no)
+		w.cancel(no)
+	case 3: // paid after it was closed
+		_, err := w.books.Advance(w.t.Context(), no, store.OrderStep{To: store.OrderClosed})
+		w.must(err)
+		w.pay(no)
+		w.ask(no)
+	case 4: // paid in the last second, and heard of in the next day
+		w.pay(no)
+		w.set("2026-03-02 00:00:03")
+		w.ask(no)
+	}
+}
+
+// TestPlanted plants one difference of each kind in the bill: it is found
+// once, with who has to do what, and a bill without it closes it again.
+func TestPlanted(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault lab.Fault
+		want  string
+	}{
+		{
+			"Missing", lab.Fault{Kind: lab.Missing, Order: "A2"},
+			"payment only ours A2 20.00: operator, claim payment",
+		},
+		{
+			"Amount", lab.Fault{Kind: lab.Amount, Order: "A2", Amount: 1999},
+			"payment amount differs A2 0.01: operator, correct amount",
+		},
+		{
+			"Foreign", lab.Fault{Kind: lab.Foreign, Amount: 777},
+			"payment only theirs FOREIGN 7.77: operator, find payer",
+		},
+		{
+			"PaidTwice", lab.Fault{Kind: lab.Foreign, Order: "A2", Amount: 2000},
+			"payment paid twice A2 20.00: clerk, return second",
+		},
+		{
+			"Doubled", lab.Fault{Kind: lab.Doubled, Order: "A2"},
+			"payment line twice A2 20.00: operator, query line",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onBothEngines(t, func(t *testing.T, w *world) {
+				w.paid(10 * yuan)
+				w.paid(20 * yuan)
+				w.paid(20 * yuan)
+				w.set("2026-03-02 10:00:00")
+				tt.fault.Method = "bill.file"
+				if _, err := w.gateway.Arm(tt.fault); err != nil {
+					t.Fatal(err)
+				}
+				for range 3 { // again and again
+					w.once(0)
+					if got := w.inbox(); !slices.Equal(got, []string{tt.want}) {
+						t.Fatalf("inbox %q, want %q", got, tt.want)
+					}
+				}
+				w.whole()
+
+				s, err := w.alipay.Bill(t.Context(), day) // which is in order now
+				w.must(err)
+				changed, err := w.house.SaveStatement(t.Context(), source, s)
+				if err != nil || !changed {
+					t.Fatalf("SaveStatement = %t, %v", changed, err)
+				}
+				o, err := w.house.Compare(t.Context(), source, day)
+				if err != nil || o.Closed != 1 || o.Open != 0 {
+					t.Errorf("Compare = %+v, %v; want one closed", o, err)
+				}
+				if got := w.inbox(); !slices.Equal(got, []string{"closed " + tt.want}) {
+					t.Errorf("inbox %q, want it closed", got)
+				}
+				w.whole()
+			})
+		})
+	}
+}
+
+// TestLateMoney pays an order that we have closed and not asked about again.
+// The bill tells; the engine asks; the entry that credits it closes the line.
+func TestLateMoney(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		no := w.lateMoney()
+		w.once(0)
+		const want = "payment only theirs A1 20.00: operator, credit payment"
+		if got := w.inbox(); !slices.Equal(got, []string{want}) {
+			t.Fatalf("inbox %q, want %q", got, want)
+		}
+		if due, _, err := w.books.DueOrders(t.Context(), w.now(), 10); err != nil || len(due) != 1 {
+			t.Errorf("due orders %+v, %v; want the engine to ask", due, err)
+		}
+		w.set("2026-03-02 10:05:00")
+		w.ask(no)
+		w.once(0)
+		if got := w.inbox(); !slices.Equal(got, []string{"closed " + want}) {
+			t.Errorf("inbox %q, want it closed", got)
+		}
+		all, err := w.house.Exceptions(t.Context(), true)
+		w.must(err)
+		if x := all[0]; x.ClosingEntry == 0 || !strings.Contains(x.Evidence, "entry") || !strings.Contains(x.Evidence, "line 1") {
+			t.Errorf("closed by entry %d, %q; want the entry and the line named", x.ClosingEntry, x.Evidence)
+		}
+		w.whole()
+	})
+}
+
+// lateMoney is a payment in the bill that nothing is booked for.
+func (w *world) lateMoney() (no string) {
+	w.t.Helper()
+	w.set("2026-03-01 12:00:00")
+	no = w.order(20 * yuan)
+	_, err := w.books.Advance(w.t.Context(), no, store.OrderStep{To: store.OrderClosed})
+	w.must(err)
+	w.pay(no)
+	w.set("2026-03-02 10:00:00")
+	return no
+}
+
+// TestReturnedOverMidnight gives money back on the day after: the line that is
+// open meanwhile closes by itself, with the line that explains it.
+func TestReturnedOverMidnight(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.set("2026-03-01 23:59:59")
+		no := w.order(20 * yuan)
+		w.pay(no)
+		w.set("2026-03-02 00:00:01")
+		w.cancel(no)
+		w.set("2026-03-02 10:00:00")
+		w.once(0)
+		const want = "payment only theirs A1 20.00: operator, await return"
+		if got := w.inbox(); !slices.Equal(got, []string{want}) {
+			t.Fatalf("inbox %q, want %q", got, want)
+		}
+		w.set("2026-03-03 10:00:00")
+		w.once(0)
+		if got := w.inbox(); !slices.Equal(got, []string{"closed " + want}) {
+			t.Errorf("inbox %q, want it closed", got)
+		}
+		all, err := w.house.Exceptions(t.Context(), true)
+		w.must(err)
+		if got := all[0].Evidence; !strings.Contains(got, "2026-03-02 line 1: refund 20.00") {
+			t.Errorf("evidence %q, want the line of the refund", got)
+		}
+		w.whole()
+	})
+}
+
+func two(reason string) clearing.Signature {
+	return clearing.Signature{Reason: reason, One: "王敏", Two: "李强"}
+}
+
+// TestCredit gives late money to who ordered it, and a stranger's payment to
+// who turns out to have made it.
+func TestCredit(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		no := w.lateMoney()
+		if _, err := w.gateway.Arm(lab.Fault{Method: "bill.file", Kind: lab.Foreign, Amount: 777}); err != nil {
+			t.Fatal(err)
+		}
+		w.once(0)
+		all, err := w.house.Exceptions(t.Context(), false)
+		if err != nil || len(all) != 2 {
+			t.Fatalf("inbox %+v, %v", all, err)
+		}
+		for _, x := range all {
+			if _, err := w.house.Credit(t.Context(), x.ID, holder, clearing.Signature{One: "王敏"}); !errors.Is(err, clearing.ErrUnsigned) {
+				t.Errorf("without a reason: %v", err)
+			}
+			if _, err := w.house.Credit(t.Context(), x.ID, "merchant/m1", two("x")); !errors.Is(err, clearing.ErrNotThat) {
+				t.Errorf("to a merchant: %v", err)
+			}
+			entry, err := w.house.Credit(t.Context(), x.ID, holder, clearing.Signature{Reason: "付款截图", One: "王敏"})
+			if err != nil || entry == 0 {
+				t.Fatalf("Credit = %d, %v", entry, err)
+			}
+			if _, err := w.house.Credit(t.Context(), x.ID, holder, two("again")); !errors.Is(err, clearing.ErrClosed) {
+				t.Errorf("credited twice: %v, want ErrClosed", err)
+			}
+		}
+		if got, err := w.books.Balance(t.Context(), holder); err != nil || got != 100*yuan+20*yuan+777 {
+			t.Errorf("balance %s, %v", got, err)
+		}
+		if o, err := w.books.Order(t.Context(), no); err != nil || o.State != store.OrderPaid || !o.Late {
+			t.Errorf("order %+v, %v; want it paid, late", o, err)
+		}
+		w.rerun()
+		w.whole()
+	})
+}
+
+// rerun compares the day again, and wants nothing to be open or to move.
+func (w *world) rerun() {
+	w.t.Helper()
+	before := w.inbox()
+	o, err := w.house.Compare(w.t.Context(), source, day)
+	if err != nil || o.Open != 0 || o.Opened != 0 || o.Closed != 0 {
+		w.t.Errorf("again: %+v, %v; want nothing to be open", o, err)
+	}
+	if after := w.inbox(); !slices.Equal(before, after) {
+		w.t.Errorf("inbox %q after it was %q", after, before)
+	}
+}
+
+// TestWriteOff books each kind of difference as what it is, by two persons.
+// Comparing again finds nothing, and a refund that comes after all is a
+// difference of its own.
+func TestWriteOff(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.paid(20 * yuan)
+		w.paid(30 * yuan)
+		w.lateMoney()
+		for _, f := range []lab.Fault{
+			{Method: "bill.file", Kind: lab.Missing, Order: "A1"},
+		} {
+			if _, err := w.gateway.Arm(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.once(0)
+		all, err := w.house.Exceptions(t.Context(), false)
+		if err != nil || len(all) != 2 {
+			t.Fatalf("inbox %+v, %v", all, err)
+		}
+		for _, x := range all {
+			for _, s := range []clearing.Signature{
+				{}, {Reason: "x", One: "王敏"}, {Reason: "x", One: "王敏", Two: " 王敏 "}, {Reason: " ", One: "a", Two: "b"},
+			} {
+				if _, err := w.house.WriteOff(t.Context(), x.ID, s); !errors.Is(err, clearing.ErrUnsigned) {
+					t.Errorf("signed by %+v: %v, want ErrUnsigned", s, err)
+				}
+			}
+			if _, err := w.house.WriteOff(t.Context(), x.ID, two("查无此款")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// One was 20 yuan too much with us, the other 20 yuan too little.
+		if got, err := w.books.Balance(t.Context(), clearing.OverShort); err != nil || got != 0 {
+			t.Errorf("over and short %s, %v; want 0.00", got, err)
+		}
+		w.rerun()
+		w.whole()
+
+		w.must(w.alipay.Refund(t.Context(), "A3", "W1", 20*yuan)) // somebody on Alipay's page
+		w.set("2026-03-03 10:00:00")
+		w.once(0)
+		if got := w.inbox(); len(got) != 3 || got[2] != "refund only theirs A3 20.00: operator, book return" {
+			t.Errorf("inbox %q, want the refund to be open", got)
+		}
+	})
+}
+
+// TestExplain closes a line by an entry that is there.
+func TestExplain(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.paid(20 * yuan)
+		w.set("2026-03-02 10:00:00")
+		if _, err := w.gateway.Arm(lab.Fault{Method: "bill.file", Kind: lab.Doubled}); err != nil {
+			t.Fatal(err)
+		}
+		w.once(0)
+		all, err := w.house.Exceptions(t.Context(), false)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("inbox %+v, %v", all, err)
+		}
+		one := clearing.Signature{Reason: "支付宝答复：重复行", One: "王敏"}
+		if err := w.house.Explain(t.Context(), all[0].ID, 999, one); !errors.Is(err, store.ErrNone) {
+			t.Errorf("by an entry that is none: %v", err)
+		}
+		w.must(w.house.Explain(t.Context(), all[0].ID, 2, one))
+		if err := w.house.Explain(t.Context(), 99, 2, one); !errors.Is(err, store.ErrNone) {
+			t.Errorf("a line that is none: %v", err)
+		}
+		o, err := w.house.Compare(t.Context(), source, day)
+		if err != nil || o.Opened != 0 || o.Open != 1 {
+			t.Errorf("again: %+v, %v; want it known", o, err)
+		}
+		w.whole()
+	})
+}

@@ -1,0 +1,224 @@
+package clearing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"quancun/upstream/channel"
+	"quancun/upstream/reconcile"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// AlarmNotReconciled tells of a day that has stayed without a statement.
+const AlarmNotReconciled store.AlarmKind = "not reconciled" // source and day
+
+// When things are done, and how patiently.
+const (
+	// billHour is when yesterday's bill is expected, in Beijing.
+	billHour = 9 * time.Hour
+
+	// absentAfter is after how long, from the end of a day of which we have
+	// nothing, a source that has no statement is believed to have nothing
+	// either. Bills are late at times, but not for a day.
+	absentAfter = 24 * time.Hour
+
+	// absentUntil is how long such a day is asked about again, once a day.
+	absentUntil = 7 * 24 * time.Hour
+
+	// lateAfter is after how long from its end a day that is not reconciled is
+	// an alarm.
+	lateAfter = 2 * 24 * time.Hour
+
+	// retry is the pause while a day is missing, and every the one otherwise:
+	// how long a line of the inbox may be open that has been explained.
+	retry = 15 * time.Minute
+	every = time.Hour
+)
+
+// Daily reconciles every day that is over with a channel, catches up on days
+// that it has missed, and closes merchants' days. What it has done is in the
+// books, and doing it again changes nothing: so it may be stopped at any point,
+// and several may run on the same books.
+type Daily struct {
+	House      *House
+	Source     reconcile.Source
+	Statements channel.Statements
+	Log        *slog.Logger
+}
+
+// Run reconciles until ctx ends, and returns ctx's error.
+func (d *Daily) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		missing, err := d.Once(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		pause := every
+		if err != nil || missing > 0 {
+			pause = retry
+		}
+		if err != nil {
+			d.Log.Error("not reconciled", "source", d.Source, "err", err, "retry_in", pause)
+		}
+		timer.Reset(pause*3/4 + rand.N(pause/2)) // not all of a country's schools at once
+	}
+}
+
+// Once does what is due, and returns how many days still miss a statement.
+func (d *Daily) Once(ctx context.Context) (missing int, err error) {
+	now := d.House.books.Now()
+	days, err := d.House.due(ctx, d.Source, now)
+	if err != nil {
+		return 0, err
+	}
+	var failed error
+	for _, day := range days {
+		there := false
+		if failed == nil { // what a channel does not answer once, it would not answer again
+			there, failed = d.reconcile(ctx, day, now)
+		}
+		if there {
+			continue
+		}
+		missing++
+		if err := d.alarm(ctx, day, now); err != nil {
+			return missing, err
+		}
+	}
+	// What is open may have been explained since, whether a bill came or not.
+	o, err := d.House.Compare(ctx, d.Source, "")
+	if err == nil {
+		err = d.hasten(ctx, o)
+	}
+	_, err2 := d.House.CloseDays(ctx, channel.DayOf(now).Add(-1))
+	return missing, errors.Join(failed, err, err2)
+}
+
+// reconcile fetches a day's statement and compares it. It reports whether the
+// day is done with.
+func (d *Daily) reconcile(ctx context.Context, day channel.Day, now time.Time) (bool, error) {
+	s, err := d.Statements.Bill(ctx, day)
+	switch {
+	case errors.Is(err, channel.ErrNoStatement):
+		return d.absent(ctx, day, now)
+	case err != nil:
+		return false, fmt.Errorf("reconcile %s: %w", day, err)
+	}
+	changed, err := d.House.SaveStatement(ctx, d.Source, s)
+	if err != nil {
+		return false, fmt.Errorf("reconcile %s: %w", day, err)
+	}
+	o, err := d.House.Compare(ctx, d.Source, day)
+	if err != nil {
+		return false, fmt.Errorf("reconcile %s: %w", day, err)
+	}
+	d.Log.Info("reconciled", "source", d.Source, "day", day, "lines", len(s.Lines), "changed", changed,
+		"matched", o.Matched, "even", o.Even, "open", o.Open, "opened", o.Opened, "closed", o.Closed)
+	return true, d.hasten(ctx, o)
+}
+
+// absent decides what it means that a source has no statement for a day.
+func (d *Daily) absent(ctx context.Context, day channel.Day, now time.Time) (bool, error) {
+	moved, err := d.House.moved(ctx, d.Source, day)
+	if err != nil || moved || now.Before(day.Add(1).Start().Add(absentAfter)) {
+		return false, err
+	}
+	if err := d.House.NoStatement(ctx, d.Source, day); err != nil {
+		return false, err
+	}
+	_, err = d.House.Compare(ctx, d.Source, day)
+	return err == nil, err
+}
+
+// hasten lets the engine ask about orders that were paid, as a statement says.
+// If it finds them paid it credits them, which closes their lines next time.
+func (d *Daily) hasten(ctx context.Context, o Outcome) error {
+	for _, no := range o.Orders {
+		if err := d.House.books.Hasten(ctx, no); err != nil && !errors.Is(err, store.ErrNone) {
+			return fmt.Errorf("hasten order %s: %w", no, err)
+		}
+	}
+	return nil
+}
+
+func (d *Daily) alarm(ctx context.Context, day channel.Day, now time.Time) error {
+	if now.Before(day.Add(1).Start().Add(lateAfter)) {
+		return nil
+	}
+	d.Log.Error("day is not reconciled", "source", d.Source, "day", day)
+	_, err := d.House.books.Alarm(ctx, store.Alarm{
+		Kind: AlarmNotReconciled, Ref: string(d.Source) + " " + string(day),
+		Detail: "no statement that can be read, two days after the day's end",
+	})
+	return err
+}
+
+// due returns the days that are to be asked about, the oldest first: those
+// without a statement, those with one that was not compared, and for a week
+// those that had none.
+func (h *House) due(ctx context.Context, source reconcile.Source, now time.Time) (days []channel.Day, err error) {
+	first, err := h.firstDay(ctx, source)
+	if err != nil || first == "" {
+		return nil, err
+	}
+	known := map[channel.Day]Statement{}
+	all, err := h.Statements(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		known[s.Day] = s
+	}
+	last := channel.DayOf(now.Add(-billHour)).Add(-1)
+	for day := first; day <= last; day = day.Add(1) {
+		s, there := known[day]
+		again := s.Absent && now.Before(day.Add(1).Start().Add(absentUntil)) && now.Sub(s.Read) > 20*time.Hour
+		if !there || s.Compared.IsZero() || again {
+			days = append(days, day)
+		}
+	}
+	return days, nil
+}
+
+// firstDay returns the day of the first movement that a statement may have, or
+// of the first order that a channel may have been paid, or "" if there is none.
+func (h *House) firstDay(ctx context.Context, source reconcile.Source) (day channel.Day, err error) {
+	if err := h.catchUp(ctx, source); err != nil {
+		return "", err
+	}
+	err = h.books.Read(ctx, func(tx *sqldb.Tx) error {
+		var at int64
+		err := tx.QueryRow(ctx, `
+			SELECT coalesce(min(at_ms), 0) FROM (
+				SELECT at_ms FROM movements WHERE account = ?1 AND about <> ''
+				UNION ALL SELECT created_ms FROM orders WHERE CAST(?1 AS TEXT) = ?2) AS moments`,
+			source, store.ChannelAlipay).Scan(&at)
+		if at > 0 {
+			day = channel.DayOf(time.UnixMilli(at))
+		}
+		return err
+	})
+	return day, err
+}
+
+// moved reports whether our books have anything of a day.
+func (h *House) moved(ctx context.Context, source reconcile.Source, day channel.Day) (any bool, err error) {
+	err = h.books.Read(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT EXISTS (SELECT 1 FROM movements WHERE account = ? AND at_ms >= ? AND at_ms < ? AND about <> '')`,
+			source, day.Start().UnixMilli(), day.Add(1).Start().UnixMilli()).Scan(&any)
+	})
+	return any, err
+}

@@ -1,0 +1,118 @@
+package clearing
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/upstream/channel"
+	"quancun/upstream/reconcile"
+	"quancun/upstream/store/sqldb"
+)
+
+// movementsMax is how many entries are taken in one transaction, so that
+// nobody who sells waits long for the first comparison of old books.
+const movementsMax = 2000
+
+// catchUp brings the movements on a source's account up to the ledger. In one
+// account entries have growing numbers, so what is missing is what comes after
+// the last.
+func (h *House) catchUp(ctx context.Context, source reconcile.Source) error {
+	for n := movementsMax; n == movementsMax; {
+		err := h.books.Write(ctx, func(tx *sqldb.Tx) (err error) {
+			if err := tx.Lock(ctx, "movements of "+string(source)); err != nil {
+				return err
+			}
+			n, err = takeMovements(ctx, tx, source)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("catch up with the ledger: %w", err)
+		}
+	}
+	return nil
+}
+
+// takeMovements takes the next entries, and returns how many.
+func takeMovements(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (int, error) {
+	var account, about, refund []string
+	var entry, at []int64
+	var amount []money.Fen
+	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var e ledgerEntry
+		err := rows.Scan(&e.id, &e.amount, &e.at, &e.order, &e.corrects, &e.terminals, &e.body, &e.origin)
+		if err != nil {
+			return err
+		}
+		what, refundNo, err := e.about()
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", e.id, err)
+		}
+		account, entry = append(account, string(source)), append(entry, e.id)
+		about, refund = append(about, what), append(refund, refundNo)
+		amount, at = append(amount, e.amount), append(at, e.at)
+		return nil
+	}, `
+		SELECT e.id, p.amount_fen, coalesce(o.paid_ms, e.made_ms, e.at_ms), coalesce(e.order_no, ''),
+			coalesce(d.about, ''), e.journal IS NOT NULL, j.body, u.body
+		FROM postings p JOIN entries e ON e.id = p.entry_id
+		LEFT JOIN orders o ON o.order_no = e.order_no AND e.kind = 1
+		LEFT JOIN corrections c ON c.entry_id = e.id AND c.kind <> 3
+		LEFT JOIN differences d ON d.exception_id = c.exception_id
+		LEFT JOIN journal_entries j ON j.journal = e.journal AND j.seq = e.seq
+		LEFT JOIN entries undone ON undone.id = e.undoes
+		LEFT JOIN journal_entries u ON u.journal = undone.journal AND u.seq = undone.seq
+		WHERE p.account = ?1 AND p.entry_id > (SELECT coalesce(max(entry_id), 0) FROM movements WHERE account = ?1)
+		ORDER BY p.entry_id LIMIT ?2`, source, movementsMax)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.Insert(ctx, "movements (account, entry_id, about, refund_no, amount_fen, at_ms)", "",
+		account, entry, about, refund, amount, at)
+	return len(entry), err
+}
+
+// ledgerEntry is an entry of the ledger on a source's account.
+type ledgerEntry struct {
+	id        int64
+	amount    money.Fen // as posted
+	at        int64
+	order     string // a top-up's
+	corrects  string // what the difference is about that it corrects
+	terminals bool   // it is a terminal's
+	body      []byte // of the terminal's entry, if we hold it under this number
+	origin    []byte // of the entry that it gives back
+}
+
+// about names what e is about, as a statement would: "" for what no statement
+// has a line of, such as money that goes on to the bank.
+func (e ledgerEntry) about() (about, refundNo string, err error) {
+	switch {
+	case e.order != "":
+		return e.order, "", nil
+	case e.corrects != "":
+		return e.corrects, "", nil
+	case !e.terminals:
+		return "", "", nil
+	case e.body == nil: // its number is another's: somebody has to look which
+		return "entry " + strconv.FormatInt(e.id, 10), "", nil
+	}
+	own, _, err := journal.Decode(e.body)
+	if err != nil || own.Kind != journal.Refund || e.origin == nil {
+		return own.Ref, "", err
+	}
+	sale, _, err := journal.Decode(e.origin)
+	return sale.Ref, own.Ref, err
+}
+
+// entryOf returns a movement as reconcile compares it.
+func entryOf(source reconcile.Source, id int64, amount money.Fen) reconcile.Entry {
+	e := reconcile.Entry{ID: strconv.FormatInt(id, 10), Kind: channel.Payment, Amount: posted(source, amount)}
+	if e.Amount < 0 {
+		e.Kind, e.Amount = channel.Refund, -e.Amount
+	}
+	return e
+}

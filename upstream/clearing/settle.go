@@ -1,0 +1,315 @@
+package clearing
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"quancun/money"
+	"quancun/upstream/channel"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// Errors of settling.
+var (
+	// ErrNotOver means that a day has not ended.
+	ErrNotOver = errors.New("clearing: this day is not over")
+	// ErrOwes means that a merchant's days come to less than nothing: refunds
+	// are more than sales. Later days have to make up for it.
+	ErrOwes = errors.New("clearing: this merchant owes more than it is owed")
+)
+
+const merchantPrefix = "merchant/"
+
+// MerchantAccount returns what is owed to a merchant.
+func MerchantAccount(id string) store.Account { return store.Account(merchantPrefix + id) }
+
+// Settlement is what a merchant's day came to. A day that is closed does not
+// change: a sale of it that arrives later is in the next open day, marked late.
+type Settlement struct {
+	Merchant string
+	Day      channel.Day
+	Lines    int
+	Late     int // of these, from days that were closed
+	Sales    money.Fen
+	Refunds  money.Fen
+	Owed     money.Fen // sales less refunds; may be below zero
+	Closed   time.Time
+	Settled  time.Time // zero until it is paid
+	By       string    // who paid it
+	Entry    int64     // by which it was paid; 0 if not, or if nothing was owed
+}
+
+// CloseDays closes every merchant's days up to and including a day, the oldest
+// first. Those that are closed stay as they are.
+func (h *House) CloseDays(ctx context.Context, through channel.Day) (closed int, err error) {
+	if through >= channel.DayOf(h.books.Now()) {
+		return 0, fmt.Errorf("close %s: %w", through, ErrNotOver)
+	}
+	merchants, err := h.merchants(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("close days: %w", err)
+	}
+	for _, account := range merchants {
+		n, err := h.closeDaysOf(ctx, account, through)
+		if err != nil {
+			return closed, fmt.Errorf("close days of %s: %w", account, err)
+		}
+		closed += n
+	}
+	return closed, nil
+}
+
+func (h *House) merchants(ctx context.Context) (all []string, err error) {
+	err = h.books.Read(ctx, func(tx *sqldb.Tx) error {
+		all, err = sqldb.Texts(ctx, tx, `SELECT account FROM accounts WHERE account LIKE ? ORDER BY account`,
+			merchantPrefix+"%")
+		return err
+	})
+	return all, err
+}
+
+func (h *House) closeDaysOf(ctx context.Context, account string, through channel.Day) (closed int, err error) {
+	day, err := h.firstOpen(ctx, account)
+	if err != nil || day == "" {
+		return 0, err
+	}
+	for ; day <= through; day = day.Add(1) {
+		err := h.books.Write(ctx, func(tx *sqldb.Tx) error { return h.closeDay(ctx, tx, account, day) })
+		if err != nil {
+			return closed, err
+		}
+		closed++
+	}
+	return closed, nil
+}
+
+// firstOpen returns the first day of a merchant that is not closed, or "" if
+// nothing was ever sold.
+func (h *House) firstOpen(ctx context.Context, account string) (day channel.Day, err error) {
+	err = h.books.Read(ctx, func(tx *sqldb.Tx) error {
+		var last sql.NullString
+		err := tx.QueryRow(ctx, `SELECT max(day) FROM settlements WHERE account = ?`, account).Scan(&last)
+		if err != nil {
+			return err
+		}
+		if last.Valid {
+			day = channel.Day(last.String).Add(1)
+			return nil
+		}
+		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+			s, err := scanSale(rows)
+			if day == "" || s.day < day {
+				day = s.day
+			}
+			return err
+		}, sales, account, 0, store.KindPaidOut)
+	})
+	return day, err
+}
+
+// sale is a posting on a merchant's account that is in no day yet.
+type sale struct {
+	entry  int64
+	amount money.Fen
+	day    channel.Day // its own
+}
+
+// sales are the postings of an account after an entry that are in no day.
+const sales = `
+	SELECT p.entry_id, p.amount_fen, e.made_ms, e.at_ms FROM postings p JOIN entries e ON e.id = p.entry_id
+	WHERE p.account = ?1 AND p.entry_id > ?2 AND e.kind <> ?3
+	AND NOT EXISTS (SELECT 1 FROM settlement_lines l WHERE l.account = p.account AND l.entry_id = p.entry_id)
+	ORDER BY p.entry_id`
+
+func scanSale(rows *sql.Rows) (s sale, err error) {
+	var made, at sql.NullInt64
+	err = rows.Scan(&s.entry, &s.amount, &made, &at)
+	s.day = ownDay(fromMS(made), fromMS(at))
+	return s, err
+}
+
+// Bounds on what a terminal's clock is believed. A terminal that was without
+// network for longer, or whose battery is flat, does not open old days.
+const (
+	behindMax = 60 * 24 * time.Hour
+	aheadMax  = time.Hour
+)
+
+// ownDay returns the business day of what a terminal says was made at made, and
+// what arrived at. made is zero for what did not come from a terminal.
+func ownDay(made, at time.Time) channel.Day {
+	if made.IsZero() || at.Sub(made) > behindMax || made.Sub(at) > aheadMax {
+		return channel.DayOf(at)
+	}
+	return channel.DayOf(made)
+}
+
+// closeDay closes a day of a merchant, unless another has done it. With the
+// account locked, nothing can be posted to it meanwhile.
+func (h *House) closeDay(ctx context.Context, tx *sqldb.Tx, account string, day channel.Day) error {
+	if err := tx.Lock(ctx, "days of "+account); err != nil {
+		return err
+	}
+	var done bool
+	var swept int64
+	err := tx.QueryRow(ctx, `
+		SELECT count(*) > 0 AND max(day) >= ?, coalesce(max(swept), 0) FROM settlements WHERE account = ?`,
+		day, account).Scan(&done, &swept)
+	if err != nil || done {
+		return err
+	}
+	if _, err := h.books.LockAccounts(ctx, tx, []store.Account{store.Account(account)}); err != nil {
+		return err
+	}
+	d := dayLines{account: account, day: day, swept: swept}
+	err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		s, err := scanSale(rows)
+		d.add(s)
+		return err
+	}, sales, account, swept, store.KindPaidOut)
+	if err != nil {
+		return err
+	}
+	return d.insert(ctx, tx, h.ms())
+}
+
+// dayLines are the lines of a day that is being closed.
+type dayLines struct {
+	account string
+	day     channel.Day
+	swept   int64 // all postings up to it are in a day
+	left    bool  // one is not: swept stands before it
+
+	accounts, days []string
+	entries        []int64
+	late           []bool
+	lateCount      int
+	sales, refunds money.Fen
+}
+
+// add takes s, unless it is of a later day.
+func (d *dayLines) add(s sale) {
+	if s.day > d.day {
+		d.left = true
+		return
+	}
+	if !d.left {
+		d.swept = s.entry
+	}
+	d.accounts, d.days = append(d.accounts, d.account), append(d.days, string(d.day))
+	d.entries, d.late = append(d.entries, s.entry), append(d.late, s.day < d.day)
+	if s.day < d.day {
+		d.lateCount++
+	}
+	if s.amount > 0 {
+		d.sales += s.amount
+	} else {
+		d.refunds -= s.amount
+	}
+}
+
+func (d *dayLines) insert(ctx context.Context, tx *sqldb.Tx, now int64) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO settlements (account, day, lines, late_lines, sales_fen, refunds_fen, owed_fen, swept, closed_ms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, d.account, d.day, len(d.entries), d.lateCount,
+		d.sales, d.refunds, d.sales-d.refunds, d.swept, now)
+	if err != nil {
+		return err
+	}
+	return tx.Insert(ctx, "settlement_lines (account, entry_id, day, late)", "", d.accounts, d.entries, d.days, d.late)
+}
+
+// PaidOut is what was paid to a merchant.
+type PaidOut struct {
+	Entry  int64 // 0 if nothing was owed
+	Amount money.Fen
+	Days   int // that are settled with it; 0 if all of them were before
+}
+
+// Pay settles a merchant's closed days up to and including a day in one entry,
+// from the school's bank account. What is settled is not settled again.
+func (h *House) Pay(ctx context.Context, merchant string, through channel.Day, by string) (p PaidOut, err error) {
+	if by = strings.TrimSpace(by); by == "" {
+		return p, fmt.Errorf("pay %s: %w", merchant, ErrUnsigned)
+	}
+	account := MerchantAccount(merchant)
+	err = h.books.Write(ctx, func(tx *sqldb.Tx) error {
+		p = PaidOut{}
+		if err := tx.Lock(ctx, "days of "+string(account)); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, `
+			SELECT count(*), CAST(coalesce(sum(owed_fen), 0) AS BIGINT) FROM settlements
+			WHERE account = ? AND day <= ? AND settled_ms IS NULL`, account, through).Scan(&p.Days, &p.Amount)
+		switch {
+		case err != nil || p.Days == 0:
+			return err
+		case p.Amount < 0:
+			return ErrOwes
+		case p.Amount > 0:
+			if p.Entry, err = h.payOut(ctx, tx, account, p.Amount); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE settlements SET settled_ms = ?, settled_by = ?, entry_id = ?
+			WHERE account = ? AND day <= ? AND settled_ms IS NULL`, h.ms(), by, orNull(p.Entry), account, through)
+		return err
+	})
+	if err != nil {
+		return PaidOut{}, fmt.Errorf("pay %s: %w", merchant, err)
+	}
+	return p, nil
+}
+
+func orNull(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return n
+}
+
+func (h *House) payOut(ctx context.Context, tx *sqldb.Tx, account store.Account, amount money.Fen) (int64, error) {
+	held, err := h.books.LockAccounts(ctx, tx, []store.Account{account, Bank})
+	if err != nil {
+		return 0, err
+	}
+	all, err := h.books.PostAll(ctx, tx, held, []store.Entry{{
+		Kind: store.KindPaidOut, Place: "clearing",
+		Postings: []store.Posting{{Account: account, Amount: -amount}, {Account: Bank, Amount: amount}},
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return all[0].ID, nil
+}
+
+// Settlements returns what merchants' days came to, from a day on, by day and
+// merchant.
+func (h *House) Settlements(ctx context.Context, from channel.Day) (all []Settlement, err error) {
+	err = h.books.Read(ctx, func(tx *sqldb.Tx) error {
+		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+			var s Settlement
+			var account string
+			var closed, settled, entry sql.NullInt64
+			err := rows.Scan(&account, &s.Day, &s.Lines, &s.Late, &s.Sales, &s.Refunds, &s.Owed,
+				&closed, &settled, &s.By, &entry)
+			s.Merchant = strings.TrimPrefix(account, merchantPrefix)
+			s.Closed, s.Settled, s.Entry = fromMS(closed), fromMS(settled), entry.Int64
+			all = append(all, s)
+			return err
+		}, `
+			SELECT account, day, lines, late_lines, sales_fen, refunds_fen, owed_fen, closed_ms, settled_ms,
+				settled_by, entry_id
+			FROM settlements WHERE day >= ? ORDER BY day, account`, from)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read settlements: %w", err)
+	}
+	return all, nil
+}
