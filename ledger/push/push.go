@@ -233,7 +233,7 @@ func (p *Pusher) Step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	b, err := p.batch(ctx)
-	if errors.Is(err, ledger.ErrNotFound) {
+	if errors.Is(err, ledger.ErrNotFound) || err == nil && len(b.Bodies) == 0 {
 		return false, nil // all is upstream
 	}
 	if err != nil {
