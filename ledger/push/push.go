@@ -313,7 +313,14 @@ func (p *Pusher) rejected(ctx context.Context, b journal.Batch, no *journal.Push
 	if err := p.compare(ctx, no.Head); err != nil {
 		return false, err
 	}
-	if now, err := p.Book.Head(ctx); err != nil || now.Epoch != epoch {
+	now, err := p.Book.Head(ctx)
+	if err == nil && now.Epoch == epoch && no.Head.Epoch == epoch && errors.Is(no, journal.ErrFork) {
+		// All that upstream has of this journal is ours, and it takes no more of
+		// it: a clone that has found out first has gone on in another epoch.
+		err = p.open(ctx, journal.Forked, no.Head)
+		return err == nil, err
+	}
+	if err != nil || now.Epoch != epoch {
 		return err == nil, err // a new epoch has been opened: that is what goes up now
 	}
 	if !errors.Is(no, journal.ErrGap) || no.Head.Epoch != epoch || no.Head.Seq+1 >= b.From {
@@ -337,22 +344,25 @@ func (p *Pusher) compare(ctx context.Context, theirs journal.Head) error {
 			return err
 		}
 	}
-	reason := ""
-	standing := journal.Compare(ours, theirs, at)
-	switch standing {
-	case journal.Rewound:
-		reason = "rewound"
-	case journal.Forked:
-		reason = "forked"
-	default:
-		return nil
+	if standing := journal.Compare(ours, theirs, at); standing == journal.Rewound || standing == journal.Forked {
+		return p.open(ctx, standing, theirs)
 	}
+	return nil
+}
+
+// reasons are what a new epoch says of why it was opened.
+var reasons = map[journal.Standing]string{journal.Rewound: "rewound", journal.Forked: "forked"}
+
+// open goes on in a new epoch, since upstream has another journal under this
+// one's name.
+func (p *Pusher) open(ctx context.Context, standing journal.Standing, theirs journal.Head) error {
+	reason := reasons[standing]
 	now := p.Now()
 	if !p.opened.IsZero() && now.Sub(p.opened) < epochEvery {
 		return fmt.Errorf("push: journal is %s again, after a new epoch was opened at %s", reason, p.opened)
 	}
 	p.Log.Error("upstream has another journal under this one's name; a new epoch is opened",
-		"standing", reason, "epoch", ours.Epoch, "ours", ours.Seq, "theirs", theirs.Seq)
+		"standing", reason, "epoch", theirs.Epoch, "theirs", theirs.Seq)
 	if err := p.Book.NewEpoch(ctx, reason, theirs); err != nil {
 		return fmt.Errorf("open new epoch: %w", err)
 	}

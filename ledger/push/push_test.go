@@ -165,12 +165,41 @@ func TestAnyAnswer(t *testing.T) {
 				r.campus.mu.Unlock()
 				after(20 * time.Minute)
 				r.level(t)
-				if len(r.shelf.opened) > 0 {
-					t.Errorf("new epochs: %q", r.shelf.opened)
+				var want []string
+				if name == "fork of equals" { // see TestSuperseded
+					want = []string{"forked"}
+				}
+				if !slices.Equal(r.shelf.opened, want) {
+					t.Errorf("new epochs: %q, want %q", r.shelf.opened, want)
 				}
 			})
 		})
 	}
+}
+
+// TestSuperseded: a machine whose clone was the first to find out, and has gone
+// on in a new epoch. All that upstream has of the old one is this machine's too,
+// and yet upstream takes no more of it.
+func TestSuperseded(t *testing.T) {
+	play(t, 10, func(t *testing.T, r rig) {
+		after(time.Second)
+		r.level(t)
+		old := journal.Epoch{1}
+		r.campus.mu.Lock()
+		r.campus.worse = func(int) trouble {
+			if r.shelf.epoch != old {
+				return trouble{}
+			}
+			return trouble{before: &journal.PushError{Reason: journal.ErrFork, Head: r.shelf.head(10)}}
+		}
+		r.campus.mu.Unlock()
+		r.shelf.append("next")
+		after(5 * time.Second)
+		r.level(t)
+		if !slices.Equal(r.shelf.opened, []string{"forked"}) || r.Health().Diverged != journal.Forked {
+			t.Errorf("new epochs %q, health %+v", r.shelf.opened, r.Health())
+		}
+	})
 }
 
 func must[T any](v T, err error) T {
