@@ -64,6 +64,15 @@ func ParseEpoch(s string) (e Epoch, err error) {
 	return Epoch(b), nil
 }
 
+// MarshalText writes what [Epoch.String] does.
+func (e Epoch) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText reads it.
+func (e *Epoch) UnmarshalText(text []byte) (err error) {
+	*e, err = ParseEpoch(string(text))
+	return err
+}
+
 // Position names one entry for good: it never expires and is never reused.
 type Position struct {
 	Terminal string

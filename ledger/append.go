@@ -10,6 +10,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/pboc"
 )
 
 // groupMax bounds how many entries share one commit, so that none of them
@@ -147,6 +148,12 @@ func (b *Book) transact(op string, f func(*writer) error) error {
 			return b.fail(op, err)
 		}
 	}
+	b.announce()
+	return nil
+}
+
+// announce tells the world how far the journal has come.
+func (b *Book) announce() {
 	b.mu.Lock()
 	b.head = journal.Head{Epoch: b.w.epoch, Seq: b.w.seq, Hash: b.w.hash}
 	b.mu.Unlock()
@@ -154,7 +161,7 @@ func (b *Book) transact(op string, f func(*writer) error) error {
 	case b.appended <- struct{}{}:
 	default:
 	}
-	return nil
+	b.mirror.nudge()
 }
 
 // prepared returns e as far as it can be checked without looking at the
@@ -206,7 +213,7 @@ func drawn(e journal.Entry, till journal.Account) (sum money.Fen) {
 // with what it takes from its intent and, if e was written before, the entry
 // that it was written as.
 func (i Item) admit(e journal.Entry) (full, written journal.Entry, err error) {
-	begun, begins := i.First.Seq > 0, e.Kind.IsIntent() || e.Kind.Intent() == 0
+	begun, begins := i.First.Seq > 0, begins(e.Kind)
 	switch {
 	case begins && !begun:
 		return e, written, nil
@@ -236,25 +243,36 @@ func (i Item) admit(e journal.Entry) (full, written journal.Entry, err error) {
 }
 
 // inherit returns e with what its intent says and e does not. What both say
-// has to be the same.
+// has to be the same, but for the card's TAC, which comes last.
 func inherit(e, intent journal.Entry) (journal.Entry, error) {
-	same := true
 	for _, s := range []struct{ mine, its *string }{
 		{&e.Card, &intent.Card}, {&e.Account, &intent.Account}, {&e.Merchant, &intent.Merchant},
 	} {
 		if *s.mine == "" {
 			*s.mine = *s.its
 		}
-		same = same && (*s.its == "" || *s.mine == *s.its)
 	}
 	if e.Amount == 0 {
 		e.Amount = intent.Amount
 	}
-	if !same || e.Amount != intent.Amount {
-		return e, fmt.Errorf("%w: %s %q is of another card, account, merchant or amount than entry %d",
+	if e.Purse == nil {
+		e.Purse = intent.Purse
+	}
+	if e.Card != intent.Card || e.Account != intent.Account || e.Merchant != intent.Merchant ||
+		e.Amount != intent.Amount || !samePurse(e.Purse, intent.Purse) {
+		return e, fmt.Errorf("%w: %s %q is not about the card, account, merchant, amount and purse of entry %d",
 			ErrConflict, e.Kind, e.Ref, intent.Seq)
 	}
 	return e, nil
+}
+
+func samePurse(a, b *journal.Purse) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	p, q := *a, *b
+	p.TAC, q.TAC = pboc.MAC{}, pboc.MAC{}
+	return p == q
 }
 
 // start journals that the program has started, and puts in doubt the loads and
@@ -264,7 +282,7 @@ func (b *Book) start(ctx context.Context) error {
 	if err != nil {
 		return b.fail("start", err)
 	}
-	details, err := json.Marshal(started{b.o.Version, b.w.epoch.String(), bootID()})
+	details, err := json.Marshal(started{b.o.Version, bootID()})
 	if err != nil {
 		return fmt.Errorf("start journal: %w", err)
 	}
@@ -284,7 +302,6 @@ func (b *Book) start(ctx context.Context) error {
 // started is the Details of a [journal.Started] entry.
 type started struct {
 	Version string `json:"version"`
-	Epoch   string `json:"epoch"`
 	Boot    string `json:"boot"` // the kernel's boot ID, empty if it has none
 }
 

@@ -42,6 +42,9 @@ var (
 	ErrTampered = errors.New("ledger: journal is damaged")
 	// ErrForeign means that the journal is another terminal's.
 	ErrForeign = errors.New("ledger: journal belongs to another terminal")
+	// ErrLost means that the mirror holds entries which the journal does not
+	// have: see [Recover].
+	ErrLost = errors.New("ledger: the mirror has entries that the journal has lost")
 	// ErrFull means that the disk is full, or soon will be ([Book.Room]).
 	ErrFull = errors.New("ledger: disk is full")
 	// ErrFailed means that an earlier write or read failed, and that only a

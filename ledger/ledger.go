@@ -82,6 +82,10 @@ type Options struct {
 	// 64 MiB by default, about two years of a busy terminal.
 	RoomMin uint64
 
+	// Mirror is the path of a file on a second medium, on which every entry is
+	// kept that upstream has not acknowledged; empty for none.
+	Mirror string
+
 	// FS is where the journal is; the machine's own file system by default.
 	FS FS
 
@@ -126,6 +130,7 @@ type Book struct {
 	o        Options
 	path     string
 	lock     io.Closer
+	mirror   *mirror // nil without one
 	appended chan struct{}
 
 	// turn is held by whoever writes: one at a time. It guards w.
@@ -151,8 +156,8 @@ type Book struct {
 // starts as fast as a new one; the whole is [Book.Verify]'s.
 //
 // It returns [ErrLocked] if another process or Book has the journal,
-// [ErrNewer], [ErrForeign], [ErrUnsafe] and [ErrTampered] for a journal that
-// must not be written to, and [ErrFull] if there is no room to write the
+// [ErrNewer], [ErrForeign], [ErrUnsafe], [ErrTampered] and [ErrLost] for a
+// journal that must not be written to, and [ErrFull] if there is no room to write the
 // Started entry. The caller closes the Book.
 func Open(ctx context.Context, path string, o Options) (_ *Book, err error) {
 	o = o.filled()
@@ -177,11 +182,24 @@ func Open(ctx context.Context, path string, o Options) (_ *Book, err error) {
 	if err := b.openFile(ctx); err != nil {
 		return nil, err
 	}
-	return b, b.start(ctx)
+	if err := b.checkMirror(ctx); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if err := b.start(ctx); err != nil {
+		return nil, err
+	}
+	b.startMirror()
+	return b, nil
 }
 
 // openFile opens the journal's file and looks where it ends.
 func (b *Book) openFile(ctx context.Context) (err error) {
+	if err := settleEpoch(b.o.FS, b.path); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	if err := b.checkLost(); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
 	if b.s, err = openStore(ctx, b.path, b.o); err != nil {
 		return fmt.Errorf("open journal: %w", named(err))
 	}
@@ -194,6 +212,8 @@ func (b *Book) openFile(ctx context.Context) (err error) {
 	if b.w, err = newWriter(ctx, b.s, b.o); err != nil {
 		return fmt.Errorf("open journal: %w", named(err))
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.head = journal.Head{Epoch: b.w.epoch, Seq: b.w.seq, Hash: b.w.hash}
 	return nil
 }
@@ -216,8 +236,9 @@ func claim(ctx context.Context, conn *sql.Conn, terminal string) error {
 // Close signs for the journal as it is, closes it, and lets go of its lock.
 // Every later call fails.
 func (b *Book) Close() error {
+	b.mirror.end()
 	b.turn <- struct{}{}
-	defer func() { <-b.turn }()
+	defer b.give()
 	if errors.Is(b.err(), os.ErrClosed) {
 		return nil
 	}
@@ -230,6 +251,9 @@ func (b *Book) Close() error {
 	b.mu.Lock()
 	b.failed = fmt.Errorf("%w: %w", ErrFailed, os.ErrClosed)
 	b.mu.Unlock()
+	if b.w != nil {
+		err = errors.Join(err, b.w.close())
+	}
 	if b.s != nil {
 		err = errors.Join(err, b.s.close())
 	}

@@ -22,13 +22,55 @@ type itemRow struct {
 // replay applies the rules of intents and ends to the rebuilt items, apart
 // from the code that applied them when the entry was written.
 func (v *verifier) replay(e journal.Entry) error {
+	carried := e.Kind == journal.Carried
+	switch {
+	case e.Kind == journal.EpochOpened:
+		return v.inherit(e)
+	case carried:
+		inner, err := e.Inner()
+		if err != nil {
+			v.found(e.Seq, "%v", err)
+			return nil
+		}
+		inner.Seq = e.Seq
+		e = inner
+	}
 	if e.Kind.LedgerOnly() || !e.Kind.Known() {
 		return nil
 	}
 	item, begun, err := v.begun(e)
-	if err != nil {
+	if err != nil || carried && !item.takes(e.Kind) {
 		return err
 	}
+	return v.replayItem(e, item, begun)
+}
+
+// takes reports whether there is a place in the item for an entry of kind k,
+// which was carried over. What two copies of a journal said may be there twice.
+func (i itemRow) takes(k journal.Kind) bool {
+	switch {
+	case k.IsIntent(), k.Intent() == 0:
+		return i.first == 0
+	case i.kind != k.Intent() || i.end > 0:
+		return false
+	}
+	return k.IsEnd() || i.doubt == 0
+}
+
+// inherit begins the books with what an opening says.
+func (v *verifier) inherit(e journal.Entry) error {
+	o, err := e.Opening()
+	if err != nil || e.Seq != 1 {
+		v.found(e.Seq, "an epoch is opened here, %v", err)
+		return nil
+	}
+	for name, balance := range o.Accounts {
+		v.move(journal.Posting{Account: name, Amount: balance})
+	}
+	return nil
+}
+
+func (v *verifier) replayItem(e journal.Entry, item itemRow, begun bool) error {
 	switch begins := e.Kind.IsIntent() || e.Kind.Intent() == 0; {
 	case begins && begun:
 		v.found(e.Seq, "%q was begun before, in entry %d", e.Ref, item.first)
@@ -70,8 +112,8 @@ func (v *verifier) begun(e journal.Entry) (item itemRow, begun bool, err error) 
 	if item.first >= v.from { // begun in what was read, so it has ended there
 		return item, true, nil
 	}
-	rows, err := readRows(v.ctx, v.q, `WHERE seq = ?`, item.first)
-	if err != nil || len(rows) != 1 || rows[0].Ref != e.Ref || rows[0].Kind != item.kind {
+	first, err := entryAt(v.ctx, v.q, item.first)
+	if err != nil || first.Ref != e.Ref || first.Kind != item.kind {
 		return itemRow{}, false, err
 	}
 	if item.doubt >= v.from {
@@ -134,7 +176,11 @@ func (v *verifier) itemTable() error {
 			if err := r.Scan(&ref, &seq, &body); err != nil {
 				return err
 			}
-			if e, _, err := journal.Decode(body); err != nil || e.Ref != ref {
+			e, _, err := journal.Decode(body)
+			if err == nil {
+				e, err = e.Inner()
+			}
+			if err != nil || e.Ref != ref {
 				v.found(seq, "table item has %q, which this entry does not say", ref)
 			}
 			return nil
@@ -190,11 +236,7 @@ func (v *verifier) move(p journal.Posting) {
 		a = &account{name: p.Account}
 		v.accounts[p.Account] = a
 	}
-	if p.Amount > 0 {
-		a.credits += p.Amount
-	} else {
-		a.debits -= p.Amount
-	}
+	a.add(p.Amount)
 }
 
 // accountTable compares each account with the sum of its postings, and all of

@@ -158,6 +158,7 @@ func readItems(ctx context.Context, q querier, where string, args ...any) ([]Ite
 	return items, nil
 }
 
+// entryAt reads an entry; of one that was carried over, the entry that it was.
 func entryAt(ctx context.Context, q querier, seq int64) (journal.Entry, error) {
 	rows, err := readRows(ctx, q, `WHERE seq = ?`, seq)
 	if err != nil {
@@ -166,7 +167,7 @@ func entryAt(ctx context.Context, q querier, seq int64) (journal.Entry, error) {
 	if len(rows) != 1 {
 		return journal.Entry{}, fmt.Errorf("%w: entry %d is missing", ErrTampered, seq)
 	}
-	return rows[0].Entry, nil
+	return rows[0].Inner()
 }
 
 // tailOf reads the last entry, and so checks it before anything is added.

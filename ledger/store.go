@@ -112,8 +112,66 @@ func (s *store) close() error {
 	}
 	if s.conn != nil {
 		errs = append(errs, s.conn.Close())
+		s.conn = nil // closing it again would be an error
 	}
 	return errors.Join(append(errs, s.db.Close())...)
+}
+
+// detach closes the journal and leaves all of it in one file, which nothing
+// beside it can change any more. It returns an error, and leaves the journal as
+// it is, if another process is reading.
+func (s *store) detach(ctx context.Context) error {
+	if err := s.readers.Close(); err != nil {
+		return errors.Join(err, s.close())
+	}
+	var mode string
+	err := s.conn.QueryRowContext(ctx, `PRAGMA journal_mode = DELETE`).Scan(&mode)
+	if err == nil && mode != "delete" {
+		err = fmt.Errorf("journal mode is %q", mode)
+	}
+	return errors.Join(err, s.close())
+}
+
+// Backup writes a copy of the journal to path, whole as of some commit, in one
+// durable file in place of any that is there. Entries may be appended meanwhile.
+func (b *Book) Backup(ctx context.Context, path string) error {
+	b.files.RLock()
+	defer b.files.RUnlock()
+	if err := b.ready(ctx); err != nil {
+		return err
+	}
+	db := openDB(dsn(b.o.FS, b.path, "mode=ro&_busy_timeout=5000"), checkVersion)
+	err := backup(ctx, db, b.o.FS, path)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("back up journal: %w", named(err))
+	}
+	return nil
+}
+
+// BackupFile is [Book.Backup] for a journal that another process may have open.
+func BackupFile(ctx context.Context, from, to string) error {
+	err := inspect(ctx, from, func(db *sql.DB) error { return backup(ctx, db, system{}, to) })
+	if err != nil {
+		return fmt.Errorf("back up journal: %w", named(err))
+	}
+	return nil
+}
+
+// Restore puts a backup in the place of a journal that is not there any more.
+// It verifies it first. What was journalled after the backup was made is gone
+// from this machine: when it next speaks to upstream, that shows, and a new
+// epoch begins ([Book.NewEpoch]).
+func Restore(ctx context.Context, from, path string, t Trust) error {
+	if _, err := os.Stat(path); !isMissing(err) {
+		return fmt.Errorf("restore journal: %w", errors.Join(err, fmt.Errorf("%s: %w", path, fs.ErrExist)))
+	}
+	if _, err := VerifyFile(ctx, from, t); err != nil {
+		return fmt.Errorf("restore journal: %w", err)
+	}
+	if err := BackupFile(ctx, from, path); err != nil {
+		return fmt.Errorf("restore journal: %w", err)
+	}
+	return nil
 }
 
 // create makes an empty file that its owner alone can read, as SQLite's own

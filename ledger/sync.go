@@ -74,8 +74,8 @@ func (b *Book) HashAt(ctx context.Context, seq int64) (hash journal.Hash, err er
 }
 
 // Batch returns entries from number from on, as many as may be pushed at once,
-// under a checkpoint signed over exactly the last of them. It returns
-// [ErrNotFound] if there is none, and [ErrNoKey] without a key.
+// under a checkpoint signed over exactly the last of them; none if there is
+// none. It returns [ErrNoKey] without a key.
 func (b *Book) Batch(ctx context.Context, from int64) (batch journal.Batch, err error) {
 	if b.o.Key == nil {
 		return batch, ErrNoKey
@@ -93,15 +93,15 @@ func (b *Book) Batch(ctx context.Context, from int64) (batch journal.Batch, err 
 			}
 			batch.Bodies = append(batch.Bodies, r.body)
 		}
-		if len(batch.Bodies) == 0 {
-			return fmt.Errorf("%w: entry %d", ErrNotFound, from)
-		}
 		batch.Epoch, batch.From = b.Epoch(), from
+		if len(batch.Bodies) == 0 {
+			return nil
+		}
 		c.Size = from + int64(len(batch.Bodies)) - 1
 		c.Root, err = nodes{ctx, q}.root(c.Size)
 		return err
 	})
-	if err != nil {
+	if err != nil || len(batch.Bodies) == 0 {
 		return batch, err
 	}
 	c.Terminal, c.Epoch = b.o.Terminal, batch.Epoch
@@ -123,6 +123,7 @@ func (b *Book) Acknowledge(ctx context.Context, a journal.Ack) error {
 	if err != nil && !refused(err) {
 		return b.fail("acknowledge", err)
 	}
+	b.mirror.nudge()
 	return err
 }
 
@@ -203,6 +204,15 @@ func ackedOf(ctx context.Context, q querier) (h journal.Head, err error) {
 	}
 	copy(h.Hash[:], hash)
 	h.Epoch, _, err = metaOf(ctx, q)
+	return h, err
+}
+
+// Acked returns what upstream has, by its own word.
+func (b *Book) Acked(ctx context.Context) (h journal.Head, err error) {
+	err = b.read(ctx, "read what upstream has", func(q querier) error {
+		h, err = ackedOf(ctx, q)
+		return err
+	})
 	return h, err
 }
 

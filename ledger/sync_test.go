@@ -79,8 +79,8 @@ func TestSync(t *testing.T) {
 		}
 	}
 	waiting(0, 0, time.Time{}, 601)
-	if _, err := l.Batch(ctx, 602); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Batch(602) = %v, want ErrNotFound", err)
+	if none, err := l.Batch(ctx, 602); err != nil || len(none.Bodies) > 0 {
+		t.Errorf("Batch(602) = %+v, %v, want none", none, err)
 	}
 	l.append(t, sale("T"))
 	more := l.append(t, end(journal.SaleDoubt, "T", 0))

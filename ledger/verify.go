@@ -67,17 +67,18 @@ func (b *Book) Verify(ctx context.Context) (r Report, err error) {
 // VerifyFile is [Book.Verify] for a file that no Book has open: a copy, also on
 // a medium that cannot be written to, or the journal of a running terminal. It
 // changes nothing.
-func VerifyFile(ctx context.Context, path string, t Trust) (_ Report, err error) {
-	var r Report
-	err = inspect(ctx, path, func(q querier) error {
-		r, err = verify(ctx, q, t, wholeSpan)
-		return err
+func VerifyFile(ctx context.Context, path string, t Trust) (r Report, err error) {
+	err = inspect(ctx, path, func(db *sql.DB) error {
+		return transactRead(ctx, db, func(q querier) error {
+			r, err = verify(ctx, q, t, wholeSpan)
+			return err
+		})
 	})
 	return r, err
 }
 
-// inspect runs f on a journal's file without changing anything.
-func inspect(ctx context.Context, path string, f func(querier) error) (err error) {
+// inspect runs f on a journal's file, which changes nothing in it.
+func inspect(ctx context.Context, path string, f func(*sql.DB) error) (err error) {
 	path, err = resolve(system{}, path)
 	if err != nil {
 		return fmt.Errorf("read journal: %w", err)
@@ -85,7 +86,7 @@ func inspect(ctx context.Context, path string, f func(querier) error) (err error
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("read journal: %w", err) // SQLite would only say that it cannot open it
 	}
-	params := readParams
+	params := "mode=ro&_busy_timeout=5000"
 	if wal, err := os.Stat(path + "-wal"); err != nil || wal.Size() == 0 {
 		params += "&immutable=1" // nobody has it open, and SQLite need not make files beside it
 	}
@@ -98,7 +99,7 @@ func inspect(ctx context.Context, path string, f func(querier) error) (err error
 	if known, err := migrations.ReadDir("migrations"); err != nil || version != len(known) {
 		return errors.Join(err, fmt.Errorf("read journal: it is version %d, not %d", version, len(known)))
 	}
-	return transactRead(ctx, db, f)
+	return f(db)
 }
 
 // verifier collects what is wrong, and what the tables should hold.
@@ -274,9 +275,14 @@ func (v *verifier) own(e journal.Entry) {
 	if e.Seq != 1 {
 		return
 	}
-	var s started
-	if err := json.Unmarshal(e.Details, &s); err != nil || s.Epoch != v.epoch.String() {
-		v.found(e.Seq, "journal of epoch %s does not begin here", v.epoch)
+	var s struct{ Epoch string } // what an entry of the first form says of its place
+	if old {
+		if err := json.Unmarshal(e.Details, &s); err != nil || s.Epoch != v.epoch.String() {
+			v.found(e.Seq, "journal of epoch %s does not begin here", v.epoch)
+		}
+	}
+	if e.Kind != journal.Started && e.Kind != journal.EpochOpened {
+		v.found(e.Seq, "a journal does not begin with %s", e.Kind)
 	}
 }
 

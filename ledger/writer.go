@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -49,6 +51,15 @@ type account struct {
 	touched         bool
 }
 
+// add adds an amount to the account, credits positive.
+func (a *account) add(amount money.Fen) {
+	if amount > 0 {
+		a.credits += amount
+	} else {
+		a.debits -= amount
+	}
+}
+
 // drawer reports whether the account may never have a credit balance: nobody
 // can take more out of a drawer than is in it.
 func (w *writer) drawer(a journal.Account) bool { return a == journal.TillAccount(w.terminal) }
@@ -67,6 +78,8 @@ type statements struct {
 	putEntry, putPosting, putNode, putItem *sqlite3.SQLiteStmt
 	endItem, doubtItem                     *sqlite3.SQLiteStmt
 	putAccount, moveAccount                *sqlite3.SQLiteStmt
+
+	all []*sqlite3.SQLiteStmt
 }
 
 func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
@@ -94,8 +107,20 @@ func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
 			return fmt.Errorf("prepare %q: %w", p.text, err)
 		}
 		*p.stmt = stmt.(*sqlite3.SQLiteStmt)
+		s.all = append(s.all, *p.stmt)
 	}
 	return nil
+}
+
+// close closes the statements. A connection with one that is open stays, even
+// after it was closed, and keeps its locks.
+func (s *statements) close() error {
+	var errs []error
+	for _, stmt := range s.all {
+		errs = append(errs, stmt.Close())
+	}
+	s.all = nil
+	return errors.Join(errs...)
 }
 
 // one runs a statement that must change exactly one row.
@@ -217,7 +242,7 @@ func (w *writer) add(e journal.Entry, r reading) (journal.Entry, error) {
 	e.Terminal, e.Epoch, e.Seq = w.terminal, w.epoch, w.seq+1
 	e.At, e.Uptime, e.Clock = w.stamp(r.wall), r.up.Truncate(time.Millisecond), w.clock.state(r, w.at)
 	if err := e.Check(); err != nil {
-		panic("ledger: internal error: " + err.Error()) // whoever calls has checked it
+		return e, fmt.Errorf("internal error: %v", err) // whoever calls has checked it
 	}
 	body := e.Encode(w.hash)
 	hash := journal.HashOf(body)
@@ -247,7 +272,7 @@ var timeMax = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 // would not be later than the last entry's.
 func (w *writer) stamp(wall time.Time) time.Time {
 	at, earliest := wall.Truncate(time.Millisecond), time.Unix(0, 0).UTC()
-	if w.seq > 0 {
+	if !w.at.IsZero() {
 		earliest = w.at.Add(time.Millisecond)
 	}
 	if at.Before(earliest) || at.After(timeMax) {
@@ -264,11 +289,7 @@ func (w *writer) post(e journal.Entry) error {
 		if err != nil {
 			return err
 		}
-		if p.Amount > 0 {
-			a.credits += p.Amount
-		} else {
-			a.debits -= p.Amount
-		}
+		a.add(p.Amount)
 		if _, err := one(w.putPosting, e.Seq, int64(line), a.id, int64(p.Amount)); err != nil {
 			return err
 		}
@@ -324,12 +345,33 @@ func (w *writer) settle() error {
 	return nil
 }
 
-// project brings the table item up to e.
+// project brings the tables item and account up to what e says, apart from its
+// postings.
 func (w *writer) project(e journal.Entry) error {
-	var err error
+	switch e.Kind {
+	case journal.Started, journal.ClockStep:
+		return nil
+	case journal.EpochOpened:
+		return w.inheritBalances(e)
+	case journal.Carried:
+		inner, err := e.Inner()
+		if err != nil || inner.Kind.LedgerOnly() {
+			return err
+		}
+		i, err := w.itemOf(inner.Ref)
+		if err != nil || !i.takes(inner.Kind) {
+			return err
+		}
+		inner.Seq = e.Seq
+		return w.projectItem(inner)
+	}
+	return w.projectItem(e)
+}
+
+// projectItem notes what is said under e's Ref.
+func (w *writer) projectItem(e journal.Entry) (err error) {
 	switch {
-	case e.Kind.LedgerOnly():
-	case e.Kind.IsIntent(), e.Kind.Intent() == 0:
+	case begins(e.Kind):
 		_, err = one(w.putItem, e.Ref, int64(e.Kind), e.Card, e.Seq)
 	case e.Kind.IsEnd():
 		_, err = one(w.endItem, e.Ref, e.Seq)
@@ -337,6 +379,37 @@ func (w *writer) project(e journal.Entry) error {
 		_, err = one(w.doubtItem, e.Ref, e.Seq)
 	}
 	return err
+}
+
+// begins reports whether k is the first that is said under its Ref.
+func begins(k journal.Kind) bool { return k.IsIntent() || k.Intent() == 0 }
+
+// takes reports whether there is a place in the item for an entry of kind k. Of
+// what is put together from two copies of a journal, some may be there twice.
+func (i Item) takes(k journal.Kind) bool {
+	switch {
+	case begins(k):
+		return i.First.Seq == 0
+	case i.First.Kind != k.Intent() || !i.Open():
+		return false
+	}
+	return k.IsEnd() || i.Doubt.Seq == 0
+}
+
+// inheritBalances begins the books of an epoch with what the last one came to.
+func (w *writer) inheritBalances(e journal.Entry) error {
+	o, err := e.Opening()
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Accounts)) {
+		a, err := w.account(name)
+		if err != nil {
+			return err
+		}
+		a.add(o.Accounts[name])
+	}
+	return nil
 }
 
 // itemOf reads what the journal says under a Ref, as the transaction that is
@@ -373,5 +446,5 @@ func (w *writer) entry(seq int64) (journal.Entry, error) {
 	if problem != "" {
 		return journal.Entry{}, fmt.Errorf("%w: entry %d: %s", ErrTampered, seq, problem)
 	}
-	return r.Entry, nil
+	return r.Inner()
 }

@@ -1,0 +1,101 @@
+package journal
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"quancun/money"
+)
+
+// Reasons to open a new epoch. An operator may have others.
+const (
+	ReasonRewound   = "rewound"   // this journal lacks entries that upstream has
+	ReasonForked    = "forked"    // upstream has other entries under this journal's numbers
+	ReasonRecovered = "recovered" // the journal was damaged or lost, and what is left was put together
+)
+
+// Opening is what the first entry of an epoch says of the journal before it,
+// in its Details. The entry's Origin is the last position of that journal that
+// upstream has acknowledged, none if it has acknowledged none.
+type Opening struct {
+	Reason string `json:"reason"`
+	Epoch  Epoch  `json:"epoch"` // that has ended
+	Head   int64  `json:"head"`  // its last number: this machine has given none above it
+	Hash   string `json:"hash"`  // of that entry
+
+	// Theirs is upstream's last number of that epoch, 0 if nobody has asked.
+	Theirs int64 `json:"theirs,omitempty"`
+
+	// Accounts are the balances with which the new books begin, credits positive.
+	Accounts map[Account]money.Fen `json:"accounts,omitempty"`
+
+	Version string `json:"version"` // of the program
+}
+
+// Entry returns the entry that says so. agreed is what upstream has acknowledged.
+func (o Opening) Entry(agreed Position) Entry {
+	e := Entry{Kind: EpochOpened, Details: mustMarshal(o)}
+	if agreed.Seq > 0 {
+		e.Origin = agreed
+	}
+	return e
+}
+
+// Opening returns what an [EpochOpened] entry says.
+func (e Entry) Opening() (o Opening, err error) {
+	if err := json.Unmarshal(e.Details, &o); err != nil || e.Kind != EpochOpened {
+		return o, fmt.Errorf("%w: %s with details %.40q", ErrMalformed, e.Kind, e.Details)
+	}
+	return o, nil
+}
+
+// carriage is the Details of a Carried entry.
+type carriage struct {
+	Body []byte `json:"body"` // in base64
+}
+
+// Carry returns the entry that carries an old one over into a new epoch.
+func Carry(from Position, body []byte) Entry {
+	return Entry{Kind: Carried, Origin: from, Details: mustMarshal(carriage{body})}
+}
+
+// Body returns the bytes of the entry that a [Carried] entry carries over.
+func (e Entry) Body() ([]byte, error) {
+	var c carriage
+	if err := json.Unmarshal(e.Details, &c); err != nil || e.Kind != Carried || len(c.Body) == 0 {
+		return nil, fmt.Errorf("%w: %s carries nothing", ErrMalformed, e.Kind)
+	}
+	return c.Body, nil
+}
+
+// Inner returns the entry that a [Carried] entry carries over, with the
+// position that it had, and any other entry as it is.
+func (e Entry) Inner() (Entry, error) {
+	if e.Kind != Carried {
+		return e, nil
+	}
+	body, err := e.Body()
+	if err != nil {
+		return e, err
+	}
+	inner, _, err := Decode(body)
+	if err != nil {
+		return e, err
+	}
+	if inner.Epoch == (Epoch{}) { // of the first form, which has no place
+		inner.Terminal, inner.Epoch = e.Origin.Terminal, e.Origin.Epoch
+	}
+	if inner.Position() != e.Origin {
+		return e, fmt.Errorf("%w: carries %s as %s", ErrMalformed, inner.Position(), e.Origin)
+	}
+	return inner, nil
+}
+
+// mustMarshal encodes what cannot fail.
+func mustMarshal(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("journal: internal error: " + err.Error())
+	}
+	return b
+}

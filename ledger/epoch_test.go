@@ -1,0 +1,386 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"quancun/journal"
+	"quancun/money"
+)
+
+// TestNewEpoch opens a new epoch while one sale is open that upstream knows
+// of, one load is in doubt, and some sales have not been acknowledged.
+func TestNewEpoch(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	var upstream journal.Frontier
+	l.append(t, journal.Entry{Kind: journal.CashIn, Ref: "C1", Amount: 300})
+	l.append(t, sale("S1"))
+	l.append(t, load("L1"))
+	l.append(t, end(journal.LoadDoubt, "L1", 0))
+	l.append(t, topUp("T1"))
+	l.append(t, end(journal.TopUpEnd, "T1", journal.Paid))
+	l.append(t, sale("S2"))
+	if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+		t.Fatal(err)
+	}
+	l.append(t, end(journal.SaleDoubt, "S1", 0))
+	l.append(t, end(journal.SaleEnd, "S2", journal.Written))
+	l.append(t, sale("S3"))
+	last := l.append(t, end(journal.SaleEnd, "S3", journal.Written))
+	old, openBefore := must2(l.Head(ctx)), must2(l.OpenItems(ctx))
+	balances := balancesOf(t, l)
+
+	if err := l.NewEpoch(ctx, journal.ReasonRewound, journal.Head{Epoch: old.Epoch, Seq: 99}); err != nil {
+		t.Fatalf("NewEpoch: %v", err)
+	}
+	if l.Epoch() == old.Epoch {
+		t.Error("the epoch is the same")
+	}
+	all := must2(l.Since(ctx, 1, 100))
+	opening, err := all[0].Opening()
+	if err != nil || opening.Epoch != old.Epoch || opening.Head != last.Seq || opening.Theirs != 99 ||
+		opening.Reason != journal.ReasonRewound || all[0].Origin != (journal.Position{Terminal: "K01", Epoch: old.Epoch, Seq: 8}) {
+		t.Errorf("opening = %+v, %v of %s", opening, err, all[0].Origin)
+	}
+	var carried []int64
+	for _, e := range all[1:] {
+		inner, err := e.Inner()
+		if err != nil || inner.Epoch != old.Epoch {
+			t.Errorf("carried %+v, %v", inner, err)
+		}
+		carried = append(carried, inner.Seq)
+	}
+	// S1's and L1's beginnings since they are open, S2's since its end is news.
+	if want := []int64{3, 4, 5, 8, 9, 10, 11, 12}; !slices.Equal(carried, want) {
+		t.Errorf("carried over %v, want %v", carried, want)
+	}
+	if got := balancesOf(t, l); !reflect.DeepEqual(got, balances) {
+		t.Errorf("balances %v, want %v", got, balances)
+	}
+	if got := must2(l.OpenItems(ctx)); !reflect.DeepEqual(got, openBefore) {
+		t.Errorf("open items\n%+v, want\n%+v", got, openBefore)
+	}
+	if again := l.append(t, sale("S3")); again.Position() != last.Position() && again.Seq != last.Seq-1 {
+		t.Errorf("S3 is written again as %s", again.Position())
+	}
+	ended := l.append(t, end(journal.SaleEnd, "S1", journal.NotWritten))
+	if !ended.Doubted() || ended.Seq != 10 {
+		t.Errorf("end of S1 = %+v, want entry 10 out of suspense", ended)
+	}
+	if w := must2(l.Waiting(ctx)); w.Acked.Seq != 0 || w.Count != 10 {
+		t.Errorf("Waiting = %+v, want all 10", w)
+	}
+
+	// The old journal is there as it was, and nothing beside it.
+	file := filepath.Join(filepath.Dir(l.path), "journal."+old.Epoch.String()+".db")
+	if r, err := VerifyFile(ctx, file, Trust{}); err != nil || r.Head != old {
+		t.Errorf("old journal: %+v, %v, want its head %+v", r, err, old)
+	}
+	for _, ending := range append(besides, nextSuffix) {
+		if _, err := os.Stat(file + ending); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %v", file+ending, err)
+		}
+	}
+	l.restart(t)
+
+	// And again, before upstream has taken anything of it: what was carried over
+	// keeps the place that it had first.
+	if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err != nil {
+		t.Fatalf("second NewEpoch: %v", err)
+	}
+	again := must2(l.Since(ctx, 1, 100))
+	if again[0].Origin != (journal.Position{}) {
+		t.Errorf("nothing was agreed, and the origin is %s", again[0].Origin)
+	}
+	for i, e := range all[1:] {
+		if again[2+i].Origin != e.Origin {
+			t.Errorf("entry %d is that of %s, want %s", i, again[2+i].Origin, e.Origin)
+		}
+	}
+	l.append(t, end(journal.LoadEnd, "L1", journal.Written))
+	if got := must2(l.OpenItems(ctx)); len(got) != 0 {
+		t.Errorf("open items %+v, want none", got)
+	}
+}
+
+func must2[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func balancesOf(t testing.TB, l *lab) map[journal.Account]money.Fen {
+	t.Helper()
+	all := map[journal.Account]money.Fen{}
+	for _, a := range []journal.Account{
+		journal.Holder, journal.MerchantAccount("M1"), journal.SuspenseAccount("K01"), journal.TillAccount("K01"), journal.Safe,
+	} {
+		all[a] = must2(l.Balance(t.Context(), a))
+	}
+	return all
+}
+
+// TestNewEpochWhileRead: a process that is reading the journal keeps it from
+// being moved, and nothing else happens.
+func TestNewEpochWhileRead(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	l.append(t, sale("S1"))
+	db := openDB(dsn(system{}, l.path, "mode=ro"), nil)
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	if err == nil {
+		_, err = tailOf(ctx, tx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := must2(l.Head(ctx))
+	if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err == nil || errors.Is(err, ErrFailed) {
+		t.Errorf("NewEpoch = %v, want an error after which it goes on", err)
+	}
+	if got := must2(l.Head(ctx)); got != before {
+		t.Errorf("head %+v, want %+v", got, before)
+	}
+	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
+	if err := errors.Join(tx.Rollback(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err != nil {
+		t.Errorf("NewEpoch: %v", err)
+	}
+	l.append(t, sale("S2"))
+}
+
+// TestRestore restores a backup, and meets an upstream that knows more.
+func TestRestore(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	l.append(t, sale("S1"))
+	for range 2 { // the second takes the place of the first
+		if err := l.Backup(ctx, backup); err != nil {
+			t.Fatalf("Backup: %v", err)
+		}
+	}
+	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
+	theirs := must2(l.Head(ctx))
+	if err := Restore(ctx, backup, l.path, Trust{}); !errors.Is(err, os.ErrExist) {
+		t.Errorf("Restore over a journal = %v, want os.ErrExist", err)
+	}
+	restored := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	if err := Restore(ctx, backup, restored.path, Trust{Key: public(key)}); err != nil {
+		t.Fatalf("Restore: %v", err)
+	}
+	restored.pass(time.Hour)
+	restored.open(t) // entries 3 and 4: the start, and the doubt of S1
+	defer func() { restored.Close() }()
+	restored.append(t, sale("S2"))
+	ours := must2(restored.Head(ctx))
+	at := must(t, restored.HashAt)(ctx, theirs.Seq)
+	if got := journal.Compare(ours, theirs, at); ours.Epoch != theirs.Epoch || got != journal.Forked {
+		t.Errorf("it stands %d to upstream's, want forked", got)
+	}
+	if err := restored.NewEpoch(ctx, journal.ReasonForked, theirs); err != nil {
+		t.Fatal(err)
+	}
+	if open := must2(restored.OpenItems(ctx)); len(open) != 2 {
+		t.Errorf("open %+v, want S1 and S2", open)
+	}
+}
+
+// TestMirror keeps a mirror while upstream acknowledges and epochs change, and
+// recovers from it.
+func TestMirror(t *testing.T) {
+	l := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	l.Book, l.o.Mirror = nil, filepath.Join(t.TempDir(), "mirror")
+	l.open(t)
+	defer func() { l.Close() }()
+	ctx := t.Context()
+	var upstream journal.Frontier
+	l.append(t, sale("S1"))
+	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
+	if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+		t.Fatal(err)
+	}
+	l.append(t, sale("S2"))
+	l.append(t, end(journal.SaleDoubt, "S2", 0))
+	l.append(t, load("L1"))
+	mirrored(t, l)
+	epoch := l.Epoch()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, ending := range append(besides, "") {
+		discard(system{}, l.path+ending)
+	}
+
+	if _, err := Open(ctx, l.path, l.o); !errors.Is(err, ErrLost) {
+		t.Fatalf("Open without the journal = %v, want ErrLost", err)
+	}
+	if _, err := os.Stat(l.path); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("Open has made a journal all the same: %v", err)
+	}
+	l.pass(time.Minute)
+	r, err := Recover(ctx, l.path, l.o)
+	if err != nil || r.Epoch != epoch || r.Journal != 0 || r.Mirror != 6 || r.Carried != 6 {
+		t.Fatalf("Recover = %+v, %v, want the 6 entries of the mirror", r, err)
+	}
+	if _, err := Recover(ctx, l.path, l.o); !errors.Is(err, ErrNotFound) {
+		t.Errorf("second Recover = %v, want ErrNotFound", err)
+	}
+	l.open(t)
+	if open := must2(l.OpenItems(ctx)); len(open) != 2 || open[0].Ref != "S2" || open[1].Ref != "L1" {
+		t.Errorf("open %+v, want S2 and L1", open)
+	}
+	mirrored(t, l)
+	if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err != nil {
+		t.Fatal(err)
+	}
+	mirrored(t, l)
+	l.restart(t)
+	mirrored(t, l)
+}
+
+// mirrored waits until the mirror holds what upstream has not acknowledged.
+func mirrored(t testing.TB, l *lab) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		h := l.MirrorHealth()
+		if h.Err != nil {
+			t.Fatalf("mirror: %v", h.Err)
+		}
+		m, err := readMirror(l.Book.o.FS, l.Book.o.Mirror)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, acked := must2(l.Head(t.Context())), must2(l.Acked(t.Context()))
+		if m != nil && m.epoch == head.Epoch && len(m.rows) > 0 && h.Behind == 0 &&
+			m.rows[0].Seq <= acked.Seq+1 && m.rows[len(m.rows)-1].hash == head.Hash {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("mirror %+v, %+v does not come up to %+v", h, m, head)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestRewoundLocally: an older image of the disk is noticed without a network,
+// by what the mirror holds, and put right.
+func TestRewoundLocally(t *testing.T) {
+	l := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	l.o.Mirror = filepath.Join(t.TempDir(), "mirror")
+	l.open(t)
+	ctx, image := t.Context(), filepath.Join(t.TempDir(), "image.db")
+	l.append(t, sale("S1"))
+	if err := l.Backup(ctx, image); err != nil {
+		t.Fatal(err)
+	}
+	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
+	mirrored(t, l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	copyFile(t, image, l.path)
+	if _, err := Open(ctx, l.path, l.o); !errors.Is(err, ErrLost) {
+		t.Fatalf("Open of an older image = %v, want ErrLost", err)
+	}
+	r, err := Recover(ctx, l.path, l.o)
+	if err != nil || r.Journal != 2 || r.Mirror != 1 || r.Carried != 3 {
+		t.Fatalf("Recover = %+v, %v, want 2 entries and 1 of the mirror", r, err)
+	}
+	l.open(t)
+	defer l.Close()
+	if open := must2(l.OpenItems(ctx)); len(open) != 0 {
+		t.Errorf("open %+v, want none: S1 was written", open)
+	}
+	if got := must2(l.Balance(ctx, journal.MerchantAccount("M1"))); got != 500 {
+		t.Errorf("the merchant has %s, want 5.00", got)
+	}
+}
+
+// TestRecoverDamaged breaks a page in the middle of the journal.
+func TestRecoverDamaged(t *testing.T) {
+	l := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	l.o.Mirror, l.o.Sentinel = filepath.Join(t.TempDir(), "mirror"), false
+	l.open(t)
+	ctx := t.Context()
+	for i := range 200 {
+		l.append(t, sale(fmt.Sprintf("S%03d", i)))
+	}
+	mirrored(t, l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content := must2(os.ReadFile(l.path))
+	i := len(content) / 2 / 4096 * 4096
+	for j := range 4096 {
+		content[i+j] = byte(j)
+	}
+	if err := os.WriteFile(l.path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(ctx, l.path, l.o); !errors.Is(err, ErrTampered) {
+		t.Fatalf("Open of a damaged journal = %v, want ErrTampered", err)
+	}
+	r, err := Recover(ctx, l.path, l.o)
+	if err != nil || r.Journal+r.Mirror != 201 || r.Carried != 201 {
+		t.Fatalf("Recover = %+v, %v, want 201 entries in all", r, err)
+	}
+	l.open(t)
+	defer l.Close()
+	if open := must2(l.OpenItems(ctx)); len(open) != 200 {
+		t.Errorf("%d open, want 200", len(open))
+	}
+	if files, err := filepath.Glob(filepath.Join(filepath.Dir(l.path), "*.damaged.db")); err != nil || len(files) != 1 {
+		t.Errorf("damaged files kept: %v, %v", files, err)
+	}
+}
+
+// TestMirrorFails: a medium that is not there is reported, sales go on, and it
+// is written as soon as it is there.
+func TestMirrorFails(t *testing.T) {
+	l := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	l.o.Mirror = filepath.Join(t.TempDir(), "card", "mirror")
+	l.open(t)
+	defer func() { l.Close() }()
+	l.append(t, sale("S1"))
+	deadline := time.Now().Add(10 * time.Second)
+	for h := l.MirrorHealth(); !errors.Is(h.Err, os.ErrNotExist) || h.Behind != 2; h = l.MirrorHealth() {
+		if time.Now().After(deadline) {
+			t.Fatalf("MirrorHealth = %+v, want that there is no such directory, 2 behind", h)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := os.Mkdir(filepath.Dir(l.o.Mirror), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l.restart(t) // which does not wait for the pause to be over
+	mirrored(t, l)
+
+	other := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	other.o.Terminal, other.o.Mirror = "K02", l.o.Mirror
+	other.open(t)
+	defer func() { other.Close() }()
+	other.append(t, sale("S1"))
+	for h := other.MirrorHealth(); !errors.Is(h.Err, errForeignMirror); h = other.MirrorHealth() {
+		if time.Now().After(deadline) {
+			t.Fatalf("MirrorHealth = %+v, want that it is another terminal's", h)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func copyFile(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.WriteFile(to, must2(os.ReadFile(from)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

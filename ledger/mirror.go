@@ -1,0 +1,392 @@
+package ledger
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"quancun/journal"
+)
+
+// The mirror is a file on a second medium with every entry that upstream has
+// not acknowledged, so that a journal whose disk has died can be recovered.
+//
+// It is written beside the journal and never before it: nobody who appends
+// waits for the mirror, and a mirror that fails stops nothing. So a disk that
+// dies loses, of what upstream does not have, the entries of the last moment: those
+// that the second medium was still writing. What upstream has acknowledged is
+// dropped now and then, by writing the file anew and renaming it.
+//
+//	magic, terminal, epoch 8 bytes,
+//	each entry: its bytes, and their hash, 32 bytes
+//
+// Terminal and bytes have their length before them, as an unsigned varint. What
+// is after the last whole entry was being written when the power failed.
+const mirrorMagic = "quancun journal mirror 1\n"
+
+const (
+	mirrorItemMax = 1 << 20   // bytes of an entry: bounds what damage can cost
+	mirrorWaste   = 256 << 10 // bytes of acknowledged entries that are worth a new file
+	mirrorChunk   = 256       // entries that share a sync
+
+	// A medium that has failed is tried again after a pause, which grows.
+	mirrorPauseMin = 5 * time.Second
+	mirrorPauseMax = 5 * time.Minute
+)
+
+// MirrorHealth is how the mirror is.
+type MirrorHealth struct {
+	Err    error     // why it is not written; nil while it is
+	Since  time.Time // when that began
+	Behind int64     // entries that are in the journal and not in the mirror
+}
+
+// errForeignMirror is why a mirror of another terminal is not written over.
+var errForeignMirror = errors.New("ledger: mirror belongs to another terminal")
+
+// MirrorHealth returns how the mirror is. Without [Options.Mirror] it is well.
+func (b *Book) MirrorHealth() MirrorHealth {
+	if b.mirror == nil {
+		return MirrorHealth{}
+	}
+	b.mu.Lock()
+	head := b.head.Seq
+	b.mu.Unlock()
+	b.mirror.mu.Lock()
+	defer b.mirror.mu.Unlock()
+	h := b.mirror.health
+	h.Behind = max(0, head-b.mirror.have)
+	return h
+}
+
+// mirror is the goroutine that writes the mirror, and what it knows.
+type mirror struct {
+	b              *Book
+	path           string
+	wake           chan struct{} // has a token when there is something to write
+	stop           func()        // closes stopping
+	stopping, done chan struct{}
+
+	file  File          // nil: it has to be written anew
+	epoch journal.Epoch // of what is in the file
+	from  int64         // the first entry in it
+	size  int64         // bytes of entries in it
+
+	mu     sync.Mutex // guards what follows
+	have   int64      // the last entry in the file
+	health MirrorHealth
+}
+
+// startMirror begins to write the mirror. What an older one holds has been
+// found in the journal.
+func (b *Book) startMirror() {
+	if b.o.Mirror == "" {
+		return
+	}
+	m := &mirror{
+		b: b, path: b.o.Mirror, wake: make(chan struct{}, 1),
+		stopping: make(chan struct{}), done: make(chan struct{}),
+	}
+	m.stop = sync.OnceFunc(func() { close(m.stopping) })
+	b.mirror = m
+	go m.run()
+}
+
+// nudge has the mirror look for something to write.
+func (m *mirror) nudge() {
+	if m == nil {
+		return
+	}
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// end writes what is left and stops the goroutine.
+func (m *mirror) end() {
+	if m == nil {
+		return
+	}
+	m.stop()
+	<-m.done
+}
+
+func (m *mirror) run() {
+	defer close(m.done)
+	pause := time.Duration(0)
+	for stopping := false; !stopping; {
+		err := m.write()
+		m.note(err)
+		if pause = min(2*pause, mirrorPauseMax); err == nil {
+			pause = 0
+		} else {
+			pause = max(pause, mirrorPauseMin)
+		}
+		stopping = m.await(pause)
+	}
+	m.note(errors.Join(m.write(), m.leave()))
+}
+
+// await waits until there may be something to write, or, after a failure, for
+// as long as the pause is. It reports whether the mirror has to stop.
+func (m *mirror) await(pause time.Duration) (stop bool) {
+	wake, timer := m.wake, (<-chan time.Time)(nil)
+	if pause > 0 {
+		wake, timer = nil, time.After(pause)
+	}
+	select {
+	case <-m.stopping:
+		return true
+	case <-wake:
+	case <-timer:
+	}
+	return false
+}
+
+func (m *mirror) note(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil && m.health.Err == nil {
+		m.health.Since = m.b.o.Now()
+	}
+	if m.health.Err = err; err == nil {
+		m.health.Since = time.Time{}
+	}
+}
+
+// leave closes the file.
+func (m *mirror) leave() error {
+	if m.file == nil {
+		return nil
+	}
+	f := m.file
+	m.file = nil
+	return f.Close()
+}
+
+// write brings the file up to the journal. After an error it will be written
+// anew: nobody knows what is on the medium.
+func (m *mirror) write() (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.leave())
+		}
+	}()
+	ctx := context.Background()
+	acked, err := m.b.Acked(ctx)
+	if err != nil {
+		return nil // the Book has failed, which it says itself
+	}
+	if m.file == nil || m.epoch != acked.Epoch || m.wasted(acked.Seq) {
+		if err := m.renew(acked); err != nil {
+			return err
+		}
+	}
+	for {
+		n, err := m.add(ctx)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// wasted reports whether so much of the file is acknowledged that it is worth
+// writing it anew.
+func (m *mirror) wasted(acked int64) bool {
+	if m.have < m.from || acked < m.from {
+		return false
+	}
+	waste := m.size / (m.have - m.from + 1) * (min(acked, m.have) - m.from + 1)
+	return waste >= mirrorWaste && waste >= m.size/2
+}
+
+// renew writes the file anew, from the entry after the acknowledged one on.
+// Until the new one is whole the old one stays.
+func (m *mirror) renew(acked journal.Head) error {
+	if err := m.leave(); err != nil {
+		return err
+	}
+	if old, err := readMirror(m.b.o.FS, m.path); err != nil || old != nil && old.terminal != m.b.o.Terminal {
+		return errors.Join(err, errForeignMirror)
+	}
+	files, part := m.b.o.FS, m.path+".part"
+	f, err := files.Open(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	m.file, m.epoch, m.from, m.size = f, acked.Epoch, acked.Seq+1, 0
+	m.mu.Lock()
+	m.have = acked.Seq
+	m.mu.Unlock()
+	header := append(item([]byte(mirrorMagic), []byte(m.b.o.Terminal)), acked.Epoch[:]...)
+	if _, err := f.Write(header); err != nil {
+		return err
+	}
+	for n := 1; n > 0; {
+		if n, err = m.add(context.Background()); err != nil {
+			return err
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := files.Rename(part, m.path); err != nil {
+		return err
+	}
+	return files.SyncDir(filepath.Dir(m.path))
+}
+
+// add adds the next entries to the file and syncs it. It returns how many.
+func (m *mirror) add(ctx context.Context) (int, error) {
+	var rows []row
+	var epoch journal.Epoch
+	err := m.b.read(ctx, "read for mirror", func(q querier) (err error) {
+		epoch = m.b.Epoch()
+		rows, err = readRows(ctx, q, `WHERE seq > ? ORDER BY seq LIMIT ?`, m.have, mirrorChunk)
+		return err
+	})
+	if err != nil || len(rows) == 0 || epoch != m.epoch {
+		return 0, nil // the Book has failed, there is nothing, or a new epoch calls for a new file
+	}
+	var b []byte
+	for _, r := range rows {
+		b = append(item(b, r.body), r.hash[:]...)
+	}
+	if _, err := m.file.Write(b); err != nil {
+		return 0, err
+	}
+	if err := m.file.Sync(); err != nil {
+		return 0, err
+	}
+	m.size += int64(len(b))
+	m.mu.Lock()
+	m.have = rows[len(rows)-1].Seq
+	m.mu.Unlock()
+	return len(rows), nil
+}
+
+func item(b, content []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(content))), content...)
+}
+
+// checkMirror compares what an older run has left in the mirror with the
+// journal. It returns [ErrLost] if the mirror holds entries that the journal has
+// not: no power cut does that, but a disk that has died or was swapped, or an
+// image that was restored.
+func (b *Book) checkMirror(ctx context.Context) error {
+	m, err := readMirror(b.o.FS, b.o.Mirror)
+	if err != nil || m == nil || len(m.rows) == 0 || m.terminal != b.o.Terminal {
+		return nil // there is nothing to learn; that it cannot be written is told later
+	}
+	last := m.rows[len(m.rows)-1]
+	if m.epoch == b.w.epoch {
+		h, err := nodes{ctx, b.s.conn}.hashes(`SELECT hash FROM journal WHERE seq = ?`, last.Seq)
+		if err != nil || len(h) == 1 && h[0] == last.hash {
+			return err
+		}
+		return lost(m, "this one ends with %d", b.w.seq)
+	}
+	first, err := readRows(ctx, b.s.conn, `WHERE seq = 1`)
+	if err != nil {
+		return err
+	}
+	if len(first) == 1 && first[0].Kind == journal.EpochOpened {
+		if o, err := first[0].Opening(); err == nil && o.Epoch == m.epoch {
+			return nil // carried over, and the mirror was not written again
+		}
+	}
+	if over, err := exists(b.o.FS, oldName(b.path, m.epoch.String())); err != nil || over {
+		return err
+	}
+	return lost(m, "this one is of epoch %s", b.w.epoch)
+}
+
+// checkLost returns [ErrLost] if there is no journal, and a mirror of one.
+func (b *Book) checkLost() error {
+	if b.o.Mirror == "" {
+		return nil
+	}
+	there, err := exists(b.o.FS, b.path)
+	if err != nil || there {
+		return err
+	}
+	m, err := readMirror(b.o.FS, b.o.Mirror)
+	if err != nil || m == nil || len(m.rows) == 0 || m.terminal != b.o.Terminal {
+		return nil
+	}
+	return lost(m, "there is no journal at %s", b.path)
+}
+
+func lost(m *reflection, format string, args ...any) error {
+	return fmt.Errorf("%w: it has entries %d to %d of epoch %s, and %s; quancun ledger recover puts them together",
+		ErrLost, m.rows[0].Seq, m.rows[len(m.rows)-1].Seq, m.epoch, fmt.Sprintf(format, args...))
+}
+
+// reflection is what a mirror holds.
+type reflection struct {
+	terminal string
+	epoch    journal.Epoch
+	rows     []row // in order, without a gap
+}
+
+// readMirror reads a mirror up to its last whole entry. It returns nil if
+// there is no mirror, or nothing that was one.
+func readMirror(files FS, path string) (*reflection, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := files.Open(path, os.O_RDONLY)
+	if isMissing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read mirror: %w", err)
+	}
+	content, err := io.ReadAll(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("read mirror: %w", err)
+	}
+	return parseMirror(content), nil
+}
+
+func parseMirror(content []byte) *reflection {
+	content, ok := bytes.CutPrefix(content, []byte(mirrorMagic))
+	b := bufio.NewReader(bytes.NewReader(content))
+	terminal, err := readItem(b)
+	m := &reflection{terminal: string(terminal)}
+	if _, short := io.ReadFull(b, m.epoch[:]); !ok || err != nil || short != nil || !journal.IsName(m.terminal) {
+		return nil
+	}
+	for {
+		body, err := readItem(b)
+		var hash journal.Hash
+		if _, short := io.ReadFull(b, hash[:]); err != nil || short != nil {
+			return m
+		}
+		e, _, err := journal.Decode(body)
+		r, problem := parseRow(e.Seq, body, hash[:])
+		if n := len(m.rows); err != nil || problem != "" || n > 0 && r.prev != m.rows[n-1].hash {
+			return m
+		}
+		m.rows = append(m.rows, r)
+	}
+}
+
+func readItem(b *bufio.Reader) ([]byte, error) {
+	n, err := binary.ReadUvarint(b)
+	if err != nil || n > mirrorItemMax {
+		return nil, io.ErrUnexpectedEOF
+	}
+	content := make([]byte, n)
+	_, err = io.ReadFull(b, content)
+	return content, err
+}
