@@ -70,11 +70,16 @@ func (c Checkpoint) Sign(key crypto.Signer) ([]byte, error) {
 	return note.Sign(&note.Note{Text: c.text()}, s)
 }
 
+// PeekCheckpoint reads what a note says, whoever has signed it.
+func PeekCheckpoint(signed []byte) (Checkpoint, error) {
+	text, _, _ := strings.Cut(string(signed), "\n\n")
+	return parseCheckpoint(text + "\n")
+}
+
 // OpenCheckpoint reads a note and checks that the terminal which it names has
 // signed it with key. It returns [ErrUnsigned] if not.
 func OpenCheckpoint(signed []byte, key ed25519.PublicKey) (Checkpoint, error) {
-	text, _, _ := strings.Cut(string(signed), "\n\n")
-	c, err := parseCheckpoint(text + "\n")
+	c, err := PeekCheckpoint(signed)
 	if err != nil {
 		return Checkpoint{}, err
 	}

@@ -187,7 +187,8 @@ func newEstate(o Options, head, acked journal.Head, at time.Time) *estate {
 func (b *Book) begun(ctx context.Context, rows []row, acked int64) ([]row, error) {
 	seqs := map[int64]bool{}
 	add := func(where string, args ...any) error {
-		return each(ctx, b.s.conn, `SELECT first_seq, coalesce(doubt_seq, 0) FROM item `+where, func(r *sql.Rows) error {
+		selected := `SELECT first_seq, coalesce(doubt_seq, 0) FROM item ` + where
+		return each(ctx, b.s.conn, selected, func(r *sql.Rows) error {
 			var first, doubt int64
 			err := r.Scan(&first, &doubt)
 			seqs[first], seqs[doubt] = true, true

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"database/sql"
@@ -35,11 +36,14 @@ func (p Problem) String() string { return fmt.Sprintf("entry %d: %s", p.Seq, p.W
 // the first few already say that it must not be trusted.
 const problemsMax = 100
 
-// Trust is whose signatures are believed. Without a key, signatures of its
-// owner are not checked.
+// Trust is whose signatures are believed, and what is known about a journal
+// from elsewhere. Without a key, signatures of its owner are not checked.
 type Trust struct {
 	Key    ed25519.PublicKey // the terminal's
 	Campus ed25519.PublicKey
+
+	Notes [][]byte       // cosigned checkpoints, as upstream has them
+	Known []journal.Head // entries that others have seen: on receipts, in the mirror
 }
 
 // Spans of a verification, in entries.
@@ -57,11 +61,17 @@ const (
 // It returns [ErrTampered] with the report if anything is wrong, and another
 // error if the journal cannot be read. Entries may be appended meanwhile.
 func (b *Book) Verify(ctx context.Context) (r Report, err error) {
+	var wrong error // which the caller decides about
 	err = b.read(ctx, "verify", func(q querier) error {
-		r, err = verify(ctx, q, b.o.trust(), wholeSpan)
-		return nil
+		if r, err = verify(ctx, q, b.o.trust(), wholeSpan); errors.Is(err, ErrTampered) {
+			wrong, err = err, nil
+		}
+		return err
 	})
-	return r, errors.Join(err)
+	if err == nil {
+		err = wrong
+	}
+	return r, err
 }
 
 // VerifyFile is [Book.Verify] for a file that no Book has open: a copy, also on
@@ -165,12 +175,27 @@ func (v *verifier) begin(span int64) (err error) {
 		return err
 	})
 	var last int64
+	v.recall()
 	err = errors.Join(err, v.q.QueryRowContext(v.ctx, `SELECT coalesce(max(seq), 0) FROM journal`).Scan(&last))
 	if skip := (last - span) / journal.TileSpan * journal.TileSpan; err == nil && span != wholeSpan && skip > 0 {
 		v.from = skip + 1
 		err = v.skip(skip)
 	}
 	return err
+}
+
+// recall adds the checkpoints of this journal that others have.
+func (v *verifier) recall() {
+	for _, n := range v.trust.Notes {
+		c, err := journal.PeekCheckpoint(n)
+		switch {
+		case err != nil:
+			v.found(0, "a checkpoint from elsewhere: %v", err)
+		case c.Terminal == v.terminal && c.Epoch == v.epoch:
+			v.signed = append(v.signed, signed{c.Size, n, n})
+		}
+	}
+	slices.SortStableFunc(v.signed, func(a, b signed) int { return cmp.Compare(a.size, b.size) })
 }
 
 // skip takes over what follows from the first n entries.
@@ -337,6 +362,11 @@ func (v *verifier) ends() error {
 	for _, s := range v.signed {
 		v.found(v.last.seq, "the journal ends here, and a checkpoint over %d entries was signed", s.size)
 	}
+	for _, k := range v.trust.Known {
+		if err := v.known(k); err != nil {
+			return err
+		}
+	}
 	acked, err := ackedOf(v.ctx, v.q)
 	if err != nil || acked.Seq == 0 {
 		return err
@@ -347,4 +377,21 @@ func (v *verifier) ends() error {
 		v.found(acked.Seq, "upstream has acknowledged another entry under this number")
 	}
 	return err
+}
+
+// known checks that an entry which others have seen is in the journal.
+func (v *verifier) known(k journal.Head) error {
+	if k.Epoch != v.epoch || k.Seq <= 0 {
+		return nil // of another journal
+	}
+	h, err := nodes{v.ctx, v.q}.hashes(`SELECT hash FROM journal WHERE seq = ?`, k.Seq)
+	switch {
+	case err != nil:
+		return err
+	case k.Seq > v.last.seq:
+		v.found(v.last.seq, "the journal ends here, and an entry %d is known elsewhere", k.Seq)
+	case len(h) != 1 || h[0] != k.Hash:
+		v.found(k.Seq, "another entry with this number is known elsewhere")
+	}
+	return nil
 }

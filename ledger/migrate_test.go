@@ -1,0 +1,116 @@
+package ledger
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"quancun/journal"
+)
+
+// Journals of older versions, made by the programs that wrote them. Both begin
+// with a start and a top-up T1 that is paid; in both, load L1 was written, and
+// later ones were left open.
+const (
+	v1File    = "testdata/v1.db" // migration 1: no outbox, so nothing had been reported
+	v1Entries = 6
+	v2File    = "testdata/v2.db" // migrations 1 and 2, as version 0.1.0 released them
+	v2Entries = 15
+)
+
+// TestMigrate opens journals of every older version, and sees that all they
+// said is still there, byte for byte, and is told to upstream.
+func TestMigrate(t *testing.T) {
+	for _, tt := range []struct {
+		file    string
+		version int
+		entries int64
+		open    string // after the start
+		doubts  string // that the start has journalled
+	}{
+		// v1: L2 was being loaded.
+		{v1File, 1, v1Entries, "6:L2", "8:L2"},
+		// v2: L2 was in doubt, reported and still open; L3 was in doubt and ended
+		// elsewhere; the clock had been set back by an hour; T3 and L4 were open.
+		{v2File, 2, v2Entries, "8:L2 14:T3 15:L4", "17:L2 18:L4"},
+	} {
+		t.Run(fmt.Sprint(tt.version), func(t *testing.T) {
+			l, ctx := labAt(filepath.Join(t.TempDir(), "journal.db")), t.Context()
+			copyFile(t, tt.file, l.path)
+			before := contents(t, l.path)
+			l.pass(24 * time.Hour)
+			l.open(t)
+			defer func() { l.Close() }()
+			if got, err := l.OpenItems(ctx); err != nil || refs(got) != tt.open {
+				t.Errorf("open %s, %v, want %s", refs(got), err, tt.open)
+			}
+			if got, err := l.Since(ctx, tt.entries+2, 9); err != nil || refs(got) != tt.doubts || !got[0].Kind.IsDoubt() {
+				t.Errorf("after the start there are %s, %v, want the doubts %s", refs(got), err, tt.doubts)
+			}
+			if w, err := l.Waiting(ctx); err != nil || w.Count != must2(l.Head(ctx)).Seq {
+				t.Errorf("Waiting = %+v, %v, want the whole journal", w, err)
+			}
+			item, err := l.Get(ctx, "L1")
+			if err != nil || item.End.Outcome != journal.Written || item.End.Position() != (journal.Position{
+				Terminal: "K01", Epoch: l.Epoch(), Seq: 5}) {
+				t.Errorf("L1 = %+v, %v, want it written in entry 5", item, err)
+			}
+			l.append(t, end(journal.LoadEnd, "L2", journal.NotWritten))
+			var upstream journal.Frontier
+			if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+				t.Errorf("Acknowledge: %v", err)
+			}
+			if after := contents(t, l.path); !bytes.HasPrefix(after, before) {
+				t.Error("the old entries are not what they were")
+			}
+			checkBackup(t, l, tt.version, tt.entries)
+			l.restart(t)
+			if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err != nil {
+				t.Errorf("NewEpoch: %v", err)
+			}
+			l.append(t, load("L9"))
+		})
+	}
+}
+
+// contents returns all bodies and hashes, one after the other.
+func contents(t testing.TB, path string) (all []byte) {
+	t.Helper()
+	db := openDB(dsn(system{}, path, "mode=ro"), nil)
+	defer db.Close()
+	err := each(t.Context(), db, `SELECT body, hash FROM journal ORDER BY seq`, func(rows *sql.Rows) error {
+		var body, hash []byte
+		err := rows.Scan(&body, &hash)
+		all = append(append(all, body...), hash...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// checkBackup checks that the journal as it was lies beside it, made once.
+func checkBackup(t testing.TB, l *lab, version int, entries int64) {
+	t.Helper()
+	backup := fmt.Sprintf("%s.v%d.bak", l.path, version)
+	info, err := os.Stat(backup)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("backup: %v, %v, want mode 0600", info, err)
+	}
+	old := behind(t, backup)
+	if got, err := versionOf(t.Context(), old); err != nil || got != version {
+		t.Errorf("backup is version %d, %v, want %d", got, err, version)
+	}
+	if last, err := tailOf(t.Context(), old); err != nil || last.seq != entries {
+		t.Errorf("backup ends with entry %d, %v, want %d", last.seq, err, entries)
+	}
+	l.restart(t)
+	if again, err := os.Stat(backup); err != nil || !again.ModTime().Equal(info.ModTime()) {
+		t.Errorf("backup was written again: %v, %v", again, err)
+	}
+}

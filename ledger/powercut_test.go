@@ -1,0 +1,299 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestPowerCut records every write and sync of a process at work, and then cuts
+// the power after each of them. What was not synced is then lost, or kept, or
+// kept in part and torn at a sector; names that were made or removed are lost
+// with it unless their directory was synced. From each such disk the journal
+// must recover with everything that had been acknowledged.
+//
+// The same test must find losses when SQLite is told to sync less.
+func TestPowerCut(t *testing.T) {
+	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
+		t.Skipf("no system calls without strace: %v", err)
+	}
+	for _, tt := range []struct {
+		name, role string
+		from       string // the journal to begin with
+		lose       bool
+	}{
+		{name: "New", role: "work"},
+		{name: "Migrated", role: "work", from: v1File},
+		{name: "SyncedLess", role: "hurry", lose: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			states, lost := cutEverywhere(t, tt.from, record(t, tt.role, tt.from), tt.lose)
+			t.Logf("%d of %d states lost something", lost, states)
+			if tt.lose && lost == 0 || !tt.lose && states < 300 {
+				t.Errorf("%d of %d states lost something, want any: %v, and 300 states at least", lost, states, tt.lose)
+			}
+		})
+	}
+}
+
+// call is one system call that changes a disk, or an acknowledgement.
+type call struct {
+	name, args string
+	result     int
+}
+
+var (
+	callLine    = regexp.MustCompile(`^\d+ +(\w+)\((.*)\) += (-?\d+)`)
+	resumedLine = regexp.MustCompile(`^(\d+) +<\.\.\. \w+ resumed>`)
+)
+
+// record runs a child at work on a copy of a journal, or on a new one, and
+// returns its system calls.
+func record(t *testing.T, role, from string) []call {
+	t.Helper()
+	dir := t.TempDir()
+	if from != "" {
+		copyFile(t, from, filepath.Join(dir, "journal.db"))
+	}
+	trace := filepath.Join(dir, "trace")
+	cmd := child(t, role, filepath.Join(dir, "journal.db"), 1<<30)
+	cmd.Args = append([]string{"strace", "-f", "-qq", "-xx", "-s", "100000", "-o", trace,
+		"-e", "trace=openat,close,pwrite64,write,ftruncate,fsync,fdatasync,unlink,unlinkat,renameat,renameat2", cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = val(exec.LookPath("strace"))
+	if out, err := cmd.Output(); err != nil {
+		t.Fatalf("strace: %v: %s", err, out)
+	}
+	data, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls []call
+	unfinished := map[string]string{} // by process
+	for line := range strings.Lines(string(data)) {
+		if begun, ok := strings.CutSuffix(strings.TrimSpace(line), " <unfinished ...>"); ok {
+			unfinished[strings.Fields(begun)[0]] = begun
+			continue
+		}
+		if m := resumedLine.FindStringSubmatch(line); m != nil {
+			line = unfinished[m[1]] + line[len(m[0]):]
+		}
+		if m := callLine.FindStringSubmatch(line); m != nil && !strings.HasPrefix(m[3], "-") {
+			n, err := strconv.Atoi(m[3])
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls = append(calls, call{m[1], m[2], n})
+		}
+	}
+	return calls
+}
+
+func val[T any](v T, _ error) T { return v }
+
+// disk is a file system that remembers what it has not yet been told to keep.
+type disk struct {
+	names, durable map[string]*inode
+	open           map[int]*inode
+	said           []string
+}
+
+type inode struct {
+	dir     bool
+	synced  []byte
+	pending []change
+}
+
+// change is a write, or with nil data a truncation to off.
+type change struct {
+	off  int
+	data []byte
+}
+
+func (c change) apply(b []byte) []byte {
+	size := max(len(b), c.off+len(c.data))
+	if c.data == nil {
+		size = c.off
+	}
+	b = append(bytes.Clone(b), make([]byte, max(0, size-len(b)))...)[:size]
+	copy(b[min(c.off, size):], c.data)
+	return b
+}
+
+// do applies c, and reports whether it means anything to the disk.
+func (d *disk) do(c call) bool {
+	args := strings.Split(c.args, ", ")
+	fd, _ := strconv.Atoi(args[0])
+	switch f := d.open[fd]; {
+	case c.name == "openat":
+		name := filepath.Base(unhex(args[1]))
+		d.open[c.result] = d.lookup(name, strings.Contains(args[2], "O_CREAT"))
+	case c.name == "close":
+		delete(d.open, fd)
+	case c.name == "write" && fd == 1:
+		d.said = append(d.said, strings.TrimSpace(unhex(args[1])))
+		return true
+	case c.name == "pwrite64" && f != nil:
+		f.pending = append(f.pending, change{val(strconv.Atoi(args[3])), []byte(unhex(args[1]))})
+		return true
+	case c.name == "ftruncate" && f != nil:
+		f.pending = append(f.pending, change{off: val(strconv.Atoi(args[1]))})
+		return true
+	case strings.HasSuffix(c.name, "sync") && f != nil && f.dir:
+		d.durable = maps.Clone(d.names)
+		return true
+	case strings.HasSuffix(c.name, "sync") && f != nil:
+		for _, p := range f.pending {
+			f.synced = p.apply(f.synced)
+		}
+		f.pending = nil
+		return true
+	case c.name == "unlink": // SQLite's
+		delete(d.names, filepath.Base(unhex(args[0])))
+		return true
+	case c.name == "unlinkat": // Go's
+		delete(d.names, filepath.Base(unhex(args[1])))
+		return true
+	case strings.HasPrefix(c.name, "renameat"):
+		from, to := filepath.Base(unhex(args[1])), filepath.Base(unhex(args[3]))
+		if d.names[from] == nil {
+			return false // not a file of the journal's, such as a coverage profile
+		}
+		d.names[to] = d.names[from]
+		delete(d.names, from)
+		return true
+	}
+	return false
+}
+
+// lookup finds the file that is opened. Whatever is neither the journal nor
+// beside it counts as the directory, which is the only other thing synced.
+func (d *disk) lookup(name string, create bool) *inode {
+	if !strings.HasPrefix(name, "journal.db") {
+		return &inode{dir: true}
+	}
+	if d.names[name] == nil && create {
+		d.names[name] = &inode{}
+	}
+	return d.names[name]
+}
+
+// image returns the files after a power cut. survives says of each thing that
+// was not synced whether it is there all the same, and tear how much of a write.
+func (d *disk) image(survives func() bool, tear func(change) change) map[string][]byte {
+	names := d.durable
+	if survives() {
+		names = d.names
+	}
+	files := map[string][]byte{}
+	for name, f := range names {
+		data := f.synced
+		for _, p := range f.pending {
+			if survives() {
+				data = tear(p).apply(data)
+			}
+		}
+		if !strings.HasSuffix(name, "-shm") && !strings.HasSuffix(name, ".lock") { // memory, both of them
+			files[name] = data
+		}
+	}
+	return files
+}
+
+// cutEverywhere cuts after each call, in four ways each. If there is something
+// to lose, it is content with the first loss.
+func cutEverywhere(t *testing.T, from string, calls []call, lose bool) (states, lost int) {
+	t.Helper()
+	d := &disk{names: map[string]*inode{}, durable: map[string]*inode{}, open: map[int]*inode{}}
+	if from != "" {
+		data, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.names["journal.db"] = &inode{synced: data}
+		d.durable = maps.Clone(d.names)
+	}
+	r := rand.New(rand.NewSource(1))
+	whole := func(c change) change { return c }
+	coin := func() bool { return r.Intn(2) == 0 }
+	torn := func(c change) change {
+		if coin() && len(c.data) > 512 {
+			c.data = c.data[:512*(1+r.Intn(len(c.data)/512))]
+		}
+		return c
+	}
+	for i, c := range calls {
+		if !d.do(c) {
+			continue
+		}
+		if lose && lost > 0 {
+			break
+		}
+		for way, files := range []map[string][]byte{
+			d.image(func() bool { return false }, whole),
+			d.image(func() bool { return true }, whole),
+			d.image(coin, torn), d.image(coin, torn),
+		} {
+			states++
+			if err := boot(t, from, files, d.said); err != nil {
+				lost++
+				if !lose {
+					t.Errorf("cut after call %d (%s), way %d, having said %q: %v", i, c.name, way, d.said, err)
+				}
+			}
+		}
+	}
+	return states, lost
+}
+
+// boot recovers from files. They are in memory where there is such a place: no
+// power is cut any more, and a thousand recoveries on a disk take half a minute.
+//
+// A journal of version 1 must have its backup in the end, whole.
+func boot(t *testing.T, from string, files map[string][]byte, said []string) error {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "ledger")
+	if err != nil {
+		dir, err = os.MkdirTemp(t.TempDir(), "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "journal.db")
+	if err := recovers(path, said); err != nil || from == "" {
+		return err
+	}
+	backup := openDB(dsn(system{}, path+".v1.bak", "mode=ro"), checkVersion)
+	defer backup.Close()
+	last, err := tailOf(bg, backup)
+	version, versionErr := versionOf(bg, backup)
+	if err != nil || versionErr != nil || version != 1 || last.seq != v1Entries {
+		return fmt.Errorf("backup of version %d has %d entries: %w", version, last.seq, errors.Join(err, versionErr))
+	}
+	return nil
+}
+
+// unhex reads a string as strace -xx prints it.
+func unhex(s string) string {
+	s = strings.Trim(strings.ReplaceAll(s, `\x`, ""), `"`)
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		panic(errors.Join(fmt.Errorf("strace printed %.40q", s), err))
+	}
+	return string(b)
+}
