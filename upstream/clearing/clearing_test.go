@@ -1,7 +1,9 @@
 package clearing_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -9,8 +11,10 @@ import (
 
 	lab "quancun/lab/alipay"
 	"quancun/money"
+	"quancun/upstream/channel"
 	"quancun/upstream/clearing"
 	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 )
 
 // TestDay plays a day of orders by dice, around both its midnights: all of it
@@ -91,7 +95,7 @@ func TestPlanted(t *testing.T) {
 		},
 		{
 			"PaidTwice", lab.Fault{Kind: lab.Foreign, Order: "A2", Amount: 2000},
-			"payment paid twice A2 20.00: clerk, return second",
+			"payment paid twice A2 20.00: card centre, return second",
 		},
 		{
 			"Doubled", lab.Fault{Kind: lab.Doubled, Order: "A2"},
@@ -208,9 +212,9 @@ func two(reason string) clearing.Signature {
 	return clearing.Signature{Reason: reason, One: "王敏", Two: "李强"}
 }
 
-// TestCredit gives late money to who ordered it, and a stranger's payment to
+// TestAssign gives late money to who ordered it, and a stranger's payment to
 // who turns out to have made it.
-func TestCredit(t *testing.T) {
+func TestAssign(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		no := w.lateMoney()
 		if _, err := w.gateway.Arm(lab.Fault{Method: "bill.file", Kind: lab.Foreign, Amount: 777}); err != nil {
@@ -222,17 +226,17 @@ func TestCredit(t *testing.T) {
 			t.Fatalf("inbox %+v, %v", all, err)
 		}
 		for _, x := range all {
-			if _, err := w.house.Credit(t.Context(), x.ID, holder, clearing.Signature{One: "王敏"}); !errors.Is(err, clearing.ErrUnsigned) {
+			if _, err := w.house.Assign(t.Context(), x.ID, holder, clearing.Signature{One: "王敏"}); !errors.Is(err, clearing.ErrUnsigned) {
 				t.Errorf("without a reason: %v", err)
 			}
-			if _, err := w.house.Credit(t.Context(), x.ID, "merchant/m1", two("x")); !errors.Is(err, clearing.ErrNotThat) {
+			if _, err := w.house.Assign(t.Context(), x.ID, "merchant/m1", two("x")); !errors.Is(err, clearing.ErrNotThat) {
 				t.Errorf("to a merchant: %v", err)
 			}
-			entry, err := w.house.Credit(t.Context(), x.ID, holder, clearing.Signature{Reason: "付款截图", One: "王敏"})
+			entry, err := w.house.Assign(t.Context(), x.ID, holder, clearing.Signature{Reason: "付款截图", One: "王敏"})
 			if err != nil || entry == 0 {
-				t.Fatalf("Credit = %d, %v", entry, err)
+				t.Fatalf("Assign = %d, %v", entry, err)
 			}
-			if _, err := w.house.Credit(t.Context(), x.ID, holder, two("again")); !errors.Is(err, clearing.ErrClosed) {
+			if _, err := w.house.Assign(t.Context(), x.ID, holder, two("again")); !errors.Is(err, clearing.ErrClosed) {
 				t.Errorf("credited twice: %v, want ErrClosed", err)
 			}
 		}
@@ -332,6 +336,148 @@ func TestExplain(t *testing.T) {
 		o, err := w.house.Compare(t.Context(), source, day)
 		if err != nil || o.Opened != 0 || o.Open != 1 {
 			t.Errorf("again: %+v, %v; want it known", o, err)
+		}
+		w.whole()
+	})
+}
+
+// TestReturn gives late money back, over a channel that falls silent. While
+// nobody knows, and ever after, nobody else gets it; the line closes when the
+// bill shows it.
+func TestReturn(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		no := w.lateMoney()
+		w.once(0)
+		all, err := w.house.Exceptions(t.Context(), false)
+		w.must(err)
+		id := all[0].ID
+		one := clearing.Signature{Reason: "付款人要求退款", One: "王敏"}
+		if err := w.house.Return(t.Context(), id, w.alipay, clearing.Signature{}); !errors.Is(err, clearing.ErrUnsigned) {
+			t.Errorf("by nobody: %v, want ErrUnsigned", err)
+		}
+		for _, f := range []lab.Fault{
+			{Method: "refund", Kind: lab.Drop, Booked: true},
+			{Method: "fastpay.refund.query", Kind: lab.Drop},
+		} {
+			if _, err := w.gateway.Arm(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.house.Return(t.Context(), id, w.alipay, one); err == nil || errors.Is(err, channel.ErrRefused) {
+			t.Fatalf("with the answer lost: %v, want unknown", err)
+		}
+		for range 2 { // while nobody knows, and when it is done
+			if _, err := w.house.Assign(t.Context(), id, holder, one); !errors.Is(err, clearing.ErrReturned) {
+				t.Errorf("assigned as well: %v, want ErrReturned", err)
+			}
+			if _, err := w.house.WriteOff(t.Context(), id, two("x")); !errors.Is(err, clearing.ErrReturned) {
+				t.Errorf("written off as well: %v, want ErrReturned", err)
+			}
+			if _, err := w.books.Advance(t.Context(), no, store.OrderStep{
+				To: store.OrderPaid, PaidAt: w.now(),
+			}); !errors.Is(err, store.ErrBackward) {
+				t.Errorf("credited as well: %v, want ErrBackward", err)
+			}
+			w.gateway.Clear()
+			w.must(w.house.Return(t.Context(), id, w.alipay, one))
+		}
+		if got := w.gateway.Trades()[0].Refunded(); got != 20*yuan {
+			t.Errorf("given back %s, want 20.00, once", got)
+		}
+		if got := w.inbox(); !slices.Equal(got, []string{"payment only theirs A1 20.00: operator, await return"}) {
+			t.Errorf("inbox %q", got)
+		}
+		w.set("2026-03-03 10:00:00")
+		w.once(0)
+		if got := w.inbox(); len(got) != 1 || !strings.HasPrefix(got[0], "closed ") {
+			t.Errorf("inbox %q, want the line closed", got)
+		}
+		if got, err := w.books.Balance(t.Context(), holder); err != nil || got != 100*yuan {
+			t.Errorf("balance %s, %v; want nothing credited", got, err)
+		}
+		w.whole()
+	})
+}
+
+// TestReturnRefused asks for what the channel does not give back: a holder may
+// have it then. What was credited meanwhile is not given back at all.
+func TestReturnRefused(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.lateMoney()
+		w.once(0)
+		all, err := w.house.Exceptions(t.Context(), false)
+		w.must(err)
+		one := clearing.Signature{Reason: "付款人要求退款", One: "王敏"}
+		for range 2 {
+			if err := w.house.Return(t.Context(), all[0].ID, refuses{}, one); !errors.Is(err, channel.ErrRefused) {
+				t.Errorf("Return = %v, want ErrRefused", err)
+			}
+		}
+		if _, err := w.house.Assign(t.Context(), all[0].ID, holder, one); err != nil {
+			t.Errorf("Assign = %v", err)
+		}
+		w.rerun()
+
+		no := w.order(5 * yuan)
+		w.pay(no)
+		w.set("2026-03-03 10:00:00")
+		w.once(0)
+		if all, err = w.house.Exceptions(t.Context(), false); err != nil || len(all) != 1 {
+			t.Fatalf("inbox %+v, %v", all, err)
+		}
+		w.ask(no)
+		if err := w.house.Return(t.Context(), all[0].ID, w.alipay, one); !errors.Is(err, clearing.ErrNotThat) {
+			t.Errorf("a credited order given back: %v, want ErrNotThat", err)
+		}
+		w.once(0)
+		if got := w.inbox(); !strings.HasPrefix(got[1], "closed ") {
+			t.Errorf("inbox %q, want it closed by the entry", got)
+		}
+		w.whole()
+	})
+}
+
+// refuses is a channel that gives nothing back.
+type refuses struct{}
+
+func (refuses) Refund(context.Context, string, string, money.Fen) error { return channel.ErrRefused }
+
+// TestSuspense takes what a terminal has named nobody for out of suspense: to
+// its holder, or into a loss.
+func TestSuspense(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		const suspense = store.Account("suspense/K01")
+		for i := range 2 {
+			w.must(w.books.Write(t.Context(), func(tx *sqldb.Tx) error {
+				merchant := clearing.MerchantAccount("canteen")
+				held, err := w.books.LockAccounts(t.Context(), tx, []store.Account{suspense, merchant})
+				if err != nil {
+					return err
+				}
+				_, err = w.books.PostAll(t.Context(), tx, held, []store.Entry{{
+					Kind: store.KindPurchase, Place: "canteen", Postings: []store.Posting{
+						{Account: suspense, Amount: -8 * yuan}, {Account: merchant, Amount: 8 * yuan},
+					},
+				}})
+				if err != nil {
+					return err
+				}
+				return w.books.Except(t.Context(), tx, []store.Exception{{
+					Kind: "unknown card", Ref: fmt.Sprint("K01/", i), Account: suspense, Amount: -8 * yuan,
+					Detail: "card 1", Owner: "card centre", NextStep: "find the holder",
+				}})
+			}))
+		}
+		_, err := w.house.Assign(t.Context(), 1, holder, clearing.Signature{Reason: "查到持卡人", One: "王敏"})
+		w.must(err)
+		_, err = w.house.WriteOff(t.Context(), 2, two("查无此卡"))
+		w.must(err)
+		for account, want := range map[store.Account]money.Fen{
+			suspense: 0, holder: 92 * yuan, clearing.OverShort: -8 * yuan,
+		} {
+			if got, err := w.books.Balance(t.Context(), account); err != nil || got != want {
+				t.Errorf("%s comes to %s, %v; want %s", account, got, err, want)
+			}
 		}
 		w.whole()
 	})

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"quancun/money"
 	"quancun/upstream/channel"
 	"quancun/upstream/reconcile"
 	"quancun/upstream/store"
@@ -19,6 +18,9 @@ import (
 var (
 	// ErrClosed means that a line of the inbox is closed already.
 	ErrClosed = errors.New("clearing: closed already")
+	// ErrReturned means that the money of a line has been given back, or that
+	// nobody knows yet whether it has.
+	ErrReturned = errors.New("clearing: it is being given back")
 	// ErrNotThat means that this is not how such a line can be closed.
 	ErrNotThat = errors.New("clearing: this line is not closed in this way")
 	// ErrUnsigned means that a reason or a name is missing, or that one person
@@ -42,48 +44,54 @@ func (s Signature) check(both bool) (Signature, error) {
 
 // The kinds of a correction. Stored: never renumbered.
 const (
-	credited   = 1
+	assigned   = 1
 	writtenOff = 2
 	explained  = 3
 )
 
-// Credit gives money that a channel has been paid, and that we have booked for
-// nobody, to a holder. If it is the holder's own order it becomes a paid order;
-// otherwise it is a correction. It returns the entry.
-func (h *House) Credit(ctx context.Context, id int64, to store.Account, s Signature) (entry int64, err error) {
+// Assign books an open amount for the holder whose it is: money that a channel
+// has been paid and that we have booked for nobody, or what stands in suspense
+// because a terminal has named nobody that we know. If it pays the holder's own
+// order, that becomes a paid order; otherwise it is a correction. It returns
+// the entry.
+func (h *House) Assign(ctx context.Context, id int64, to store.Account, s Signature) (entry int64, err error) {
 	if s, err = s.check(false); err != nil {
 		return 0, err
 	}
 	err = h.books.Write(ctx, func(tx *sqldb.Tx) error {
-		x, err := lockException(ctx, tx, id)
+		x, err := lockUnreturned(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if x.Source == "" || x.Source.Biller() || x.Gap <= 0 || !creditable[x.Kind] || !isHolder(to) {
+		if !x.surplus() && !x.suspended() || !isHolder(to) {
 			return ErrNotThat
 		}
 		if entry, err = h.creditOrder(ctx, tx, x, to); err != nil {
 			return err
 		}
 		if entry == 0 {
-			if entry, err = h.correct(ctx, tx, x, to, x.Gap); err != nil {
+			if entry, err = h.correct(ctx, tx, x, to); err != nil {
 				return err
 			}
 		}
-		return h.sign(ctx, tx, x, closing{entry, credited, s})
+		return h.sign(ctx, tx, x, closing{entry, assigned, s})
 	})
 	if err != nil {
-		return 0, fmt.Errorf("credit: %w", err)
+		return 0, fmt.Errorf("assign: %w", err)
 	}
 	return entry, nil
 }
 
-// creditable are the differences in which somebody has surely paid more than
-// we have booked.
-var creditable = map[string]bool{
-	title(channel.Payment, reconcile.OnlyTheirs):    true,
-	title(channel.Payment, reconcile.PaidTwice):     true,
-	title(channel.Payment, reconcile.AmountDiffers): true,
+// surplus reports whether somebody has surely paid a channel more than we have
+// booked.
+func (x Exception) surplus() bool {
+	return x.Source != "" && !x.Source.Biller() && x.Gap > 0 && (x.Kind == title(channel.Payment, reconcile.OnlyTheirs) ||
+		x.Kind == title(channel.Payment, reconcile.PaidTwice) || x.Kind == title(channel.Payment, reconcile.AmountDiffers))
+}
+
+// suspended reports whether x is an amount that waits in suspense.
+func (x Exception) suspended() bool {
+	return x.Source == "" && x.Amount != 0 && strings.HasPrefix(string(x.Account), "suspense/")
 }
 
 func isHolder(a store.Account) bool {
@@ -128,20 +136,21 @@ func (h *House) creditOrder(ctx context.Context, tx *sqldb.Tx, x Exception, to s
 
 func title(k channel.Kind, d reconcile.Difference) string { return k.String() + " " + string(d) }
 
-// WriteOff books a difference as a loss or a surplus. Two persons stand for it.
+// WriteOff books a difference, or what stands in suspense, as a loss or a
+// surplus. Two persons stand for it.
 func (h *House) WriteOff(ctx context.Context, id int64, s Signature) (entry int64, err error) {
 	if s, err = s.check(true); err != nil {
 		return 0, err
 	}
 	err = h.books.Write(ctx, func(tx *sqldb.Tx) error {
-		x, err := lockException(ctx, tx, id)
+		x, err := lockUnreturned(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if x.Source == "" {
+		if x.Source == "" && !x.suspended() {
 			return ErrNotThat
 		}
-		if entry, err = h.correct(ctx, tx, x, OverShort, x.Gap); err != nil {
+		if entry, err = h.correct(ctx, tx, x, OverShort); err != nil {
 			return err
 		}
 		return h.sign(ctx, tx, x, closing{entry, writtenOff, s})
@@ -176,19 +185,20 @@ func (h *House) Explain(ctx context.Context, id, entry int64, s Signature) (err 
 	return nil
 }
 
-// correct books what a source has and we had not, gap of it, against an
-// account.
-func (h *House) correct(ctx context.Context, tx *sqldb.Tx, x Exception, against store.Account, gap money.Fen,
-) (int64, error) {
-	source := store.Account(x.Source)
-	held, err := h.books.LockAccounts(ctx, tx, []store.Account{source, against})
+// correct books what a line is about against an account: what a source has and
+// we had not, or what stands in suspense.
+func (h *House) correct(ctx context.Context, tx *sqldb.Tx, x Exception, against store.Account) (int64, error) {
+	amount := posted(x.Source, x.Gap)
+	if x.suspended() {
+		amount = -x.Amount
+	}
+	held, err := h.books.LockAccounts(ctx, tx, []store.Account{x.Account, against})
 	if err != nil {
 		return 0, err
 	}
-	amount := posted(x.Source, gap)
 	all, err := h.books.PostAll(ctx, tx, held, []store.Entry{{
 		Kind: store.KindCorrection, Place: "clearing", Postings: []store.Posting{
-			{Account: source, Amount: amount}, {Account: against, Amount: -amount},
+			{Account: x.Account, Amount: amount}, {Account: against, Amount: -amount},
 		},
 	}})
 	if err != nil {

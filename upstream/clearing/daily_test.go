@@ -242,7 +242,7 @@ func TestBiller(t *testing.T) {
 		}
 		all, err := w.house.Exceptions(t.Context(), false)
 		w.must(err)
-		if _, err := w.house.Credit(t.Context(), all[0].ID, holder, two("x")); !errors.Is(err, clearing.ErrNotThat) {
+		if _, err := w.house.Assign(t.Context(), all[0].ID, holder, two("x")); !errors.Is(err, clearing.ErrNotThat) {
 			t.Errorf("credited to a holder: %v, want ErrNotThat", err)
 		}
 		_, err = w.house.WriteOff(t.Context(), all[0].ID, two("我方承担"))

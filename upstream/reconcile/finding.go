@@ -28,8 +28,8 @@ type Owner string
 
 // The owners.
 const (
-	Operator Owner = "operator" // who settles with Alipay, billers and merchants
-	Clerk    Owner = "clerk"    // who can speak with the holder
+	Operator Owner = "operator"    // who settles with Alipay, billers and merchants
+	Clerk    Owner = "card centre" // who can speak with the holder
 )
 
 // Step is what its owner has to do next: the key of a text that has the

@@ -174,7 +174,7 @@ func TestMatch(t *testing.T) {
 		{
 			"PaidTwice", alipay, "payment A1 20.00 at 2026-03-01 08:00:00",
 			"payment A1 20.00 at 2026-03-01 08:00:00\npayment A1 20.00 at 2026-03-01 08:00:05 trade 8",
-			"payment paid twice channel/alipay A1 8 20.00: clerk, return second",
+			"payment paid twice channel/alipay A1 8 20.00: card centre, return second",
 		},
 		{
 			"PaidTwiceOneReturned", alipay, "payment A1 20.00 at 2026-03-01 08:00:00",
@@ -189,7 +189,7 @@ func TestMatch(t *testing.T) {
 		},
 		{
 			"BillerNeverSold", network, "payment N1 30.00 at 2026-03-01 08:00:00", "",
-			"payment only ours biller/network N1 30.00: clerk, repeat or return",
+			"payment only ours biller/network N1 30.00: card centre, repeat or return",
 		},
 		{
 			"BillerSoldUnpaid", network, "", "payment N1 30.00 at 2026-03-01 08:00:00",
@@ -203,7 +203,7 @@ func TestMatch(t *testing.T) {
 		{
 			"BillerTookBack", network, "payment N1 30.00 at 2026-03-01 08:00:00",
 			"payment N1 30.00 at 2026-03-01 08:00:00\nrefund N1 30.00 at 2026-03-01 09:00:00",
-			"refund only theirs biller/network N1 TN1 30.00: clerk, book return",
+			"refund only theirs biller/network N1 TN1 30.00: card centre, book return",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

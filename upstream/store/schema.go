@@ -72,6 +72,7 @@ var rights = map[string]sqldb.Rights{
 	"movements":        {},
 	"differences":      {},
 	"corrections":      {},
+	"returns":          {Update: []string{"state", "ended_ms"}},
 	"settlements":      {Update: []string{"settled_ms", "settled_by", "entry_id"}},
 	"settlement_lines": {},
 }

@@ -66,7 +66,7 @@ CREATE TABLE differences (
 );
 CREATE INDEX differences_about ON differences (source, about);
 
--- An entry by which people have closed an exception, and who. Kind 1 credited
+-- An entry by which people have closed an exception, and who. Kind 1 assigned
 -- to a holder, 2 written off, 3 explained by an entry that was there.
 CREATE TABLE corrections (
 	exception_id BIGINT  PRIMARY KEY REFERENCES exceptions (id),
@@ -80,6 +80,22 @@ CREATE TABLE corrections (
 	CHECK (kind <> 2 OR by_two <> '')
 );
 CREATE INDEX corrections_by_an_entry ON corrections (entry_id);
+
+-- Money that a source is asked to give back, written down before it is asked.
+-- State 1 asked, 2 done, 3 refused. A statement closes the exception then.
+CREATE TABLE returns (
+	exception_id BIGINT  PRIMARY KEY REFERENCES exceptions (id),
+	refund_no    TEXT    NOT NULL UNIQUE CHECK (refund_no <> ''),
+	amount_fen   BIGINT  NOT NULL CHECK (amount_fen > 0),
+	state        BIGINT  NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 3),
+	reason       TEXT    NOT NULL CHECK (reason <> ''),
+	by_one       TEXT    NOT NULL CHECK (by_one <> ''),
+	by_two       TEXT    NOT NULL,
+	asked_ms     BIGINT  NOT NULL,
+	ended_ms     BIGINT,
+	CHECK (by_one <> by_two),
+	CHECK ((state = 1) = (ended_ms IS NULL))
+);
 
 -- What a merchant's day came to. Once it is here it does not change: what
 -- comes later for that day is in a later one. owed_fen may be below zero.

@@ -91,7 +91,7 @@ BEGIN SELECT RAISE(ABORT, 'store: differences are never changed'); END;
 CREATE TRIGGER differences_are_never_deleted BEFORE DELETE ON differences
 BEGIN SELECT RAISE(ABORT, 'store: differences are never deleted'); END;
 
--- An entry by which people have closed an exception, and who. Kind 1 credited
+-- An entry by which people have closed an exception, and who. Kind 1 assigned
 -- to a holder, 2 written off, 3 explained by an entry that was there.
 CREATE TABLE corrections (
 	exception_id INTEGER PRIMARY KEY REFERENCES exceptions (id),
@@ -110,6 +110,30 @@ CREATE TRIGGER corrections_are_never_changed BEFORE UPDATE ON corrections
 BEGIN SELECT RAISE(ABORT, 'store: corrections are never changed'); END;
 CREATE TRIGGER corrections_are_never_deleted BEFORE DELETE ON corrections
 BEGIN SELECT RAISE(ABORT, 'store: corrections are never deleted'); END;
+
+-- Money that a source is asked to give back, written down before it is asked.
+-- State 1 asked, 2 done, 3 refused. A statement closes the exception then.
+CREATE TABLE returns (
+	exception_id INTEGER PRIMARY KEY REFERENCES exceptions (id),
+	refund_no    TEXT    NOT NULL UNIQUE CHECK (refund_no <> ''),
+	amount_fen   INTEGER NOT NULL CHECK (amount_fen > 0),
+	state        INTEGER NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 3),
+	reason       TEXT    NOT NULL CHECK (reason <> ''),
+	by_one       TEXT    NOT NULL CHECK (by_one <> ''),
+	by_two       TEXT    NOT NULL,
+	asked_ms     INTEGER NOT NULL,
+	ended_ms     INTEGER,
+	CHECK (by_one <> by_two),
+	CHECK ((state = 1) = (ended_ms IS NULL))
+) STRICT;
+
+CREATE TRIGGER returns_move_forward BEFORE UPDATE ON returns
+WHEN OLD.state <> 1 OR (OLD.exception_id, OLD.refund_no, OLD.amount_fen, OLD.reason, OLD.by_one, OLD.by_two,
+		OLD.asked_ms)
+	IS NOT (NEW.exception_id, NEW.refund_no, NEW.amount_fen, NEW.reason, NEW.by_one, NEW.by_two, NEW.asked_ms)
+BEGIN SELECT RAISE(ABORT, 'store: a return moves forward only'); END;
+CREATE TRIGGER returns_are_never_deleted BEFORE DELETE ON returns
+BEGIN SELECT RAISE(ABORT, 'store: returns are never deleted'); END;
 
 -- What a merchant's day came to. Once it is here it does not change: what
 -- comes later for that day is in a later one. owed_fen may be below zero.
