@@ -7,6 +7,11 @@
 //	campusd terminal revoke ID --data DIR
 //	campusd account NO --data DIR
 //	campusd verify --data DIR
+//	campusd report --data DIR
+//	campusd reconcile --data DIR --config FILE [--day DAY]
+//	campusd reconcile --data DIR --biller NAME --file FILE
+//	campusd exceptions list|assign|return|write-off|explain --data DIR
+//	campusd settle list|close|pay --data DIR
 //	campusd grant ROLE --data DIR --config FILE
 //	campusd demo --data DIR --cards FILE
 //
@@ -51,7 +56,9 @@ func main() {
 }
 
 var errUsage = errors.New(
-	"usage: campusd serve | terminal add|list|revoke | account NO | verify | grant ROLE | demo  (each with --data DIR)")
+	"usage: campusd serve | terminal add|list|revoke | account NO | verify | report | reconcile |\n" +
+		"  exceptions list|assign|return|write-off|explain | settle list|close|pay | grant ROLE | demo\n" +
+		"(each with --data DIR)")
 
 // run is main without the process: tests start it.
 func run(ctx context.Context, args []string, out, log io.Writer) error {
@@ -68,6 +75,14 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return account(ctx, args, out)
 	case "verify":
 		return verify(ctx, args, out)
+	case "report":
+		return report(ctx, args, out)
+	case "reconcile":
+		return reconcileDays(ctx, args, out)
+	case "exceptions":
+		return exceptions(ctx, args, out)
+	case "settle":
+		return settle(ctx, args, out)
 	case "grant":
 		return grant(ctx, args, out)
 	case "demo":
@@ -106,7 +121,12 @@ func (p *place) flags(f *flag.FlagSet) {
 // onBooks does what a command does on books that are there, with the n words
 // of its command line.
 func onBooks(ctx context.Context, name string, args []string, n int, do func(*store.Books, []string) error) error {
-	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	return withFlags(ctx, flag.NewFlagSet(name, flag.ContinueOnError), args, n, do)
+}
+
+// withFlags is onBooks for a command that has flags of its own.
+func withFlags(ctx context.Context, f *flag.FlagSet, args []string, n int, do func(*store.Books, []string) error,
+) error {
 	var p place
 	p.flags(f)
 	words, err := parse(f, args, n)

@@ -36,6 +36,7 @@ type site struct {
 	dir     string
 	more    []string // for every command
 	gateway *lab.Gateway
+	ahead   atomic.Int64            // by how much the gateway's clock is, in nanoseconds
 	notify  atomic.Pointer[url.URL] // where notices go, once campusd serves
 }
 
@@ -43,7 +44,10 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir()}
 	var err error
-	s.gateway, err = lab.New(lab.Config{Dir: filepath.Join(s.dir, "lab"), Log: slog.New(slog.DiscardHandler)})
+	s.gateway, err = lab.New(lab.Config{
+		Dir: filepath.Join(s.dir, "lab"), Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quancun/money"
+	"quancun/upstream/clearing"
 	"quancun/upstream/store"
 )
 
@@ -21,6 +22,11 @@ func verify(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		more, err := clearing.New(b).Verify(ctx)
+		if err != nil {
+			return err
+		}
+		broken = append(broken, more...)
 		for _, line := range broken {
 			fmt.Fprintln(out, line)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"quancun/cmd/internal/lockfile"
 	"quancun/upstream/alipay"
+	"quancun/upstream/clearing"
 	"quancun/upstream/server"
 )
 
@@ -70,11 +71,23 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		return errors.Join(err, terminals.Close())
 	}
 	log.Info("serving", "terminals", terminals.Addr().String(), "notices", notices.Addr().String())
-	err = serveAll(ctx, s.Run,
+	daily := &clearing.Daily{House: clearing.New(d.books), Source: alipaySource, Statements: ch, Log: log}
+	err = serveAll(ctx, together(s.Run, daily.Run),
 		endpoint{httpServer(s.Handler(), log), tls.NewListener(terminals, d.pki.Server())},
 		endpoint{httpServer(s.NotifyHandler(), log), notices})
 	log.Info("stopped", "err", err)
 	return err
+}
+
+// together runs all of parts, until the first of them ends.
+func together(parts ...func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		for _, run := range parts {
+			g.Go(func() error { return run(ctx) })
+		}
+		return g.Wait()
+	}
 }
 
 type endpoint struct {

@@ -85,8 +85,12 @@ func (h *House) Assign(ctx context.Context, id int64, to store.Account, s Signat
 // surplus reports whether somebody has surely paid a channel more than we have
 // booked.
 func (x Exception) surplus() bool {
-	return x.Source != "" && !x.Source.Biller() && x.Gap > 0 && (x.Kind == title(channel.Payment, reconcile.OnlyTheirs) ||
-		x.Kind == title(channel.Payment, reconcile.PaidTwice) || x.Kind == title(channel.Payment, reconcile.AmountDiffers))
+	switch x.Kind {
+	case title(channel.Payment, reconcile.OnlyTheirs), title(channel.Payment, reconcile.PaidTwice),
+		title(channel.Payment, reconcile.AmountDiffers):
+		return x.Source != "" && !x.Source.Biller() && x.Gap > 0
+	}
+	return false
 }
 
 // suspended reports whether x is an amount that waits in suspense.
