@@ -42,6 +42,9 @@ type Store interface {
 	MAC2(ctx context.Context, l Load) (pboc.MAC, error)
 	// CheckTAC proves that the card carried the load out. ErrWrong otherwise.
 	CheckTAC(ctx context.Context, l Load, tac pboc.MAC) error
+	// CheckPurchaseTAC proves that the card with this factor made the
+	// purchase. ErrWrong otherwise.
+	CheckPurchaseTAC(ctx context.Context, f Factor, p pboc.Purchase, tac pboc.MAC) error
 
 	// PINPublicKey is what PINs are sealed to.
 	PINPublicKey() []byte

@@ -188,6 +188,14 @@ func (s *Software) CheckTAC(_ context.Context, l Load, tac pboc.MAC) error {
 	return nil
 }
 
+// CheckPurchaseTAC implements [Store].
+func (s *Software) CheckPurchaseTAC(_ context.Context, f Factor, p pboc.Purchase, tac pboc.MAC) error {
+	if !p.TAC(s.secrets.TAC.Diversify(f)).Equal(tac) {
+		return ErrWrong
+	}
+	return nil
+}
+
 func (s *Software) loadSession(l Load) pboc.SessionKey {
 	return s.secrets.Load.Diversify(l.Factor).LoadSession(l.Random, l.Counter)
 }

@@ -73,13 +73,21 @@ func macs(t *testing.T, s Store) {
 	if err := s.CheckTAC(ctx, load, load.TAC(card.DTK)); err != nil {
 		t.Errorf("CheckTAC = %v, want it right", err)
 	}
-	other := load
+	sale := pboc.Purchase{Amount: 350, Terminal: load.Terminal, TraceNo: 7, At: load.At}
+	if err := s.CheckPurchaseTAC(ctx, load.Factor, sale, sale.TAC(card.DTK)); err != nil {
+		t.Errorf("CheckPurchaseTAC = %v, want it right", err)
+	}
+	other, otherSale := load, sale
 	other.Balance++
+	otherSale.TraceNo++
 	for name, err := range map[string]error{
 		"zero MAC1":     s.CheckMAC1(ctx, load, pboc.MAC{}),
 		"MAC1 of other": s.CheckMAC1(ctx, load, other.MAC1(session)),
 		"zero TAC":      s.CheckTAC(ctx, load, pboc.MAC{}),
 		"TAC of other":  s.CheckTAC(ctx, load, other.TAC(card.DTK)),
+		"zero sale TAC": s.CheckPurchaseTAC(ctx, load.Factor, sale, pboc.MAC{}),
+		"TAC of a sale": s.CheckPurchaseTAC(ctx, load.Factor, sale, otherSale.TAC(card.DTK)),
+		"of a load":     s.CheckPurchaseTAC(ctx, load.Factor, sale, load.TAC(card.DTK)),
 	} {
 		if !errors.Is(err, keys.ErrWrong) {
 			t.Errorf("%s: %v, want %v", name, err, keys.ErrWrong)

@@ -129,10 +129,20 @@ func (s *Store) loadMAC(ctx context.Context, l keys.Load, data []byte) (mac pboc
 
 // CheckTAC implements [keys.Store].
 func (s *Store) CheckTAC(ctx context.Context, l keys.Load, tac pboc.MAC) error {
+	return s.checkTAC(ctx, l.Factor, l, tac)
+}
+
+// CheckPurchaseTAC implements [keys.Store].
+func (s *Store) CheckPurchaseTAC(ctx context.Context, f keys.Factor, p pboc.Purchase, tac pboc.MAC) error {
+	return s.checkTAC(ctx, f, p, tac)
+}
+
+func (s *Store) checkTAC(ctx context.Context, f keys.Factor, of interface{ TAC(pboc.Key) pboc.MAC }, tac pboc.MAC,
+) error {
 	var key pboc.Key
 	defer clear(key[:])
-	err := s.with(ctx, func(n *session) error { return n.diversify(tacMaster, l.Factor, &key) })
-	if err == nil && !l.TAC(key).Equal(tac) {
+	err := s.with(ctx, func(n *session) error { return n.diversify(tacMaster, f, &key) })
+	if err == nil && !of.TAC(key).Equal(tac) {
 		return keys.ErrWrong
 	}
 	return wrap("TAC", err)
