@@ -43,6 +43,7 @@ type Entry struct {
 	Source   *Source   // nil for none
 	Claim    int64     // that it is about; 0 for none
 	Undoes   int64     // entry that it corrects or gives back; 0 for none
+	UndoesAt int       // the same, when it is written by the same call: the how-manieth it is there; 0 for none
 	Postings []Posting
 }
 
@@ -78,6 +79,9 @@ func (b *Books) PostAll(ctx context.Context, tx *sqldb.Tx, held map[Account]mone
 	rows, lines := entryRows{}, postingRows{}
 	all := make([]Posted, len(entries))
 	for i, e := range entries {
+		if e.UndoesAt > 0 {
+			e.Undoes = ids[e.UndoesAt-1]
+		}
 		rows.add(ids[i], e, b.ms())
 		all[i] = Posted{ids[i], make([]money.Fen, len(e.Postings))}
 		for k, p := range e.Postings {
@@ -178,4 +182,52 @@ func (r *postingRows) add(entry int64, p Posting, balance money.Fen) {
 func (r *postingRows) insert(ctx context.Context, tx *sqldb.Tx) error {
 	return tx.Insert(ctx, "postings (entry_id, account, amount_fen, balance_fen)", "",
 		r.entry, r.account, r.amount, r.balance)
+}
+
+// PurseMove is a purchase by which a purse holds less, together with an entry
+// of the ledger.
+type PurseMove struct {
+	CardNo  string
+	Entry   int64
+	Amount  money.Fen // negative
+	Balance money.Fen // of the account, after the entry
+	Place   string
+	Counter uint16    // of the card, before it
+	Before  money.Fen // what the card said that it held, before it
+	Proven  bool      // by the card's TAC
+}
+
+// MovePurses writes movements of purses whose cards are locked.
+func (b *Books) MovePurses(ctx context.Context, tx *sqldb.Tx, moves []PurseMove) error {
+	if len(moves) == 0 {
+		return nil
+	}
+	n := len(moves)
+	kind, entry, counter, at := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	amount, balance, before := make([]money.Fen, n), make([]money.Fen, n), make([]money.Fen, n)
+	no, place, proven := make([]string, n), make([]string, n), make([]bool, n)
+	sums := map[string]money.Fen{}
+	for i, m := range moves {
+		kind[i], entry[i], counter[i], at[i] = int64(KindPurchase), m.Entry, int64(m.Counter), b.ms()
+		amount[i], balance[i], before[i] = m.Amount, m.Balance, m.Before
+		no[i], place[i], proven[i] = m.CardNo, m.Place, m.Proven
+		sums[m.CardNo] += m.Amount
+	}
+	err := tx.Insert(ctx, `purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms,
+		entry_id, counter, before_fen, proven)`, "",
+		no, kind, amount, balance, place, at, entry, counter, before, proven)
+	if err == nil && tx.Engine() != sqldb.SQLite { // there a trigger has done it
+		cards, amounts := make([]string, 0, n), make([]money.Fen, 0, n)
+		for c, f := range sums {
+			cards, amounts = append(cards, c), append(amounts, f)
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE cards SET mirror_fen = cards.mirror_fen + moved.amount_fen
+			FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[])) AS moved (card_no, amount_fen)
+			WHERE cards.card_no = moved.card_no`, cards, amounts)
+	}
+	if err != nil {
+		return fmt.Errorf("write purse moves: %w", err)
+	}
+	return nil
 }
