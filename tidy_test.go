@@ -104,6 +104,15 @@ var layers = map[string]layer{
 	},
 	"upstream/store/sqldb":  {theirs: []string{sqlite, postgres}},
 	"upstream/store/pgtest": {theirs: []string{postgres, sys}},
+	"upstream/ingest": {
+		ours: []string{
+			"money", "pboc", "journal", "upstream/store", "upstream/store/sqldb", "upstream/keys", "upstream/wire/...",
+		},
+	},
+	"upstream/feed": {
+		ours:   []string{"upstream/store", "upstream/store/sqldb", "upstream/wire/..."},
+		theirs: []string{protobuf},
+	},
 	"upstream/server": {
 		ours:   []string{"money", "pboc", "journal", "upstream/..."},
 		theirs: []string{connect, protobuf, toml, crypto, sync, mod},

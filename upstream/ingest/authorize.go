@@ -1,0 +1,296 @@
+package ingest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+	v1 "quancun/upstream/wire/quancun/v1"
+)
+
+// Request asks whether an account may spend. Epoch and Seq are the position
+// that the terminal's next entry will have, Attempt is the Ref under which the
+// sale would stand there.
+type Request struct {
+	Epoch    journal.Epoch
+	Seq      int64
+	Attempt  string
+	CardNo   string // "" for a virtual card
+	Account  string // account number; "" for the card's
+	Merchant string
+	Amount   money.Fen
+	Virtual  bool     // the card reserve is not to be touched
+	Reading  *Reading // what the card has just said; nil for none
+}
+
+// Approval is the answer. A hold stands behind it until the journal has passed
+// its number.
+type Approval struct {
+	Approved   bool
+	Reason     v1.Reason // of a decline
+	Available  money.Fen // to this sale, before it
+	SpentToday money.Fen // this sale not counted
+	DailyLimit money.Fen
+	Claims     []journal.Claim // open on the card
+}
+
+// ErrMalformed means that a request cannot be one.
+var ErrMalformed = errors.New("ingest: malformed request")
+
+// Check returns [ErrMalformed] for what no terminal may ask.
+func (q Request) Check() error {
+	name := func(s string) bool { return s == "" || journal.IsName(s) }
+	if q.Seq < 1 || q.Amount <= 0 || q.Amount > journal.AmountMax || !journal.IsName(q.Attempt) ||
+		!name(q.CardNo) || !name(q.Account) || !name(q.Merchant) || q.CardNo == "" && q.Account == "" {
+		return ErrMalformed
+	}
+	return nil
+}
+
+// Authorize places a hold. The same attempt again is the same hold. A decline
+// is an answer and no error; it leaves nothing behind.
+func (g *Ingest) Authorize(ctx context.Context, t store.Terminal, q Request) (a Approval, err error) {
+	if err := q.Check(); err != nil {
+		return Approval{}, err
+	}
+	err = g.books.Write(ctx, func(tx *sqldb.Tx) error {
+		ask := &asking{desk: newDesk(context.WithoutCancel(ctx), g, tx, t.ID), request: q}
+		err := ask.run()
+		a = ask.answer
+		return err
+	})
+	if err != nil {
+		return Approval{}, fmt.Errorf("authorize: %w", err)
+	}
+	return a, nil
+}
+
+// asking is a request under way, in a transaction.
+type asking struct {
+	*desk
+	request Request
+	answer  Approval
+	account store.Account
+}
+
+func (a *asking) run() error {
+	q := a.request
+	if err := lockTerminal(a.ctx, a.tx, a.terminal); err != nil {
+		return err
+	}
+	if err := a.find(); err != nil {
+		return err
+	}
+	if q.Reading != nil && q.CardNo != "" {
+		err := errors.Join(a.keepSighting(q.CardNo, *q.Reading), a.settleByReading(q.CardNo, *q.Reading))
+		if err != nil {
+			return err
+		}
+	}
+	for _, c := range a.openOn(q.CardNo) {
+		a.answer.Claims = append(a.answer.Claims, c.Claim)
+	}
+	if a.answer.Reason != 0 {
+		return a.write() // what the reading has settled stays
+	}
+	a.also = []store.Account{a.account}
+	if err := a.write(); err != nil {
+		return err
+	}
+	return a.decide()
+}
+
+// find reads the card and the account, and says why they may not be used.
+func (a *asking) find() (err error) {
+	q := a.request
+	if a.cards, err = readCards(a.ctx, a.tx, names(map[string]bool{q.CardNo: true})); err != nil {
+		return err
+	}
+	if a.holders, err = readHolders(a.ctx, a.tx, names(map[string]bool{q.Account: true})); err != nil {
+		return err
+	}
+	card, known := a.cards[q.CardNo]
+	a.account = card.account
+	switch {
+	case q.CardNo != "" && !known:
+		a.answer.Reason = v1.Reason_REASON_CARD_UNKNOWN
+		return nil
+	case q.CardNo == "" && !a.holders[q.Account],
+		known && q.Account != "" && q.Account != card.account.No():
+		a.answer.Reason = v1.Reason_REASON_ACCOUNT_UNKNOWN
+		return nil
+	case q.CardNo == "":
+		a.account = store.HolderAccount(q.Account)
+		return nil
+	}
+	if err := a.lockCards([]string{q.CardNo}); err != nil {
+		return err
+	}
+	if _, err := a.readClaims(`WHERE c.state = 1 AND c.card_no = ?`, q.CardNo); err != nil {
+		return err
+	}
+	switch status, hot := a.hot[q.CardNo]; {
+	case hot && status == store.CardRetired:
+		a.answer.Reason = v1.Reason_REASON_CARD_RETIRED
+	case hot:
+		a.answer.Reason = v1.Reason_REASON_CARD_HOT
+	}
+	return nil
+}
+
+// decide places the hold, or says why not. The account is locked.
+func (a *asking) decide() error {
+	q := a.request
+	held, err := store.Held(a.ctx, a.tx, a.account)
+	if err != nil {
+		return fmt.Errorf("read holds: %w", err)
+	}
+	if err := a.readSpending(); err != nil {
+		return err
+	}
+	a.answer.Available = a.held[a.account] - held
+	if q.Virtual {
+		a.answer.Available -= a.g.policy.CardReserve
+	}
+	switch again, same, err := a.again(); {
+	case err != nil:
+		return err
+	case again && !same:
+		a.answer.Reason = v1.Reason_REASON_ATTEMPT_CONFLICT
+		return nil
+	case again:
+		a.answer.Approved = true
+		return nil
+	}
+	j, err := readJournal(a.ctx, a.tx, a.terminal, q.Epoch)
+	if err != nil && !errors.Is(err, store.ErrNone) {
+		return err
+	}
+	switch {
+	case q.Seq <= j.head.Seq || j.superseded:
+		a.answer.Reason = v1.Reason_REASON_NUMBER_PASSED
+		return nil
+	case q.Amount > a.answer.Available:
+		a.answer.Reason = v1.Reason_REASON_NOT_ENOUGH
+		return nil
+	}
+	a.answer.Approved = true
+	return a.place()
+}
+
+func (a *asking) place() error {
+	q := a.request
+	_, err := a.tx.Exec(a.ctx, `
+		INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.terminal, q.Epoch[:], q.Seq, q.Attempt, a.account, q.CardNo, q.Merchant, q.Amount, q.Virtual,
+		a.now.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("place hold: %w", err)
+	}
+	return nil
+}
+
+// again finds the hold of the same attempt, and reports whether it is for the
+// same thing. What it holds is available to it. One that was released is none:
+// the journal has passed it.
+func (a *asking) again() (again, same bool, err error) {
+	q := a.request
+	was := Request{Epoch: q.Epoch, Seq: q.Seq, Attempt: q.Attempt, Account: q.Account, Reading: q.Reading}
+	var account store.Account
+	var state HoldState
+	err = a.tx.QueryRow(a.ctx, `
+		SELECT account, card_no, merchant, amount_fen, virtual, state FROM holds
+		WHERE terminal = ? AND epoch = ? AND seq = ? AND attempt = ?`, a.terminal, q.Epoch[:], q.Seq, q.Attempt).
+		Scan(&account, &was.CardNo, &was.Merchant, &was.Amount, &was.Virtual, &state)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && state == HoldReleased {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, fmt.Errorf("read hold: %w", err)
+	}
+	if state <= HoldBound {
+		a.answer.Available += was.Amount
+	}
+	return true, was == q && account == a.account, nil
+}
+
+// spendingMax is how many of an account's newest movements are looked at for
+// what it has spent today: more than anybody makes in a day.
+const spendingMax = 100
+
+// beijing is the zone of the business day. It has had no daylight saving since
+// 1991, so it needs no zone file.
+var beijing = time.FixedZone("CST", 8*60*60)
+
+// readSpending reads what the account has spent today, as far as we know.
+// Purchases count, and those in doubt too until they are given back.
+func (a *asking) readSpending() error {
+	y, m, d := a.now.In(beijing).Date()
+	a.answer.DailyLimit = a.g.policy.DailyLimit
+	var limit sql.NullInt64
+	err := a.tx.QueryRow(a.ctx, `
+		SELECT (SELECT daily_limit_fen FROM holders WHERE account = ?1), CAST(coalesce(-sum(amount_fen), 0) AS BIGINT)
+		FROM (SELECT p.amount_fen, e.kind, coalesce(e.made_ms, e.at_ms) AS made_ms
+			FROM postings p JOIN entries e ON e.id = p.entry_id
+			WHERE p.account = ?1 ORDER BY p.entry_id DESC LIMIT ?2) AS newest
+		WHERE kind IN (4, 7, 8, 14) AND made_ms >= ?3`,
+		a.account, spendingMax, time.Date(y, m, d, 0, 0, 0, 0, beijing).UnixMilli()).Scan(&limit, &a.answer.SpentToday)
+	if err != nil {
+		return fmt.Errorf("read spending: %w", err)
+	}
+	if limit.Valid {
+		a.answer.DailyLimit = money.Fen(limit.Int64)
+	}
+	return nil
+}
+
+// Claims returns the open claims on a card, oldest first.
+func (g *Ingest) Claims(ctx context.Context, cardNo string) (all []journal.Claim, err error) {
+	err = g.books.Read(ctx, func(tx *sqldb.Tx) error {
+		all = nil
+		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+			c, err := scanClaim(rows)
+			if err == nil {
+				all = append(all, c.Claim)
+			}
+			return err
+		}, claimColumns+`WHERE c.state = 1 AND c.card_no = ? ORDER BY c.id`, cardNo)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read claims: %w", err)
+	}
+	return all, nil
+}
+
+// Settlements returns what has become of a terminal's own doubts, by the Refs
+// of their intents. One that is still open is absent.
+func (g *Ingest) Settlements(ctx context.Context, terminal string, refs []string) (map[string]journal.Outcome, error) {
+	all := map[string]journal.Outcome{}
+	if len(refs) == 0 {
+		return all, nil
+	}
+	outcomes := map[ClaimState]journal.Outcome{
+		ClaimWritten: journal.Elsewhere, ClaimNotWritten: journal.ElsewhereNot,
+	}
+	err := g.books.Read(ctx, func(tx *sqldb.Tx) error {
+		clear(all)
+		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+			var ref string
+			var s ClaimState
+			err := rows.Scan(&ref, &s)
+			all[ref] = outcomes[s]
+			return err
+		}, `SELECT ref, state FROM claims WHERE terminal = ? AND ref = ANY (?) AND state <> 1`, terminal, refs)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read settlements: %w", err)
+	}
+	return all, nil
+}

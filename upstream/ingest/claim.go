@@ -1,0 +1,423 @@
+package ingest
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// ClaimState says what has become of a claim. Stored: never renumbered; those
+// of a load are the load's own.
+type ClaimState int
+
+// The states of a claim. One that is not written may still prove written.
+const (
+	ClaimOpen       ClaimState = 1
+	ClaimWritten    ClaimState = 2
+	ClaimNotWritten ClaimState = 3
+)
+
+// claim is a write to a card whose outcome its terminal could not learn.
+type claim struct {
+	journal.Claim
+	id       int64
+	account  store.Account // "" for a card that we do not know
+	merchant string
+	state    ClaimState
+	evidence string
+	proven   bool
+	changed  bool
+}
+
+// verdict is what evidence says of a claim.
+type verdict struct {
+	happened bool
+	proven   bool // by the card's TAC
+	by       string
+	at       journal.Position // of the entry that brings it
+	made     time.Time
+	source   *store.Source // of the claim's own end; nil for all else
+}
+
+const claimColumns = `
+	SELECT c.id, c.terminal, j.epoch, c.seq, c.kind, c.ref, c.card_no, c.account, c.merchant, c.amount_fen,
+		c.balance, c.counter, c.key_version, c.algorithm, c.terminal_no, c.trace_no, c.stamp,
+		c.state, c.evidence, c.proven
+	FROM claims c JOIN journals j ON j.id = c.journal `
+
+func scanClaim(rows *sql.Rows) (*claim, error) {
+	var c claim
+	var epoch, terminalNo, stamp []byte
+	err := rows.Scan(&c.id, &c.Terminal, &epoch, &c.Seq, &c.Kind, &c.Ref, &c.Card, &c.account, &c.merchant, &c.Amount,
+		&c.Purse.Balance, &c.Purse.Counter, &c.Purse.KeyVersion, &c.Purse.Algorithm, &terminalNo, &c.Purse.TraceNo,
+		&stamp, &c.state, &c.evidence, &c.proven)
+	if err != nil {
+		return nil, err
+	}
+	c.Epoch = journal.Epoch(epoch)
+	c.Purse.TerminalNo, c.Purse.Stamp = pboc.TerminalNo(terminalNo), pboc.Stamp(stamp)
+	return &c, nil
+}
+
+// readClaims adds claims to those that are worked on. What is there already
+// stays, with what this push has made of it.
+func (d *desk) readClaims(where string, args ...any) (found []*claim, err error) {
+	err = sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
+		c, err := scanClaim(rows)
+		if err != nil {
+			return err
+		}
+		if d.claims[c.id] == nil {
+			d.claims[c.id] = c
+		}
+		found = append(found, d.claims[c.id])
+		return nil
+	}, claimColumns+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read claims: %w", err)
+	}
+	return found, nil
+}
+
+// readOpenClaims reads the open claims on all cards that facts name.
+func (d *desk) readOpenClaims(facts []fact) error {
+	cards := map[string]bool{}
+	for i := range facts {
+		if facts[i].fault == nil {
+			cards[facts[i].entry.Card] = true
+		}
+	}
+	nos := names(cards)
+	if len(nos) == 0 {
+		return nil
+	}
+	_, err := d.readClaims(`WHERE c.state = 1 AND c.card_no = ANY (?)`, nos)
+	return err
+}
+
+// lockStrangers keeps others away from the claims on cards that have no row to
+// lock.
+func (d *desk) lockStrangers(facts []fact) error {
+	strangers := map[string]bool{}
+	for i := range facts {
+		e := facts[i].entry
+		_, known := d.cards[e.Card]
+		if !known && (e.Kind.IsDoubt() || e.Kind == journal.Evidence || e.Doubted()) {
+			strangers[e.Card] = true
+		}
+	}
+	for _, no := range slices.Sorted(slices.Values(names(strangers))) {
+		if err := d.tx.Lock(d.ctx, "card "+no); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openOn returns the open claims on a card, oldest first.
+func (d *desk) openOn(card string) (open []*claim) {
+	for _, c := range d.claims {
+		if c.Card == card && c.state == ClaimOpen {
+			open = append(open, c)
+		}
+	}
+	slices.SortFunc(open, func(a, b *claim) int { return int(a.id - b.id) })
+	return open
+}
+
+// claimOf returns the claim of the terminal's own intent.
+func (d *desk) claimOf(ref string) (*claim, error) {
+	found, err := d.readClaims(`WHERE c.terminal = ? AND c.ref = ?`, d.terminal, ref)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("no claim of %s, though its intent has one", ref)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// open writes a claim down. The card's word about it is the intent's.
+func (d *desk) open(in *intent, account store.Account) (*claim, error) {
+	var p journal.Purse // of a terminal number that is none: no counter settles it
+	if in.Purse != nil {
+		p = *in.Purse
+	}
+	c := &claim{account: account, merchant: in.Merchant, state: ClaimOpen, Claim: journal.Claim{
+		Position: in.Position(), Kind: in.Kind, Ref: in.Ref, Card: in.Card, Amount: in.Amount, Purse: p,
+	}}
+	err := d.tx.QueryRow(d.ctx, `
+		INSERT INTO claims (journal, seq, terminal, kind, ref, card_no, account, merchant, amount_fen,
+			balance, counter, key_version, algorithm, terminal_no, trace_no, stamp, opened_ms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		in.journal, in.Seq, d.terminal, int64(in.Kind), in.Ref, in.Card, account, in.Merchant, in.Amount,
+		int64(p.Balance), int64(p.Counter), int64(p.KeyVersion), int64(p.Algorithm), p.TerminalNo[:],
+		int64(p.TraceNo), p.Stamp[:], d.now.UnixMilli()).Scan(&c.id)
+	if err != nil {
+		return nil, fmt.Errorf("open claim: %w", err)
+	}
+	d.claims[c.id] = c
+	in.claimed, in.changed = true, true
+	return c, nil
+}
+
+// claimSale opens the claim of a purchase, and puts its amount into suspense.
+// source is the terminal's own entry about that, nil if there is none.
+func (d *desk) claimSale(in *intent, source *store.Source) error {
+	account, known := d.holder(in.Entry)
+	if !known {
+		account = ""
+		d.except(UnknownCard, in.Position(), "card %s is in doubt", in.Card)
+	}
+	c, err := d.open(in, account)
+	if err != nil {
+		return err
+	}
+	d.ended[in.Ref] = HoldCaptured
+	d.book(booking{at: in.Position(), Entry: store.Entry{
+		Kind: store.KindDoubt, Place: in.Merchant, Made: in.At, Source: source, Claim: c.id,
+		Postings: move(c.owner(), c.suspense(), c.Amount),
+	}})
+	return d.settleLate(c)
+}
+
+func move(from, to store.Account, amount money.Fen) []store.Posting {
+	return []store.Posting{{Account: from, Amount: -amount}, {Account: to, Amount: amount}}
+}
+
+func (c *claim) suspense() store.Account { return store.Account(journal.SuspenseAccount(c.Terminal)) }
+
+// owner is whose money it is: what nobody owns stays in suspense.
+func (c *claim) owner() store.Account {
+	if c.account == "" {
+		return c.suspense()
+	}
+	return c.account
+}
+
+func (c *claim) payee() store.Account { return store.Account(journal.MerchantAccount(c.merchant)) }
+
+// settle does what evidence says. The first settles; the same again changes
+// nothing; and of what contradicts it only the card's own proof that it was
+// written counts. Nothing is undone but by an entry that names what it undoes.
+func (d *desk) settle(c *claim, v verdict) error {
+	if c.Kind == journal.LoadIntent {
+		return d.settleLoad(c, v)
+	}
+	switch written := c.state == ClaimWritten; {
+	case c.state == ClaimOpen:
+		to := c.owner()
+		if v.happened {
+			to = c.payee()
+		}
+		return d.settleSale(c, v, store.KindSettlement, move(c.suspense(), to, c.Amount))
+	case written == v.happened:
+		if v.proven && !c.proven {
+			c.proven, c.changed = true, true
+		}
+		return nil
+	case v.happened && v.proven:
+		d.exceptAmount(Corrected, v.at, c.Amount,
+			fmt.Sprintf("%s was called not written by %s", c.Position, c.evidence))
+		return d.settleSale(c, v, store.KindCorrection, move(c.owner(), c.payee(), c.Amount))
+	}
+	d.exceptAmount(Contradicted, v.at, c.Amount, fmt.Sprintf("%s was settled by %s, now the other way by %s",
+		c.Position, c.evidence, v.by))
+	return nil
+}
+
+func (d *desk) settleSale(c *claim, v verdict, k store.Kind, postings []store.Posting) error {
+	b := booking{at: v.at, Entry: store.Entry{
+		Kind: k, Place: c.merchant, Made: v.made, Source: v.source, Claim: c.id, Postings: postings,
+	}}
+	if err := d.undo(&b, c); err != nil {
+		return err
+	}
+	if _, known := d.cards[c.Card]; known && v.happened {
+		b.move = &store.PurseMove{
+			CardNo: c.Card, Amount: -c.Amount, Place: c.merchant,
+			Counter: c.Purse.Counter, Before: money.Fen(c.Purse.Balance), Proven: v.proven,
+		}
+	}
+	if c.account == "" && v.happened { // the merchant is paid by nobody yet
+		e := exception(UnknownCard, v.at, "card "+c.Card)
+		d.exceptions = append(d.exceptions, standing(e, c.suspense(), -c.Amount))
+	}
+	d.book(b)
+	c.state, c.evidence, c.proven, c.changed = ClaimNotWritten, v.by, v.proven, true
+	if v.happened {
+		c.state = ClaimWritten
+	}
+	return nil
+}
+
+// undo lets a booking name the claim's last entry, which it goes on from.
+func (d *desk) undo(b *booking, c *claim) error {
+	for i, other := range slices.Backward(d.bookings) {
+		if other.Claim == c.id {
+			b.UndoesAt = i + 1
+			return nil
+		}
+	}
+	var last sql.NullInt64
+	err := d.tx.QueryRow(d.ctx, `SELECT max(id) FROM entries WHERE claim_id = ?`, c.id).Scan(&last)
+	if err != nil {
+		return fmt.Errorf("read claim's entries: %w", err)
+	}
+	b.Undoes = last.Int64
+	return nil
+}
+
+// writeClaims writes what has become of claims of purchases. Those of loads
+// move with their loads.
+func (d *desk) writeClaims() error {
+	for _, c := range d.claims {
+		if !c.changed || c.Kind == journal.LoadIntent {
+			continue
+		}
+		_, err := d.tx.Exec(d.ctx, `UPDATE claims SET state = ?, evidence = ?, proven = ?, settled_ms = ? WHERE id = ?`,
+			int64(c.state), c.evidence, c.proven, d.now.UnixMilli(), c.id)
+		if err != nil {
+			return fmt.Errorf("write claim: %w", err)
+		}
+	}
+	return nil
+}
+
+// settleOwn settles a claim by the entry in which its own terminal ends it.
+func (d *desk) settleOwn(c *claim, f *fact) error {
+	e := f.entry
+	source := f.source
+	return d.settle(c, verdict{
+		happened: e.Outcome.Happened(), proven: f.tac == tacRight, by: e.Outcome.String() + " at " + e.Terminal,
+		at: e.Position(), made: e.At, source: &source,
+	})
+}
+
+// prove takes what a card says at one terminal of another's claim.
+func (d *desk) prove(f *fact) error {
+	e := f.entry
+	found, err := d.readClaims(`WHERE c.terminal = ? AND j.epoch = ? AND c.seq = ?`,
+		e.Origin.Terminal, e.Origin.Epoch[:], e.Origin.Seq)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		early := exception(EarlyEvidence, e.Position(), fmt.Sprintf("%s for %s", e.Outcome, e.Origin))
+		early.Ref = e.Origin.String()
+		d.exceptions = append(d.exceptions, early)
+		return nil
+	}
+	return d.proveClaim(found[0], e)
+}
+
+func (d *desk) proveClaim(c *claim, e journal.Entry) error {
+	var how struct {
+		By string `json:"by"`
+	}
+	details(e, &how)
+	v := verdict{
+		happened: e.Outcome.Happened(), by: strings.TrimSpace(how.By + " at " + e.Terminal),
+		at: e.Position(), made: e.At,
+	}
+	if c.Card != e.Card {
+		d.exceptAmount(NoEvidence, e.Position(), c.Amount, fmt.Sprintf("of card %s for %s", e.Card, c.Position))
+		return nil
+	}
+	hasTAC := e.Purse != nil && e.Purse.TAC.Valid()
+	if v.happened && hasTAC {
+		var err error
+		if v.proven, err = d.tacProves(c, e.Purse.TAC); err != nil {
+			return err
+		}
+	}
+	// The card answers GET TRANSACTION PROVE with a TAC of whatever it did at
+	// that counter, and with 9406 also when it has done something since.
+	if !v.proven && (v.happened && hasTAC || how.By == "prove") {
+		d.exceptAmount(NoEvidence, e.Position(), c.Amount,
+			fmt.Sprintf("%s by %q for %s", e.Outcome, how.By, c.Position))
+		return nil
+	}
+	return d.settle(c, v)
+}
+
+// tacProves reports whether a TAC is the card's word that it did what a claim
+// is about.
+func (d *desk) tacProves(c *claim, tac pboc.MAC) (bool, error) {
+	known, ok := d.cards[c.Card]
+	if !ok {
+		return false, nil
+	}
+	if c.Kind == journal.LoadIntent {
+		return d.loadProven(c, tac)
+	}
+	return d.g.purchaseProven(d.ctx, known.factor, pboc.Purchase{
+		Amount: c.Amount, Terminal: c.Purse.TerminalNo, TraceNo: c.Purse.TraceNo, At: c.Purse.Stamp,
+	}, tac)
+}
+
+// settleLate settles a claim by what was known before it came.
+func (d *desk) settleLate(c *claim) error {
+	if err := d.useEarly(c); err != nil || c.state != ClaimOpen || c.wordless() {
+		return err
+	}
+	var rival, after sql.NullInt64
+	err := d.tx.QueryRow(d.ctx, `
+		SELECT max(CASE WHEN counter = ?2 AND proven THEN id END),
+			max(CASE WHEN counter = ?2 + 1 AND before_fen = ?3 THEN id END)
+		FROM purse_moves WHERE card_no = ?1 AND kind = 4 AND counter BETWEEN ?2 AND ?2 + 1`,
+		c.Card, int64(c.Purse.Counter), int64(c.Purse.Balance)-int64(c.Amount)).Scan(&rival, &after)
+	if err != nil {
+		return fmt.Errorf("read purse moves: %w", err)
+	}
+	v := verdict{at: c.Position, made: d.now}
+	switch {
+	case rival.Valid:
+		v.by = rivalry
+	case after.Valid:
+		v.happened, v.by = true, counter
+	default:
+		return d.settleBySighting(c)
+	}
+	return d.settle(c, v)
+}
+
+// What settles a claim without anybody having asked the card about it.
+const (
+	rivalry = "another purchase at this counter"
+	counter = "counter"
+)
+
+// useEarly settles a claim by evidence that came before it.
+func (d *desk) useEarly(c *claim) error {
+	lines, err := store.ReadExceptions(d.ctx, d.tx, `WHERE kind = ? AND ref = ? AND closed_ms IS NULL`,
+		string(EarlyEvidence), c.Position.String())
+	if err != nil || len(lines) == 0 {
+		return err
+	}
+	line := lines[0]
+	at := journal.Position{Terminal: line.Terminal, Epoch: journal.Epoch(line.Epoch), Seq: line.Seq}
+	var body []byte
+	err = d.tx.QueryRow(d.ctx, `
+		SELECT e.body FROM journal_entries e JOIN journals j ON j.id = e.journal
+		WHERE j.terminal = ? AND j.epoch = ? AND e.seq = ?`, at.Terminal, at.Epoch[:], at.Seq).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // a later epoch has carried it over: somebody has to look
+	}
+	if err != nil {
+		return fmt.Errorf("read evidence: %w", err)
+	}
+	if err := d.proveClaim(c, readItem(at, body, 0).entry); err != nil {
+		return err
+	}
+	return d.g.books.CloseException(d.ctx, d.tx, line.ID, 0, "used when the claim came")
+}

@@ -1,0 +1,319 @@
+package ingest_test
+
+import (
+	"slices"
+	"testing"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/upstream/ingest"
+	"quancun/upstream/store"
+)
+
+// torn is a world with a purchase of 3 yuan in doubt at C01, whether the card
+// has made it or not.
+func torn(t *testing.T, w *world, made bool) (p *purse, a, b *till, in journal.Entry, tac pboc.MAC) {
+	t.Helper()
+	owner := w.holder("1001", 100*yuan)
+	p, a, b = w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02")
+	in = a.intend(p, "torn", 3*yuan)
+	if made {
+		tac = p.debit(in)
+	}
+	a.doubt(in)
+	a.push()
+	w.wants(map[store.Account]money.Fen{owner: 97 * yuan, suspense("C01"): 3 * yuan})
+	if claims := w.claims(p); len(claims) != 1 || claims[0].Position != in.Position() || claims[0].Ref != "torn" ||
+		claims[0].Amount != 3*yuan || claims[0].Purse != *in.Purse || claims[0].Kind != journal.SaleIntent {
+		t.Fatalf("claims = %+v", claims)
+	}
+	return p, a, b, in, tac
+}
+
+// settled checks what has become of the purchase of [torn].
+func (w *world) settled(p *purse, written bool) {
+	w.t.Helper()
+	want := map[store.Account]money.Fen{"holder/1001": 100 * yuan, suspense("C01"): 0, payee: 0}
+	mirror, outcome := 50*yuan, journal.ElsewhereNot
+	if written {
+		want["holder/1001"], want[payee] = 97*yuan, 3*yuan
+		mirror, outcome = 47*yuan, journal.Elsewhere
+	}
+	w.wants(want)
+	w.mirror(p, mirror)
+	if open := w.claims(p); len(open) != 0 {
+		w.t.Errorf("still open: %+v", open)
+	}
+	got, err := w.in.Settlements(w.t.Context(), "C01", []string{"torn", "never"})
+	if err != nil || len(got) != 1 || got["torn"] != outcome {
+		w.t.Errorf("Settlements = %v, %v; want %s", got, err, outcome)
+	}
+	w.sound()
+}
+
+// TestClaimEvidence settles by what the card says elsewhere (the decision table
+// for torn transactions).
+func TestClaimEvidence(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		made    bool
+		say     func(w *world, b *till, of journal.Claim, tac pboc.MAC)
+		settles bool
+		inbox   []ingest.ExceptionKind
+	}{
+		{"Proof", true, func(_ *world, b *till, of journal.Claim, tac pboc.MAC) {
+			b.evidence(of, journal.Written, "prove", tac)
+		}, true, nil},
+		{"Log", true, func(_ *world, b *till, of journal.Claim, _ pboc.MAC) {
+			b.evidence(of, journal.Written, "log", pboc.MAC{})
+		}, true, nil},
+		{"Counter", false, func(_ *world, b *till, of journal.Claim, _ pboc.MAC) {
+			b.evidence(of, journal.NotWritten, "counter", pboc.MAC{})
+		}, true, nil},
+		// 9000 with a TAC of something else: the next purchase at that counter.
+		{"ForeignTAC", true, func(_ *world, b *till, of journal.Claim, tac pboc.MAC) {
+			b.evidence(of, journal.Written, "prove", pboc.MAC{tac[0] + 1, 2, 3, 4})
+		}, false, []ingest.ExceptionKind{ingest.NoEvidence}},
+		// 9406: not made, or something else since.
+		{"NoProof", false, func(_ *world, b *till, of journal.Claim, _ pboc.MAC) {
+			b.evidence(of, journal.NotWritten, "prove", pboc.MAC{})
+		}, false, []ingest.ExceptionKind{ingest.NoEvidence}},
+		{"OtherCard", true, func(w *world, b *till, of journal.Claim, tac pboc.MAC) {
+			of.Card = w.card(9, "holder/1001", 0).no
+			b.evidence(of, journal.Written, "prove", tac)
+		}, false, []ingest.ExceptionKind{ingest.NoEvidence}},
+		{"SightedAfter", true, func(w *world, b *till, of journal.Claim, _ pboc.MAC) {
+			p := w.stranger(1, 47*yuan)
+			p.offline = of.Purse.Counter + 1
+			b.sighted(p)
+		}, true, nil},
+		// The reading may be from before.
+		{"SightedBefore", false, func(w *world, b *till, of journal.Claim, _ pboc.MAC) {
+			p := w.stranger(1, 50*yuan)
+			p.offline = of.Purse.Counter
+			b.sighted(p)
+		}, false, nil},
+		// Something was bought in between, and nobody knows what.
+		{"SightedLater", true, func(w *world, b *till, of journal.Claim, _ pboc.MAC) {
+			p := w.stranger(1, 40*yuan)
+			p.offline = of.Purse.Counter + 2
+			b.sighted(p)
+		}, false, nil},
+		{"SightedOther", false, func(w *world, b *till, of journal.Claim, _ pboc.MAC) {
+			p := w.stranger(1, 48*yuan)
+			p.offline = of.Purse.Counter + 1
+			b.sighted(p)
+		}, false, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) {
+				p, _, b, _, tac := torn(t, w, c.made)
+				c.say(w, b, w.claims(p)[0], tac)
+				b.push()
+				w.inbox(c.inbox...)
+				if c.settles {
+					w.settled(p, c.made)
+				} else if len(w.claims(p)) != 1 {
+					t.Error("it was settled, and nobody can know")
+				}
+				w.sound()
+			})
+		})
+	}
+}
+
+// TestClaimOwnEnd has the terminal itself find out, before or after somebody
+// else has.
+func TestClaimOwnEnd(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		made  bool
+		other journal.Outcome // what C02 says before, by the log
+		own   journal.Outcome
+		tac   bool
+		want  bool // written in the end
+		inbox []ingest.ExceptionKind
+	}{
+		{"Written", true, 0, journal.Written, true, true, nil},
+		{"NotWritten", false, 0, journal.NotWritten, false, false, nil},
+		{"WithoutTAC", true, 0, journal.Written, false, true, []ingest.ExceptionKind{ingest.TACMissing}},
+		{"Told", true, journal.Written, journal.Elsewhere, false, true, nil},
+		{"ToldNot", false, journal.NotWritten, journal.ElsewhereNot, false, false, nil},
+		{"Same", true, journal.Written, journal.Written, true, true, nil},
+		{"ProofWins", true, journal.NotWritten, journal.Written, true, true, []ingest.ExceptionKind{ingest.Corrected}},
+		{"WordDoesNot", true, journal.NotWritten, journal.Written, false, false,
+			[]ingest.ExceptionKind{ingest.TACMissing, ingest.Contradicted}},
+		{"NotAfterAll", true, journal.Written, journal.NotWritten, false, true,
+			[]ingest.ExceptionKind{ingest.Contradicted}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) {
+				p, a, b, in, tac := torn(t, w, c.made)
+				if c.other != 0 {
+					b.evidence(w.claims(p)[0], c.other, "log", pboc.MAC{})
+					b.push()
+				}
+				if !c.tac {
+					tac = pboc.MAC{}
+				}
+				a.end(in, c.own, tac)
+				a.push()
+				w.inbox(c.inbox...)
+				w.settled(p, c.want)
+			})
+		})
+	}
+}
+
+// TestClaimRival settles a torn purchase by another one that the card has
+// proved at the same counter, whichever comes first.
+func TestClaimRival(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		onBoth(t, func(t *testing.T, w *world) {
+			owner := w.holder("1001", 100*yuan)
+			p, a, b := w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02")
+			a.doubt(a.intend(p, "torn", 3*yuan)) // not made
+			b.sell(p, "other", 5*yuan)
+			order := []*till{a, b}
+			if first {
+				slices.Reverse(order)
+			}
+			for _, c := range order {
+				c.push()
+			}
+			w.wants(map[store.Account]money.Fen{owner: 95 * yuan, payee: 5 * yuan, suspense("C01"): 0})
+			w.mirror(p, 45*yuan)
+			w.inbox()
+			w.sound()
+		})
+	}
+}
+
+// TestClaimLate settles a claim that comes after what settles it.
+func TestClaimLate(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		owner := w.holder("1001", 100*yuan)
+		a, b := w.till("C01"), w.till("C02")
+		bought, seen := w.card(1, owner, 50*yuan), w.card(2, owner, 50*yuan)
+		for i, p := range []*purse{bought, seen} {
+			in := a.intend(p, []string{"r1", "r2"}[i], 3*yuan)
+			p.debit(in)
+			a.doubt(in)
+		}
+		b.sell(bought, "next", yuan) // says what the purse held before
+		b.sighted(seen)
+		b.push()
+		a.push()
+		w.wants(map[store.Account]money.Fen{owner: 93 * yuan, payee: 7 * yuan, suspense("C01"): 0})
+		w.mirror(bought, 46*yuan)
+		w.mirror(seen, 47*yuan)
+		w.inbox()
+		w.sound()
+	})
+}
+
+// TestEvidenceEarly has evidence come before the claim, as after a restore of
+// the upstream.
+func TestEvidenceEarly(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		owner := w.holder("1001", 100*yuan)
+		p, a, b := w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02")
+		in := a.intend(p, "torn", 3*yuan)
+		tac := p.debit(in)
+		a.doubt(in)
+		b.evidence(journal.Claim{Position: in.Position(), Card: p.no, Purse: *in.Purse}, journal.Written, "prove", tac)
+		b.push()
+		w.inbox(ingest.EarlyEvidence)
+		a.push()
+		w.inbox()
+		w.settled(p, true)
+	})
+}
+
+// TestClaimUnknownCard keeps what is of nobody that we know in suspense.
+func TestClaimUnknownCard(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		p, a, b := w.stranger(1, 50*yuan), w.till("C01"), w.till("C02")
+		in := a.intend(p, "torn", 3*yuan)
+		a.doubt(in)
+		a.sell(p, "sold", 2*yuan)
+		a.push()
+		w.wants(map[store.Account]money.Fen{payee: 2 * yuan, suspense("C01"): -2 * yuan})
+		w.inbox(ingest.UnknownCard, ingest.UnknownCard)
+		b.evidence(w.claims(p)[0], journal.Written, "log", pboc.MAC{})
+		b.push()
+		w.wants(map[store.Account]money.Fen{payee: 5 * yuan, suspense("C01"): -5 * yuan})
+		w.inbox(ingest.UnknownCard, ingest.UnknownCard, ingest.UnknownCard)
+		w.sound()
+	})
+}
+
+// TestSaleExceptions posts what has happened all the same, and lists it.
+func TestSaleExceptions(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 4*yuan)
+		p, c := w.card(1, a, 50*yuan), w.till("C01")
+		in := c.intend(p, "s1", 3*yuan)
+		p.debit(in)
+		c.end(in, journal.Written, pboc.MAC{1, 2, 3, 4})
+		c.push()
+		w.inbox(ingest.TACWrong)
+		if err := w.books.SetCardStatus(t.Context(), p.no, store.CardHot); err != nil {
+			t.Fatal(err)
+		}
+		c.sell(p, "s2", 2*yuan)
+		c.sell(p, "s3", 2*yuan)
+		c.push()
+		w.inbox(ingest.TACWrong, ingest.HotCard, ingest.HotCard, ingest.Overdrawn)
+		w.wants(map[store.Account]money.Fen{a: -3 * yuan, payee: 7 * yuan})
+		w.sound()
+	})
+}
+
+// TestEndsOnce refuses to count an end twice, or one that is of something else.
+func TestEndsOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		p, c := w.card(1, a, 50*yuan), w.till("C01")
+		in := c.intend(p, "s1", 3*yuan)
+		tac := p.debit(in)
+		c.end(in, journal.Written, tac)
+		c.end(in, journal.Written, tac)
+		c.push()
+		c.end(in, journal.Written, tac)
+		dear := c.intend(p, "s2", yuan)
+		c.write(dear) // announced twice
+		dear.Amount = 40 * yuan
+		c.end(dear, journal.Written, tac)
+		c.push()
+		w.wants(map[store.Account]money.Fen{a: 97 * yuan, payee: 3 * yuan})
+		w.inbox(ingest.NoIntent, ingest.NoIntent, ingest.IntentTwice, ingest.EndDiffers)
+		w.sound()
+	})
+}
+
+func TestRefund(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		p, c := w.card(1, a, 50*yuan), w.till("C01")
+		refund := func(ref string, of journal.Entry, amount money.Fen) {
+			c.write(journal.Entry{
+				Kind: journal.Refund, Ref: ref, Card: p.no, Merchant: merchant, Amount: amount, Origin: of.Position(),
+			})
+		}
+		sale := c.sell(p, "s1", 10*yuan)
+		refund("r1", sale, 4*yuan) // in the same push
+		c.push()
+		refund("r2", sale, 6*yuan)
+		refund("r3", sale, 1)
+		c.push()
+		never := sale
+		never.Seq = 999
+		refund("r4", never, 2)
+		c.push()
+		w.wants(map[store.Account]money.Fen{a: 100*yuan + 3, payee: -3})
+		w.inbox(ingest.RefundTooHigh, ingest.RefundUnmatched)
+		w.sound()
+	})
+}

@@ -1,0 +1,206 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// desk is where what entries say is worked out, in a transaction and in their
+// order, before all of it is written at once. What it reads is locked in the
+// books' order: cards first, accounts last.
+type desk struct {
+	ctx      context.Context //nolint:containedctx // lives for one transaction
+	g        *Ingest
+	tx       *sqldb.Tx
+	now      time.Time
+	terminal string
+	cards    map[string]card
+	hot      map[string]store.CardStatus // of these cards, those that may not be used
+	holders  map[string]bool
+	orders   map[string]store.OrderState
+	intents  map[string]*intent // of the terminal, by ref
+	claims   map[int64]*claim
+
+	bookings   []booking
+	exceptions []store.Exception
+	ended      map[string]HoldState // what has become of attempts, by ref
+
+	also []store.Account             // to be locked with those of the bookings
+	held map[store.Account]money.Fen // the balances of all that are locked, once they are
+}
+
+// booking is an entry that is to be posted, and what goes with it.
+type booking struct {
+	store.Entry
+	at   journal.Position // that it is about
+	move *store.PurseMove // of the card; nil for none
+}
+
+func newDesk(ctx context.Context, g *Ingest, tx *sqldb.Tx, terminal string) *desk {
+	return &desk{
+		ctx: ctx, g: g, tx: tx, now: g.books.Now(), terminal: terminal,
+		intents: map[string]*intent{}, claims: map[int64]*claim{}, ended: map[string]HoldState{},
+	}
+}
+
+// except puts a line into the inbox.
+func (d *desk) except(k ExceptionKind, at journal.Position, format string, args ...any) {
+	d.exceptions = append(d.exceptions, exception(k, at, fmt.Sprintf(format, args...)))
+}
+
+// exceptAmount is except for what moved nothing, with the amount that it is
+// about.
+func (d *desk) exceptAmount(k ExceptionKind, at journal.Position, amount money.Fen, detail string) {
+	d.exceptions = append(d.exceptions, standing(exception(k, at, detail), "", amount))
+}
+
+// book adds an entry. Postings to one account are made one, and those that
+// come to nothing are left out; an entry of which nothing is left is none.
+func (d *desk) book(b booking) bool {
+	sums := map[store.Account]money.Fen{}
+	for _, p := range b.Postings {
+		sums[p.Account] += p.Amount
+	}
+	b.Postings = nil
+	for _, a := range slices.Sorted(maps.Keys(sums)) {
+		if sums[a] != 0 {
+			b.Postings = append(b.Postings, store.Posting{Account: a, Amount: sums[a]})
+		}
+	}
+	if len(b.Postings) == 0 {
+		return false
+	}
+	d.bookings = append(d.bookings, b)
+	return true
+}
+
+// holder returns the account of the holder that an entry names: the card's,
+// and where there is no card the one of its number.
+func (d *desk) holder(e journal.Entry) (store.Account, bool) {
+	if e.Card != "" {
+		c, ok := d.cards[e.Card]
+		return c.account, ok
+	}
+	return store.HolderAccount(e.Account), d.holders[e.Account]
+}
+
+// explode returns an entry's postings with the holder's own account in the
+// place of the control account. What is of nobody that we know is in suspense,
+// and in the inbox.
+func (d *desk) explode(e journal.Entry) (all []store.Posting) {
+	for _, p := range e.Postings {
+		a := store.Account(p.Account)
+		if p.Account == journal.Holder {
+			a = d.ownerOf(e, p.Amount)
+		}
+		all = append(all, store.Posting{Account: a, Amount: p.Amount})
+	}
+	return all
+}
+
+// ownerOf returns where the holder's posting of an entry goes.
+func (d *desk) ownerOf(e journal.Entry, amount money.Fen) store.Account {
+	a, ok := d.holder(e)
+	if ok {
+		if e.Account != "" && e.Account != a.No() {
+			d.except(AccountDiffers, e.Position(), "entry says %s, the card's is %s", e.Account, a.No())
+		}
+		return a
+	}
+	suspense := store.Account(journal.SuspenseAccount(d.terminal))
+	k, detail := UnknownAccount, "account "+e.Account
+	if e.Card != "" {
+		k, detail = UnknownCard, "card "+e.Card
+	}
+	d.exceptions = append(d.exceptions, standing(exception(k, e.Position(), detail), suspense, amount))
+	return suspense
+}
+
+// lockCards locks the cards that entries name, and reads what may change.
+func (d *desk) lockCards(nos []string) error {
+	if d.hot = map[string]store.CardStatus{}; len(nos) == 0 {
+		return nil
+	}
+	slices.Sort(nos)
+	if d.tx.Engine() == sqldb.Postgres { // SQLite has one writer
+		_, err := sqldb.Texts(d.ctx, d.tx,
+			`SELECT card_no FROM cards WHERE card_no = ANY (?) ORDER BY card_no FOR NO KEY UPDATE`, nos)
+		if err != nil {
+			return fmt.Errorf("lock cards: %w", err)
+		}
+	}
+	return d.readHot(nos)
+}
+
+// write locks the accounts and writes all that was worked out.
+func (d *desk) write() error {
+	if err := d.post(); err != nil {
+		return err
+	}
+	if err := d.writeIntents(); err != nil {
+		return err
+	}
+	if err := d.writeClaims(); err != nil {
+		return err
+	}
+	return d.g.books.Except(d.ctx, d.tx, d.exceptions)
+}
+
+func (d *desk) post() (err error) {
+	accounts := d.also
+	entries := make([]store.Entry, len(d.bookings))
+	for i, b := range d.bookings {
+		entries[i] = b.Entry
+		for _, p := range b.Postings {
+			accounts = append(accounts, p.Account)
+		}
+	}
+	if d.held, err = d.g.books.LockAccounts(d.ctx, d.tx, accounts); err != nil {
+		return err
+	}
+	posted, err := d.g.books.PostAll(d.ctx, d.tx, d.held, entries)
+	if err != nil {
+		return err
+	}
+	var moves []store.PurseMove
+	for i, b := range d.bookings {
+		if b.move != nil {
+			m := *b.move
+			m.Entry, m.Balance = posted[i].ID, balanceOf(b, posted[i], d.cards[m.CardNo].account)
+			moves = append(moves, m)
+		}
+		d.noteOverdrawn(b, posted[i])
+	}
+	return d.g.books.MovePurses(d.ctx, d.tx, moves)
+}
+
+// balanceOf returns what an account has come to by an entry.
+func balanceOf(b booking, p store.Posted, a store.Account) money.Fen {
+	for i := range b.Postings {
+		if b.Postings[i].Account == a {
+			return p.Balances[i]
+		}
+	}
+	return 0 // the entry is between suspense and the merchant
+}
+
+// noteOverdrawn puts a holder into the inbox who is below zero. One line is
+// enough until it is closed.
+func (d *desk) noteOverdrawn(b booking, p store.Posted) {
+	for i, posting := range b.Postings {
+		if posting.Amount < 0 && p.Balances[i] < 0 && strings.HasPrefix(string(posting.Account), "holder/") {
+			e := exception(Overdrawn, b.at, fmt.Sprintf("%s after %s", p.Balances[i], b.at))
+			e.Ref = string(posting.Account)
+			d.exceptions = append(d.exceptions, standing(e, posting.Account, p.Balances[i]))
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package ingest
+
+import (
+	"quancun/journal"
+	"quancun/money"
+	"quancun/upstream/store"
+)
+
+// ExceptionKind says what is wrong. Stored: never renamed.
+type ExceptionKind string
+
+// The kinds of exception that journals lead to.
+const (
+	NotReadable      ExceptionKind = "not readable"         // no program can have written these bytes
+	NewerForm        ExceptionKind = "newer form"           // a later program has
+	NotItsOwn        ExceptionKind = "not its own"          // it says that it is another entry, or another terminal's
+	RuleBroken       ExceptionKind = "rule broken"          // what it says cannot be
+	ChainBroken      ExceptionKind = "chain broken"         // it does not follow the entry before it
+	IntentTwice      ExceptionKind = "intent twice"         // announced while it was open already
+	NoIntent         ExceptionKind = "end without intent"   // or ended before
+	EndDiffers       ExceptionKind = "end differs"          // from its intent
+	UnknownCard      ExceptionKind = "unknown card"         // the money is in suspense
+	UnknownAccount   ExceptionKind = "unknown account"      // the money is in suspense
+	AccountDiffers   ExceptionKind = "account differs"      // from the card's, which counts
+	Overdrawn        ExceptionKind = "overdrawn"            // a holder is below zero
+	HotCard          ExceptionKind = "hot card"             // a card that may not be used was used
+	TACWrong         ExceptionKind = "TAC wrong"            // posted all the same, but no proof
+	TACMissing       ExceptionKind = "TAC missing"          // posted on the terminal's word
+	RefundUnmatched  ExceptionKind = "refund unmatched"     // we do not have what it gives back
+	RefundTooHigh    ExceptionKind = "refund too high"      // above what was paid
+	Contradicted     ExceptionKind = "claim contradicted"   // settled, and now the other way, without proof
+	Corrected        ExceptionKind = "settlement corrected" // the card has proved the other way
+	NoEvidence       ExceptionKind = "evidence not proof"   // it settles nothing
+	EarlyEvidence    ExceptionKind = "evidence early"       // for a claim that we do not have yet
+	LoadUnknown      ExceptionKind = "load unknown"         // never authorized here
+	LoadTACWrong     ExceptionKind = "load TAC wrong"       // the card's evidence does not prove it
+	TopUpDiffers     ExceptionKind = "top-up differs"       // the order came to something else here
+	OrderUnknown     ExceptionKind = "order unknown"        // its code was shown, and it is not in the books
+	Fork             ExceptionKind = "fork"                 // two entries under one number
+	EpochOpened      ExceptionKind = "epoch opened"         // a journal was rewound, or two machines have one name
+	EpochUnexplained ExceptionKind = "epoch unexplained"    // a new journal that does not name the one before
+	Lost             ExceptionKind = "upstream restored"    // we have acknowledged more than we have
+)
+
+const (
+	clerk    = "card centre"
+	operator = "operator"
+)
+
+// care is whose an exception is and what to do, for each kind.
+var care = map[ExceptionKind]struct{ owner, next string }{
+	NotReadable:      {operator, "read it with the terminal's program; book by hand what it moved"},
+	NewerForm:        {operator, "update this program, then book by hand what it moved"},
+	NotItsOwn:        {operator, "find out who has the terminal's key; revoke the terminal"},
+	RuleBroken:       {operator, "look at the terminal's program; book by hand what it moved"},
+	ChainBroken:      {operator, "verify the terminal's journal; book by hand what it moved"},
+	IntentTwice:      {operator, "look at the terminal's program"},
+	NoIntent:         {operator, "compare with the terminal's journal; book by hand what it moved"},
+	EndDiffers:       {operator, "compare with the terminal's journal; book by hand what it moved"},
+	UnknownCard:      {clerk, "find the holder, and move the amount out of suspense"},
+	UnknownAccount:   {clerk, "find the holder, and move the amount out of suspense"},
+	AccountDiffers:   {clerk, "compare the card with the account; correct the posting if it is wrong"},
+	Overdrawn:        {clerk, "ask the holder to pay in what is owed"},
+	HotCard:          {clerk, "ask who used the card; refund the holder if it was somebody else"},
+	TACWrong:         {operator, "have the card read; is it ours?"},
+	TACMissing:       {operator, "nothing if the card's log has it; otherwise have the card read"},
+	RefundUnmatched:  {clerk, "find the sale with the merchant; correct the refund if there was none"},
+	RefundTooHigh:    {clerk, "ask the merchant; correct the refund"},
+	Contradicted:     {clerk, "have the card read, and correct the settlement if it is wrong"},
+	Corrected:        {clerk, "tell the holder why the balance changed"},
+	NoEvidence:       {clerk, "have the card read"},
+	EarlyEvidence:    {operator, "nothing: it is used when the claim comes"},
+	LoadUnknown:      {operator, "compare with the terminal; were these books restored from a copy?"},
+	LoadTACWrong:     {operator, "have the card read; is it ours?"},
+	TopUpDiffers:     {clerk, "compare with the channel's bill, and tell the holder"},
+	OrderUnknown:     {clerk, "look for the order in the channel's bill; credit or refund it"},
+	Fork:             {operator, "find the second machine with this terminal's name, or who restored it"},
+	EpochOpened:      {operator, "find out whether the machine was restored, or is there twice"},
+	EpochUnexplained: {operator, "find out what became of the terminal's disk; push or export the old journal"},
+	Lost:             {operator, "these books are older than they were: look for lost orders, holds and cards"},
+}
+
+// exception returns a line of the inbox about the entry at a position.
+func exception(k ExceptionKind, at journal.Position, detail string) store.Exception {
+	c := care[k]
+	return store.Exception{
+		Kind: string(k), Ref: at.String(), Terminal: at.Terminal, Epoch: at.Epoch[:], Seq: at.Seq,
+		Detail: detail, Owner: c.owner, NextStep: c.next,
+	}
+}
+
+// standing is an exception with an amount that stands in an account.
+func standing(e store.Exception, a store.Account, amount money.Fen) store.Exception {
+	e.Account, e.Amount = a, amount
+	return e
+}

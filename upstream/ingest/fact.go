@@ -1,0 +1,245 @@
+package ingest
+
+import (
+	"bytes"
+	"cmp"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"quancun/journal"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// fact is an entry that is to be worked on for the first time, under its own
+// position, whoever has brought it.
+type fact struct {
+	*item
+	journal int64        // number of the journal of its position
+	source  store.Source // under which it is posted
+}
+
+// booking returns a movement of money that the entry says has happened.
+func (f *fact) booking(k store.Kind, postings []store.Posting) booking {
+	source := f.source
+	return booking{at: f.entry.Position(), Entry: store.Entry{
+		Kind: k, Place: cmp.Or(f.entry.Merchant, f.entry.Terminal), Made: f.entry.At,
+		Source: &source, Postings: postings,
+	}}
+}
+
+// post works out what fresh entries say, and writes it.
+func (k *taking) post(fresh []item) error {
+	facts, err := k.facts(fresh)
+	if err != nil {
+		return err
+	}
+	d := k.desk
+	d.cards, d.holders = k.push.cards, k.push.holders
+	if err := d.prepare(facts); err != nil {
+		return err
+	}
+	if err := k.explain(&fresh[0]); err != nil {
+		return err
+	}
+	for i := range facts {
+		if err := k.work(&facts[i]); err != nil {
+			return fmt.Errorf("work on %s: %w", facts[i].Position, err)
+		}
+	}
+	if err := k.passHolds(facts); err != nil {
+		return err
+	}
+	return d.write()
+}
+
+// facts returns what there is to work on: fresh entries, and the entries that
+// they carry over, but for those that somebody has brought before.
+func (k *taking) facts(fresh []item) (facts []fact, err error) {
+	k.desk = newDesk(k.ctx, k.g, k.tx, k.push.terminal.ID)
+	brought, err := k.carried(k.journal.id, fresh[0].Seq, fresh[len(fresh)-1].Seq)
+	if err != nil {
+		return nil, err
+	}
+	before := k.journal.head.Hash
+	for i := range fresh {
+		it := &fresh[i]
+		if it.fault == nil && !it.chained(before) {
+			it.fault = &fault{ChainBroken, "it names another entry before it"}
+		}
+		before = it.hash
+		if it.fault == nil && it.inner != nil {
+			f, err := k.carry(it)
+			if err != nil {
+				return nil, err
+			}
+			if f != nil {
+				facts = append(facts, *f)
+			}
+			continue
+		}
+		others := brought[it.Seq]
+		if has(others, it.hash) {
+			continue // a later epoch has brought it already
+		}
+		if len(others) > 0 {
+			k.desk.except(Fork, it.Position, "another entry was carried over under this number")
+		}
+		facts = append(facts, fact{it, k.journal.id, store.Source{
+			Journal: k.journal.id, Seq: it.Seq, Part: int64(len(others)),
+		}})
+	}
+	return facts, nil
+}
+
+func has(hashes []journal.Hash, h journal.Hash) bool {
+	for _, other := range hashes {
+		if bytes.Equal(other[:], h[:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// carried returns the hashes of entries that later epochs have brought.
+func (k *taking) carried(journalID, from, to int64) (map[int64][]journal.Hash, error) {
+	all := map[int64][]journal.Hash{}
+	err := sqldb.Each(k.ctx, k.tx, func(rows *sql.Rows) error {
+		var seq int64
+		var hash []byte
+		err := rows.Scan(&seq, &hash)
+		all[seq] = append(all[seq], journal.Hash(hash))
+		return err
+	}, `SELECT seq, hash FROM carried_entries WHERE journal = ? AND seq BETWEEN ? AND ?`, journalID, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("read carried entries: %w", err)
+	}
+	return all, nil
+}
+
+// carry returns the entry that another carries over, or nil if somebody has
+// brought it before. When its number is that of another entry both have
+// happened: both are posted.
+func (k *taking) carry(it *item) (*fact, error) {
+	in := it.innermost()
+	id, err := k.journalOf(in.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	known, err := k.carried(id, in.Seq, in.Seq)
+	if err != nil {
+		return nil, err
+	}
+	hashes := known[in.Seq]
+	var own []byte
+	err = k.tx.QueryRow(k.ctx, `SELECT hash FROM journal_entries WHERE journal = ? AND seq = ?`, id, in.Seq).Scan(&own)
+	switch {
+	case err == nil && !has(hashes, journal.Hash(own)):
+		hashes = append(hashes, journal.Hash(own))
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return nil, fmt.Errorf("read journal entry: %w", err)
+	}
+	if has(hashes, in.hash) {
+		return nil, nil
+	}
+	part := int64(len(hashes))
+	_, err = k.tx.Exec(k.ctx, `
+		INSERT INTO carried_entries (journal, seq, hash, part, by_journal, by_seq) VALUES (?, ?, ?, ?, ?, ?)`,
+		id, in.Seq, in.hash[:], part, k.journal.id, it.Seq)
+	if err != nil {
+		return nil, fmt.Errorf("write carried entry: %w", err)
+	}
+	if part > 0 {
+		k.desk.except(Fork, in.Position, "%s carries another entry over under this number", it.Position)
+	}
+	return &fact{in, id, store.Source{Journal: id, Seq: in.Seq, Part: part}}, nil
+}
+
+// journalOf returns the number of the terminal's journal of an epoch.
+func (k *taking) journalOf(epoch journal.Epoch) (int64, error) {
+	j, err := readJournal(k.ctx, k.tx, k.push.terminal.ID, epoch)
+	if errors.Is(err, store.ErrNone) {
+		return k.makeJournal(epoch)
+	}
+	return j.id, err
+}
+
+// prepare locks and reads what the facts are about.
+func (d *desk) prepare(facts []fact) error {
+	cards, refs, orders := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for i := range facts {
+		if e := facts[i].entry; facts[i].fault == nil {
+			if _, known := d.cards[e.Card]; known {
+				cards[e.Card] = true
+			}
+			switch e.Kind.Intent() {
+			case journal.TopUpIntent:
+				orders[e.Ref] = true
+			case journal.LoadIntent, journal.SaleIntent:
+				refs[e.Ref] = true
+			}
+		}
+	}
+	if err := d.lockCards(names(cards)); err != nil {
+		return err
+	}
+	if err := d.lockStrangers(facts); err != nil {
+		return err
+	}
+	if err := d.readIntents(names(refs)); err != nil {
+		return err
+	}
+	if err := d.readOpenClaims(facts); err != nil {
+		return err
+	}
+	return d.readOrders(names(orders))
+}
+
+// handlers is what each kind of entry leads to. A kind that is missing moves
+// nothing.
+var handlers = map[journal.Kind]func(*desk, *fact) error{
+	journal.TopUpShown:  (*desk).topUp,
+	journal.TopUpEnd:    (*desk).topUp,
+	journal.LoadIntent:  (*desk).announce,
+	journal.LoadDoubt:   (*desk).doubtLoad,
+	journal.LoadEnd:     (*desk).endLoad,
+	journal.SaleIntent:  (*desk).announce,
+	journal.SaleDoubt:   (*desk).doubtSale,
+	journal.SaleEnd:     (*desk).endSale,
+	journal.CodeSale:    (*desk).stand,
+	journal.ChannelSale: (*desk).stand,
+	journal.CashTopUp:   (*desk).stand,
+	journal.PayOut:      (*desk).stand,
+	journal.CashIn:      (*desk).stand,
+	journal.CashOut:     (*desk).stand,
+	journal.Counted:     (*desk).stand,
+	journal.Fee:         (*desk).stand,
+	journal.Refund:      (*desk).refund,
+	journal.Sighting:    (*desk).sight,
+	journal.Evidence:    (*desk).prove,
+}
+
+// work does what one entry leads to. What is wrong with it ends here.
+func (k *taking) work(f *fact) error {
+	if f.fault != nil {
+		k.desk.exceptAmount(f.fault.kind, f.Position, f.entry.Amount, f.fault.detail)
+		return nil
+	}
+	if f.entry.Kind == journal.EpochOpened {
+		return k.openEpoch(f)
+	}
+	if err := k.endCarrying(f); err != nil {
+		return err
+	}
+	if handle := handlers[f.entry.Kind]; handle != nil {
+		return handle(k.desk, f)
+	}
+	return nil
+}
+
+// details reads an entry's details into v, as far as they fit.
+func details(e journal.Entry, v any) {
+	_ = json.Unmarshal(e.Details, v) // what is not there stays as it was
+}

@@ -1,0 +1,123 @@
+package ingest
+
+import (
+	"database/sql"
+	"fmt"
+
+	"quancun/journal"
+	"quancun/upstream/store/sqldb"
+)
+
+// HoldState says how far a hold has come. Stored: never renumbered.
+type HoldState int
+
+// The states of a hold.
+const (
+	HoldPlaced   HoldState = 1 // the journal has not come to its number
+	HoldBound    HoldState = 2 // the entry with its number is its attempt
+	HoldCaptured HoldState = 3 // and the money has moved
+	HoldReleased HoldState = 4
+)
+
+// endOf returns what the end of a purchase does to its hold.
+func endOf(e journal.Entry) HoldState {
+	if e.Outcome.Happened() {
+		return HoldCaptured
+	}
+	return HoldReleased
+}
+
+// release lets go of what is held under numbers of an epoch above one.
+type release struct {
+	epoch journal.Epoch
+	above int64
+}
+
+// hold is a hold that is not closed.
+type hold struct {
+	id      int64
+	at      journal.Position
+	attempt string
+	state   HoldState
+}
+
+// passHolds moves the holds on whose numbers the journals have passed. Entries
+// say it, and never the time.
+func (k *taking) passHolds(facts []fact) error {
+	holds, err := k.openHolds()
+	if err != nil || len(holds) == 0 {
+		return err
+	}
+	passed := map[journal.Epoch]int64{k.push.batch.Epoch: k.push.checkpoint.Size}
+	attempts := map[journal.Position]string{}
+	for i := range facts {
+		f := &facts[i]
+		passed[f.Epoch] = max(passed[f.Epoch], f.Seq)
+		if f.fault == nil && (f.entry.Kind == journal.SaleIntent || f.entry.Kind == journal.CodeSale) {
+			attempts[f.Position] = f.entry.Ref
+		}
+	}
+	moved := map[HoldState][]int64{}
+	for _, h := range holds {
+		now := h.state
+		if h.state == HoldPlaced && h.at.Seq <= passed[h.at.Epoch] {
+			now = HoldReleased
+			if attempts[h.at] == h.attempt {
+				now = HoldBound
+			}
+		}
+		if h.state == HoldPlaced && now == HoldPlaced && k.released(h.at) {
+			now = HoldReleased
+		}
+		if end, ok := k.desk.ended[h.attempt]; ok && now == HoldBound {
+			now = end
+		}
+		if now != h.state {
+			moved[now] = append(moved[now], h.id)
+		}
+	}
+	for s, ids := range moved {
+		if err := k.moveHolds(s, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// released reports whether an epoch will never come to a number.
+func (k *taking) released(at journal.Position) bool {
+	for _, r := range k.releases {
+		if r.epoch == at.Epoch && at.Seq > r.above {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *taking) openHolds() (all []hold, err error) {
+	t := k.push.terminal.ID
+	err = sqldb.Each(k.ctx, k.tx, func(rows *sql.Rows) error {
+		h := hold{at: journal.Position{Terminal: t}}
+		var epoch []byte
+		err := rows.Scan(&h.id, &epoch, &h.at.Seq, &h.attempt, &h.state)
+		h.at.Epoch = journal.Epoch(epoch)
+		all = append(all, h)
+		return err
+	}, `SELECT id, epoch, seq, attempt, state FROM holds WHERE terminal = ? AND state <= 2 ORDER BY id`, t)
+	if err != nil {
+		return nil, fmt.Errorf("read holds: %w", err)
+	}
+	return all, nil
+}
+
+func (k *taking) moveHolds(s HoldState, ids []int64) error {
+	var closed any
+	if s == HoldCaptured || s == HoldReleased {
+		closed = k.now.UnixMilli()
+	}
+	_, err := k.tx.Exec(k.ctx, `UPDATE holds SET state = ?, closed_ms = ? WHERE id = ANY (?)`, int64(s), closed, ids)
+	if err != nil {
+		return fmt.Errorf("move holds: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package ingest_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/upstream/ingest"
+	"quancun/upstream/store"
+	v1 "quancun/upstream/wire/quancun/v1"
+)
+
+// ask asks for an amount under the number that the till's next entry will have.
+func (c *till) ask(p *purse, attempt string, amount money.Fen) ingest.Request {
+	return ingest.Request{
+		Epoch: c.epoch, Seq: c.next(), Attempt: attempt, CardNo: p.no, Merchant: merchant, Amount: amount,
+	}
+}
+
+func (c *till) authorize(q ingest.Request) ingest.Approval {
+	c.w.t.Helper()
+	a, err := c.w.in.Authorize(c.w.t.Context(), c.terminal, q)
+	if err != nil {
+		c.w.t.Fatal(err)
+	}
+	return a
+}
+
+func (c *till) approved(q ingest.Request, available money.Fen) {
+	c.w.t.Helper()
+	if a := c.authorize(q); !a.Approved || a.Available != available {
+		c.w.t.Errorf("%s = %+v, want it approved of %s", q.Attempt, a, available)
+	}
+}
+
+func (c *till) declined(q ingest.Request, why v1.Reason) {
+	c.w.t.Helper()
+	if a := c.authorize(q); a.Approved || a.Reason != why {
+		c.w.t.Errorf("%s = %+v, want it declined for %s", q.Attempt, a, why)
+	}
+}
+
+// TestHold places holds, and lets the journal say what becomes of them.
+func TestHold(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
+
+		first := c.ask(p, "a1", 6*yuan)
+		c.approved(first, 10*yuan)
+		c.approved(first, 10*yuan) // again: the same hold
+		changed := first
+		changed.Amount++
+		c.declined(changed, v1.Reason_REASON_ATTEMPT_CONFLICT)
+		c.declined(c.ask(p, "a2", 5*yuan), v1.Reason_REASON_NOT_ENOUGH)
+		d.declined(d.ask(p, "b1", 5*yuan), v1.Reason_REASON_NOT_ENOUGH)
+		second := c.ask(p, "a3", 4*yuan) // two attempts under one number
+		c.approved(second, 4*yuan)
+
+		in := c.intend(p, "a1", 6*yuan)
+		c.push() // a1 is bound, a3 is let go
+		w.wants(map[store.Account]money.Fen{a: 10 * yuan})
+		c.approved(first, 10*yuan)
+		c.declined(second, v1.Reason_REASON_NUMBER_PASSED)
+		d.approved(d.ask(p, "b2", yuan), 4*yuan)
+		c.end(in, journal.Written, p.debit(in))
+		c.push()
+		w.wants(map[store.Account]money.Fen{a: 4 * yuan})
+		d.approved(d.ask(p, "b3", 3*yuan), 3*yuan)
+		d.declined(d.ask(p, "b4", 1), v1.Reason_REASON_NOT_ENOUGH)
+		d.write(journal.Entry{Kind: journal.Started}) // neither
+		d.push()
+		d.approved(d.ask(p, "b5", 4*yuan), 4*yuan)
+		w.inbox()
+		w.sound()
+	})
+}
+
+func TestHoldEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		write func(c *till, p *purse)
+		left  money.Fen // available afterwards
+	}{
+		"CodeSale":   {func(c *till, _ *purse) { c.sellByCode("1001", "x", 6*yuan) }, 4 * yuan},
+		"NotWritten": {func(c *till, p *purse) { c.end(c.intend(p, "x", 6*yuan), journal.NotWritten, pboc.MAC{}) }, 10 * yuan},
+		"Doubt":      {func(c *till, p *purse) { c.doubt(c.intend(p, "x", 6*yuan)) }, 4 * yuan},
+		"Intent":     {func(c *till, p *purse) { c.intend(p, "x", 6*yuan) }, 4 * yuan},
+		"Other":      {func(c *till, p *purse) { c.intend(p, "y", 6*yuan) }, 10 * yuan},
+		"Less":       {func(c *till, p *purse) { c.sell(p, "x", 2*yuan) }, 8 * yuan},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) {
+				a := w.holder("1001", 10*yuan)
+				p, till, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
+				q := till.ask(p, "x", 6*yuan)
+				if name == "CodeSale" {
+					q.CardNo, q.Account = "", "1001"
+				}
+				till.approved(q, 10*yuan)
+				c.write(till, p)
+				till.push()
+				d.approved(d.ask(p, "after", 1), c.left)
+				w.sound()
+			})
+		})
+	}
+}
+
+func TestAuthorizeDeclines(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 30*yuan)
+		w.holder("1002", 0)
+		p, hot, old, c := w.card(1, a, 0), w.card(2, a, 0), w.card(3, a, 0), w.till("C01")
+		ctx := t.Context()
+		err := errors.Join(w.books.SetCardStatus(ctx, hot.no, store.CardHot), w.books.SetCardStatus(ctx, old.no, store.CardRetired))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.declined(c.ask(hot, "x", 1), v1.Reason_REASON_CARD_HOT)
+		c.declined(c.ask(old, "x", 1), v1.Reason_REASON_CARD_RETIRED)
+		c.declined(c.ask(w.stranger(9, 0), "x", 1), v1.Reason_REASON_CARD_UNKNOWN)
+		q := c.ask(p, "x", 1)
+		q.Account = "1002"
+		c.declined(q, v1.Reason_REASON_ACCOUNT_UNKNOWN)
+		q.CardNo, q.Account = "", "9999"
+		c.declined(q, v1.Reason_REASON_ACCOUNT_UNKNOWN)
+		q.Account, q.Virtual, q.Amount = "1001", true, 10*yuan+1
+		c.declined(q, v1.Reason_REASON_NOT_ENOUGH) // 20 yuan are for the card
+		q.Amount--
+		c.approved(q, 10*yuan)
+		c.approved(c.ask(p, "y", 20*yuan), 20*yuan) // which may have them
+		c.write(journal.Entry{Kind: journal.Started})
+		c.push()
+		q.Seq, q.Attempt = 1, "late"
+		c.declined(q, v1.Reason_REASON_NUMBER_PASSED)
+		for name, q := range map[string]ingest.Request{
+			"nothing": {}, "no attempt": {Seq: 1, Account: "1001", Amount: 1},
+			"no card": {Seq: 1, Attempt: "x", Amount: 1}, "no amount": {Seq: 1, Attempt: "x", Account: "1001"},
+		} {
+			if _, err := w.in.Authorize(ctx, c.terminal, q); !errors.Is(err, ingest.ErrMalformed) {
+				t.Errorf("%s: %v, want %v", name, err, ingest.ErrMalformed)
+			}
+		}
+		w.sound()
+	})
+}
+
+// TestAuthorizeTells has the answer say what was spent and what is open, and
+// settle what the card's counter shows.
+func TestAuthorizeTells(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		p, c, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
+		c.at = start.Add(-24 * time.Hour)
+		c.sell(p, "yesterday", 9*yuan)
+		c.at = start
+		c.sell(p, "today", 2*yuan)
+		in := c.intend(p, "torn", 3*yuan)
+		p.debit(in)
+		c.doubt(in)
+		c.push()
+		got := d.authorize(d.ask(p, "b1", yuan))
+		if !got.Approved || got.SpentToday != 5*yuan || got.DailyLimit != 50*yuan || len(got.Claims) != 1 {
+			t.Errorf("answer %+v, want 5 of 50 yuan spent and a claim", got)
+		}
+		q := d.ask(p, "b2", yuan)
+		q.Reading = &ingest.Reading{Purse: money.Fen(p.balance), Offline: p.offline}
+		if got := d.authorize(q); !got.Approved || len(got.Claims) != 0 || got.SpentToday != 5*yuan {
+			t.Errorf("answer %+v, want the claim settled", got)
+		}
+		w.wants(map[store.Account]money.Fen{a: 86 * yuan, payee: 14 * yuan, suspense("C01"): 0})
+		w.sound()
+	})
+}
+
+// TestHoldsAreNotLoaded keeps a load from taking what a sale under way holds.
+func TestHoldsAreNotLoaded(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c := w.card(1, a, 0), w.till("C01")
+		c.approved(c.ask(p, "x", 6*yuan), 10*yuan)
+		err := w.books.WithCard(t.Context(), p.no, func(k store.CardTx) error {
+			if f, err := k.Available(); err != nil || f != 4*yuan {
+				t.Errorf("Available = %s, %v; want 4.00", f, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := w.books.View(t.Context(), p.no, w.now); err != nil || v.Held != 6*yuan {
+			t.Errorf("View = %+v, %v; want 6.00 held", v, err)
+		}
+	})
+}

@@ -1,0 +1,160 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"quancun/journal"
+	"quancun/pboc"
+	"quancun/upstream/keys"
+)
+
+// item is one entry as it came, read.
+type item struct {
+	journal.Position
+	hash  journal.Hash
+	prev  journal.Hash // that it says stands before it
+	body  []byte
+	entry journal.Entry
+	fault *fault // why it moves nothing; nil for none
+	inner *item  // of a Carried entry
+	tac   tacState
+}
+
+// fault is why an entry moves nothing.
+type fault struct {
+	kind   ExceptionKind
+	detail string
+}
+
+// tacState says what became of an entry's TAC.
+type tacState uint8
+
+const (
+	tacNone    tacState = 0 // there is none, or nobody to check it
+	tacRight   tacState = 1
+	tacWrong   tacState = 2
+	carriedMax          = 8 // how often one entry may have been carried over
+)
+
+// readItem reads an entry that came as at. depth counts how often it has been
+// carried over.
+func readItem(at journal.Position, body []byte, depth int) item {
+	it := item{Position: at, hash: journal.HashOf(body), body: body}
+	e, prev, err := journal.Decode(body)
+	it.prev = prev
+	switch {
+	case errors.Is(err, journal.ErrNewer):
+		it.fault = &fault{NewerForm, err.Error()}
+		return it
+	case err != nil:
+		it.fault = &fault{NotReadable, err.Error()}
+		return it
+	}
+	if e.Terminal == "" && e.Epoch == (journal.Epoch{}) { // entries of the first form do not say
+		e.Terminal, e.Epoch = at.Terminal, at.Epoch
+	}
+	it.entry = e
+	if e.Position() != at {
+		it.fault = &fault{NotItsOwn, fmt.Sprintf("it says that it is %s", e.Position())}
+		return it
+	}
+	if err := e.Check(); err != nil && !it.old() {
+		it.fault = &fault{RuleBroken, err.Error()}
+		return it
+	}
+	if e.Kind == journal.Carried {
+		it.inner, it.fault = readCarried(e, depth)
+	}
+	return it
+}
+
+// old reports whether it is an end or a doubt of the first form, which left to
+// its intent what both have in common. None of them moves an account.
+func (it *item) old() bool {
+	return it.body[0] == '{' && it.entry.Kind.Intent() != 0 && !it.entry.Kind.IsIntent()
+}
+
+// readCarried reads the entry that another carries over.
+func readCarried(e journal.Entry, depth int) (*item, *fault) {
+	var d struct {
+		Body []byte `json:"body"` // base64, by the rules of encoding/json
+	}
+	switch {
+	case json.Unmarshal(e.Details, &d) != nil || len(d.Body) == 0:
+		return nil, &fault{RuleBroken, "it carries nothing over"}
+	case e.Origin.Terminal != e.Terminal || e.Origin.Epoch == e.Epoch:
+		return nil, &fault{NotItsOwn, fmt.Sprintf("it carries over %s", e.Origin)}
+	case depth == carriedMax:
+		return nil, &fault{RuleBroken, "it was carried over too often"}
+	}
+	inner := readItem(e.Origin, d.Body, depth+1)
+	return &inner, nil
+}
+
+// innermost returns the entry itself, however often it was carried over.
+func (it *item) innermost() *item {
+	for it.inner != nil {
+		it = it.inner
+	}
+	return it
+}
+
+// checkTAC checks the TAC of a purchase that a terminal says was made.
+func (g *Ingest) checkTAC(ctx context.Context, it *item, cards map[string]card) error {
+	e := it.entry
+	c, known := cards[e.Card]
+	if it.fault != nil || e.Kind != journal.SaleEnd || e.Outcome != journal.Written || e.Purse == nil || !known ||
+		!e.Purse.TAC.Valid() {
+		return nil
+	}
+	right, err := g.purchaseProven(ctx, c.factor, purchaseOf(e), e.Purse.TAC)
+	it.tac = tacWrong
+	if right {
+		it.tac = tacRight
+	}
+	return err
+}
+
+func purchaseOf(e journal.Entry) pboc.Purchase {
+	return pboc.Purchase{
+		Amount: e.Amount, Terminal: e.Purse.TerminalNo, TraceNo: e.Purse.TraceNo, At: e.Purse.Stamp,
+	}
+}
+
+// purchaseProven reports whether a TAC is the card's word for a purchase, from
+// its purse or, on campuses that use that, from its deposit.
+func (g *Ingest) purchaseProven(ctx context.Context, f keys.Factor, p pboc.Purchase, tac pboc.MAC) (bool, error) {
+	for _, p.Type = range []byte{pboc.TypePurchase, pboc.TypeDepositPurchase} {
+		err := g.keys.CheckPurchaseTAC(ctx, f, p, tac)
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, keys.ErrWrong) {
+			return false, fmt.Errorf("check TAC: %w", err)
+		}
+	}
+	return false, nil
+}
+
+// same reports whether an end is the end of this very intent.
+func same(intent, end journal.Entry) bool {
+	return intent.Kind == end.Kind.Intent() && intent.Card == end.Card && intent.Account == end.Account &&
+		intent.Amount == end.Amount && intent.Merchant == end.Merchant && samePurse(intent.Purse, end.Purse)
+}
+
+// samePurse compares all but the TAC, which comes with the end.
+func samePurse(a, b *journal.Purse) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	p, q := *a, *b
+	p.TAC, q.TAC = pboc.MAC{}, pboc.MAC{}
+	return p == q
+}
+
+// chained reports whether an entry says what really stands before it.
+func (it *item) chained(before journal.Hash) bool { return bytes.Equal(it.prev[:], before[:]) }

@@ -1,0 +1,215 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"quancun/journal"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// Push takes entries of a terminal's journal. When it returns without an
+// error, all of them are durable and posted. The same batch again gets the
+// same answer, or a later one.
+//
+// A [*journal.PushError] says that the batch does not fit; nothing of it was
+// taken. Every other error is an unknown outcome.
+func (g *Ingest) Push(ctx context.Context, t store.Terminal, b journal.Batch) (journal.Ack, error) {
+	p, err := g.prove(ctx, t, b)
+	if errors.Is(err, journal.ErrUnproven) {
+		h, err := g.Head(ctx, t.ID, b.Epoch)
+		if err != nil {
+			return journal.Ack{}, err
+		}
+		return journal.Ack{}, &journal.PushError{Reason: journal.ErrUnproven, Head: h}
+	}
+	if err != nil {
+		return journal.Ack{}, err
+	}
+	var ack journal.Ack
+	var rejected *journal.PushError
+	err = g.books.Write(ctx, func(tx *sqldb.Tx) error {
+		k := &taking{ctx: context.WithoutCancel(ctx), g: g, tx: tx, push: p, now: g.books.Now()}
+		ack, rejected = journal.Ack{}, nil // it may be run again
+		var err error
+		ack, err = k.take()
+		if errors.As(err, &rejected) {
+			return nil // what it has noted about the fork stays
+		}
+		return err
+	})
+	if err != nil {
+		return journal.Ack{}, fmt.Errorf("push %s/%s from %d: %w", t.ID, b.Epoch, b.From, err)
+	}
+	if rejected != nil {
+		return journal.Ack{}, rejected
+	}
+	return ack, nil
+}
+
+// Head returns how far we have a terminal's journal of an epoch.
+func (g *Ingest) Head(ctx context.Context, terminal string, epoch journal.Epoch) (h journal.Head, err error) {
+	err = g.books.Read(ctx, func(tx *sqldb.Tx) error {
+		j, err := readJournal(ctx, tx, terminal, epoch)
+		h = journal.Head{Epoch: epoch, Seq: j.head.Seq, Hash: j.head.Hash}
+		if errors.Is(err, store.ErrNone) {
+			err = nil
+		}
+		return err
+	})
+	return h, err
+}
+
+// push is a batch whose note the terminal has signed, read. Whether the note
+// is of these entries shows when they are held against what we have.
+type push struct {
+	terminal   store.Terminal
+	batch      journal.Batch
+	checkpoint journal.Checkpoint
+	cosigned   []byte
+	items      []item
+	cards      map[string]card // of all entries, those that we know
+	holders    map[string]bool // of all entries' account numbers, those that we know
+}
+
+// card is what never changes of a card.
+type card struct {
+	account store.Account
+	factor  [8]byte
+}
+
+// prove does all that needs no lock: it checks the note's signature, reads the
+// entries, and checks their TACs.
+func (g *Ingest) prove(ctx context.Context, t store.Terminal, b journal.Batch) (p *push, err error) {
+	p = &push{terminal: t, batch: b}
+	c, err := journal.OpenCheckpoint(b.Note, t.JournalKey)
+	last := b.From + int64(len(b.Bodies)) - 1
+	if err != nil || c.Terminal != t.ID || c.Epoch != b.Epoch || c.Size != last ||
+		b.From < 1 || len(b.Bodies) == 0 || len(b.Bodies) > journal.BatchMax {
+		return nil, journal.ErrUnproven
+	}
+	p.checkpoint = c
+	// The signature leaves with the answer, which is when the root was found
+	// to be that of what we hold.
+	if p.cosigned, err = g.campus().Cosign(b.Note, t.JournalKey, g.books.Now()); err != nil {
+		return nil, fmt.Errorf("cosign: %w", err)
+	}
+	for i, body := range b.Bodies {
+		at := journal.Position{Terminal: t.ID, Epoch: b.Epoch, Seq: b.From + int64(i)}
+		p.items = append(p.items, readItem(at, body, 0))
+	}
+	if err := g.lookUp(ctx, p); err != nil {
+		return nil, err
+	}
+	for i := range p.items {
+		if err := g.checkTAC(ctx, p.items[i].innermost(), p.cards); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// taking is a push under way, in a transaction.
+type taking struct {
+	ctx  context.Context //nolint:containedctx // lives for one transaction
+	g    *Ingest
+	tx   *sqldb.Tx
+	push *push
+	now  time.Time
+
+	journal  journalRow
+	desk     *desk // where entries are worked on
+	releases []release
+}
+
+// take returns a *journal.PushError when the batch does not fit.
+func (k *taking) take() (journal.Ack, error) {
+	if err := k.lockJournal(); err != nil {
+		return journal.Ack{}, err
+	}
+	fresh, err := k.compare()
+	if err != nil {
+		return journal.Ack{}, err
+	}
+	if len(fresh) == 0 {
+		return journal.Ack{Head: k.journal.head, Note: k.journal.note}, nil
+	}
+	tree := k.journal.tree.Clone()
+	for i := range fresh {
+		tree.Append(fresh[i].hash)
+	}
+	if tree.Root() != k.push.checkpoint.Root {
+		return journal.Ack{}, k.reject(journal.ErrUnproven, nil)
+	}
+	if k.journal.superseded {
+		return journal.Ack{}, k.reject(journal.ErrFork, k.noteFork(&fresh[0], "its epoch has been superseded"))
+	}
+	if err := k.keep(fresh); err != nil {
+		return journal.Ack{}, err
+	}
+	if err := k.post(fresh); err != nil {
+		return journal.Ack{}, err
+	}
+	last := fresh[len(fresh)-1]
+	h := journal.Head{Epoch: k.push.batch.Epoch, Seq: last.Seq, Hash: last.hash}
+	if err := k.advance(h, tree); err != nil {
+		return journal.Ack{}, err
+	}
+	return journal.Ack{Head: h, Note: k.push.cosigned}, nil
+}
+
+// reject returns why the batch does not fit, once that has been noted.
+func (k *taking) reject(reason, noted error) error {
+	if noted != nil {
+		return noted
+	}
+	return &journal.PushError{Reason: reason, Head: k.journal.head}
+}
+
+// compare holds what we have against what came, and returns what is new.
+func (k *taking) compare() ([]item, error) {
+	have, items := k.journal.head.Seq, k.push.items
+	if items[0].Seq > have+1 {
+		return nil, k.reject(journal.ErrGap, k.noteGap())
+	}
+	known := items[:min(int64(len(items)), have+1-items[0].Seq)]
+	if len(known) == 0 {
+		return items, nil
+	}
+	hashes, err := k.hashes(known[0].Seq, known[len(known)-1].Seq)
+	if err != nil {
+		return nil, err
+	}
+	for i := range known {
+		if known[i].hash != hashes[i] {
+			return nil, k.reject(journal.ErrFork, k.noteFork(&known[i], "we hold another entry under this number"))
+		}
+	}
+	return items[len(known):], nil
+}
+
+// noteFork keeps the first of the bytes that are not ours. Whoever has sent
+// them brings the rest in an epoch of its own.
+func (k *taking) noteFork(it *item, why string) error {
+	_, err := k.tx.Exec(k.ctx, `
+		INSERT INTO fork_entries (journal, seq, hash, body, received_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		k.journal.id, it.Seq, it.hash[:], it.body, k.now.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("keep fork: %w", err)
+	}
+	e := exception(Fork, it.Position, why)
+	e.Ref = it.Terminal + "/" + it.Epoch.String() // one line, however often it is tried
+	return k.g.books.Except(k.ctx, k.tx, []store.Exception{e})
+}
+
+// noteGap notes that a terminal goes on from entries that we do not have. It
+// would only do so when we have acknowledged them.
+func (k *taking) noteGap() error {
+	at := k.push.items[0].Position
+	e := exception(Lost, at, fmt.Sprintf("it goes on from %d, we have %d", at.Seq, k.journal.head.Seq))
+	e.Ref = at.Terminal + "/" + at.Epoch.String()
+	return k.g.books.Except(k.ctx, k.tx, []store.Exception{e})
+}

@@ -1,0 +1,220 @@
+package ingest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"quancun/journal"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// journalRow is a journal as we have it.
+type journalRow struct {
+	id         int64
+	head       journal.Head
+	tree       journal.Frontier
+	note       []byte
+	origin     int64 // journal that this one carries on; 0 for none
+	carrying   bool
+	superseded bool
+}
+
+// readJournal returns a terminal's journal of an epoch. When there is none it
+// is store.ErrNone, with an empty journal.
+func readJournal(ctx context.Context, q sqldb.Querier, terminal string, epoch journal.Epoch) (journalRow, error) {
+	j := journalRow{head: journal.Head{Epoch: epoch}}
+	var hash, frontier []byte
+	err := q.QueryRow(ctx, `
+		SELECT id, head_seq, head_hash, frontier, note, coalesce(origin, 0), carrying, superseded_by IS NOT NULL
+		FROM journals WHERE terminal = ? AND epoch = ?`, terminal, epoch[:]).
+		Scan(&j.id, &j.head.Seq, &hash, &frontier, &j.note, &j.origin, &j.carrying, &j.superseded)
+	if errors.Is(err, sql.ErrNoRows) {
+		return j, store.ErrNone
+	}
+	if err != nil {
+		return j, fmt.Errorf("read journal: %w", err)
+	}
+	copy(j.head.Hash[:], hash)
+	if j.tree, err = journal.ParseFrontier(j.head.Seq, frontier); err != nil {
+		return j, fmt.Errorf("read journal: %w", err)
+	}
+	return j, nil
+}
+
+// lockTerminal keeps every other push and hold of a terminal out until the
+// transaction ends.
+func lockTerminal(ctx context.Context, tx *sqldb.Tx, id string) error {
+	var one int
+	err := tx.QueryRow(ctx, `SELECT 1 FROM terminals WHERE id = ? FOR NO KEY UPDATE`, id).Scan(&one)
+	if err != nil {
+		return fmt.Errorf("lock terminal: %w", err)
+	}
+	return nil
+}
+
+// lockJournal reads the journal that is pushed to, and makes it if there is
+// none yet.
+func (k *taking) lockJournal() error {
+	t := k.push.terminal.ID
+	if err := lockTerminal(k.ctx, k.tx, t); err != nil {
+		return err
+	}
+	var err error
+	k.journal, err = readJournal(k.ctx, k.tx, t, k.push.batch.Epoch)
+	if errors.Is(err, store.ErrNone) {
+		k.journal.id, err = k.makeJournal(k.push.batch.Epoch)
+	}
+	return err
+}
+
+func (k *taking) makeJournal(epoch journal.Epoch) (id int64, err error) {
+	err = k.tx.QueryRow(k.ctx, `
+		INSERT INTO journals (terminal, epoch, opened_ms, head_hash) VALUES (?, ?, ?, ?) RETURNING id`,
+		k.push.terminal.ID, epoch[:], k.now.UnixMilli(), make([]byte, len(journal.Hash{}))).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("make journal: %w", err)
+	}
+	return id, nil
+}
+
+// hashes returns those of entries that we have.
+func (k *taking) hashes(from, to int64) (all []journal.Hash, err error) {
+	err = sqldb.Each(k.ctx, k.tx, func(rows *sql.Rows) error {
+		var b []byte
+		err := rows.Scan(&b)
+		all = append(all, journal.Hash(b))
+		return err
+	}, `SELECT hash FROM journal_entries WHERE journal = ? AND seq BETWEEN ? AND ? ORDER BY seq`,
+		k.journal.id, from, to)
+	if err == nil && int64(len(all)) != to-from+1 {
+		err = fmt.Errorf("%d hashes from %d to %d", len(all), from, to)
+	}
+	return all, err
+}
+
+// keep writes the bytes of entries down.
+func (k *taking) keep(fresh []item) error {
+	n := len(fresh)
+	journals, seqs, times := make([]int64, n), make([]int64, n), make([]int64, n)
+	hashes, bodies := make([][]byte, n), make([][]byte, n)
+	for i := range fresh {
+		journals[i], seqs[i], times[i] = k.journal.id, fresh[i].Seq, k.now.UnixMilli()
+		hashes[i], bodies[i] = fresh[i].hash[:], fresh[i].body
+	}
+	err := k.tx.Insert(k.ctx, "journal_entries (journal, seq, hash, body, received_ms)", "",
+		journals, seqs, hashes, bodies, times)
+	if err != nil {
+		return fmt.Errorf("write journal entries: %w", err)
+	}
+	return nil
+}
+
+// A checkpoint is kept apart when the journal has grown by so much, or the
+// last that was kept is so old.
+const (
+	checkpointSpan = 256
+	checkpointAge  = 15 * time.Minute
+)
+
+// advance moves the journal's head.
+func (k *taking) advance(h journal.Head, tree journal.Frontier) error {
+	was := k.journal.head.Seq
+	_, err := k.tx.Exec(k.ctx, `
+		UPDATE journals SET head_seq = ?, head_hash = ?, frontier = ?, journal_key = ?, note = ?, pushed_ms = ?
+		WHERE id = ?`,
+		h.Seq, h.Hash[:], tree.Bytes(), []byte(k.push.terminal.JournalKey), k.push.cosigned, k.now.UnixMilli(),
+		k.journal.id)
+	if err != nil {
+		return fmt.Errorf("write journal's head: %w", err)
+	}
+	keep := h.Seq/checkpointSpan > was/checkpointSpan
+	if !keep {
+		var last int64
+		err := k.tx.QueryRow(k.ctx,
+			`SELECT coalesce(max(kept_ms), 0) FROM checkpoints WHERE journal = ?`, k.journal.id).Scan(&last)
+		if err != nil {
+			return fmt.Errorf("read checkpoints: %w", err)
+		}
+		keep = k.now.Sub(time.UnixMilli(last)) >= checkpointAge
+	}
+	if !keep {
+		return nil
+	}
+	_, err = k.tx.Exec(k.ctx, `INSERT INTO checkpoints (journal, size, note, kept_ms) VALUES (?, ?, ?, ?)`,
+		k.journal.id, h.Seq, k.push.cosigned, k.now.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("keep checkpoint: %w", err)
+	}
+	return nil
+}
+
+// lookUp finds the cards and accounts that entries name.
+func (g *Ingest) lookUp(ctx context.Context, p *push) error {
+	cards, accounts := map[string]bool{}, map[string]bool{}
+	for i := range p.items {
+		e := p.items[i].innermost().entry
+		cards[e.Card], accounts[e.Account] = true, true
+	}
+	return g.books.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		if p.cards, err = readCards(ctx, tx, names(cards)); err != nil {
+			return err
+		}
+		p.holders, err = readHolders(ctx, tx, names(accounts))
+		return err
+	})
+}
+
+func names(set map[string]bool) (all []string) {
+	delete(set, "")
+	for s := range set {
+		all = append(all, s)
+	}
+	return all
+}
+
+func readCards(ctx context.Context, tx *sqldb.Tx, nos []string) (map[string]card, error) {
+	all := map[string]card{}
+	if len(nos) == 0 {
+		return all, nil
+	}
+	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var no string
+		var c card
+		var factor []byte
+		if err := rows.Scan(&no, &c.account, &factor); err != nil {
+			return err
+		}
+		c.factor = [8]byte(factor)
+		all[no] = c
+		return nil
+	}, `SELECT card_no, account, factor FROM cards WHERE card_no = ANY (?)`, nos)
+	if err != nil {
+		return nil, fmt.Errorf("read cards: %w", err)
+	}
+	return all, nil
+}
+
+func readHolders(ctx context.Context, tx *sqldb.Tx, nos []string) (map[string]bool, error) {
+	all := map[string]bool{}
+	if len(nos) == 0 {
+		return all, nil
+	}
+	accounts := make([]store.Account, len(nos))
+	for i, no := range nos {
+		accounts[i] = store.HolderAccount(no)
+	}
+	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var a store.Account
+		err := rows.Scan(&a)
+		all[a.No()] = true
+		return err
+	}, `SELECT account FROM holders WHERE account = ANY (?)`, accounts)
+	if err != nil {
+		return nil, fmt.Errorf("read holders: %w", err)
+	}
+	return all, nil
+}

@@ -1,0 +1,241 @@
+package ingest
+
+import (
+	"database/sql"
+	"fmt"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// intent is what a terminal has announced and not ended.
+type intent struct {
+	journal.Entry
+	journal int64
+	body    []byte
+	claimed bool // a claim has been opened for it
+
+	stored  bool // it is in the books
+	changed bool // claimed is not
+	ended   bool
+}
+
+// readIntents reads the open intents that entries are about.
+func (d *desk) readIntents(refs []string) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	err := sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error { return d.scanIntent(rows) }, `
+		SELECT i.journal, j.epoch, i.seq, i.claimed, i.body FROM intents i JOIN journals j ON j.id = i.journal
+		WHERE i.terminal = ? AND i.ref = ANY (?)`, d.terminal, refs)
+	if err != nil {
+		return fmt.Errorf("read intents: %w", err)
+	}
+	return nil
+}
+
+func (d *desk) scanIntent(rows *sql.Rows) error {
+	in := &intent{stored: true}
+	at := journal.Position{Terminal: d.terminal}
+	var epoch []byte
+	if err := rows.Scan(&in.journal, &epoch, &at.Seq, &in.claimed, &in.body); err != nil {
+		return err
+	}
+	at.Epoch = journal.Epoch(epoch)
+	in.Entry = readItem(at, in.body, 0).entry // it had no fault when it was taken
+	d.intents[in.Ref] = in
+	return nil
+}
+
+// writeIntents keeps what is open, and forgets what has ended.
+func (d *desk) writeIntents() error {
+	var ended, claimed, refs []string
+	var terminals []string
+	var journals, seqs, kinds []int64
+	var claims []bool
+	var bodies [][]byte
+	for ref, in := range d.intents {
+		switch {
+		case in.stored && in.ended:
+			ended = append(ended, ref)
+		case in.stored && in.changed:
+			claimed = append(claimed, ref)
+		case !in.stored && !in.ended:
+			terminals, refs, kinds = append(terminals, d.terminal), append(refs, ref), append(kinds, int64(in.Kind))
+			journals, seqs = append(journals, in.journal), append(seqs, in.Seq)
+			claims, bodies = append(claims, in.claimed), append(bodies, in.body)
+		}
+	}
+	for _, s := range []struct {
+		refs      []string
+		statement string
+	}{
+		{ended, `DELETE FROM intents WHERE terminal = ? AND ref = ANY (?)`},
+		{claimed, `UPDATE intents SET claimed = true WHERE terminal = ? AND ref = ANY (?)`},
+	} {
+		if len(s.refs) == 0 {
+			continue
+		}
+		if _, err := d.tx.Exec(d.ctx, s.statement, d.terminal, s.refs); err != nil {
+			return fmt.Errorf("write intents: %w", err)
+		}
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	err := d.tx.Insert(d.ctx, "intents (terminal, ref, journal, seq, kind, claimed, body)", "",
+		terminals, refs, journals, seqs, kinds, claims, bodies)
+	if err != nil {
+		return fmt.Errorf("write intents: %w", err)
+	}
+	return nil
+}
+
+// announce takes an intent. What the card said then tells about purchases
+// before it.
+func (d *desk) announce(f *fact) error {
+	e := f.entry
+	if old := d.intents[e.Ref]; old != nil && !old.ended {
+		d.except(IntentTwice, e.Position(), "it is open since %s", old.Position())
+		return nil
+	}
+	d.intents[e.Ref] = &intent{Entry: e, journal: f.journal, body: f.body, stored: d.wasStored(e.Ref)}
+	if e.Kind == journal.SaleIntent && e.Purse != nil {
+		return d.settleByReading(e.Card, readingOf(*e.Purse))
+	}
+	return nil
+}
+
+// wasStored reports whether the books have an intent of this ref that has
+// ended in this push.
+func (d *desk) wasStored(ref string) bool { return d.intents[ref] != nil && d.intents[ref].stored }
+
+// intentOf returns the open intent of an end or a doubt, or puts it into the
+// inbox.
+func (d *desk) intentOf(f *fact) *intent {
+	e := f.entry
+	in := d.intents[e.Ref]
+	switch {
+	case in == nil || in.ended || in.Kind != e.Kind.Intent():
+		d.exceptAmount(NoIntent, e.Position(), e.Amount, fmt.Sprintf("%s, %s", e.Kind, e.Outcome))
+		return nil
+	case !f.old() && !same(in.Entry, e):
+		d.exceptAmount(EndDiffers, e.Position(), e.Amount, fmt.Sprintf("of %s, its intent of %s", e.Amount, in.Amount))
+		return nil
+	}
+	return in
+}
+
+// endSale takes the end of a purchase. One that was in doubt is settled by it.
+func (d *desk) endSale(f *fact) error {
+	in := d.intentOf(f)
+	if in == nil {
+		return nil
+	}
+	e := f.entry
+	in.ended = true
+	d.ended[e.Ref] = endOf(e)
+	d.noteTAC(f)
+	if in.claimed {
+		c, err := d.claimOf(e.Ref)
+		if err != nil {
+			return err
+		}
+		return d.settleOwn(c, f)
+	}
+	if e.Doubted() {
+		d.exceptAmount(RuleBroken, e.Position(), e.Amount, "it ends a doubt that there never was")
+		return nil
+	}
+	b := f.booking(store.KindPurchase, d.explode(e))
+	if e.Outcome.Happened() {
+		d.noteHot(e)
+		b.move = d.purchase(e, f.tac == tacRight)
+	}
+	d.book(b)
+	if f.tac == tacRight {
+		return d.settleRivals(e)
+	}
+	return nil
+}
+
+// purchase returns how a purse moves by a purchase, or nil for a card that is
+// not ours.
+func (d *desk) purchase(e journal.Entry, proven bool) *store.PurseMove {
+	if _, ok := d.cards[e.Card]; !ok || e.Purse == nil {
+		return nil
+	}
+	return &store.PurseMove{
+		CardNo: e.Card, Amount: -e.Amount, Place: e.Merchant,
+		Counter: e.Purse.Counter, Before: money.Fen(e.Purse.Balance), Proven: proven,
+	}
+}
+
+// noteTAC puts a purchase into the inbox that the card has not proved.
+func (d *desk) noteTAC(f *fact) {
+	e := f.entry
+	switch {
+	case f.tac == tacWrong:
+		d.exceptAmount(TACWrong, e.Position(), e.Amount, "card "+e.Card)
+	case e.Outcome == journal.Written && (e.Purse == nil || !e.Purse.TAC.Valid()):
+		d.exceptAmount(TACMissing, e.Position(), e.Amount, "card "+e.Card)
+	}
+}
+
+// noteHot puts a purchase with a card into the inbox that may not be used.
+func (d *desk) noteHot(e journal.Entry) {
+	if s, hot := d.hot[e.Card]; hot {
+		d.exceptAmount(HotCard, e.Position(), e.Amount, fmt.Sprintf("card %s has status %d", e.Card, s))
+	}
+}
+
+// readHot finds the cards that may not be used.
+func (d *desk) readHot(nos []string) error {
+	err := sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
+		var no string
+		var s store.CardStatus
+		err := rows.Scan(&no, &s)
+		d.hot[no] = s
+		return err
+	}, `SELECT card_no, status FROM cards WHERE card_no = ANY (?) AND status <> 1`, nos)
+	if err != nil {
+		return fmt.Errorf("read hot cards: %w", err)
+	}
+	return nil
+}
+
+// doubtSale takes it that nobody knows whether a card was debited.
+func (d *desk) doubtSale(f *fact) error {
+	in := d.intentOf(f)
+	if in == nil {
+		return nil
+	}
+	if in.claimed {
+		d.exceptAmount(IntentTwice, f.entry.Position(), in.Amount, "it is in doubt already")
+		return nil
+	}
+	return d.claimSale(in, &f.source)
+}
+
+// standalone are the kinds that say what has happened and stand by themselves.
+var standalone = map[journal.Kind]store.Kind{
+	journal.CodeSale:    store.KindPurchase,
+	journal.ChannelSale: store.KindPurchase,
+	journal.CashTopUp:   store.KindCashTopUp,
+	journal.PayOut:      store.KindPayOut,
+	journal.CashIn:      store.KindCash,
+	journal.CashOut:     store.KindCash,
+	journal.Counted:     store.KindCount,
+	journal.Fee:         store.KindFee,
+}
+
+func (d *desk) stand(f *fact) error {
+	if f.entry.Kind == journal.CodeSale {
+		d.ended[f.entry.Ref] = HoldCaptured
+		d.noteHot(f.entry)
+	}
+	d.book(f.booking(standalone[f.entry.Kind], d.explode(f.entry)))
+	return nil
+}
