@@ -10,6 +10,7 @@ import (
 
 	"quancun/money"
 	"quancun/upstream/alipay"
+	"quancun/upstream/ingest"
 	"quancun/upstream/server"
 	"quancun/upstream/store"
 )
@@ -41,6 +42,8 @@ type policy struct {
 	BalanceCap   money.Fen   `toml:"balance_cap_fen"`
 	PurseCeiling money.Fen   `toml:"purse_ceiling_fen"`
 	PaySeconds   int         `toml:"pay_seconds"`
+	CardReserve  money.Fen   `toml:"card_reserve_fen"`
+	DailyLimit   money.Fen   `toml:"daily_limit_fen"`
 }
 
 // defaults is a policy of its own each time: what reads a file into it writes
@@ -55,6 +58,7 @@ func defaults() policy {
 		BalanceCap:   1000 * money.Yuan,
 		PurseCeiling: 1000 * money.Yuan,
 		PaySeconds:   90,
+		DailyLimit:   50 * money.Yuan,
 	}
 }
 
@@ -94,6 +98,8 @@ func (p policy) check() error {
 		return errors.New("purse_ceiling_fen does not fit on a card")
 	case p.PaySeconds < 10 || p.PaySeconds > 600:
 		return errors.New("pay_seconds is not between 10 and 600")
+	case p.CardReserve < 0 || p.DailyLimit < 0:
+		return errors.New("card_reserve_fen or daily_limit_fen is below zero")
 	}
 	for _, f := range p.TopUpChoices {
 		if f < p.TopUpMin || f > p.TopUpMax {
@@ -108,6 +114,10 @@ func (p policy) server() server.Policy {
 		TopUpChoices: p.TopUpChoices, TopUpMin: p.TopUpMin, TopUpMax: p.TopUpMax,
 		BalanceCap: p.BalanceCap, PurseCeiling: p.PurseCeiling, Pay: time.Duration(p.PaySeconds) * time.Second,
 	}
+}
+
+func (p policy) ingest() ingest.Policy {
+	return ingest.Policy{CardReserve: p.CardReserve, DailyLimit: p.DailyLimit}
 }
 
 func (c config) alipay() alipay.Config {

@@ -18,6 +18,8 @@ import (
 	"quancun/cmd/internal/lockfile"
 	"quancun/upstream/alipay"
 	"quancun/upstream/clearing"
+	"quancun/upstream/feed"
+	"quancun/upstream/ingest"
 	"quancun/upstream/server"
 )
 
@@ -60,6 +62,8 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	log := slog.New(slog.NewTextHandler(out, nil))
 	s := server.New(server.Config{
 		Books: d.books, Keys: d.keys, Channel: ch, Policy: c.Policy.server(),
+		Journals: ingest.New(d.books, d.keys, c.Policy.ingest()),
+		Feeds:    &feed.Publisher{Books: d.books, Campus: d.keys.Campus()},
 		SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
 	})
 	terminals, err := net.Listen("tcp", *listen)

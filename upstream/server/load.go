@@ -11,6 +11,7 @@ import (
 
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/store"
 	v1 "quancun/upstream/wire/quancun/v1"
@@ -43,7 +44,7 @@ func (s *Server) AuthorizeLoad(ctx context.Context, q *connect.Request[v1.Author
 	if err := errors.Join(err, refused); err != nil {
 		return nil, err
 	}
-	mac2, err := s.Keys.MAC2(ctx, words(a.load.Amount, a.factor, offer))
+	mac2, err := s.Keys.MAC2(ctx, ingest.Words(a.load.Amount, a.factor, offer))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (s *Server) proveCard(ctx context.Context, a authorization) error {
 	}
 	err = keys.ErrWrong
 	if c.Factor == a.factor {
-		err = s.Keys.CheckMAC1(ctx, words(a.load.Amount, a.factor, a.offer), a.offer.MAC1)
+		err = s.Keys.CheckMAC1(ctx, ingest.Words(a.load.Amount, a.factor, a.offer), a.offer.MAC1)
 	}
 	if !errors.Is(err, keys.ErrWrong) {
 		return err
@@ -189,7 +190,8 @@ func settleByCounter(c store.CardTx, a authorization) error {
 		return settleRest(c, a.load.ID)
 	case now == last.Counter+1 && now != 0:
 		if !happened {
-			if err := settleWritten(c, last.LoadID, "counter"); err != nil {
+			l, err := c.Load(last.LoadID)
+			if err := errors.Join(err, ingest.SettleWritten(c, l, "counter")); err != nil {
 				return err
 			}
 			written.ID = last.LoadID
@@ -211,20 +213,6 @@ func settleRest(c store.CardTx, except string) error {
 		}
 	}
 	return err
-}
-
-// settleWritten raises the mirror by a load. That it was called not written
-// before is worth an alarm, but evidence wins.
-func settleWritten(c store.CardTx, id, evidence string) error {
-	l, err := c.Load(id)
-	if err != nil {
-		return err
-	}
-	if l.State == store.LoadNotWritten {
-		err = c.Alarm(store.Alarm{Kind: store.AlarmLoadCorrected, Ref: id,
-			Detail: "not written by " + l.Evidence + ", written by " + evidence})
-	}
-	return errors.Join(err, c.Settle(id, store.LoadWritten, evidence))
 }
 
 // checkAmount refuses what would lift the purse above its account. The books
@@ -344,58 +332,26 @@ func (s *Server) reportUnknown(ctx context.Context, r report) (*connect.Response
 	return connect.NewResponse(&v1.ReportLoadResponse{Outcome: v1.LoadOutcome_LOAD_OUTCOME_DOUBT}), nil
 }
 
-// report writes down what became of a load. A TAC is proof whoever brings it;
-// a word without one counts from the terminal of the load only.
+var loadStates = map[v1.LoadOutcome]store.LoadState{
+	v1.LoadOutcome_LOAD_OUTCOME_DOUBT:       store.LoadOpen,
+	v1.LoadOutcome_LOAD_OUTCOME_WRITTEN:     store.LoadWritten,
+	v1.LoadOutcome_LOAD_OUTCOME_NOT_WRITTEN: store.LoadNotWritten,
+}
+
+// report writes down what became of a load.
 func (s *Server) report(ctx context.Context, c store.CardTx, r report) error {
-	l, err := c.Load(r.loadID)
-	if err != nil {
-		return err
-	}
-	written := r.outcome == v1.LoadOutcome_LOAD_OUTCOME_WRITTEN
-	if written && r.tac.Valid() {
-		return s.proveLoad(ctx, c, l, r)
-	}
-	if l.Terminal != r.terminal {
+	err := ingest.ReportLoad(ctx, s.Keys, c, r.loadID, ingest.LoadReport{
+		Terminal: r.terminal, State: loadStates[r.outcome], TAC: r.tac, Evidence: r.evidence,
+	})
+	switch {
+	case errors.Is(err, ingest.ErrForeignLoad):
 		return refuse(v1.Reason_REASON_LOAD_CONFLICT)
+	case errors.Is(err, ingest.ErrTAC):
+		s.Log.Error("TAC wrong", "load", r.loadID, "terminal", r.terminal)
+		return refuseAlarmed(c, v1.Reason_REASON_TAC_WRONG, store.Alarm{
+			Kind: store.AlarmTACWrong, Ref: r.loadID, Detail: "by " + r.evidence + " on terminal " + r.terminal})
 	}
-	if r.outcome == v1.LoadOutcome_LOAD_OUTCOME_NOT_WRITTEN && l.State == store.LoadOpen {
-		return c.Settle(l.ID, store.LoadNotWritten, r.evidence)
-	}
-	if l.State == store.LoadWritten {
-		return nil // proved already
-	}
-	return c.Claim(l.ID, r.outcome.String()+" by "+r.evidence)
-}
-
-// proveLoad checks the card's TAC over our own record of the load. The card
-// carried out one of the offers that were answered.
-func (s *Server) proveLoad(ctx context.Context, c store.CardTx, l store.Load, r report) error {
-	offers, err := c.Offers(l.ID)
-	if err != nil {
-		return err
-	}
-	for _, o := range offers {
-		err := s.Keys.CheckTAC(ctx, words(l.Amount, c.Card().Factor, o), r.tac)
-		if err == nil && l.State == store.LoadWritten {
-			return nil
-		}
-		if err == nil {
-			return settleWritten(c, l.ID, "TAC by "+r.evidence)
-		}
-		if !errors.Is(err, keys.ErrWrong) {
-			return err
-		}
-	}
-	s.Log.Error("TAC wrong", "load", l.ID, "terminal", r.terminal)
-	return refuseAlarmed(c, v1.Reason_REASON_TAC_WRONG, store.Alarm{
-		Kind: store.AlarmTACWrong, Ref: l.ID, Detail: "by " + r.evidence + " on terminal " + r.terminal})
-}
-
-// words returns a load as the card knows it.
-func words(amount money.Fen, f keys.Factor, o store.Offer) keys.Load {
-	return keys.Load{Factor: f, Random: o.Random, Load: pboc.Load{
-		Balance: o.Balance, Counter: o.Counter, Amount: amount, Terminal: o.Terminal, At: o.Stamp,
-	}}
+	return err
 }
 
 // loadID returns a load ID as the books have it.

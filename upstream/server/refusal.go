@@ -9,6 +9,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
@@ -58,10 +59,14 @@ func (s *Server) intercept(next connect.UnaryFunc) connect.UnaryFunc {
 		}
 		call := q.Spec().Procedure
 		var no *refusal
+		var unfit *journal.PushError
 		switch {
 		case errors.As(err, &no):
 			s.Log.Info("call refused", "call", call, "terminal", t.ID, "reason", no.reason.String())
 			return nil, no.wire()
+		case errors.As(err, &unfit):
+			s.Log.Warn("push not taken", "terminal", t.ID, "err", unfit)
+			return nil, rejected(unfit)
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		}

@@ -20,9 +20,12 @@ import (
 
 	"connectrpc.com/connect"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/upstream/channel"
+	"quancun/upstream/feed"
+	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/store"
 	"quancun/upstream/wire/quancun/v1/quancunv1connect"
@@ -86,6 +89,8 @@ type Config struct {
 	Keys     keys.Store
 	Channel  channel.Channel
 	Policy   Policy
+	Journals *ingest.Ingest  // takes terminals' journals; nil serves none
+	Feeds    *feed.Publisher // with Journals
 	SchoolZH string
 	SchoolEN string
 	Pace     Pace
@@ -101,6 +106,7 @@ type Config struct {
 // Server answers terminals.
 type Server struct {
 	quancunv1connect.UnimplementedTerminalServiceHandler
+	quancunv1connect.UnimplementedSyncServiceHandler
 
 	Config
 	challenges challenges
@@ -140,17 +146,24 @@ func (s *Server) Attend(ctx context.Context) error { return s.engine.attendDue(c
 // Handler serves terminals. It belongs behind mutual TLS that verifies client
 // certificates against the campus CA.
 func (s *Server) Handler() http.Handler {
-	path, h := quancunv1connect.NewTerminalServiceHandler(s,
+	options := connect.WithHandlerOptions(
 		connect.WithInterceptors(connect.UnaryInterceptorFunc(s.intercept)),
-		connect.WithReadMaxBytes(64<<10),
 		connect.WithRecover(func(_ context.Context, spec connect.Spec, _ http.Header, v any) error {
 			s.Log.Error("call panicked", "call", spec.Procedure, "panic", v)
 			return errInternal
 		}))
 	mux := http.NewServeMux()
+	path, h := quancunv1connect.NewTerminalServiceHandler(s, options, connect.WithReadMaxBytes(64<<10))
 	mux.Handle(path, identify(h))
+	if s.Journals != nil {
+		path, h := quancunv1connect.NewSyncServiceHandler(s, options, connect.WithReadMaxBytes(pushMax))
+		mux.Handle(path, identify(h))
+	}
 	return mux
 }
+
+// pushMax is the longest request: a batch and what is around it.
+const pushMax = 2 * journal.BatchBytesMax
 
 type (
 	certificateKey struct{}

@@ -35,10 +35,14 @@ func (s *Server) Hello(ctx context.Context, q *connect.Request[v1.HelloRequest],
 	for _, f := range s.Policy.TopUpChoices {
 		p.TopUpChoicesFen = append(p.TopUpChoicesFen, int64(f))
 	}
-	return connect.NewResponse(&v1.HelloResponse{
+	answer := &v1.HelloResponse{
 		Time: timestamppb.New(now), PinPublicKey: s.Keys.PINPublicKey(), Policy: p, TerminalNo: t.No[:],
 		SchoolZh: s.SchoolZH, SchoolEn: s.SchoolEN,
-	}), nil
+	}
+	if err := s.greet(ctx, q.Msg, answer); err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(answer), nil
 }
 
 // LookUpCard implements the contract.
