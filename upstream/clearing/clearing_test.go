@@ -73,69 +73,62 @@ func (w *world) random(dice *rand.Rand) {
 	}
 }
 
-// TestPlanted plants one difference of each kind in the bill: it is found
-// once, with who has to do what, and a bill without it closes it again.
+// TestPlanted plants one difference of each kind in the bill, each on a day of
+// its own: it is found once, with who has to do what, and a bill without it
+// closes it again.
 func TestPlanted(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		fault lab.Fault
-		want  string
-	}{
-		{
-			"Missing", lab.Fault{Kind: lab.Missing, Order: "A2"},
-			"payment only ours A2 20.00: operator, claim payment",
-		},
-		{
-			"Amount", lab.Fault{Kind: lab.Amount, Order: "A2", Amount: 1999},
-			"payment amount differs A2 0.01: operator, correct amount",
-		},
-		{
-			"Foreign", lab.Fault{Kind: lab.Foreign, Amount: 777},
-			"payment only theirs FOREIGN 7.77: operator, find payer",
-		},
-		{
-			"PaidTwice", lab.Fault{Kind: lab.Foreign, Order: "A2", Amount: 2000},
-			"payment paid twice A2 20.00: card centre, return second",
-		},
-		{
-			"Doubled", lab.Fault{Kind: lab.Doubled, Order: "A2"},
-			"payment line twice A2 20.00: operator, query line",
-		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			onBothEngines(t, func(t *testing.T, w *world) {
-				w.paid(10 * yuan)
-				w.paid(20 * yuan)
-				w.paid(20 * yuan)
-				w.set("2026-03-02 10:00:00")
-				tt.fault.Method = "bill.file"
-				if _, err := w.gateway.Arm(tt.fault); err != nil {
-					t.Fatal(err)
+	onBothEngines(t, func(t *testing.T, w *world) {
+		for i, tt := range []struct {
+			kind   lab.Kind
+			amount money.Fen
+			theirs bool // under a number that is none of ours
+			want   string
+		}{
+			{lab.Missing, 0, false, "payment only ours %s 20.00: operator, claim payment"},
+			{lab.Amount, 1999, false, "payment amount differs %s 0.01: operator, correct amount"},
+			{lab.Foreign, 777, true, "payment only theirs %s 7.77: operator, find payer"},
+			{lab.Foreign, 2000, false, "payment paid twice %s 20.00: card centre, return second"},
+			{lab.Doubled, 0, false, "payment line twice %s 20.00: operator, query line"},
+		} {
+			day := day.Add(i)
+			w.set(string(day) + " 12:00:00")
+			w.paid(10 * yuan)
+			no := w.paid(20 * yuan)
+			w.paid(20 * yuan)
+			if tt.theirs {
+				no = "FOREIGN"
+			}
+			w.set(string(day.Add(1)) + " 10:00:00")
+			_, err := w.gateway.Arm(lab.Fault{Method: "bill.file", Kind: tt.kind, Order: no, Amount: tt.amount})
+			w.must(err)
+			want := fmt.Sprintf(tt.want, no)
+			for range 3 { // again and again
+				w.once(0)
+				if got := w.inbox(); len(got) != i+1 || got[i] != want {
+					t.Fatalf("%s: inbox %q, want %q at its end", tt.kind, got, want)
 				}
-				for range 3 { // again and again
-					w.once(0)
-					if got := w.inbox(); !slices.Equal(got, []string{tt.want}) {
-						t.Fatalf("inbox %q, want %q", got, tt.want)
-					}
-				}
-				w.whole()
+			}
+			w.inOrder(day)
+			if got := w.inbox(); len(got) != i+1 || got[i] != "closed "+want {
+				t.Errorf("%s: inbox %q, want it closed", tt.kind, got)
+			}
+		}
+		w.whole()
+	})
+}
 
-				s, err := w.alipay.Bill(t.Context(), day) // which is in order now
-				w.must(err)
-				changed, err := w.house.SaveStatement(t.Context(), source, s)
-				if err != nil || !changed {
-					t.Fatalf("SaveStatement = %t, %v", changed, err)
-				}
-				o, err := w.house.Compare(t.Context(), source, day)
-				if err != nil || o.Closed != 1 || o.Open != 0 {
-					t.Errorf("Compare = %+v, %v; want one closed", o, err)
-				}
-				if got := w.inbox(); !slices.Equal(got, []string{"closed " + tt.want}) {
-					t.Errorf("inbox %q, want it closed", got)
-				}
-				w.whole()
-			})
-		})
+// inOrder has a day's bill anew, in which nothing is wrong any more.
+func (w *world) inOrder(day channel.Day) {
+	w.t.Helper()
+	s, err := w.alipay.Bill(w.t.Context(), day)
+	w.must(err)
+	changed, err := w.house.SaveStatement(w.t.Context(), source, s)
+	if err != nil || !changed {
+		w.t.Fatalf("SaveStatement = %t, %v", changed, err)
+	}
+	o, err := w.house.Compare(w.t.Context(), source, day)
+	if err != nil || o.Closed != 1 || o.Open != 0 {
+		w.t.Errorf("Compare = %+v, %v; want one closed", o, err)
 	}
 }
 
@@ -479,6 +472,36 @@ func TestSuspense(t *testing.T) {
 				t.Errorf("%s comes to %s, %v; want %s", account, got, err, want)
 			}
 		}
+		w.whole()
+	})
+}
+
+// TestNotTwice closes lines about orders in every way: the engine, which may
+// have heard at the same time that they were paid, can not credit them as well.
+func TestNotTwice(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		const other = store.Account("holder/1002")
+		w.must(w.books.AddHolder(t.Context(), store.Holder{Account: other, Name: "李四", Number: "1002"}, store.PIN{}, 0))
+		orders := []string{w.lateMoney(), w.lateMoney(), w.lateMoney()}
+		w.once(0)
+		_, err1 := w.house.Assign(t.Context(), 1, other, two("x"))
+		_, err2 := w.house.WriteOff(t.Context(), 2, two("x"))
+		_, err3 := w.house.Assign(t.Context(), 3, holder, two("x"))
+		w.must(errors.Join(err1, err2, err3))
+		for i, no := range orders {
+			_, err := w.books.Advance(t.Context(), no, store.OrderStep{To: store.OrderPaid, PaidAt: w.now()})
+			if own := i == 2; (err == nil) != own || !own && !errors.Is(err, store.ErrBackward) {
+				t.Errorf("order %s paid as well: %v", no, err)
+			}
+		}
+		for account, want := range map[store.Account]money.Fen{
+			other: 20 * yuan, clearing.OverShort: 20 * yuan, holder: 120 * yuan,
+		} {
+			if got, err := w.books.Balance(t.Context(), account); err != nil || got != want {
+				t.Errorf("%s comes to %s, %v; want %s", account, got, err, want)
+			}
+		}
+		w.rerun()
 		w.whole()
 	})
 }

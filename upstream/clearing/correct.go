@@ -138,6 +138,23 @@ func (h *House) creditOrder(ctx context.Context, tx *sqldb.Tx, x Exception, to s
 	return entry, err
 }
 
+// endOrder ends the order that was paid without our booking it, so that nobody
+// credits it any more: whoever asks the channel may have heard a moment ago
+// that it is paid. Its error is ErrNotThat if it was credited meanwhile.
+func (h *House) endOrder(ctx context.Context, tx *sqldb.Tx, x Exception) error {
+	if x.Source == "" || x.Source.Biller() || x.Kind != title(channel.Payment, reconcile.OnlyTheirs) {
+		return nil // it is not about a payment that an order waits for
+	}
+	_, err := h.books.AdvanceIn(ctx, tx, x.About, store.OrderStep{To: store.OrderReturned, TradeNo: x.Params["trade"]})
+	switch {
+	case errors.Is(err, store.ErrNone): // a stranger's
+		return nil
+	case errors.Is(err, store.ErrBackward):
+		return ErrNotThat
+	}
+	return err
+}
+
 func title(k channel.Kind, d reconcile.Difference) string { return k.String() + " " + string(d) }
 
 // WriteOff books a difference, or what stands in suspense, as a loss or a
@@ -190,8 +207,11 @@ func (h *House) Explain(ctx context.Context, id, entry int64, s Signature) (err 
 }
 
 // correct books what a line is about against an account: what a source has and
-// we had not, or what stands in suspense.
+// we had not, or what stands in suspense. An order that it is about is ended.
 func (h *House) correct(ctx context.Context, tx *sqldb.Tx, x Exception, against store.Account) (int64, error) {
+	if err := h.endOrder(ctx, tx, x); err != nil {
+		return 0, err
+	}
 	amount := posted(x.Source, x.Gap)
 	if x.suspended() {
 		amount = -x.Amount

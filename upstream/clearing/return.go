@@ -11,7 +11,6 @@ import (
 	"quancun/money"
 	"quancun/upstream/channel"
 	"quancun/upstream/reconcile"
-	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
 
@@ -91,23 +90,6 @@ func (h *House) noteReturn(ctx context.Context, tx *sqldb.Tx, x Exception, s Sig
 		INSERT INTO returns (exception_id, refund_no, amount_fen, reason, by_one, by_two, asked_ms)
 		VALUES (?, ?, ?, ?, ?, ?, ?)`, x.ID, refundNo(x.ID), x.Gap, s.Reason, s.One, s.Two, h.ms())
 	return false, err
-}
-
-// endOrder ends the order that was paid without our booking it, so that nobody
-// credits it any more: whoever asks the channel may have heard that it is paid
-// a moment ago.
-func (h *House) endOrder(ctx context.Context, tx *sqldb.Tx, x Exception) error {
-	if x.Kind != title(channel.Payment, reconcile.OnlyTheirs) {
-		return nil // another payment than the one that is booked
-	}
-	_, err := h.books.AdvanceIn(ctx, tx, x.About, store.OrderStep{To: store.OrderReturned, TradeNo: x.Params["trade"]})
-	switch {
-	case errors.Is(err, store.ErrNone): // a stranger's
-		return nil
-	case errors.Is(err, store.ErrBackward): // credited meanwhile
-		return ErrNotThat
-	}
-	return err
 }
 
 // endReturn writes down what the channel has said.
