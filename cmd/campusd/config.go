@@ -25,6 +25,12 @@ type config struct {
 		EN string `toml:"en"`
 	} `toml:"school"`
 	Policy policy `toml:"policy"`
+	// Keys is where the keys are, if they are in a PKCS #11 token.
+	Keys struct {
+		Module  string `toml:"module"`
+		Slot    uint   `toml:"slot"`
+		PINFile string `toml:"pin_file"`
+	} `toml:"keys"`
 	Alipay struct {
 		AppID               string `toml:"app_id"`
 		PrivateKeyFile      string `toml:"private_key_file"`
@@ -74,13 +80,16 @@ func readConfig(path string) (c config, err error) {
 		return c, fmt.Errorf("read config: %s is not a setting", unknown[0])
 	}
 	dir := filepath.Dir(path)
-	for _, p := range []*string{&c.Alipay.PrivateKeyFile, &c.Alipay.AlipayPublicKeyFile} {
+	for _, p := range []*string{&c.Alipay.PrivateKeyFile, &c.Alipay.AlipayPublicKeyFile, &c.Keys.PINFile} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
 	if c.Database != "" && !store.IsShared(c.Database) {
 		return c, errors.New("read config: database does not start with postgres://")
+	}
+	if (c.Keys.Module == "") != (c.Keys.PINFile == "") {
+		return c, errors.New("read config: keys: a token needs module and pin_file")
 	}
 	if err := c.Policy.check(); err != nil {
 		return c, fmt.Errorf("read config: %w", err)

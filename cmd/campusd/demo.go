@@ -113,7 +113,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cards, err := d.seed(ctx)
+	cards, err := p.seed(ctx, d)
 	if err := errors.Join(err, d.books.Close()); err != nil {
 		return err
 	}
@@ -128,14 +128,28 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	return err
 }
 
-func (d data) seed(ctx context.Context) (cards []demoCard, err error) {
+// seed opens the accounts, and returns the cards with their keys.
+func (p place) seed(ctx context.Context, d data) ([]demoCard, error) {
+	c, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	k, done, err := p.openKeys(c)
+	if err != nil {
+		return nil, err
+	}
+	cards, err := d.seed(ctx, k)
+	return cards, errors.Join(err, done())
+}
+
+func (d data) seed(ctx context.Context, k keyStore) (cards []demoCard, err error) {
 	for _, p := range people {
 		pin, err := server.InitialPIN(p.id)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.number, err)
 		}
 		h := store.Holder{Account: store.HolderAccount(p.number), Name: p.name, Number: p.number}
-		kept, err := server.NewPIN(ctx, d.keys, h.Account, &pin)
+		kept, err := server.NewPIN(ctx, k, h.Account, &pin)
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +164,11 @@ func (d data) seed(ctx context.Context) (cards []demoCard, err error) {
 			if err != nil {
 				return nil, err
 			}
-			cards = append(cards, c.demo(p, string(pin[:]), d.keys.CardKeys(factor)))
+			own, err := k.IssueCard(ctx, factor)
+			if err != nil {
+				return nil, err
+			}
+			cards = append(cards, c.demo(p, string(pin[:]), own))
 		}
 	}
 	stranger := piece{"unknown", "外校的卡", 900, 0, 1234, 0, demoExpiry}

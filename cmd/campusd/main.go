@@ -2,9 +2,12 @@
 // way to be paid, for every terminal of a campus.
 //
 //	campusd serve --data DIR --listen ADDR --notify-listen ADDR --config FILE
-//	campusd terminal add ID --data DIR --address HOST:PORT --out FILE
+//	campusd terminal add ID --data DIR --address HOST:PORT
 //	campusd terminal list --data DIR
+//	campusd terminal show ID --data DIR
+//	campusd terminal reset ID --data DIR --address HOST:PORT
 //	campusd terminal revoke ID --data DIR
+//	campusd keys show|generate|import --data DIR --config FILE
 //	campusd account NO --data DIR
 //	campusd verify --data DIR
 //	campusd report --data DIR
@@ -17,10 +20,11 @@
 //
 // The data folder holds everything: books.db (the accounts), keys.json (the
 // secrets of cards and PINs; its loss is the loss of every card, so its copy
-// belongs in a safe), ca.pem and server.pem (made anew, if they are lost, at
-// the price of provisioning every terminal again). The accounts may be in a
-// PostgreSQL instead: then every command is given the configuration that names
-// it, with --config.
+// belongs in a safe) with campus.pem (by which terminals know the campus),
+// ca.pem and server.pem (made anew, if they are lost, at the price of enrolling
+// every terminal again). The accounts may be in a PostgreSQL instead, and the
+// keys in a PKCS #11 token: then every command is given the configuration that
+// names them, with --config.
 package main
 
 import (
@@ -35,7 +39,6 @@ import (
 	"syscall"
 	"time"
 
-	"quancun/upstream/keys"
 	"quancun/upstream/server/pki"
 	"quancun/upstream/store"
 )
@@ -56,9 +59,9 @@ func main() {
 }
 
 var errUsage = errors.New(
-	"usage: campusd serve | terminal add|list|revoke | account NO | verify | report | reconcile |\n" +
-		"  exceptions list|assign|return|write-off|explain | settle list|close|pay | grant ROLE | demo\n" +
-		"(each with --data DIR)")
+	"usage: campusd serve | terminal add|list|show|reset|revoke | keys show|generate|import |\n" +
+		"  account NO | verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
+		"  settle list|close|pay | grant ROLE | demo\n(each with --data DIR)")
 
 // run is main without the process: tests start it.
 func run(ctx context.Context, args []string, out, log io.Writer) error {
@@ -71,6 +74,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return serve(ctx, args, log)
 	case "terminal":
 		return terminal(ctx, args, out)
+	case "keys":
+		return keysCommand(args, out)
 	case "account":
 		return account(ctx, args, out)
 	case "verify":
@@ -115,7 +120,7 @@ type place struct {
 
 func (p *place) flags(f *flag.FlagSet) {
 	f.StringVar(&p.dir, "data", "", "data folder")
-	f.StringVar(&p.config, "config", "", "configuration, if it names a database")
+	f.StringVar(&p.config, "config", "", "configuration, if it names a database or a token")
 }
 
 // onBooks does what a command does on books that are there, with the n words
@@ -143,16 +148,20 @@ func withFlags(ctx context.Context, f *flag.FlagSet, args []string, n int, do fu
 // data is an opened data folder.
 type data struct {
 	books *store.Books
-	keys  *keys.Software
 	pki   *pki.Authority
+}
+
+// read returns the configuration, with all defaults if there is none.
+func (p place) read() (config, error) {
+	if p.config == "" {
+		return config{Policy: defaults()}, nil
+	}
+	return readConfig(p.config)
 }
 
 // database returns the connection string of the books.
 func (p place) database() (string, error) {
-	if p.config == "" {
-		return filepath.Join(p.dir, "books.db"), nil
-	}
-	c, err := readConfig(p.config)
+	c, err := p.read()
 	if err != nil || c.Database != "" {
 		return c.Database, err
 	}
@@ -182,9 +191,6 @@ func (p place) open(ctx context.Context) (d data, err error) {
 	}
 	database, err := p.database()
 	if err != nil {
-		return d, err
-	}
-	if d.keys, err = keys.OpenSoftware(filepath.Join(p.dir, "keys.json")); err != nil {
 		return d, err
 	}
 	if d.pki, err = pki.Open(p.dir, time.Now()); err != nil {

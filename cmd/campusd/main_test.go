@@ -178,12 +178,8 @@ func TestDemonstration(t *testing.T) {
 func testDemonstration(t *testing.T, s *site) {
 	ctx := t.Context()
 	s.must("demo", "--cards", s.path("cards.json"))
-	s.must("terminal", "add", "K01", "--out", s.path("k01.pem"))
-	p, err := client.ReadProvisioning(s.path("k01.pem"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	addr, stop := s.serve()
+	p := s.enrol("K01", addr).papers
 	c := client.Dial(p, client.Options{Address: addr})
 	defer c.Close()
 	hello, err := c.Hello(ctx, client.Hello{Version: "1"})
@@ -265,7 +261,7 @@ func TestForgedNotice(t *testing.T) {
 func TestUsage(t *testing.T) {
 	s := newSite(t)
 	s.must("demo", "--cards", s.path("cards.json"))
-	s.must("terminal", "add", "K01", "--out", s.path("k01.pem"), "--terminal-no", "A00000000001")
+	s.must("terminal", "add", "K01", "--terminal-no", "A00000000001")
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -273,12 +269,18 @@ func TestUsage(t *testing.T) {
 		{[]string{"nonsense"}, "usage"},
 		{[]string{"terminal"}, "usage"},
 		{[]string{"terminal", "add"}, "usage"},
-		{[]string{"terminal", "add", "K01", "--out", s.path("k01.pem")}, "there already"},
-		{[]string{"terminal", "add", "K/2", "--out", s.path("k02.pem")}, "can not name"},
-		{[]string{"terminal", "add", "K02", "--out", s.path("k02.pem"), "--address", "nowhere"}, "address"},
-		{[]string{"terminal", "add", "K02", "--out", s.path("k02.pem"), "--terminal-no", "12"}, "12 hexadecimal"},
-		{[]string{"terminal", "add", "K02"}, "--out"},
+		{[]string{"terminal", "add", "K01"}, "there already"},
+		{[]string{"terminal", "add", "K/2"}, "can not name"},
+		{[]string{"terminal", "add", "K02", "--address", "nowhere"}, "address"},
+		{[]string{"terminal", "add", "K02", "--terminal-no", "12"}, "12 hexadecimal"},
+		{[]string{"terminal", "add", "K02", "--valid", "0s"}, "--valid"},
 		{[]string{"terminal", "revoke", "K99"}, "no terminal"},
+		{[]string{"terminal", "reset", "K99"}, "no terminal"},
+		{[]string{"terminal", "reset", "K01", "--same-machine"}, "never been a machine"},
+		{[]string{"terminal", "show", "K99"}, "no terminal"},
+		{[]string{"keys"}, "usage"},
+		{[]string{"keys", "nonsense"}, "usage"},
+		{[]string{"keys", "generate"}, "names no token"},
 		{[]string{"account", "1"}, "no account"},
 		{[]string{"demo", "--cards", s.path("cards.json")}, "there already"},
 		{[]string{"demo", "--cards", s.path("again.json")}, "other content"},
@@ -315,6 +317,7 @@ func TestConfig(t *testing.T) {
 		{"[policy]\nbalance_cap_fen = 10.5", "incompatible"},
 		{`database = "postgres://campusd:hunter2@127.0.0.1/quancun"`, ""},
 		{`database = "postgress://campusd:hunter2@127.0.0.1/quancun"`, "database does not start"},
+		{"[keys]\nmodule = \"x.so\"", "pin_file"},
 		{"nonsense", "read config"},
 	} {
 		s.write("c.toml", tt.text)

@@ -21,6 +21,7 @@ import (
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/server"
+	"quancun/upstream/server/enrol"
 )
 
 // stopMax is how long calls under way may take after the signal to stop. It
@@ -53,6 +54,11 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.books.Close()) }()
+	k, done, err := p.openKeys(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
 	unlock, err := lockfile.Take(filepath.Join(p.dir, "serve.lock"))
 	if err != nil {
 		return fmt.Errorf("another campusd serves %s: %w", p.dir, err)
@@ -61,11 +67,12 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 
 	log := slog.New(slog.NewTextHandler(out, nil))
 	s := server.New(server.Config{
-		Books: d.books, Keys: d.keys, Channel: ch, Policy: c.Policy.server(),
-		Journals: ingest.New(d.books, d.keys, c.Policy.ingest()),
-		Feeds:    &feed.Publisher{Books: d.books, Campus: d.keys.Campus()},
+		Books: d.books, Keys: k, Channel: ch, Policy: c.Policy.server(),
+		Journals: ingest.New(d.books, k, c.Policy.ingest()),
+		Feeds:    &feed.Publisher{Books: d.books, Campus: k.Campus()},
 		SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
 	})
+	door := enrol.New(enrol.Config{Books: d.books, PKI: d.pki, Campus: k, Now: time.Now, Log: log})
 	terminals, err := net.Listen("tcp", *listen)
 	if err != nil {
 		return err
@@ -77,7 +84,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	log.Info("serving", "terminals", terminals.Addr().String(), "notices", notices.Addr().String())
 	daily := &clearing.Daily{House: clearing.New(d.books), Source: alipaySource, Statements: ch, Log: log}
 	err = serveAll(ctx, together(s.Run, daily.Run),
-		endpoint{httpServer(s.Handler(), log), tls.NewListener(terminals, d.pki.Server())},
+		endpoint{httpServer(door.Doors(s.Handler()), log), tls.NewListener(terminals, d.pki.Server())},
 		endpoint{httpServer(s.NotifyHandler(), log), notices})
 	log.Info("stopped", "err", err)
 	return err

@@ -3,18 +3,18 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
+	"net"
 	"text/tabwriter"
 	"time"
 
 	"quancun/pboc"
-	"quancun/upstream/client"
-	"quancun/upstream/keys"
 	"quancun/upstream/store"
+	"quancun/upstream/wire"
 )
 
 func terminal(ctx context.Context, args []string, out io.Writer) error {
@@ -26,66 +26,159 @@ func terminal(ctx context.Context, args []string, out io.Writer) error {
 		return addTerminal(ctx, args[1:], out)
 	case "list":
 		return listTerminals(ctx, args[1:], out)
+	case "show":
+		return showTerminal(ctx, args[1:], out)
+	case "reset":
+		return resetTerminal(ctx, args[1:], out)
 	case "revoke":
 		return revokeTerminal(ctx, args[1:], out)
 	}
 	return errUsage
 }
 
-// addTerminal writes the file that makes a machine a terminal. For a terminal
-// that is known it is a new one, and the old one is no longer good.
+// invitation is what an enrolment code is made with, from flags.
+type invitation struct {
+	address string
+	valid   time.Duration
+}
+
+func (i *invitation) flags(f *flag.FlagSet) {
+	f.StringVar(&i.address, "address", "127.0.0.1:8443", "host:port at which the terminal finds the upstream")
+	f.DurationVar(&i.valid, "valid", 24*time.Hour, "how long the code can be used")
+}
+
+// validMax bounds the life of a code that may lie about on a piece of paper.
+const validMax = 30 * 24 * time.Hour
+
+func (i invitation) check() error {
+	if host, port, err := net.SplitHostPort(i.address); err != nil || host == "" || port == "" {
+		return fmt.Errorf("--address %q is not host:port", i.address)
+	}
+	if i.valid <= 0 || i.valid > validMax {
+		return fmt.Errorf("--valid %v is not between 0 and %v", i.valid, validMax)
+	}
+	return nil
+}
+
+// invite makes a code, and prints it. It can not be printed again.
+func (i invitation) invite(ctx context.Context, d data, s store.Invitation, out io.Writer) error {
+	code := wire.NewCode()
+	s.CodeHash, s.Expires = code.Hash(), time.Now().Add(i.valid)
+	no, err := d.books.Invite(ctx, s)
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return fmt.Errorf("terminal %s is there already: terminal reset makes a new code for it", s.Terminal)
+	case errors.Is(err, store.ErrNone):
+		return fmt.Errorf("no terminal %q", s.Terminal)
+	case errors.Is(err, store.ErrJournalKey):
+		return fmt.Errorf("terminal %s has never been a machine", s.Terminal)
+	case err != nil:
+		return err
+	}
+	ticket := wire.Ticket{Address: i.address, Code: code, CA: d.pki.Fingerprint()}
+	_, err = fmt.Fprintf(out, "terminal %s, number %s\non the machine, before %s, once:\n\n  quancun enrol --code %s\n",
+		s.Terminal, no, s.Expires.Format(time.RFC3339), ticket.Text())
+	return err
+}
+
+// addTerminal makes a terminal known, and a code by which a machine becomes it.
 func addTerminal(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("terminal add", flag.ContinueOnError)
 	var p place
+	var i invitation
 	p.flags(f)
-	address := f.String("address", "127.0.0.1:8443", "host:port at which the terminal finds the upstream")
-	file := f.String("out", "", "provisioning file to write")
+	i.flags(f)
 	number := f.String("terminal-no", "", "12 hexadecimal digits, such as the SAM's; the next free one if empty")
 	id, err := parse(f, args, 1)
 	if err != nil {
 		return err
 	}
-	if *file == "" {
-		return fmt.Errorf("--out is missing\n%w", errUsage)
+	s := store.Invitation{Terminal: id[0]}
+	if !wire.TerminalID(s.Terminal) {
+		return fmt.Errorf("%q can not name a terminal", s.Terminal)
 	}
-	if _, err := os.Lstat(*file); !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s is there already", *file) // before the terminal's old file is made worthless
-	}
-	t := store.Terminal{ID: id[0]}
-	if raw, err := hex.DecodeString(*number); err != nil || *number != "" && len(raw) != len(t.No) {
+	if raw, err := hex.DecodeString(*number); err != nil || *number != "" && len(raw) != len(s.No) {
 		return fmt.Errorf("--terminal-no %q is not 12 hexadecimal digits", *number)
 	} else if *number != "" {
-		t.No = pboc.TerminalNo(raw)
+		s.No = pboc.TerminalNo(raw)
+	}
+	if err := i.check(); err != nil {
+		return err
 	}
 	d, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
-	no, err := d.provision(ctx, t, *address, *file)
+	return errors.Join(i.invite(ctx, d, s, out), d.books.Close())
+}
+
+// resetTerminal makes a new code for a terminal that is known. The machine that
+// uses it is the terminal from then on.
+func resetTerminal(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("terminal reset", flag.ContinueOnError)
+	var p place
+	var i invitation
+	var o parting
+	p.flags(f)
+	i.flags(f)
+	o.flags(f)
+	same := f.Bool("same-machine", false, "only the machine that keeps the terminal's journal can use the code")
+	id, err := parse(f, args, 1)
+	if err != nil {
+		return err
+	}
+	if err := i.check(); err != nil {
+		return err
+	}
+	d, err := p.openOld(ctx)
+	if err != nil {
+		return err
+	}
+	if !*same { // the journal goes on
+		err = p.part(ctx, d, id[0], o)
+	}
+	if err == nil {
+		err = i.invite(ctx, d, store.Invitation{Terminal: id[0], Known: true, SameMachine: *same}, out)
+	}
+	return errors.Join(err, d.books.Close())
+}
+
+// revokeTerminal shuts a terminal out.
+func revokeTerminal(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("terminal revoke", flag.ContinueOnError)
+	var p place
+	var o parting
+	p.flags(f)
+	o.flags(f)
+	id, err := parse(f, args, 1)
+	if err != nil {
+		return err
+	}
+	d, err := p.openOld(ctx)
+	if err != nil {
+		return err
+	}
+	if err = p.part(ctx, d, id[0], o); err == nil {
+		err = d.books.RevokeTerminal(ctx, id[0])
+	}
 	if err := errors.Join(err, d.books.Close()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "terminal %s, number %s: %s\n", t.ID, no, *file)
+	_, err = fmt.Fprintf(out, "terminal %s is shut out\n", id[0])
 	return err
 }
 
-func (d data) provision(ctx context.Context, t store.Terminal, address, file string) (no pboc.TerminalNo, err error) {
-	cert, key, fingerprint, err := d.pki.Terminal(t.ID)
-	if err != nil {
-		return no, err
+// stateOf says how a terminal stands.
+func stateOf(t store.Terminal) string {
+	switch {
+	case t.Revoked:
+		return "revoked"
+	case t.Fingerprint == [32]byte{}:
+		return "waiting" // for its code to be used
+	case !t.Expires.IsZero() && time.Now().After(t.Expires):
+		return "expired"
 	}
-	t.Fingerprint = fingerprint
-	if no, err = d.books.AddTerminal(ctx, t); err != nil {
-		return no, err
-	}
-	text, err := client.File{
-		Terminal: t.ID, TerminalNo: no.String(), Address: address,
-		CA: string(d.pki.CA()), Certificate: string(cert), Key: string(key),
-	}.Encode()
-	if err != nil {
-		return no, err
-	}
-	return no, keys.WriteSecret(file, text)
+	return "good"
 }
 
 func listTerminals(ctx context.Context, args []string, out io.Writer) error {
@@ -95,31 +188,67 @@ func listTerminals(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD")
+		fmt.Fprintln(w, "ID\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD\tCERTIFICATE UNTIL\tUNSENT")
 		for _, t := range all {
-			state, heard := "good", "never"
-			if t.Revoked {
-				state = "revoked"
+			s, err := b.Standing(ctx, t.ID)
+			if err != nil {
+				return err
 			}
-			if !t.Heard.IsZero() {
-				heard = t.Heard.Format(time.RFC3339)
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.No, state, t.Version, heard, t.Drift)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", t.ID, t.No, stateOf(t), t.Version,
+				or(t.Heard, "never"), t.Drift, or(t.Expires, "-"), s.Unsent())
 		}
 		return w.Flush()
 	})
 }
 
-func revokeTerminal(ctx context.Context, args []string, out io.Writer) error {
-	return onBooks(ctx, "terminal revoke", args, 1, func(b *store.Books, id []string) error {
-		err := b.RevokeTerminal(ctx, id[0])
+func or(t time.Time, none string) string {
+	if t.IsZero() {
+		return none
+	}
+	return t.Format(time.RFC3339)
+}
+
+type terminalReport struct {
+	ID          string    `json:"id"`
+	No          string    `json:"terminal_no"`
+	State       string    `json:"state"`
+	Version     string    `json:"version"`
+	Heard       time.Time `json:"heard,omitzero"`
+	Fingerprint string    `json:"certificate_sha256"`
+	Expires     time.Time `json:"certificate_until,omitzero"`
+	Next        string    `json:"renewed_certificate_sha256,omitempty"` // and not used yet
+	JournalKey  string    `json:"journal_public_key,omitempty"`
+	Epoch       string    `json:"journal_epoch"`
+	Said        int64     `json:"journal_head_said"` // by the terminal
+	Held        int64     `json:"journal_head_held"` // here
+	Carrying    bool      `json:"journal_carries_another,omitempty"`
+}
+
+// showTerminal prints all that is known of a terminal.
+func showTerminal(ctx context.Context, args []string, out io.Writer) error {
+	return onBooks(ctx, "terminal show", args, 1, func(b *store.Books, id []string) error {
+		t, err := b.Terminal(ctx, id[0])
 		if errors.Is(err, store.ErrNone) {
 			return fmt.Errorf("no terminal %q", id[0])
 		}
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(out, "terminal %s is shut out\n", id[0])
-		return err
+		s, err := b.Standing(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		r := terminalReport{
+			ID: t.ID, No: t.No.String(), State: stateOf(t), Version: t.Version, Heard: t.Heard,
+			Fingerprint: hex.EncodeToString(t.Fingerprint[:]), Expires: t.Expires,
+			JournalKey: hex.EncodeToString(t.JournalKey),
+			Epoch:      s.Epoch, Said: s.Said, Held: s.Held, Carrying: s.Carrying,
+		}
+		if t.Next != [32]byte{} {
+			r.Next = hex.EncodeToString(t.Next[:])
+		}
+		e := json.NewEncoder(out)
+		e.SetIndent("", "\t")
+		return e.Encode(r)
 	})
 }

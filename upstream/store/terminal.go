@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -107,6 +108,38 @@ func (b *Books) RevokeTerminal(ctx context.Context, id string) error {
 	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
 		return changed(tx.Exec(ctx, `UPDATE terminals SET revoked_ms = ? WHERE id = ?`, b.ms(), id))
 	})
+}
+
+// Standing is how much of a terminal's present journal we hold.
+type Standing struct {
+	Epoch string // as the terminal said last; "" before its first word
+	Said  int64  // entries that it had then
+	Held  int64  // entries that we have of it
+	// Carrying says that the journal is bringing over what one before it had
+	// not sent yet.
+	Carrying bool
+}
+
+// Unsent returns how many entries we know of and do not have. There may be more
+// of which the terminal has not told yet.
+func (s Standing) Unsent() int64 { return max(0, s.Said-s.Held) }
+
+// Standing returns how much of a terminal's journal we hold, or ErrNone.
+func (b *Books) Standing(ctx context.Context, id string) (s Standing, err error) {
+	err = b.db.QueryRow(ctx, `SELECT epoch, journal_head FROM terminals WHERE id = ?`, id).Scan(&s.Epoch, &s.Said)
+	if err != nil {
+		return s, none(err)
+	}
+	epoch, err := hex.DecodeString(s.Epoch)
+	if err != nil {
+		return s, nil // a program from before journals were sent
+	}
+	err = b.db.QueryRow(ctx, `SELECT head_seq, carrying FROM journals WHERE terminal = ? AND epoch = ?`, id, epoch).
+		Scan(&s.Held, &s.Carrying)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return s, err
 }
 
 const terminalColumns = `

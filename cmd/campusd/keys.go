@@ -1,0 +1,121 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"quancun/upstream/keys"
+	"quancun/upstream/keys/token"
+)
+
+// keyStore is where the upstream's keys are: in files, or in a token.
+type keyStore interface {
+	keys.Store
+	keys.Issuer
+}
+
+func (p place) keyFile() string { return filepath.Join(p.dir, "keys.json") }
+
+// openKeys opens the keys where the configuration says that they are, and makes
+// those in files if there are none, in a data folder that is open. The caller
+// calls done in the end.
+func (p place) openKeys(c config) (k keyStore, done func() error, err error) {
+	if c.Keys.Module == "" {
+		k, err := keys.OpenSoftware(p.keyFile())
+		return k, func() error { return nil }, err
+	}
+	s, err := token.Open(c.token())
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s.Close, nil
+}
+
+func (c config) token() token.Config {
+	return token.Config{Module: c.Keys.Module, Slot: c.Keys.Slot, PINFile: c.Keys.PINFile}
+}
+
+// keysCommand shows where the keys are, or fills a token.
+func keysCommand(args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	f := flag.NewFlagSet("keys "+args[0], flag.ContinueOnError)
+	var p place
+	p.flags(f)
+	if _, err := parse(f, args[1:], 0); err != nil {
+		return err
+	}
+	if p.dir == "" {
+		return fmt.Errorf("--data is missing\n%w", errUsage)
+	}
+	c, err := p.read()
+	if err != nil {
+		return err
+	}
+	switch args[0] {
+	case "show":
+		return p.showKeys(c, out)
+	case "generate", "import":
+		return p.fillToken(c, args[0], out)
+	}
+	return errUsage
+}
+
+// fillToken makes keys in the token that the configuration names, or puts those
+// of the data folder there.
+func (p place) fillToken(c config, how string, out io.Writer) error {
+	if c.Keys.Module == "" {
+		return errors.New("the configuration names no token: write module, slot and pin_file under [keys]")
+	}
+	_, err := os.Lstat(p.keyFile())
+	switch have := err == nil; {
+	case how == "generate" && have:
+		return fmt.Errorf("%s holds keys with which cards may have been issued: import them", p.keyFile())
+	case how == "generate":
+		err = token.Generate(c.token())
+	default:
+		var s *keys.Secrets
+		if s, err = keys.ReadSecrets(p.keyFile()); err == nil {
+			err = token.Import(c.token(), s)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.showKeys(c, out); err != nil || how == "generate" {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "Now put %s and campus.pem beside it into a safe, and remove them here.\n", p.keyFile())
+	return err
+}
+
+// showKeys says where the keys are, and what of them is public.
+func (p place) showKeys(c config, out io.Writer) error {
+	where := "files: " + p.keyFile()
+	if c.Keys.Module != "" {
+		where = fmt.Sprintf("token in slot %d of %s", c.Keys.Slot, c.Keys.Module)
+	} else if _, err := os.Lstat(p.keyFile()); err != nil {
+		return err // to look makes none
+	}
+	k, done, err := p.openKeys(c)
+	if err != nil {
+		return err
+	}
+	public, ok := k.Campus().Public().(ed25519.PublicKey)
+	if !ok {
+		return errors.Join(errors.New("the campus's key is not Ed25519"), done())
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "where\t%s\n", where)
+	fmt.Fprintf(w, "campus public key\t%x\n", []byte(public))
+	fmt.Fprintf(w, "PIN public key\t%x\n", k.PINPublicKey())
+	fmt.Fprintf(w, "seal public key\t%x\n", k.SealPublicKey())
+	return errors.Join(w.Flush(), done())
+}

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"quancun/journal"
+	"quancun/upstream/client"
+)
+
+// machine is a terminal that was enrolled.
+type machine struct {
+	keys   client.Keys
+	papers *client.Provisioning
+}
+
+var ticketLine = regexp.MustCompile(`quancun enrol --code (\S+)\n`)
+
+// ticket returns the code that a command has printed.
+func (s *site) ticket(args ...string) client.Ticket {
+	s.t.Helper()
+	out := s.must(args...)
+	line := ticketLine.FindStringSubmatch(out)
+	if line == nil {
+		s.t.Fatalf("campusd %q has printed no code: %s", args, out)
+	}
+	t, err := client.ParseTicket(line[1])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return t
+}
+
+func newKeys(t *testing.T) client.Keys {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, signs, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.Keys{TLS: key, Journal: signs}
+}
+
+// enrol makes a machine a new terminal of a campusd that serves.
+func (s *site) enrol(id, addr string) machine {
+	s.t.Helper()
+	return s.use(s.ticket("terminal", "add", id, "--address", addr), newKeys(s.t))
+}
+
+func (s *site) use(t client.Ticket, k client.Keys) machine {
+	s.t.Helper()
+	f, err := client.Enrol(s.t.Context(), t, k, client.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	text, err := f.Encode()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p, err := client.ParseProvisioning(text)
+	if err == nil {
+		err = p.Use(k.TLS)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return machine{k, p}
+}
+
+// epoch is that of every machine's journal here.
+var epoch = journal.Epoch{1, 2, 3}
+
+// say tells the upstream of a journal of n entries.
+func (m machine) say(t *testing.T, n int64) {
+	t.Helper()
+	c := client.Dial(m.papers, client.Options{})
+	defer c.Close()
+	_, err := c.Hello(t.Context(), client.Hello{Version: "1", Journal: journal.Head{Epoch: epoch, Seq: n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// export writes a sealed export of n entries, as "quancun ledger export" does.
+func (m machine) export(t *testing.T, path string, n int) {
+	t.Helper()
+	var tree journal.Frontier
+	bodies := func(yield func([]byte, error) bool) {
+		for i := range n {
+			body := fmt.Appendf(nil, "entry %d", i+1)
+			tree.Append(journal.HashOf(body))
+			if !yield(body, nil) {
+				return
+			}
+		}
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w, err := m.papers.Seal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = journal.WriteArchive(w, m.papers.JournalCertificate, bodies, func() ([]byte, error) {
+		c := journal.Checkpoint{Terminal: m.papers.Terminal, Epoch: epoch, Size: tree.Size, Root: tree.Root()}
+		return c.Sign(m.keys.Journal)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestUnsentMoney: nobody parts with a terminal whose money is not all here.
+func TestUnsentMoney(t *testing.T) {
+	s := newSite(t)
+	addr, _ := s.serve()
+	m, other := s.enrol("K01", addr), s.enrol("K02", addr)
+	m.say(t, 5)
+	if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^K01 .* 5$`).MatchString(got) {
+		t.Errorf("terminal list: %s", got)
+	}
+	m.export(t, s.path("good"), 5)
+	m.export(t, s.path("short"), 4)
+	other.export(t, s.path("others"), 5)
+	whole, err := os.ReadFile(s.path("good"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("cut", string(whole[:len(whole)-1]))
+	s.write("nonsense", "nonsense")
+	stranger := newSite(t)
+	strange, stop := stranger.serve()
+	stranger.enrol("K01", strange).export(t, s.path("strange"), 5)
+	stop()
+	for _, command := range []string{"revoke", "reset"} {
+		if _, err := s.campusd("terminal", command, "K01"); err == nil || !strings.Contains(err.Error(), "not here yet") {
+			t.Errorf("terminal %s with unsent money: %v, want it refused", command, err)
+		}
+		for _, file := range []string{"short", "others", "cut", "nonsense", "strange", "none"} {
+			if _, err := s.campusd("terminal", command, "K01", "--sealed", s.path(file)); err == nil {
+				t.Errorf("terminal %s with a sealed file that is %s was not refused", command, file)
+			}
+		}
+	}
+	m.say(t, 5) // it is still a terminal
+	s.must("terminal", "revoke", "K01", "--sealed", s.path("good"))
+	kept, err := os.ReadFile(s.path(fmt.Sprintf("data/sealed/K01-%s-5.sealed", epoch)))
+	if err != nil || !bytes.Equal(kept, whole) {
+		t.Errorf("the export is not kept: %v", err)
+	}
+	if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^K01 .* revoked `).MatchString(got) {
+		t.Errorf("terminal list: %s", got)
+	}
+	other.say(t, 3)
+	s.must("terminal", "revoke", "K02", "--gone")
+	s.wantAlarms("journal lost", "journal sealed")
+}
+
+func (s *site) wantAlarms(kinds ...string) {
+	s.t.Helper()
+	p := place{dir: s.path("data")}
+	d, err := p.openOld(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer d.books.Close()
+	all, err := d.books.Alarms(s.t.Context())
+	var got []string
+	for _, a := range all {
+		got = append(got, string(a.Kind))
+	}
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(kinds) {
+		s.t.Errorf("alarms are %q, %v; want %q", got, err, kinds)
+	}
+}
+
+// TestReset: a terminal moves to another machine, or comes back on its own.
+func TestReset(t *testing.T) {
+	s := newSite(t)
+	addr, _ := s.serve()
+	m := s.enrol("K01", addr)
+	m.say(t, 5)
+	back := s.ticket("terminal", "reset", "K01", "--same-machine", "--address", addr)
+	if _, err := client.Enrol(t.Context(), back, newKeys(t), client.Options{}); err == nil {
+		t.Error("another machine has used a code for the same machine")
+	}
+	m = s.use(back, m.keys)
+	m.say(t, 6)
+	moved := s.use(s.ticket("terminal", "reset", "K01", "--gone", "--address", addr), newKeys(t))
+	moved.say(t, 0)
+	c := client.Dial(m.papers, client.Options{})
+	defer c.Close()
+	if err := c.Ping(t.Context()); err == nil {
+		t.Error("the machine before is still the terminal")
+	}
+	var report terminalReport
+	if err := json.Unmarshal([]byte(s.must("terminal", "show", "K01")), &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.State != "good" || report.JournalKey != fmt.Sprintf("%x", moved.keys.Journal.Public()) ||
+		time.Until(report.Expires) < 89*24*time.Hour {
+		t.Errorf("terminal show: %+v", report)
+	}
+}
+
+// TestToken: a campus whose keys are in a token, from the first day, or since
+// it has got one.
+func TestToken(t *testing.T) {
+	s := newSite(t)
+	text, err := os.ReadFile(s.path("campusd.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("campusd.toml", string(text)+newToken(t, s.path("token")))
+	s.more = []string{"--config", s.path("campusd.toml")}
+	if _, err := s.campusd("demo", "--cards", s.path("cards.json")); err == nil {
+		t.Error("an empty token was used")
+	}
+	first := s.must("keys", "generate")
+	if got := s.must("keys", "show"); got != first || !strings.Contains(got, "token in slot") {
+		t.Errorf("keys show: %s, want %s", got, first)
+	}
+	s.must("demo", "--cards", s.path("cards.json"))
+	if _, err := os.Stat(s.path("data/keys.json")); err == nil {
+		t.Error("keys were made in a file, too")
+	}
+	addr, stop := s.serve()
+	s.enrol("K01", addr).say(t, 1)
+	stop()
+
+	soft := newSite(t)
+	soft.must("demo", "--cards", soft.path("cards.json"))
+	before := soft.must("keys", "show")
+	soft.write("campusd.toml", newToken(t, soft.path("token")))
+	soft.more = []string{"--config", soft.path("campusd.toml")}
+	if _, err := soft.campusd("keys", "generate"); err == nil {
+		t.Error("new keys were made for a campus that has issued cards")
+	}
+	after := soft.must("keys", "import")
+	public := regexp.MustCompile(`(?m)public key +[0-9a-f]{64}$`)
+	a, b := public.FindAllString(before, -1), public.FindAllString(after, -1)
+	if len(a) != 3 || fmt.Sprint(a) != fmt.Sprint(b) {
+		t.Errorf("public keys before %q, and after %q", a, b)
+	}
+}
+
+// newToken makes a SoftHSM token, and returns the lines of a configuration that
+// name it.
+func newToken(t *testing.T, dir string) string {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	conf, pin := filepath.Join(dir, "softhsm2.conf"), filepath.Join(dir, "pin")
+	for path, text := range map[string]string{
+		conf: "directories.tokendir = " + dir + "\nobjectstore.backend = file\nlog.level = ERROR\n", pin: "87654321\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("SOFTHSM2_CONF", conf)
+	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", "campus",
+		"--so-pin", "12345678", "--pin", "87654321").CombinedOutput()
+	slot := regexp.MustCompile(`slot (\d+)\s*$`).FindSubmatch(out)
+	if err != nil || slot == nil {
+		t.Fatalf("softhsm2-util: %v\n%s", err, out)
+	}
+	return fmt.Sprintf("\n[keys]\nmodule = %q\nslot = %s\npin_file = %q\n",
+		"/usr/lib/softhsm/libsofthsm2.so", slot[1], pin)
+}
