@@ -219,20 +219,40 @@ func (b *Book) Acked(ctx context.Context) (h journal.Head, err error) {
 // Waiting returns what upstream does not have yet.
 func (b *Book) Waiting(ctx context.Context) (w Waiting, err error) {
 	err = b.read(ctx, "read what is waiting", func(q querier) error {
-		if w.Acked, err = ackedOf(ctx, q); err != nil {
-			return err
-		}
-		err := q.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) - ?1,
-			(SELECT coalesce(sum(amount), 0) FROM posting WHERE seq > ?1 AND amount > 0) FROM journal`, w.Acked.Seq).
-			Scan(&w.Count, &w.Amount)
-		if err != nil || w.Count == 0 {
-			return err
-		}
-		oldest, err := entryAt(ctx, q, w.Acked.Seq+1)
-		w.Since = oldest.At
+		w, err = waitingOf(ctx, q)
 		return err
 	})
 	return w, err
+}
+
+func waitingOf(ctx context.Context, q querier) (w Waiting, err error) {
+	if w.Acked, err = ackedOf(ctx, q); err != nil {
+		return w, err
+	}
+	err = q.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) - ?1,
+		(SELECT coalesce(sum(amount), 0) FROM posting WHERE seq > ?1 AND amount > 0) FROM journal`, w.Acked.Seq).
+		Scan(&w.Count, &w.Amount)
+	if err != nil || w.Count == 0 {
+		return w, err
+	}
+	oldest, err := entryAt(ctx, q, w.Acked.Seq+1)
+	w.Since = oldest.At
+	return w, err
+}
+
+// WaitingFile returns what a journal's file holds that upstream does not have
+// yet, and how many intents are open. The file may be of a running terminal; it
+// changes nothing in it.
+func WaitingFile(ctx context.Context, path string) (w Waiting, open int, err error) {
+	err = inspect(ctx, path, func(db *sql.DB) error {
+		return transactRead(ctx, db, func(q querier) error {
+			if w, err = waitingOf(ctx, q); err != nil {
+				return err
+			}
+			return q.QueryRowContext(ctx, `SELECT count(*) FROM item `+openItems).Scan(&open)
+		})
+	})
+	return w, open, err
 }
 
 // Appended returns a channel on which there is a token when something new has

@@ -49,6 +49,11 @@ func TestSync(t *testing.T) {
 		if err != nil || w.Count != count || int(w.Amount) != amount || !w.Since.Equal(since) || w.Acked.Seq != acked {
 			t.Errorf("Waiting = %+v, %v, want %d entries with %d fen since %v after %d", w, err, count, amount, since, acked)
 		}
+		items, err1 := l.OpenItems(ctx)
+		beside, open, err2 := WaitingFile(ctx, l.path)
+		if err := errors.Join(err1, err2); err != nil || beside != w || open != len(items) {
+			t.Errorf("WaitingFile = %+v, %d, %v, want %+v and %d", beside, open, err, w, len(items))
+		}
 	}
 	select {
 	case <-l.Appended():
