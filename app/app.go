@@ -22,6 +22,7 @@ const (
 	exitFailed = 1 // it could not do what it was asked
 	exitUsage  = 2
 	exitLocked = 3 // another instance has the journal
+	exitUnsent = 4 // not everything is upstream: do not stop it for good
 )
 
 // command is something that the program can be asked to do.
@@ -34,6 +35,10 @@ func commands() []command {
 	return []command{
 		{"run", "serve at the terminal (what it does without a word, too)", run},
 		{"card", "print the card on the reader as JSON", card},
+		{"enrol", "make this machine a terminal, with a code from the upstream", enrol},
+		{"identity", "say which terminal this machine is", showIdentity},
+		{"ready-to-stop", "say whether everything is upstream (exit code 0) or not (4)", readyToStop},
+		{"retire", "make this machine a terminal no more", retire},
 		{"doctor", "say what is missing on this machine and how to mend it", doctor},
 		{"tray", "show the lab's demo cards in a window of their own", showTray},
 		{"version", "print the version", printVersion},
@@ -73,7 +78,7 @@ func Run(args []string, out, errOut io.Writer) int {
 func usage(w io.Writer, all []command) {
 	fmt.Fprintln(w, "usage: quancun [command] [flags]")
 	for _, c := range all {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.what)
+		fmt.Fprintf(w, "  %-13s %s\n", c.name, c.what)
 	}
 	fmt.Fprintln(w, "\"quancun command -h\" lists a command's flags.")
 }

@@ -156,7 +156,7 @@ func TestDoctor(t *testing.T) {
 	text := out.String()
 	for _, want := range []string{
 		"FIX   display", "→ start it under X", "ok    card reader", "ok    journal", "will be made",
-		"FIX   provisioning", "→ campusd terminal add",
+		"FIX   identity", "→ quancun enrol",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %q:\n%s", want, text)

@@ -4,22 +4,31 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 
+	"quancun/app/identity"
 	"quancun/reader/profile"
 )
 
 // Config is a terminal's configuration file. Paths in it are relative to the
 // file's own folder.
 type Config struct {
-	Terminal string `toml:"terminal"` // provisioning file, from "campusd terminal add"
+	Terminal string `toml:"terminal"` // provisioning file, from "quancun enrol"
 	Journal  string `toml:"journal"`  // SQLite file; made if absent
 	Profile  string `toml:"profile"`  // card profile; the common one if empty
 
+	Keys   KeysConfig   `toml:"keys"`
 	Reader ReaderConfig `toml:"reader"`
 	Panel  PanelConfig  `toml:"panel"`
 	Help   HelpConfig   `toml:"help"`
+}
+
+// KeysConfig says where the machine keeps the terminal's own keys.
+type KeysConfig struct {
+	File string `toml:"file"` // beside the provisioning file if empty
+	TPM  string `toml:"tpm"`  // device of a TPM 2.0, without which the file is worth nothing; none if empty
 }
 
 // ReaderConfig says where cards are laid down.
@@ -60,7 +69,10 @@ func ReadConfig(path string) (*Config, error) {
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return nil, fmt.Errorf("configuration %s: unknown keys %v", path, unknown)
 	}
-	for _, p := range []*string{&c.Terminal, &c.Journal, &c.Profile} {
+	if c.Keys.File == "" {
+		c.Keys.File = strings.TrimSuffix(c.Terminal, filepath.Ext(c.Terminal)) + ".keys"
+	}
+	for _, p := range []*string{&c.Terminal, &c.Journal, &c.Profile, &c.Keys.File} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
@@ -88,3 +100,5 @@ func (c *Config) check() error {
 	}
 	return errors.Join(errs...)
 }
+
+func (c KeysConfig) identity() identity.Config { return identity.Config{File: c.File, TPM: c.TPM} }

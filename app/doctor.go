@@ -71,7 +71,7 @@ func examine(config string) []finding {
 	}
 	all = append(all, finding{"configuration", config, "", false}, panel(c.Panel), cardReader(c.Reader),
 		journalFile(c.Journal))
-	return append(all, upstream(c.Terminal)...)
+	return append(all, upstream(c)...)
 }
 
 // xLibraries are loaded by name while the program runs, so that no package
@@ -197,15 +197,20 @@ func journalFile(path string) finding {
 // driftMax is how far the clock may be off before it is worth a visit.
 const driftMax = time.Minute
 
-func upstream(file string) []finding {
-	p, err := client.ReadProvisioning(file)
+func upstream(config *Config) []finding {
+	p, _, err := readIdentity(config)
 	if err != nil {
-		return []finding{{"provisioning", err.Error(), "campusd terminal add ID --out FILE; chmod 600", false}}
+		is, _, _ := strings.Cut(err.Error(), "\n")
+		return []finding{{"identity", is, "quancun enrol --code CODE, with the code from campusd terminal add ID", false}}
 	}
-	all := []finding{{"provisioning", "terminal " + p.Terminal, "", false}}
+	all := []finding{{"identity", "terminal " + p.Terminal, "", false}}
+	if left := time.Until(p.Expires()); left < 0 {
+		all = append(all, finding{"certificate", "over since " + p.Expires().Format(time.DateOnly),
+			"it is renewed when the upstream answers, for a month; then: campusd terminal reset ID", true})
+	}
 	c := client.Dial(p, client.Options{})
 	defer c.Close()
-	w, err := c.Hello(context.Background(), client.Hello{Version: Version})
+	w, err := c.Ping(context.Background())
 	no := (*client.Refusal)(nil)
 	switch {
 	case errors.As(err, &no):

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"quancun/app/identity"
 	"quancun/kiosk"
 	"quancun/ledger"
 	"quancun/reader"
@@ -73,6 +74,7 @@ type terminal struct {
 	book    *ledger.Book // nil: see fault
 	fault   kiosk.Code   // why the journal cannot be used
 	client  *client.Client
+	renewer *identity.Renewer
 	session *kiosk.Session
 	keeper  *kiosk.Keeper
 	clock   kiosk.Clock
@@ -97,7 +99,7 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 			err = errors.Join(err, t.close())
 		}
 	}()
-	p, err := client.ReadProvisioning(c.Terminal)
+	p, keys, err := openIdentity(c)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +114,9 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 		return nil, err
 	}
 	t.client = client.Dial(p, client.Options{})
+	t.renewer = &identity.Renewer{
+		File: c.Terminal, Papers: p, Keys: keys, Client: t.client, Now: t.clock.Now, Log: t.log,
+	}
 	if t.book != nil {
 		return t, t.join(p, cardProfile)
 	}
@@ -192,6 +197,7 @@ func (t *terminal) work(ctx context.Context) error {
 	g.Go(func() error { return reader.Watch(ctx, t.device, t.cards, t.log) })
 	g.Go(func() error { return t.session.Run(ctx) })
 	g.Go(func() error { return t.keeper.Run(ctx) })
+	g.Go(func() error { return t.renewer.Run(ctx) })
 	return g.Wait()
 }
 
@@ -254,8 +260,11 @@ func exit(log *slog.Logger, err error) {
 }
 
 func exitCode(err error) int {
-	if errors.Is(err, ledger.ErrLocked) {
+	switch {
+	case errors.Is(err, ledger.ErrLocked):
 		return exitLocked
+	case errors.Is(err, errUnsent):
+		return exitUnsent
 	}
 	return exitFailed
 }

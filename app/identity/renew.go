@@ -58,8 +58,10 @@ func (r *Renewer) Run(ctx context.Context) error {
 
 // look renews if there is a reason to.
 func (r *Renewer) look(ctx context.Context) error {
-	if !r.Papers.RenewalDue(r.Now()) && r.Client.Ping(ctx) == nil {
-		return nil
+	if !r.Papers.RenewalDue(r.Now()) {
+		if _, err := r.Client.Ping(ctx); err == nil {
+			return nil
+		}
 	}
 	f, err := r.Papers.Renew(ctx, r.Keys, r.Options)
 	no := (*client.EnrolRefusal)(nil)

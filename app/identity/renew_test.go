@@ -107,7 +107,7 @@ func (u *upstream) enrol(c identity.Config) *terminal {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	ticket := client.Ticket{Address: u.addr, Code: code, CA: u.pki.Fingerprint()}
+	ticket := client.Ticket{Address: u.addr, Terminal: "K01", Code: code, CA: u.pki.Fingerprint()}
 	f, err := client.Enrol(u.t.Context(), ticket, makeKeys(u.t, c), client.Options{Now: u.clock})
 	if err != nil {
 		u.t.Fatal(err)
@@ -149,7 +149,7 @@ func (u *upstream) wantRenewed(what string, t *terminal) *client.Provisioning {
 	u.t.Helper()
 	select {
 	case p := <-t.adopted:
-		if err := t.renewer.Client.Ping(u.t.Context()); err != nil {
+		if _, err := t.renewer.Client.Ping(u.t.Context()); err != nil {
 			u.t.Errorf("%s: renewed, and then %v", what, err)
 		}
 		return p

@@ -75,7 +75,7 @@ func (i invitation) invite(ctx context.Context, d data, s store.Invitation, out 
 	case err != nil:
 		return err
 	}
-	ticket := wire.Ticket{Address: i.address, Code: code, CA: d.pki.Fingerprint()}
+	ticket := wire.Ticket{Address: i.address, Terminal: s.Terminal, Code: code, CA: d.pki.Fingerprint()}
 	_, err = fmt.Fprintf(out, "terminal %s, number %s\non the machine, before %s, once:\n\n  quancun enrol --code %s\n",
 		s.Terminal, no, s.Expires.Format(time.RFC3339), ticket.Text())
 	return err

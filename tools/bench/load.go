@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"quancun/app/identity"
 	"quancun/kiosk"
 	"quancun/ledger"
 	"quancun/money"
@@ -123,6 +124,13 @@ func newLoadBench(ctx context.Context, dir string) (_ *loadBench, stop func() er
 		return nil, nil, err
 	}
 	p, err := client.ReadProvisioning(b.stack.File("terminal.pem"))
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err := identity.Open(identity.Config{File: b.stack.File("terminal.keys")})
+	if err == nil {
+		err = p.Use(k.TLS)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // provision makes what the programs need before their first start: the
-// upstream's data with demonstration holders, their cards, and the terminal's
-// key. What an earlier run made, it keeps.
+// upstream's data with demonstration holders, and their cards. What an earlier
+// run made, it keeps.
 func (s *Stack) provision(ctx context.Context) error {
 	if err := os.WriteFile(s.File("terminal.toml"), s.terminalConfig(), 0o600); err != nil {
 		return err
@@ -23,30 +23,52 @@ func (s *Stack) provision(ctx context.Context) error {
 	if err := s.readdress(); err != nil {
 		return err
 	}
-	for _, step := range []struct {
-		makes string
-		tell  string
-		args  []string
-	}{
-		{"terminal.pem", "provisioning terminal " + Terminal,
-			[]string{
-				"terminal", "add", Terminal, "--data", s.File("upstream"),
-				"--address", s.UpstreamAddr, "--out", s.File("terminal.pem"),
-			}},
-		{"cards.json", "opening the demonstration accounts",
-			[]string{"demo", "--data", s.File("upstream"), "--cards", s.File("cards.json")}},
-	} {
-		if _, err := os.Stat(s.File(step.makes)); !errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		s.Tell(step.tell)
-		cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "campusd"), step.args...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", step.tell, err, out)
-		}
+	if _, err := os.Stat(s.File("cards.json")); !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return nil
+	s.Tell("opening the demonstration accounts")
+	_, err := s.campusd(ctx, "demo", "--cards", s.File("cards.json"))
+	return err
 }
+
+// campusd runs a command of the upstream's to its end.
+func (s *Stack) campusd(ctx context.Context, args ...string) ([]byte, error) {
+	return output(exec.CommandContext(ctx, filepath.Join(s.Bin, "campusd"),
+		append(args, "--data", s.File("upstream"))...))
+}
+
+func output(cmd *exec.Cmd) ([]byte, error) {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w\n%s", filepath.Base(cmd.Path), cmd.Args[1], err, out)
+	}
+	return out, err
+}
+
+// enrol makes the stack's terminal one, as an admin does: with a code from the
+// upstream, which has to be there.
+func (s *Stack) enrol(ctx context.Context) error {
+	if _, err := os.Stat(s.File("terminal.pem")); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	s.Tell("enrolling terminal " + Terminal)
+	out, err := s.campusd(ctx, "terminal", "add", Terminal, "--address", s.UpstreamAddr)
+	if err != nil { // an earlier run has come as far as this
+		out, err = s.campusd(ctx, "terminal", "reset", Terminal, "--address", s.UpstreamAddr)
+	}
+	if err != nil {
+		return err
+	}
+	code := enrolmentCode.Find(out)
+	if code == nil {
+		return fmt.Errorf("campusd has printed no enrolment code: %s", out)
+	}
+	_, err = output(exec.CommandContext(ctx, s.TerminalPath,
+		"enrol", "--config", s.File("terminal.toml"), "--code", string(code)))
+	return err
+}
+
+var enrolmentCode = regexp.MustCompile(`quancun://\S+`)
 
 // upstreamConfig writes the upstream's configuration. It needs the keys that
 // the lab has made, since the lab is the payment channel.

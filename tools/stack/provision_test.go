@@ -61,7 +61,7 @@ func TestTerminalConfig(t *testing.T) {
 func TestMissing(t *testing.T) {
 	s := newStack(t)
 	err := s.Start(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "provisioning terminal") {
+	if err == nil || !strings.Contains(err.Error(), "campusd demo") {
 		t.Errorf("Start = %v, want which step it was", err)
 	}
 	if err := s.Stop(); err != nil {

@@ -198,7 +198,10 @@ func (s *Stack) StartServices(ctx context.Context) error {
 	if err := s.upstreamConfig(); err != nil {
 		return err
 	}
-	return s.StartAndWait(ctx, s.Upstream, s.UpstreamAddr)
+	if err := s.StartAndWait(ctx, s.Upstream, s.UpstreamAddr); err != nil {
+		return err
+	}
+	return s.enrol(ctx)
 }
 
 // StartAndWait starts p and returns when it listens on addr.

@@ -17,13 +17,21 @@ import (
 // Hello tells the upstream about this terminal, and returns what the school
 // allows and how far this machine's clock is off.
 func (c *Client) Hello(ctx context.Context, h Hello) (Welcome, error) {
+	return c.hello(ctx, &v1.HelloRequest{
+		Version: h.Version, Time: timestamppb.New(c.now()),
+		Epoch: h.Journal.Epoch.String(), JournalHead: h.Journal.Seq, JournalHash: h.Journal.Hash[:],
+	})
+}
+
+// Ping is [Client.Hello] from somebody who has nothing to tell, such as a tool
+// beside a terminal at work. Refusal: TerminalUnknown.
+func (c *Client) Ping(ctx context.Context) (Welcome, error) { return c.hello(ctx, &v1.HelloRequest{}) }
+
+func (c *Client) hello(ctx context.Context, q *v1.HelloRequest) (Welcome, error) {
 	ctx, cancel := within(ctx, quick)
 	defer cancel()
 	sent := c.now()
-	r, err := c.rpc.Hello(ctx, connect.NewRequest(&v1.HelloRequest{
-		Version: h.Version, Time: timestamppb.New(sent),
-		Epoch: h.Journal.Epoch.String(), JournalHead: h.Journal.Seq, JournalHash: h.Journal.Hash[:],
-	}))
+	r, err := c.rpc.Hello(ctx, connect.NewRequest(q))
 	if err != nil {
 		return Welcome{}, explain("hello", err)
 	}
@@ -37,15 +45,6 @@ func (c *Client) Hello(ctx context.Context, h Hello) (Welcome, error) {
 	c.pinKey = r.Msg.PinPublicKey
 	c.mu.Unlock()
 	return w, nil
-}
-
-// Ping asks nothing but whether the upstream takes this terminal's certificate.
-// Refusal: TerminalUnknown.
-func (c *Client) Ping(ctx context.Context) error {
-	ctx, cancel := within(ctx, quick)
-	defer cancel()
-	_, err := c.rpc.Hello(ctx, connect.NewRequest(&v1.HelloRequest{}))
-	return explain("ping", err)
 }
 
 // LookUpCard returns whether a card may be used at all, and a challenge for
@@ -232,13 +231,11 @@ func (c *Client) sealingKey(ctx context.Context) ([]byte, error) {
 	if key != nil {
 		return key, nil
 	}
-	r, err := c.rpc.Hello(ctx, connect.NewRequest(&v1.HelloRequest{}))
-	if err != nil {
-		return nil, explain("hello", err)
+	if _, err := c.Ping(ctx); err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pinKey = r.Msg.PinPublicKey
 	return c.pinKey, nil
 }
 

@@ -102,6 +102,9 @@ func Enrol(ctx context.Context, t Ticket, k Keys, o Options) (File, error) {
 		return File{}, explainEnrol("enrol", err)
 	}
 	f, err := accept(r.Msg.Papers, k, ca.Load())
+	if err == nil && f.Terminal != t.Terminal {
+		err = fmt.Errorf("it is for terminal %q", f.Terminal)
+	}
 	if err != nil {
 		return File{}, fmt.Errorf("enrol: answer: %w", err)
 	}

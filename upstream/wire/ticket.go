@@ -54,36 +54,40 @@ func FingerprintOf(c *x509.Certificate) Fingerprint {
 func (f Fingerprint) String() string { return groups(f[:]) }
 
 // Ticket is all that a machine has to be told to become a terminal: where the
-// upstream is, by what to know it, and the code. With it the first contact is
-// already one between parties that know each other.
+// upstream is, by what to know it, which terminal, and the code. With it the
+// first contact is already one between parties that know each other.
 type Ticket struct {
-	Address string // host:port
-	Code    Code
-	CA      Fingerprint
+	Address  string // host:port
+	Terminal string
+	Code     Code
+	CA       Fingerprint
 }
 
 const ticketScheme = "quancun://"
 
 // Text returns t on one line, to be copied, typed, or made a QR code of.
 func (t Ticket) Text() string {
-	return ticketScheme + t.Address + "/" + t.Code.Text() + "/" + t.CA.String()
+	return ticketScheme + t.Address + "/" + t.Terminal + "/" + t.Code.Text() + "/" + t.CA.String()
 }
 
 // ParseTicket reads what [Ticket.Text] returned, as people type it. Its errors
 // quote nothing.
 func ParseTicket(s string) (t Ticket, err error) {
 	parts := strings.Split(strings.TrimPrefix(strings.TrimSpace(s), ticketScheme), "/")
-	if len(parts) != 3 {
-		return Ticket{}, errors.New("enrolment code: want quancun://HOST:PORT/CODE/FINGERPRINT, all on one line")
+	if len(parts) != 4 {
+		return Ticket{}, errors.New("enrolment code: want quancun://HOST:PORT/TERMINAL/CODE/FINGERPRINT on one line")
 	}
-	t.Address = parts[0]
+	t.Address, t.Terminal = parts[0], parts[1]
 	if host, port, err := net.SplitHostPort(t.Address); err != nil || host == "" || port == "" {
 		return Ticket{}, errors.New("enrolment code: it does not begin with HOST:PORT")
 	}
-	if t.Code, err = ParseCode(parts[1]); err != nil {
+	if !TerminalID(t.Terminal) {
+		return Ticket{}, errors.New("enrolment code: it does not name a terminal")
+	}
+	if t.Code, err = ParseCode(parts[2]); err != nil {
 		return Ticket{}, fmt.Errorf("enrolment code: %w", err)
 	}
-	if err := ungroup(t.CA[:], parts[2]); err != nil {
+	if err := ungroup(t.CA[:], parts[3]); err != nil {
 		return Ticket{}, fmt.Errorf("enrolment code: fingerprint: %w", err)
 	}
 	return t, nil

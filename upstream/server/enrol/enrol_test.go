@@ -359,14 +359,14 @@ func TestAdopt(t *testing.T) {
 		w.mu.Unlock()
 		var calling sync.WaitGroup
 		calling.Go(func() {
-			if err := c.Ping(t.Context()); err != nil {
+			if _, err := c.Ping(t.Context()); err != nil {
 				t.Errorf("a call during a renewal: %v", err)
 			}
 		})
 		<-late
 		m.renew()
 		c.Adopt(m.papers())
-		if err := c.Ping(t.Context()); err != nil {
+		if _, err := c.Ping(t.Context()); err != nil {
 			t.Errorf("a call after a renewal: %v", err)
 		}
 		late <- struct{}{}

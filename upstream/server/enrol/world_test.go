@@ -159,7 +159,7 @@ func (w *world) invite(i store.Invitation) client.Ticket {
 	if _, err := w.books.Invite(w.t.Context(), i); err != nil {
 		w.t.Fatal(err)
 	}
-	return client.Ticket{Address: w.addr, Code: code, CA: w.pki.Fingerprint()}
+	return client.Ticket{Address: w.addr, Terminal: i.Terminal, Code: code, CA: w.pki.Fingerprint()}
 }
 
 func newKeys(t testing.TB) client.Keys {

@@ -1,0 +1,205 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"quancun/app"
+	"quancun/journal"
+	"quancun/ledger"
+	"quancun/ledger/push"
+	"quancun/upstream/client"
+	"quancun/upstream/keys"
+	"quancun/upstream/server"
+	"quancun/upstream/server/enrol"
+	"quancun/upstream/server/pki"
+	"quancun/upstream/store"
+	"quancun/upstream/wire"
+)
+
+// upstream is a real one that machines can be enrolled at.
+type upstream struct {
+	t      *testing.T
+	books  *store.Books
+	keys   *keys.Software
+	pki    *pki.Authority
+	addr   string
+	silent atomic.Int32 // how many answers are still to be lost
+}
+
+func newUpstream(t *testing.T) *upstream {
+	t.Helper()
+	u, dir := &upstream{t: t}, t.TempDir()
+	var err1, err2, err3 error
+	u.keys, err1 = keys.OpenSoftware(filepath.Join(dir, "keys.json"))
+	u.pki, err2 = pki.Open(dir, time.Now())
+	u.books, err3 = store.Open(t.Context(), filepath.Join(dir, "books.db"), nil)
+	l, err4 := net.Listen("tcp", "127.0.0.1:0")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	u.addr = l.Addr().String()
+	log := slog.New(slog.DiscardHandler)
+	inside := server.New(server.Config{Books: u.books, Keys: u.keys, Log: log})
+	door := enrol.New(enrol.Config{Books: u.books, PKI: u.pki, Campus: u.keys, Now: time.Now, Log: log})
+	answers := door.Doors(inside.Handler())
+	h := &http.Server{
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			answers.ServeHTTP(w, r)
+			if u.silent.Add(-1) >= 0 {
+				panic(http.ErrAbortHandler) // done, and the answer is lost
+			}
+		}),
+	}
+	var running sync.WaitGroup
+	running.Go(func() { h.Serve(tls.NewListener(l, u.pki.Server())) }) //nolint:errcheck // it ends by Close
+	t.Cleanup(func() {
+		h.Close()
+		running.Wait()
+		if err := u.books.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return u
+}
+
+// code makes a code for a new terminal.
+func (u *upstream) code(id string) string {
+	u.t.Helper()
+	code := wire.NewCode()
+	_, err := u.books.Invite(u.t.Context(), store.Invitation{
+		Terminal: id, CodeHash: code.Hash(), Expires: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return wire.Ticket{Address: u.addr, Terminal: id, Code: code, CA: u.pki.Fingerprint()}.Text()
+}
+
+// quancun runs a command with a configuration.
+func quancun(config, name string, args ...string) (code int, out string) {
+	var b bytes.Buffer
+	code = app.Run(append([]string{name, "-config", config}, args...), &b, &b)
+	return code, b.String()
+}
+
+// TestEnrol: a machine becomes a terminal, although an answer is lost, and is
+// one no more when it is retired.
+func TestEnrol(t *testing.T) {
+	u, config := newUpstream(t), write(t, "terminal.toml", wholeConfig)
+	dir := filepath.Dir(config)
+	if code, out := quancun(config, "run"); code != 1 || !strings.Contains(out, "quancun enrol --code") {
+		t.Errorf("run before enrolment: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "enrol", "-code", "nonsense"); code != 1 || !strings.Contains(out, "enrolment code") {
+		t.Errorf("a code that is none: exit %d, %s", code, out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "t.keys")); err == nil {
+		t.Error("keys were made for a code that is none")
+	}
+	u.silent.Store(1)
+	ticket := u.code("K01")
+	code, out := quancun(config, "enrol", "-code", ticket)
+	if code != 0 || !strings.Contains(out, "trying again") || !strings.Contains(out, "K01, number 000000000001") {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	for _, name := range []string{"t.pem", "t.keys"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want mode 0600", name, info, err)
+		}
+	}
+	if code, out := quancun(config, "doctor"); !strings.Contains(out, "ok    upstream") {
+		t.Errorf("doctor: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "enrol", "-code", u.code("K02")); code != 1 || !strings.Contains(out, "quancun retire") {
+		t.Errorf("enrol as another terminal: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "retire"); code != 0 {
+		t.Fatalf("retire: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "identity"); code != 1 || !strings.Contains(out, "not a terminal yet") {
+		t.Errorf("identity of a retired machine: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "enrol", "-code", ticket); code != 1 || !strings.Contains(out, "terminal reset") {
+		t.Errorf("enrol with a used code: exit %d, %s", code, out)
+	}
+}
+
+// TestUnsent: what is not upstream yet is told before the terminal is stopped
+// for good, and it is not.
+func TestUnsent(t *testing.T) {
+	u, config := newUpstream(t), write(t, "terminal.toml", wholeConfig)
+	if code, out := quancun(config, "ready-to-stop"); code != 0 {
+		t.Errorf("a machine that was never a terminal: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "enrol", "-code", u.code("K01")); code != 0 {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	dir := filepath.Dir(config)
+	p, err := client.ReadProvisioning(filepath.Join(dir, "t.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, signs, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := ledger.Open(t.Context(), filepath.Join(dir, "j.db"), ledger.Options{
+		Terminal: "K01", Key: signs, Campus: p.CampusKey,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	for _, command := range []string{"ready-to-stop", "retire"} {
+		if code, out := quancun(config, command); code != 4 || !strings.Contains(out, "not everything is upstream") {
+			t.Errorf("%s with an entry that is not upstream: exit %d, %s", command, code, out)
+		}
+	}
+	acknowledge(t.Context(), t, book, journal.Campus{Name: push.CampusName, Key: u.keys.Campus()}, signs)
+	if code, out := quancun(config, "ready-to-stop"); code != 0 {
+		t.Errorf("when all is upstream: exit %d, %s", code, out)
+	}
+	err = book.Close()
+	for _, name := range []string{"j.db", "j.db-wal"} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte("nonsense"), 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out := quancun(config, "ready-to-stop"); code != 1 || !strings.Contains(out, "nobody knows") {
+		t.Errorf("when the journal can not be read: exit %d, %s", code, out)
+	}
+}
+
+// acknowledge is what the upstream says to all that a journal holds.
+func acknowledge(ctx context.Context, t *testing.T, b *ledger.Book, campus journal.Campus, key ed25519.PrivateKey) {
+	t.Helper()
+	batch, err := b.Batch(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err1 := b.Head(ctx)
+	note, err2 := campus.Cosign(batch.Note, key.Public().(ed25519.PublicKey), time.Now())
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Acknowledge(ctx, journal.Ack{Head: head, Note: note}); err != nil {
+		t.Fatal(err)
+	}
+}

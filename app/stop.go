@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"quancun/app/identity"
+	"quancun/ledger"
+)
+
+// errUnsent means that a journal holds what the upstream does not.
+var errUnsent = errors.New("not everything is upstream")
+
+// readyToStop says whether the terminal may be updated, removed or reset: all
+// that it has written down is upstream, or in a sealed export. It may run
+// beside a terminal at work.
+func readyToStop(args []string, out io.Writer) error {
+	c, err := configOf("ready-to-stop", args)
+	if err != nil {
+		return err
+	}
+	if err := unsent(context.Background(), c); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, "everything is upstream")
+	return err
+}
+
+// retire ends the terminal on this machine: its keys and its papers. The
+// journal stays.
+func retire(args []string, out io.Writer) error {
+	c, err := configOf("retire", args)
+	if err != nil {
+		return err
+	}
+	if err := unsent(context.Background(), c); err != nil {
+		return err
+	}
+	if err := identity.Destroy(c.Keys.identity()); err != nil {
+		return err
+	}
+	if err := os.Remove(c.Terminal); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err = fmt.Fprintln(out, "this machine is a terminal no more. At the upstream: campusd terminal revoke")
+	return err
+}
+
+func configOf(command string, args []string) (*Config, error) {
+	f := flag.NewFlagSet(command, flag.ContinueOnError)
+	config := f.String("config", DefaultConfig, "terminal's configuration")
+	if err := f.Parse(args); err != nil {
+		return nil, usageError(err)
+	}
+	return ReadConfig(*config)
+}
+
+// unsent returns errUnsent if the journal holds what nobody else does. A
+// machine that has never been a terminal has had no money.
+func unsent(ctx context.Context, c *Config) error {
+	_, err := os.Stat(c.Terminal)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w, open, err := ledger.WaitingFile(ctx, c.Journal)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("nobody knows whether everything is upstream: %w", err)
+	}
+	if w.Count == 0 && open == 0 {
+		return nil
+	}
+	since := "now"
+	if !w.Since.IsZero() {
+		since = w.Since.Local().Format(time.RFC3339)
+	}
+	return fmt.Errorf("%w: %d entries that move %s yuan, since %s, and %d acts without an end.\n"+
+		"Let the terminal connect until it has sent them, or take them along: quancun ledger export --sealed FILE",
+		errUnsent, w.Count, w.Amount, since, open)
+}
