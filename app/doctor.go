@@ -201,7 +201,7 @@ func upstream(config *Config) []finding {
 	p, _, err := readIdentity(config)
 	if err != nil {
 		is, _, _ := strings.Cut(err.Error(), "\n")
-		return []finding{{"identity", is, "quancun enrol --code CODE, with the code from campusd terminal add ID", false}}
+		return []finding{{"identity", is, "quancun enrol --code CODE; campusd terminal add ID prints one", false}}
 	}
 	all := []finding{{"identity", "terminal " + p.Terminal, "", false}}
 	if left := time.Until(p.Expires()); left < 0 {
