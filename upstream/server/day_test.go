@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"quancun/pboc"
 	"quancun/upstream/channel"
 	"quancun/upstream/client"
+	"quancun/upstream/store"
+	"quancun/upstream/store/pgtest"
 )
 
 // day is a world in which everything happens by dice.
@@ -28,11 +31,14 @@ type day struct {
 // cut lines and crash the upstream. In the end the account has what the
 // channel was paid, once, and the books' mirror is what the purse was given.
 func TestDay(t *testing.T) {
-	for range 2 {
+	for i, dsn := range []string{"", "", pgtest.New(t).DSN} {
+		if dsn == "" {
+			dsn = filepath.Join(t.TempDir(), fmt.Sprintf("%d.db", i))
+		}
 		seed := rand.Uint64()
-		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+		t.Run(fmt.Sprintf("seed=%d,shared=%t", seed, store.IsShared(dsn)), func(t *testing.T) {
 			t.Parallel()
-			d := &day{world: newWorld(t), rng: rand.New(rand.NewPCG(seed, 0))}
+			d := &day{world: newWorldOn(t, dsn), rng: rand.New(rand.NewPCG(seed, 0))}
 			for i := range 60 {
 				d.step(i)
 			}

@@ -37,6 +37,7 @@ const (
 type world struct {
 	t    testing.TB
 	dir  string
+	dsn  string // of the books
 	keys *keys.Software
 	pki  *pki.Authority
 	ch   *fakeChannel
@@ -84,7 +85,13 @@ var quickPace = server.Pace{
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), ch: newChannel(), pace: quickPace}
+	return newWorldOn(t, filepath.Join(t.TempDir(), "books.db"))
+}
+
+// newWorldOn keeps the books where dsn says.
+func newWorldOn(t testing.TB, dsn string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), dsn: dsn, ch: newChannel(), pace: quickPace}
 	w.now = func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -109,7 +116,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) start(engine bool) {
 	w.t.Helper()
 	var err error
-	if w.books, err = store.Open(w.t.Context(), filepath.Join(w.dir, "books.db"), w.now); err != nil {
+	if w.books, err = store.OpenDSN(w.t.Context(), w.dsn, w.now); err != nil {
 		w.t.Fatal(err)
 	}
 	w.broken = &brokenBooks{Books: w.books}

@@ -127,10 +127,9 @@ func checkAlive(_ context.Context, conn *pgx.Conn) error {
 		return driver.ErrBadConn
 	}
 	alive := false
-	err = raw.Read(func(fd uintptr) bool {
+	err = raw.Control(func(fd uintptr) { // raw.Read would wait for a reader that pgx may have left there
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		alive = errors.Is(err, syscall.EAGAIN)
-		return true
 	})
 	if err != nil || !alive {
 		return driver.ErrBadConn
