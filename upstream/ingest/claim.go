@@ -416,7 +416,7 @@ func (d *desk) useEarly(c *claim) error {
 	if err != nil {
 		return fmt.Errorf("read evidence: %w", err)
 	}
-	if err := d.proveClaim(c, readItem(at, body, 0).entry); err != nil {
+	if err := d.proveClaim(c, readItem(at, body).entry); err != nil {
 		return err
 	}
 	return d.g.books.CloseException(d.ctx, d.tx, line.ID, 0, "used when the claim came")

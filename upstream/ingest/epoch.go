@@ -9,15 +9,15 @@ import (
 )
 
 // openEpoch takes a journal that carries on another, which is closed by that.
-// What the old one has announced and the terminal has lost is in doubt now:
-// nobody will end it.
 func (k *taking) openEpoch(f *fact) error {
 	e, d := f.entry, k.desk
-	if f.journal != k.journal.id || e.Seq != 1 || e.Origin.Terminal != d.terminal || e.Origin.Epoch == e.Epoch {
-		d.except(RuleBroken, e.Position(), "a journal cannot go on from %s", e.Origin)
+	o, err := e.Opening()
+	if err != nil || f.journal != k.journal.id || e.Seq != 1 || o.Epoch == e.Epoch ||
+		e.Origin != (journal.Position{}) && (e.Origin.Terminal != d.terminal || e.Origin.Epoch != o.Epoch) {
+		d.except(RuleBroken, e.Position(), "a journal cannot go on from %s like this", o.Epoch)
 		return nil
 	}
-	origin, err := k.journalOf(e.Origin.Epoch)
+	origin, err := k.journalOf(o.Epoch)
 	if err != nil {
 		return err
 	}
@@ -30,25 +30,41 @@ func (k *taking) openEpoch(f *fact) error {
 		return fmt.Errorf("open epoch: %w", err)
 	}
 	k.journal.origin, k.journal.carrying = origin, true
-	var why struct {
-		Reason string `json:"reason"`
-		Head   int64  `json:"head"`
-	}
-	details(e, &why)
-	d.except(EpochOpened, e.Position(), "%s, after %s", why.Reason, e.Origin)
-	if why.Head > 0 {
-		k.releases = append(k.releases, release{e.Origin.Epoch, why.Head})
-	}
-	return k.claimLost(e.Origin, origin)
+	d.except(EpochOpened, e.Position(), "%s: %s ended with %d, we had acknowledged %d", o.Reason, o.Epoch, o.Head,
+		e.Origin.Seq)
+	k.releases = append(k.releases, release{o.Epoch, o.Head}) // no number above it was ever given
+	return nil
 }
 
-// claimLost opens claims of the open intents of a journal after a position,
-// which the terminal does not have any more.
-func (k *taking) claimLost(after journal.Position, journalID int64) error {
+// endCarrying notes that a new epoch has brought over all that it will. What is
+// held under numbers of the old one that nobody has brought is free, and what
+// the terminal has announced and does not know any more is in doubt: nobody
+// will end it.
+func (k *taking) endCarrying(f *fact) error {
+	if !k.journal.carrying || f.journal != k.journal.id {
+		return nil
+	}
+	k.journal.carrying = false
+	_, err := k.tx.Exec(k.ctx, `UPDATE journals SET carrying = false WHERE id = ?`, k.journal.id)
+	var epoch []byte
+	if err == nil {
+		err = k.tx.QueryRow(k.ctx, `SELECT epoch FROM journals WHERE id = ?`, k.journal.origin).Scan(&epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("end carrying: %w", err)
+	}
+	k.releases = append(k.releases, release{journal.Epoch(epoch), 0})
+	return k.claimLost()
+}
+
+// claimLost opens claims of intents of other epochs that this one has not
+// brought over. A terminal brings all that it knows to be open.
+func (k *taking) claimLost() error {
 	d := k.desk
 	refs, err := sqldb.Texts(k.ctx, k.tx, `
-		SELECT ref FROM intents WHERE terminal = ? AND journal = ? AND seq > ? AND NOT claimed ORDER BY seq`,
-		d.terminal, journalID, after.Seq)
+		SELECT ref FROM intents i WHERE terminal = ?1 AND journal <> ?2 AND NOT claimed AND NOT EXISTS (
+			SELECT 1 FROM carried_entries c WHERE c.journal = i.journal AND c.seq = i.seq AND c.by_journal = ?2)
+		ORDER BY journal, seq`, d.terminal, k.journal.id)
 	if err != nil {
 		return fmt.Errorf("read lost intents: %w", err)
 	}
@@ -98,25 +114,6 @@ func (d *desk) meet(refs []string) error {
 		d.hot[no] = s
 	}
 	return err
-}
-
-// endCarrying notes that a new epoch has brought over all that it will: what
-// was held under numbers of the old one that nobody has brought is free.
-func (k *taking) endCarrying(f *fact) error {
-	if !k.journal.carrying || f.journal != k.journal.id {
-		return nil
-	}
-	k.journal.carrying = false
-	_, err := k.tx.Exec(k.ctx, `UPDATE journals SET carrying = false WHERE id = ?`, k.journal.id)
-	var epoch []byte
-	if err == nil {
-		err = k.tx.QueryRow(k.ctx, `SELECT epoch FROM journals WHERE id = ?`, k.journal.origin).Scan(&epoch)
-	}
-	if err != nil {
-		return fmt.Errorf("end carrying: %w", err)
-	}
-	k.releases = append(k.releases, release{journal.Epoch(epoch), 0})
-	return nil
 }
 
 // explain notes a new journal that does not say what it carries on, although

@@ -112,7 +112,7 @@ func (k *taking) carried(journalID, from, to int64) (map[int64][]journal.Hash, e
 		err := rows.Scan(&seq, &hash)
 		all[seq] = append(all[seq], journal.Hash(hash))
 		return err
-	}, `SELECT seq, hash FROM carried_entries WHERE journal = ? AND seq BETWEEN ? AND ?`, journalID, from, to)
+	}, `SELECT DISTINCT seq, hash FROM carried_entries WHERE journal = ? AND seq BETWEEN ? AND ?`, journalID, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("read carried entries: %w", err)
 	}
@@ -141,16 +141,17 @@ func (k *taking) carry(it *item) (*fact, error) {
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return nil, fmt.Errorf("read journal entry: %w", err)
 	}
+	_, err = k.tx.Exec(k.ctx, `
+		INSERT INTO carried_entries (journal, seq, hash, by_journal, by_seq) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`,
+		id, in.Seq, in.hash[:], k.journal.id, it.Seq)
+	if err != nil {
+		return nil, fmt.Errorf("write carried entry: %w", err)
+	}
 	if has(hashes, in.hash) {
 		return nil, nil
 	}
 	part := int64(len(hashes))
-	_, err = k.tx.Exec(k.ctx, `
-		INSERT INTO carried_entries (journal, seq, hash, part, by_journal, by_seq) VALUES (?, ?, ?, ?, ?, ?)`,
-		id, in.Seq, in.hash[:], part, k.journal.id, it.Seq)
-	if err != nil {
-		return nil, fmt.Errorf("write carried entry: %w", err)
-	}
 	if part > 0 {
 		k.desk.except(Fork, in.Position, "%s carries another entry over under this number", it.Position)
 	}

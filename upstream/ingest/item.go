@@ -3,7 +3,6 @@ package ingest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -34,15 +33,13 @@ type fault struct {
 type tacState uint8
 
 const (
-	tacNone    tacState = 0 // there is none, or nobody to check it
-	tacRight   tacState = 1
-	tacWrong   tacState = 2
-	carriedMax          = 8 // how often one entry may have been carried over
+	tacNone  tacState = 0 // there is none, or nobody to check it
+	tacRight tacState = 1
+	tacWrong tacState = 2
 )
 
-// readItem reads an entry that came as at. depth counts how often it has been
-// carried over.
-func readItem(at journal.Position, body []byte, depth int) item {
+// readItem reads an entry that came as at.
+func readItem(at journal.Position, body []byte) item {
 	it := item{Position: at, hash: journal.HashOf(body), body: body}
 	e, prev, err := journal.Decode(body)
 	it.prev = prev
@@ -67,7 +64,7 @@ func readItem(at journal.Position, body []byte, depth int) item {
 		return it
 	}
 	if e.Kind == journal.Carried {
-		it.inner, it.fault = readCarried(e, depth)
+		it.inner, it.fault = readCarried(e)
 	}
 	return it
 }
@@ -78,27 +75,27 @@ func (it *item) old() bool {
 	return it.body[0] == '{' && it.entry.Kind.Intent() != 0 && !it.entry.Kind.IsIntent()
 }
 
-// readCarried reads the entry that another carries over.
-func readCarried(e journal.Entry, depth int) (*item, *fault) {
-	var d struct {
-		Body []byte `json:"body"` // base64, by the rules of encoding/json
-	}
+// readCarried reads the entry that another carries over, which keeps the
+// position that it had first.
+func readCarried(e journal.Entry) (*item, *fault) {
+	body, err := e.Body()
 	switch {
-	case json.Unmarshal(e.Details, &d) != nil || len(d.Body) == 0:
-		return nil, &fault{RuleBroken, "it carries nothing over"}
+	case err != nil:
+		return nil, &fault{RuleBroken, err.Error()}
 	case e.Origin.Terminal != e.Terminal || e.Origin.Epoch == e.Epoch:
 		return nil, &fault{NotItsOwn, fmt.Sprintf("it carries over %s", e.Origin)}
-	case depth == carriedMax:
-		return nil, &fault{RuleBroken, "it was carried over too often"}
 	}
-	inner := readItem(e.Origin, d.Body, depth+1)
+	inner := readItem(e.Origin, body)
+	if inner.inner != nil {
+		return nil, &fault{RuleBroken, "it carries over what was carried over"}
+	}
 	return &inner, nil
 }
 
-// innermost returns the entry itself, however often it was carried over.
+// innermost returns the entry itself, whether it was carried over or not.
 func (it *item) innermost() *item {
-	for it.inner != nil {
-		it = it.inner
+	if it.inner != nil {
+		return it.inner
 	}
 	return it
 }

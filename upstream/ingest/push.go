@@ -99,7 +99,7 @@ func (g *Ingest) prove(ctx context.Context, t store.Terminal, b journal.Batch) (
 	}
 	for i, body := range b.Bodies {
 		at := journal.Position{Terminal: t.ID, Epoch: b.Epoch, Seq: b.From + int64(i)}
-		p.items = append(p.items, readItem(at, body, 0))
+		p.items = append(p.items, readItem(at, body))
 	}
 	if err := g.lookUp(ctx, p); err != nil {
 		return nil, err
@@ -134,15 +134,18 @@ func (k *taking) take() (journal.Ack, error) {
 	if err != nil {
 		return journal.Ack{}, err
 	}
-	if len(fresh) == 0 {
-		return journal.Ack{Head: k.journal.head, Note: k.journal.note}, nil
+	tree, err := k.treeAt(k.push.checkpoint.Size - int64(len(fresh)))
+	if err != nil {
+		return journal.Ack{}, err
 	}
-	tree := k.journal.tree.Clone()
 	for i := range fresh {
 		tree.Append(fresh[i].hash)
 	}
 	if tree.Root() != k.push.checkpoint.Root {
-		return journal.Ack{}, k.reject(journal.ErrUnproven, nil)
+		return journal.Ack{}, k.unproven(fresh)
+	}
+	if len(fresh) == 0 { // the answer to it was lost
+		return journal.Ack{Head: k.journal.head, Note: k.push.cosigned}, nil
 	}
 	if k.journal.superseded {
 		return journal.Ack{}, k.reject(journal.ErrFork, k.noteFork(&fresh[0], "its epoch has been superseded"))
@@ -167,6 +170,15 @@ func (k *taking) reject(reason, noted error) error {
 		return noted
 	}
 	return &journal.PushError{Reason: reason, Head: k.journal.head}
+}
+
+// unproven returns why a root is not that of what we hold: the note is of
+// something else, or the terminal has other entries than we before these.
+func (k *taking) unproven(fresh []item) error {
+	if len(fresh) > 0 && (fresh[0].fault != nil || fresh[0].chained(k.journal.head.Hash)) {
+		return k.reject(journal.ErrUnproven, nil)
+	}
+	return k.reject(journal.ErrFork, k.noteFork(&k.push.items[0], "its journal has other entries before this one"))
 }
 
 // compare holds what we have against what came, and returns what is new.

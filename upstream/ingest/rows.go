@@ -17,7 +17,6 @@ type journalRow struct {
 	id         int64
 	head       journal.Head
 	tree       journal.Frontier
-	note       []byte
 	origin     int64 // journal that this one carries on; 0 for none
 	carrying   bool
 	superseded bool
@@ -29,9 +28,9 @@ func readJournal(ctx context.Context, q sqldb.Querier, terminal string, epoch jo
 	j := journalRow{head: journal.Head{Epoch: epoch}}
 	var hash, frontier []byte
 	err := q.QueryRow(ctx, `
-		SELECT id, head_seq, head_hash, frontier, note, coalesce(origin, 0), carrying, superseded_by IS NOT NULL
+		SELECT id, head_seq, head_hash, frontier, coalesce(origin, 0), carrying, superseded_by IS NOT NULL
 		FROM journals WHERE terminal = ? AND epoch = ?`, terminal, epoch[:]).
-		Scan(&j.id, &j.head.Seq, &hash, &frontier, &j.note, &j.origin, &j.carrying, &j.superseded)
+		Scan(&j.id, &j.head.Seq, &hash, &frontier, &j.origin, &j.carrying, &j.superseded)
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, store.ErrNone
 	}
@@ -96,6 +95,30 @@ func (k *taking) hashes(from, to int64) (all []journal.Hash, err error) {
 	return all, err
 }
 
+// treeAt returns the tree over the first entries that we have, so many of them.
+func (k *taking) treeAt(size int64) (journal.Frontier, error) {
+	if size == k.journal.head.Seq {
+		return k.journal.tree.Clone(), nil
+	}
+	var at int64
+	var frontier []byte
+	err := k.tx.QueryRow(k.ctx, `
+		SELECT size, frontier FROM checkpoints WHERE journal = ? AND size <= ? ORDER BY size DESC LIMIT 1`,
+		k.journal.id, size).Scan(&at, &frontier)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return journal.Frontier{}, fmt.Errorf("read checkpoint: %w", err)
+	}
+	tree, err := journal.ParseFrontier(at, frontier)
+	if err != nil {
+		return journal.Frontier{}, err
+	}
+	rest, err := k.hashes(at+1, size)
+	for _, h := range rest {
+		tree.Append(h)
+	}
+	return tree, err
+}
+
 // keep writes the bytes of entries down.
 func (k *taking) keep(fresh []item) error {
 	n := len(fresh)
@@ -144,8 +167,8 @@ func (k *taking) advance(h journal.Head, tree journal.Frontier) error {
 	if !keep {
 		return nil
 	}
-	_, err = k.tx.Exec(k.ctx, `INSERT INTO checkpoints (journal, size, note, kept_ms) VALUES (?, ?, ?, ?)`,
-		k.journal.id, h.Seq, k.push.cosigned, k.now.UnixMilli())
+	_, err = k.tx.Exec(k.ctx, `INSERT INTO checkpoints (journal, size, note, frontier, kept_ms) VALUES (?, ?, ?, ?, ?)`,
+		k.journal.id, h.Seq, k.push.cosigned, tree.Bytes(), k.now.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("keep checkpoint: %w", err)
 	}

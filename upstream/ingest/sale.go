@@ -44,8 +44,10 @@ func (d *desk) scanIntent(rows *sql.Rows) error {
 		return err
 	}
 	at.Epoch = journal.Epoch(epoch)
-	in.Entry = readItem(at, in.body, 0).entry // it had no fault when it was taken
-	d.intents[in.Ref] = in
+	in.Entry = readItem(at, in.body).entry // it had no fault when it was taken
+	if d.intents[in.Ref] == nil {          // otherwise it has moved in this push
+		d.intents[in.Ref] = in
+	}
 	return nil
 }
 

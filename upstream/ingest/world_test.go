@@ -258,15 +258,16 @@ func (c *till) take(b journal.Batch) {
 	if err != nil {
 		c.w.t.Fatal(err)
 	}
-	c.checkAck(ack)
+	c.checkAck(b, ack)
 }
 
-func (c *till) checkAck(ack journal.Ack) {
+func (c *till) checkAck(b journal.Batch, ack journal.Ack) {
 	c.w.t.Helper()
-	p, _, err := journal.OpenCosigned(ack.Note, ingest.CosignerName, c.w.campus())
-	if err != nil || p.Size != ack.Head.Seq || p.Terminal != c.terminal.ID || p.Epoch != c.epoch ||
+	signed, _, err := journal.OpenCosigned(ack.Note, ingest.CosignerName, c.w.campus())
+	sent, err2 := journal.OpenCheckpoint(b.Note, c.terminal.JournalKey)
+	if err := errors.Join(err, err2); err != nil || signed != sent || ack.Head.Seq < sent.Size ||
 		ack.Head.Epoch != c.epoch || ack.Head.Hash != c.hashes[ack.Head.Seq-1] {
-		c.w.t.Errorf("acknowledged %+v by %+v, %v", ack.Head, p, err)
+		c.w.t.Errorf("%+v acknowledged as %+v by %+v, %v", sent, ack.Head, signed, err)
 	}
 }
 

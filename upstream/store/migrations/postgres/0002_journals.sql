@@ -52,17 +52,17 @@ CREATE TABLE carried_entries (
 	journal    BIGINT NOT NULL REFERENCES journals (id),
 	seq        BIGINT NOT NULL CHECK (seq > 0),
 	hash       BYTEA  NOT NULL CHECK (length(hash) = 32),
-	part       BIGINT NOT NULL CHECK (part >= 0),
 	by_journal BIGINT NOT NULL REFERENCES journals (id),
 	by_seq     BIGINT NOT NULL,
-	PRIMARY KEY (journal, seq, hash)
+	PRIMARY KEY (journal, seq, hash, by_journal)
 );
 
 CREATE TABLE checkpoints (
-	journal BIGINT NOT NULL REFERENCES journals (id),
-	size    BIGINT NOT NULL CHECK (size > 0),
-	note    BYTEA  NOT NULL,
-	kept_ms BIGINT NOT NULL,
+	journal  BIGINT NOT NULL REFERENCES journals (id),
+	size     BIGINT NOT NULL CHECK (size > 0),
+	note     BYTEA  NOT NULL,
+	frontier BYTEA  NOT NULL,
+	kept_ms  BIGINT NOT NULL,
 	PRIMARY KEY (journal, size)
 );
 

@@ -68,30 +68,29 @@ BEGIN SELECT RAISE(ABORT, 'store: fork entries are never changed'); END;
 CREATE TRIGGER fork_entries_are_never_deleted BEFORE DELETE ON fork_entries
 BEGIN SELECT RAISE(ABORT, 'store: fork entries are never deleted'); END;
 
--- Entries of an epoch (journal, seq) that a later one has brought over (by).
--- part is what it is posted under: 0, or more when its number had been given
--- to something else.
+-- Entries of an epoch (journal, seq) that a later one (by) has brought over,
+-- those among them that we had already.
 CREATE TABLE carried_entries (
 	journal    INTEGER NOT NULL REFERENCES journals (id),
 	seq        INTEGER NOT NULL CHECK (seq > 0),
 	hash       BLOB    NOT NULL CHECK (length(hash) = 32),
-	part       INTEGER NOT NULL CHECK (part >= 0),
 	by_journal INTEGER NOT NULL REFERENCES journals (id),
 	by_seq     INTEGER NOT NULL,
-	PRIMARY KEY (journal, seq, hash)
+	PRIMARY KEY (journal, seq, hash, by_journal)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER carried_entries_are_never_changed BEFORE UPDATE ON carried_entries
 BEGIN SELECT RAISE(ABORT, 'store: carried entries are never changed'); END;
 CREATE TRIGGER carried_entries_are_never_deleted BEFORE DELETE ON carried_entries
 BEGIN SELECT RAISE(ABORT, 'store: carried entries are never deleted'); END;
 
--- Cosigned checkpoints along the way, for whoever wants to know when we had
--- what. The newest is the journal's own note.
+-- Cosigned checkpoints along the way, with the tree's frontier there: what we
+-- had when. The newest is the journal's own.
 CREATE TABLE checkpoints (
-	journal INTEGER NOT NULL REFERENCES journals (id),
-	size    INTEGER NOT NULL CHECK (size > 0),
-	note    BLOB    NOT NULL,
-	kept_ms INTEGER NOT NULL,
+	journal  INTEGER NOT NULL REFERENCES journals (id),
+	size     INTEGER NOT NULL CHECK (size > 0),
+	note     BLOB    NOT NULL,
+	frontier BLOB    NOT NULL,
+	kept_ms  INTEGER NOT NULL,
 	PRIMARY KEY (journal, size)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER checkpoints_are_never_changed BEFORE UPDATE ON checkpoints

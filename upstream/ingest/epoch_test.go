@@ -1,0 +1,234 @@
+package ingest_test
+
+import (
+	"crypto/sha256"
+	"slices"
+	"testing"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/upstream/ingest"
+	"quancun/upstream/store"
+	v1 "quancun/upstream/wire/quancun/v1"
+)
+
+// reopen goes on in a new epoch, and carries over what the journal has after a
+// number, and before it what it knows to be open.
+func (c *till) reopen(acked int64, reason string, open ...journal.Entry) *till {
+	c.w.t.Helper()
+	n := *c
+	n.bodies, n.hashes = nil, nil
+	sum := sha256.Sum256(c.epoch[:])
+	copy(n.epoch[:], sum[:])
+	opening := journal.Opening{
+		Reason: reason, Epoch: c.epoch, Head: c.next() - 1, Hash: journal.Hex(c.head()), Version: "test",
+	}
+	n.append(opening.Entry(journal.Position{Terminal: c.terminal.ID, Epoch: c.epoch, Seq: acked}), false)
+	for _, e := range open {
+		n.append(journal.Carry(e.Position(), c.bodies[e.Seq-1]), false)
+	}
+	for i, b := range c.bodies[acked:] {
+		at := journal.Position{Terminal: c.terminal.ID, Epoch: c.epoch, Seq: acked + int64(i) + 1}
+		n.append(journal.Carry(at, b), false)
+	}
+	return &n
+}
+
+// rewind is the same machine, restored from a copy of an earlier moment.
+func (c *till) rewind(to int64) *till {
+	n := *c
+	n.bodies, n.hashes = slices.Clone(c.bodies[:to]), slices.Clone(c.hashes[:to])
+	return &n
+}
+
+// TestRewound restores a terminal from a copy. What it has lost the upstream
+// has, what it has written since is taken once, and what it does not know to be
+// open any more is in doubt.
+func TestRewound(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		p, c := w.card(1, a, 50*yuan), w.till("C01")
+		kept := c.intend(p, "kept", 2*yuan)
+		c.sell(p, "s1", 3*yuan)
+		c.push()
+		image := c.rewind(3)
+		c.sell(p, "s2", 4*yuan)
+		c.intend(p, "lost", 5*yuan)
+		c.push()
+
+		image.sell(w.card(2, a, 50*yuan), "s3", yuan)
+		image.rejectedAs(t, journal.ErrFork)
+		n := image.reopen(3, journal.ReasonRewound, kept)
+		n.push()
+		n.push()
+		w.wants(map[store.Account]money.Fen{a: 92 * yuan, payee: 8 * yuan, suspense("C01"): 0})
+		n.write(journal.Entry{Kind: journal.Started})
+		n.push()
+		w.wants(map[store.Account]money.Fen{a: 87 * yuan, payee: 8 * yuan, suspense("C01"): 5 * yuan})
+		if claims := w.claims(p); len(claims) != 1 || claims[0].Ref != "lost" {
+			t.Errorf("claims %+v, want the lost one", claims)
+		}
+		n.end(kept, journal.NotWritten, pboc.MAC{})
+		n.push()
+		w.wants(map[store.Account]money.Fen{a: 87 * yuan, payee: 8 * yuan})
+
+		image.rejectedAs(t, journal.ErrFork) // the old epoch is closed
+		w.inbox(ingest.Fork, ingest.Fork, ingest.Fork, ingest.EpochOpened)
+		w.sound()
+	})
+}
+
+// rejectedAs pushes all that the journal has.
+func (c *till) rejectedAs(t *testing.T, reason error) {
+	t.Helper()
+	h, err := c.w.in.Head(t.Context(), c.terminal.ID, c.epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.rejects(c.batch(1, c.next()-1), reason, h.Seq)
+}
+
+// TestClone has two machines with one identity. Each finds out, each goes on in
+// an epoch of its own, and everything that either has sold counts once.
+func TestClone(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		p, c := w.card(1, a, 50*yuan), w.till("C01")
+		c.sell(p, "s1", yuan)
+		c.push()
+		clone := c.rewind(2)
+		c.sell(p, "mine", 2*yuan)
+		clone.sellByCode("1001", "theirs", 4*yuan)
+		c.push()
+		clone.rejectedAs(t, journal.ErrFork)
+		other := clone.reopen(2, journal.ReasonForked)
+		other.write(journal.Entry{Kind: journal.Started})
+		other.push()
+		w.wants(map[store.Account]money.Fen{a: 93 * yuan, payee: 7 * yuan})
+
+		c.sellByCode("1001", "after", 8*yuan)
+		h, err := w.in.Head(t.Context(), "C01", c.epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.rejects(c.batch(h.Seq+1, c.next()-1), journal.ErrFork, 4)
+		mine := c.reopen(4, journal.ReasonForked)
+		copy(mine.epoch[:], "another.")
+		mine.bodies, mine.hashes = nil, nil
+		mine.append(journal.Opening{Reason: journal.ReasonForked, Epoch: c.epoch, Head: 5}.Entry(
+			journal.Position{Terminal: "C01", Epoch: c.epoch, Seq: 4}), false)
+		mine.append(journal.Carry(journal.Position{Terminal: "C01", Epoch: c.epoch, Seq: 5}, c.bodies[4]), false)
+		mine.write(journal.Entry{Kind: journal.Started})
+		mine.push()
+		w.wants(map[store.Account]money.Fen{a: 85 * yuan, payee: 15 * yuan})
+		w.inbox(ingest.Fork, ingest.Fork, ingest.EpochOpened, ingest.EpochOpened)
+		w.sound()
+	})
+}
+
+// TestCarriedTwice brings one entry in two epochs, and in the old one after all.
+func TestCarriedTwice(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		c := w.till("C01")
+		c.sellByCode("1001", "s1", yuan)
+		c.sellByCode("1001", "s2", 2*yuan)
+		n := c.reopen(0, journal.ReasonRecovered)
+		n.push()
+		m := n.reopen(0, journal.ReasonRecovered)
+		m.bodies, m.hashes = m.bodies[:1], m.hashes[:1]
+		for i, b := range c.bodies {
+			m.append(journal.Carry(journal.Position{Terminal: "C01", Epoch: c.epoch, Seq: int64(i) + 1}, b), false)
+		}
+		m.push()
+		w.wants(map[store.Account]money.Fen{a: 97 * yuan, payee: 3 * yuan})
+		w.inbox(ingest.EpochOpened, ingest.EpochOpened)
+		w.sound()
+	})
+}
+
+// TestCarriedFork carries something else over under a number that is in use.
+func TestCarriedFork(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		c := w.till("C01")
+		clone := c.rewind(0)
+		c.sellByCode("1001", "s1", yuan)
+		c.push()
+		clone.sellByCode("1001", "x1", 2*yuan)
+		n := clone.reopen(0, journal.ReasonForked)
+		n.push()
+		n.push()
+		w.wants(map[store.Account]money.Fen{a: 97 * yuan, payee: 3 * yuan})
+		w.inbox(ingest.EpochOpened, ingest.Fork)
+		w.sound()
+	})
+}
+
+func TestEpochUnexplained(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.holder("1001", 100*yuan)
+		c := w.till("C01")
+		c.sellByCode("1001", "s1", yuan)
+		c.push()
+		n := *c
+		n.bodies, n.hashes = nil, nil
+		n.epoch[0]++
+		n.write(journal.Entry{Kind: journal.Started})
+		n.push()
+		w.inbox(ingest.EpochUnexplained)
+		n = *n.reopen(1, "because")
+		n.bodies, n.hashes = nil, nil
+		n.append(journal.Opening{Epoch: n.epoch, Reason: "itself"}.Entry(journal.Position{}), false)
+		n.push()
+		w.inbox(ingest.EpochUnexplained, ingest.RuleBroken)
+		w.sound()
+	})
+}
+
+// TestHoldsOfOldEpoch: a hold goes with the number that it was placed under.
+func TestHoldsOfOldEpoch(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
+		c.approved(c.ask(p, "sold", 3*yuan), 10*yuan)
+		c.sell(p, "sold", 3*yuan)
+		above := c.ask(p, "never", 2*yuan)
+		c.approved(above, 7*yuan)
+		n := c.reopen(0, journal.ReasonRewound)
+		n.take(n.batch(1, 1)) // it says how far the old one came
+		d.approved(d.ask(p, "x", 1), 7*yuan)
+		n.take(n.batch(2, 3)) // sold, carried over
+		d.approved(d.ask(p, "y", 1), 7*yuan-1)
+		w.wants(map[store.Account]money.Fen{a: 7 * yuan})
+		c.declined(above, v1.Reason_REASON_NUMBER_PASSED) // its epoch is over
+		w.sound()
+	})
+}
+
+// TestRepeatOld answers an old push again after newer ones, with the campus's
+// word about that very checkpoint.
+func TestRepeatOld(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.holder("1001", 1000*yuan)
+		c := w.till("C01")
+		for range 600 {
+			c.sellByCode("1001", "s"+string(rune('a'+c.next()%26))+journal.Hex(c.head())[:8], 1)
+		}
+		for from := int64(1); from < 600; from += 100 {
+			c.take(c.batch(from, from+99))
+		}
+		for _, b := range []journal.Batch{c.batch(1, 50), c.batch(200, 299), c.batch(1, 512), c.batch(600, 600)} {
+			ack, err := w.in.Push(t.Context(), c.terminal, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.checkAck(b, ack); ack.Head.Seq != 600 {
+				t.Errorf("upstream has %d, want 600", ack.Head.Seq)
+			}
+		}
+		w.wants(map[store.Account]money.Fen{payee: 600})
+		w.sound()
+	})
+}
