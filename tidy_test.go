@@ -172,7 +172,7 @@ var layers = map[string]layer{
 	},
 	"cmd/internal/lockfile": {},
 
-	"tools/...": {ours: []string{"..."}, theirs: []string{fyne, toml, sync, sys}},
+	"tools/...": {ours: []string{"..."}, theirs: []string{fyne, toml, sync, sys, "github.com/jackc/pgx/v5"}},
 }
 
 // windowless are the packages that have to do without Fyne, whatever they
