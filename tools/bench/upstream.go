@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -80,11 +78,9 @@ var ticketText = regexp.MustCompile(`quancun://\S+`)
 
 // enrol makes this process a terminal, as an admin does with a machine.
 func (u *upstreamBench) enrol(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(u.stack.Bin, "campusd"), "terminal", "add", benchTerminal,
-		"--address", u.stack.UpstreamAddr, "--data", u.stack.File("upstream"), "--config", u.stack.File("campusd.toml"))
-	out, err := cmd.CombinedOutput()
+	out, err := u.stack.Campusd(ctx, "terminal", "add", benchTerminal, "--address", u.stack.UpstreamAddr)
 	if err != nil {
-		return fmt.Errorf("add terminal: %w\n%s", err, out)
+		return err
 	}
 	ticket, err := client.ParseTicket(string(ticketText.Find(out)))
 	if err != nil {

@@ -27,12 +27,20 @@ func (s *Stack) provision(ctx context.Context) error {
 		return err
 	}
 	s.Tell("opening the demonstration accounts")
-	_, err := s.campusd(ctx, "demo", "--cards", s.File("cards.json"))
+	_, err := s.Campusd(ctx, "demo", "--cards", s.File("cards.json"))
 	return err
 }
 
-// campusd runs a command of the upstream's to its end.
-func (s *Stack) campusd(ctx context.Context, args ...string) ([]byte, error) {
+// Campusd runs a command of the upstream's to its end, on the stack's books, and
+// returns what it printed.
+func (s *Stack) Campusd(ctx context.Context, args ...string) ([]byte, error) {
+	if s.Database != "" {
+		line := fmt.Appendf(nil, "database = %q\n", s.Database)
+		if err := os.WriteFile(s.File("database.toml"), line, 0o600); err != nil {
+			return nil, err
+		}
+		args = append(args, "--config", s.File("database.toml"))
+	}
 	return output(exec.CommandContext(ctx, filepath.Join(s.Bin, "campusd"),
 		append(args, "--data", s.File("upstream"))...))
 }
@@ -52,9 +60,9 @@ func (s *Stack) enrol(ctx context.Context) error {
 		return err
 	}
 	s.Tell("enrolling terminal " + Terminal)
-	out, err := s.campusd(ctx, "terminal", "add", Terminal, "--address", s.UpstreamAddr)
+	out, err := s.Campusd(ctx, "terminal", "add", Terminal, "--address", s.UpstreamAddr)
 	if err != nil { // an earlier run has come as far as this
-		out, err = s.campusd(ctx, "terminal", "reset", Terminal, "--address", s.UpstreamAddr)
+		out, err = s.Campusd(ctx, "terminal", "reset", Terminal, "--address", s.UpstreamAddr)
 	}
 	if err != nil {
 		return err
@@ -81,8 +89,12 @@ func (s *Stack) upstreamConfig() error {
 	if err != nil {
 		return err
 	}
+	database := ""
+	if s.Database != "" {
+		database = fmt.Sprintf("database = %q\n", s.Database)
+	}
 	text := fmt.Appendf(nil, `# Written by tools/stack at each start.
-[school]
+%s[school]
 zh = "示范大学"
 en = "Example University"
 
@@ -95,7 +107,7 @@ private_key_file = %q
 alipay_public_key_file = %q
 gateway = "http://%s/gateway.do"
 notify_url = "http://%s/alipay/notify"
-`, s.PaySeconds, alipay.AppID, private, public, s.AlipayAddr, s.NotifyAddr)
+`, database, s.PaySeconds, alipay.AppID, private, public, s.AlipayAddr, s.NotifyAddr)
 	return os.WriteFile(s.File("campusd.toml"), text, 0o600)
 }
 

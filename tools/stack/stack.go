@@ -47,6 +47,8 @@ type Options struct {
 
 	PaySeconds int // that a payment may take; 90 if zero
 
+	Database string // connection string of a PostgreSQL for the upstream's books; "" for a file
+
 	// TerminalPath is another terminal than Bin's quancun, such as one that
 	// was built for tests. TerminalArgs are added to its command line.
 	TerminalPath string
