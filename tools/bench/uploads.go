@@ -54,7 +54,7 @@ func measureUploads(ctx context.Context, dir string) (_ []figure, err error) {
 	each := (after - before).Seconds() * 1000 / (uploadEntries * (turns + 1))
 	return []figure{
 		{"P5", middleRate(single), "/s", bareDisk, fmt.Sprintf(
-			"one entry a request, one after the other, %s; %.2f of the disk: %s", overTLS, ratio(single), speeds(single))},
+			"one entry a request, %s; %.2f of the disk: %s", overTLS, ratio(single), speeds(single))},
 		{"P6.sqlite", middleRate(many), "/s", bareDisk, fmt.Sprintf(
 			"%d entries a request, %s; %.1f times the disk; at least 25,000", perRequest, overTLS, ratio(many))},
 		{"P7", each, "ms", "", "processor time of campusd for each of these entries; at most 0.10"},
