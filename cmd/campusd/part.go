@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"quancun/journal"
+	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/store"
 )
@@ -28,34 +29,50 @@ func (o *parting) flags(f *flag.FlagSet) {
 }
 
 // part refuses to part with a terminal whose money is not all here: entries
-// that it has told of and that have not come. A sealed export stands for them.
-// A machine that is gone is parted with all the same, and what is missing
-// becomes an alarm.
+// that it has told of and that have not come. A sealed export brings them. A
+// machine that is gone is parted with all the same, and what is missing becomes
+// an alarm.
 func (p place) part(ctx context.Context, d data, id string, o parting) error {
-	s, err := d.books.Standing(ctx, id)
-	if errors.Is(err, store.ErrNone) {
-		return fmt.Errorf("no terminal %q", id)
-	}
-	if err != nil || s.Unsent() == 0 && !s.Carrying {
+	s, err := d.standing(ctx, id)
+	if err != nil {
 		return err
 	}
+	if !whole(s) && o.sealed != "" {
+		if err := p.takeSealed(ctx, d, id, o.sealed); err != nil {
+			return fmt.Errorf("%s: %w", o.sealed, err)
+		}
+		if s, err = d.standing(ctx, id); err != nil {
+			return err
+		}
+	}
 	switch {
-	case o.sealed != "":
-		return p.takeSealed(ctx, d, id, s, o.sealed)
+	case whole(s):
+		return nil
 	case o.gone:
 		_, err := d.books.Alarm(ctx, store.Alarm{Kind: store.AlarmJournalLost, Ref: id,
 			Detail: fmt.Sprintf("entries %d to %d of epoch %s never came", s.Held+1, s.Said, s.Epoch)})
 		return err
 	}
-	return fmt.Errorf("terminal %s has entries that are not here yet: %d, and we hold %d of them.\n"+
+	return fmt.Errorf("terminal %s has entries that are not here yet: it has %d, and we hold %d of them.\n"+
 		"Let it connect until it has sent them, or carry them here: on the machine\n"+
 		"  quancun ledger export --sealed FILE\nand here --sealed FILE. If the machine is lost or stolen: --gone",
 		id, s.Said, s.Held)
 }
 
-// takeSealed proves that a sealed export is the terminal's whole journal, up to
-// what it has told of, and keeps it.
-func (p place) takeSealed(ctx context.Context, d data, id string, s store.Standing, file string) error {
+// whole reports whether we hold all that a terminal has told of.
+func whole(s store.Standing) bool { return s.Unsent() == 0 && !s.Carrying }
+
+func (d data) standing(ctx context.Context, id string) (store.Standing, error) {
+	s, err := d.books.Standing(ctx, id)
+	if errors.Is(err, store.ErrNone) {
+		err = fmt.Errorf("no terminal %q", id)
+	}
+	return s, err
+}
+
+// takeSealed takes a terminal's sealed export as if the terminal had sent what
+// is in it, and keeps the file.
+func (p place) takeSealed(ctx context.Context, d data, id, file string) error {
 	c, err := p.read()
 	if err != nil {
 		return err
@@ -64,64 +81,93 @@ func (p place) takeSealed(ctx context.Context, d data, id string, s store.Standi
 	if err != nil {
 		return err
 	}
-	a, err := readSealed(ctx, k, file)
-	if err := errors.Join(err, done()); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	n := a.Checkpoint
-	if n.Terminal != id || n.Epoch.String() != s.Epoch || n.Size < s.Said {
-		return fmt.Errorf("%s has %d entries of %s/%s, want at least %d of %s/%s",
-			file, n.Size, n.Terminal, n.Epoch, s.Said, id, s.Epoch)
-	}
-	kept, err := p.keep(file, fmt.Sprintf("%s-%s-%d.sealed", id, n.Epoch, n.Size))
+	return errors.Join(p.takeSealedWith(ctx, d, sealedFile{id, file, ingest.New(d.books, k, c.Policy.ingest()), k}), done())
+}
+
+type sealedFile struct {
+	terminal, path string
+	into           *ingest.Ingest
+	keys           keys.Store
+}
+
+// takeSealedWith proves the whole export first, and then takes what is new in it.
+func (p place) takeSealedWith(ctx context.Context, d data, f sealedFile) error {
+	t, err := d.books.Terminal(ctx, f.terminal)
 	if err != nil {
 		return err
 	}
-	_, err = d.books.Alarm(ctx, store.Alarm{Kind: store.AlarmJournalSealed, Ref: id,
-		Detail: fmt.Sprintf("entries %d to %d of epoch %s are in %s", s.Held+1, n.Size, n.Epoch, kept)})
+	a, err := f.read(ctx, func(int64, []byte) error { return nil })
+	if err != nil {
+		return err
+	}
+	n := a.Checkpoint
+	if n.Terminal != t.ID {
+		return fmt.Errorf("it is of terminal %s, not %s", n.Terminal, t.ID)
+	}
+	if err := p.keep(f.path, fmt.Sprintf("%s-%s-%d.sealed", t.ID, n.Epoch, n.Size)); err != nil {
+		return err
+	}
+	have, err := f.into.Head(ctx, t.ID, n.Epoch)
+	if err != nil || have.Seq >= n.Size {
+		return err
+	}
+	fresh := journal.Batch{Epoch: n.Epoch, From: have.Seq + 1, Note: a.Note}
+	_, err = f.read(ctx, func(seq int64, body []byte) error {
+		if seq >= fresh.From {
+			fresh.Bodies = append(fresh.Bodies, body)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// The terminal may be another machine by now; the campus has signed that
+	// this key was its own.
+	t.JournalKey = a.Certificate.Key
+	_, err = f.into.Carry(ctx, t, fresh)
 	return err
 }
 
-// readSealed opens an export and proves every entry in it: by the terminal's
-// signature, whose key the campus has signed.
-func readSealed(ctx context.Context, k keys.Store, file string) (a journal.Archive, err error) {
-	f, err := os.Open(file)
+// read opens the export and gives each entry to do. Once it returns without an
+// error, all of them have been proved: by the terminal's signature, whose key
+// the campus has signed.
+func (f sealedFile) read(ctx context.Context, do func(seq int64, body []byte) error) (a journal.Archive, err error) {
+	file, err := os.Open(f.path)
 	if err != nil {
 		return a, err
 	}
-	defer f.Close()
-	public, ok := k.Campus().Public().(ed25519.PublicKey)
+	defer file.Close()
+	public, ok := f.keys.Campus().Public().(ed25519.PublicKey)
 	if !ok {
 		return a, errors.New("the campus's key is not Ed25519")
 	}
-	return journal.ReadArchive(k.OpenSealed(ctx, f), public, func(int64, []byte) error { return nil })
+	return journal.ReadArchive(f.keys.OpenSealed(ctx, file), public, do)
 }
 
-// keep copies a file into the data folder, where it stays. It returns where.
-func (p place) keep(file, name string) (string, error) {
+// keep copies a file into the data folder, where it stays.
+func (p place) keep(file, name string) error {
 	dir := filepath.Join(p.dir, "sealed")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
+		return err
 	}
 	in, err := os.Open(file)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer in.Close()
-	path := filepath.Join(dir, name)
 	out, err := os.CreateTemp(dir, ".new-*") // mode 0600
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer os.Remove(out.Name())
 	_, err = io.Copy(out, in)
 	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return "", err
+		return err
 	}
-	if err := os.Rename(out.Name(), path); err != nil {
-		return "", err
+	if err := os.Rename(out.Name(), filepath.Join(dir, name)); err != nil {
+		return err
 	}
-	return path, syncDir(dir)
+	return syncDir(dir)
 }
 
 func syncDir(dir string) error {

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,7 +18,10 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/ledger"
+	"quancun/money"
 	"quancun/upstream/client"
+	"quancun/upstream/store"
 )
 
 // machine is a terminal that was enrolled.
@@ -82,30 +86,55 @@ func (s *site) use(t client.Ticket, k client.Keys) machine {
 	return machine{k, p}
 }
 
-// epoch is that of every machine's journal here.
-var epoch = journal.Epoch{1, 2, 3}
+// book opens a machine's journal, and writes down that 5 yuan came into the
+// drawer, until it has n entries.
+func (m machine) book(t *testing.T, n int64) *ledger.Book {
+	t.Helper()
+	b, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "journal.db"), ledger.Options{
+		Terminal: m.papers.Terminal, Key: m.keys.Journal, Campus: m.papers.CampusKey,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	for i := int64(1); i < n; i++ { // the first says that it was started
+		e := journal.Entry{Kind: journal.CashIn, Ref: fmt.Sprintf("C%d", i), Amount: 5 * money.Yuan}
+		if _, err := b.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
+}
 
-// say tells the upstream of a journal of n entries.
-func (m machine) say(t *testing.T, n int64) {
+// say tells the upstream how far a journal has come.
+func (m machine) say(t *testing.T, head journal.Head) {
 	t.Helper()
 	c := client.Dial(m.papers, client.Options{})
 	defer c.Close()
-	_, err := c.Hello(t.Context(), client.Hello{Version: "1", Journal: journal.Head{Epoch: epoch, Seq: n}})
-	if err != nil {
+	if _, err := c.Hello(t.Context(), client.Hello{Version: "1", Journal: head}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// export writes a sealed export of n entries, as "quancun ledger export" does.
-func (m machine) export(t *testing.T, path string, n int) {
+func headOf(t *testing.T, b *ledger.Book) journal.Head {
+	t.Helper()
+	h, err := b.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// export writes a sealed export of a journal's first n entries.
+func (m machine) export(t *testing.T, path string, b *ledger.Book, n int64) {
 	t.Helper()
 	var tree journal.Frontier
 	bodies := func(yield func([]byte, error) bool) {
-		for i := range n {
-			body := fmt.Appendf(nil, "entry %d", i+1)
-			tree.Append(journal.HashOf(body))
-			if !yield(body, nil) {
-				return
+		for tree.Size < n {
+			batch, err := b.Batch(t.Context(), tree.Size+1)
+			for _, body := range batch.Bodies[:min(n-tree.Size, int64(len(batch.Bodies)))] {
+				tree.Append(journal.HashOf(body))
+				yield(body, err)
 			}
 		}
 	}
@@ -119,13 +148,10 @@ func (m machine) export(t *testing.T, path string, n int) {
 		t.Fatal(err)
 	}
 	err = journal.WriteArchive(w, m.papers.JournalCertificate, bodies, func() ([]byte, error) {
-		c := journal.Checkpoint{Terminal: m.papers.Terminal, Epoch: epoch, Size: tree.Size, Root: tree.Root()}
+		c := journal.Checkpoint{Terminal: m.papers.Terminal, Epoch: b.Epoch(), Size: tree.Size, Root: tree.Root()}
 		return c.Sign(m.keys.Journal)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
+	if err := errors.Join(err, w.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -135,13 +161,16 @@ func TestUnsentMoney(t *testing.T) {
 	s := newSite(t)
 	addr, _ := s.serve()
 	m, other := s.enrol("K01", addr), s.enrol("K02", addr)
-	m.say(t, 5)
-	if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^K01 .* 5$`).MatchString(got) {
+	const n = journal.BatchMax + 5 // more than goes up at once
+	book, others := m.book(t, n), other.book(t, 3)
+	head := headOf(t, book)
+	m.say(t, head)
+	if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^K01 .* 1005$`).MatchString(got) {
 		t.Errorf("terminal list: %s", got)
 	}
-	m.export(t, s.path("good"), 5)
-	m.export(t, s.path("short"), 4)
-	other.export(t, s.path("others"), 5)
+	m.export(t, s.path("good"), book, n)
+	m.export(t, s.path("short"), book, n-1)
+	other.export(t, s.path("others"), others, 3)
 	whole, err := os.ReadFile(s.path("good"))
 	if err != nil {
 		t.Fatal(err)
@@ -150,33 +179,41 @@ func TestUnsentMoney(t *testing.T) {
 	s.write("nonsense", "nonsense")
 	stranger := newSite(t)
 	strange, stop := stranger.serve()
-	stranger.enrol("K01", strange).export(t, s.path("strange"), 5)
+	away := stranger.enrol("K01", strange)
+	away.export(t, s.path("strange"), away.book(t, 3), 3)
 	stop()
 	for _, command := range []string{"revoke", "reset"} {
 		if _, err := s.campusd("terminal", command, "K01"); err == nil || !strings.Contains(err.Error(), "not here yet") {
 			t.Errorf("terminal %s with unsent money: %v, want it refused", command, err)
 		}
-		for _, file := range []string{"short", "others", "cut", "nonsense", "strange", "none"} {
+		for _, file := range []string{"others", "cut", "nonsense", "strange", "none", "short"} {
 			if _, err := s.campusd("terminal", command, "K01", "--sealed", s.path(file)); err == nil {
 				t.Errorf("terminal %s with a sealed file that is %s was not refused", command, file)
 			}
 		}
 	}
-	m.say(t, 5) // it is still a terminal
-	s.must("terminal", "revoke", "K01", "--sealed", s.path("good"))
-	kept, err := os.ReadFile(s.path(fmt.Sprintf("data/sealed/K01-%s-5.sealed", epoch)))
+	m.say(t, head) // it is still a terminal
+	for range 2 {  // and again, as if the first answer had been lost
+		s.must("terminal", "revoke", "K01", "--sealed", s.path("good"))
+	}
+	kept, err := os.ReadFile(s.path(fmt.Sprintf("data/sealed/K01-%s-%d.sealed", book.Epoch(), n)))
 	if err != nil || !bytes.Equal(kept, whole) {
 		t.Errorf("the export is not kept: %v", err)
 	}
-	if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^K01 .* revoked `).MatchString(got) {
+	if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^K01 .* revoked .* 0$`).MatchString(got) {
 		t.Errorf("terminal list: %s", got)
 	}
-	other.say(t, 3)
+	other.say(t, headOf(t, others))
 	s.must("terminal", "revoke", "K02", "--gone")
-	s.wantAlarms("journal lost", "journal sealed")
+	s.wantMoney("till/K01", -(n-1)*5*money.Yuan)
+	s.wantMoney("till/K02", 0)
+	if got := s.must("verify"); !strings.HasPrefix(got, "the books are whole") {
+		t.Errorf("verify: %q", got)
+	}
 }
 
-func (s *site) wantAlarms(kinds ...string) {
+// wantMoney looks into the books, and for the alarm about what was lost.
+func (s *site) wantMoney(a store.Account, want money.Fen) {
 	s.t.Helper()
 	p := place{dir: s.path("data")}
 	d, err := p.openOld(s.t.Context())
@@ -184,13 +221,16 @@ func (s *site) wantAlarms(kinds ...string) {
 		s.t.Fatal(err)
 	}
 	defer d.books.Close()
-	all, err := d.books.Alarms(s.t.Context())
-	var got []string
-	for _, a := range all {
-		got = append(got, string(a.Kind))
+	got, err := d.books.Balance(s.t.Context(), a)
+	if errors.Is(err, store.ErrNone) {
+		err = nil
 	}
-	if err != nil || fmt.Sprint(got) != fmt.Sprint(kinds) {
-		s.t.Errorf("alarms are %q, %v; want %q", got, err, kinds)
+	if err != nil || got != want {
+		s.t.Errorf("balance of %s = %s, %v; want %s", a, got, err, want)
+	}
+	alarms, err := d.books.Alarms(s.t.Context())
+	if err != nil || len(alarms) != 1 || alarms[0].Kind != store.AlarmJournalLost || alarms[0].Ref != "K02" {
+		s.t.Errorf("alarms are %+v, %v; want that entries of K02 are lost", alarms, err)
 	}
 }
 
@@ -199,15 +239,15 @@ func TestReset(t *testing.T) {
 	s := newSite(t)
 	addr, _ := s.serve()
 	m := s.enrol("K01", addr)
-	m.say(t, 5)
+	m.say(t, journal.Head{Epoch: journal.Epoch{1}, Seq: 5})
 	back := s.ticket("terminal", "reset", "K01", "--same-machine", "--address", addr)
 	if _, err := client.Enrol(t.Context(), back, newKeys(t), client.Options{}); err == nil {
 		t.Error("another machine has used a code for the same machine")
 	}
 	m = s.use(back, m.keys)
-	m.say(t, 6)
+	m.say(t, journal.Head{Epoch: journal.Epoch{1}, Seq: 6})
 	moved := s.use(s.ticket("terminal", "reset", "K01", "--gone", "--address", addr), newKeys(t))
-	moved.say(t, 0)
+	moved.say(t, journal.Head{Epoch: journal.Epoch{2}})
 	c := client.Dial(m.papers, client.Options{})
 	defer c.Close()
 	if _, err := c.Ping(t.Context()); err == nil {
@@ -245,7 +285,7 @@ func TestToken(t *testing.T) {
 		t.Error("keys were made in a file, too")
 	}
 	addr, stop := s.serve()
-	s.enrol("K01", addr).say(t, 1)
+	s.enrol("K01", addr).say(t, journal.Head{Epoch: journal.Epoch{1}, Seq: 1})
 	stop()
 
 	soft := newSite(t)

@@ -18,13 +18,18 @@ import (
 // A [*journal.PushError] says that the batch does not fit; nothing of it was
 // taken. Every other error is an unknown outcome.
 func (g *Ingest) Push(ctx context.Context, t store.Terminal, b journal.Batch) (journal.Ack, error) {
+	if len(b.Bodies) > journal.BatchMax {
+		return journal.Ack{}, g.unproven(ctx, t, b)
+	}
+	return g.Carry(ctx, t, b)
+}
+
+// Carry is [Ingest.Push] for a journal that a person has carried here: it has
+// one checkpoint, at its end, and any length.
+func (g *Ingest) Carry(ctx context.Context, t store.Terminal, b journal.Batch) (journal.Ack, error) {
 	p, err := g.prove(ctx, t, b)
 	if errors.Is(err, journal.ErrUnproven) {
-		h, err := g.Head(ctx, t.ID, b.Epoch)
-		if err != nil {
-			return journal.Ack{}, err
-		}
-		return journal.Ack{}, &journal.PushError{Reason: journal.ErrUnproven, Head: h}
+		return journal.Ack{}, g.unproven(ctx, t, b)
 	}
 	if err != nil {
 		return journal.Ack{}, err
@@ -48,6 +53,14 @@ func (g *Ingest) Push(ctx context.Context, t store.Terminal, b journal.Batch) (j
 		return journal.Ack{}, rejected
 	}
 	return ack, nil
+}
+
+func (g *Ingest) unproven(ctx context.Context, t store.Terminal, b journal.Batch) error {
+	h, err := g.Head(ctx, t.ID, b.Epoch)
+	if err != nil {
+		return err
+	}
+	return &journal.PushError{Reason: journal.ErrUnproven, Head: h}
 }
 
 // Head returns how far we have a terminal's journal of an epoch.
@@ -88,7 +101,7 @@ func (g *Ingest) prove(ctx context.Context, t store.Terminal, b journal.Batch) (
 	c, err := journal.OpenCheckpoint(b.Note, t.JournalKey)
 	last := b.From + int64(len(b.Bodies)) - 1
 	if err != nil || c.Terminal != t.ID || c.Epoch != b.Epoch || c.Size != last ||
-		b.From < 1 || len(b.Bodies) == 0 || len(b.Bodies) > journal.BatchMax {
+		b.From < 1 || len(b.Bodies) == 0 {
 		return nil, journal.ErrUnproven
 	}
 	p.checkpoint = c

@@ -27,7 +27,6 @@ const (
 	AlarmNoticeForged   AlarmKind = "notice forged"   // address: a notification that the channel did not sign
 	AlarmJournalRewound AlarmKind = "journal rewound" // terminal: its journal is shorter than it was
 	AlarmJournalLost    AlarmKind = "journal lost"    // terminal: it was parted with, and entries had not come
-	AlarmJournalSealed  AlarmKind = "journal sealed"  // terminal: entries lie in a sealed file, to be posted
 )
 
 // Alarm is something that somebody has to look at.
