@@ -81,7 +81,8 @@ func (p place) takeSealed(ctx context.Context, d data, id, file string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.takeSealedWith(ctx, d, sealedFile{id, file, ingest.New(d.books, k, c.Policy.ingest()), k}), done())
+	f := sealedFile{id, file, ingest.New(d.books, k, c.Policy.ingest()), k}
+	return errors.Join(p.takeSealedWith(ctx, d, f), done())
 }
 
 type sealedFile struct {
