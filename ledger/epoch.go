@@ -279,15 +279,6 @@ func (e *estate) build(ctx context.Context, path string, o Options) (err error) 
 	return syncFile(o.FS, path)
 }
 
-func (w *writer) writeAll(entries []journal.Entry) error {
-	for _, e := range entries {
-		if _, err := w.write(e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // syncFile makes a file and its name durable, whoever has written it.
 func syncFile(files FS, path string) error {
 	f, err := files.Open(path, os.O_RDWR)

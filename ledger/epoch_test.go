@@ -128,6 +128,28 @@ func balancesOf(t testing.TB, l *lab) map[journal.Account]money.Fen {
 }
 
 // TestNewEpochWhileRead: a process that is reading the journal keeps it from
+// TestNewEpochAfterStep opens a new epoch on a machine whose clock has been set
+// back a day since the last entry: the journal begins with its opening all the
+// same, and the next entry tells of the step.
+func TestNewEpochAfterStep(t *testing.T) {
+	l := newLab(t)
+	l.append(t, sale("S1"))
+	l.wall = l.wall.Add(-24 * time.Hour)
+	head := must2(l.Head(t.Context()))
+	if err := l.NewEpoch(t.Context(), journal.ReasonForked, head); err != nil {
+		t.Fatalf("NewEpoch: %v", err)
+	}
+	l.append(t, sale("S2"))
+	var kinds []journal.Kind
+	for _, e := range must2(l.Since(t.Context(), 1, 100)) {
+		kinds = append(kinds, e.Kind)
+	}
+	want := []journal.Kind{journal.EpochOpened, journal.Carried, journal.Carried, journal.ClockStep, journal.SaleIntent}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("journal of %v, want %v", kinds, want)
+	}
+}
+
 // being moved, and nothing else happens.
 func TestNewEpochWhileRead(t *testing.T) {
 	l, ctx := newLab(t), t.Context()

@@ -237,6 +237,19 @@ func (w *writer) write(e journal.Entry) (journal.Entry, error) {
 	return w.add(e, r)
 }
 
+// writeAll adds what a new journal begins with, all at one moment. That the
+// clock has been set meanwhile is for the first entry after it to tell: nothing
+// comes before the opening.
+func (w *writer) writeAll(entries []journal.Entry) error {
+	w.clock.last = w.clock.read()
+	for _, e := range entries {
+		if _, err := w.add(e, w.clock.last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // add adds e as the next entry, with all that follows from it.
 func (w *writer) add(e journal.Entry, r reading) (journal.Entry, error) {
 	e.Terminal, e.Epoch, e.Seq = w.terminal, w.epoch, w.seq+1
