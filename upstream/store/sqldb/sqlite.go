@@ -34,7 +34,7 @@ var settings = []struct {
 	{"mmap_size", []string{"0", ""}}, // an I/O error under mmap is a SIGBUS
 }
 
-const pragmas = "_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=5000&"
+const pragmas = "_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=5000&_stmt_cache_size=200&"
 
 // readersMax is how many read at once. They never wait for the writer.
 const readersMax = 4
