@@ -24,9 +24,9 @@ import (
 
 // errand is one command line for a lab that runs elsewhere.
 type errand struct {
-	at, card, late, delay, code, sub string
-	fen                              int64
-	last, json, booked, standing     bool
+	at, card, late, delay, code, sub, order string
+	fen                                     int64
+	last, json, booked, standing            bool
 
 	words []string // what is left of the command line without its flags
 	out   io.Writer
@@ -64,6 +64,7 @@ func hand(ctx context.Context, verb string, args []string, out io.Writer) error 
 	f.StringVar(&e.code, "code", "", "`code` of an error, such as 40004")
 	f.StringVar(&e.sub, "sub", "", "sub `code` of an error, such as ACQ.SYSTEM_ERROR")
 	f.Int64Var(&e.fen, "fen", 0, "altered amount in `fen`")
+	f.StringVar(&e.order, "order", "", "`order` whose line of a bill is broken; the first if empty")
 	f.BoolVar(&e.booked, "booked", false, "the call has its effect, only its answer is broken")
 	f.BoolVar(&e.standing, "standing", false, "until cleared, and not just once")
 	for { // flags and words in any order
@@ -192,7 +193,7 @@ func (e *errand) fault(ctx context.Context) error {
 	case len(e.words) == 2:
 		f := alipay.Fault{
 			Method: e.words[0], Kind: alipay.Kind(e.words[1]), Booked: e.booked, Standing: e.standing,
-			Code: e.code, SubCode: e.sub, Amount: money.Fen(e.fen),
+			Code: e.code, SubCode: e.sub, Amount: money.Fen(e.fen), Order: e.order,
 		}
 		if err := f.Delay.UnmarshalText([]byte(e.delay)); err != nil {
 			return err
