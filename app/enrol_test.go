@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"quancun/app"
+	"quancun/app/identity"
 	"quancun/journal"
 	"quancun/ledger"
 	"quancun/ledger/push"
@@ -170,6 +172,21 @@ func TestUnsent(t *testing.T) {
 		if code, out := quancun(config, command); code != 4 || !strings.Contains(out, "not everything is upstream") {
 			t.Errorf("%s with an entry that is not upstream: exit %d, %s", command, code, out)
 		}
+	}
+	head, err := book.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = identity.Export(p, filepath.Join(dir, "stick"), filepath.Join(dir, "j.db"),
+		func(io.Writer) (journal.Head, error) { return head, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out := quancun(config, "ready-to-stop"); code != 0 {
+		t.Errorf("when all is in a sealed export: exit %d, %s", code, out)
+	}
+	if err := os.Remove(filepath.Join(dir, "j.db.sealed")); err != nil {
+		t.Fatal(err)
 	}
 	acknowledge(t.Context(), t, book, journal.Campus{Name: push.CampusName, Key: u.keys.Campus()}, signs)
 	if code, out := quancun(config, "ready-to-stop"); code != 0 {

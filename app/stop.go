@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"quancun/app/identity"
+	"quancun/journal"
 	"quancun/ledger"
 )
 
@@ -80,6 +81,10 @@ func unsent(ctx context.Context, c *Config) error {
 	}
 	if w.Count == 0 && open == 0 {
 		return nil
+	}
+	head := journal.Head{Epoch: w.Acked.Epoch, Seq: w.Acked.Seq + w.Count}
+	if sealed, err := identity.Exported(c.Journal, head); err != nil || sealed {
+		return err
 	}
 	since := "now"
 	if !w.Since.IsZero() {

@@ -68,9 +68,11 @@ func readPrivate(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// writePrivate makes a file of mode 0600, whole or not at all, and does not
-// return before it is on the disk. It replaces none: keys are made once.
-func writePrivate(path string, text []byte) error {
+// writeFile makes a file of mode 0600, whole or not at all, and does not return
+// before it is on the disk. put gives it its name: [os.Rename] puts it in the
+// place of another; [os.Link] never does, not even of one that another process
+// has just written there.
+func writeFile(path string, text []byte, put func(from, to string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
 	if err != nil {
 		return err
@@ -80,9 +82,7 @@ func writePrivate(path string, text []byte) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	// Unlike a rename, a link never replaces what another process has just
-	// written there.
-	if err := os.Link(f.Name(), path); err != nil {
+	if err := put(f.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(path)

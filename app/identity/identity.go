@@ -74,7 +74,7 @@ func Make(c Config) (client.Keys, error) {
 		return client.Keys{}, fmt.Errorf("make keys: %w", err)
 	}
 	defer clear(text)
-	if err := writePrivate(c.File, text); err != nil {
+	if err := writeFile(c.File, text, os.Link); err != nil {
 		return client.Keys{}, fmt.Errorf("make keys: %w", err)
 	}
 	return Open(c)
