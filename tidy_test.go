@@ -117,6 +117,7 @@ var layers = map[string]layer{
 		ours:   []string{"money", "pboc", "journal", "upstream/..."},
 		theirs: []string{connect, protobuf, toml, crypto, sync, mod},
 	},
+	"upstream/server/pki/pkitest": {ours: []string{"upstream/server/pki"}},
 	"upstream/server/enrol": {
 		ours:   []string{"journal", "upstream/server/pki", "upstream/store", "upstream/wire/..."},
 		theirs: []string{connect},

@@ -33,6 +33,7 @@ import (
 	"quancun/upstream/keys"
 	"quancun/upstream/server"
 	"quancun/upstream/server/pki"
+	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
 )
 
@@ -175,8 +176,7 @@ func (w *world) startUpstream() {
 }
 
 func (w *world) provision(a *pki.Authority, addr string) *client.Provisioning {
-	cert, key, fingerprint, err := a.Terminal("K01")
-	w.ok(err)
+	cert, key, fingerprint := pkitest.Terminal(w.t, a, "K01")
 	no, err := w.books.AddTerminal(w.t.Context(), store.Terminal{ID: "K01", Fingerprint: fingerprint})
 	w.ok(err)
 	text, err := client.File{

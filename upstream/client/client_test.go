@@ -18,6 +18,7 @@ import (
 	"quancun/pboc"
 	"quancun/upstream/client"
 	"quancun/upstream/server/pki"
+	"quancun/upstream/server/pki/pkitest"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
@@ -27,10 +28,7 @@ func newFile(t testing.TB) (client.File, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, key, _, err := a.Terminal("K01")
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert, key, _ := pkitest.Terminal(t, a, "K01")
 	f := client.File{
 		Terminal: "K01", TerminalNo: "0000000000A1", Address: "127.0.0.1:1",
 		CA: string(a.CA()), Certificate: string(cert), Key: string(key),

@@ -19,6 +19,7 @@ import (
 	"quancun/upstream/keys"
 	"quancun/upstream/server"
 	"quancun/upstream/server/pki"
+	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
 )
@@ -265,10 +266,7 @@ func (w *world) addHolder(no, name, pin string, balance money.Fen) {
 // provision makes a terminal known, and returns what makes a machine it.
 func (w *world) provision(id string) *client.Provisioning {
 	w.t.Helper()
-	cert, key, fingerprint, err := w.pki.Terminal(id)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	cert, key, fingerprint := pkitest.Terminal(w.t, w.pki, id)
 	no, err := w.books.AddTerminal(w.t.Context(), store.Terminal{ID: id, Fingerprint: fingerprint})
 	if err != nil {
 		w.t.Fatal(err)

@@ -18,7 +18,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -205,28 +204,6 @@ func (a *Authority) Certify(id string, key *ecdsa.PublicKey) (*x509.Certificate,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, key, &a.ca)
-}
-
-// Terminal makes a key and a certificate for a terminal, both PEM, and returns
-// the certificate's fingerprint, by which the upstream knows it.
-func (a *Authority) Terminal(id string) (cert, key []byte, fingerprint [32]byte, err error) {
-	if !wire.TerminalID(id) {
-		return nil, nil, fingerprint, fmt.Errorf("make certificate: %q can not name a terminal", id)
-	}
-	uri, err := url.Parse(wire.TerminalURI(id))
-	if err != nil {
-		return nil, nil, fingerprint, fmt.Errorf("make certificate: %w", err)
-	}
-	pair, err := a.sign(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: id},
-		URIs:        []*url.URL{uri},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	if err != nil {
-		return nil, nil, fingerprint, err
-	}
-	key, err = keyPEM(pair)
-	return certPEM(pair.Leaf.Raw), key, sha256.Sum256(pair.Leaf.Raw), err
 }
 
 func makeCA(path string, now time.Time) (tls.Certificate, error) {
