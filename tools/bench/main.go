@@ -43,9 +43,11 @@ var benchmarks = []benchmark{
 	{"commits", []string{"P1", "P2", "P3", "P10"}, measureCommits},
 	{"hotlist", []string{"P8"}, measureHotlist},
 	{"audit", []string{"P9"}, measureAudit},
+	{"store", []string{"P4"}, measureStore},
 	{"uploads", []string{"P5", "P6.sqlite", "P7"}, measureUploads},
 	{"shared", []string{"P6.postgres"}, measureShared},
 	{"drain", []string{"drain"}, measureDrain},
+	{"flat", []string{"flat"}, measureFlat},
 }
 
 // wanted reports whether a figure of b begins with prefix.
