@@ -126,6 +126,29 @@ func TestReconcile(t *testing.T) {
 	s.check(`(?s)= float.*holder +8 .*reconciled with Alipay: `+day+`\ninbox: 1 open, 10\.00`, "report")
 }
 
+// TestServeReconciles lets serve find a day that it has missed.
+func TestServeReconciles(t *testing.T) {
+	s := newSite(t)
+	s.must("demo", "--cards", s.path("cards.json"))
+	s.onBooks(func(b *store.Books) error {
+		_, err := b.AddTerminal(t.Context(), store.Terminal{ID: "K01"})
+		return err
+	})
+	s.ahead.Store(-int64(48 * time.Hour)) // its bill is there, whatever the time of day
+	s.topUp("A1", 20*money.Yuan, true)
+	s.topUp("A2", 10*money.Yuan, false)
+	s.ahead.Store(0)
+	s.serve()
+	want := "reconciled with Alipay: " + s.today()
+	for end := time.Now().Add(30 * time.Second); !strings.Contains(s.must("report"), want); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("within 30 s: %s", s.must("report"))
+		}
+	}
+	s.check("#1  payment only theirs  10.00  A2", "exceptions", "list", "--all")
+	s.check("the books are whole", "verify")
+}
+
 // TestBillBroken tells of a bill that cannot be read, and keeps nothing of it.
 func TestBillBroken(t *testing.T) {
 	s := newSite(t)

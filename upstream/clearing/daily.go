@@ -29,6 +29,7 @@ const (
 
 	// absentUntil is how long such a day is asked about again, once a day.
 	absentUntil = 7 * 24 * time.Hour
+	absentPause = 20 * time.Hour
 
 	// lateAfter is after how long from its end a day that is not reconciled is
 	// an alarm.
@@ -184,7 +185,7 @@ func (h *House) due(ctx context.Context, source reconcile.Source, now time.Time)
 	last := channel.DayOf(now.Add(-billHour)).Add(-1)
 	for day := first; day <= last; day = day.Add(1) {
 		s, there := known[day]
-		again := s.Absent && now.Before(day.Add(1).Start().Add(absentUntil)) && now.Sub(s.Read) > 20*time.Hour
+		again := s.Absent && now.Before(day.Add(1).Start().Add(absentUntil)) && now.Sub(s.Compared) > absentPause
 		if !there || s.Compared.IsZero() || again {
 			days = append(days, day)
 		}
