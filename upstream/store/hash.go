@@ -12,6 +12,9 @@ import (
 	"quancun/upstream/store/sqldb"
 )
 
+// counted gives each entry its place among all.
+const counted = `SELECT id, row_number() OVER (ORDER BY id) AS n FROM entries`
+
 // dump is all that is about money, in an order that is the same on every
 // engine. Numbers that an engine gives to rows are not in it: entries are
 // counted in their order instead. Nor is what is only a plan, such as when to
@@ -21,16 +24,38 @@ var dump = []struct{ table, query string }{
 	{"cards", `SELECT card_no, account, factor, uid, status, mirror_fen FROM cards ORDER BY card_no COLLATE "C"`},
 	{"orders", `SELECT order_no, terminal, card_no, account, amount_fen, created_ms, expires_ms, state, trade_no,
 		paid_ms, late, mismatch FROM orders ORDER BY order_no COLLATE "C"`},
-	{"entries", `SELECT row_number() OVER (ORDER BY id), kind, order_no, place, at_ms, lines FROM entries ORDER BY id`},
-	{"postings", `SELECT e.n, p.account, p.amount_fen, p.balance_fen FROM postings p
-		JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM entries) AS e ON e.id = p.entry_id
-		ORDER BY p.entry_id, p.account COLLATE "C"`},
+	{"entries", `WITH n AS (` + counted + `)
+		SELECT n.n, e.kind, e.order_no, e.place, e.at_ms, e.lines, e.made_ms, j.terminal, j.epoch, e.seq, e.part,
+			c.terminal, c.ref, undone.n
+		FROM entries e JOIN n ON n.id = e.id LEFT JOIN n AS undone ON undone.id = e.undoes
+		LEFT JOIN journals j ON j.id = e.journal LEFT JOIN claims c ON c.id = e.claim_id ORDER BY e.id`},
+	{"postings", `SELECT n.n, p.account, p.amount_fen, p.balance_fen
+		FROM postings p JOIN (` + counted + `) AS n ON n.id = p.entry_id ORDER BY p.entry_id, p.account COLLATE "C"`},
 	{"loads", `SELECT load_id, card_no, terminal, amount_fen, order_no, created_ms, state, claim, evidence, settled_ms
 		FROM loads ORDER BY load_id COLLATE "C"`},
 	{"offers", `SELECT card_no, stamp, load_id, balance, counter, key_version, algorithm, random, mac1, terminal_no
 		FROM load_offers ORDER BY card_no COLLATE "C", stamp`},
-	{"purse moves", `SELECT card_no, kind, load_id, amount_fen, balance_fen, place, at_ms
-		FROM purse_moves ORDER BY card_no COLLATE "C", id`},
+	{"purse moves", `SELECT m.card_no, m.kind, m.load_id, m.amount_fen, m.balance_fen, m.place, m.at_ms, n.n,
+			m.counter, m.before_fen, m.proven
+		FROM purse_moves m LEFT JOIN (` + counted + `) AS n ON n.id = m.entry_id
+		ORDER BY m.card_no COLLATE "C", m.id`},
+	{"journals", `SELECT j.terminal, j.epoch, j.head_seq, j.head_hash, j.carrying, o.epoch, s.epoch
+		FROM journals j LEFT JOIN journals o ON o.id = j.origin LEFT JOIN journals s ON s.id = j.superseded_by
+		ORDER BY j.terminal COLLATE "C", j.epoch`},
+	{"journal entries", `SELECT j.terminal, j.epoch, e.seq, e.hash, e.body
+		FROM journal_entries e JOIN journals j ON j.id = e.journal ORDER BY j.terminal COLLATE "C", j.epoch, e.seq`},
+	{"carried entries", `SELECT j.terminal, j.epoch, c.seq, c.hash, c.part, b.epoch, c.by_seq
+		FROM carried_entries c JOIN journals j ON j.id = c.journal JOIN journals b ON b.id = c.by_journal
+		ORDER BY j.terminal COLLATE "C", j.epoch, c.seq, c.hash`},
+	{"holds", `SELECT terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms, state,
+		closed_ms FROM holds ORDER BY terminal COLLATE "C", epoch, seq, attempt COLLATE "C"`},
+	{"claims", `SELECT c.terminal, c.ref, j.epoch, c.seq, c.kind, c.card_no, c.account, c.merchant, c.amount_fen,
+			c.balance, c.counter, c.state, c.evidence, c.proven, c.settled_ms
+		FROM claims c JOIN journals j ON j.id = c.journal ORDER BY c.terminal COLLATE "C", c.ref COLLATE "C"`},
+	{"exceptions", `SELECT x.kind, x.ref, x.terminal, x.epoch, x.seq, x.account, x.amount_fen, x.opened_ms, x.closed_ms,
+			n.n, x.evidence
+		FROM exceptions x LEFT JOIN (` + counted + `) AS n ON n.id = x.closing_entry
+		ORDER BY x.kind COLLATE "C", x.ref COLLATE "C", x.id`},
 	{"statements", `SELECT source, day, absent, digest, superseded_ms FROM statements
 		ORDER BY source COLLATE "C", day COLLATE "C", id`},
 	{"settlements", `SELECT account, day, lines, late_lines, sales_fen, refunds_fen, owed_fen, settled_ms, settled_by
