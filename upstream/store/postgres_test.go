@@ -17,7 +17,7 @@ import (
 
 // hot makes holders that many write to at once, and returns an order for one
 // of them.
-func hot(t *testing.T, b *store.Books, holders int) func(no string, who int) store.Order {
+func hot(t testing.TB, b *store.Books, holders int) func(no string, who int) store.Order {
 	t.Helper()
 	ids := make([]store.Order, holders)
 	for i := range ids {
