@@ -134,7 +134,7 @@ func (p place) seed(ctx context.Context, d data) ([]demoCard, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, done, err := p.openKeys(c)
+	k, done, err := p.keysOf(ctx, c, d.books)
 	if err != nil {
 		return nil, err
 	}

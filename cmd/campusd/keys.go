@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"flag"
@@ -12,6 +13,7 @@ import (
 
 	"quancun/upstream/keys"
 	"quancun/upstream/keys/token"
+	"quancun/upstream/store"
 )
 
 // keyStore is where the upstream's keys are: in files, or in a token.
@@ -21,6 +23,23 @@ type keyStore interface {
 }
 
 func (p place) keyFile() string { return filepath.Join(p.dir, "keys.json") }
+
+// keysOf opens the keys that go with books. Books with holders have keys
+// somewhere: with new ones every PIN would be wrong and every card a stranger's,
+// as on a second server whose data folder was not copied from the first.
+func (p place) keysOf(ctx context.Context, c config, b *store.Books) (k keyStore, done func() error, err error) {
+	_, err = os.Lstat(p.keyFile())
+	if c.Keys.Module == "" && errors.Is(err, os.ErrNotExist) {
+		used, err := b.HasHolders(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if used {
+			return nil, nil, fmt.Errorf("the books have holders, and %s is not there: bring their keys", p.keyFile())
+		}
+	}
+	return p.openKeys(c)
+}
 
 // openKeys opens the keys where the configuration says that they are, and makes
 // those in files if there are none, in a data folder that is open. The caller

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 type site struct {
 	t       *testing.T
 	dir     string
+	data    string   // its data folder
 	more    []string // for every command
 	gateway *lab.Gateway
 	ahead   atomic.Int64            // by how much the gateway's clock is, in nanoseconds
@@ -43,6 +44,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir()}
+	s.data = s.path("data")
 	var err error
 	s.gateway, err = lab.New(lab.Config{
 		Dir: filepath.Join(s.dir, "lab"), Log: slog.New(slog.DiscardHandler),
@@ -86,7 +88,7 @@ func (s *site) write(name, text string) {
 func (s *site) campusd(args ...string) (string, error) {
 	s.t.Helper()
 	var out bytes.Buffer
-	args = append(append(args, "--data", s.path("data")), s.more...)
+	args = append(append(args, "--data", s.data), s.more...)
 	err := run(s.t.Context(), args, &out, io.Discard)
 	return out.String(), err
 }
@@ -109,7 +111,7 @@ func (s *site) serve() (addr string, stop func()) {
 	running.Go(func() {
 		defer w.Close()
 		err := run(ctx, []string{
-			"serve", "--data", s.path("data"), "--listen", "127.0.0.1:0", "--notify-listen", "127.0.0.1:0",
+			"serve", "--data", s.data, "--listen", "127.0.0.1:0", "--notify-listen", "127.0.0.1:0",
 			"--config", s.path("campusd.toml"),
 		}, io.Discard, w)
 		if err != nil {

@@ -54,7 +54,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.books.Close()) }()
-	k, done, err := p.openKeys(c)
+	k, done, err := p.keysOf(ctx, c, d.books)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ const journals = `
 		(1, 'K01', '\x0101010101010101', 0, 1, sha256(''), 'n', NULL, 2),
 		(2, 'K01', '\x0202020202020202', 0, 1, sha256(''), 'n', 1, NULL);
 	INSERT INTO journal_entries VALUES (1, 1, sha256(''), '', 0);
-	INSERT INTO carried_entries VALUES (1, 1, sha256(''), 0, 2, 1);
+	INSERT INTO carried_entries VALUES (1, 1, sha256(''), 2, 1);
 	INSERT INTO claims (id, journal, seq, terminal, kind, ref, card_no, account, merchant, amount_fen, balance, counter,
 		key_version, algorithm, terminal_no, trace_no, stamp, opened_ms) OVERRIDING SYSTEM VALUE VALUES
 		(1, 1, 1, 'K01', 40, 'r', '', '', '', 1, 1, 1, 0, 0, '\x000000000000', 0, '\x00000000000000', 0);
@@ -68,7 +68,7 @@ func TestStateHash(t *testing.T) {
 		"journals.terminal || 'x'", "journals.head_seq + 1", "journals.carrying <> true",
 		"journals.origin + 1", "journals.superseded_by + 1",
 		"journal_entries.body || '\\x00'", "journal_entries.seq + 1",
-		"carried_entries.part + 1", "carried_entries.by_seq + 1",
+		"carried_entries.by_seq + 1",
 		"holds.attempt || 'x'", "holds.account || 'x'", "holds.card_no || 'x'", "holds.merchant || 'x'",
 		"holds.amount_fen + 1", "holds.virtual <> true", "holds.placed_ms + 1", "holds.state + 1",
 		"claims.ref || 'x'", "claims.seq + 1", "claims.card_no || 'x'", "claims.account || 'x'",

@@ -104,6 +104,12 @@ func (b *Books) Holder(ctx context.Context, a Account) (h Holder, err error) {
 	return h, none(err)
 }
 
+// HasHolders reports whether anybody has an account.
+func (b *Books) HasHolders(ctx context.Context) (has bool, err error) {
+	err = b.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM holders)`).Scan(&has)
+	return has, err
+}
+
 // AddCard adds a card whose purse holds c.Mirror already.
 func (b *Books) AddCard(ctx context.Context, c Card) error {
 	err := b.db.Write(ctx, func(tx *sqldb.Tx) error {
