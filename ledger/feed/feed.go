@@ -15,8 +15,8 @@
 //
 // The copy is one SQLite file, and losing it costs a download. So a file that
 // is damaged is thrown away. What must not happen is that a list which is gone
-// passes for one that is empty: a feed that was never taken, or was lost, has
-// version 0 and the age [Unknown].
+// passes for one that is empty: a feed that was lost has the age [Unknown], until
+// upstream has given it again, or has said that there is none.
 //
 // # What it refuses to know
 //
@@ -90,9 +90,9 @@ const Unknown = time.Duration(math.MaxInt64)
 // Status is how new a feed is.
 type Status struct {
 	Name    string
-	Version uint64    // 0: it is not here
+	Version uint64    // 0: nothing of it is here
 	Issued  time.Time // of this version
-	Checked time.Time // when upstream last said, by its own time, that there was no newer one
+	Checked time.Time // when upstream last said, by its own time, that there was no newer one; zero: never
 }
 
 // Age returns for how long upstream may have known better. Of a feed that is
@@ -100,7 +100,7 @@ type Status struct {
 // it is [Unknown].
 func (s Status) Age(now time.Time) time.Duration {
 	age := now.Sub(s.Checked)
-	if s.Version == 0 || age < -clockSlack {
+	if s.Checked.IsZero() || age < -clockSlack {
 		return Unknown
 	}
 	return max(age, 0)
@@ -294,10 +294,10 @@ func (f *Feeds) Checked(ctx context.Context, name string, newest uint64, at time
 func (f *Feeds) checked(ctx context.Context, name string, newest uint64, at time.Time) error {
 	now := f.now.Load()
 	next := now.status[name]
-	if next.Version == 0 || next.Version != newest || !at.After(next.Checked) {
+	if next.Version != newest || !at.After(next.Checked) {
 		return nil // where newest is older, upstream was restored, and has to catch up first
 	}
-	next.Checked = at
+	next.Name, next.Checked = name, at
 	f.now.Store(now.with(next, now.hot))
 	if at.Sub(f.noted[name]) < noteEvery {
 		return nil

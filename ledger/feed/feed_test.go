@@ -152,8 +152,14 @@ func TestAge(t *testing.T) {
 		}
 	}
 	check("nothing here", time.Hour, Unknown)
-	ok(f.Checked(ctx, "settings", 0, noon)) // upstream has none either
-	check("nothing here or there", time.Hour, Unknown)
+	ok(f.Checked(ctx, "settings", 1, noon.Add(-time.Hour)))
+	check("nothing here, and something there", time.Hour, Unknown)
+	ok(f.Checked(ctx, "settings", 0, noon.Add(-time.Hour)))
+	ok(f.Checked(ctx, Hotlist, 0, noon.Add(-time.Hour)))
+	check("nothing here or there", time.Hour, 2*time.Hour)
+	ok(f.Close())
+	f = newFeeds(t, path)
+	check("nothing here or there, after a restart", time.Hour, 2*time.Hour)
 	ok(f.Apply(ctx, Update{Name: "settings", Version: 3, Issued: noon, Content: []byte("a = 1")}))
 	check("taken", time.Hour, time.Hour)
 	ok(f.Checked(ctx, "settings", 3, noon.Add(2*time.Hour)))
@@ -175,7 +181,7 @@ func TestAge(t *testing.T) {
 	seen, err := Look(ctx, path)
 	ok(err)
 	if len(seen) != len(Names) || seen[1].Version != 3 || seen[1].Age(noon.Add(3*time.Hour)) != time.Hour ||
-		seen[0] != (Status{Name: Hotlist}) {
+		seen[0] != (Status{Name: Hotlist, Issued: seen[0].Issued, Checked: noon.Add(-time.Hour)}) || seen[2] != (Status{Name: "keys"}) {
 		t.Errorf("seen from beside: %+v", seen)
 	}
 	ok(f.Close())

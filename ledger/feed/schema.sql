@@ -1,6 +1,6 @@
 CREATE TABLE feed (
 	name    TEXT    PRIMARY KEY,
-	version INTEGER NOT NULL CHECK (version > 0),
+	version INTEGER NOT NULL CHECK (version >= 0), -- 0: there is none upstream
 	issued  INTEGER NOT NULL, -- ms since 1970, by upstream
 	checked INTEGER NOT NULL, -- ms since 1970: when upstream last said that this was the newest
 	content BLOB    NOT NULL,

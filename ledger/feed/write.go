@@ -97,10 +97,18 @@ func bodyOf(ctx context.Context, tx *sql.Tx, name string) (sum, error) {
 	return parseSum(body), nil
 }
 
-// checked notes when a feed was last known to be the newest.
+// checked notes when a feed was last known to be the newest, also when that is
+// none at all.
 func (s *store) checked(ctx context.Context, next Status) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		body, err := bodyOf(ctx, tx, next.Name)
+		if errors.Is(err, sql.ErrNoRows) {
+			r := row{next, sum{}} // of no cards
+			if next.Name != Hotlist {
+				r.body = sumOf(nil)
+			}
+			return writeRow(ctx, tx, r, nil)
+		}
 		if err != nil {
 			return err
 		}
