@@ -76,6 +76,8 @@ func (b *bench) judge(seed uint64, got purse.Verdict, torn purse.Torn, executed,
 	switch {
 	case got.Outcome == purse.NotExecuted && executed:
 		b.t.Errorf("seed %d: %+v, but the card has the money", seed, got)
+	case got.Outcome == purse.Elsewhere && got.Evidence&purse.ByLog != 0 && executed:
+		b.t.Errorf("seed %d: %+v, but the card has done it", seed, got)
 	case !claimed || executed:
 	case got.Evidence&purse.ByLog != 0:
 		b.t.Errorf("seed %d: %+v, but the card has no such load", seed, got)

@@ -60,6 +60,9 @@ const (
 // less is so unless another transaction has used the same counter, which the
 // issuer knows: by proof alone, the TAC is then another's; by counter alone, the
 // issuer already has a transaction with this counter.
+//
+// Elsewhere with ByLog means that one transaction has been made at this counter,
+// and that by the card's log it is another: so this one was not executed.
 type Verdict struct {
 	Outcome  Outcome
 	Evidence Evidence
@@ -181,6 +184,8 @@ func (s settler) count(logged logFinding) (Verdict, error) {
 		return Verdict{Outcome: NotExecuted, Evidence: ByCounter}, nil
 	case counter == s.torn.Counter+1 && Fen(raw) == s.after && logged == logUnknown:
 		return Verdict{Outcome: Executed, Evidence: ByCounter}, nil
+	case counter == s.torn.Counter+1 && logged == logOther:
+		return Verdict{Outcome: Elsewhere, Evidence: ByCounter | ByLog}, nil
 	}
 	return Verdict{Outcome: Elsewhere, Evidence: ByCounter}, nil
 }

@@ -137,7 +137,7 @@ func TestSettleLoad(t *testing.T) {
 			want:      purse.Verdict{Outcome: purse.Elsewhere, Evidence: purse.ByProof | purse.ByLog}},
 		{name: "BeforeThenLoadedAndBought", how: sim.TearBefore, pin: true,
 			meanwhile: func(b *bench) { b.must(b.load(later)); b.must(b.buy(0, later)) },
-			want:      purse.Verdict{Outcome: purse.Elsewhere, Evidence: purse.ByCounter}},
+			want:      purse.Verdict{Outcome: purse.Elsewhere, Evidence: purse.ByCounter | purse.ByLog}},
 		{name: "AfterThenLoaded", how: sim.TearAfter, pin: true,
 			meanwhile: func(b *bench) { b.must(b.load(later)) },
 			want:      purse.Verdict{Outcome: purse.Executed, Evidence: purse.ByLog}},
