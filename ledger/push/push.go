@@ -85,8 +85,8 @@ type Options struct {
 
 // Pusher is the journal's way upstream. Make one with [New].
 //
-// The fields up to the blank line never change, those up to the next belong to
-// the goroutine that is in Run.
+// The fields up to the blank line never change, but for Campus, which mu guards.
+// Those up to the next belong to the goroutine that is in Run.
 type Pusher struct {
 	Options
 	wake chan struct{} // has a token when what was heard changes what to do
@@ -127,6 +127,13 @@ func (p *Pusher) Health() Health {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.health
+}
+
+// Trust tells the Pusher whose signature acknowledges from now on.
+func (p *Pusher) Trust(campus ed25519.PublicKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Campus = campus
 }
 
 // Heard tells the Pusher what upstream said of this journal at a greeting, and
@@ -269,7 +276,10 @@ var errAck = errors.New("push: answer does not acknowledge the batch")
 // acknowledge has the journal note that b is upstream, if a proves it: the
 // campus has signed for the very checkpoint that was sent.
 func (p *Pusher) acknowledge(ctx context.Context, b journal.Batch, a journal.Ack) error {
-	c, _, err := journal.OpenCosigned(a.Note, CampusName, p.Campus)
+	p.mu.Lock()
+	campus := p.Campus
+	p.mu.Unlock()
+	c, _, err := journal.OpenCosigned(a.Note, CampusName, campus)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errAck, err)
 	}
