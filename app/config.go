@@ -17,6 +17,8 @@ import (
 type Config struct {
 	Terminal string `toml:"terminal"` // provisioning file, from "quancun enrol"
 	Journal  string `toml:"journal"`  // SQLite file; made if absent
+	Mirror   string `toml:"mirror"`   // file on a second medium, for what upstream does not have yet; none if empty
+	Feeds    string `toml:"feeds"`    // SQLite file, made if absent; "feeds.db" beside the journal if empty
 	Profile  string `toml:"profile"`  // card profile; the common one if empty
 
 	Keys   KeysConfig   `toml:"keys"`
@@ -72,7 +74,10 @@ func ReadConfig(path string) (*Config, error) {
 	if c.Keys.File == "" {
 		c.Keys.File = strings.TrimSuffix(c.Terminal, filepath.Ext(c.Terminal)) + ".keys"
 	}
-	for _, p := range []*string{&c.Terminal, &c.Journal, &c.Profile, &c.Keys.File} {
+	if c.Feeds == "" && c.Journal != "" {
+		c.Feeds = filepath.Join(filepath.Dir(c.Journal), "feeds.db")
+	}
+	for _, p := range []*string{&c.Terminal, &c.Journal, &c.Mirror, &c.Feeds, &c.Profile, &c.Keys.File} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"quancun/ledger"
+	"quancun/ledger/feed"
 	"quancun/reader"
 	"quancun/upstream/client"
 )
@@ -70,7 +71,7 @@ func examine(config string) []finding {
 		return append(all, finding{"configuration", err.Error(), mend, false})
 	}
 	all = append(all, finding{"configuration", config, "", false}, panel(c.Panel), cardReader(c.Reader),
-		journalFile(c.Journal))
+		journalFile(c.Journal), queue(c.Journal), feeds(c.Feeds))
 	return append(all, upstream(c)...)
 }
 
@@ -192,6 +193,55 @@ func journalFile(path string) finding {
 	}
 	is := fmt.Sprintf("%d entries, %d open, chain is whole", report.Entries, report.Open)
 	return finding{"journal", is, "", false}
+}
+
+// queueMax is how long something may wait before it is worth a visit, and listMax
+// how old the hotlist may be: from then on less may be sold without the upstream.
+const (
+	queueMax = 24 * time.Hour
+	listMax  = 72 * time.Hour
+)
+
+// queue says what the upstream has not been told.
+func queue(path string) finding {
+	w, open, err := ledger.WaitingFile(context.Background(), path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return finding{"queue", "nothing was ever written down", "", false}
+	case err != nil:
+		return finding{"queue", err.Error(), "see the journal", true}
+	}
+	is := fmt.Sprintf("%d entries that move %s yuan are not upstream, %d acts have no end", w.Count, w.Amount, open)
+	if w.Count == 0 || time.Since(w.Since) < queueMax {
+		return finding{"queue", is, "", false}
+	}
+	return finding{"queue", is + "; the oldest is of " + w.Since.Local().Format(time.DateTime),
+		"they go up when the upstream answers; do not reset this machine before", true}
+}
+
+// feeds says how old is what the terminal goes by when it is alone.
+func feeds(path string) finding {
+	all, err := feed.Look(context.Background(), path)
+	const mend = "they come when the upstream answers; without a new hotlist less is sold, and then nothing"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return finding{"feeds", "none yet", "", false}
+	case err != nil:
+		return finding{"feeds", err.Error(), "delete the file: it is fetched again", true}
+	}
+	var words []string
+	for _, s := range all {
+		age := "age unknown"
+		if a := s.Age(time.Now()); a != feed.Unknown {
+			age = a.Round(time.Minute).String() + " old"
+		}
+		words = append(words, fmt.Sprintf("%s %d, %s", s.Name, s.Version, age))
+	}
+	is := strings.Join(words, "; ")
+	if all[0].Age(time.Now()) > listMax { // the hotlist
+		return finding{"feeds", is, mend, true}
+	}
+	return finding{"feeds", is, "", false}
 }
 
 // driftMax is how far the clock may be off before it is worth a visit.

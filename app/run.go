@@ -18,6 +18,8 @@ import (
 	"quancun/app/identity"
 	"quancun/kiosk"
 	"quancun/ledger"
+	"quancun/ledger/feed"
+	"quancun/ledger/push"
 	"quancun/reader"
 	"quancun/reader/profile"
 	"quancun/upstream/client"
@@ -73,8 +75,11 @@ type terminal struct {
 	device  reader.Device
 	book    *ledger.Book // nil: see fault
 	fault   kiosk.Code   // why the journal cannot be used
+	feeds   *feed.Feeds
 	client  *client.Client
 	renewer *identity.Renewer
+	pusher  *push.Pusher
+	puller  *feed.Puller
 	session *kiosk.Session
 	keeper  *kiosk.Keeper
 	clock   kiosk.Clock
@@ -107,7 +112,10 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.openBook(c.Journal, p.Terminal); err != nil {
+	if err := t.openBook(p, keys); err != nil {
+		return nil, err
+	}
+	if t.feeds, err = feed.Open(context.Background(), c.Feeds); err != nil {
 		return nil, err
 	}
 	if t.device, err = openDevice(c.Reader); err != nil {
@@ -118,13 +126,15 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 		File: c.Terminal, Papers: p, Keys: keys, Client: t.client, Now: t.clock.Now, Log: t.log,
 	}
 	if t.book != nil {
-		return t, t.join(p, cardProfile)
+		t.join(p, cardProfile)
 	}
 	return t, nil
 }
 
-func (t *terminal) openBook(path, terminalID string) error {
-	book, err := ledger.Open(context.Background(), path, ledger.Options{Terminal: terminalID, Version: Version})
+func (t *terminal) openBook(p *client.Provisioning, keys client.Keys) error {
+	book, err := ledger.Open(context.Background(), t.config.Journal, ledger.Options{
+		Terminal: p.Terminal, Key: keys.Journal, Campus: p.CampusKey, Version: Version, Mirror: t.config.Mirror,
+	})
 	switch {
 	case err == nil:
 		t.book = book
@@ -141,12 +151,11 @@ func (t *terminal) openBook(path, terminalID string) error {
 }
 
 // join connects the parts.
-func (t *terminal) join(who *client.Provisioning, p *profile.Profile) error {
+func (t *terminal) join(who *client.Provisioning, p *profile.Profile) {
 	clock, terms, hand := t.clock, kiosk.NewTerms(who.Terminal, who.TerminalNo), new(kiosk.InHand)
-	head, err := t.book.Head(context.Background())
-	if err != nil {
-		return err
-	}
+	t.pusher = push.New(push.Options{Book: t.book, Upstream: t.client, Campus: who.CampusKey, Log: t.log})
+	t.puller = feed.NewPuller(t.feeds, kiosk.FeedSource(t.client), t.log)
+	t.renewer.Adopted = func(p *client.Provisioning) { t.pusher.Trust(p.CampusKey) }
 	t.session = &kiosk.Session{
 		Desk: &kiosk.Desk{
 			Device: t.device, Upstream: t.client, Book: t.book, Profile: p,
@@ -155,11 +164,10 @@ func (t *terminal) join(who *client.Provisioning, p *profile.Profile) error {
 		Clock: clock, Cards: t.cards, Inputs: t.inputs, Health: t.health, Show: t.show, Log: t.log,
 	}
 	t.keeper = &kiosk.Keeper{
-		Upstream: t.client, Outbox: t.book, Clock: clock, Terms: terms, InHand: hand,
-		Hello:  client.Hello{Version: Version, Journal: head},
+		Upstream: t.client, Outbox: t.book, Push: t.pusher, Pull: t.puller, Feeds: t.feeds,
+		Clock: clock, Terms: terms, InHand: hand, Version: Version,
 		Health: t.health, Every: keepEvery, Log: t.log,
 	}
-	return nil
 }
 
 // show never blocks the flow: the screen wants the newest view, and drops what
@@ -197,6 +205,8 @@ func (t *terminal) work(ctx context.Context) error {
 	g.Go(func() error { return reader.Watch(ctx, t.device, t.cards, t.log) })
 	g.Go(func() error { return t.session.Run(ctx) })
 	g.Go(func() error { return t.keeper.Run(ctx) })
+	g.Go(func() error { return t.pusher.Run(ctx) })
+	g.Go(func() error { return t.puller.Run(ctx) })
 	g.Go(func() error { return t.renewer.Run(ctx) })
 	return g.Wait()
 }
@@ -208,6 +218,9 @@ func (t *terminal) close() error {
 	}
 	if t.client != nil {
 		t.client.Close()
+	}
+	if t.feeds != nil {
+		errs = append(errs, t.feeds.Close())
 	}
 	if t.book != nil {
 		errs = append(errs, t.book.Close())

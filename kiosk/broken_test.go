@@ -5,18 +5,27 @@ import (
 	"sync"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/money"
 	"quancun/upstream/client"
 )
 
+// upstream is all that a terminal may ask, for every face.
+type upstream interface {
+	kiosk.Upstream
+	kiosk.Authorizer
+	Push(ctx context.Context, b journal.Batch) (journal.Ack, error)
+	Feed(ctx context.Context, name string, have uint64) (client.Feed, error)
+}
+
 // brokenUpstream is an upstream of which one answer, or one request, is lost.
 type brokenUpstream struct {
 	mu   sync.Mutex
-	real kiosk.Upstream // guarded by mu
-	at   brokenAt       // guarded by mu
-	stay bool           // guarded by mu; what is lost first stays away
-	away bool           // guarded by mu
+	real upstream // guarded by mu
+	at   brokenAt // guarded by mu
+	stay bool     // guarded by mu; what is lost first stays away
+	away bool     // guarded by mu
 }
 
 func (u *brokenUpstream) set(at brokenAt) {
@@ -26,14 +35,14 @@ func (u *brokenUpstream) set(at brokenAt) {
 }
 
 // whole returns the upstream behind it.
-func (u *brokenUpstream) whole() kiosk.Upstream {
+func (u *brokenUpstream) whole() upstream {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.real
 }
 
 // replace puts another upstream behind it, under a terminal that runs.
-func (u *brokenUpstream) replace(real kiosk.Upstream) {
+func (u *brokenUpstream) replace(real upstream) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.real = real
@@ -130,11 +139,53 @@ func (u *brokenUpstream) Account(ctx context.Context, s client.Session) (a clien
 	return a, err
 }
 
+func (u *brokenUpstream) Claims(ctx context.Context, no string) (c []journal.Claim, err error) {
+	if u.lost("Claims", func() { c, err = u.whole().Claims(ctx, no) }) {
+		return nil, errLost
+	}
+	return c, err
+}
+
+func (u *brokenUpstream) Settlements(ctx context.Context, refs []string) (o map[string]journal.Outcome, err error) {
+	if u.lost("Settlements", func() { o, err = u.whole().Settlements(ctx, refs) }) {
+		return nil, errLost
+	}
+	return o, err
+}
+
+func (u *brokenUpstream) Authorize(ctx context.Context, q client.AuthorizeRequest) (a client.Approval, err error) {
+	if u.lost("Authorize", func() { a, err = u.whole().Authorize(ctx, q) }) {
+		return client.Approval{}, errLost
+	}
+	return a, err
+}
+
+func (u *brokenUpstream) Push(ctx context.Context, b journal.Batch) (a journal.Ack, err error) {
+	if u.lost("Push", func() { a, err = u.whole().Push(ctx, b) }) {
+		return journal.Ack{}, errLost
+	}
+	return a, err
+}
+
+func (u *brokenUpstream) Feed(ctx context.Context, name string, have uint64) (f client.Feed, err error) {
+	if u.lost("Feed", func() { f, err = u.whole().Feed(ctx, name, have) }) {
+		return client.Feed{}, errLost
+	}
+	return f, err
+}
+
 func (u *brokenUpstream) History(ctx context.Context, s client.Session, page, size int) (h client.History, err error) {
 	if u.lost("History", func() { h, err = u.whole().History(ctx, s, page, size) }) {
 		return client.History{}, errLost
 	}
 	return h, err
+}
+
+// leave has the upstream be away at once.
+func (u *brokenUpstream) leave() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.away = true
 }
 
 // goAway has the upstream go away at a point, and not come back.

@@ -13,14 +13,24 @@ import (
 	"quancun/upstream/client"
 )
 
-func (d *Desk) loader() *Loader { return &Loader{Book: d.Book, Issuer: d.Upstream, Profile: d.Profile} }
+func (d *Desk) loader() *Loader {
+	return &Loader{Settler{Book: d.Book, Issuer: d.Upstream, Profile: d.Profile, Terminal: d.Terms.TerminalNo()}}
+}
 
-// settleQuietly ends what an earlier visit had left in doubt, now that the
-// card is here and its PIN is known, and says so in one line.
+// settleQuietly ends what an earlier visit had left in doubt, here or at another
+// terminal, now that the card is here and its PIN is known, and says so in one
+// line.
 func (d *Desk) settleQuietly(ctx context.Context) (Notice, error) {
-	ended, err := d.loader().SettleOpen(ctx, d.card, d.info)
-	if err != nil || ended.Outcome == 0 {
+	all, err := d.loader().SettleOpen(ctx, d.card, d.info)
+	if err != nil {
 		return NoNotice, err
+	}
+	if err := d.settleElsewhere(ctx); err != nil {
+		return NoNotice, err
+	}
+	ended := lastOf(all, journal.LoadIntent)
+	if ended.Outcome == 0 {
+		return NoNotice, nil
 	}
 	if err := d.readAgain(ctx); err != nil {
 		return NoNotice, err
@@ -29,6 +39,18 @@ func (d *Desk) settleQuietly(ctx context.Context) (Notice, error) {
 		return DoubtUndone, nil
 	}
 	return DoubtSettled, nil
+}
+
+// settleElsewhere has the card say what became of what other terminals could not
+// finish. What it says goes upstream with the journal.
+func (d *Desk) settleElsewhere(ctx context.Context) error {
+	claims, err := d.Upstream.Claims(ctx, d.info.CardNo.Full())
+	if err != nil {
+		d.Log.Info("open claims not heard", "err", err) // another terminal will hear
+		return nil
+	}
+	_, err = d.loader().Witness(ctx, d.card, claims)
+	return err
 }
 
 // readAgain reads the purse's balance, and the account if upstream answers.
@@ -85,7 +107,7 @@ func (d *Desk) load(ctx context.Context, tell progress) outcome {
 	}
 	d.info.Balance, d.info.BalanceRaw = purse.Fen(raw), raw
 	done, err := d.loader().Load(ctx, d.card, LoadRequest{
-		Session: d.session, Card: d.info, Terminal: d.Terms.TerminalNo(), OrderNo: d.order.OrderNo,
+		Session: d.session, Card: d.info, OrderNo: d.order.OrderNo,
 	}, func(stage LoadStage, amount money.Fen) {
 		tell(func(v *View) { v.Load = Load{amount, stage} })
 	})
@@ -142,7 +164,8 @@ func (d *Desk) settle(ctx context.Context, tell progress) outcome {
 		return outcome{OtherCard, func(v *View) { v.Notice = OtherCardThere }}
 	}
 	d.info = info
-	ended, err := d.loader().SettleOpen(ctx, d.card, info)
+	all, err := d.loader().SettleOpen(ctx, d.card, info)
+	ended := lastOf(all, journal.LoadIntent)
 	switch {
 	case errors.Is(err, ErrNoAnswer):
 		d.Log.Warn("doubt stays", "err", err)
@@ -283,4 +306,12 @@ func maskNumber(no string) string {
 		return strings.Repeat("*", len(no))
 	}
 	return no[:2] + strings.Repeat("*", len(no)-4) + no[len(no)-2:]
+}
+
+// stampOf returns t as cards write it, in Beijing's time.
+func stampOf(t time.Time) (s pboc.Stamp) {
+	for i, digits := 0, t.In(Beijing).Format("20060102150405"); i < len(s); i++ {
+		s[i] = (digits[2*i]-'0')<<4 | (digits[2*i+1] - '0')
+	}
+	return s
 }

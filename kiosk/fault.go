@@ -1,5 +1,16 @@
 package kiosk
 
+import (
+	"context"
+	"errors"
+
+	"quancun/kiosk/rules"
+	"quancun/ledger"
+	"quancun/reader/apdu"
+	"quancun/reader/purse"
+	"quancun/upstream/client"
+)
+
 // Code is what a person reads out on the telephone, such as E-2103. Codes are
 // printed on receipts and in the manual, so they are never reused.
 type Code int
@@ -13,6 +24,7 @@ const (
 	CodeOffline  Code = 1101 // the upstream cannot be reached
 	CodeTerminal Code = 1102 // the upstream does not know this terminal
 	CodeNoReader Code = 2001 // no card reader
+	CodeNoSAM    Code = 2002 // the SAM does not do its part
 
 	CodeForeignCard  Code = 2101 // not a campus card
 	CodeNotEnabled   Code = 2102 // a campus card that was never issued
@@ -36,13 +48,99 @@ const (
 	CodeLoadRefused  Code = 3101 // on the account; the card was not written
 	CodeLoadDoubt    Code = 3102 // on the account; the card has to be seen again
 	CodeLoadNoAnswer Code = 3103 // on the account; the upstream was away before the card was written
+	CodePurseShort   Code = 4001 // the purse holds less than the price
+	CodeNotEnough    Code = 4002 // the account has less than the price
+	CodeAlone        Code = 4003 // more than may be sold while the upstream is away
+	CodePaidBefore   Code = 4004 // an earlier sale of this card turned out to be paid
+	CodeSaleDoubt    Code = 4101 // nobody knows whether the card has paid
+	CodeSaleForged   Code = 4102 // the card says that it has paid, and could not prove itself
 )
 
 // Codes lists every code, for the tests that look for its words.
 var Codes = []Code{
-	CodeInternal, CodeJournal, CodeFull, CodeClock, CodeOffline, CodeTerminal, CodeNoReader,
+	CodeInternal, CodeJournal, CodeFull, CodeClock, CodeOffline, CodeTerminal, CodeNoReader, CodeNoSAM,
 	CodeForeignCard, CodeNotEnabled, CodeExpired, CodeNotStarted, CodeHot, CodeUnknownCard, CodeRetired,
 	CodeCardSilent, CodeCardRefused, CodeNotGenuine, CodeCardAhead,
 	CodePINLocked, CodeCardPIN, CodeCardPINLock, CodeSessionOver,
 	CodeAmount, CodeCap, CodeNoChannel, CodeConflict, CodeLoadRefused, CodeLoadDoubt, CodeLoadNoAnswer,
+	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeSaleDoubt, CodeSaleForged,
+}
+
+// reasons says which code a refusal of the upstream has.
+var reasons = map[client.Reason]Code{
+	client.CardIsUnknown:    CodeUnknownCard,
+	client.CardIsHot:        CodeHot,
+	client.CardIsRetired:    CodeRetired,
+	client.PINLocked:        CodePINLocked,
+	client.ChallengeSpent:   CodeSessionOver,
+	client.SessionOver:      CodeSessionOver,
+	client.AmountOutOfRange: CodeAmount,
+	client.BalanceCap:       CodeCap,
+	client.OrderConflict:    CodeConflict,
+	client.ChannelRefused:   CodeNoChannel,
+	client.MAC1Wrong:        CodeNotGenuine,
+	client.NothingToLoad:    CodeLoadRefused,
+	client.LoadDone:         CodeLoadRefused,
+	client.LoadConflict:     CodeLoadRefused,
+	client.CardAhead:        CodeCardAhead,
+	client.TerminalUnknown:  CodeTerminal,
+	client.NotEnough:        CodeNotEnough,
+	client.AccountUnknown:   CodeUnknownCard,
+	client.AttemptConflict:  CodeConflict,
+}
+
+// causes says which code an error has, the most telling first.
+var causes = []struct {
+	err  error
+	code Code
+}{
+	{ledger.ErrFailed, CodeJournal}, // a full disk may be why, and a restart is needed all the same
+	{ledger.ErrFull, CodeFull},
+	{ledger.ErrTampered, CodeJournal},
+	{ledger.ErrUnsafe, CodeJournal},
+	{ledger.ErrConflict, CodeConflict},
+	{ErrSaleInDoubt, CodeSaleDoubt},
+	{ErrNotGenuine, CodeSaleForged},
+	{ErrPaidBefore, CodePaidBefore},
+	{ErrInDoubt, CodeLoadDoubt},
+	{rules.ErrHot, CodeHot},
+	{rules.ErrPurse, CodePurseShort},
+	{rules.ErrSale, CodeAlone},
+	{rules.ErrDay, CodeAlone},
+	{rules.ErrList, CodeAlone},
+	{rules.ErrQueue, CodeAlone},
+	{ErrNoSAM, CodeNoSAM},
+	{errCardPINLock, CodeCardPINLock},
+	{errCardPIN, CodeCardPIN},
+	{ErrNoAnswer, CodeOffline},
+	{ErrCardGone, CodeCardSilent},
+	{purse.ErrForeign, CodeForeignCard},
+	{purse.ErrLocked, CodeHot},
+	{purse.ErrNotEnabled, CodeNotEnabled},
+	{purse.ErrNotStarted, CodeNotStarted},
+	{purse.ErrExpired, CodeExpired},
+	{purse.ErrZeroMAC, CodeNotGenuine},
+	{apdu.ErrNoAnswer, CodeCardSilent},
+	{context.DeadlineExceeded, CodeOffline},
+}
+
+// Explain returns the code of an error that came from the upstream, the card
+// or the journal. It is the one place where errors become codes; what it does
+// not know is CodeInternal, and its caller logs the error whole.
+func Explain(err error) Code {
+	if no := (*client.Refusal)(nil); errors.As(err, &no) {
+		if code, ok := reasons[no.Reason]; ok {
+			return code
+		}
+		return CodeInternal
+	}
+	for _, c := range causes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	if apdu.Answered(err) {
+		return CodeCardRefused
+	}
+	return CodeInternal
 }

@@ -1,3 +1,16 @@
+// Package kiosk is what happens at the terminal, in order, for every service
+// of its faces. It joins the card, the journal and the upstream, which do not
+// know each other, and it refuses to know how anything looks: it shows a
+// [View] and takes an [Input].
+//
+// A flow is a table (flow.go): the steps, the events, and what leads where.
+// [Session] owns it: one goroutine holds the card, performs what a step asks
+// for, and writes down before and after each act. Three outcomes are kept
+// apart all the way: done, refused, and unknown; unknown is never shown as
+// failed.
+//
+// Section numbers refer to the project's design: rules of money (2), protocols
+// (3) and invariants (5).
 package kiosk
 
 import "time"
@@ -164,7 +177,7 @@ type Rule struct {
 // wanted: at least 20 s, WCAG 2.2 success criterion 2.2.1.
 const warnBefore = 20 * time.Second
 
-var rules = map[Step]Rule{
+var stepRules = map[Step]Rule{
 	Home:       {Holds: Nobody}, // nobody stands here
 	OutOfOrder: {Holds: Nobody},
 	Present:    {45 * time.Second, true, Nobody},
@@ -200,7 +213,7 @@ var rules = map[Step]Rule{
 const loadMax = 40 * time.Second
 
 // Rule returns what s owes the person.
-func (s Step) Rule() Rule { return rules[s] }
+func (s Step) Rule() Rule { return stepRules[s] }
 
 // Held reports whether money is on its way in s, so that the machine may
 // neither restart nor go out of service.

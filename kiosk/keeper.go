@@ -3,39 +3,43 @@ package kiosk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/rules"
+	"quancun/ledger/feed"
 	"quancun/upstream/client"
 )
 
 // Keeper brings to an end what nobody stands at the terminal for any more:
-// orders that were begun and left, by a person or by a power cut; reports that
-// the upstream has not taken yet; loads in doubt that another terminal has
-// settled. And it says what the machine can do now.
+// orders that were begun and left, by a person or by a power cut; loads and
+// sales in doubt that another terminal has settled. And it greets the upstream,
+// tells who has to know what that has said, and says what the machine can do
+// now.
 //
 // It never decides by the clock. An order ends when the upstream says what
-// became of it, a load when there is evidence.
+// became of it, a load or a sale when there is evidence.
 type Keeper struct {
 	Upstream Upstream
 	Outbox   Outbox
+	Push     Pusher
+	Pull     Puller
+	Feeds    Feeds
 	Clock    Clock
 	Terms    *Terms
 	InHand   *InHand
-	Hello    client.Hello
+	Version  string        // of this program
 	Health   chan<- Health // to the Session
 	Every    time.Duration // between rounds
 	Log      *slog.Logger
 
-	health Health          // as told last
-	read   int64           // entries that have been looked at for reports
-	due    []journal.Entry // whose report the upstream has not taken
+	health   Health // as told last
+	settings uint64 // version of the settings that are in force
 }
 
-// doubtEvery is how many rounds pass between two questions about a load in
+// doubtEvery is how many rounds pass between two questions about what is in
 // doubt: only another terminal can have news, so there is no hurry.
 const doubtEvery = 20
 
@@ -46,7 +50,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 		k.look(ctx)
 		if k.health.Upstream {
 			k.endOrders(ctx)
-			k.report(ctx)
 		}
 		if k.health.Upstream && round%doubtEvery == 0 {
 			k.endDoubts(ctx)
@@ -62,11 +65,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 func (k *Keeper) look(ctx context.Context) {
 	h := k.health
 	h.Fault = 0
-	welcome, err := k.Upstream.Hello(ctx, k.Hello)
+	welcome, err := k.greet(ctx)
 	switch {
 	case err == nil:
-		k.Terms.set(welcome)
-		k.Clock.set(welcome.Drift)
+		k.heard(ctx, welcome, !h.Upstream)
 		h.Upstream, h.Since = true, time.Time{}
 		h.SchoolZH, h.SchoolEN = welcome.SchoolZH, welcome.SchoolEN
 	case refused(err):
@@ -79,6 +81,9 @@ func (k *Keeper) look(ctx context.Context) {
 		h.Fault = Explain(err)
 		k.Log.Error("journal takes no more", "err", err)
 	}
+	k.readSettings(ctx)
+	h.Queue = k.queue(ctx)
+	h.HotlistAge = k.Feeds.Status(feed.Hotlist).Age(k.Clock.Now()).Truncate(time.Hour)
 	if h == k.health {
 		return
 	}
@@ -89,102 +94,126 @@ func (k *Keeper) look(ctx context.Context) {
 	}
 }
 
+func (k *Keeper) greet(ctx context.Context) (client.Welcome, error) {
+	head, err := k.Outbox.Head(ctx)
+	if err != nil {
+		head = journal.Head{} // Room says why; the greeting is worth having all the same
+	}
+	return k.Upstream.Hello(ctx, client.Hello{Version: k.Version, Journal: head})
+}
+
+// heard passes on what the upstream has said; back says that it was away.
+func (k *Keeper) heard(ctx context.Context, w client.Welcome, back bool) {
+	k.Terms.set(w)
+	k.Clock.set(w.Drift)
+	k.Outbox.Synced(w.Time)
+	k.Push.Heard(w.Journal, back)
+	k.Pull.Heard(ctx, w.Feeds, k.Clock.Now())
+}
+
+// settings is the feed of the school's rules.
+const settings = "settings"
+
+// readSettings puts new rules into force. Those that cannot be read leave the
+// old ones there.
+func (k *Keeper) readSettings(ctx context.Context) {
+	version := k.Feeds.Status(settings).Version
+	if version == 0 || version == k.settings {
+		return
+	}
+	content, err := k.Feeds.Content(ctx, settings)
+	if err != nil {
+		k.Log.Error("settings not read", "version", version, "err", err)
+		return
+	}
+	k.settings = version
+	r, err := rules.Parse(content)
+	if err != nil {
+		k.Log.Error("settings not taken", "version", version, "err", err)
+		return
+	}
+	k.Terms.setRules(r)
+}
+
+// queue is what the upstream has not been told. A journal that does not say
+// is out of order, and Room says so.
+func (k *Keeper) queue(ctx context.Context) Queue {
+	w, err := k.Outbox.Waiting(ctx)
+	if err != nil {
+		return k.health.Queue
+	}
+	q := Queue{Count: w.Count, Amount: w.Amount, Failing: !k.Push.Health().Failing.IsZero()}
+	if w.Count > 0 {
+		q.Since = w.Since.In(Beijing)
+	}
+	return q
+}
+
 // endOrders cancels orders that nobody waits for and writes down what came of
 // them. One that was paid after all is credited upstream; its holder sees it
 // at the next visit.
 func (k *Keeper) endOrders(ctx context.Context) {
-	k.each(ctx, journal.TopUpIntent, func(intent journal.Entry) error {
-		order, err := k.Upstream.CancelTopUp(ctx, intent.Ref)
-		outcome, _, _ := orderEnd(order.State)
-		no := (*client.Refusal)(nil)
-		forgotten := errors.As(err, &no) && no.Reason == client.OrderUnknown
-		if forgotten && !k.InHand.Offered(intent.Ref) {
-			outcome, err = journal.Refused, nil // the request to make it was lost
+	for _, intent := range k.open(ctx, journal.TopUpIntent) {
+		if ctx.Err() != nil {
+			return
 		}
-		if err != nil || outcome == 0 {
-			return err // asked again in the next round
+		if err := k.endOrder(ctx, intent.Ref); err != nil {
+			k.Log.Warn("order stays open", "order", intent.Ref, "err", err)
 		}
-		k.Log.Info("left order ended", "order", intent.Ref, "outcome", outcome)
-		_, err = k.Outbox.Append(ctx, journal.Entry{Kind: journal.TopUpEnd, Ref: intent.Ref, Outcome: outcome})
-		return err
-	})
-}
-
-// endDoubts asks whether another terminal has met the card of a load that this
-// one has in doubt.
-func (k *Keeper) endDoubts(ctx context.Context) {
-	k.each(ctx, journal.LoadIntent, func(intent journal.Entry) error {
-		report, _ := reportOf(intent)
-		status, err := k.Upstream.ReportLoad(ctx, report)
-		if err != nil || status.Outcome == client.LoadDoubt {
-			return err
-		}
-		_, err = k.Outbox.Append(ctx, journal.Entry{
-			Kind: journal.LoadEnd, Ref: intent.Ref, Outcome: journal.Elsewhere,
-			Details: details(proof{Evidence: fmt.Sprintf("upstream %d", status.Outcome)}),
-		})
-		return err
-	})
-}
-
-// each calls f for the open intents of a kind that are not in hand. One that
-// cannot be ended now does not hold up the others.
-func (k *Keeper) each(ctx context.Context, kind journal.Kind, f func(journal.Entry) error) {
-	open, err := k.Outbox.OpenItems(ctx)
-	if ctx.Err() != nil {
-		return
 	}
-	if err != nil {
+}
+
+func (k *Keeper) endOrder(ctx context.Context, no string) error {
+	order, err := k.Upstream.CancelTopUp(ctx, no)
+	outcome, _, _ := orderEnd(order.State)
+	refusal := (*client.Refusal)(nil)
+	if errors.As(err, &refusal) && refusal.Reason == client.OrderUnknown && !shown(ctx, k.Outbox, no) {
+		outcome, err = journal.Refused, nil // the request to make it was lost
+	}
+	if err != nil || outcome == 0 {
+		return err // asked again in the next round
+	}
+	k.Log.Info("left order ended", "order", no, "outcome", outcome)
+	_, err = k.Outbox.Append(ctx, journal.Entry{Kind: journal.TopUpEnd, Ref: no, Outcome: outcome})
+	return err
+}
+
+// endDoubts asks whether the upstream knows what became of the loads and sales
+// that this terminal has in doubt: another terminal has met the card.
+func (k *Keeper) endDoubts(ctx context.Context) {
+	kinds := make(map[string]journal.Kind)
+	var refs []string
+	for _, intent := range k.open(ctx, journal.LoadIntent, journal.SaleIntent) {
+		kinds[intent.Ref] = intent.Kind
+		refs = append(refs, intent.Ref)
+	}
+	for part := range slices.Chunk(refs, client.SettlementsMax) {
+		outcomes, err := k.Upstream.Settlements(ctx, part)
+		if err != nil {
+			k.Log.Warn("doubts stay", "count", len(refs), "err", err)
+			return
+		}
+		for ref, outcome := range outcomes {
+			_, err := k.Outbox.Append(ctx, journal.Entry{
+				Kind: endOf(kinds[ref]), Ref: ref, Outcome: outcome, Details: word{by: "upstream"}.details(),
+			})
+			if err != nil {
+				k.Log.Warn("doubt stays", "ref", ref, "err", err)
+			}
+		}
+	}
+}
+
+// open returns the open intents of some kinds that are not in hand.
+func (k *Keeper) open(ctx context.Context, kinds ...journal.Kind) (all []journal.Entry) {
+	open, err := k.Outbox.OpenItems(ctx)
+	if err != nil && ctx.Err() == nil {
 		k.Log.Error("open items not read", "err", err)
-		return
 	}
 	for _, intent := range open {
-		if intent.Kind != kind || k.InHand.Has(intent.Ref) || ctx.Err() != nil {
-			continue
-		}
-		if err := f(intent); err != nil {
-			k.Log.Warn("open item stays open", "ref", intent.Ref, "kind", intent.Kind, "err", err)
+		if slices.Contains(kinds, intent.Kind) && !k.InHand.Has(intent.Ref) {
+			all = append(all, intent)
 		}
 	}
-}
-
-// reportLimit is how many entries are looked at in one round; the rest follow in the
-// next ones.
-const reportLimit = 50
-
-// report tells the upstream what it has not taken yet. A refusal is an answer:
-// the upstream has it on its own list from then on.
-func (k *Keeper) report(ctx context.Context) {
-	fresh, err := k.Outbox.Since(ctx, k.read+1, reportLimit)
-	if ctx.Err() != nil {
-		return
-	}
-	if err != nil {
-		k.Log.Error("journal not read", "err", err)
-		return
-	}
-	for _, e := range fresh {
-		k.read = e.Seq
-		if e.Kind == journal.LoadEnd || e.Kind == journal.LoadDoubt {
-			k.due = append(k.due, e)
-		}
-	}
-	k.due = slices.DeleteFunc(k.due, func(e journal.Entry) bool { return k.reported(ctx, e) })
-}
-
-// reported tells the upstream of an entry, and returns whether it has it now.
-func (k *Keeper) reported(ctx context.Context, e journal.Entry) bool {
-	report, ok := reportOf(e)
-	if !ok {
-		return true
-	}
-	_, err := k.Upstream.ReportLoad(ctx, report)
-	if err != nil && !refused(err) {
-		k.Log.Warn("report not taken", "entry", e.Seq, "err", err)
-		return false
-	}
-	if err != nil {
-		k.Log.Error("report refused", "entry", e.Seq, "err", err)
-	}
-	return true
+	return all
 }

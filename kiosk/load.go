@@ -2,18 +2,13 @@ package kiosk
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"quancun/journal"
-	"quancun/ledger"
 	"quancun/money"
-	"quancun/pboc"
 	"quancun/reader/apdu"
-	"quancun/reader/profile"
 	"quancun/reader/purse"
 	"quancun/upstream/client"
 )
@@ -35,18 +30,13 @@ var (
 
 // Loader brings a card's purse level with its account, upwards: a load (圈存),
 // design chapter 3. It moves no money between accounts, it moves the mirror.
-type Loader struct {
-	Book    Book
-	Issuer  Issuer
-	Profile *profile.Profile
-}
+type Loader struct{ Settler }
 
 // LoadRequest is whose card is to be brought level.
 type LoadRequest struct {
-	Session  client.Session
-	Card     purse.Info
-	Terminal pboc.TerminalNo
-	OrderNo  string // the top-up that made it necessary, if any
+	Session client.Session
+	Card    purse.Info
+	OrderNo string // the top-up that made it necessary, if any
 }
 
 // LoadResult is a load that has happened, or the news that none was needed.
@@ -54,22 +44,6 @@ type LoadResult struct {
 	Amount money.Fen // 0: the card was level already
 	Purse  money.Fen // after it
 	Entry  int64     // number of the journal entry that says so; 0: the journal failed
-}
-
-// torn is what the journal keeps of a load before the card is written: all
-// that is needed to ask the card about it later.
-type torn struct {
-	Counter  uint16 `json:"counter"`
-	Balance  uint32 `json:"balance"` // raw
-	Terminal string `json:"terminal"`
-	At       string `json:"at"` // the issuer's stamp
-	OrderNo  string `json:"order,omitempty"`
-}
-
-// proof is what the journal keeps of how a load ended.
-type proof struct {
-	TAC      string `json:"tac,omitempty"`
-	Evidence string `json:"evidence"`
 }
 
 // Load writes the purse up by what the account is ahead.
@@ -119,14 +93,14 @@ func (l *Loader) loadPlanned(
 	case err == nil:
 		// A journal that fails now leaves the intent open, which the next start
 		// settles. The card has the money all the same, and its holder is told so.
-		end, _ := l.end(ctx, intent, journal.Written, proof{hex.EncodeToString(tac[:]), "response"})
+		end, _ := l.end(ctx, intent, journal.Written, word{tac, "response"})
 		tell(LoadFinished, plan.Amount)
 		return LoadResult{plan.Amount, r.Card.Balance + plan.Amount, end.Seq}, nil
 	case purse.Certain(err):
-		_, ending := l.end(ctx, intent, journal.NotWritten, proof{Evidence: evidenceOf(err)})
+		_, ending := l.end(ctx, intent, journal.NotWritten, word{by: statusOf(err)})
 		return LoadResult{}, errors.Join(fmt.Errorf("load: %w", err), ending)
 	default:
-		return LoadResult{}, fmt.Errorf("%w: %w", ErrInDoubt, err)
+		return LoadResult{}, errors.Join(fmt.Errorf("%w: %w", ErrInDoubt, err), l.doubt(ctx, intent))
 	}
 }
 
@@ -136,7 +110,7 @@ func (l *Loader) prepare(ctx context.Context, card purse.Card, r LoadRequest, am
 	intent journal.Entry, credit purse.CreditLoad, err error,
 ) {
 	offer, err := purse.InitLoad{
-		Kind: l.Profile.Purse.Kind, KeyIndex: l.Profile.Purse.LoadKey, Amount: amount, Terminal: r.Terminal,
+		Kind: l.Profile.Purse.Kind, KeyIndex: l.Profile.Purse.LoadKey, Amount: amount, Terminal: l.Terminal,
 	}.Send(card)
 	switch {
 	case errors.Is(err, apdu.NotAllowed):
@@ -146,7 +120,7 @@ func (l *Loader) prepare(ctx context.Context, card purse.Card, r LoadRequest, am
 	case err != nil:
 		return intent, credit, err
 	}
-	loadID := newLoadID()
+	loadID := NewRef()
 	auth, err := l.Issuer.AuthorizeLoad(ctx, client.LoadRequest{
 		LoadID: loadID, CardNo: r.Card.CardNo.Full(), Amount: amount, Offer: client.LoadOffer(offer),
 		OrderNo: r.OrderNo, Factor: r.Card.Factor,
@@ -156,200 +130,21 @@ func (l *Loader) prepare(ctx context.Context, card purse.Card, r LoadRequest, am
 	}
 	intent, err = l.Book.Append(ctx, journal.Entry{
 		Kind: journal.LoadIntent, Ref: loadID, Card: r.Card.CardNo.Full(), Amount: amount,
-		Details: details(torn{offer.Counter, offer.Balance, r.Terminal.String(),
-			hex.EncodeToString(auth.At[:]), r.OrderNo}),
+		Purse: &journal.Purse{
+			Balance: offer.Balance, Counter: offer.Counter, KeyVersion: offer.KeyVersion, Algorithm: offer.Algorithm,
+			TerminalNo: l.Terminal, Stamp: auth.At,
+		},
+		Details: orderDetails(r.OrderNo),
 	})
 	return intent, purse.CreditLoad{At: auth.At, MAC2: auth.MAC2}, err
 }
 
-// Settled is a load whose doubt has ended. The zero Settled is none.
-type Settled struct {
-	Outcome journal.Outcome // Written or NotWritten, whoever has settled it
-	Amount  money.Fen
-	Entry   int64 // number of the journal entry that says so; 0: the journal failed
-}
-
-// SettleOpen asks the card about every load of it that this journal has open,
-// and returns the last one that came to an end. It returns ErrInDoubt if one
-// could not be settled because the card fell silent, ErrNoAnswer if the upstream
-// did, and ErrNeedPIN if the card wants its PIN first.
-func (l *Loader) SettleOpen(ctx context.Context, card purse.Card, info purse.Info) (last Settled, err error) {
-	open, err := l.Book.OpenFor(ctx, info.CardNo.Full())
-	if err != nil {
-		return last, fmt.Errorf("settle: %w", err)
+// orderDetails is what the journal keeps of the order that a load carries out.
+func orderDetails(no string) json.RawMessage {
+	if no == "" {
+		return nil
 	}
-	for _, intent := range open {
-		if intent.Kind != journal.LoadIntent {
-			continue
-		}
-		settled, err := l.Settle(ctx, card, intent)
-		if err != nil {
-			return last, err
-		}
-		if settled.Outcome != 0 {
-			last = settled
-		}
-	}
-	return last, nil
-}
-
-// Settle asks the card what became of a load that was left in doubt, and ends
-// it in the journal: card.md's decision table, and what upstream knows where
-// the card alone cannot tell. It returns the zero Settled for a load that has
-// to stay open until the card's counter is seen upstream. The caller has made
-// sure that it is the same card.
-func (l *Loader) Settle(ctx context.Context, card purse.Card, intent journal.Entry) (Settled, error) {
-	was, err := tornOf(intent)
-	if err != nil {
-		return Settled{}, err
-	}
-	verdict, err := purse.SettleLoad(card, l.Profile, was)
-	switch {
-	case errors.Is(err, purse.ErrNeedPIN):
-		return Settled{}, ErrNeedPIN
-	case err != nil:
-		return Settled{}, fmt.Errorf("%w: %w", ErrInDoubt, err)
-	}
-	ctx = context.WithoutCancel(ctx)
-	evidence := fmt.Sprintf("settle %d", verdict.Evidence)
-	switch {
-	case verdict.Outcome == purse.NotExecuted:
-		return l.settled(ctx, intent, journal.NotWritten, proof{Evidence: evidence})
-	case verdict.Outcome == purse.Executed && verdict.Evidence&purse.ByLog != 0:
-		return l.settled(ctx, intent, journal.Written, proof{tacText(verdict.TAC), evidence})
-	}
-	return l.askUpstream(ctx, intent, verdict, evidence)
-}
-
-// askUpstream settles what the card alone does not prove: a proof, or a counter
-// with a fitting balance, may be those of another load that was made after this
-// one had not been. Only the holder of the TAC key and of all loads can tell.
-func (l *Loader) askUpstream(
-	ctx context.Context, intent journal.Entry, v purse.Verdict, evidence string,
-) (Settled, error) {
-	report := client.LoadReport{LoadID: intent.Ref, Outcome: client.LoadDoubt, Evidence: evidence}
-	if v.Outcome == purse.Executed {
-		report.Outcome, report.TAC = client.LoadWritten, v.TAC
-	}
-	status, err := l.Issuer.ReportLoad(ctx, report)
-	if no := (*client.Refusal)(nil); errors.As(err, &no) && no.Reason == client.TACWrong {
-		report.Outcome, report.TAC = client.LoadDoubt, pboc.MAC{} // not this load's proof
-		status, err = l.Issuer.ReportLoad(ctx, report)
-	}
-	switch {
-	case err != nil:
-		return Settled{}, unanswered(err)
-	case status.Outcome == client.LoadWritten && report.Outcome == client.LoadWritten:
-		return l.settled(ctx, intent, journal.Written, proof{tacText(v.TAC), evidence})
-	case status.Outcome == client.LoadDoubt:
-		return Settled{}, nil // the next MAC1 of this card tells upstream, which corrects the plan
-	}
-	settled, err := l.settled(ctx, intent, journal.Elsewhere, proof{Evidence: evidence})
-	if settled.Outcome = journal.Written; status.Outcome == client.LoadNotWritten {
-		settled.Outcome = journal.NotWritten
-	}
-	return settled, err
-}
-
-func (l *Loader) settled(ctx context.Context, intent journal.Entry, o journal.Outcome, p proof) (Settled, error) {
-	end, err := l.end(ctx, intent, o, p)
-	if err != nil && o != journal.Written {
-		return Settled{}, err
-	}
-	return Settled{o, intent.Amount, end.Seq}, nil // as in Load: the card has it
-}
-
-// unanswered marks an error of the upstream that is no refusal.
-func unanswered(err error) error {
-	if refused(err) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrNoAnswer, err)
-}
-
-// end writes the end down and tells upstream at once if it can. If it cannot,
-// the Keeper does later, from the journal.
-func (l *Loader) end(ctx context.Context, intent journal.Entry, o journal.Outcome, p proof) (journal.Entry, error) {
-	end, err := l.Book.Append(ctx, journal.Entry{
-		Kind: journal.LoadEnd, Ref: intent.Ref, Outcome: o, Details: details(p),
-	})
-	if errors.Is(err, ledger.ErrResolved) {
-		return end, nil // the Keeper has just heard of it from upstream
-	}
-	if err != nil {
-		end = journal.Entry{Kind: journal.LoadEnd, Ref: intent.Ref, Outcome: o, Details: details(p)}
-		err = fmt.Errorf("end load: %w", err)
-	}
-	if report, ok := reportOf(end); ok {
-		_, _ = l.Issuer.ReportLoad(ctx, report) // the Keeper reports it again until it is taken
-	}
-	return end, err
-}
-
-// reportOf returns what upstream has to be told of an entry.
-func reportOf(e journal.Entry) (client.LoadReport, bool) {
-	report := client.LoadReport{LoadID: e.Ref}
-	switch {
-	case e.Kind == journal.LoadIntent, e.Kind == journal.LoadDoubt:
-		report.Outcome, report.Evidence = client.LoadDoubt, "open"
-		return report, true
-	case e.Kind != journal.LoadEnd || e.Outcome == journal.Elsewhere:
-		return report, false
-	}
-	var p proof
-	_ = json.Unmarshal(e.Details, &p) // without evidence the outcome still counts
-	report.Outcome, report.Evidence = client.LoadNotWritten, p.Evidence
-	if e.Outcome == journal.Written {
-		report.Outcome = client.LoadWritten
-	}
-	if tac, err := hex.DecodeString(p.TAC); err == nil {
-		copy(report.TAC[:], tac)
-	}
-	return report, true
-}
-
-func tornOf(intent journal.Entry) (purse.Torn, error) {
-	var d torn
-	if err := json.Unmarshal(intent.Details, &d); err != nil {
-		return purse.Torn{}, fmt.Errorf("settle: details of entry %d: %w", intent.Seq, err)
-	}
-	t := purse.Torn{Counter: d.Counter, Balance: d.Balance, Amount: intent.Amount}
-	terminal, err1 := hex.DecodeString(d.Terminal)
-	at, err2 := hex.DecodeString(d.At)
-	if err := errors.Join(err1, err2); err != nil {
-		return purse.Torn{}, fmt.Errorf("settle: details of entry %d: %w", intent.Seq, err)
-	}
-	copy(t.Terminal[:], terminal)
-	copy(t.At[:], at)
-	return t, nil
-}
-
-// details encodes what has no float, map or pointer in it, which cannot fail.
-func details(v any) json.RawMessage {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("kiosk: internal error: " + err.Error())
-	}
-	return b
-}
-
-func evidenceOf(err error) string {
-	var s apdu.Status
-	if errors.As(err, &s) {
-		return fmt.Sprintf("status %04X", uint16(s))
-	}
-	return "none"
-}
-
-func tacText(tac pboc.MAC) string {
-	if !tac.Valid() {
-		return ""
-	}
-	return hex.EncodeToString(tac[:])
-}
-
-func newLoadID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the program instead
-	return hex.EncodeToString(id[:])
+	return details(struct {
+		Order string `json:"order"`
+	}{no})
 }

@@ -5,7 +5,11 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/ledger"
+	"quancun/ledger/feed"
+	"quancun/ledger/push"
 	"quancun/money"
+	"quancun/reader/purse"
 	"quancun/upstream/client"
 )
 
@@ -39,27 +43,93 @@ type Issuer interface {
 	ReportLoad(ctx context.Context, l client.LoadReport) (client.LoadStatus, error)
 }
 
+// Claims is what the upstream knows of writes to cards whose outcome nobody
+// knows.
+type Claims interface {
+	Claims(ctx context.Context, cardNo string) ([]journal.Claim, error)
+	Settlements(ctx context.Context, refs []string) (map[string]journal.Outcome, error)
+}
+
 // Upstream is all of it. [client.Client] is one.
 type Upstream interface {
 	Gate
 	Accounts
 	TopUps
 	Issuer
+	Claims
 	Hello(ctx context.Context, h client.Hello) (client.Welcome, error)
 }
 
 // Book is the part of the journal that a flow writes: an intent before the
-// act, its end after. [ledger.Book] is one.
+// act, its end after; and that it reads. [ledger.Book] is one.
 type Book interface {
 	Append(ctx context.Context, e journal.Entry) (journal.Entry, error)
+	Get(ctx context.Context, ref string) (ledger.Item, error)
 	OpenFor(ctx context.Context, card string) ([]journal.Entry, error)
+	Since(ctx context.Context, from int64, n int) ([]journal.Entry, error)
+	// Next returns the position that the next entry will have.
+	Next(ctx context.Context) (journal.Epoch, int64, error)
+	Head(ctx context.Context) (journal.Head, error)
+	Waiting(ctx context.Context) (ledger.Waiting, error)
 	Room(ctx context.Context) error
 }
 
-// Outbox is the part of the journal that the [Keeper] works off.
+// Outbox is what the [Keeper] works off besides.
 type Outbox interface {
-	Append(ctx context.Context, e journal.Entry) (journal.Entry, error)
+	Book
 	OpenItems(ctx context.Context) ([]journal.Entry, error)
-	Since(ctx context.Context, from int64, n int) ([]journal.Entry, error)
-	Room(ctx context.Context) error
+	Synced(at time.Time)
+}
+
+// Pusher carries the journal upstream. [push.Pusher] is one.
+type Pusher interface {
+	Heard(theirs journal.Head, back bool)
+	Health() push.Health
+}
+
+// Puller keeps the feeds new. [feed.Puller] is one.
+type Puller interface {
+	Heard(ctx context.Context, newest map[string]uint64, at time.Time)
+}
+
+// Feeds are what the upstream has published. [feed.Feeds] is one.
+type Feeds interface {
+	Hot(card feed.Card) (feed.Reason, bool)
+	Status(name string) feed.Status
+	Content(ctx context.Context, name string) ([]byte, error)
+}
+
+// Publisher is what the upstream publishes to every terminal. [client.Client] is
+// one.
+type Publisher interface {
+	Feed(ctx context.Context, name string, have uint64) (client.Feed, error)
+}
+
+// FeedSource returns an upstream's feeds in the form in which they are kept.
+func FeedSource(p Publisher) feed.Source { return source{p} }
+
+type source struct{ upstream Publisher }
+
+// Pull implements [feed.Source].
+func (s source) Pull(ctx context.Context, name string, have uint64) (feed.Update, error) {
+	f, err := s.upstream.Feed(ctx, name, have)
+	if err != nil {
+		return feed.Update{}, err
+	}
+	u := feed.Update{Name: f.Name, Version: f.Version, From: f.From, Issued: f.Issued, Content: f.Content}
+	for _, h := range f.Adds {
+		card, err := purse.ParseCardNo(h.CardNo)
+		if err != nil {
+			return feed.Update{}, err
+		}
+		u.Adds = append(u.Adds, feed.Hot{Card: feed.Card(card), Reason: feed.Reason(h.Reason)})
+	}
+	for _, h := range f.Removes {
+		card, err := purse.ParseCardNo(h.CardNo)
+		if err != nil {
+			return feed.Update{}, err
+		}
+		u.Removes = append(u.Removes, feed.Card(card))
+	}
+	return u, nil
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // away is an upstream that never answers.
-type away struct{ kiosk.Upstream }
+type away struct{ upstream }
 
 var errAway = errors.New("no route to host")
 

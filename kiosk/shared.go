@@ -1,10 +1,15 @@
 package kiosk
 
 import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"quancun/kiosk/rules"
 	"quancun/pboc"
 	"quancun/upstream/client"
 )
@@ -46,11 +51,14 @@ type Terms struct {
 
 	mu      sync.Mutex
 	welcome client.Welcome // guarded by mu
+	rules   rules.Rules    // guarded by mu
 }
 
 // NewTerms returns the terms of the terminal with the given ID and number, with
 // nothing allowed until the upstream has said what is.
-func NewTerms(terminal string, no pboc.TerminalNo) *Terms { return &Terms{id: terminal, no: no} }
+func NewTerms(terminal string, no pboc.TerminalNo) *Terms {
+	return &Terms{id: terminal, no: no, rules: rules.Default()}
+}
 
 // Terminal returns the terminal's ID.
 func (t *Terms) Terminal() string { return t.id }
@@ -65,6 +73,19 @@ func (t *Terms) Policy() client.Policy {
 	return t.welcome.Policy
 }
 
+// Rules returns what may be sold while the upstream does not answer.
+func (t *Terms) Rules() rules.Rules {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rules
+}
+
+func (t *Terms) setRules(r rules.Rules) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rules = r
+}
+
 func (t *Terms) set(w client.Welcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,9 +96,8 @@ func (t *Terms) set(w client.Welcome) {
 // so that the [Keeper] leaves it alone. It is safe for use by several
 // goroutines.
 type InHand struct {
-	mu      sync.Mutex
-	refs    map[string]bool // guarded by mu
-	offered map[string]bool // orders whose code somebody has seen; guarded by mu
+	mu   sync.Mutex
+	refs map[string]bool // guarded by mu
 }
 
 // Take puts ref in hand.
@@ -90,31 +110,11 @@ func (h *InHand) Take(ref string) {
 	h.refs[ref] = true
 }
 
-// Drop leaves ref to the Keeper, with nothing more to be known of it.
+// Drop leaves ref to the Keeper.
 func (h *InHand) Drop(ref string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.refs, ref)
-	delete(h.offered, ref)
-}
-
-// Offer notes that the order's code is on the screen: from then on it may be
-// paid, also when the person has gone and whatever the upstream remembers.
-func (h *InHand) Offer(order string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.offered == nil {
-		h.offered = make(map[string]bool)
-	}
-	h.offered[order] = true
-}
-
-// Offered reports whether somebody has seen the order's code since the program
-// started.
-func (h *InHand) Offered(order string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.offered[order]
 }
 
 // Clear leaves everything to the Keeper: the person has gone.
@@ -129,4 +129,29 @@ func (h *InHand) Has(ref string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.refs[ref]
+}
+
+// unanswered marks an error of the upstream that is no refusal.
+func unanswered(err error) error {
+	if refused(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+}
+
+// details encodes what has no float, map or pointer in it, which cannot fail.
+func details(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("kiosk: internal error: " + err.Error())
+	}
+	return b
+}
+
+// NewRef returns a name for something that is about to be journalled, which
+// nobody else has.
+func NewRef() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(id[:])
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // hung is an upstream that is gone without a word.
-type hung struct{ kiosk.Upstream }
+type hung struct{ upstream }
 
 func (hung) LookUpCard(ctx context.Context, _ string) (client.Card, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // as the client does
@@ -43,7 +43,7 @@ func TestSlowCard(t *testing.T) {
 
 // doubtful is an upstream that takes anybody's PIN, and takes its whole time
 // over a report.
-type doubtful struct{ kiosk.Upstream }
+type doubtful struct{ upstream }
 
 func (doubtful) LookUpCard(context.Context, string) (client.Card, error) {
 	return client.Card{Status: client.CardActive}, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/ledger"
 	"quancun/money"
 	"quancun/upstream/client"
 )
@@ -46,8 +47,21 @@ func (d *Desk) makeOrder(ctx context.Context, amount money.Fen) outcome {
 	if order.State != client.TopUpWaiting || order.QR == "" {
 		return outcome{NotKnown, d.showOrder()} // there is nothing to scan
 	}
-	d.InHand.Offer(order.OrderNo)
+	// From here on it may be paid, whatever the upstream remembers of it.
+	_, err = d.Book.Append(ctx, journal.Entry{Kind: journal.TopUpShown, Ref: order.OrderNo})
+	if err != nil {
+		return d.fail("write down that the code is shown", err) // nobody has seen it
+	}
 	return outcome{Ordered, d.showOrder()}
+}
+
+// shown reports whether somebody may have seen an order's code: yes, unless the
+// journal is sure that nobody has.
+func shown(ctx context.Context, b interface {
+	Get(ctx context.Context, ref string) (ledger.Item, error)
+}, order string) bool {
+	item, err := b.Get(ctx, order)
+	return err != nil || item.Doubt.Kind == journal.TopUpShown
 }
 
 // awaitPayment waits until the order has come to something. It asks for as
@@ -105,7 +119,7 @@ func (d *Desk) unknownOrder(ctx context.Context, err error) (outcome, bool) {
 	if no := (*client.Refusal)(nil); !errors.As(err, &no) || no.Reason != client.OrderUnknown {
 		return outcome{}, false
 	}
-	if d.InHand.Offered(d.order.OrderNo) {
+	if shown(ctx, d.Book, d.order.OrderNo) {
 		d.Log.Error("upstream has forgotten an order", "order", d.order.OrderNo)
 		return outcome{NotKnown, d.showOrder()}, true // somebody may have paid it
 	}

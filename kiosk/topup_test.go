@@ -45,10 +45,10 @@ func (p *person) visit(stop func(kiosk.View) bool) *person {
 			if stop != nil && stop(v) {
 				return p
 			}
-			if v.Step == kiosk.Home && started {
-				return p
+			if v.Step == kiosk.Home && len(p.walk) > 0 {
+				return p // and not just other news of the machine's health
 			}
-			if v.Step == kiosk.Home && v.Health.Upstream && v.Health.Reader {
+			if v.Step == kiosk.Home && v.Health.Upstream && v.Health.Reader && !started {
 				started = true
 				p.input <- kiosk.Input{Event: p.wants}
 				last = v.Step

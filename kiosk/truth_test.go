@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk"
 	lab "quancun/lab/alipay"
 	"quancun/reader/sim"
@@ -44,7 +45,7 @@ func TestPaidThenGone(t *testing.T) {
 }
 
 // accountless loses every answer of Account.
-type accountless struct{ kiosk.Upstream }
+type accountless struct{ upstream }
 
 func (accountless) Account(context.Context, client.Session) (client.Account, error) {
 	return client.Account{}, errLost
@@ -93,12 +94,12 @@ func TestChannelAway(t *testing.T) {
 
 // told calls heard when the upstream has been told that a card was written.
 type told struct {
-	kiosk.Upstream
+	upstream
 	heard func()
 }
 
 func (u told) ReportLoad(ctx context.Context, l client.LoadReport) (client.LoadStatus, error) {
-	s, err := u.Upstream.ReportLoad(ctx, l)
+	s, err := u.upstream.ReportLoad(ctx, l)
 	if l.Outcome == client.LoadWritten {
 		u.heard()
 	}
@@ -131,7 +132,7 @@ func TestTakenBeforeDone(t *testing.T) {
 }
 
 // forgetful has never heard of any order.
-type forgetful struct{ kiosk.Upstream }
+type forgetful struct{ upstream }
 
 func (forgetful) GetTopUp(context.Context, string, client.TopUpState, time.Duration) (client.TopUp, error) {
 	time.Sleep(300 * time.Millisecond)
@@ -157,6 +158,40 @@ func TestOrderForgotten(t *testing.T) {
 	}
 }
 
+// TestOrderForgottenAfterRestart: the same, of an order whose code was on the
+// screen when the power failed. Nobody who knew that is there any more, but the
+// journal is.
+func TestOrderForgottenAfterRestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.topUp().visit(func(v kiosk.View) bool { return v.Step == kiosk.Pay })
+	w.crash()
+	w.up.replace(forgetful{w.client})
+	w.startTerminal()
+	time.Sleep(300 * time.Millisecond) // rounds of the Keeper
+	open, err := w.book.OpenItems(t.Context())
+	if err != nil || len(open) != 1 || open[0].Kind != journal.TopUpIntent {
+		t.Errorf("the journal has %+v open, %v; want the order", open, err)
+	}
+}
+
+// TestOrderNeverMade: an order whose code nobody has seen is refused once the
+// upstream says that it does not know it, also after a restart.
+func TestOrderNeverMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.up.set(brokenAt{"CreateTopUp", false})
+	w.topUp().visit(func(v kiosk.View) bool { return v.Step == kiosk.Ordering })
+	w.crash()
+	w.startTerminal()
+	w.told(w.post)
+	entries, err := w.book.Recent(t.Context(), 10)
+	w.ok(err)
+	if !slices.ContainsFunc(entries, func(e journal.Entry) bool { return e.Outcome == journal.Refused }) {
+		t.Errorf("the journal has %+v", entries)
+	}
+}
+
 // TestJournalDiesAfterWrite: the card is written, and then the disk fails.
 func TestJournalDiesAfterWrite(t *testing.T) {
 	t.Parallel()
@@ -169,7 +204,7 @@ func TestJournalDiesAfterWrite(t *testing.T) {
 }
 
 // mute is an upstream that does not answer Hello.
-type mute struct{ kiosk.Upstream }
+type mute struct{ upstream }
 
 func (mute) Hello(context.Context, client.Hello) (client.Welcome, error) {
 	return client.Welcome{}, errLost

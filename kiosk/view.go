@@ -217,6 +217,17 @@ type Health struct {
 	Upstream bool
 	Since    time.Time // since when the upstream is away
 	Fault    Code      // why nobody's money may be taken; 0: it may
+
+	Queue      Queue
+	HotlistAge time.Duration // in whole hours; [feed.Unknown] without a list
+}
+
+// Queue is what the upstream has not been told yet.
+type Queue struct {
+	Count   int64     // journal entries
+	Amount  money.Fen // that they move
+	Since   time.Time // the oldest; zero if there is none
+	Failing bool      // it does not get through
 }
 
 // Input is what a person did at the screen.

@@ -23,17 +23,16 @@ import (
 	lab "quancun/lab/alipay"
 	"quancun/ledger"
 	"quancun/money"
-	"quancun/pboc"
 	"quancun/reader"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
 	"quancun/reader/sim"
 	"quancun/upstream/alipay"
-	"quancun/upstream/client"
+	publish "quancun/upstream/feed"
+	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/server"
 	"quancun/upstream/server/pki"
-	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
 )
 
@@ -70,22 +69,16 @@ type world struct {
 	dir  string
 	keys *keys.Software
 
-	gateway *lab.Gateway
-	books   *store.Books
-	client  *client.Client
+	gateway   *lab.Gateway
+	books     *store.Books
+	authority *pki.Authority
+	addr      string // of the upstream
 
 	profile *profile.Profile
 	slot    *sim.Slot
 	card    *sim.Card
 
-	// What breaks the terminal's calls and its disk.
-	up   *brokenUpstream
-	disk *brokenDisk
-
-	number  pboc.TerminalNo // of the terminal
-	book    *ledger.Book
-	options ledger.Options
-	ahead   time.Duration // of the machine's clock; set before the terminal starts
+	*post   // of the kiosk
 	views   chan kiosk.View
 	current kiosk.View // seen last
 	input   chan kiosk.Input
@@ -97,17 +90,29 @@ func newWorld(t *testing.T) *world { return newWorldAhead(t, 0) }
 // newWorldAhead is a world whose terminal has a clock that is wrong.
 func newWorldAhead(t *testing.T, ahead time.Duration) *world {
 	t.Helper()
-	w := &world{ahead: ahead, t: t, dir: t.TempDir(), profile: profile.Default(), slot: sim.NewSlot(), disk: new(brokenDisk)}
+	w := newCampus(t)
+	w.startKiosk(ahead)
+	return w
+}
+
+// newCampus is a world without a terminal.
+func newCampus(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), profile: profile.Default(), slot: sim.NewSlot()}
 	w.slot.Timeout = 200 * time.Millisecond
 	w.startGateway()
 	w.startUpstream()
 	w.issue()
-	w.startTerminal()
-	t.Cleanup(func() { w.crash() })
 	return w
 }
 
-func (w *world) now() time.Time { return time.Now().Add(w.ahead) }
+// startKiosk puts up the kiosk.
+func (w *world) startKiosk(ahead time.Duration) {
+	w.t.Helper()
+	w.post = w.newPost("K01", ahead)
+	w.startTerminal()
+	w.t.Cleanup(func() { w.crash() })
+}
 
 func (w *world) ok(err error) {
 	w.t.Helper()
@@ -143,12 +148,14 @@ func (w *world) startUpstream() {
 	w.ok(err)
 	w.keys, err = keys.OpenSoftware(filepath.Join(w.dir, "keys.json"))
 	w.ok(err)
-	authority, err := pki.Open(w.dir, time.Now())
+	w.authority, err = pki.Open(w.dir, time.Now())
 	w.ok(err)
 	w.books, err = store.Open(w.t.Context(), filepath.Join(w.dir, "books.db"), time.Now)
 	w.ok(err)
 	s := server.New(server.Config{
 		Books: w.books, Keys: w.keys, Channel: ways, Pace: pace, SchoolZH: "示范大学", SchoolEN: "Demo University",
+		Journals: ingest.New(w.books, w.keys, ingest.Policy{DailyLimit: 50 * yuan}),
+		Feeds:    &publish.Publisher{Books: w.books, Campus: w.keys.Campus()},
 		Policy: server.Policy{
 			TopUpChoices: []money.Fen{10 * yuan, 20 * yuan}, TopUpMin: yuan, TopUpMax: 500 * yuan,
 			BalanceCap: 1000 * yuan, PurseCeiling: 1000 * yuan, Pay: 90 * time.Second,
@@ -159,9 +166,9 @@ func (w *world) startUpstream() {
 	h := &http.Server{Handler: s.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { h.Serve(tls.NewListener(l, authority.Server())) }) //nolint:errcheck // ends by Close
-	running.Go(func() { s.Run(ctx) })                                      //nolint:errcheck // ends by cancel
-	running.Go(func() { w.gateway.Run(ctx) })                              //nolint:errcheck // ends by cancel
+	running.Go(func() { h.Serve(tls.NewListener(l, w.authority.Server())) }) //nolint:errcheck // ends by Close
+	running.Go(func() { s.Run(ctx) })                                        //nolint:errcheck // ends by cancel
+	running.Go(func() { w.gateway.Run(ctx) })                                //nolint:errcheck // ends by cancel
 	w.t.Cleanup(func() {
 		cancel()
 		h.Close()
@@ -170,24 +177,7 @@ func (w *world) startUpstream() {
 		running.Wait()
 		w.books.Close()
 	})
-	w.client = client.Dial(w.provision(authority, l.Addr().String()), client.Options{Now: w.now})
-	w.t.Cleanup(w.client.Close)
-	w.up = &brokenUpstream{real: w.client}
-}
-
-func (w *world) provision(a *pki.Authority, addr string) *client.Provisioning {
-	cert, key, fingerprint := pkitest.Terminal(w.t, a, "K01")
-	no, err := w.books.AddTerminal(w.t.Context(), store.Terminal{ID: "K01", Fingerprint: fingerprint})
-	w.ok(err)
-	text, err := client.File{
-		Terminal: "K01", TerminalNo: no.String(), Address: addr,
-		CA: string(a.CA()), Certificate: string(cert), Key: string(key),
-	}.Encode()
-	w.ok(err)
-	p, err := client.ParseProvisioning(text)
-	w.ok(err)
-	w.number = p.TerminalNo
-	return p
+	w.addr = l.Addr().String()
 }
 
 // issue opens an account and gives it a card with keys of its own.
@@ -219,37 +209,27 @@ func (w *world) issue() {
 // startTerminal starts what a power cut ends: flow, keeper and journal.
 func (w *world) startTerminal() {
 	w.t.Helper()
-	var err error
-	w.options.Terminal, w.options.Now = "K01", w.now
-	w.book, err = ledger.Open(w.t.Context(), filepath.Join(w.dir, "journal.db"), w.options)
-	w.ok(err)
+	w.open()
 	w.current = kiosk.View{}
 	w.views, w.input = make(chan kiosk.View, 4096), make(chan kiosk.Input, 16)
-	clock, terms, hand := kiosk.NewClock(w.now), kiosk.NewTerms("K01", w.number), new(kiosk.InHand)
 	cards, health := make(chan reader.State), make(chan kiosk.Health)
-	log := slog.New(slog.NewTextHandler(w.t.Output(), nil))
-	book := &brokenBook{w.book, w.disk}
 	session := &kiosk.Session{
 		Desk: &kiosk.Desk{
-			Device: w.slot, Upstream: w.up, Book: book, Profile: w.profile, Clock: clock,
-			Terms: terms, InHand: hand, Log: log,
+			Device: w.slot, Upstream: w.up, Book: w.journal(), Profile: w.profile, Clock: w.clock,
+			Terms: w.terms, InHand: w.hand, Log: w.log,
 		},
-		Clock: clock, Cards: cards, Inputs: w.input, Health: health, Log: log,
+		Clock: w.clock, Cards: cards, Inputs: w.input, Health: health, Log: w.log,
 		Show: func(v kiosk.View) { w.views <- v },
-	}
-	keeper := &kiosk.Keeper{
-		Upstream: w.up, Outbox: book, Clock: clock, Terms: terms, InHand: hand,
-		Health: health, Every: 20 * time.Millisecond, Log: log,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { session.Run(ctx) })                      //nolint:errcheck // ends by cancel
-	running.Go(func() { keeper.Run(ctx) })                       //nolint:errcheck // ends by cancel
-	running.Go(func() { reader.Watch(ctx, w.slot, cards, log) }) //nolint:errcheck // ends by cancel
+	running.Go(func() { session.Run(ctx) })                        //nolint:errcheck // ends by cancel
+	running.Go(func() { reader.Watch(ctx, w.slot, cards, w.log) }) //nolint:errcheck // ends by cancel
+	w.run(ctx, &running, health)
 	w.crash = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
-		w.book.Close()
+		w.close()
 	})
 }
 

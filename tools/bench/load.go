@@ -258,9 +258,11 @@ func (b *loadBench) load(ctx context.Context, session client.Session) ([][]byte,
 	if err != nil {
 		return nil, err
 	}
-	l := kiosk.Loader{Book: b.book, Issuer: b.client, Profile: b.profile}
+	l := kiosk.Loader{Settler: kiosk.Settler{
+		Book: b.book, Issuer: b.client, Profile: b.profile, Terminal: b.welcome.TerminalNo,
+	}}
 	done, err := l.Load(ctx, card, kiosk.LoadRequest{
-		Session: session, Card: info, Terminal: b.welcome.TerminalNo,
+		Session: session, Card: info,
 	}, func(kiosk.LoadStage, money.Fen) {})
 	if err == nil && done.Amount == 0 {
 		err = errors.New("nothing was loaded")

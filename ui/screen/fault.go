@@ -9,8 +9,8 @@ import (
 	"quancun/ui/widget"
 )
 
-// fault is what went wrong, what to do, and that no money moved: nothing of
-// anybody's is open at this step.
+// fault is what went wrong, what to do, and where the money is: unless the code
+// says otherwise none has moved.
 func (p *page) fault() fyne.CanvasObject {
 	title, advice := p.t.Fault(p.v.Fault)
 	m := message{picture: "attention", tone: look.Careful, title: title, body: advice}
@@ -18,11 +18,14 @@ func (p *page) fault() fyne.CanvasObject {
 		m.picture, m.tone = "refusal", look.Wrong
 	}
 	m.more = func(width float32) []fyne.CanvasObject {
-		words := p.t.T("fault.nothing")
-		if inAccount(p.v.Fault) {
+		tone, icon, words := look.Well, "ok", p.t.T("fault.nothing")
+		switch {
+		case inAccount(p.v.Fault):
 			words = p.t.T("onaccount.title")
+		case open(p.v.Fault):
+			tone, icon, words = look.Open, "unknown", p.t.T("fault.open")
 		}
-		return []fyne.CanvasObject{p.across(p.k.Banner(look.Well, "ok", words, width)), p.reference(width)}
+		return []fyne.CanvasObject{p.across(p.k.Banner(tone, icon, words, width)), p.reference(width)}
 	}
 	return p.message(m)
 }
@@ -41,6 +44,11 @@ func refusal(c kiosk.Code) bool {
 // inAccount reports whether a code comes after the money was credited.
 func inAccount(c kiosk.Code) bool {
 	return c == kiosk.CodeLoadRefused || c == kiosk.CodeLoadDoubt || c == kiosk.CodeLoadNoAnswer
+}
+
+// open reports whether nobody knows yet whether money has moved.
+func open(c kiosk.Code) bool {
+	return c == kiosk.CodeSaleDoubt || c == kiosk.CodeSaleForged || c == kiosk.CodePaidBefore
 }
 
 // reference is what a person reads out on the telephone.

@@ -1,0 +1,469 @@
+package kiosk_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/kiosk/rules"
+	"quancun/money"
+	"quancun/reader/purse"
+	"quancun/reader/sim"
+	"quancun/upstream/client"
+	"quancun/upstream/store"
+)
+
+// TestSale is lunch: twelve yuan from a card to the canteen.
+func TestSale(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	for range 2 {
+		if v := c.sell(lunch, false); !v.sold {
+			t.Fatalf("not sold: %v", v.err)
+		}
+	}
+	w.told(c.post)
+	if n := w.balanced(c); n != 2 {
+		t.Errorf("%d lunches paid, want 2", n)
+	}
+}
+
+// saleBreaks are all points at which the world can break a sale.
+func saleBreaks() map[string]func(w *world, c *till) {
+	all := make(map[string]func(*world, *till))
+	for _, kept := range []bool{false, true} {
+		suffix := "/Lost"
+		if kept {
+			suffix = "/Kept"
+		}
+		for _, call := range []string{"Authorize", "Push", "Hello", "Settlements"} {
+			all[call+suffix] = func(_ *world, c *till) { c.up.set(brokenAt{call, kept}) }
+		}
+		all["away from Authorize on"+suffix] = func(_ *world, c *till) { c.up.goAway("Authorize", kept) }
+		for _, kind := range []string{"sale intent", "sale end", "sale doubt"} {
+			all["disk "+kind+suffix] = func(_ *world, c *till) { c.disk.set(brokenAt{kind, kept}) }
+		}
+		for name, ins := range map[string]byte{"MAC1": 0x70, "MAC2": 0x72} {
+			all["SAM "+name+suffix] = func(_ *world, c *till) { c.sam.breakAt(ins, kept) }
+		}
+	}
+	for name, how := range map[string]sim.How{
+		"torn before": sim.TearBefore, "torn after": sim.TearAfter,
+		"silent before": sim.SilentBefore, "silent after": sim.SilentAfter,
+	} {
+		for at, b := range map[string]sim.Break{
+			"UID": {INS: 0xCA}, "select": {INS: 0xA4}, "read": {INS: 0xB0}, "balance": {INS: 0x5C},
+			"init": {INS: 0x50}, "debit": {INS: 0x54},
+		} {
+			b.How = how
+			all["card "+name+" "+at] = func(w *world, _ *till) { w.card.Break(b) }
+		}
+	}
+	for name, how := range map[string]sim.How{"wrong": sim.WrongMAC, "zero": sim.ZeroMAC} {
+		all["card "+name+" MAC2"] = func(w *world, _ *till) { w.card.Break(sim.Break{How: how, INS: 0x54}) }
+	}
+	return all
+}
+
+// TestSaleBroken breaks a sale at each point at which the world can break it:
+// every call, every durable step, every command of card and SAM; with no effect,
+// and with its effect but the answer lost. The card comes back at once, or
+// leaves; then the power fails, and the card is laid down twice more.
+//
+// Wherever it broke: the cashier was not told what was not so, and in the end
+// account, merchant, journal and card agree, with nothing left for a clerk.
+func TestSaleBroken(t *testing.T) {
+	for name, breaks := range saleBreaks() {
+		for _, leaves := range []bool{false, true} {
+			if leaves {
+				name += ", leaves"
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				w, tills := newShop(t, "T01")
+				c := tills[0]
+				breaks(w, c)
+				v := c.sell(lunch, leaves)
+				w.surviveSale(v, c)
+			})
+		}
+	}
+}
+
+// surviveSale turns the power off and on, has the card laid down twice, and
+// checks each time that everything agrees with what the cashier was told.
+func (w *world) surviveSale(v verdict, c *till) {
+	w.t.Helper()
+	if v.sold && w.purse() == opening || v.refused && w.purse() != opening {
+		w.t.Errorf("told %+v, and the card has %s", v, w.purse())
+	}
+	for range 2 {
+		c.restart()
+		c.tap()
+		w.told(c.post)
+		n := w.balanced(c)
+		if v.sold && n != 1 || v.refused && n != 0 {
+			w.t.Errorf("told %+v, and %d lunches are paid", v, n)
+		}
+	}
+}
+
+// TestSaleKilled turns the power off after each durable step, without a word
+// to anybody.
+func TestSaleKilled(t *testing.T) {
+	for _, kind := range []string{"sale intent", "sale end", "sale doubt"} {
+		for _, kept := range []bool{false, true} {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				w, tills := newShop(t, "T01")
+				c := tills[0]
+				if kind == "sale doubt" {
+					w.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
+				}
+				c.disk.set(brokenAt{kind, kept})
+				v := c.sell(lunch, true)
+				w.surviveSale(v, c)
+			})
+		}
+	}
+}
+
+// TestSaleForged: a card that cannot prove itself to the SAM is not believed,
+// however often it is laid down, and whatever its log says. Upstream finds out
+// by the TAC: here it is the genuine card, over a bad line.
+func TestSaleForged(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	c.up.goAway("Push", false) // upstream has not checked yet
+	w.card.Break(sim.Break{How: sim.WrongMAC, INS: 0x54})
+	if v := c.sell(lunch, false); v.sold || v.refused || !errors.Is(v.err, kiosk.ErrNotGenuine) {
+		t.Errorf("told %+v of a card that could not prove itself", v)
+	}
+	for range 2 {
+		if v := c.ask(nil); v.sold || v.refused {
+			t.Errorf("told %+v by the card's own word", v)
+		}
+	}
+	c.restart()
+	c.tap()
+	w.told(c.post)
+	if n := w.balanced(c); n != 1 {
+		t.Errorf("%d lunches paid; the TAC proves one", n)
+	}
+}
+
+// TestSaleAlone: while upstream is away the rules decide, and what was sold is
+// upstream once it is back.
+func TestSaleAlone(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	c.up.goAway("Authorize", false)
+	if v := c.sell(lunch, false); !v.sold {
+		t.Errorf("alone: %v", v.err)
+	}
+	if v := c.sell(lunch+1, false); !v.sold {
+		t.Errorf("alone, again: %v", v.err)
+	}
+	if v := c.sell(lunch, false); !v.refused || !errors.Is(v.err, rules.ErrPurse) {
+		t.Errorf("more than the purse holds: %+v", v)
+	}
+	if open, err := c.book.OpenItems(t.Context()); err != nil || len(open) > 0 {
+		t.Errorf("open: %+v, %v", open, err)
+	}
+	c.up.set(brokenAt{})
+	w.told(c.post)
+	w.balanced(c)
+	if got := w.booked(journal.MerchantAccount(merchant)); got != 2*lunch+1 {
+		t.Errorf("the canteen has %s", got)
+	}
+}
+
+// TestSaleAloneRules: the rules are asked with what journal, list and card say.
+func TestSaleAloneRules(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prepare func(w *world, c *till)
+		amount  money.Fen
+		want    error
+	}{
+		"never heard of upstream": {func(w *world, c *till) { w.ok(os.Remove(filepath.Join(w.dir, "T01-feeds.db"))) },
+			lunch, rules.ErrList},
+		"hot card": {func(w *world, c *till) {
+			w.ok(w.books.SetCardStatus(w.t.Context(), cardNo, store.CardHot))
+			w.eventually(func() string {
+				if c.feeds.HotCount() == 0 {
+					return "the hotlist did not come"
+				}
+				return ""
+			})
+		}, lunch, rules.ErrHot},
+		"more than the school allows": {func(w *world, c *till) {
+			_, err := w.books.Publish(w.t.Context(), "settings", []byte(`{"offline_sale_max_fen":1199}`))
+			w.ok(err)
+			w.eventually(func() string {
+				if c.terms.Rules().SaleMax != 1199 {
+					return "the settings did not come"
+				}
+				return ""
+			})
+		}, lunch, rules.ErrSale},
+		"daily limit": {func(w *world, c *till) {
+			_, err := w.books.Publish(w.t.Context(), "settings", []byte(`{"daily_limit_fen":2399}`))
+			w.ok(err)
+			w.eventually(func() string {
+				if c.terms.Rules().DailyLimit != 2399 {
+					return "the settings did not come"
+				}
+				return ""
+			})
+			if v := c.sell(lunch, false); !v.sold {
+				w.t.Errorf("the first: %v", v.err)
+			}
+		}, lunch, rules.ErrPIN},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, tills := newShop(t, "T01")
+			c := tills[0]
+			if strings.HasPrefix(name, "never") {
+				c.crash()
+				tt.prepare(w, c)
+				c.up.leave()
+				c.start()
+			} else {
+				tt.prepare(w, c)
+				c.up.goAway("Authorize", false)
+			}
+			before := w.purse()
+			if v := c.sell(tt.amount, false); !errors.Is(v.err, tt.want) || w.purse() != before {
+				t.Errorf("told %+v, want %v; the purse has %s", v, tt.want, w.purse())
+			}
+		})
+	}
+}
+
+// TestSaleDeclined: what upstream declines leaves nothing behind, here or there.
+func TestSaleDeclined(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	w.ok(w.books.SetCardStatus(t.Context(), cardNo, store.CardHot))
+	no := (*client.Refusal)(nil)
+	if v := c.sell(lunch, false); !errors.As(v.err, &no) || no.Reason != client.CardIsHot {
+		t.Errorf("told %+v", v)
+	}
+	w.told(c.post)
+	if n := w.balanced(c); n != 0 {
+		t.Errorf("%d lunches paid", n)
+	}
+}
+
+// TestSalePIN: above the daily limit the PIN is asked, and the money is held
+// once, until it was typed or the sale was given up.
+func TestSalePIN(t *testing.T) {
+	for _, typed := range []bool{true, false} {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			w, tills := newShop(t, "T01")
+			c := tills[0]
+			w.limit(20 * yuan)
+			if v := c.sell(lunch, false); !v.sold {
+				t.Fatal(v.err)
+			}
+			w.told(c.post)
+			card, info, err := c.lay()
+			w.ok(err)
+			defer card.Close()
+			sale := kiosk.Sale{Ref: kiosk.NewRef(), Card: info, Merchant: merchant, Amount: lunch}
+			if _, err := c.seller.Sell(t.Context(), card, sale); !errors.Is(err, rules.ErrPIN) {
+				t.Fatalf("err = %v, want %v", err, rules.ErrPIN)
+			}
+			if sale.PIN = typed; typed {
+				_, err = c.seller.Sell(t.Context(), card, sale)
+				w.ok(err)
+			} else {
+				c.seller.Drop(t.Context())
+			}
+			w.told(c.post)
+			if n := w.balanced(c); typed != (n == 2) {
+				t.Errorf("%d lunches paid", n)
+			}
+		})
+	}
+}
+
+// TestSaleNumberTaken: somebody else writes into the journal between the
+// question and the intent, so that upstream lets go of the money. It is held
+// anew before the card is debited.
+func TestSaleNumberTaken(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	c.seller.Book = &hurried{brokenBook: c.journal(), times: 1}
+	if v := c.sell(lunch, false); !v.sold {
+		t.Errorf("not sold: %v", v.err)
+	}
+	w.told(c.post)
+	if n := w.balanced(c); n != 1 {
+		t.Errorf("%d lunches paid", n)
+	}
+	entries, err := c.book.Recent(t.Context(), 10)
+	w.ok(err)
+	intents := slices.DeleteFunc(entries, func(e journal.Entry) bool { return e.Kind != journal.SaleIntent })
+	if len(intents) != 2 {
+		t.Errorf("%d intents, want one that was given up and one", len(intents))
+	}
+	c.seller.Book = &hurried{brokenBook: c.journal(), times: 100}
+	if v := c.sell(yuan, false); !errors.Is(v.err, kiosk.ErrBusy) {
+		t.Errorf("told %+v: %v", v, v.err)
+	}
+	w.told(c.post)
+	w.balanced(c)
+}
+
+// hurried is a journal into which somebody writes just before each intent.
+type hurried struct {
+	*brokenBook
+	times int
+}
+
+func (b *hurried) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	if e.Kind == journal.SaleIntent && b.times > 0 {
+		b.times--
+		_, err := b.brokenBook.Append(ctx, journal.Entry{
+			Kind: journal.CashIn, Ref: kiosk.NewRef(), Amount: 100,
+		})
+		if err != nil {
+			return e, err
+		}
+	}
+	return b.brokenBook.Append(ctx, e)
+}
+
+// TestSalePaidBefore: the cashier makes a sale again that the power cut had
+// interrupted. The card has paid for it, and pays no second time by itself.
+func TestSalePaidBefore(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	c.disk.set(brokenAt{"sale end", false})
+	c.sell(lunch, true)
+	c.restart()
+	if v := c.sell(lunch, false); !errors.Is(v.err, kiosk.ErrPaidBefore) {
+		t.Errorf("told %+v", v)
+	}
+	if v := c.sell(lunch, false); !v.sold { // another one, says the cashier
+		t.Error(v.err)
+	}
+	w.told(c.post)
+	if n := w.balanced(c); n != 2 {
+		t.Errorf("%d lunches paid", n)
+	}
+}
+
+// TestSaleElsewhere tears a sale at one till, and has its card turn up
+// somewhere else: at another till that is online, at one that is not, at the
+// kiosk, or where nobody asks it anything. Wherever it turns up, the first till
+// learns how it came out, and no fen stays in suspense.
+func TestSaleElsewhere(t *testing.T) {
+	meets := map[string]func(w *world, b *till){
+		"online till sells":  func(w *world, b *till) { b.sell(lunch, false) },
+		"offline till sells": func(w *world, b *till) { b.up.goAway("Authorize", false); b.sell(lunch, false) },
+		"kiosk":              func(w *world, b *till) { w.look().visit(nil) },
+		"twice": func(w *world, b *till) {
+			b.up.goAway("Authorize", false)
+			b.sell(lunch, false)
+			b.up.set(brokenAt{})
+			w.look().visit(nil)
+		},
+	}
+	for name, meet := range meets {
+		for _, how := range []sim.How{sim.TearBefore, sim.TearAfter} {
+			for _, away := range []bool{false, true} { // the first till, until all is over
+				t.Run(fmt.Sprintf("%s, torn %d, away %v", name, how, away), func(t *testing.T) {
+					t.Parallel()
+					w, tills := newShop(t, "T01", "T02")
+					a, b := tills[0], tills[1]
+					w.startKiosk(0)
+					if away {
+						a.up.goAway("Push", false)
+					}
+					w.card.Break(sim.Break{How: how, INS: 0x54})
+					if v := a.sell(lunch, true); v.sold || v.refused {
+						t.Errorf("told %+v", v)
+					}
+					if !away {
+						w.claimed(b)
+					}
+					meet(w, b)
+					a.up.set(brokenAt{})
+					b.up.set(brokenAt{})
+					if how == sim.TearBefore && name == "offline till sells" || away {
+						b.tap() // before it had, nobody could know
+						a.tap()
+					}
+					w.told(a.post, b.post, w.post)
+					w.balanced(a, b)
+				})
+			}
+		}
+	}
+}
+
+// claimed waits until upstream has an open claim on the card.
+func (w *world) claimed(c *till) {
+	w.t.Helper()
+	w.eventually(func() string {
+		claims, err := c.client.Claims(w.t.Context(), cardNo)
+		w.ok(err)
+		if len(claims) == 0 {
+			return "no claim came upstream"
+		}
+		return ""
+	})
+}
+
+// TestLoadElsewhere tears a load at the kiosk, and has another terminal meet
+// the card, where its holder types the PIN.
+func TestLoadElsewhere(t *testing.T) {
+	for _, how := range []sim.How{sim.TearBefore, sim.TearAfter} {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			w, tills := newShop(t, "T01")
+			b := tills[0]
+			w.startKiosk(0)
+			w.card.Break(sim.Break{How: how, INS: 0x52})
+			p := w.topUp()
+			p.keeps = true
+			p.visit(nil)
+			w.claimed(b)
+			card, _, err := b.lay()
+			w.ok(err)
+			digits := purse.PIN([]byte(pin))
+			w.ok(purse.VerifyPIN{PIN: &digits, Encoding: w.profile.PIN.Encoding, Key: w.profile.PIN.Key}.Send(card))
+			claims, err := b.client.Claims(t.Context(), cardNo)
+			w.ok(err)
+			if wrote, err := b.seller.Witness(t.Context(), card, claims); err != nil || !wrote {
+				t.Errorf("Witness = %v, %v", wrote, err)
+			}
+			card.Close()
+			b.slot.Take()
+			w.told(b.post, w.post)
+			w.look().visit(nil)
+			w.told(b.post, w.post)
+			w.balanced(b)
+			if w.purse() != opening+20*yuan {
+				t.Errorf("purse %s", w.purse())
+			}
+		})
+	}
+}

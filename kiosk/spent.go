@@ -1,0 +1,114 @@
+package kiosk
+
+import (
+	"context"
+	"fmt"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/reader/apdu"
+	"quancun/reader/purse"
+)
+
+// spending is what a card has spent today.
+type spending struct {
+	here  money.Fen // at this terminal
+	count int       // sales, at this terminal
+	card  money.Fen // everywhere, as the card's own log says; it may say nothing
+}
+
+// day adds up what cards have spent at this terminal since midnight.
+type day struct {
+	date  purse.Date
+	next  int64 // entry to go on from
+	epoch journal.Epoch
+	cards map[string]spending
+	open  map[string]bool // sales that count until they are known not to have been made
+}
+
+// spent returns what the card has spent today. Its own log is read where
+// nobody else can be asked; a card that keeps it to itself says nothing.
+func (s *Seller) spent(ctx context.Context, card purse.Card, a attempt) (spending, error) {
+	if err := s.readDay(ctx); err != nil {
+		return spending{}, err
+	}
+	all := s.day.cards[a.Card.CardNo.Full()]
+	if !a.Alone {
+		return all, nil
+	}
+	log, err := purse.ReadHistory(card, s.Profile)
+	if err != nil && !apdu.Answered(err) {
+		return all, fmt.Errorf("%w: %w", ErrCardGone, err)
+	}
+	for _, r := range log {
+		if r.Type == s.Profile.Purse.Kind.PurchaseType() && dateOf(r.At) == s.day.date {
+			all.card += r.Amount
+		}
+	}
+	return all, nil
+}
+
+// dayPage is how many entries are read at once.
+const dayPage = 500
+
+// readDay brings the day's sums up to the journal's head.
+func (s *Seller) readDay(ctx context.Context) error {
+	head, err := s.Book.Head(ctx)
+	if err != nil {
+		return err
+	}
+	today := purse.DateOf(s.Clock.Now().In(Beijing))
+	if s.day.date != today || s.day.epoch != head.Epoch {
+		if s.day, err = s.newDay(ctx, today, head); err != nil {
+			return err
+		}
+	}
+	for s.day.next <= head.Seq {
+		page, err := s.Book.Since(ctx, s.day.next, dayPage)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		for _, e := range page {
+			s.day.add(e)
+		}
+		s.day.next = page[len(page)-1].Seq + 1
+	}
+	return nil
+}
+
+// newDay finds where today begins in the journal.
+func (s *Seller) newDay(ctx context.Context, today purse.Date, head journal.Head) (day, error) {
+	d := day{date: today, next: 1, epoch: head.Epoch, cards: make(map[string]spending), open: make(map[string]bool)}
+	for from := head.Seq - dayPage; from > 0; from -= dayPage {
+		page, err := s.Book.Since(ctx, from, 1)
+		if err != nil {
+			return d, err
+		}
+		if len(page) > 0 && purse.DateOf(page[0].At.In(Beijing)) < today {
+			d.next = from
+			break
+		}
+	}
+	return d, nil
+}
+
+func (d *day) add(e journal.Entry) {
+	sum := d.cards[e.Card]
+	switch {
+	case e.Kind == journal.SaleIntent && purse.DateOf(e.At.In(Beijing)) == d.date:
+		d.open[e.Ref] = true
+		sum.here, sum.count = sum.here+e.Amount, sum.count+1
+	case e.Kind == journal.SaleEnd && !e.Outcome.Happened() && d.open[e.Ref]:
+		sum.here, sum.count = sum.here-e.Amount, sum.count-1
+	default:
+		return
+	}
+	d.cards[e.Card] = sum
+}
+
+// dateOf returns the day of a card's stamp.
+func dateOf(s pboc.Stamp) purse.Date { return purse.DateOf(stampTime(s)) }
