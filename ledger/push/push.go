@@ -235,7 +235,7 @@ func (p *Pusher) Step(ctx context.Context) (more bool, err error) {
 	p.heard, p.back = nil, false
 	p.mu.Unlock()
 	if theirs != nil {
-		if err := p.compare(ctx, *theirs); err != nil {
+		if err := p.greeted(ctx, *theirs); err != nil {
 			return false, err
 		}
 	}
@@ -256,6 +256,27 @@ func (p *Pusher) Step(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("push from %d: %w", b.From, err)
 	}
 	return true, p.acknowledge(ctx, b, ack)
+}
+
+// greeted acts upon what upstream says that it has: it may be less than it has
+// acknowledged, if it was restored from a copy. Nothing that is new may come for
+// days, and what is old has to go up again all the same.
+func (p *Pusher) greeted(ctx context.Context, theirs journal.Head) error {
+	if err := p.compare(ctx, theirs); err != nil {
+		return err
+	}
+	w, err := p.Book.Waiting(ctx)
+	if err != nil || theirs.Epoch != w.Acked.Epoch {
+		return err
+	}
+	if p.next == 0 {
+		p.next = w.Acked.Seq + 1
+	}
+	if theirs.Seq+1 < p.next {
+		p.Log.Warn("upstream has lost entries; they go up again", "from", theirs.Seq+1, "until", p.next)
+		p.next = theirs.Seq + 1
+	}
+	return nil
 }
 
 func (p *Pusher) batch(ctx context.Context) (journal.Batch, error) {

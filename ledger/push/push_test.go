@@ -253,6 +253,26 @@ func TestUpstreamRestored(t *testing.T) {
 	})
 }
 
+// TestQuietAfterRestore: the same when nothing new comes, and a greeting is all
+// that tells.
+func TestQuietAfterRestore(t *testing.T) {
+	for _, have := range []int{13, 0} {
+		play(t, 60, func(t *testing.T, r rig) {
+			after(time.Second)
+			r.level(t)
+			r.campus.mu.Lock()
+			r.campus.bodies[r.shelf.epoch] = r.campus.bodies[r.shelf.epoch][:have]
+			r.campus.mu.Unlock()
+			r.Heard(r.campus.head(r.shelf.epoch), true)
+			after(2 * time.Second)
+			r.level(t)
+			if len(r.shelf.opened) > 0 {
+				t.Errorf("new epochs: %q", r.shelf.opened)
+			}
+		})
+	}
+}
+
 // TestDiverged: a journal that was restored from an older copy, or that has a
 // clone, is noticed at a greeting or at a push, goes on in a new epoch with what
 // upstream has not taken, and says so. That happens once an hour at most.
