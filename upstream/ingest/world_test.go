@@ -42,10 +42,24 @@ type world struct {
 	now   time.Time
 }
 
-// onBoth runs a test on each engine. What it asks for is the same.
+// onBoth runs a test on each engine, with the same keys. What it asks for is the
+// same, and the books end in the same state.
 func onBoth(t *testing.T, do func(*testing.T, *world)) {
-	t.Run("SQLite", func(t *testing.T) { do(t, newWorld(t, filepath.Join(t.TempDir(), "books.db"))) })
-	t.Run("PostgreSQL", func(t *testing.T) { do(t, newWorld(t, emptied(t))) })
+	keys := filepath.Join(t.TempDir(), "keys.json")
+	var ends [2][sha256.Size]byte
+	play := func(t *testing.T, dsn string, end *[sha256.Size]byte) {
+		w := newWorldWith(t, dsn, keys)
+		do(t, w)
+		var err error
+		if *end, err = w.books.StateHash(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Run("SQLite", func(t *testing.T) { play(t, filepath.Join(t.TempDir(), "books.db"), &ends[0]) })
+	t.Run("PostgreSQL", func(t *testing.T) { play(t, emptied(t), &ends[1]) })
+	if ends[0] != ends[1] && !t.Failed() {
+		t.Errorf("SQLite ends in state %x, PostgreSQL in %x", ends[0], ends[1])
+	}
 }
 
 // shared is the one database that tests on PostgreSQL use one after the other:
@@ -90,9 +104,14 @@ func emptied(t testing.TB) (dsn string) {
 
 func newWorld(t testing.TB, dsn string) *world {
 	t.Helper()
+	return newWorldWith(t, dsn, filepath.Join(t.TempDir(), "keys.json"))
+}
+
+func newWorldWith(t testing.TB, dsn, keyFile string) *world {
+	t.Helper()
 	w := &world{t: t, dsn: dsn, now: start}
 	var err error
-	if w.keys, err = keys.OpenSoftware(filepath.Join(t.TempDir(), "keys.json")); err != nil {
+	if w.keys, err = keys.OpenSoftware(keyFile); err != nil {
 		t.Fatal(err)
 	}
 	if w.books, err = store.OpenDSN(t.Context(), dsn, func() time.Time { return w.now }); err != nil {
