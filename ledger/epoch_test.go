@@ -127,7 +127,6 @@ func balancesOf(t testing.TB, l *lab) map[journal.Account]money.Fen {
 	return all
 }
 
-// TestNewEpochWhileRead: a process that is reading the journal keeps it from
 // TestNewEpochAfterStep opens a new epoch on a machine whose clock has been set
 // back a day since the last entry: the journal begins with its opening all the
 // same, and the next entry tells of the step.
@@ -150,6 +149,7 @@ func TestNewEpochAfterStep(t *testing.T) {
 	}
 }
 
+// TestNewEpochWhileRead: a process that is reading the journal keeps it from
 // being moved, and nothing else happens.
 func TestNewEpochWhileRead(t *testing.T) {
 	l, ctx := newLab(t), t.Context()

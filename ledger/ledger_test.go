@@ -391,11 +391,3 @@ func TestConcurrent(t *testing.T) {
 		t.Errorf("Verify = %+v, %v, want %d loads open", r, err, loads)
 	}
 }
-
-func BenchmarkAppend(b *testing.B) {
-	l := newLab(b)
-	for i := range b.N {
-		l.pass(time.Millisecond)
-		l.append(b, load(fmt.Sprintf("L%d", i)))
-	}
-}

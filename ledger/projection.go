@@ -3,6 +3,7 @@ package ledger
 import (
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 
 	"quancun/journal"
@@ -80,6 +81,7 @@ func (v *verifier) replayItem(e journal.Entry, item itemRow, begun bool) error {
 			v.items[e.Ref] = item
 			return nil
 		}
+		item.end = e.Seq
 		return v.compare(e.Ref, item)
 	case !begun || item.kind != e.Kind.Intent():
 		v.found(e.Seq, "%q goes on and was never begun", e.Ref)
@@ -194,20 +196,16 @@ func (v *verifier) itemTable() error {
 // postings compares the rows of posting from number from on, and before next,
 // with what the entries say.
 func (v *verifier) postings(entries []row, from, next int64) error {
-	stored := map[int64][]journal.Posting{}
-	err := each(v.ctx, v.q, `SELECT p.seq, p.line, coalesce(a.name, ''), p.amount
-		FROM posting p LEFT JOIN account a ON a.id = p.account WHERE p.seq >= ? AND p.seq < ? ORDER BY p.seq, p.line`,
+	stored := map[int64]movement{}
+	err := each(v.ctx, v.q, `SELECT p.seq, coalesce(d.name, ''), coalesce(c.name, ''), p.amount FROM posting p
+		LEFT JOIN account d ON d.id = p.debit LEFT JOIN account c ON c.id = p.credit
+		WHERE p.seq >= ? AND p.seq < ?`,
 		func(rows *sql.Rows) error {
-			var seq, line int64
-			var p journal.Posting
-			if err := rows.Scan(&seq, &line, &p.Account, &p.Amount); err != nil {
-				return err
-			}
-			if line != int64(len(stored[seq])) {
-				v.found(seq, "table posting lacks line %d", len(stored[seq]))
-			}
-			stored[seq] = append(stored[seq], p)
-			return nil
+			var seq int64
+			var m movement
+			err := rows.Scan(&seq, &m.from, &m.to, &m.amount)
+			stored[seq] = m
+			return err
 		}, from, next)
 	if err != nil {
 		return err
@@ -216,16 +214,17 @@ func (v *verifier) postings(entries []row, from, next int64) error {
 		if e.Seq == 0 {
 			continue // unreadable
 		}
-		if !slices.Equal(stored[e.Seq], e.Postings) {
-			v.found(e.Seq, "table posting has %v, the entry %v", stored[e.Seq], e.Postings)
+		want, _ := movementOf(e.Postings)
+		if got := stored[e.Seq]; got != want {
+			v.found(e.Seq, "table posting has %v, the entry %v", got, want)
 		}
 		delete(stored, e.Seq)
 		for _, p := range e.Postings {
 			v.move(p)
 		}
 	}
-	for seq, p := range stored {
-		v.found(seq, "table posting has %v, and there is no such entry", p)
+	for _, seq := range slices.Sorted(maps.Keys(stored)) {
+		v.found(seq, "table posting has %v, and there is no such entry", stored[seq])
 	}
 	return nil
 }

@@ -15,14 +15,14 @@ import (
 type Item struct {
 	First journal.Entry // the intent, or the only entry
 	Doubt journal.Entry // zero without one; for an order, that its code was shown
-	End   journal.Entry // zero while an intent is open
+	End   journal.Entry // zero while an intent is open; the same as First without one
 }
 
 // Open reports whether the outcome is still unknown.
-func (i Item) Open() bool { return i.First.Kind.IsIntent() && i.End.Seq == 0 }
+func (i Item) Open() bool { return i.End.Seq == 0 }
 
 // openItems selects what is open. The index item_open needs these very words.
-const openItems = `WHERE end_seq IS NULL AND kind IN (10, 20, 40)`
+const openItems = `WHERE end_seq IS NULL`
 
 // OpenItems returns the intents that have no end, oldest first. After a
 // restart these are what has to be asked about before anything else is begun.

@@ -230,7 +230,7 @@ func waitingOf(ctx context.Context, q querier) (w Waiting, err error) {
 		return w, err
 	}
 	err = q.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) - ?1,
-		(SELECT coalesce(sum(amount), 0) FROM posting WHERE seq > ?1 AND amount > 0) FROM journal`, w.Acked.Seq).
+		(SELECT coalesce(sum(amount), 0) FROM posting WHERE seq > ?1) FROM journal`, w.Acked.Seq).
 		Scan(&w.Count, &w.Amount)
 	if err != nil || w.Count == 0 {
 		return w, err
@@ -281,15 +281,11 @@ func (b *Book) Receipt(ctx context.Context, ref string, cert journal.Certificate
 	if i.Open() {
 		return journal.Receipt{}, fmt.Errorf("%w: %q has no end", ErrNotFound, ref)
 	}
-	e := i.First
-	if e.Kind.IsIntent() {
-		e = i.End
-	}
-	h, err := b.HashAt(ctx, e.Seq)
+	h, err := b.HashAt(ctx, i.End.Seq)
 	if err != nil {
 		return journal.Receipt{}, err
 	}
-	return journal.NewReceipt(e, h, cert, b.o.Key)
+	return journal.NewReceipt(i.End, h, cert, b.o.Key)
 }
 
 // sign stores a checkpoint over the journal as it is, unless there is one. Its

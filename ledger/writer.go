@@ -94,9 +94,9 @@ func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
 		{&s.body, `SELECT body, hash FROM journal WHERE seq = ?`},
 		{&s.item, `SELECT first_seq, doubt_seq, end_seq FROM item WHERE ref = ?`},
 		{&s.putEntry, `INSERT INTO journal (seq, body, hash) VALUES (?, ?, ?)`},
-		{&s.putPosting, `INSERT INTO posting (seq, line, account, amount) VALUES (?, ?, ?, ?)`},
+		{&s.putPosting, `INSERT INTO posting (seq, debit, credit, amount) VALUES (?, ?, ?, ?)`},
 		{&s.putNode, insertNode},
-		{&s.putItem, `INSERT INTO item (ref, kind, card, first_seq) VALUES (?, ?, ?, ?)`},
+		{&s.putItem, `INSERT INTO item (ref, kind, card, first_seq, end_seq) VALUES (?, ?, ?, ?, ?)`},
 		{&s.endItem, `UPDATE item SET end_seq = ?2 WHERE ref = ?1`},
 		{&s.doubtItem, `UPDATE item SET doubt_seq = ?2 WHERE ref = ?1`},
 		{&s.putAccount, `INSERT INTO account (name, flags) VALUES (?, ?)`},
@@ -123,8 +123,21 @@ func (s *statements) close() error {
 	return errors.Join(errs...)
 }
 
-// one runs a statement that must change exactly one row.
-func one(s *sqlite3.SQLiteStmt, args ...driver.Value) (id int64, err error) {
+// insert runs a statement that adds a row or fails. Asking for rows that there
+// are none of has the driver bind and step in one call of C, which Exec does
+// not.
+func insert(s *sqlite3.SQLiteStmt, args ...driver.Value) error {
+	rows, err := s.Query(args)
+	if err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
+// alter runs a statement that must change exactly one row, and returns the ID
+// of one that it has added. RETURNING would say so too, at the price of a
+// temporary table.
+func alter(s *sqlite3.SQLiteStmt, args ...driver.Value) (id int64, err error) {
 	result, err := s.Exec(args)
 	if err != nil {
 		return 0, err
@@ -259,11 +272,11 @@ func (w *writer) add(e journal.Entry, r reading) (journal.Entry, error) {
 	}
 	body := e.Encode(w.hash)
 	hash := journal.HashOf(body)
-	if _, err := one(w.putEntry, e.Seq, body, hash[:]); err != nil {
+	if err := insert(w.putEntry, e.Seq, body, hash[:]); err != nil {
 		return e, fmt.Errorf("write entry %d: %w", e.Seq, err)
 	}
 	for _, n := range w.tree.add(hash) {
-		if _, err := one(w.putNode, int64(n.level), n.n, n.hash[:]); err != nil {
+		if err := insert(w.putNode, int64(n.level), n.n, n.hash[:]); err != nil {
 			return e, fmt.Errorf("write node over entry %d: %w", e.Seq, err)
 		}
 	}
@@ -294,20 +307,43 @@ func (w *writer) stamp(wall time.Time) time.Time {
 	return at
 }
 
-// post writes an entry's postings, and adds them to what the accounts of this
+// post writes what an entry moves, and adds it to what the accounts of this
 // transaction come to.
 func (w *writer) post(e journal.Entry) error {
-	for line, p := range e.Postings {
-		a, err := w.account(p.Account)
-		if err != nil {
-			return err
-		}
-		a.add(p.Amount)
-		if _, err := one(w.putPosting, e.Seq, int64(line), a.id, int64(p.Amount)); err != nil {
-			return err
-		}
+	if len(e.Postings) == 0 {
+		return nil
 	}
-	return nil
+	m, ok := movementOf(e.Postings)
+	if !ok {
+		return fmt.Errorf("internal error: postings %v are not one movement", e.Postings)
+	}
+	from, err := w.account(m.from)
+	if err != nil {
+		return err
+	}
+	to, err := w.account(m.to)
+	if err != nil {
+		return err
+	}
+	from.debits += m.amount
+	to.credits += m.amount
+	return insert(w.putPosting, e.Seq, from.id, to.id, int64(m.amount))
+}
+
+// movement is what an entry takes from one account and gives to another, a row
+// of the table posting.
+type movement struct {
+	from, to journal.Account
+	amount   money.Fen
+}
+
+// movementOf returns the movement that postings are, and false if they are
+// something else. The form of every kind of entry is a movement, or nothing.
+func movementOf(p []journal.Posting) (m movement, ok bool) {
+	if len(p) != 2 || p[0].Amount >= 0 || p[0].Amount != -p[1].Amount {
+		return movement{}, false
+	}
+	return movement{p[0].Account, p[1].Account, p[1].Amount}, true
 }
 
 // account returns the account of that name, which is made if need be, as one
@@ -323,7 +359,7 @@ func (w *writer) account(name journal.Account) (*account, error) {
 		if w.drawer(name) {
 			flags = 1
 		}
-		id, err := one(w.putAccount, string(name), flags)
+		id, err := alter(w.putAccount, string(name), flags)
 		if err != nil {
 			return nil, fmt.Errorf("open account %s: %w", name, err)
 		}
@@ -345,7 +381,7 @@ func (w *writer) settle() error {
 		if a.debits < a.was.debits || a.credits < a.was.credits {
 			return fmt.Errorf("%w: account %s has overflowed", ErrTampered, a.name)
 		}
-		_, err := one(w.moveAccount, a.id, int64(a.was.debits), int64(a.was.credits), int64(a.debits), int64(a.credits))
+		_, err := alter(w.moveAccount, a.id, int64(a.was.debits), int64(a.was.credits), int64(a.debits), int64(a.credits))
 		if err != nil {
 			return fmt.Errorf("move account %s: %w", a.name, err)
 		}
@@ -384,12 +420,14 @@ func (w *writer) project(e journal.Entry) error {
 // projectItem notes what is said under e's Ref.
 func (w *writer) projectItem(e journal.Entry) (err error) {
 	switch {
-	case begins(e.Kind):
-		_, err = one(w.putItem, e.Ref, int64(e.Kind), e.Card, e.Seq)
+	case e.Kind.IsIntent():
+		return insert(w.putItem, e.Ref, int64(e.Kind), e.Card, e.Seq, nil)
+	case e.Kind.Intent() == 0:
+		return insert(w.putItem, e.Ref, int64(e.Kind), e.Card, e.Seq, e.Seq)
 	case e.Kind.IsEnd():
-		_, err = one(w.endItem, e.Ref, e.Seq)
+		_, err = alter(w.endItem, e.Ref, e.Seq)
 	default:
-		_, err = one(w.doubtItem, e.Ref, e.Seq)
+		_, err = alter(w.doubtItem, e.Ref, e.Seq)
 	}
 	return err
 }

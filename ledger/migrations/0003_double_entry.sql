@@ -24,19 +24,18 @@ BEGIN SELECT RAISE(ABORT, 'ledger: entries are never changed'); END;
 CREATE TRIGGER journal_is_never_deleted BEFORE DELETE ON journal
 BEGIN SELECT RAISE(ABORT, 'ledger: entries are never deleted'); END;
 
--- New rows are of the second form (docs/JOURNAL.md), whose bytes 2 to 33 are
--- the hash of the entry before and 34 to 41 the number. This trigger also stops
--- INSERT OR REPLACE, which fires no DELETE trigger.
-CREATE TRIGGER journal_has_no_gap BEFORE INSERT ON journal
-WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM journal)
-	OR substr(NEW.body, 1, 1) IS NOT x'02'
-	OR substr(NEW.body, 34, 8) IS NOT unhex(printf('%016x', NEW.seq))
-BEGIN SELECT RAISE(ABORT, 'ledger: entry out of sequence'); END;
-
+-- A new row is the entry after the last one, by its own word too: in the second
+-- form (docs/JOURNAL.md) bytes 2 to 33 are the hash of the entry before, and 34
+-- to 41 its number. This also stops INSERT OR REPLACE, which fires no DELETE
+-- trigger.
+--
+-- Here and below one trigger does the work of all foreign keys and of several
+-- triggers: each of them costs an entry as much as a row does.
 CREATE TRIGGER journal_is_a_chain BEFORE INSERT ON journal
-WHEN substr(NEW.body, 2, 32) IS NOT
-	coalesce((SELECT hash FROM journal WHERE seq = NEW.seq - 1), zeroblob(32))
-BEGIN SELECT RAISE(ABORT, 'ledger: entry does not follow the one before'); END;
+WHEN substr(NEW.body, 1, 1) IS NOT x'02' OR substr(NEW.body, 34, 8) IS NOT unhex(printf('%016x', NEW.seq))
+	OR (NEW.seq, substr(NEW.body, 2, 32)) IS NOT (SELECT seq + 1, hash FROM journal ORDER BY seq DESC LIMIT 1)
+		AND (NEW.seq IS NOT 1 OR substr(NEW.body, 2, 32) IS NOT zeroblob(32) OR EXISTS (SELECT 1 FROM journal))
+BEGIN SELECT RAISE(ABORT, 'ledger: entry does not follow the last one'); END;
 
 -- The accounts that this terminal posts to. Both sums only ever grow; credits
 -- less debits is the balance. flags: 1 = never a credit balance, as a drawer
@@ -44,7 +43,7 @@ BEGIN SELECT RAISE(ABORT, 'ledger: entry does not follow the one before'); END;
 CREATE TABLE account (
 	id      INTEGER PRIMARY KEY CHECK (id > 0),
 	name    TEXT    NOT NULL UNIQUE CHECK (name <> ''),
-	flags   INTEGER NOT NULL CHECK (flags IN (0, 1)),
+	flags   INTEGER NOT NULL CHECK (flags = 0 OR flags = 1),
 	debits  INTEGER NOT NULL DEFAULT 0 CHECK (debits >= 0),
 	credits INTEGER NOT NULL DEFAULT 0 CHECK (credits >= 0),
 	CHECK (flags = 0 OR credits <= debits)
@@ -62,14 +61,14 @@ CREATE TRIGGER account_is_never_replaced BEFORE INSERT ON account
 WHEN EXISTS (SELECT 1 FROM account WHERE id = NEW.id OR name = NEW.name)
 BEGIN SELECT RAISE(ABORT, 'ledger: accounts are never replaced'); END;
 
--- What each entry moves, in fen, credits positive.
+-- What an entry moves, in fen: every kind of entry moves one amount from one
+-- account to another, or nothing. So no row can be out of balance.
 CREATE TABLE posting (
-	seq     INTEGER NOT NULL REFERENCES journal (seq),
-	line    INTEGER NOT NULL CHECK (line >= 0),
-	account INTEGER NOT NULL REFERENCES account (id),
-	amount  INTEGER NOT NULL CHECK (amount <> 0),
-	PRIMARY KEY (seq, line)
-) STRICT, WITHOUT ROWID;
+	seq    INTEGER PRIMARY KEY,
+	debit  INTEGER NOT NULL REFERENCES account (id) DEFERRABLE INITIALLY DEFERRED,
+	credit INTEGER NOT NULL REFERENCES account (id) DEFERRABLE INITIALLY DEFERRED CHECK (credit <> debit),
+	amount INTEGER NOT NULL CHECK (amount > 0)
+) STRICT;
 
 CREATE TRIGGER posting_is_never_changed BEFORE UPDATE ON posting
 BEGIN SELECT RAISE(ABORT, 'ledger: postings are never changed'); END;
@@ -79,40 +78,43 @@ BEGIN SELECT RAISE(ABORT, 'ledger: postings are never deleted'); END;
 
 CREATE TRIGGER posting_is_of_the_last_entry BEFORE INSERT ON posting
 WHEN NEW.seq IS NOT (SELECT max(seq) FROM journal)
-	OR EXISTS (SELECT 1 FROM posting WHERE seq = NEW.seq AND line = NEW.line)
+	OR EXISTS (SELECT 1 FROM posting WHERE seq = NEW.seq)
 BEGIN SELECT RAISE(ABORT, 'ledger: postings are made with their entry'); END;
 
--- One row for each Ref: the entry that began it, or the only one; its doubt
--- (for an order: that its code was shown); and its end. kind is the first
--- entry's. Refs begin with the time, so that new rows come at the end.
+-- One row for each Ref: the entry that began it; its doubt (for an order: that
+-- its code was shown); and its end, which is the same entry for what stands
+-- alone. kind is the first entry's. Refs begin with the time, so that new rows
+-- come at the end.
 CREATE TABLE item (
 	ref       TEXT    NOT NULL PRIMARY KEY CHECK (ref <> ''),
 	kind      INTEGER NOT NULL CHECK (kind > 0),
 	card      TEXT    NOT NULL,
-	first_seq INTEGER NOT NULL REFERENCES journal (seq),
-	doubt_seq INTEGER REFERENCES journal (seq) CHECK (doubt_seq > first_seq),
-	end_seq   INTEGER REFERENCES journal (seq) CHECK (end_seq > coalesce(doubt_seq, first_seq))
+	first_seq INTEGER NOT NULL CHECK (first_seq > 0),
+	doubt_seq INTEGER CHECK (doubt_seq > first_seq),
+	end_seq   INTEGER CHECK (end_seq >= first_seq)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO item (ref, kind, card, first_seq, end_seq)
 	SELECT ref, kind, card, intent_seq, end_seq FROM item_kept ORDER BY ref;
 DROP TABLE item_kept;
 
-CREATE INDEX item_open ON item (first_seq) WHERE end_seq IS NULL AND kind IN (10, 20, 40);
+CREATE INDEX item_open ON item (first_seq) WHERE end_seq IS NULL;
+
+CREATE TRIGGER item_is_begun_once BEFORE INSERT ON item
+WHEN NEW.first_seq IS NOT (SELECT max(seq) FROM journal)
+	OR NEW.doubt_seq IS NOT NULL OR NEW.end_seq <> NEW.first_seq
+	OR EXISTS (SELECT 1 FROM item WHERE ref = NEW.ref)
+BEGIN SELECT RAISE(ABORT, 'ledger: an item is begun once, with its entry'); END;
 
 CREATE TRIGGER item_only_advances BEFORE UPDATE ON item
-WHEN NEW.ref IS NOT OLD.ref OR NEW.kind IS NOT OLD.kind OR NEW.card IS NOT OLD.card
-	OR NEW.first_seq IS NOT OLD.first_seq OR OLD.kind NOT IN (10, 20, 40) OR OLD.end_seq IS NOT NULL
-	OR OLD.doubt_seq IS NOT NULL AND NEW.doubt_seq IS NOT OLD.doubt_seq
-	OR NEW.doubt_seq IS OLD.doubt_seq AND NEW.end_seq IS NULL
+WHEN OLD.end_seq IS NOT NULL
+	OR NEW.ref IS NOT OLD.ref OR NEW.kind IS NOT OLD.kind OR NEW.card IS NOT OLD.card
+	OR NEW.first_seq IS NOT OLD.first_seq
+	OR coalesce(NEW.end_seq, NEW.doubt_seq) IS NOT (SELECT max(seq) FROM journal)
+	OR NEW.doubt_seq IS NOT OLD.doubt_seq AND (OLD.doubt_seq IS NOT NULL OR NEW.end_seq IS NOT NULL)
 BEGIN SELECT RAISE(ABORT, 'ledger: an intent is doubted once, and ends once'); END;
 
 CREATE TRIGGER item_is_never_deleted BEFORE DELETE ON item
 BEGIN SELECT RAISE(ABORT, 'ledger: items are never deleted'); END;
-
-CREATE TRIGGER item_is_never_replaced BEFORE INSERT ON item
-WHEN EXISTS (SELECT 1 FROM item WHERE ref = NEW.ref)
-	OR NEW.doubt_seq IS NOT NULL OR NEW.end_seq IS NOT NULL
-BEGIN SELECT RAISE(ABORT, 'ledger: an item is recorded once, and open'); END;
 
 -- The tree over the hashes, as far as reading it needs: the hash over each
 -- whole run of 256 entries (level 1), of 256 of these (level 2), and so on.
