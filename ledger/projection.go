@@ -193,6 +193,22 @@ func (v *verifier) itemTable() error {
 	return err
 }
 
+// movement is what an entry takes from one account and gives to another, a row
+// of the table posting.
+type movement struct {
+	from, to journal.Account
+	amount   money.Fen
+}
+
+// movementOf returns the movement that postings are, and false if they are
+// something else. The form of every kind of entry is a movement, or nothing.
+func movementOf(p []journal.Posting) (m movement, ok bool) {
+	if len(p) != 2 || p[0].Amount >= 0 || p[0].Amount != -p[1].Amount {
+		return movement{}, false
+	}
+	return movement{p[0].Account, p[1].Account, p[1].Amount}, true
+}
+
 // postings compares the rows of posting from number from on, and before next,
 // with what the entries say.
 func (v *verifier) postings(entries []row, from, next int64) error {

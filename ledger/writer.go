@@ -330,22 +330,6 @@ func (w *writer) post(e journal.Entry) error {
 	return insert(w.putPosting, e.Seq, from.id, to.id, int64(m.amount))
 }
 
-// movement is what an entry takes from one account and gives to another, a row
-// of the table posting.
-type movement struct {
-	from, to journal.Account
-	amount   money.Fen
-}
-
-// movementOf returns the movement that postings are, and false if they are
-// something else. The form of every kind of entry is a movement, or nothing.
-func movementOf(p []journal.Posting) (m movement, ok bool) {
-	if len(p) != 2 || p[0].Amount >= 0 || p[0].Amount != -p[1].Amount {
-		return movement{}, false
-	}
-	return movement{p[0].Account, p[1].Account, p[1].Amount}, true
-}
-
 // account returns the account of that name, which is made if need be, as one
 // that this transaction moves.
 func (w *writer) account(name journal.Account) (*account, error) {
@@ -381,7 +365,8 @@ func (w *writer) settle() error {
 		if a.debits < a.was.debits || a.credits < a.was.credits {
 			return fmt.Errorf("%w: account %s has overflowed", ErrTampered, a.name)
 		}
-		_, err := alter(w.moveAccount, a.id, int64(a.was.debits), int64(a.was.credits), int64(a.debits), int64(a.credits))
+		_, err := alter(w.moveAccount, a.id,
+			int64(a.was.debits), int64(a.was.credits), int64(a.debits), int64(a.credits))
 		if err != nil {
 			return fmt.Errorf("move account %s: %w", a.name, err)
 		}
