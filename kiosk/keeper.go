@@ -45,19 +45,27 @@ const doubtEvery = 20
 
 // Run keeps until ctx ends, and returns ctx's error.
 func (k *Keeper) Run(ctx context.Context) error {
-	k.health.Terminal = k.Terms.Terminal()
 	for round := 0; ; round++ {
-		k.look(ctx)
-		if k.health.Upstream {
-			k.endOrders(ctx)
-		}
-		if k.health.Upstream && round%doubtEvery == 0 {
-			k.endDoubts(ctx)
-		}
+		k.Round(ctx, round%doubtEvery == 0)
 		sleep(ctx, k.Every)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+	}
+}
+
+// Round looks once, and ends what can be ended; doubts says whether to ask about
+// what is in doubt, too. Run calls it again and again; a simulation calls it in
+// a time of its own.
+func (k *Keeper) Round(ctx context.Context, doubts bool) {
+	k.health.Terminal = k.Terms.Terminal()
+	k.look(ctx)
+	if !k.health.Upstream {
+		return
+	}
+	k.endOrders(ctx)
+	if doubts {
+		k.endDoubts(ctx)
 	}
 }
 
