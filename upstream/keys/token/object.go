@@ -75,8 +75,11 @@ func fill(c Config, one func(n *session, label string) ([]pkcs11.ObjectHandle, e
 	}()
 	for _, label := range all { // whoever has one of our keys may have issued cards
 		found, err := n.objects(pkcs11.NewAttribute(pkcs11.CKA_LABEL, label))
-		if err != nil || len(found) > 0 {
-			return wrap("fill", errors.Join(err, fmt.Errorf("there is a key named %q already", label)))
+		if err == nil && len(found) > 0 {
+			err = fmt.Errorf("there is a key named %q already", label)
+		}
+		if err != nil {
+			return wrap("fill", err)
 		}
 	}
 	for _, label := range all {
