@@ -4,6 +4,7 @@ package disk
 import "C"
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -72,6 +73,10 @@ type Choice struct {
 	Seed uint64
 	Each int // of each family of states at each operation, at most; 0 is 8
 
+	// Every takes only every so many-th of all these; 0 is 1. What is left out
+	// costs next to nothing.
+	Every int
+
 	// AllLost is for counting how often a cut does harm: at each operation the
 	// one state that keeps nothing pending, even if it came before.
 	AllLost bool
@@ -85,9 +90,7 @@ type Choice struct {
 //
 // The receiver may use and close the states in any goroutine, and at any time.
 func (r *Recording) States(c Choice) iter.Seq[State] {
-	if c.Each == 0 {
-		c.Each = 8
-	}
+	c.Each, c.Every = cmp.Or(c.Each, 8), cmp.Or(c.Every, 1)
 	return func(yield func(State) bool) {
 		w := walk{
 			choice: c, rand: rand.New(rand.NewPCG(c.Seed, 0)),
@@ -122,6 +125,7 @@ type walk struct {
 	rand      *rand.Rand
 	model     *C.disk // as the recorded disk was after at operations
 	at, acked int
+	n         int // of all states so far
 	seen      map[key]bool
 }
 
@@ -129,6 +133,9 @@ type walk struct {
 func (w *walk) cut(yield func(State) bool) bool {
 	ops := pending(w.model)
 	for fates := range w.choice.fates(w.rand, ops) {
+		if w.n++; w.n%w.choice.Every != 0 {
+			continue
+		}
 		c := after(w.model, fates)
 		k := key{uint64(C.disk_hash(c)), w.acked}
 		if w.seen[k] && !w.choice.AllLost {
