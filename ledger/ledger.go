@@ -182,6 +182,9 @@ func Open(ctx context.Context, path string, o Options) (_ *Book, err error) {
 	if err := b.openFile(ctx); err != nil {
 		return nil, err
 	}
+	if err := b.s.rewrite(ctx); err != nil { // before anything is promised
+		return nil, fmt.Errorf("open journal: %w", named(err))
+	}
 	if err := b.checkMirror(ctx); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}

@@ -103,6 +103,20 @@ func openStore(ctx context.Context, path string, o Options) (_ *store, err error
 	return s, nil
 }
 
+// rewrite moves what an earlier run has left in the "-wal" into the journal's
+// file. That run may have ended because a sync had failed: the kernel then
+// still shows what it will never write, and whatever is committed behind that
+// would be lost with it in the next power cut. It returns an error if another
+// process goes on reading the journal.
+func (s *store) rewrite(ctx context.Context) error {
+	var busy, pages, moved int
+	err := s.conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
+	if err == nil && busy != 0 {
+		err = errors.New("another process is reading the journal")
+	}
+	return err
+}
+
 // close closes the readers first, so that the writer is the last to go, which
 // moves what is in the "-wal" into the file.
 func (s *store) close() error {
