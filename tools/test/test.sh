@@ -93,6 +93,7 @@ step tidy go test -count=1 tidy_test.go # by name: it needs no other package to 
 step screens screens
 step units units
 step others others
+step crash make --no-print-directory crash
 step build build
 step taptest go run ./tools/taptest -tags "$tags"
 step e2e e2e
