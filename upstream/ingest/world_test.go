@@ -189,13 +189,14 @@ type till struct {
 	hashes   []journal.Hash
 	at       time.Time
 	trace    uint32
+	doubts   map[string]bool // sales in doubt, by ref
 }
 
 // till adds a terminal with an empty journal.
 func (w *world) till(id string) *till {
 	w.t.Helper()
 	seed := sha256.Sum256([]byte(id))
-	c := &till{w: w, key: ed25519.NewKeyFromSeed(seed[:]), at: start}
+	c := &till{w: w, key: ed25519.NewKeyFromSeed(seed[:]), at: start, doubts: map[string]bool{}}
 	copy(c.epoch[:], seed[:])
 	if _, err := w.books.AddTerminal(w.t.Context(), store.Terminal{ID: id}); err != nil {
 		w.t.Fatal(err)
@@ -220,7 +221,10 @@ func (c *till) next() int64 { return int64(len(c.bodies)) + 1 }
 
 // write appends an entry with the postings that it leads to, and returns it.
 func (c *till) write(e journal.Entry) journal.Entry {
-	return c.append(e, e.Kind == journal.SaleEnd && c.doubted(e.Ref))
+	if e.Kind == journal.SaleDoubt {
+		c.doubts[e.Ref] = true
+	}
+	return c.append(e, e.Kind == journal.SaleEnd && c.doubts[e.Ref])
 }
 
 func (c *till) append(e journal.Entry, doubted bool) journal.Entry {
@@ -234,14 +238,6 @@ func (c *till) append(e journal.Entry, doubted bool) journal.Entry {
 func (c *till) put(body []byte) {
 	c.bodies = append(c.bodies, body)
 	c.hashes = append(c.hashes, journal.HashOf(body))
-}
-
-// doubted reports whether the journal has a doubt of a sale.
-func (c *till) doubted(ref string) bool {
-	return slices.ContainsFunc(c.bodies, func(b []byte) bool {
-		e, _, err := journal.Decode(b)
-		return err == nil && e.Kind == journal.SaleDoubt && e.Ref == ref
-	})
 }
 
 // batch returns entries from a number to another, proved.
