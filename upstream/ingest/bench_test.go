@@ -9,7 +9,6 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
-	"quancun/upstream/store"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -80,7 +79,6 @@ func benchmarkPush(b *testing.B, w *world, kind string) {
 	if lines, err := w.books.Exceptions(b.Context()); err != nil || len(lines) > 0 {
 		b.Fatalf("%d exceptions, %v", len(lines), err)
 	}
-	_ = store.ErrNone
 }
 
 func cpu() time.Duration {

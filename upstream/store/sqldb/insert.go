@@ -2,9 +2,9 @@ package sqldb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -12,8 +12,8 @@ import (
 // for each column, all of one length. An element that is a nil pointer is
 // NULL. more may end the statement, such as with "ON CONFLICT DO NOTHING".
 //
-// PostgreSQL gets them in one statement; to SQLite, which is in this process,
-// a statement costs next to nothing. Rows are written in their order.
+// PostgreSQL gets them in one statement, SQLite in a few. Rows are written in
+// their order.
 func (t *Tx) Insert(ctx context.Context, into, more string, columns ...any) error {
 	rows := reflect.ValueOf(columns[0]).Len()
 	for _, c := range columns {
@@ -75,21 +75,33 @@ func cleanList(column any) any {
 	return texts
 }
 
-func (t *Tx) insertRows(ctx context.Context, into, more string, columns []any) (err error) {
-	places := strings.Repeat(", ?", len(columns))[len(", "):]
-	s, err := t.tx.PrepareContext(ctx, "INSERT INTO "+into+" VALUES ("+places+") "+more)
-	if err != nil {
-		return err
+// groups are how many rows go into SQLite with one statement, the most first.
+// To bind a row costs a fraction of what a statement does; with few different
+// statements all of them stay prepared.
+var groups = []int{64, 16, 4, 1}
+
+func (t *Tx) insertRows(ctx context.Context, into, more string, columns []any) error {
+	// Nobody interrupts one of these, and watching for it costs more than a row.
+	ctx = context.WithoutCancel(ctx)
+	lists := make([]reflect.Value, len(columns))
+	for k, c := range columns {
+		lists[k] = reflect.ValueOf(c)
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	args := make([]any, len(columns))
-	for i := range reflect.ValueOf(columns[0]).Len() {
-		for k, c := range columns {
-			args[k] = element(reflect.ValueOf(c).Index(i))
+	row := "(" + strings.Repeat(", ?", len(columns))[len(", "):] + ")"
+	var args []any
+	for from, rows := 0, lists[0].Len(); from < rows; {
+		n := groups[slices.IndexFunc(groups, func(n int) bool { return n <= rows-from })]
+		args = args[:0]
+		for i := from; i < from+n; i++ {
+			for _, list := range lists {
+				args = append(args, t.db.arg(element(list.Index(i))))
+			}
 		}
-		if _, err := s.ExecContext(ctx, t.db.args(args)...); err != nil {
+		statement := "INSERT INTO " + into + " VALUES " + row + strings.Repeat(", "+row, n-1) + " " + more
+		if _, err := t.tx.ExecContext(ctx, statement, args...); err != nil {
 			return err
 		}
+		from += n
 	}
 	return nil
 }
