@@ -182,6 +182,13 @@ const (
 	MovedPurchase MovementKind = 4
 	MovedOpening  MovementKind = 5
 	MovedOther    MovementKind = 6
+
+	MovedChecking   MovementKind = 7 // a purchase of which nobody knows yet: the amount is set aside
+	MovedChecked    MovementKind = 8 // and given back, or paid
+	MovedCash       MovementKind = 9 // cash that was paid in
+	MovedPaidOut    MovementKind = 10
+	MovedFee        MovementKind = 13
+	MovedCorrection MovementKind = 14
 )
 
 // Movement is a line of the account's history, or of the card's own log.

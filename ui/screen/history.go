@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 
 	"fyne.io/fyne/v2"
 
@@ -115,10 +116,16 @@ func (p *page) rowHeight() float64 {
 // movedKey is the word for a kind of movement; one that this program does not
 // know yet is called other.
 func movedKey(k kiosk.MovementKind) string {
-	if k < kiosk.MovedTopUp || k > kiosk.MovedOther {
+	if !slices.Contains(movedKinds, k) {
 		k = kiosk.MovedOther
 	}
 	return fmt.Sprintf("moved.%d", k)
+}
+
+var movedKinds = []kiosk.MovementKind{
+	kiosk.MovedTopUp, kiosk.MovedLoad, kiosk.MovedRefund, kiosk.MovedPurchase, kiosk.MovedOpening,
+	kiosk.MovedChecking, kiosk.MovedChecked, kiosk.MovedCash, kiosk.MovedPaidOut, kiosk.MovedFee,
+	kiosk.MovedCorrection,
 }
 
 const cardOnlyShare = 0.40

@@ -102,6 +102,13 @@ const (
 	MovementRefund   MovementKind = 3
 	MovementPurchase MovementKind = 4
 	MovementOpening  MovementKind = 5
+
+	MovementDoubt      MovementKind = 7 // set aside: a card went in the middle of a purchase
+	MovementSettlement MovementKind = 8 // what came of that, where it was given back
+	MovementCashTopUp  MovementKind = 9
+	MovementPayOut     MovementKind = 10
+	MovementFee        MovementKind = 13
+	MovementCorrection MovementKind = 14
 )
 
 // Movement is one line of an account's history.

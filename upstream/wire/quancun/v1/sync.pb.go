@@ -255,7 +255,6 @@ func (x *PushRejected) GetHead() *JournalHead {
 	return nil
 }
 
-// Reading is in terminal.proto.
 type AuthorizeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         []byte                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`

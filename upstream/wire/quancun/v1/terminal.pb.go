@@ -152,17 +152,29 @@ const (
 	MovementKind_MOVEMENT_KIND_REFUND      MovementKind = 3
 	MovementKind_MOVEMENT_KIND_PURCHASE    MovementKind = 4
 	MovementKind_MOVEMENT_KIND_OPENING     MovementKind = 5
+	MovementKind_MOVEMENT_KIND_DOUBT       MovementKind = 7 // set aside: a card went in the middle of a purchase
+	MovementKind_MOVEMENT_KIND_SETTLEMENT  MovementKind = 8 // what came of that, where it was given back
+	MovementKind_MOVEMENT_KIND_CASH_TOP_UP MovementKind = 9
+	MovementKind_MOVEMENT_KIND_PAY_OUT     MovementKind = 10
+	MovementKind_MOVEMENT_KIND_FEE         MovementKind = 13
+	MovementKind_MOVEMENT_KIND_CORRECTION  MovementKind = 14
 )
 
 // Enum value maps for MovementKind.
 var (
 	MovementKind_name = map[int32]string{
-		0: "MOVEMENT_KIND_UNSPECIFIED",
-		1: "MOVEMENT_KIND_TOP_UP",
-		2: "MOVEMENT_KIND_LOAD",
-		3: "MOVEMENT_KIND_REFUND",
-		4: "MOVEMENT_KIND_PURCHASE",
-		5: "MOVEMENT_KIND_OPENING",
+		0:  "MOVEMENT_KIND_UNSPECIFIED",
+		1:  "MOVEMENT_KIND_TOP_UP",
+		2:  "MOVEMENT_KIND_LOAD",
+		3:  "MOVEMENT_KIND_REFUND",
+		4:  "MOVEMENT_KIND_PURCHASE",
+		5:  "MOVEMENT_KIND_OPENING",
+		7:  "MOVEMENT_KIND_DOUBT",
+		8:  "MOVEMENT_KIND_SETTLEMENT",
+		9:  "MOVEMENT_KIND_CASH_TOP_UP",
+		10: "MOVEMENT_KIND_PAY_OUT",
+		13: "MOVEMENT_KIND_FEE",
+		14: "MOVEMENT_KIND_CORRECTION",
 	}
 	MovementKind_value = map[string]int32{
 		"MOVEMENT_KIND_UNSPECIFIED": 0,
@@ -171,6 +183,12 @@ var (
 		"MOVEMENT_KIND_REFUND":      3,
 		"MOVEMENT_KIND_PURCHASE":    4,
 		"MOVEMENT_KIND_OPENING":     5,
+		"MOVEMENT_KIND_DOUBT":       7,
+		"MOVEMENT_KIND_SETTLEMENT":  8,
+		"MOVEMENT_KIND_CASH_TOP_UP": 9,
+		"MOVEMENT_KIND_PAY_OUT":     10,
+		"MOVEMENT_KIND_FEE":         13,
+		"MOVEMENT_KIND_CORRECTION":  14,
 	}
 )
 
@@ -2546,14 +2564,21 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x19OPEN_KIND_TOP_UP_CHECKING\x10\x01\x12\x19\n" +
 	"\x15OPEN_KIND_TOP_UP_LATE\x10\x02\x12\x18\n" +
 	"\x14OPEN_KIND_LOAD_DOUBT\x10\x03\x12\x17\n" +
-	"\x13OPEN_KIND_NOT_LEVEL\x10\x04*\xb0\x01\n" +
+	"\x13OPEN_KIND_NOT_LEVEL\x10\x04*\xd6\x02\n" +
 	"\fMovementKind\x12\x1d\n" +
 	"\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MOVEMENT_KIND_TOP_UP\x10\x01\x12\x16\n" +
 	"\x12MOVEMENT_KIND_LOAD\x10\x02\x12\x18\n" +
 	"\x14MOVEMENT_KIND_REFUND\x10\x03\x12\x1a\n" +
 	"\x16MOVEMENT_KIND_PURCHASE\x10\x04\x12\x19\n" +
-	"\x15MOVEMENT_KIND_OPENING\x10\x05*\xaa\x01\n" +
+	"\x15MOVEMENT_KIND_OPENING\x10\x05\x12\x17\n" +
+	"\x13MOVEMENT_KIND_DOUBT\x10\a\x12\x1c\n" +
+	"\x18MOVEMENT_KIND_SETTLEMENT\x10\b\x12\x1d\n" +
+	"\x19MOVEMENT_KIND_CASH_TOP_UP\x10\t\x12\x19\n" +
+	"\x15MOVEMENT_KIND_PAY_OUT\x10\n" +
+	"\x12\x15\n" +
+	"\x11MOVEMENT_KIND_FEE\x10\r\x12\x1c\n" +
+	"\x18MOVEMENT_KIND_CORRECTION\x10\x0e*\xaa\x01\n" +
 	"\n" +
 	"TopUpState\x12\x1c\n" +
 	"\x18TOP_UP_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
