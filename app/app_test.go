@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"quancun/app"
 	"quancun/ledger"
+	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
@@ -184,8 +186,15 @@ func TestDoctorJournal(t *testing.T) {
 		app.Run([]string{"doctor", "-config", config}, &out, &out)
 		return out.String()
 	}
-	if text := examine(); !strings.Contains(text, "1 entries, 0 open, chain is whole") {
-		t.Errorf("a whole journal:\n%s", text)
+	whole := examine()
+	for _, want := range []string{
+		"ok    journal       1 entries, 0 open, chain is whole",
+		"ok    queue         1 entries that move 0.00 yuan are not upstream, 0 acts have no end",
+		"ok    feeds         none yet",
+	} {
+		if !strings.Contains(whole, want) {
+			t.Errorf("a whole journal: it does not say %q:\n%s", want, whole)
+		}
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -201,6 +210,36 @@ func TestDoctorJournal(t *testing.T) {
 	}
 	if text := examine(); !strings.Contains(text, "FIX   journal") {
 		t.Errorf("a damaged journal:\n%s", text)
+	}
+}
+
+// TestDoctorFeeds: how old the feeds are is said, and that an old hotlist is
+// worth a visit.
+func TestDoctorFeeds(t *testing.T) {
+	config := write(t, "terminal.toml", wholeConfig)
+	feeds, err := feed.Open(t.Context(), filepath.Join(filepath.Dir(config), "feeds.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer feeds.Close()
+	for _, tt := range []struct {
+		age  time.Duration
+		want string
+	}{
+		{80 * time.Hour, "warn  feeds         hotlist 7, 80h0m0s old; settings 0, age unknown;"},
+		{3 * time.Hour, "ok    feeds         hotlist 7, 3h0m0s old;"},
+	} {
+		err := errors.Join(
+			feeds.Apply(t.Context(), feed.Update{Name: feed.Hotlist, Version: 7, Issued: time.Now().Add(-tt.age)}),
+			feeds.Checked(t.Context(), feed.Hotlist, 7, time.Now().Add(-tt.age)))
+		if err != nil && !errors.Is(err, feed.ErrOld) {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		app.Run([]string{"doctor", "-config", config}, &out, &out)
+		if !strings.Contains(out.String(), tt.want) {
+			t.Errorf("it does not say %q:\n%s", tt.want, out.String())
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"math"
+	"strconv"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -95,13 +96,23 @@ func (p *page) frame(content fyne.CanvasObject) fyne.CanvasObject {
 	))
 }
 
+// status is the line for whoever looks after the machine: which one it is, and
+// what it has not told the upstream.
+func (p *page) status() string {
+	line, q := p.t.T("terminal", "id", p.v.Health.Terminal), p.v.Health.Queue
+	if q.Failing && q.Count > 0 {
+		line += "  " + p.t.T("queue", "count", strconv.FormatInt(q.Count, 10), "since", p.t.When(q.Since))
+	}
+	return line
+}
+
 func (p *page) header() fyne.CanvasObject {
 	small := widget.Style{Type: look.Small, Colour: look.Soft}
 	const rest = 100 // clock and language, in millimetres
 	room := p.width() - p.k.MM(rest)
 	names := p.k.Column(0.5,
 		p.k.Clipped(p.school(), widget.Style{Type: look.Small}, room),
-		p.k.Clipped(p.t.T("terminal", "id", p.v.Health.Terminal), small, room))
+		p.k.Clipped(p.status(), small, room))
 	clock := p.k.Line(text.Clock(p.s.Now), widget.Style{Type: look.Lead, Colour: look.Soft})
 	p.tick(clock, func(now time.Time) string { return text.Clock(now) })
 	language := p.k.Button(widget.Face{Name: "language", Label: p.t.T("language.other"), Icon: "language",

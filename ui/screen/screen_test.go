@@ -213,6 +213,21 @@ func TestDisabledSaysWhy(t *testing.T) {
 	}
 }
 
+// TestQueue: whoever looks after the machine sees that something is not sent.
+func TestQueue(t *testing.T) {
+	newApp(t)
+	v := specimenOf(t, kiosk.Home)
+	v.Health.Queue = kiosk.Queue{Count: 12, Since: time.Date(2026, 3, 2, 9, 14, 0, 0, kiosk.Beijing)}
+	for _, failing := range []bool{false, true} {
+		v.Health.Queue.Failing = failing
+		var told []kiosk.Input
+		got := lines(screen.Build(v, newStage(t, upright, text.English, &told)).Object)
+		if strings.Contains(got, "12 entries not sent since") != failing {
+			t.Errorf("failing %v:\n%s", failing, got)
+		}
+	}
+}
+
 // TestPIN types a PIN. It leaves once, whole, and was never to be read on the
 // page.
 func TestPIN(t *testing.T) {
