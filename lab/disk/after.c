@@ -62,7 +62,6 @@ static disk *disk_like(const disk *d) {
 	c->strict = d->strict;
 	c->nodirsync = d->nodirsync;
 	c->capacity = d->capacity;
-	c->autocheckpoint = d->autocheckpoint;
 	if (d->ignored) disk_ignore(c, d->ignored, ignored_size(d->ignored));
 	return c;
 }

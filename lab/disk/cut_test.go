@@ -205,8 +205,9 @@ func TestFailedSync(t *testing.T) {
 	} {
 		lost := 0
 		for nth := range 40 {
-			d := disk.New(disk.Options{Autocheckpoint: 8})
+			d := disk.New(disk.Options{})
 			db := open(t, d, params)
+			exec(t, db, `PRAGMA wal_autocheckpoint = 8`)
 			exec(t, db, `CREATE TABLE entry (n INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT`)
 			d.Break(disk.Fault{Calls: disk.CallSync, Nth: nth + 1, Failure: disk.IO})
 			var err error

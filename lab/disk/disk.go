@@ -66,7 +66,6 @@ type Options struct {
 	Strict             bool  // names are only durable after a sync of their directory
 	NoDirSync          bool  // SQLite's own syncs of a directory do nothing
 	Capacity           int64 // bytes of all files together; 0 is no limit
-	Autocheckpoint     int   // pages of a "-wal" after which SQLite checkpoints; 0 leaves it at 1000
 
 	// Ignore are PRAGMAs by name, in which the disk deceives the program: what
 	// they are set to they do not get, and when they are asked for they answer
@@ -101,7 +100,7 @@ func New(o Options) *Disk {
 		c.characteristics = C.SQLITE_IOCAP_POWERSAFE_OVERWRITE
 	}
 	c.strict, c.nodirsync = flag(o.Strict), flag(o.NoDirSync)
-	c.capacity, c.autocheckpoint = C.int64_t(o.Capacity), C.int(o.Autocheckpoint)
+	c.capacity = C.int64_t(o.Capacity)
 	if o.Ignore != nil {
 		ignore(c, o.Ignore)
 	}
@@ -137,7 +136,7 @@ func register(c *C.disk) *Disk {
 }
 
 // Close takes the disk from SQLite and frees its memory, once the last
-// connection to it has been closed.
+// connection to it has been closed. Nobody may use d itself any more.
 func (d *Disk) Close() { C.disk_free(d.c) }
 
 // Name returns the name of the disk's VFS.

@@ -128,7 +128,6 @@ typedef struct disk {
 	int strict;    /* no name is durable before its directory is synced */
 	int nodirsync; /* SQLite's own syncs of a directory do nothing */
 	int64_t capacity; /* bytes, 0: no end */
-	int autocheckpoint; /* pages, 0: SQLite's own */
 	char *ignored; /* PRAGMAs, each with what it says instead; ends with an empty name */
 
 	int next;     /* id of the next node */
@@ -179,7 +178,7 @@ char *dir_list(disk *);
 void disk_ignore(disk *, const char *ignored, size_t size);
 int vfs_register(disk *, const char *vfs_name);
 
-/* Between disk.c and vfs.c. The caller has locked the disk. */
+/* Between the C files. The caller has locked the disk. */
 int disk_fault(disk *, int call);
 void disk_leave(disk *, node *); /* closes a handle, and unlocks */
 node *node_at(disk *, const char *path);

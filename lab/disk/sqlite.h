@@ -12,7 +12,6 @@
 enum {
 	SQLITE_OK = 0,
 	SQLITE_BUSY = 5,
-	SQLITE_READONLY = 8,
 	SQLITE_IOERR = 10,
 	SQLITE_NOTFOUND = 12,
 	SQLITE_FULL = 13,
@@ -33,7 +32,6 @@ enum {
 	SQLITE_IOERR_SHMMAP = SQLITE_IOERR | 21 << 8,
 	SQLITE_IOERR_DELETE_NOENT = SQLITE_IOERR | 23 << 8,
 
-	SQLITE_OPEN_READONLY = 0x1,
 	SQLITE_OPEN_CREATE = 0x4,
 	SQLITE_OPEN_DELETEONCLOSE = 0x8,
 	SQLITE_OPEN_EXCLUSIVE = 0x10,
@@ -47,17 +45,13 @@ enum {
 	SQLITE_LOCK_SHARED = 1,
 	SQLITE_LOCK_RESERVED = 2,
 	SQLITE_LOCK_PENDING = 3,
-	SQLITE_LOCK_EXCLUSIVE = 4,
 
 	SQLITE_SHM_UNLOCK = 1,
-	SQLITE_SHM_LOCK = 2,
 	SQLITE_SHM_SHARED = 4,
-	SQLITE_SHM_EXCLUSIVE = 8,
 
 	SQLITE_IOCAP_POWERSAFE_OVERWRITE = 0x1000,
 
 	SQLITE_FCNTL_PRAGMA = 14,
-	SQLITE_FCNTL_PDB = 30,
 };
 
 typedef struct sqlite3_file {
@@ -107,8 +101,6 @@ struct sqlite3_vfs {
 	int (*xCurrentTimeInt64)(sqlite3_vfs *, int64_t *);
 };
 
-typedef struct sqlite3 sqlite3;
-extern int sqlite3_wal_autocheckpoint(sqlite3 *, int) __attribute__((weak));
 extern char *sqlite3_mprintf(const char *, ...) __attribute__((weak));
 extern sqlite3_vfs *sqlite3_vfs_find(const char *) __attribute__((weak));
 extern int sqlite3_vfs_register(sqlite3_vfs *, int) __attribute__((weak));

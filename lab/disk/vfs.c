@@ -17,7 +17,6 @@ typedef struct file {
 	int delete_on_close;
 	int mapped;
 	unsigned shared, exclusive; /* locks of the shared memory that it holds */
-	sqlite3 *db;                /* that opened it as its main file */
 } file;
 
 static file *enter(sqlite3_file *f) {
@@ -223,9 +222,7 @@ static int x_close(sqlite3_file *sf) {
 /* pragma answers those that are ignored. words are the answer, the name, and
 ** the new value or 0. */
 static int pragma(file *f, char **words) {
-	disk *d = f->disk; /* these fields of it never change */
-	if (f->db && d->autocheckpoint) sqlite3_wal_autocheckpoint(f->db, d->autocheckpoint);
-	for (const char *name = d->ignored; name && *name;) {
+	for (const char *name = f->disk->ignored; name && *name;) {
 		const char *answer = name + strlen(name) + 1;
 		if (!strcasecmp(name, words[1])) {
 			if (!words[2]) words[0] = sqlite3_mprintf("%s", answer);
@@ -236,10 +233,8 @@ static int pragma(file *f, char **words) {
 	return SQLITE_NOTFOUND;
 }
 
-static int x_control(sqlite3_file *sf, int op, void *arg) {
-	file *f = (file *)sf;
-	if (op == SQLITE_FCNTL_PDB) f->db = *(sqlite3 **)arg;
-	return op == SQLITE_FCNTL_PRAGMA ? pragma(f, arg) : SQLITE_NOTFOUND;
+static int x_control(sqlite3_file *f, int op, void *arg) {
+	return op == SQLITE_FCNTL_PRAGMA ? pragma((file *)f, arg) : SQLITE_NOTFOUND;
 }
 
 static int x_sector(sqlite3_file *f) { return ((file *)f)->disk->sector; }
