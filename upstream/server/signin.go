@@ -157,4 +157,4 @@ func cardNo(s string) (string, bool) {
 }
 
 // clip bounds what a terminal says of itself.
-func clip(s string) string { return s[:min(len(s), 64)] }
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 64)], "") }

@@ -100,9 +100,13 @@ const ownTables = `
 // migrateLock is the lock that one process at a time migrates under.
 const migrateLock = "migrate"
 
-// migratePostgres runs the migrations that a database has not seen, each in
-// one transaction with its number. Of several processes that start at once,
-// one does it and the others wait. A role that may not make tables can open a
+// migrateMax is how long migrations may take: what keeps books of years may
+// have to be rewritten.
+const migrateMax = 6 * time.Hour
+
+// migratePostgres runs the migrations that a database has not seen, all in one
+// transaction with their numbers. Of several processes that start at once, one
+// does it and the others wait. A role that may not make tables can open a
 // database that is up to date.
 func migratePostgres(ctx context.Context, db *DB, s Schema) error {
 	names, err := scripts(s.Postgres)
@@ -122,12 +126,7 @@ func migratePostgres(ctx context.Context, db *DB, s Schema) error {
 	if done == len(names) {
 		return nil
 	}
-	for i := done; i < len(names); i++ {
-		if err := migrateOnce(ctx, db, s, names, i+1); err != nil {
-			return fmt.Errorf("migrate %s: %w", names[i], err)
-		}
-	}
-	return nil
+	return db.writeWithin(ctx, migrateMax, func(t *Tx) error { return runScripts(ctx, t, s, names) })
 }
 
 func versionPostgres(ctx context.Context, q Querier) (done int, err error) {
@@ -149,33 +148,39 @@ func makeOwnTables(ctx context.Context, db *DB) error {
 	return err
 }
 
-// migrateOnce runs the migration of a number, unless another process was
-// faster. With the last of them, the program's role loses what it must not do.
-func migrateOnce(ctx context.Context, db *DB, s Schema, names []string, number int) error {
-	name := names[number-1]
-	script, err := fs.ReadFile(s.Postgres, name)
-	if err != nil {
+// runScripts runs what another process has not run meanwhile. The role that
+// owns the tables has for so long all rights to them, and in the end those that
+// the program is to have.
+func runScripts(ctx context.Context, t *Tx, s Schema, names []string) error {
+	if _, err := t.Exec(ctx, `SET LOCAL lock_timeout = 0`); err != nil { // others may take as long as we
 		return err
 	}
-	return db.Write(ctx, func(t *Tx) error {
-		if err := t.Lock(ctx, migrateLock); err != nil {
-			return err
-		}
-		done, err := versionPostgres(ctx, t)
-		if err != nil || done >= number {
+	if err := t.Lock(ctx, migrateLock); err != nil {
+		return err
+	}
+	done, err := versionPostgres(ctx, t)
+	if err != nil || done >= len(names) {
+		return err
+	}
+	if err := loosen(ctx, t); err != nil {
+		return err
+	}
+	for i, name := range names[done:] {
+		script, err := fs.ReadFile(s.Postgres, name)
+		if err != nil {
 			return err
 		}
 		if _, err := t.tx.ExecContext(ctx, string(script)); err != nil { // as it is: it has no parameters
-			return err
+			return fmt.Errorf("migrate %s: %w", name, err)
 		}
 		_, err = t.Exec(ctx, `INSERT INTO schema_migrations (number, name, at_ms) VALUES (?, ?, ?)`,
-			number, name, time.Now().UnixMilli())
-		if err != nil || number < len(names) {
+			done+i+1, name, time.Now().UnixMilli())
+		if err != nil {
 			return err
 		}
-		if err := noteObjects(ctx, t); err != nil {
-			return err
-		}
-		return restrict(ctx, t, s.Rights)
-	})
+	}
+	if err := noteObjects(ctx, t); err != nil {
+		return err
+	}
+	return restrict(ctx, t, s.Rights)
 }

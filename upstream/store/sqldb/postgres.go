@@ -88,7 +88,7 @@ func parse(name string) (*pgx.ConnConfig, error) {
 			config.RuntimeParams[key] = value
 		}
 	}
-	if config.ConnectTimeout == 0 || !strings.Contains(name, "connect_timeout") {
+	if !strings.Contains(name, "connect_timeout") {
 		config.ConnectTimeout = connectMax
 	}
 	return config, nil
@@ -147,6 +147,9 @@ func again(err error) bool {
 // database itself said that it broke a rule or gave way. A connection that
 // ends, whoever ends it, says nothing about what came before.
 func undone(err error) bool {
+	if errors.Is(err, pgx.ErrTxCommitRollback) {
+		return true // a statement had failed before
+	}
 	code := state(err)
 	return code != completionUnknown && (strings.HasPrefix(code, "40") || strings.HasPrefix(code, "23"))
 }

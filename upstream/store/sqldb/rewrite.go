@@ -68,7 +68,7 @@ func line(s string) int {
 }
 
 var (
-	locking  = regexp.MustCompile(`\s+FOR (NO KEY )?UPDATE\b( SKIP LOCKED)?`)
+	locking  = regexp.MustCompile(`\s+FOR (NO KEY )?UPDATE\b`)
 	bytewise = regexp.MustCompile(`\s+COLLATE "C"`)
 	anyOf    = regexp.MustCompile(`= ANY \((\?\d*)\)`)
 )

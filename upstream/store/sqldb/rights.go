@@ -37,6 +37,21 @@ func (db *DB) Grant(ctx context.Context, rights map[string]Rights, role string) 
 	})
 }
 
+// loosen gives the connected role, if it owns the tables, all rights to them.
+func loosen(ctx context.Context, t *Tx) error {
+	tables, err := Texts(ctx, t, `SELECT tablename FROM pg_tables WHERE schemaname = current_schema()
+		AND tableowner = current_user ORDER BY tablename`)
+	if err != nil {
+		return err
+	}
+	for _, table := range tables {
+		if _, err := t.Exec(ctx, "GRANT ALL ON "+pgx.Identifier{table}.Sanitize()+" TO CURRENT_USER"); err != nil {
+			return fmt.Errorf("rights to %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
 // restrict takes from the connected role what it has no business doing. It may
 // own the tables: an owner can give it back to itself, but not by accident. A
 // database that knows no rights by column is left as it is.

@@ -139,8 +139,12 @@ const (
 // Write runs do in a transaction, and again when the database asks for that.
 // With any error but [ErrUnknown] nothing was written.
 func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
+	return db.writeWithin(ctx, txMax, do)
+}
+
+func (db *DB) writeWithin(ctx context.Context, limit time.Duration, do func(*Tx) error) error {
 	for try := 0; ; try++ {
-		err := db.writeOnce(ctx, do)
+		err := db.writeOnce(ctx, limit, do)
 		if err == nil || !db.again(err) || try+1 == triesMax {
 			return err
 		}
@@ -153,13 +157,13 @@ func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
 	}
 }
 
-func (db *DB) writeOnce(ctx context.Context, do func(*Tx) error) error {
+func (db *DB) writeOnce(ctx context.Context, limit time.Duration, do func(*Tx) error) error {
 	conn, err := db.w.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // gives it back to the pool
-	long, cancel := context.WithTimeout(context.WithoutCancel(ctx), txMax)
+	long, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	tx, err := conn.BeginTx(long, &db.writes)
 	if err != nil {

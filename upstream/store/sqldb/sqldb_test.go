@@ -25,7 +25,8 @@ func rows(versions int) sqldb.Schema {
 	sqlite, postgres := fstest.MapFS{}, fstest.MapFS{}
 	for i, text := range []string{
 		`CREATE TABLE rows (n INTEGER PRIMARY KEY, name TEXT, flag BOOLEAN, raw BYTES)`,
-		`ALTER TABLE rows ADD COLUMN more TEXT`,
+		`ALTER TABLE rows ADD COLUMN more TEXT;
+		UPDATE rows SET n = n + 1`, // which the program itself may not
 	}[:versions] {
 		file := fmt.Sprintf("%04d_rows.sql", i+1)
 		sqlite[file] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(text, "BYTES", "BLOB"))}
@@ -172,6 +173,19 @@ func TestDeadlock(t *testing.T) {
 	}
 }
 
+// TestForgottenError: when the error of a statement is forgotten, PostgreSQL
+// turns COMMIT into its contrary, which is known.
+func TestForgottenError(t *testing.T) {
+	db := open(t, pgtest.New(t).DSN, rows(1))
+	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		tx.Exec(t.Context(), `SELECT nonsense`) //nolint:errcheck // this is the test
+		return nil
+	})
+	if err == nil || errors.Is(err, sqldb.ErrUnknown) {
+		t.Errorf("Write = %v, want an error that is sure", err)
+	}
+}
+
 // TestLock: two that ask for one name come one after the other.
 func TestLock(t *testing.T) {
 	db := open(t, pgtest.New(t).DSN, rows(1))
@@ -226,6 +240,10 @@ func testMigrate(t *testing.T, where string) {
 		wg.Go(func() { audit(t, open(t, where, rows(2)), rows(2)) })
 	}
 	wg.Wait()
+	got, err := sqldb.Texts(t.Context(), old, `SELECT n FROM rows`)
+	if err != nil || strings.Join(got, " ") != "8" {
+		t.Errorf("rows %q, %v; want 7 moved on once", got, err)
+	}
 	if _, err := sqldb.Open(t.Context(), where, rows(1)); err == nil || !strings.Contains(err.Error(), "newer") {
 		t.Errorf("an older program: %v, want it refused", err)
 	}
