@@ -10,7 +10,7 @@ export CGO_CFLAGS  := -O3 -pipe -D_FORTIFY_SOURCE=3 $(if $(filter x86_64,$(shell
 export CGO_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed
 export GOFLAGS     := -trimpath -tags=$(TAGS)
 
-.PHONY: help setup run build build-e2e test taptest crash e2e screens bench package generate fmt lint clean
+.PHONY: help setup run build build-e2e test taptest crash sim e2e screens bench package generate fmt lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ crash: ## power cuts and failing disks; SEED=n, STATES=n, FOR=10m
 
 e2e: build-e2e ## scenarios through screen and finger; S=name for one
 	go run ./tools/e2e $(S)
+
+sim: ## campuses on virtual time, each from a seed; SEED=n for one, SEEDS=n, DAYS=n
+	go build -o build/sim ./tools/sim
+	build/sim $(if $(SEED),-seed $(SEED) -v) $(if $(SEEDS),-seeds $(SEEDS)) $(if $(DAYS),-days $(DAYS))
 
 screens: ## a picture of every screen
 	go run ./tools/screens

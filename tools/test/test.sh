@@ -96,6 +96,7 @@ step others others
 step crash make --no-print-directory crash
 step build build
 step taptest go run ./tools/taptest -tags "$tags"
+step sim make --no-print-directory sim
 step e2e e2e
 step clean clean
 [ "$failed" = clean ] || clean

@@ -1,0 +1,91 @@
+package campus
+
+import (
+	"fmt"
+)
+
+// Branch is something rare that has to happen often enough in a run, because
+// code that was never reached has not been tested: TigerBeetle and FoundationDB
+// call it a sometimes assertion.
+type Branch int
+
+// The branches. Their numbers die with the process.
+const (
+	branchRequestLost Branch = iota
+	branchAnswerLost
+	branchCallTwice
+	branchCallLate
+
+	branchTornBefore
+	branchTornAfter
+	branchLoadTornBefore
+	branchLoadTornAfter
+
+	branchSoldOnline
+	branchSoldAlone
+	branchDeclined
+	branchHotRefused
+	branchPaidBefore
+	branchNotGenuine
+	branchSettledHere
+	branchWitness
+
+	branchPoison
+	branchBatchRefused
+	branchPowerCut
+	branchDiskError
+	branchDiskFull
+	branchOfficeCut
+	branchRestored
+	branchPaidLate
+
+	branchCount
+)
+
+var branchNames = [branchCount]string{
+	branchRequestLost: "request lost",
+	branchAnswerLost:  "answer lost",
+	branchCallTwice:   "call arrives twice",
+	branchCallLate:    "call arrives late",
+
+	branchTornBefore:     "sale torn before the write",
+	branchTornAfter:      "sale torn after the write",
+	branchLoadTornBefore: "load torn before the write",
+	branchLoadTornAfter:  "load torn after the write",
+
+	branchSoldOnline:  "sold online",
+	branchSoldAlone:   "sold while upstream did not answer",
+	branchDeclined:    "declined by upstream",
+	branchHotRefused:  "hot card refused in the dark",
+	branchPaidBefore:  "earlier sale turns out to be paid",
+	branchNotGenuine:  "card could not prove itself",
+	branchSettledHere: "sale settled where it was torn",
+	branchWitness:     "claim settled at another terminal",
+
+	branchPoison:       "poison entry taken",
+	branchBatchRefused: "broken batch refused",
+	branchPowerCut:     "power cut at a terminal",
+	branchDiskError:    "journal failed by an I/O error",
+	branchDiskFull:     "terminal does not start on a full disk",
+	branchOfficeCut:    "power cut at the upstream",
+	branchRestored:     "upstream restored from a backup",
+	branchPaidLate:     "order paid after it was closed",
+}
+
+// String returns the branch in words.
+func (b Branch) String() string {
+	if b >= 0 && b < branchCount {
+		return branchNames[b]
+	}
+	return fmt.Sprintf("Branch(%d)", int(b))
+}
+
+// Coverage counts how often each branch was taken.
+type Coverage [branchCount]int
+
+// Add adds the counts of d.
+func (c *Coverage) Add(d Coverage) {
+	for i, n := range d {
+		c[i] += n
+	}
+}

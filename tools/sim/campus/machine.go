@@ -1,0 +1,190 @@
+package campus
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/lab/disk"
+	"quancun/ledger"
+	"quancun/ledger/feed"
+	"quancun/ledger/push"
+	"quancun/money"
+	"quancun/reader/sim"
+	"quancun/tools/sim/virtual"
+	"quancun/tools/sim/works"
+	"quancun/upstream/client"
+)
+
+// machine is a terminal: a disk, a clock, a line, a purchase SAM, and while it
+// runs, the real programs on them.
+type machine struct {
+	campus   *Campus
+	station  works.Station
+	name     string // of the station, with a mark for a clone
+	clone    bool
+	disk     *disk.Disk
+	watch    virtual.Watch
+	line     *line
+	sam      *sim.SAM
+	merchant string
+	drawer   money.Fen // cash that is really in it
+
+	image   *image // a copy of the disk that somebody has put away; nil: none
+	rewound bool   // such a copy was put in
+	cloned  bool   // there is another one of it
+	up      bool   // the upstream has answered the last greeting
+	full    bool   // its disk has an end
+
+	knows  []*said
+	unsure []*said
+	later  []cashLater
+
+	client *client.Client
+	*programs
+}
+
+// programs are what runs on a machine, and ends with its power.
+type programs struct {
+	book   *ledger.Book
+	feeds  *feed.Feeds
+	pusher *push.Pusher
+	puller *feed.Puller
+	keeper *kiosk.Keeper
+	health chan kiosk.Health
+	loader *kiosk.Loader
+	seller *kiosk.Seller
+	sales  []journal.Entry // for codes, that may be given back
+}
+
+// newMachine installs a terminal. It is off.
+func (c *Campus) newMachine(s works.Station, name string, d *disk.Disk) *machine {
+	m := &machine{
+		campus: c, station: s, name: name, disk: d, watch: virtual.Watch{World: c.world},
+		line: &line{campus: c, cert: s.Cert},
+		sam:  sim.NewSAM(s.No, c.works.Purchase, uint32(1+100_000*len(c.machines))),
+	}
+	m.client = client.Dial(&client.Provisioning{
+		Terminal: s.ID, TerminalNo: s.No, CA: c.works.CA, CampusKey: c.works.CampusKey(),
+	}, client.Options{Address: "upstream:1", Now: m.watch.Now, Transport: m.line})
+	return m
+}
+
+// quiet is where programs log to: what matters is in books and journals.
+var quiet = slog.New(slog.DiscardHandler)
+
+// on reports whether the machine runs.
+func (m *machine) on() bool { return m.programs != nil }
+
+// start switches the machine on. It stays off if its disk is broken.
+func (m *machine) start(ctx context.Context) error {
+	m.watch.Boot = m.campus.world.Now
+	book, err := ledger.Open(ctx, works.JournalPath, ledger.Options{
+		Terminal: m.station.ID, Key: m.station.Key, Campus: m.campus.works.CampusKey(), Version: "sim",
+		Now: m.watch.Now, Uptime: m.watch.Uptime,
+		FS: works.Drive{Disk: m.disk}, RoomMin: 1,
+	})
+	if err != nil {
+		return err
+	}
+	feeds, err := feed.Open(ctx, m.disk.DSN(works.FeedsPath))
+	if err != nil {
+		return errors.Join(err, book.Close())
+	}
+	m.programs = m.run(book, feeds)
+	return nil
+}
+
+// run puts the programs together, as package app does.
+func (m *machine) run(book *ledger.Book, feeds *feed.Feeds) *programs {
+	p := &programs{book: book, feeds: feeds, health: make(chan kiosk.Health, 1)}
+	p.puller = feed.NewPuller(feeds, kiosk.FeedSource(m.client), quiet)
+	p.pusher = push.New(push.Options{
+		Book: book, Upstream: m.client, Campus: m.campus.works.CampusKey(), Now: m.watch.Now, Log: quiet,
+	})
+	journal, clock := teller{book, m}, kiosk.NewClock(m.watch.Now)
+	terms := kiosk.NewTerms(m.station.ID, m.station.No)
+	p.keeper = &kiosk.Keeper{
+		Upstream: m.client, Outbox: journal, Push: p.pusher, Pull: p.puller, Feeds: feeds, Clock: clock, Terms: terms,
+		InHand: new(kiosk.InHand), Version: "sim", Health: p.health, Log: quiet,
+	}
+	settler := kiosk.Settler{
+		Book: journal, Issuer: m.client, Profile: m.campus.works.Profile, Terminal: m.station.No, SAM: m.sam,
+	}
+	p.loader = &kiosk.Loader{Settler: settler}
+	p.seller = &kiosk.Seller{
+		Settler: settler, Upstream: m.client, Feeds: feeds, Terms: terms, Clock: clock, Budget: time.Minute, Log: quiet,
+	}
+	return p
+}
+
+// round is what a machine does by itself every now and then: it greets the
+// upstream, ends what it can, pushes and pulls.
+func (m *machine) round(ctx context.Context) {
+	m.keeper.Round(ctx, true)
+	select {
+	case h := <-m.health:
+		m.up = h.Upstream
+	default:
+	}
+	if !m.up {
+		return
+	}
+	more, err := true, error(nil)
+	for steps := 0; more && steps < stepsMax; steps++ {
+		if more, err = m.pusher.Step(ctx); err != nil {
+			m.campus.note("%s: push: %v", m.name, err)
+			return
+		}
+	}
+	if err := m.puller.Level(ctx); err != nil {
+		m.campus.note("%s: pull: %v", m.name, err)
+	}
+}
+
+// stepsMax is more than any journal of a story needs.
+const stepsMax = 50
+
+// stop ends the programs, in whatever state they are.
+func (m *machine) stop() {
+	if m.programs == nil {
+		return
+	}
+	m.book.Close()  //nolint:errcheck // its disk may be without power
+	m.feeds.Close() //nolint:errcheck // the same
+	m.programs = nil
+}
+
+// crash cuts the machine's power.
+func (m *machine) crash() {
+	before := m.disk
+	m.disk = before.Cut(m.campus.dice.Rand)
+	m.stop()
+	before.Close()
+}
+
+func (m *machine) close() {
+	m.stop()
+	m.disk.Close()
+	m.client.Close()
+	if m.image != nil {
+		m.image.disk.Close()
+	}
+}
+
+// teller is a machine's journal as the flows see it. Whatever is promised to
+// them is promised to the oracle too.
+type teller struct {
+	*ledger.Book
+	machine *machine
+}
+
+// Append implements [kiosk.Book].
+func (t teller) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	return t.machine.append(ctx, e)
+}
+
+var _ kiosk.Book = teller{}

@@ -1,0 +1,155 @@
+package campus
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"quancun/lab/disk"
+	"quancun/money"
+	"quancun/tools/sim/virtual"
+	"quancun/tools/sim/works"
+	"quancun/upstream/feed"
+	"quancun/upstream/ingest"
+	"quancun/upstream/server"
+	"quancun/upstream/store"
+)
+
+const (
+	yuan       = money.Yuan
+	dailyLimit = 50 * yuan // above which the PIN is asked
+)
+
+// office is the upstream: its machine, and the real server and store on it.
+type office struct {
+	campus  *Campus
+	disk    *disk.Disk
+	backup  *disk.Disk // last night's; nil: none yet
+	books   *store.Books
+	server  *server.Server
+	handler http.Handler
+}
+
+// down reports whether the upstream answers nobody.
+func (o *office) down() bool { return o.server == nil }
+
+// policy is what the school has decided.
+var policy = server.Policy{
+	TopUpChoices: []money.Fen{20 * yuan, 50 * yuan}, TopUpMin: yuan, TopUpMax: 500 * yuan,
+	BalanceCap: 2000 * yuan, PurseCeiling: 1000 * yuan, Pay: 90 * time.Second,
+}
+
+// pace lets every order be due at each round. How far apart rounds are is the
+// campus's to say, and between two tries in one call nobody has to wait.
+var pace = server.Pace{
+	Start: time.Minute, Wait: 3 * time.Second, Grace: 10 * time.Second,
+	Retry: 4, Watch: 4, Late: 3 * time.Hour, Call: time.Minute,
+}
+
+// start starts the upstream on what is on its disk.
+func (o *office) start(ctx context.Context) {
+	if err := o.open(ctx); err != nil {
+		o.campus.wrong("the upstream does not start: %v", err)
+	}
+}
+
+func (o *office) open(ctx context.Context) error {
+	books, err := store.Open(ctx, o.disk.DSN(works.BooksPath), o.now)
+	if err != nil {
+		return err
+	}
+	o.books = books
+	k := o.campus.works.Keys
+	o.server = server.New(server.Config{
+		Journals: ingest.New(books, k, ingest.Policy{CardReserve: o.campus.reserve, DailyLimit: dailyLimit}),
+		Feeds:    &feed.Publisher{Books: books, Campus: k.Campus()},
+		Books:    books, Keys: k, Channel: o.campus.service, Policy: policy, Pace: pace,
+		Now: o.now, Stretch: works.Stretch, SchoolZH: "示范大学", SchoolEN: "Demo University",
+	})
+	o.handler = o.server.Handler()
+	return nil
+}
+
+// attend lets the upstream ask the payment service about what is due.
+func (o *office) attend(ctx context.Context) {
+	if o.down() {
+		return
+	}
+	if err := o.server.Attend(ctx); err != nil {
+		o.campus.note("upstream attends: %v", err)
+	}
+}
+
+func (o *office) now() time.Time { return o.campus.world.Now }
+
+// stop ends the program, in whatever state its disk is.
+func (o *office) stop() {
+	if o.books != nil {
+		o.books.Close() //nolint:errcheck // its disk may be without power
+	}
+	o.books, o.server, o.handler = nil, nil, nil
+}
+
+// crash cuts the power. What was not synced is lost, or not, as dice decide.
+func (o *office) crash() {
+	o.campus.note("upstream: power cut")
+	o.campus.cover(branchOfficeCut)
+	before := o.disk
+	o.disk = before.Cut(o.campus.dice.Rand)
+	o.stop()
+	before.Close()
+}
+
+// keepBackup puts a copy of the books away, as every night.
+func (o *office) keepBackup(context.Context) {
+	if o.backup != nil {
+		o.backup.Close()
+	}
+	o.backup = o.disk.Clone()
+}
+
+// restore starts again from the last backup.
+func (o *office) restore(ctx context.Context) {
+	if o.backup == nil {
+		return
+	}
+	o.campus.note("upstream: restored from a backup")
+	o.campus.cover(branchRestored)
+	o.campus.restored = true
+	o.stop()
+	o.disk.Close()
+	o.disk = o.backup.Clone()
+	o.start(ctx)
+	if !o.down() {
+		o.campus.oracle.excuse(ctx, o.campus.oracle.order)
+	}
+}
+
+// report has the operator report a card lost, or found again.
+func (c *Campus) report(ctx context.Context) {
+	p := virtual.Pick(c.dice, c.cards)
+	c.setHot(ctx, p, !p.hot)
+}
+
+func (c *Campus) setHot(ctx context.Context, p *plastic, hot bool) {
+	if c.office.down() || p.hot == hot {
+		return
+	}
+	status := store.CardActive
+	if hot {
+		status = store.CardHot
+	}
+	err := c.office.books.SetCardStatus(ctx, p.no, status)
+	if err == nil {
+		p.hot = hot
+	}
+	c.note("card %s has status %d: %v", p.name(), status, err)
+}
+
+func (o *office) close() {
+	o.stop()
+	o.disk.Close()
+	if o.backup != nil {
+		o.backup.Close()
+	}
+}

@@ -1,0 +1,92 @@
+package campus
+
+import (
+	"context"
+	"time"
+
+	"quancun/tools/sim/virtual"
+)
+
+// act is something that somebody does at a machine, or that happens to it.
+type act struct {
+	weight int
+	do     func(context.Context, *Campus, *machine)
+}
+
+// acts are what a day is made of, the more often the more they weigh.
+var acts = []act{
+	{20, func(ctx context.Context, c *Campus, m *machine) { m.sell(ctx, virtual.Pick(c.dice, c.cards)) }},
+	{8, func(ctx context.Context, c *Campus, m *machine) { m.visit(ctx, virtual.Pick(c.dice, c.holders)) }},
+	{6, func(ctx context.Context, c *Campus, m *machine) { m.sellCode(ctx, virtual.Pick(c.dice, c.holders)) }},
+	{2, func(ctx context.Context, c *Campus, m *machine) { m.refund(ctx) }},
+	{4, func(ctx context.Context, c *Campus, m *machine) { m.cash(ctx) }},
+	{2, func(ctx context.Context, c *Campus, m *machine) { m.count(ctx) }},
+	{1, func(ctx context.Context, c *Campus, m *machine) { m.fee(ctx) }},
+	{4, func(ctx context.Context, c *Campus, m *machine) { c.pay() }},
+	{5, func(ctx context.Context, c *Campus, m *machine) { c.office.attend(ctx) }},
+	{16, func(ctx context.Context, c *Campus, m *machine) { m.round(ctx) }},
+	{2, func(ctx context.Context, c *Campus, m *machine) { c.report(ctx) }},
+	{2, func(ctx context.Context, c *Campus, m *machine) { c.attack(ctx) }},
+}
+
+// live lets days pass.
+func (c *Campus) live(ctx context.Context, days int) error {
+	for range days {
+		for range c.busy {
+			if c.broken != nil || ctx.Err() != nil {
+				return ctx.Err()
+			}
+			c.acts++
+			c.world.Pass(time.Duration(c.dice.IntN(int(20 * time.Minute))))
+			c.step(ctx)
+		}
+		c.world.Pass(8 * time.Hour)
+		c.office.keepBackup(ctx)
+	}
+	return ctx.Err()
+}
+
+// step is one act at one machine, which a fault may hit in the middle.
+func (c *Campus) step(ctx context.Context) {
+	m := virtual.Pick(c.dice, c.machines)
+	c.acting = m
+	if c.office.down() {
+		c.office.start(ctx)
+	}
+	if !m.on() {
+		m.restart(ctx)
+	} else if c.dice.OneIn(8) {
+		c.fault(ctx, m)
+	}
+	if c.lying && m.on() && c.dice.OneIn(10) {
+		m.lie()
+	}
+	if !m.on() || c.broken != nil {
+		return
+	}
+	after := c.strike(m)
+	total := 0
+	for _, a := range acts {
+		total += a.weight
+	}
+	n := c.dice.IntN(total)
+	for _, a := range acts {
+		if n -= a.weight; n < 0 {
+			a.do(ctx, c, m)
+			break
+		}
+	}
+	after(ctx)
+}
+
+// end mends everything, lets it come to rest, and judges.
+func (c *Campus) end(ctx context.Context) error {
+	c.heal(ctx)
+	if c.broken == nil {
+		c.settle(ctx)
+	}
+	if c.broken != nil {
+		return nil
+	}
+	return c.judge(ctx)
+}
