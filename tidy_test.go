@@ -76,9 +76,10 @@ var layers = map[string]layer{
 
 	"journal": {ours: []string{"money", "pboc"}, theirs: []string{mod, crypto}},
 
-	"ledger":      {ours: []string{"money", "pboc", "journal"}, theirs: []string{sqlite, sys, mod}},
-	"ledger/push": {ours: []string{"money", "journal", "ledger"}},
-	"ledger/feed": {ours: []string{"money", "journal", "ledger"}, theirs: []string{sqlite, sys, mod}},
+	"ledger":        {ours: []string{"money", "pboc", "journal"}, theirs: []string{sqlite, sys, mod}},
+	"ledger/push":   {ours: []string{"money", "journal", "ledger"}},
+	"ledger/export": {ours: []string{"money", "journal", "ledger"}},
+	"ledger/feed":   {ours: []string{"money", "journal", "ledger"}, theirs: []string{sqlite, sys, mod}},
 
 	"upstream/wire/...": {ours: []string{"upstream/wire/..."}, theirs: []string{connect, protobuf}},
 	"upstream/channel":  {ours: []string{"money"}},

@@ -38,6 +38,8 @@ func commands() []command {
 		{"enrol", "make this machine a terminal, with a code from the upstream", enrol},
 		{"identity", "say which terminal this machine is", showIdentity},
 		{"ready-to-stop", "say whether everything is upstream (exit code 0) or not (4)", readyToStop},
+		{"ledger", "verify, export, back up, restore and recover the journal", aLedger},
+		{"receipt", "check the code of a receipt, with no network", receipt},
 		{"retire", "make this machine a terminal no more", retire},
 		{"doctor", "say what is missing on this machine and how to mend it", doctor},
 		{"tray", "show the lab's demo cards in a window of their own", showTray},

@@ -132,9 +132,14 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 }
 
 func (t *terminal) openBook(p *client.Provisioning, keys client.Keys) error {
-	book, err := ledger.Open(context.Background(), t.config.Journal, ledger.Options{
-		Terminal: p.Terminal, Key: keys.Journal, Campus: p.CampusKey, Version: Version, Mirror: t.config.Mirror,
-	})
+	options := bookOptions(t.config, p, keys)
+	book, err := ledger.Open(context.Background(), t.config.Journal, options)
+	if errors.Is(err, ledger.ErrLost) {
+		t.log.Error("journal has lost entries, and is recovered", "err", err)
+		if _, err = ledger.Recover(context.Background(), t.config.Journal, options); err == nil {
+			book, err = ledger.Open(context.Background(), t.config.Journal, options)
+		}
+	}
 	switch {
 	case err == nil:
 		t.book = book
@@ -148,6 +153,13 @@ func (t *terminal) openBook(p *client.Provisioning, keys client.Keys) error {
 		}
 	}
 	return nil
+}
+
+// bookOptions says whose journal it is.
+func bookOptions(c *Config, p *client.Provisioning, keys client.Keys) ledger.Options {
+	return ledger.Options{
+		Terminal: p.Terminal, Key: keys.Journal, Campus: p.CampusKey, Version: Version, Mirror: c.Mirror,
+	}
 }
 
 // join connects the parts.

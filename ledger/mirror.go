@@ -358,6 +358,17 @@ func readMirror(files FS, path string) (*reflection, error) {
 	return parseMirror(content), nil
 }
 
+// MirrorHead returns the last entry that the mirror at path holds, as what is
+// known about its journal from elsewhere; none if there is no mirror.
+func MirrorHead(path string) ([]journal.Head, error) {
+	m, err := readMirror(system{}, path)
+	if err != nil || m == nil || len(m.rows) == 0 {
+		return nil, err
+	}
+	last := m.rows[len(m.rows)-1]
+	return []journal.Head{{Epoch: m.epoch, Seq: last.Seq, Hash: last.hash}}, nil
+}
+
 func parseMirror(content []byte) *reflection {
 	content, ok := bytes.CutPrefix(content, []byte(mirrorMagic))
 	b := bufio.NewReader(bytes.NewReader(content))

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
 
 	"quancun/journal"
 	"quancun/money"
@@ -237,4 +238,88 @@ func each(ctx context.Context, q querier, query string, f func(*sql.Rows) error,
 		}
 	}
 	return rows.Err()
+}
+
+// Snapshot is a journal's file as it is at one moment. It is valid while the
+// function is running that it was given to.
+type Snapshot struct {
+	Terminal string
+	Head     journal.Head
+	Acked    journal.Head
+
+	ctx context.Context
+	q   querier
+}
+
+// Line is an entry with its exact bytes.
+type Line struct {
+	Seq   int64 // the number of the row, which is the entry's own
+	Body  []byte
+	Hash  journal.Hash
+	Entry journal.Entry
+}
+
+// ReadFile gives f a journal's file to read: one that no Book has open, also on
+// a medium that cannot be written to, or that of a running terminal, which goes
+// on meanwhile. It changes nothing.
+func ReadFile(ctx context.Context, path string, f func(Snapshot) error) error {
+	return inspect(ctx, path, func(db *sql.DB) error {
+		return transactRead(ctx, db, func(q querier) error {
+			s := Snapshot{ctx: ctx, q: q}
+			last, err := tailOf(ctx, q)
+			if err == nil {
+				s.Acked, err = ackedOf(ctx, q)
+			}
+			if err == nil {
+				s.Head.Epoch, s.Terminal, err = metaOf(ctx, q)
+			}
+			if err != nil {
+				return fmt.Errorf("read journal: %w", named(err))
+			}
+			s.Head.Seq, s.Head.Hash = last.seq, last.hash
+			return f(s)
+		})
+	})
+}
+
+// lineChunk is how many entries are in memory at a time.
+const lineChunk = 256
+
+// Lines returns the first n entries, in order. It ends with an error at one
+// whose bytes and hash do not match, or that is no entry.
+func (s Snapshot) Lines(n int64) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		for from := int64(1); from <= n; from += lineChunk {
+			rows, err := readRows(s.ctx, s.q, `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, min(lineChunk, n-from+1))
+			if err != nil {
+				yield(Line{}, err)
+				return
+			}
+			for _, r := range rows {
+				if r.Epoch == (journal.Epoch{}) { // of the first form
+					r.Terminal, r.Epoch = s.Terminal, s.Head.Epoch
+				}
+				if !yield(Line{r.Seq, r.body, r.hash, r.Entry}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Checkpoint returns what has to be signed for the whole journal.
+func (s Snapshot) Checkpoint() (journal.Checkpoint, error) {
+	root, err := nodes{s.ctx, s.q}.root(s.Head.Seq)
+	return journal.Checkpoint{Terminal: s.Terminal, Epoch: s.Head.Epoch, Size: s.Head.Seq, Root: root}, err
+}
+
+// Signed returns the newest checkpoint that is stored, cosigned if it is, and
+// [ErrNotFound] if there is none.
+func (s Snapshot) Signed() (size int64, note []byte, err error) {
+	err = s.q.QueryRowContext(s.ctx,
+		`SELECT size, coalesce(cosigned, note) FROM checkpoint ORDER BY size DESC LIMIT 1`).Scan(&size, &note)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("%w: nobody has signed for this journal yet", ErrNotFound)
+	}
+	return size, note, err
 }

@@ -1,0 +1,106 @@
+package app_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"quancun/app"
+	"quancun/journal"
+	"quancun/ledger"
+)
+
+// runApp runs a command and returns what it prints.
+func runApp(t *testing.T, args ...string) (out string, code int) {
+	t.Helper()
+	var b bytes.Buffer
+	code = app.Run(args, &b, &b)
+	return b.String(), code
+}
+
+// TestLedgerTools uses every tool for a journal on a copy of one, as somebody
+// who has only the file and the campus's public key.
+func TestLedgerTools(t *testing.T) {
+	dir := t.TempDir()
+	path, keyFile := filepath.Join(dir, "copy.db"), filepath.Join(dir, "campus.key")
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))
+	campus := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{2}, ed25519.SeedSize))
+	if err := os.WriteFile(keyFile, fmt.Appendf(nil, "%x\n", campus.Public()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	book, err := ledger.Open(t.Context(), path, ledger.Options{Terminal: "K01", Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sold := journal.Entry{Kind: journal.CodeSale, Ref: "S1", Account: "2026012345", Merchant: "M1", Amount: 1250}
+	if _, err := book.Append(t.Context(), sold); err != nil {
+		t.Fatal(err)
+	}
+	cert, err := journal.Certify("K01", key.Public().(ed25519.PublicKey), time.Now(), campus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := book.Receipt(t.Context(), "S1", cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// The terminal is at work.
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"ledger", "verify", "-campus", keyFile, "-receipt", r.Text(), path}, "whole: head "},
+		{[]string{"ledger", "export", "-format", "csv", path}, ",code sale,"},
+		{[]string{"ledger", "export", "-format", "hledger", path}, "liabilities:merchant:M1"},
+		{[]string{"receipt", "verify", r.Text(), "-campus", keyFile}, "genuine: 12.50 yuan, code sale"},
+		{[]string{"receipt", "verify", "-campus", keyFile, r.Text()}, "entry 2, reference S1"},
+	} {
+		if out, code := runApp(t, tt.args...); code != 0 || !strings.Contains(out, tt.want) {
+			t.Errorf("%v: exit %d, %q, want %q", tt.args, code, out, tt.want)
+		}
+	}
+	if err := book.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"ledger"}, {"ledger", "mend"}, {"receipt"}, {"ledger", "verify", "a", "b"},
+		{"ledger", "export", "-format", "xml", path},
+	} {
+		if out, code := runApp(t, args...); code != 2 || !strings.Contains(out, "usage") {
+			t.Errorf("%v: exit %d, %q, want the usage and 2", args, code, out)
+		}
+	}
+	if out, code := runApp(t, "receipt", "verify", r.Text()+"A", "-campus", keyFile); code != 1 {
+		t.Errorf("a changed receipt: exit %d, %q", code, out)
+	}
+
+	// A receipt of an entry that the journal has not got gives it away.
+	forged, err := journal.NewReceipt(journal.Entry{Terminal: "K01", Epoch: r.Epoch, Seq: 9, At: r.At, Kind: r.Kind,
+		Amount: r.Amount, Ref: "S9"}, r.Hash, cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, code := runApp(t, "ledger", "verify", "-campus", keyFile, "-receipt", forged.Text(), path)
+	if code != 1 || !strings.Contains(out, "entry 2: the journal ends here, and an entry 9 is known elsewhere") {
+		t.Errorf("older image: exit %d, %q", code, out)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := bytes.Index(text, []byte("2026012345"))
+	text[i] ^= 1
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := runApp(t, "ledger", "verify", path); code != 1 ||
+		!strings.Contains(out, "entry 2: body and hash do not match") {
+		t.Errorf("flipped byte: exit %d, %q", code, out)
+	}
+}
