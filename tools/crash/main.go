@@ -15,15 +15,15 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"syscall"
-	"time"
 
 	"quancun/tools/crash/trial"
 )
 
 // Figures that have to be reached.
 const (
-	costMax   = 4 * time.Millisecond // of a processor for each state: two of them look at 500 in a second
-	faultsMin = 5_000                // runs
+	rateMin   = 500   // states in a second, where the machine does nothing else
+	quiet     = 0.85  // of all processors' time: what we get where it does nothing else
+	faultsMin = 5_000 // runs
 	faultActs = 60
 	normalMin = 50 // percent of the cuts under synchronous = NORMAL that lose something
 	deleteMin = 25 // the same, under journal_mode = DELETE
@@ -77,8 +77,11 @@ func cuts(ctx context.Context, o trial.Options) error {
 		return fmt.Errorf("power cuts: %w", err)
 	case r.Bad > 0, o.For == 0 && r.States < o.States:
 		return fmt.Errorf("power cuts: %d of %d states are bad, want 0 of %d", r.Bad, r.States, o.States)
-	case r.Cost() > costMax:
-		return fmt.Errorf("power cuts: a state takes %v of a processor, want %v at most", r.Cost(), costMax)
+	case r.Rate() >= rateMin:
+	case r.Share() < quiet:
+		fmt.Printf("%-36s the machine had other work to do: nobody can tell how fast this is\n", "")
+	default:
+		return fmt.Errorf("power cuts: %.0f states/s, want %d", r.Rate(), rateMin)
 	}
 	return nil
 }

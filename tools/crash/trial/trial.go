@@ -90,17 +90,21 @@ const problemsMax = 5
 // Rate returns the states looked at in a second.
 func (r Result) Rate() float64 { return float64(r.States) / r.Took.Seconds() }
 
-// Cost returns the processor time that a state takes, on which what else the
-// machine does has less influence.
-func (r Result) Cost() time.Duration { return r.Spent / time.Duration(max(r.States, 1)) }
+// Share returns how much of all processors' time the trial got.
+func (r Result) Share() float64 {
+	return r.Spent.Seconds() / r.Took.Seconds() / float64(runtime.GOMAXPROCS(0))
+}
 
 // BadShare returns how many percent of the states were bad.
 func (r Result) BadShare() float64 { return 100 * float64(r.Bad) / float64(max(r.States, 1)) }
 
 // String returns the figures as a line of a report.
 func (r Result) String() string {
-	return fmt.Sprintf("%7d looked at, %6d bad (%.1f %%), %.0f/s, %.1f ms each",
-		r.States, r.Bad, r.BadShare(), r.Rate(), r.Cost().Seconds()*1000)
+	if r.States == 0 {
+		return "nothing looked at"
+	}
+	return fmt.Sprintf("%7d looked at, %6d bad (%.1f %%), %.0f/s with %.0f %% of the machine",
+		r.States, r.Bad, r.BadShare(), r.Rate(), 100*r.Share())
 }
 
 // pool looks at states on all processors.
