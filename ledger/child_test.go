@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/mattn/go-sqlite3"
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"quancun/journal"
@@ -26,7 +27,7 @@ const childEnv = "LEDGER_TEST_CHILD"
 func TestMain(m *testing.M) {
 	role := os.Getenv(childEnv)
 	if role == "" {
-		os.Exit(m.Run())
+		goleak.VerifyTestMain(m)
 	}
 	n, err := strconv.Atoi(os.Args[2])
 	if err == nil {
