@@ -86,13 +86,16 @@ var quickPace = server.Pace{
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	return newWorldOn(t, filepath.Join(t.TempDir(), "books.db"))
+	return newWorldOn(t, "")
 }
 
-// newWorldOn keeps the books where dsn says.
+// newWorldOn keeps the books where dsn says, or in the world's folder.
 func newWorldOn(t testing.TB, dsn string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), dsn: dsn, ch: newChannel(), pace: quickPace}
+	if dsn == "" {
+		w.dsn = filepath.Join(w.dir, "books.db")
+	}
 	w.now = func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
