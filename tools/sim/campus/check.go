@@ -2,6 +2,9 @@ package campus
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -10,6 +13,7 @@ import (
 	"quancun/journal"
 	"quancun/money"
 	"quancun/tools/sim/virtual"
+	"quancun/upstream/store/sqldb"
 )
 
 // heal ends all faults. From here on everything works, and what is not right in
@@ -166,6 +170,10 @@ func (c *Campus) judge(ctx context.Context) error {
 		return err
 	}
 	c.judgeWords(up, here)
+	c.countEntries(up)
+	if err := errors.Join(c.countRows(ctx), c.judgeRows(ctx)); err != nil {
+		return err
+	}
 	have, err := c.office.balances(ctx)
 	if err != nil {
 		return err
@@ -247,4 +255,85 @@ func (c *Campus) judgeWords(up *copied, here map[saying]bool) {
 			c.wrong("chip %s paid %s at counter %d, and no journal says so", d.card.name(), d.amount, d.counter)
 		}
 	}
+}
+
+// rows are what only the upstream's own rows tell at the end of a story: which
+// of its rare branches it has taken.
+var rows = []struct {
+	branch Branch
+	count  string
+}{
+	{branchHoldCaptured, `SELECT count(*) FROM holds WHERE state = 3`},
+	{branchHoldReleased, `SELECT count(*) FROM holds WHERE state = 4`},
+	{branchByCounter, `SELECT count(*) FROM claims WHERE evidence LIKE 'counter%'`},
+	{branchByRival, `SELECT count(*) FROM claims WHERE state = 3 AND evidence NOT LIKE 'terminal%'`},
+	{branchOverdrawn, `SELECT count(*) FROM exceptions WHERE kind = 'overdrawn'`},
+	{branchRewound, `SELECT count(*) FROM exceptions WHERE kind = 'epoch opened' AND detail LIKE 'rewound%'`},
+	{branchForked, `SELECT count(*) FROM exceptions WHERE kind = 'epoch opened' AND detail LIKE 'forked%'`},
+	{branchCarried, `SELECT count(*) FROM carried_entries`},
+}
+
+// countRows adds up what the rows tell.
+func (c *Campus) countRows(ctx context.Context) error {
+	return c.office.books.Read(ctx, func(tx *sqldb.Tx) error {
+		for _, r := range rows {
+			var n int
+			if err := tx.QueryRow(ctx, r.count).Scan(&n); err != nil {
+				return fmt.Errorf("count %s: %w", r.branch, err)
+			}
+			c.covered[r.branch] += n
+		}
+		return nil
+	})
+}
+
+// countEntries adds up what the journals tell of their clocks.
+func (c *Campus) countEntries(up *copied) {
+	c.covered[branchClockStep] += up.steps
+	for _, e := range up.entries {
+		if e.Clock == journal.ClockUnsure {
+			c.cover(branchClockUnsure)
+		}
+	}
+}
+
+// judgeRows checks what has to be at rest in the upstream's rows: a card's mirror
+// is what its chip holds, and no hold is left on any account.
+func (c *Campus) judgeRows(ctx context.Context) error {
+	return c.office.books.Read(ctx, func(tx *sqldb.Tx) error {
+		mirrors := map[string]money.Fen{}
+		err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+			var no string
+			var mirror money.Fen
+			err := rows.Scan(&no, &mirror)
+			mirrors[no] = mirror
+			return err
+		}, `SELECT card_no, mirror_fen FROM cards`)
+		if err != nil {
+			return err
+		}
+		for _, p := range c.cards {
+			if mirrors[p.no] != p.balance && !c.restored && !c.lost(p) {
+				c.wrong("chip %s holds %s, its mirror %s", p.name(), p.balance, mirrors[p.no])
+			}
+		}
+		var open int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM claims WHERE state = 1`).Scan(&open); err != nil {
+			return err
+		}
+		if open > 0 && !c.restored {
+			c.wrong("%d claims are open, and every card was seen", open)
+		}
+		return nil
+	})
+}
+
+// lost reports whether a debit of a card was only in a journal that is gone.
+func (c *Campus) lost(p *plastic) bool {
+	for _, d := range c.oracle.debits {
+		if d.card == p && d.excused {
+			return true
+		}
+	}
+	return false
 }

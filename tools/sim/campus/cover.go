@@ -30,6 +30,19 @@ const (
 	branchSettledHere
 	branchWitness
 
+	branchHoldCaptured
+	branchHoldReleased
+	branchRewound
+	branchForked
+	branchCarried
+	branchByCounter
+	branchByRival
+	branchOverdrawn
+	branchClockStep
+	branchClockUnsure
+	branchFeedWhole
+	branchFeedStep
+
 	branchPoison
 	branchBatchRefused
 	branchPowerCut
@@ -61,6 +74,19 @@ var branchNames = [branchCount]string{
 	branchNotGenuine:  "card could not prove itself",
 	branchSettledHere: "sale settled where it was torn",
 	branchWitness:     "claim settled at another terminal",
+
+	branchHoldCaptured: "hold captured",
+	branchHoldReleased: "hold released by another entry",
+	branchRewound:      "epoch opened after a rewind",
+	branchForked:       "epoch opened after a fork",
+	branchCarried:      "entry carried over",
+	branchByCounter:    "claim settled by a counter",
+	branchByRival:      "claim settled by a rival",
+	branchOverdrawn:    "account overdrawn in the dark",
+	branchClockStep:    "clock step noted",
+	branchClockUnsure:  "entry by a clock that is unsure",
+	branchFeedWhole:    "feed taken whole",
+	branchFeedStep:     "feed taken by a step",
 
 	branchPoison:       "poison entry taken",
 	branchBatchRefused: "broken batch refused",

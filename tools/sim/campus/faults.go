@@ -20,7 +20,7 @@ var faults = []act{
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.rollBack(ctx) }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.cloneTo(ctx) }},
 	{4, func(_ context.Context, c *Campus, m *machine) { m.setClock() }},
-	{3, func(_ context.Context, c *Campus, m *machine) { m.fill() }},
+	{20, func(_ context.Context, c *Campus, m *machine) { m.fill() }},
 	{4, func(ctx context.Context, c *Campus, m *machine) { c.office.keepBackup(ctx) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.office.restore(ctx) }},
 	{2, func(_ context.Context, c *Campus, m *machine) { c.office.crash() }},

@@ -140,8 +140,15 @@ func (m *machine) round(ctx context.Context) {
 			return
 		}
 	}
+	before := m.feeds.Status(feed.Hotlist).Version
 	if err := m.puller.Level(ctx); err != nil {
 		m.campus.note("%s: pull: %v", m.name, err)
+	}
+	switch now := m.feeds.Status(feed.Hotlist).Version; {
+	case now > before && before == 0:
+		m.campus.cover(branchFeedWhole)
+	case now > before:
+		m.campus.cover(branchFeedStep)
 	}
 }
 

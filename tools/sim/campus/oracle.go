@@ -160,6 +160,7 @@ func (o *oracle) onDisk(s *said) bool {
 type copied struct {
 	entries map[saying]journal.Entry
 	orders  map[string]bool // top-ups that are in the books
+	steps   int             // of clocks
 	heads   map[journal.Epoch]journal.Head
 }
 
@@ -213,6 +214,9 @@ func (c *copied) add(p journal.Position, body []byte, before *journal.Hash) {
 			c.add(e.Origin, inner.Body, nil)
 		}
 		return
+	}
+	if e.Kind == journal.ClockStep {
+		c.steps++
 	}
 	key := saying{e.Ref, e.Kind}
 	if _, known := c.entries[key]; !known {

@@ -22,10 +22,10 @@ var acts = []act{
 	{4, func(ctx context.Context, c *Campus, m *machine) { m.cash(ctx) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { m.count(ctx) }},
 	{1, func(ctx context.Context, c *Campus, m *machine) { m.fee(ctx) }},
-	{4, func(ctx context.Context, c *Campus, m *machine) { c.pay() }},
+	{8, func(ctx context.Context, c *Campus, m *machine) { c.pay() }},
 	{5, func(ctx context.Context, c *Campus, m *machine) { c.office.attend(ctx) }},
 	{16, func(ctx context.Context, c *Campus, m *machine) { m.round(ctx) }},
-	{2, func(ctx context.Context, c *Campus, m *machine) { c.report(ctx) }},
+	{5, func(ctx context.Context, c *Campus, m *machine) { c.report(ctx) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.attack(ctx) }},
 }
 

@@ -128,7 +128,7 @@ func refused(err error) bool {
 // load brings the card level with the account.
 func (v *visit) load(ctx context.Context) {
 	c := v.campus
-	v.card.maybeTear(3)
+	v.card.maybeTear(2)
 	done, err := v.loader.Load(ctx, v.card, kiosk.LoadRequest{Session: v.session, Card: v.info},
 		func(kiosk.LoadStage, money.Fen) {})
 	c.note("%s: load of %s: %s, %v", v.name, v.card.name(), done.Amount, err)
@@ -139,7 +139,7 @@ func (c *Campus) pay() {
 	if len(c.orders) == 0 {
 		return
 	}
-	o := virtual.Pick(c.dice, c.orders)
+	o := virtual.Pick(c.dice, c.orders[max(0, len(c.orders)-3):]) // nobody remembers older ones
 	if c.world.Now.Sub(o.shown) > time.Hour {
 		return // no code lives so long
 	}
