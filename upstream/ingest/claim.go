@@ -42,6 +42,7 @@ type claim struct {
 type verdict struct {
 	happened bool
 	proven   bool // by the card's TAC
+	rival    bool // the card has proved another purchase at the claim's counter
 	by       string
 	at       journal.Position // of the entry that brings it
 	made     time.Time
@@ -88,7 +89,9 @@ func (d *desk) readClaims(where string, args ...any) (found []*claim, err error)
 	return found, nil
 }
 
-// readOpenClaims reads the open claims on all cards that facts name.
+// readOpenClaims reads the claims on all cards that facts name that may still
+// be settled: the open ones, and those that were called written by a counter,
+// which another purchase of the same amount may have moved.
 func (d *desk) readOpenClaims(facts []fact) error {
 	cards := map[string]bool{}
 	for i := range facts {
@@ -100,7 +103,7 @@ func (d *desk) readOpenClaims(facts []fact) error {
 	if len(nos) == 0 {
 		return nil
 	}
-	_, err := d.readClaims(`WHERE c.state = 1 AND c.card_no = ANY (?)`, nos)
+	_, err := d.readClaims(`WHERE (c.state = 1 OR c.state = 2 AND NOT c.proven) AND c.card_no = ANY (?)`, nos)
 	return err
 }
 
@@ -124,14 +127,24 @@ func (d *desk) lockStrangers(facts []fact) error {
 }
 
 // openOn returns the open claims on a card, oldest first.
-func (d *desk) openOn(card string) (open []*claim) {
+func (d *desk) openOn(card string) []*claim {
+	return d.claimsOn(card, func(c *claim) bool { return c.state == ClaimOpen })
+}
+
+// unproven returns the claims on a card that are open, or were called written
+// without the card's proof, oldest first.
+func (d *desk) unproven(card string) []*claim {
+	return d.claimsOn(card, func(c *claim) bool { return c.state == ClaimOpen || c.state == ClaimWritten && !c.proven })
+}
+
+func (d *desk) claimsOn(card string, which func(*claim) bool) (found []*claim) {
 	for _, c := range d.claims {
-		if c.Card == card && c.state == ClaimOpen {
-			open = append(open, c)
+		if c.Card == card && which(c) {
+			found = append(found, c)
 		}
 	}
-	slices.SortFunc(open, func(a, b *claim) int { return int(a.id - b.id) })
-	return open
+	slices.SortFunc(found, func(a, b *claim) int { return int(a.id - b.id) })
+	return found
 }
 
 // claimOf returns the claim of the terminal's own intent.
@@ -207,8 +220,9 @@ func (c *claim) owner() store.Account {
 func (c *claim) payee() store.Account { return store.Account(journal.MerchantAccount(c.merchant)) }
 
 // settle does what evidence says. The first settles; the same again changes
-// nothing; and of what contradicts it only the card's own proof that it was
-// written counts. Nothing is undone but by an entry that names what it undoes.
+// nothing; and of what contradicts it only the card's own proof counts: that it
+// was written, or that what was taken for it was another purchase. Nothing is
+// undone but by an entry that names what it undoes.
 func (d *desk) settle(c *claim, v verdict) error {
 	if c.Kind == journal.LoadIntent {
 		return d.settleLoad(c, v)
@@ -229,6 +243,10 @@ func (d *desk) settle(c *claim, v verdict) error {
 		d.exceptAmount(Corrected, v.at, c.Amount,
 			fmt.Sprintf("%s was called not written by %s", c.Position, c.evidence))
 		return d.settleSale(c, v, store.KindCorrection, move(c.owner(), c.payee(), c.Amount))
+	case v.rival && !c.proven:
+		d.exceptAmount(Corrected, v.at, c.Amount,
+			fmt.Sprintf("%s was called written by %s", c.Position, c.evidence))
+		return d.settleSale(c, v, store.KindCorrection, move(c.payee(), c.owner(), c.Amount))
 	}
 	d.exceptAmount(Contradicted, v.at, c.Amount, fmt.Sprintf("%s was settled by %s, now the other way by %s",
 		c.Position, c.evidence, v.by))
@@ -242,9 +260,13 @@ func (d *desk) settleSale(c *claim, v verdict, k store.Kind, postings []store.Po
 	if err := d.undo(&b, c); err != nil {
 		return err
 	}
-	if _, known := d.cards[c.Card]; known && v.happened {
+	if _, known := d.cards[c.Card]; known && v.happened != (c.state == ClaimWritten) {
+		amount := -c.Amount
+		if !v.happened { // what the purse was taken to hold less
+			amount = c.Amount
+		}
 		b.move = &store.PurseMove{
-			CardNo: c.Card, Amount: -c.Amount, Place: c.merchant,
+			CardNo: c.Card, Amount: amount, Place: c.merchant,
 			Counter: c.Purse.Counter, Before: money.Fen(c.Purse.Balance), Proven: v.proven,
 		}
 	}

@@ -190,6 +190,27 @@ func TestClaimRival(t *testing.T) {
 	}
 }
 
+// TestClaimCounterDeceives has a counter call a torn purchase written that was
+// another one of the same amount, at a till that pushes last: the card pays
+// once for each meal.
+func TestClaimCounterDeceives(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		owner := w.holder("1001", 100*yuan)
+		p, a, b, c := w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02"), w.till("C03")
+		a.doubt(a.intend(p, "torn", 12*yuan)) // not made
+		a.push()
+		b.sell(p, "dark", 12*yuan) // at the same counter
+		c.sell(p, "online", yuan)  // says what the purse held before
+		c.push()
+		w.wants(map[store.Account]money.Fen{owner: 87 * yuan, payee: 13 * yuan, suspense("C01"): 0})
+		b.push()
+		w.wants(map[store.Account]money.Fen{owner: 87 * yuan, payee: 13 * yuan, suspense("C01"): 0})
+		w.mirror(p, 37*yuan)
+		w.inbox(ingest.Corrected)
+		w.sound()
+	})
+}
+
 // TestClaimLate settles a claim that comes after what settles it.
 func TestClaimLate(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {

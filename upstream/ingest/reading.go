@@ -109,19 +109,22 @@ func (c *claim) wordless() bool { return c.Purse.TerminalNo == (pboc.TerminalNo{
 
 // saleDone reports whether a card has made a purchase: the counter is the next
 // one, and what it held then is less by the amount. When the counter is further
-// on, others have come in between, and only the card's log can tell.
+// on, others have come in between, and only the card's log can tell. Another
+// purchase of the same amount, at a till that has not pushed yet, looks the
+// same: when it comes, it corrects this one ([desk.settleRivals]).
 func (c *claim) saleDone(r Reading) bool {
 	return int(r.Offline) == int(c.Purse.Counter)+1 && r.Purse == money.Fen(c.Purse.Balance)-c.Amount
 }
 
-// settleRivals settles the open claims on a card at the counter at which it
-// has proved another purchase: there is one for each value.
+// settleRivals settles the claims on a card at the counter at which it has
+// proved another purchase: there is one for each value. A claim that a counter
+// alone has called written was that other purchase all the time.
 func (d *desk) settleRivals(e journal.Entry) error {
-	for _, c := range d.openOn(e.Card) {
-		if c.Kind != journal.SaleIntent || c.Purse.Counter != e.Purse.Counter || c.wordless() {
+	for _, c := range d.unproven(e.Card) {
+		if c.Kind != journal.SaleIntent || c.Purse.Counter != e.Purse.Counter || c.wordless() || c.Ref == e.Ref {
 			continue
 		}
-		if err := d.settle(c, verdict{by: rivalry, at: e.Position(), made: e.At}); err != nil {
+		if err := d.settle(c, verdict{rival: true, by: rivalry, at: e.Position(), made: e.At}); err != nil {
 			return err
 		}
 	}

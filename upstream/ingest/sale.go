@@ -142,10 +142,13 @@ func (d *desk) endSale(f *fact) error {
 	d.noteTAC(f)
 	if in.claimed {
 		c, err := d.claimOf(e.Ref)
-		if err != nil {
+		if err == nil {
+			err = d.settleOwn(c, f)
+		}
+		if err != nil || f.tac != tacRight {
 			return err
 		}
-		return d.settleOwn(c, f)
+		return d.settleRivals(e)
 	}
 	if e.Doubted() {
 		d.exceptAmount(RuleBroken, e.Position(), e.Amount, "it ends a doubt that there never was")

@@ -184,12 +184,12 @@ func (r *postingRows) insert(ctx context.Context, tx *sqldb.Tx) error {
 		r.entry, r.account, r.amount, r.balance)
 }
 
-// PurseMove is a purchase by which a purse holds less, together with an entry
-// of the ledger.
+// PurseMove is a purchase by which a purse holds less, or one that is taken back
+// because it was not made, together with an entry of the ledger.
 type PurseMove struct {
 	CardNo  string
 	Entry   int64
-	Amount  money.Fen // negative
+	Amount  money.Fen // negative for what was bought
 	Balance money.Fen // of the account, after the entry
 	Place   string
 	Counter uint16    // of the card, before it

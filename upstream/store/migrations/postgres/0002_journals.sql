@@ -103,7 +103,7 @@ CREATE TABLE claims (
 	UNIQUE (terminal, ref),
 	CHECK ((state = 1) = (settled_ms IS NULL))
 );
-CREATE INDEX claims_on_a_card ON claims (card_no) WHERE state = 1;
+CREATE INDEX claims_on_a_card ON claims (card_no);
 CREATE INDEX claims_of_an_entry ON claims (journal, seq);
 
 ALTER TABLE entries DROP CONSTRAINT entries_kind_check;

@@ -139,11 +139,12 @@ CREATE TABLE claims (
 	UNIQUE (terminal, ref),
 	CHECK ((state = 1) = (settled_ms IS NULL))
 ) STRICT;
-CREATE INDEX claims_on_a_card ON claims (card_no) WHERE state = 1;
+CREATE INDEX claims_on_a_card ON claims (card_no);
 CREATE INDEX claims_of_an_entry ON claims (journal, seq);
 
 CREATE TRIGGER claims_move_forward BEFORE UPDATE ON claims
-WHEN (OLD.state, NEW.state) NOT IN (VALUES (1, 1), (1, 2), (1, 3), (2, 2), (3, 3), (3, 2), (3, 1))
+WHEN (OLD.state, NEW.state) NOT IN (VALUES (1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (3, 3), (3, 2), (3, 1))
+	OR (OLD.proven, NEW.state) = (1, 3)
 	OR (OLD.id, OLD.journal, OLD.seq, OLD.terminal, OLD.kind, OLD.ref, OLD.card_no, OLD.account, OLD.merchant,
 		OLD.amount_fen, OLD.balance, OLD.counter, OLD.key_version, OLD.algorithm, OLD.terminal_no, OLD.trace_no,
 		OLD.stamp, OLD.opened_ms)
