@@ -125,6 +125,7 @@ func (m *machine) run(book *ledger.Book, feeds *feed.Feeds) *programs {
 // upstream, ends what it can, pushes and pulls.
 func (m *machine) round(ctx context.Context) {
 	m.keeper.Round(ctx, true)
+	m.campus.payLate()
 	select {
 	case h := <-m.health:
 		m.up = h.Upstream

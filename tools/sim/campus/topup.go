@@ -12,6 +12,7 @@ import (
 	"quancun/reader/purse"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
+	"quancun/upstream/channel"
 	"quancun/upstream/client"
 )
 
@@ -132,6 +133,17 @@ func (v *visit) load(ctx context.Context) {
 	done, err := v.loader.Load(ctx, v.card, kiosk.LoadRequest{Session: v.session, Card: v.info},
 		func(kiosk.LoadStage, money.Fen) {})
 	c.note("%s: load of %s: %s, %v", v.name, v.card.name(), done.Amount, err)
+}
+
+// payLate lets payments cross the cancellation of their orders.
+func (c *Campus) payLate() {
+	for _, o := range c.orders {
+		t := c.service.trades[o.no]
+		crosses := t != nil && t.Status == channel.Closed && c.world.Now.Sub(o.shown) < time.Hour
+		if crosses && !c.healed && c.dice.OneIn(3) {
+			c.note("phone pays %s, which is closed: %t", o.no, c.service.pay(o.no))
+		}
+	}
 }
 
 // pay lets somebody pay an order whose code they have seen, in time or too late.
