@@ -409,10 +409,11 @@ func (w *world) inbox(want ...ingest.ExceptionKind) {
 func (w *world) sound() {
 	w.t.Helper()
 	broken, err := w.books.Verify(w.t.Context())
-	if err != nil {
+	more, err2 := w.in.Verify(w.t.Context())
+	if err := errors.Join(err, err2); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, b := range broken {
+	for _, b := range append(broken, more...) {
 		w.t.Error(b)
 	}
 }
