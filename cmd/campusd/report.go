@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -11,35 +12,58 @@ import (
 
 	"quancun/money"
 	"quancun/upstream/clearing"
+	"quancun/upstream/ingest"
+	"quancun/upstream/keys"
 	"quancun/upstream/store"
 )
 
 // verify checks the books, and says what is broken, a line each. Of whole books
 // it prints the hash of their state, by which two copies are compared.
 func verify(ctx context.Context, args []string, out io.Writer) error {
-	return onBooks(ctx, "verify", args, 0, func(b *store.Books, _ []string) error {
-		broken, err := b.Verify(ctx)
-		if err != nil {
-			return err
-		}
-		more, err := clearing.New(b).Verify(ctx)
+	var p place
+	f := flag.NewFlagSet("verify", flag.ContinueOnError)
+	p.flags(f)
+	if _, err := parse(f, args, 0); err != nil {
+		return err
+	}
+	c, err := p.read()
+	if err != nil {
+		return err
+	}
+	d, err := p.openOld(ctx)
+	if err != nil {
+		return err
+	}
+	k, done, err := p.keysOf(ctx, c, d.books)
+	if err != nil {
+		return errors.Join(err, d.books.Close())
+	}
+	return errors.Join(verifyAll(ctx, d.books, k, out), done(), d.books.Close())
+}
+
+func verifyAll(ctx context.Context, b *store.Books, k keys.Store, out io.Writer) error {
+	var broken []string
+	for _, check := range []func(context.Context) ([]string, error){
+		b.Verify, ingest.New(b, k, ingest.Policy{}).Verify, clearing.New(b).Verify,
+	} {
+		more, err := check(ctx)
 		if err != nil {
 			return err
 		}
 		broken = append(broken, more...)
-		for _, line := range broken {
-			fmt.Fprintln(out, line)
-		}
-		if len(broken) > 0 {
-			return fmt.Errorf("%d promises are broken", len(broken))
-		}
-		sum, err := b.StateHash(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(out, "the books are whole\nstate %x\n", sum)
+	}
+	for _, line := range broken {
+		fmt.Fprintln(out, line)
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("%d promises are broken", len(broken))
+	}
+	sum, err := b.StateHash(ctx)
+	if err != nil {
 		return err
-	})
+	}
+	_, err = fmt.Fprintf(out, "the books are whole\nstate %x\n", sum)
+	return err
 }
 
 // grant gives a role of PostgreSQL what campusd needs, so that campusd does not

@@ -29,8 +29,6 @@ package ingest
 import (
 	"context"
 	"crypto"
-	"crypto/ed25519"
-	"fmt"
 
 	"quancun/journal"
 	"quancun/money"
@@ -69,13 +67,4 @@ func New(books *store.Books, k Keys, p Policy) *Ingest { return &Ingest{books, k
 // campus returns who cosigns.
 func (g *Ingest) campus() journal.Campus {
 	return journal.Campus{Name: CosignerName, Key: g.keys.Campus()}
-}
-
-// campusKey returns the public half of what the campus signs with.
-func (g *Ingest) campusKey() (ed25519.PublicKey, error) {
-	key, ok := g.keys.Campus().Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("ingest: the campus signs with a %T, want Ed25519", g.keys.Campus().Public())
-	}
-	return key, nil
 }

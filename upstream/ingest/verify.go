@@ -21,7 +21,8 @@ import (
 var checks = []struct{ name, query string }{
 	{"M3: journal has a gap, or another head", `
 		SELECT j.terminal || ' ' || j.id FROM journals j LEFT JOIN journal_entries e ON e.journal = j.id
-		GROUP BY j.id, j.terminal, j.head_seq HAVING count(e.seq) <> j.head_seq OR coalesce(max(e.seq), 0) <> j.head_seq`},
+		GROUP BY j.id, j.terminal, j.head_seq
+		HAVING count(e.seq) <> j.head_seq OR coalesce(max(e.seq), 0) <> j.head_seq`},
 	{"hold stands although its number has passed", `
 		SELECT h.terminal || ' ' || h.attempt FROM holds h
 		JOIN journals j ON j.terminal = h.terminal AND j.epoch = h.epoch
@@ -64,9 +65,9 @@ var checks = []struct{ name, query string }{
 // returns one line for each break, and none when all is well. What must hold of
 // the books alone is [store.Books.Verify]'s.
 func (g *Ingest) Verify(ctx context.Context) (broken []string, err error) {
-	campus, err := g.campusKey()
-	if err != nil {
-		return nil, err
+	campus, ok := g.keys.Campus().Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("verify journals: the campus signs with a %T", g.keys.Campus().Public())
 	}
 	err = g.books.Read(ctx, func(tx *sqldb.Tx) error {
 		broken = nil

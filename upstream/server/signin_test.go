@@ -274,7 +274,7 @@ func TestCanary(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.stop()
-	files, err := filepath.Glob(filepath.Join(w.dir, "books.db*"))
+	files, err := filepath.Glob(w.dsn + "*")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}

@@ -16,6 +16,8 @@ import (
 
 	"quancun/money"
 	"quancun/upstream/client"
+	"quancun/upstream/feed"
+	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/server"
 	"quancun/upstream/server/pki"
@@ -49,12 +51,13 @@ type world struct {
 	mu   sync.Mutex
 	skew time.Duration // guarded by mu; added to the upstream's clock
 
-	books  *store.Books
-	broken *brokenBooks // stands between the server and the books
-	server *server.Server
-	addr   string
-	notify http.Handler
-	stop   func()
+	books    *store.Books
+	broken   *brokenBooks // stands between the server and the books
+	server   *server.Server
+	journals *ingest.Ingest
+	addr     string
+	notify   http.Handler
+	stop     func()
 
 	client *client.Client
 	card   *fakeCard
@@ -124,7 +127,9 @@ func (w *world) start(engine bool) {
 		w.t.Fatal(err)
 	}
 	w.broken = &brokenBooks{Books: w.books}
+	w.journals = ingest.New(w.books, w.keys, ingest.Policy{DailyLimit: 50 * yuan})
 	w.server = server.New(server.Config{
+		Journals: w.journals, Feeds: &feed.Publisher{Books: w.books, Campus: w.keys.Campus()},
 		Books: w.broken, Keys: w.keys, Channel: w.ch, Pace: w.pace, Now: w.now,
 		Log:      slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		SchoolZH: "示范大学", SchoolEN: "Demo University",
