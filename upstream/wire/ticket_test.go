@@ -44,7 +44,7 @@ func TestTicket(t *testing.T) {
 			t.Errorf("%s of a code prints %q", verb, got)
 		}
 	}
-	if wire.NewCode() == wire.NewCode() {
+	if a, b := wire.NewCode(), wire.NewCode(); a == b {
 		t.Error("two codes are the same")
 	}
 }
