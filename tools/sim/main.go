@@ -43,7 +43,7 @@ func main() {
 	flag.IntVar(&o.seeds, "seeds", 10_000, "how many seeds")
 	flag.IntVar(&o.days, "days", 1, "days of each seed")
 	flag.IntVar(&o.workers, "workers", 0, "processes; 0 is one for each core")
-	flag.IntVar(&o.least, "least", 100, "times that each rare branch has to be taken")
+	flag.IntVar(&o.least, "least", 0, "times that each rare branch has to be taken; 0 is one in a hundred seeds")
 	flag.BoolVar(&o.verbose, "v", false, "tell the story")
 	flag.BoolVar(&o.worker, "worker", false, "run seeds for another process")
 	flag.IntVar(&o.step, "step", 1, "from one seed of a worker to its next")
@@ -52,6 +52,9 @@ func main() {
 	debug.SetGCPercent(400) // a campus is small, and gone in a moment
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if o.least == 0 {
+		o.least = max(1, o.seeds/100)
+	}
 	var err error
 	switch {
 	case o.worker:
