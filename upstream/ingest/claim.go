@@ -233,7 +233,10 @@ func (d *desk) settle(c *claim, v verdict) error {
 		if v.happened {
 			to = c.payee()
 		}
-		return d.settleSale(c, v, store.KindSettlement, move(c.suspense(), to, c.Amount))
+		if err := d.settleSale(c, v, store.KindSettlement, move(c.suspense(), to, c.Amount)); err != nil || !v.happened {
+			return err
+		}
+		return d.denyOthers(c, v)
 	case written == v.happened:
 		if v.proven && !c.proven {
 			c.proven, c.changed = true, true
@@ -250,6 +253,21 @@ func (d *desk) settle(c *claim, v verdict) error {
 	}
 	d.exceptAmount(Contradicted, v.at, c.Amount, fmt.Sprintf("%s was settled by %s, now the other way by %s",
 		c.Position, c.evidence, v.by))
+	return nil
+}
+
+// denyOthers settles the other open claims at the counter of one that was
+// written: the card has made one purchase there. Should it prove another one
+// later, both are corrected.
+func (d *desk) denyOthers(c *claim, v verdict) error {
+	for _, other := range d.openOn(c.Card) {
+		if other.Kind != journal.SaleIntent || other.Purse.Counter != c.Purse.Counter || other.wordless() {
+			continue
+		}
+		if err := d.settle(other, verdict{by: rivalry, at: v.at, made: v.made}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -211,6 +211,38 @@ func TestClaimCounterDeceives(t *testing.T) {
 	})
 }
 
+// TestClaimsAtOneCounter has two tills lose one card at one counter: the
+// purchase that was made denies the other, and the card's proof has the last
+// word about which it was.
+func TestClaimsAtOneCounter(t *testing.T) {
+	for _, amount := range []money.Fen{7 * yuan, 12 * yuan} { // another than the first, and the same
+		onBoth(t, func(t *testing.T, w *world) {
+			owner := w.holder("1001", 100*yuan)
+			p, a, b, c := w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02"), w.till("C03")
+			a.doubt(a.intend(p, "torn", 12*yuan)) // not made
+			a.push()
+			in := b.intend(p, "made", amount)
+			tac := p.debit(in)
+			b.doubt(in)
+			b.push()
+			c.sell(p, "next", yuan) // says what the purse held before
+			c.push()
+			if left := w.claims(p); len(left) != 0 {
+				t.Errorf("%d claims are open, and one counter has told of both", len(left))
+			}
+			want := map[store.Account]money.Fen{
+				owner: 99*yuan - amount, payee: yuan + amount, suspense("C01"): 0, suspense("C02"): 0,
+			}
+			w.wants(want)
+			b.end(in, journal.Written, tac)
+			b.push()
+			w.wants(want)
+			w.mirror(p, 49*yuan-amount)
+			w.sound()
+		})
+	}
+}
+
 // TestClaimLate settles a claim that comes after what settles it.
 func TestClaimLate(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
