@@ -233,7 +233,8 @@ func (d *desk) settle(c *claim, v verdict) error {
 		if v.happened {
 			to = c.payee()
 		}
-		if err := d.settleSale(c, v, store.KindSettlement, move(c.suspense(), to, c.Amount)); err != nil || !v.happened {
+		err := d.settleSale(c, v, store.KindSettlement, move(c.suspense(), to, c.Amount))
+		if err != nil || !v.happened {
 			return err
 		}
 		return d.denyOthers(c, v)
