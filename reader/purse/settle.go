@@ -139,36 +139,37 @@ func (s settler) settle() (Verdict, error) {
 	if err != nil && !apdu.Answered(err) {
 		return Verdict{}, err
 	}
-	logged, err := s.searchLog()
+	log, err := s.searchLog()
 	if err != nil {
 		return Verdict{}, err
 	}
 	if proven {
-		return s.proven(proof, logged), nil
+		return s.proven(proof, log), nil
 	}
-	if logged == logMatch {
+	if log.match {
 		return Verdict{Outcome: Executed, Evidence: ByLog}, nil
 	}
-	return s.count(logged)
+	return s.count(log.others)
 }
 
 // proven judges a proof. The card answers 9000 for any transaction of this
 // counter, so one that another terminal made after the tear has a proof too;
 // the log tells them apart, if it can.
-func (s settler) proven(proof Proof, logged logFinding) Verdict {
+func (s settler) proven(proof Proof, log logFinding) Verdict {
 	v := Verdict{Outcome: Executed, Evidence: ByProof, TAC: proof.TAC, MAC2: proof.MAC}
-	switch logged {
-	case logMatch:
+	switch {
+	case log.match:
 		v.Evidence |= ByLog
-	case logOther:
+	case log.others > 0:
 		v.Outcome = Elsewhere
 		v.Evidence |= ByLog
 	}
 	return v
 }
 
-// count judges by a fresh INITIALIZE. The log shows no match.
-func (s settler) count(logged logFinding) (Verdict, error) {
+// count judges by a fresh INITIALIZE. The log shows no match, and so many others
+// of its kind.
+func (s settler) count(others int) (Verdict, error) {
 	counter, raw, err := s.init(s.card, s.profile, s.torn.Terminal)
 	switch {
 	case errors.Is(err, apdu.NotAllowed):
@@ -182,9 +183,11 @@ func (s settler) count(logged logFinding) (Verdict, error) {
 		// Counter and balance change together, so whatever was bought in
 		// between, this transaction was not made.
 		return Verdict{Outcome: NotExecuted, Evidence: ByCounter}, nil
-	case counter == s.torn.Counter+1 && Fen(raw) == s.after && logged == logUnknown:
+	case counter == s.torn.Counter+1 && Fen(raw) == s.after && others == 0:
 		return Verdict{Outcome: Executed, Evidence: ByCounter}, nil
-	case counter == s.torn.Counter+1 && logged == logOther:
+	case counter > s.torn.Counter && int(counter-s.torn.Counter) <= others:
+		// The log goes back to this counter: had its record been pushed out,
+		// there would be fewer, all of them younger.
 		return Verdict{Outcome: Elsewhere, Evidence: ByCounter | ByLog}, nil
 	}
 	return Verdict{Outcome: Elsewhere, Evidence: ByCounter}, nil
@@ -203,31 +206,28 @@ func initPurchase(card Card, p *profile.Profile, terminal pboc.TerminalNo) (uint
 	return o.Counter, o.Balance, err
 }
 
-// logFinding is what the card's log says about the torn transaction.
-type logFinding uint8
-
-const (
-	logUnknown logFinding = iota // nothing: unreadable, or nothing of its kind in it
-	logMatch                     // it is there
-	logOther                     // the last of its kind is another, and it is not there
-)
+// logFinding is what the card's log says about the torn transaction. An
+// unreadable log says nothing.
+type logFinding struct {
+	match  bool // it is there
+	others int  // if it is not: how many others of its kind are
+}
 
 // searchLog looks for the torn transaction by everything but the counter, on
 // which manual and cards disagree (2.3). It fails only if the card is silent.
-func (s settler) searchLog() (logFinding, error) {
+func (s settler) searchLog() (found logFinding, err error) {
 	all, err := ReadHistory(s.card, s.profile)
 	if err != nil && !apdu.Answered(err) {
-		return logUnknown, err
+		return logFinding{}, err
 	}
-	found := logUnknown
 	for _, r := range all {
 		if r.Type != s.kind {
 			continue
 		}
 		if r.Amount == s.torn.Amount && r.Terminal == s.torn.Terminal && r.At == s.torn.At {
-			return logMatch, nil
+			return logFinding{match: true}, nil
 		}
-		found = logOther
+		found.others++
 	}
 	return found, nil
 }

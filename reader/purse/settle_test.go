@@ -93,6 +93,14 @@ func (b *bench) buy(amount money.Fen, at pboc.Stamp) (purse.Torn, error) {
 	return purse.Torn{Counter: o.Counter, Balance: o.Balance, Amount: amount, Terminal: terminal, At: at}, err
 }
 
+// buyOften buys so many small things.
+func (b *bench) buyOften(n int) {
+	b.t.Helper()
+	for range n {
+		b.must(b.buy(money.Yuan, later))
+	}
+}
+
 // must fails the test if a transaction that nobody broke failed.
 func (b *bench) must(_ purse.Torn, err error) {
 	b.t.Helper()
@@ -205,6 +213,14 @@ func TestSettlePurchase(t *testing.T) {
 		{name: "BeforeThenBought", how: sim.TearBefore,
 			meanwhile: func(b *bench) { b.must(b.buy(amount, later)) },
 			want:      purse.Verdict{Outcome: purse.Elsewhere, Evidence: purse.ByProof | purse.ByLog}},
+		// The log still goes back to this counter, and has another purchase there.
+		{name: "BeforeThenBoughtOften", how: sim.TearBefore,
+			meanwhile: func(b *bench) { b.buyOften(b.p.Log.Records) },
+			want:      purse.Verdict{Outcome: purse.Elsewhere, Evidence: purse.ByCounter | purse.ByLog}},
+		// It has forgotten ours, which the same counter tells.
+		{name: "AfterThenBoughtOften", how: sim.TearAfter,
+			meanwhile: func(b *bench) { b.buyOften(b.p.Log.Records) },
+			want:      purse.Verdict{Outcome: purse.Elsewhere, Evidence: purse.ByCounter}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t)
