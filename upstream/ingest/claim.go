@@ -228,25 +228,19 @@ func (d *desk) settle(c *claim, v verdict) error {
 		return d.settleLoad(c, v)
 	}
 	switch written := c.state == ClaimWritten; {
+	case c.state == ClaimOpen && v.happened:
+		return d.settleUse(c, v, store.KindSettlement, c.suspense())
 	case c.state == ClaimOpen:
-		to := c.owner()
-		if v.happened {
-			to = c.payee()
-		}
-		err := d.settleSale(c, v, store.KindSettlement, move(c.suspense(), to, c.Amount))
-		if err != nil || !v.happened {
-			return err
-		}
-		return d.denyOthers(c, v)
+		return d.settleSale(c, v, store.KindSettlement, move(c.suspense(), c.owner(), c.Amount))
+	case written && v.happened && v.proven && !c.proven:
+		c.proven, c.changed = true, true
+		return d.settleRivals(c.use(), v)
 	case written == v.happened:
-		if v.proven && !c.proven {
-			c.proven, c.changed = true, true
-		}
 		return nil
 	case v.happened && v.proven:
 		d.exceptAmount(Corrected, v.at, c.Amount,
 			fmt.Sprintf("%s was called not written by %s", c.Position, c.evidence))
-		return d.settleSale(c, v, store.KindCorrection, move(c.owner(), c.payee(), c.Amount))
+		return d.settleUse(c, v, store.KindCorrection, c.owner())
 	case v.rival && !c.proven:
 		d.exceptAmount(Corrected, v.at, c.Amount,
 			fmt.Sprintf("%s was called written by %s", c.Position, c.evidence))
@@ -257,19 +251,13 @@ func (d *desk) settle(c *claim, v verdict) error {
 	return nil
 }
 
-// denyOthers settles the other open claims at the counter of one that was
-// written: the card has made one purchase there. Should it prove another one
-// later, both are corrected.
-func (d *desk) denyOthers(c *claim, v verdict) error {
-	for _, other := range d.openOn(c.Card) {
-		if other.Kind != journal.SaleIntent || other.Purse.Counter != c.Purse.Counter || other.wordless() {
-			continue
-		}
-		if err := d.settle(other, verdict{by: rivalry, at: v.at, made: v.made}); err != nil {
-			return err
-		}
+// settleUse pays for a claim from where its amount is, and settles those that
+// were at the same counter.
+func (d *desk) settleUse(c *claim, v verdict, k store.Kind, from store.Account) error {
+	if err := d.settleSale(c, v, k, move(from, c.payee(), c.Amount)); err != nil || c.wordless() {
+		return err
 	}
-	return nil
+	return d.settleRivals(c.use(), v)
 }
 
 func (d *desk) settleSale(c *claim, v verdict, k store.Kind, postings []store.Posting) error {
@@ -411,25 +399,12 @@ func (d *desk) settleLate(c *claim) error {
 	if err := d.useEarly(c); err != nil || c.state != ClaimOpen || c.wordless() {
 		return err
 	}
-	var rival, after sql.NullInt64
-	err := d.tx.QueryRow(d.ctx, `
-		SELECT max(CASE WHEN counter = ?2 AND proven THEN id END),
-			max(CASE WHEN counter = ?2 + 1 AND before_fen = ?3 THEN id END)
-		FROM purse_moves WHERE card_no = ?1 AND kind = 4 AND counter BETWEEN ?2 AND ?2 + 1`,
-		c.Card, int64(c.Purse.Counter), int64(c.Purse.Balance)-int64(c.Amount)).Scan(&rival, &after)
-	if err != nil {
-		return fmt.Errorf("read purse moves: %w", err)
+	if c.Kind == journal.SaleIntent {
+		if err := d.settleByMoves(c); err != nil || c.state != ClaimOpen {
+			return err
+		}
 	}
-	v := verdict{at: c.Position, made: d.now}
-	switch {
-	case rival.Valid:
-		v.by = rivalry
-	case after.Valid:
-		v.happened, v.by = true, counter
-	default:
-		return d.settleBySighting(c)
-	}
-	return d.settle(c, v)
+	return d.settleBySighting(c)
 }
 
 // What settles a claim without anybody having asked the card about it.

@@ -1,7 +1,9 @@
 package ingest_test
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"quancun/journal"
@@ -241,6 +243,101 @@ func TestClaimsAtOneCounter(t *testing.T) {
 			w.sound()
 		})
 	}
+}
+
+// TestClaimLateAtUsedCounter brings the claim of a purchase that was not made
+// when another purchase at its counter has already been called written, though
+// the card has not proved that one: a counter is used once, so the late one was
+// not made, and does not stay open for ever. What the card proves afterwards has
+// the last word; what it does not prove is somebody's to look at.
+func TestClaimLateAtUsedCounter(t *testing.T) {
+	const nobody, made, late = 0, 1, 2
+	for _, c := range []struct {
+		name   string
+		proves int // whose purchase the card proves in the end
+		word   bool
+		inbox  []ingest.ExceptionKind
+	}{
+		{"Unproven", nobody, false, nil},
+		{"WordAgainst", nobody, true, []ingest.ExceptionKind{ingest.Contradicted}},
+		{"Proven", made, false, nil},
+		{"ProofAgainst", late, false, []ingest.ExceptionKind{ingest.Corrected, ingest.Corrected}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) {
+				owner := w.holder("1001", 100*yuan)
+				p, a, b, third := w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02"), w.till("C03")
+				lateSale := a.intend(p, "torn", 12*yuan)
+				a.doubt(lateSale)
+				sale := b.intend(p, "made", 12*yuan)
+				tacs := map[int]pboc.MAC{made: p.debit(sale)}
+				b.doubt(sale)
+				b.push()
+				third.doubt(third.intend(p, "next", yuan)) // says what the purse held before
+				third.push()
+				w.wants(map[store.Account]money.Fen{payee: 12 * yuan, suspense("C02"): 0})
+				a.push()
+				if open := w.claims(p); len(open) != 1 || open[0].Ref != "next" {
+					t.Errorf("open are %+v, want only the last purchase", open)
+				}
+				want := map[store.Account]money.Fen{owner: 87 * yuan, payee: 12 * yuan, suspense("C01"): 0}
+				w.wants(want)
+				claim := func(in journal.Entry) journal.Claim {
+					return journal.Claim{Position: in.Position(), Card: p.no, Purse: *in.Purse}
+				}
+				tacs[late] = pboc.Purchase{
+					Amount: lateSale.Amount, Terminal: lateSale.Purse.TerminalNo, TraceNo: lateSale.Purse.TraceNo,
+					At: lateSale.Purse.Stamp,
+				}.TAC(p.keys.DTK)
+				if c.word {
+					third.evidence(claim(lateSale), journal.Written, "log", pboc.MAC{})
+				}
+				if in := map[int]journal.Entry{made: sale, late: lateSale}[c.proves]; in.Ref != "" {
+					third.evidence(claim(in), journal.Written, "prove", tacs[c.proves])
+				}
+				third.push()
+				w.wants(want)
+				w.mirror(p, 38*yuan)
+				w.inbox(c.inbox...)
+				w.sound()
+			})
+		})
+	}
+}
+
+// TestLoadClaimLate brings the claim of a load after a purchase whose counter
+// has the same value: purchases and loads are counted apart, and it stays open.
+func TestLoadClaimLate(t *testing.T) {
+	loadID := strings.Repeat("0a", 16)
+	onBoth(t, func(t *testing.T, w *world) {
+		owner := w.holder("1001", 100*yuan)
+		p, a, b := w.card(1, owner, 50*yuan), w.till("K01"), w.till("C02")
+		p.online = p.offline
+		at := pboc.Stamp{0x20, 0x26, 0x03, 0x02, 0x12, 0, 1}
+		err := w.books.WithCard(t.Context(), p.no, func(c store.CardTx) error {
+			return errors.Join(
+				c.AddLoad(store.Load{ID: loadID, Terminal: "K01", Amount: 5 * yuan}),
+				c.AddOffer(store.Offer{LoadID: loadID, Counter: p.online, Balance: p.balance, Stamp: at}))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := a.write(journal.Entry{
+			Kind: journal.LoadIntent, Ref: loadID, Card: p.no, Amount: 5 * yuan, Purse: &journal.Purse{
+				Balance: p.balance, Counter: p.online, TerminalNo: a.terminal.No, Stamp: at,
+			},
+		})
+		in.Kind = journal.LoadDoubt
+		a.write(in)
+		b.sell(p, "sold", yuan)
+		b.push()
+		a.push()
+		if open := w.claims(p); len(open) != 1 || open[0].Ref != loadID {
+			t.Errorf("open are %+v, want the load", open)
+		}
+		w.inbox()
+		w.sound()
+	})
 }
 
 // TestClaimLate settles a claim that comes after what settles it.

@@ -8,6 +8,8 @@ import (
 	"quancun/journal"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 )
 
 // Reading is what a card says of itself. Counters only grow, so a reading
@@ -116,17 +118,86 @@ func (c *claim) saleDone(r Reading) bool {
 	return int(r.Offline) == int(c.Purse.Counter)+1 && r.Purse == money.Fen(c.Purse.Balance)-c.Amount
 }
 
-// settleRivals settles the claims on a card at the counter at which it has
-// proved another purchase: there is one for each value. A claim that a counter
-// alone has called written was that other purchase all the time.
-func (d *desk) settleRivals(e journal.Entry) error {
-	for _, c := range d.unproven(e.Card) {
-		if c.Kind != journal.SaleIntent || c.Purse.Counter != e.Purse.Counter || c.wordless() || c.Ref == e.Ref {
+// use is a value of a card's offline counter. A card uses it for one purchase.
+type use struct {
+	card    string
+	counter uint16
+	ref     string // of the purchase
+}
+
+func (c *claim) use() use { return use{c.Card, c.Purse.Counter, c.Ref} }
+
+// settleRivals settles the other claims at a counter that a purchase is known to
+// have used. One that is open was not made. One that was called written without
+// the card's proof was this purchase all the time, if this one is proved; if
+// neither is, the first one stands, and nothing is called written after it
+// ([desk.settleLate]) but by proof.
+func (d *desk) settleRivals(u use, v verdict) error {
+	for _, c := range d.unproven(u.card) {
+		rival := c.Kind == journal.SaleIntent && c.Purse.Counter == u.counter && !c.wordless() && c.Ref != u.ref
+		if !rival || c.state == ClaimWritten && !v.proven {
 			continue
 		}
-		if err := d.settle(c, verdict{rival: true, by: rivalry, at: e.Position(), made: e.At}); err != nil {
+		err := d.settle(c, verdict{rival: v.proven, by: rivalry, at: c.Position, made: v.made})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// settleByMoves settles a claim of a purchase by the purchases that the books
+// have of its card: another one at its counter, or the next one, which says what
+// the purse held.
+func (d *desk) settleByMoves(c *claim) error {
+	others, err := d.readClaims(`WHERE c.card_no = ? AND c.counter = ? AND c.kind = 40 AND c.id <> ?`,
+		c.Card, int64(c.Purse.Counter), c.id)
+	if err != nil {
+		return err
+	}
+	for _, o := range others {
+		if o.state == ClaimWritten && !o.wordless() {
+			return d.settle(c, verdict{by: rivalry, at: c.Position, made: d.now})
+		}
+	}
+	moves, err := d.movesAt(c)
+	if err != nil {
+		return err
+	}
+	for _, m := range moves {
+		v := verdict{at: c.Position, made: d.now}
+		switch {
+		case m.Counter == c.Purse.Counter && m.Proven:
+			v.by = rivalry
+		case m.Counter == c.Purse.Counter+1 && m.Before == money.Fen(c.Purse.Balance)-c.Amount:
+			v.happened, v.by = true, counter
+		default:
+			continue
+		}
+		return d.settle(c, v)
+	}
+	return nil
+}
+
+// movesAt returns the purchases of a claim's card at its counter and at the next
+// one, those of this push too.
+func (d *desk) movesAt(c *claim) (all []store.PurseMove, err error) {
+	first := int64(c.Purse.Counter)
+	err = sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
+		var m store.PurseMove
+		err := rows.Scan(&m.Counter, &m.Before, &m.Proven)
+		all = append(all, m)
+		return err
+	}, `SELECT counter, before_fen, proven FROM purse_moves
+		WHERE card_no = ? AND kind = 4 AND amount_fen < 0 AND counter BETWEEN ? AND ? ORDER BY counter, id`,
+		c.Card, first, first+1)
+	if err != nil {
+		return nil, fmt.Errorf("read purse moves: %w", err)
+	}
+	for _, b := range d.bookings {
+		if m := b.move; m != nil && m.CardNo == c.Card && m.Amount < 0 {
+			all = append(all, *m)
+		}
+	}
+	return all, nil
 }

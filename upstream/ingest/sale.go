@@ -143,13 +143,10 @@ func (d *desk) endSale(f *fact) error {
 	d.noteTAC(f)
 	if in.claimed {
 		c, err := d.claimOf(e.Ref)
-		if err == nil {
-			err = d.settleOwn(c, f)
-		}
-		if err != nil || f.tac != tacRight {
+		if err != nil {
 			return err
 		}
-		return d.settleRivals(e)
+		return d.settleOwn(c, f)
 	}
 	if e.Doubted() {
 		d.exceptAmount(RuleBroken, e.Position(), e.Amount, "it ends a doubt that there never was")
@@ -162,7 +159,7 @@ func (d *desk) endSale(f *fact) error {
 	}
 	d.book(b)
 	if f.tac == tacRight {
-		return d.settleRivals(e)
+		return d.settleRivals(use{e.Card, e.Purse.Counter, e.Ref}, verdict{proven: true, at: e.Position(), made: e.At})
 	}
 	return nil
 }
