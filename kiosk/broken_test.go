@@ -34,6 +34,13 @@ func (u *brokenUpstream) set(at brokenAt) {
 	u.at, u.away, u.stay = at, false, false
 }
 
+// broke reports whether what it was set to break has broken.
+func (u *brokenUpstream) broke() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.at == brokenAt{}
+}
+
 // whole returns the upstream behind it.
 func (u *brokenUpstream) whole() upstream {
 	u.mu.Lock()

@@ -182,6 +182,12 @@ func TestOrderNeverMade(t *testing.T) {
 	w := newWorld(t)
 	w.up.set(brokenAt{"CreateTopUp", false})
 	w.topUp().visit(func(v kiosk.View) bool { return v.Step == kiosk.Ordering })
+	w.eventually(func() string { // the step is shown before its intent is written
+		if !w.up.broke() {
+			return "nothing asked for the order"
+		}
+		return ""
+	})
 	w.crash()
 	w.startTerminal()
 	w.told(w.post)
