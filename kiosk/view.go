@@ -184,7 +184,7 @@ const (
 	MovedOther    MovementKind = 6
 
 	MovedChecking   MovementKind = 7 // a purchase of which nobody knows yet: the amount is set aside
-	MovedChecked    MovementKind = 8 // and given back, or paid
+	MovedChecked    MovementKind = 8 // and given back, because it was not made
 	MovedCash       MovementKind = 9 // cash that was paid in
 	MovedPaidOut    MovementKind = 10
 	MovedFee        MovementKind = 13

@@ -108,18 +108,18 @@ func (p *page) status() string {
 
 func (p *page) header() fyne.CanvasObject {
 	small := widget.Style{Type: look.Small, Colour: look.Soft}
-	const rest = 100 // clock and language, in millimetres
-	room := p.width() - p.k.MM(rest)
-	names := p.k.Column(0.5,
-		p.k.Clipped(p.school(), widget.Style{Type: look.Small}, room),
-		p.k.Clipped(p.status(), small, room))
+	const gap = 8 // between names, spring, clock and language, in millimetres
 	clock := p.k.Line(text.Clock(p.s.Now), widget.Style{Type: look.Lead, Colour: look.Soft})
 	p.tick(clock, func(now time.Time) string { return text.Clock(now) })
 	language := p.k.Button(widget.Face{Name: "language", Label: p.t.T("language.other"), Icon: "language",
 		Type: look.Body}, p.s.OnLanguage)
+	room := p.width() - clock.MinSize().Width - language.MinSize().Width - p.k.MM(3*gap)
+	names := p.k.Column(0.5,
+		p.k.Clipped(p.school(), widget.Style{Type: look.Small}, room),
+		p.k.Clipped(p.status(), small, room))
 	bar := canvas.NewRectangle(look.Surface)
 	return widget.Pile(bar, p.k.Column(0,
-		p.k.InsetXY(margin, 4, p.k.Row(8, widget.CentreY(names), widget.Spring(), widget.CentreY(clock), language)),
+		p.k.InsetXY(margin, 4, p.k.Row(gap, widget.CentreY(names), widget.Spring(), widget.CentreY(clock), language)),
 		p.k.Rule()))
 }
 

@@ -222,7 +222,7 @@ func TestQueue(t *testing.T) {
 		v.Health.Queue.Failing = failing
 		var told []kiosk.Input
 		got := lines(screen.Build(v, newStage(t, upright, text.English, &told)).Object)
-		if strings.Contains(got, "12 entries not sent since") != failing {
+		if strings.Contains(got, "12 unsent since") != failing {
 			t.Errorf("failing %v:\n%s", failing, got)
 		}
 	}

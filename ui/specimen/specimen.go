@@ -60,16 +60,19 @@ func view(name string, v kiosk.View) View {
 }
 
 func arriving() []View {
-	offline, noReader, long := health, health, health
+	offline, noReader, long, unsent := health, health, health, health
+	unsent.Queue = kiosk.Queue{Count: 1284, Amount: 1039650, Since: Now.Add(-29 * time.Hour), Failing: true}
 	long.SchoolZH = "新疆维吾尔自治区伊犁哈萨克自治州职业技术师范学院昭苏校区"
 	long.SchoolEN = "Ili Kazakh Autonomous Prefecture Vocational and Technical Normal College"
 	offline.Upstream, offline.Since = false, Now.Add(-38*time.Minute)
 	noReader.Reader = false
+	unsent.Upstream, unsent.Since = false, unsent.Queue.Since
 	warned := kiosk.View{Step: kiosk.EnterPIN, Holder: holder, Warning: true, Ends: Now.Add(18 * time.Second)}
 	return []View{
 		view("01-home", kiosk.View{Step: kiosk.Home}),
 		view("01-home-long-name", kiosk.View{Step: kiosk.Home, Health: long}),
 		view("01-home-offline", kiosk.View{Step: kiosk.Home, Health: offline}),
+		view("01-home-not-sent", kiosk.View{Step: kiosk.Home, Health: unsent}),
 		view("01-home-no-reader", kiosk.View{Step: kiosk.Home, Health: noReader}),
 		view("02-present", kiosk.View{Step: kiosk.Present, Service: kiosk.TopUpService}),
 		view("02-present-unreadable", kiosk.View{Step: kiosk.Present, Notice: kiosk.CardUnreadable}),
@@ -109,6 +112,7 @@ func inside() []View {
 		view("06-account-doubt", doubt),
 		view("06-account-large", large),
 		view("07-history", kiosk.View{Step: kiosk.History, Holder: holder, Page: history(8)}),
+		view("07-history-kinds", kiosk.View{Step: kiosk.History, Holder: holder, Page: rarely()}),
 		view("07-history-asking", kiosk.View{Step: kiosk.History, Holder: holder}),
 		view("07-history-empty", kiosk.View{Step: kiosk.History, Holder: holder, Page: kiosk.Page{Count: 1}}),
 		view("08-card-log", kiosk.View{Step: kiosk.CardLog, Holder: holder, Page: cardLog(10)}),
@@ -136,6 +140,20 @@ func history(n int) kiosk.Page {
 		{Kind: kiosk.MovedRefund, Amount: 680, Balance: 8920, Place: "教育超市"},
 		{Kind: kiosk.MovedLoad, Amount: 10000, Balance: 118920, Place: "T-0417"},
 		{Kind: kiosk.MovedOther, Amount: -200, Balance: 8240},
+	})
+}
+
+// rarely is a page of what does not happen every day.
+func rarely() kiosk.Page {
+	return movements(8, 3, []kiosk.Movement{
+		{Kind: kiosk.MovedChecking, Amount: -1250, Balance: 12350, Place: "第一食堂二楼 14 号窗口"},
+		{Kind: kiosk.MovedChecked, Amount: 3200, Balance: 13600, Place: "K04"},
+		{Kind: kiosk.MovedCash, Amount: 10000, Balance: 10400, Place: "龙山校区卡务中心"},
+		{Kind: kiosk.MovedPaidOut, Amount: -5000, Balance: 400, Place: "龙山校区卡务中心"},
+		{Kind: kiosk.MovedFee, Amount: -2000, Balance: 5400, Place: "龙山校区卡务中心"},
+		{Kind: kiosk.MovedCorrection, Amount: -680, Balance: 7400},
+		{Kind: kiosk.MovedOpening, Amount: 8080, Balance: 8080},
+		{Kind: kiosk.MovedOther, Amount: -200, Balance: 0},
 	})
 }
 
