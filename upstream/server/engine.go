@@ -196,13 +196,14 @@ func (e *engine) attend(ctx context.Context, o store.Order) (store.Order, error)
 // watchClosed looks for a payment that has crossed its cancellation.
 func (e *engine) watchClosed(ctx context.Context, o store.Order) (store.Order, error) {
 	t, err := e.query(ctx, o)
-	if err == nil && t.Status == channel.Closed {
+	answered := err == nil
+	if answered && t.Status == channel.Closed {
 		err = errStillClosed
 	}
 	if done, o, err := e.settle(ctx, o, t, err); done {
 		return o, err
 	}
-	return e.close(ctx, o)
+	return e.keepClosed(ctx, o, answered)
 }
 
 var errStillClosed = errors.New("server: still closed")
@@ -321,15 +322,21 @@ func (e *engine) check(ctx context.Context, o store.Order, mismatch bool) (store
 	})
 }
 
-// close leaves an order closed, watched at growing intervals for as long as a
-// late payment may come.
+// close leaves an order closed.
 func (e *engine) close(ctx context.Context, o store.Order) (store.Order, error) {
+	return e.keepClosed(ctx, o, true)
+}
+
+// keepClosed leaves an order closed, to be asked about at growing intervals for as
+// long as a late payment may come. The last question is one that was answered:
+// silence says nothing about a payment.
+func (e *engine) keepClosed(ctx context.Context, o store.Order, answered bool) (store.Order, error) {
 	tries := 0
 	if o.State == store.OrderClosed {
 		tries = o.Tries + 1
 	}
 	next := e.later(e.pace.Watch, watchMax, tries)
-	if next.After(o.Created.Add(e.pace.Late)) {
+	if answered && next.After(o.Created.Add(e.pace.Late)) {
 		next = time.Time{}
 	}
 	return e.advance(ctx, o, store.OrderStep{To: store.OrderClosed, Tries: tries, Next: next})

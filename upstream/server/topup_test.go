@@ -283,6 +283,35 @@ func TestLatePayment(t *testing.T) {
 	}
 }
 
+// TestLastLookUnanswered has the channel keep silent when it is asked for the
+// last time about an order that was closed a day ago, and paid since: it has to
+// be asked again.
+func TestLastLookUnanswered(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.client.CreateTopUp(t.Context(), w.session(), "L2", 20*yuan); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := w.client.CancelTopUp(t.Context(), "L2"); err != nil || o.State != client.TopUpClosed {
+		t.Fatalf("CancelTopUp = %+v, %v", o, err)
+	}
+	w.stop()
+	w.ch.pay("L2")
+	w.pass(26 * time.Hour)
+	w.start(false)
+	w.ch.breakNext(fault{method: "query"})
+	for range 2 {
+		if err := w.server.Attend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(2 * time.Hour)
+	}
+	o, err := w.books.Order(t.Context(), "L2")
+	if err != nil || o.State != store.OrderPaid || !o.Late {
+		t.Errorf("order %+v, %v; want it paid late", o, err)
+	}
+	w.check(opening + 20*yuan)
+}
+
 func TestAmountMismatch(t *testing.T) {
 	w := newWorld(t)
 	s := w.session()
