@@ -90,7 +90,7 @@ func (m *machine) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	feeds, err := feed.Open(ctx, m.disk.DSN(works.FeedsPath))
+	feeds, err := feed.Open(ctx, works.Drive{Disk: m.disk}.DSN(works.FeedsPath))
 	if err != nil {
 		return errors.Join(err, book.Close())
 	}

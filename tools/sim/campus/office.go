@@ -54,7 +54,7 @@ func (o *office) start(ctx context.Context) {
 }
 
 func (o *office) open(ctx context.Context) error {
-	books, err := store.Open(ctx, o.disk.DSN(works.BooksPath), o.now)
+	books, err := store.Open(ctx, works.Drive{Disk: o.disk}.DSN(works.BooksPath), o.now)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,10 @@ import (
 // Drive is a disk as a journal sees it.
 type Drive struct{ *disk.Disk }
 
+// DSN implements [ledger.FS]. Statements are kept, because a program on a
+// simulated disk asks the same few questions thousands of times.
+func (d Drive) DSN(path string) string { return d.Disk.DSN(path) + "&_stmt_cache_size=100" }
+
 // Open implements [ledger.FS].
 func (d Drive) Open(path string, flag int) (ledger.File, error) {
 	f, err := d.Disk.Open(path, flag)
