@@ -292,7 +292,7 @@ func restoreLedger(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := ledger.Restore(context.Background(), f.Arg(0), c.Journal, ledger.Trust{}); err != nil {
+	if err := ledger.Restore(context.Background(), f.Arg(0), c.Journal, ledger.Options{}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "%s is there again. What was done since is upstream, and in the mirror: "+

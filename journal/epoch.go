@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
@@ -12,6 +13,10 @@ const (
 	ReasonRewound   = "rewound"   // this journal lacks entries that upstream has
 	ReasonForked    = "forked"    // upstream has other entries under this journal's numbers
 	ReasonRecovered = "recovered" // the journal was damaged or lost, and what is left was put together
+
+	// ReasonRestored: upstream was restored from a copy, and what it has lost of
+	// an older journal cannot be pushed again as it was.
+	ReasonRestored = "restored"
 )
 
 // Opening is what the first entry of an epoch says of the journal before it,
@@ -23,8 +28,16 @@ type Opening struct {
 	Head   int64  `json:"head"`  // its last number: this machine has given none above it
 	Hash   string `json:"hash"`  // of that entry
 
+	// Agreed is the hash of the entry that Origin names. Upstream takes this
+	// journal when it has that entry, and asks for it if it has lost it.
+	Agreed string `json:"agreed,omitempty"`
+
 	// Theirs is upstream's last number of that epoch, 0 if nobody has asked.
 	Theirs int64 `json:"theirs,omitempty"`
+
+	// Gone is how many entries of older journals should be carried over, and
+	// cannot be found on this machine any more.
+	Gone int64 `json:"gone,omitempty"`
 
 	// Accounts are the balances with which the new books begin, credits positive.
 	Accounts map[Account]money.Fen `json:"accounts,omitempty"`
@@ -39,6 +52,23 @@ func (o Opening) Entry(agreed Position) Entry {
 		e.Origin = agreed
 	}
 	return e
+}
+
+// Before returns the last entry of the journal before it that upstream has
+// acknowledged, by the word of an [EpochOpened] entry: number 0 if there is
+// none, and no hash if it does not say.
+func (e Entry) Before() (Head, error) {
+	o, err := e.Opening()
+	h := Head{Epoch: o.Epoch, Seq: e.Origin.Seq}
+	if err != nil || o.Agreed == "" {
+		return h, err
+	}
+	hash, err := hex.DecodeString(o.Agreed)
+	if err != nil || len(hash) != len(h.Hash) {
+		return h, fmt.Errorf("%w: %.70q is no hash", ErrMalformed, o.Agreed)
+	}
+	h.Hash = Hash(hash)
+	return h, nil
 }
 
 // Opening returns what an [EpochOpened] entry says.

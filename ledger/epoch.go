@@ -18,12 +18,18 @@ import (
 
 // NewEpoch leaves the journal as it is and goes on in a new one, because
 // upstream's copy is another journal than this one: this machine was restored
-// from a copy, or has a clone. theirs is upstream's head of the old epoch.
+// from a copy, or has a clone. theirs is upstream's head of the old epoch, zero
+// if nobody has asked.
 //
 // The new journal begins with what the old one came to, and carries over every
-// entry that upstream has not acknowledged and every entry of what is still
-// open, so that nothing is lost and no number is given twice. The old file is
-// kept beside it, named after its epoch.
+// entry that upstream may not have and every entry of what is still open, so
+// that nothing is lost and no number is given twice. The old file is kept beside
+// it, named after its epoch: upstream may ask for it again ([Book.Old]).
+//
+// theirs may also be of a journal before this one, which upstream has lost a
+// part of that cannot be pushed again as it was. Then that part is carried over
+// entry by entry, as far as it can be read, and the opening tells how many
+// entries are gone.
 //
 // After a power cut the journal is the old one or the new one. If another
 // process is reading it, NewEpoch returns an error and nothing has changed.
@@ -35,11 +41,15 @@ func (b *Book) NewEpoch(ctx context.Context, reason string, theirs journal.Head)
 	b.files.Lock() // nobody may read a file that is about to be moved
 	defer b.files.Unlock()
 	ctx = context.WithoutCancel(ctx)
-	left, err := b.estate(ctx)
+	older, err := b.older(ctx, theirs)
+	if err != nil {
+		return fmt.Errorf("open new epoch: %w", err)
+	}
+	left, err := b.estate(ctx, theirs, older.rows)
 	if err != nil {
 		return b.fail("open new epoch", err)
 	}
-	left.opening.Reason, left.opening.Theirs = reason, theirs.Seq
+	left.opening.Reason, left.opening.Theirs, left.opening.Gone = reason, theirs.Seq, older.gone
 	if err := left.build(ctx, b.path+nextSuffix, b.o); err != nil {
 		return fmt.Errorf("open new epoch: %w", named(err)) // the journal is as it was
 	}
@@ -143,43 +153,68 @@ type estate struct {
 	at      time.Time // of its last entry
 }
 
-// estate reads what the journal leaves. Its caller has the turn.
-func (b *Book) estate(ctx context.Context) (*estate, error) {
-	acked, err := ackedOf(ctx, b.s.conn)
+// estate reads what the journal leaves, and adds what was found in older ones.
+// Its caller has the turn.
+func (b *Book) estate(ctx context.Context, theirs journal.Head, older []row) (*estate, error) {
+	agreed, err := b.agreed(ctx, theirs)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := readRows(ctx, b.s.conn, `WHERE seq > ? ORDER BY seq`, acked.Seq)
+	rows, err := readRows(ctx, b.s.conn, `WHERE seq > ? ORDER BY seq`, agreed.Seq)
 	if err != nil {
 		return nil, err
 	}
-	left := newEstate(b.o, b.head, acked, b.w.at)
+	left := newEstate(b.o, b.head, agreed, b.w.at)
 	left.opening.Accounts = map[journal.Account]money.Fen{}
 	for name := range b.w.accounts {
 		if balance := b.w.balance(name); balance != 0 {
 			left.opening.Accounts[name] = balance
 		}
 	}
-	begun, err := b.begun(ctx, rows, acked.Seq)
+	begun, err := b.begun(ctx, rows, agreed.Seq)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range append(begun, rows...) {
-		if err := left.carry(left.opening.Epoch, r); err != nil {
+	for _, r := range slices.Concat(older, begun, rows) {
+		if err := left.carry(r); err != nil {
 			return nil, err
 		}
 	}
 	return left, nil
 }
 
-func newEstate(o Options, head, acked journal.Head, at time.Time) *estate {
-	return &estate{
+// agreed returns the last entry of which it is sure that upstream has it and all
+// before it: what it has acknowledged, unless theirs says that it has lost that
+// since.
+func (b *Book) agreed(ctx context.Context, theirs journal.Head) (journal.Head, error) {
+	acked, err := ackedOf(ctx, b.s.conn)
+	switch {
+	case err != nil || theirs.Epoch == (journal.Epoch{}):
+		return acked, err
+	case theirs.Epoch != acked.Epoch: // it takes nothing of this journal before it has more of that one
+		return journal.Head{Epoch: acked.Epoch}, nil
+	case theirs.Seq >= acked.Seq:
+		return acked, nil
+	}
+	ours, err := nodes{ctx, b.s.conn}.hashes(`SELECT hash FROM journal WHERE seq = ?`, theirs.Seq)
+	if err != nil || len(ours) == 1 && ours[0] == theirs.Hash {
+		return theirs, err
+	}
+	return journal.Head{Epoch: acked.Epoch}, nil // others have pushed there: nobody knows from where on
+}
+
+func newEstate(o Options, head, agreed journal.Head, at time.Time) *estate {
+	left := &estate{
 		opening: journal.Opening{
 			Epoch: head.Epoch, Head: head.Seq, Hash: journal.Hex(head.Hash), Version: o.Version,
 		},
-		agreed: journal.Position{Terminal: o.Terminal, Epoch: head.Epoch, Seq: acked.Seq},
+		agreed: journal.Position{Terminal: o.Terminal, Epoch: head.Epoch, Seq: agreed.Seq},
 		at:     at,
 	}
+	if agreed.Seq > 0 {
+		left.opening.Agreed = journal.Hex(agreed.Hash)
+	}
+	return left
 }
 
 // begun returns the acknowledged entries without which others could not be
@@ -225,8 +260,11 @@ func (b *Book) begun(ctx context.Context, rows []row, acked int64) ([]row, error
 
 // carry adds an entry of an old epoch. What that had carried over itself
 // keeps the position that it had first.
-func (e *estate) carry(old journal.Epoch, r row) error {
-	at, body := journal.Position{Terminal: e.agreed.Terminal, Epoch: old, Seq: r.Seq}, r.body
+func (e *estate) carry(r row) error {
+	at, body := r.Position(), r.body
+	if r.Epoch == (journal.Epoch{}) { // of the first form, which has no place: it was the first journal
+		at.Terminal, at.Epoch = e.agreed.Terminal, e.opening.Epoch
+	}
 	if r.Kind == journal.Carried {
 		inner, err := r.Body()
 		if err != nil {
@@ -239,6 +277,172 @@ func (e *estate) carry(old journal.Epoch, r row) error {
 		return err
 	}
 	e.carried = append(e.carried, carried)
+	return nil
+}
+
+// past is a journal that this one carries on, or one before that.
+type past struct {
+	agreed  journal.Head // the last that upstream had acknowledged when it ended
+	path    string
+	damaged bool // [Recover] has found it so
+}
+
+// damagedName returns where a journal is kept that [Recover] has replaced.
+func damagedName(path string, epoch journal.Epoch) string {
+	return oldName(path, epoch.String()+".damaged")
+}
+
+// pasts returns the journals that the one in q carries on, newest first, as far
+// back as they can be read.
+func (b *Book) pasts(ctx context.Context, q querier) (all []past, err error) {
+	first, err := readRows(ctx, q, `WHERE seq = 1`)
+	if err != nil || len(first) == 0 || first[0].Kind != journal.EpochOpened {
+		return nil, err
+	}
+	var p past
+	if p.agreed, err = first[0].Before(); err != nil {
+		return nil, err
+	}
+	p.path = oldName(b.path, p.agreed.Epoch.String())
+	switch there, err := exists(b.o.FS, p.path); {
+	case err != nil:
+		return nil, err
+	case !there:
+		p.path, p.damaged = damagedName(b.path, p.agreed.Epoch), true
+	}
+	err = b.readPast(ctx, p, func(q querier) error {
+		all, err = b.pasts(ctx, q)
+		return err
+	})
+	if errors.Is(err, ErrGone) { // so nobody knows what was before it
+		err = nil
+	}
+	return append([]past{p}, all...), err
+}
+
+// readPast runs f on a journal that is over. It returns [ErrGone] if that is
+// not there, or not what was written.
+func (b *Book) readPast(ctx context.Context, p past, f func(querier) error) error {
+	if _, err := b.o.FS.Size(p.path); isMissing(err) {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	db := openDB(dsn(b.o.FS, p.path, "mode=rw&_busy_timeout=5000"), checkVersion) // a damaged one may have a "-wal"
+	err := named(transactRead(ctx, db, f))
+	if errors.Is(err, ErrTampered) {
+		err = fmt.Errorf("%w: %s: %w", ErrGone, p.path, err)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// Old returns entries of a journal that this one carries on, for an upstream
+// that has lost what it had acknowledged of it: those after theirs, as many as
+// may be pushed at once, under a checkpoint signed over exactly the last.
+//
+// It returns [ErrNotFound] if there is no such journal, or nothing after theirs
+// that was acknowledged, and [ErrGone] if the entries cannot be pushed as they
+// were: their file is missing or damaged, or theirs is not of it. Any other
+// error may be over in a moment.
+func (b *Book) Old(ctx context.Context, theirs journal.Head) (batch journal.Batch, err error) {
+	if b.o.Key == nil {
+		return batch, ErrNoKey
+	}
+	b.files.RLock()
+	defer b.files.RUnlock()
+	if err := b.ready(ctx); err != nil {
+		return batch, err
+	}
+	var all []past
+	err = transactRead(ctx, b.s.readers, func(q querier) (err error) {
+		all, err = b.pasts(ctx, q)
+		return err
+	})
+	if err != nil {
+		return batch, fmt.Errorf("read old epochs: %w", err)
+	}
+	i := indexOf(all, theirs.Epoch)
+	if i < 0 || theirs.Seq >= all[i].agreed.Seq {
+		return batch, fmt.Errorf("%w: nothing after entry %d of epoch %s", ErrNotFound, theirs.Seq, theirs.Epoch)
+	}
+	if all[i].damaged {
+		return batch, fmt.Errorf("%w: epoch %s was damaged", ErrGone, theirs.Epoch)
+	}
+	err = b.readPast(ctx, all[i], func(q querier) error {
+		ours, err := nodes{ctx, q}.hashes(`SELECT hash FROM journal WHERE seq = ?`, theirs.Seq)
+		if err != nil {
+			return err
+		}
+		if theirs.Seq > 0 && (len(ours) != 1 || ours[0] != theirs.Hash) {
+			return fmt.Errorf("%w: entry %d of epoch %s is not upstream's", ErrGone, theirs.Seq, theirs.Epoch)
+		}
+		batch, err = batchOf(ctx, q, journal.Head{Epoch: theirs.Epoch, Seq: theirs.Seq + 1}, all[i].agreed.Seq, b.o)
+		return err
+	})
+	return batch, err
+}
+
+func indexOf(all []past, epoch journal.Epoch) int {
+	return slices.IndexFunc(all, func(p past) bool { return p.agreed.Epoch == epoch })
+}
+
+// older is what upstream has lost of journals before this one.
+type older struct {
+	rows []row
+	gone int64 // entries that cannot be read
+}
+
+// older reads what upstream lacks of journals before this one, if theirs is of
+// one of them. Its caller has the turn.
+func (b *Book) older(ctx context.Context, theirs journal.Head) (o older, err error) {
+	if theirs.Epoch == b.w.epoch || theirs.Epoch == (journal.Epoch{}) {
+		return o, nil
+	}
+	all, err := b.pasts(ctx, b.s.conn)
+	if err != nil {
+		return o, err
+	}
+	i := indexOf(all, theirs.Epoch)
+	if i < 0 {
+		return o, fmt.Errorf("%w: epoch %s was not before this one", ErrNotFound, theirs.Epoch)
+	}
+	if theirs.Seq > 0 {
+		all = all[:i+1] // what was before that it has: it takes no journal without
+	}
+	for _, p := range slices.Backward(all) {
+		if err := o.read(ctx, p, theirs, b.o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// read adds what upstream had acknowledged of a journal, and may lack.
+func (o *older) read(ctx context.Context, p past, theirs journal.Head, to Options) error {
+	there, err := exists(to.FS, p.path)
+	if err != nil {
+		return err
+	}
+	var whole map[int64]row
+	if there {
+		err := salvage(ctx, to.FS, p.path, func(_ *sql.DB, rows map[int64]row) { whole = rows })
+		if err != nil && !errors.Is(err, ErrTampered) {
+			return fmt.Errorf("read %s: %w", p.path, err) // it may be over in a moment
+		}
+	}
+	from := int64(1)
+	if r, ok := whole[theirs.Seq]; ok && p.agreed.Epoch == theirs.Epoch && r.hash == theirs.Hash {
+		from = theirs.Seq + 1 // otherwise others have pushed there, and nobody knows from where on
+	}
+	for seq := from; seq <= p.agreed.Seq; seq++ {
+		r, ok := whole[seq]
+		if !ok {
+			o.gone++
+			continue
+		}
+		if r.Epoch == (journal.Epoch{}) { // of the first form, which has no place
+			r.Terminal, r.Epoch = to.Terminal, p.agreed.Epoch
+		}
+		o.rows = append(o.rows, r)
+	}
 	return nil
 }
 
@@ -289,202 +493,4 @@ func syncFile(files FS, path string) error {
 		return err
 	}
 	return files.SyncDir(filepath.Dir(path))
-}
-
-// Recovered is what [Recover] has put together.
-type Recovered struct {
-	Epoch   journal.Epoch // of the journal that was lost or damaged
-	Journal int           // entries that could be read in it
-	Mirror  int           // entries that only the mirror had
-	Carried int           // entries that upstream may not have
-}
-
-// Recover makes a journal out of what is left of one that was damaged or lost,
-// and of the mirror. It begins a new epoch, into which all is carried over that
-// upstream has not acknowledged as far as can be known; what upstream has all
-// the same it takes once. The damaged file is kept beside it.
-//
-// The sums of the accounts, the drawer's among them, are those of the entries
-// that are left: the drawer has to be counted. It returns [ErrNotFound] if
-// there is nothing to recover, or nothing to recover from.
-func Recover(ctx context.Context, path string, o Options) (_ Recovered, err error) {
-	o = o.filled()
-	if path, err = resolve(o.FS, path); err != nil {
-		return Recovered{}, fmt.Errorf("recover: %w", err)
-	}
-	if b, err := Open(ctx, path, o); err == nil {
-		return Recovered{}, errors.Join(fmt.Errorf("%w: the journal is whole", ErrNotFound), b.Close())
-	} else if !errors.Is(err, ErrTampered) && !errors.Is(err, ErrLost) {
-		return Recovered{}, err
-	}
-	lock, err := o.FS.Lock(path + ".lock")
-	if err != nil {
-		return Recovered{}, err
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	found, err := gather(ctx, path, o)
-	if err != nil {
-		return Recovered{}, fmt.Errorf("recover: %w", err)
-	}
-	left, err := found.estate(o)
-	if err != nil {
-		return Recovered{}, fmt.Errorf("recover: %w", err)
-	}
-	if err := left.build(ctx, path+nextSuffix, o); err != nil {
-		return Recovered{}, fmt.Errorf("recover: %w", named(err))
-	}
-	// The "-wal" goes first: it must never lie beside the new file.
-	old := oldName(path, left.opening.Epoch.String()+".damaged")
-	for _, ending := range besides {
-		if err := o.FS.Rename(path+ending, old+ending); err != nil && !isMissing(err) {
-			return Recovered{}, fmt.Errorf("recover: %w", err)
-		}
-	}
-	if err := moveOn(o.FS, path, old); err != nil {
-		return Recovered{}, fmt.Errorf("recover: %w", err)
-	}
-	return Recovered{left.opening.Epoch, len(found.rows), found.mirrored, len(left.carried)}, nil
-}
-
-// remains is what could be read of a journal that was damaged or lost.
-type remains struct {
-	epoch    journal.Epoch // of the journal, or of the mirror where that is all
-	acked    journal.Head
-	rows     []row         // of the journal, in order
-	extra    []row         // that only the mirror has
-	extraOf  journal.Epoch // the epoch of these
-	mirrored int
-}
-
-func gather(ctx context.Context, path string, o Options) (*remains, error) {
-	r := &remains{}
-	there, err := exists(o.FS, path)
-	if err != nil {
-		return nil, err
-	}
-	if there {
-		r.salvage(ctx, path, o)
-	}
-	m, err := readMirror(o.FS, o.Mirror)
-	if err != nil {
-		return nil, err
-	}
-	if m != nil && m.terminal == o.Terminal {
-		r.reflect(m)
-	}
-	if len(r.rows)+len(r.extra) == 0 {
-		return nil, fmt.Errorf("%w: nothing is left of it, and there is no mirror", ErrNotFound)
-	}
-	return r, nil
-}
-
-// salvage reads what can be read in the file: forwards until it cannot go on,
-// and backwards the same. What cannot be read is what is being recovered from,
-// so errors end nothing.
-func (r *remains) salvage(ctx context.Context, path string, o Options) {
-	db := openDB(dsn(o.FS, path, "mode=rw&_busy_timeout=5000"), checkVersion)
-	defer db.Close()
-	_, _ = db.ExecContext(ctx, `PRAGMA journal_mode = DELETE`) // moves what is in the "-wal" into the file
-	r.epoch, _, _ = metaOf(ctx, db)
-	r.acked, _ = ackedOf(ctx, db)
-	whole := map[int64]row{}
-	for _, order := range []string{"", " DESC"} {
-		_ = each(ctx, db, `SELECT seq, body, hash FROM journal ORDER BY seq`+order, func(rows *sql.Rows) error {
-			var seq int64
-			var body, hash []byte
-			if err := rows.Scan(&seq, &body, &hash); err != nil {
-				return err
-			}
-			if parsed, problem := parseRow(seq, body, hash); problem == "" {
-				whole[seq] = parsed
-			}
-			return nil
-		})
-	}
-	for _, seq := range slices.Sorted(maps.Keys(whole)) {
-		r.rows = append(r.rows, whole[seq])
-	}
-}
-
-// reflect adds what only the mirror has.
-func (r *remains) reflect(m *reflection) {
-	if len(r.rows) == 0 {
-		r.epoch = m.epoch
-	}
-	have := map[journal.Hash]bool{}
-	for _, known := range r.rows {
-		have[known.hash] = true
-	}
-	r.extraOf = m.epoch
-	for _, mirrored := range m.rows {
-		if !have[mirrored.hash] {
-			r.extra = append(r.extra, mirrored)
-		}
-	}
-	r.mirrored = len(r.extra)
-}
-
-// estate decides what of it is carried over: what upstream has not acknowledged,
-// and all entries of what is open or goes on in these.
-func (r *remains) estate(o Options) (*estate, error) {
-	var last row
-	if len(r.rows) > 0 {
-		last = r.rows[len(r.rows)-1]
-	}
-	if n := len(r.extra); n > 0 && r.extraOf == r.epoch && r.extra[n-1].Seq > last.Seq {
-		last = r.extra[n-1]
-	}
-	left := newEstate(o, journal.Head{Epoch: r.epoch, Seq: last.Seq, Hash: last.hash}, r.acked, last.At)
-	left.opening.Reason, left.opening.Accounts = journal.ReasonRecovered, r.balances(o)
-	needed := r.needed()
-	for _, e := range r.rows {
-		inner, err := e.Inner()
-		if e.Seq > r.acked.Seq || err == nil && needed[inner.Ref] {
-			if err := left.carry(r.epoch, e); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, e := range r.extra {
-		if err := left.carry(r.extraOf, e); err != nil {
-			return nil, err
-		}
-	}
-	return left, nil
-}
-
-// needed returns the Refs of which all entries are carried over: begun, and not
-// known to upstream to have ended.
-func (r *remains) needed() map[string]bool {
-	needed := map[string]bool{}
-	for _, e := range r.rows {
-		inner, err := e.Inner()
-		if err == nil && inner.Kind.IsIntent() {
-			needed[inner.Ref] = true
-		}
-		if err == nil && inner.Kind.IsEnd() && e.Seq <= r.acked.Seq {
-			delete(needed, inner.Ref)
-		}
-	}
-	return needed
-}
-
-// balances adds up what the entries that are left have moved.
-func (r *remains) balances(o Options) map[journal.Account]money.Fen {
-	sums := map[journal.Account]money.Fen{}
-	for _, e := range slices.Concat(r.rows, r.extra) {
-		if opening, err := e.Opening(); err == nil {
-			maps.Copy(sums, opening.Accounts)
-		}
-		for _, p := range e.Postings {
-			sums[p.Account] += p.Amount
-		}
-	}
-	// Entries that are lost may have put into the drawer what later ones took.
-	if till := journal.TillAccount(o.Terminal); sums[till] > 0 {
-		sums[journal.Safe] += sums[till]
-		sums[till] = 0
-	}
-	maps.DeleteFunc(sums, func(_ journal.Account, f money.Fen) bool { return f == 0 })
-	return sums
 }

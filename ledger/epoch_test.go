@@ -192,11 +192,11 @@ func TestRestore(t *testing.T) {
 	}
 	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
 	theirs := must2(l.Head(ctx))
-	if err := Restore(ctx, backup, l.path, Trust{}); !errors.Is(err, os.ErrExist) {
-		t.Errorf("Restore over a journal = %v, want os.ErrExist", err)
+	if err := Restore(ctx, backup, l.path, Options{}); !errors.Is(err, ErrLocked) {
+		t.Errorf("Restore over a journal at work = %v, want ErrLocked", err)
 	}
 	restored := labAt(filepath.Join(t.TempDir(), "journal.db"))
-	if err := Restore(ctx, backup, restored.path, Trust{Key: public(key)}); err != nil {
+	if err := Restore(ctx, backup, restored.path, Options{Key: key}); err != nil {
 		t.Fatalf("Restore: %v", err)
 	}
 	restored.pass(time.Hour)

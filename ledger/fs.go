@@ -33,6 +33,10 @@ type FS interface {
 	// alone may read a file that it makes.
 	Open(path string, flag int) (File, error)
 
+	// Size returns how many bytes the file at path has. It touches no lock that
+	// this process holds on it.
+	Size(path string) (int64, error)
+
 	// Rename gives the file the name to, in place of any that has it.
 	Rename(from, to string) error
 	Remove(path string) error
@@ -66,6 +70,14 @@ func (system) Open(path string, flag int) (File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+func (system) Size(path string) (int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 func (system) Rename(from, to string) error { return os.Rename(from, to) }
@@ -145,18 +157,13 @@ func resolve(files FS, path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(path)), err
 }
 
-// exists reports whether there is a file at path. It must not be asked of a
-// database that this process has open: closing any handle of such a file drops
-// the locks that SQLite holds on it.
+// exists reports whether there is a file at path.
 func exists(files FS, path string) (bool, error) {
-	f, err := files.Open(path, os.O_RDONLY)
-	if errors.Is(err, fs.ErrNotExist) {
+	_, err := files.Size(path)
+	if isMissing(err) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	return true, f.Close()
+	return err == nil, err
 }
 
 // discard removes the file at path, if there is one.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -118,33 +117,4 @@ func versionOf(ctx context.Context, q querier) (int, error) {
 		return 0, errors.New("not a journal of this program")
 	}
 	return version, nil
-}
-
-// execer is what a statement needs of a database.
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
-// backup writes a whole and durable copy of a journal to path, in place of an
-// older copy that may be there. Entries may be appended meanwhile.
-func backup(ctx context.Context, db execer, files FS, path string) error {
-	part := path + ".part"
-	if err := discard(files, part); err != nil {
-		return err
-	}
-	// SQLite fills an empty file, and ours is for its owner's eyes only.
-	f, err := files.Open(part, os.O_RDWR|os.O_CREATE|os.O_EXCL)
-	if err != nil {
-		return err
-	}
-	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, part); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := files.Rename(part, path); err != nil {
-		return err
-	}
-	return files.SyncDir(filepath.Dir(path))
 }

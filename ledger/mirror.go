@@ -338,6 +338,14 @@ type reflection struct {
 	rows     []row // in order, without a gap
 }
 
+// before returns the entry before the first that the mirror holds.
+func (m *reflection) before() (h journal.Head) {
+	if len(m.rows) > 0 && m.rows[0].Seq > 1 {
+		h = journal.Head{Epoch: m.epoch, Seq: m.rows[0].Seq - 1, Hash: m.rows[0].prev}
+	}
+	return h
+}
+
 // readMirror reads a mirror up to its last whole entry. It returns nil if
 // there is no mirror, or nothing that was one.
 func readMirror(files FS, path string) (*reflection, error) {

@@ -263,7 +263,7 @@ type Line struct {
 // a medium that cannot be written to, or that of a running terminal, which goes
 // on meanwhile. It changes nothing.
 func ReadFile(ctx context.Context, path string, f func(Snapshot) error) error {
-	return inspect(ctx, path, func(db *sql.DB) error {
+	return inspect(ctx, system{}, path, func(db *sql.DB) error {
 		return transactRead(ctx, db, func(q querier) error {
 			s := Snapshot{ctx: ctx, q: q}
 			last, err := tailOf(ctx, q)

@@ -146,48 +146,6 @@ func (s *store) detach(ctx context.Context) error {
 	return errors.Join(err, s.close())
 }
 
-// Backup writes a copy of the journal to path, whole as of some commit, in one
-// durable file in place of any that is there. Entries may be appended meanwhile.
-func (b *Book) Backup(ctx context.Context, path string) error {
-	b.files.RLock()
-	defer b.files.RUnlock()
-	if err := b.ready(ctx); err != nil {
-		return err
-	}
-	db := openDB(dsn(b.o.FS, b.path, "mode=ro&_busy_timeout=5000"), checkVersion)
-	err := backup(ctx, db, b.o.FS, path)
-	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("back up journal: %w", named(err))
-	}
-	return nil
-}
-
-// BackupFile is [Book.Backup] for a journal that another process may have open.
-func BackupFile(ctx context.Context, from, to string) error {
-	err := inspect(ctx, from, func(db *sql.DB) error { return backup(ctx, db, system{}, to) })
-	if err != nil {
-		return fmt.Errorf("back up journal: %w", named(err))
-	}
-	return nil
-}
-
-// Restore puts a backup in the place of a journal that is not there any more.
-// It verifies it first. What was journalled after the backup was made is gone
-// from this machine: when it next speaks to upstream, that shows, and a new
-// epoch begins ([Book.NewEpoch]).
-func Restore(ctx context.Context, from, path string, t Trust) error {
-	if _, err := os.Stat(path); !isMissing(err) {
-		return fmt.Errorf("restore journal: %w", errors.Join(err, fmt.Errorf("%s: %w", path, fs.ErrExist)))
-	}
-	if _, err := VerifyFile(ctx, from, t); err != nil {
-		return fmt.Errorf("restore journal: %w", err)
-	}
-	if err := BackupFile(ctx, from, path); err != nil {
-		return fmt.Errorf("restore journal: %w", err)
-	}
-	return nil
-}
-
 // create makes an empty file that its owner alone can read, as SQLite's own
 // "-wal" and "-shm" then are too, and makes its name durable.
 func create(files FS, path string) error {

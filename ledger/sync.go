@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"database/sql"
 	"fmt"
+	"math"
 	"time"
 
 	"quancun/journal"
@@ -80,32 +81,39 @@ func (b *Book) Batch(ctx context.Context, from int64) (batch journal.Batch, err 
 	if b.o.Key == nil {
 		return batch, ErrNoKey
 	}
-	var c journal.Checkpoint
 	err = b.read(ctx, "read batch", func(q querier) error {
-		rows, err := readRows(ctx, q, `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, journal.BatchMax)
-		if err != nil {
-			return err
-		}
-		size := 0
-		for _, r := range rows {
-			if size += len(r.body); size > journal.BatchBytesMax && len(batch.Bodies) > 0 {
-				break
-			}
-			batch.Bodies = append(batch.Bodies, r.body)
-		}
-		batch.Epoch, batch.From = b.Epoch(), from
-		if len(batch.Bodies) == 0 {
-			return nil
-		}
-		c.Size = from + int64(len(batch.Bodies)) - 1
-		c.Root, err = nodes{ctx, q}.root(c.Size)
+		batch, err = batchOf(ctx, q, journal.Head{Epoch: b.Epoch(), Seq: from}, math.MaxInt64, b.o)
 		return err
 	})
-	if err != nil || len(batch.Bodies) == 0 {
+	return batch, err
+}
+
+// batchOf returns entries from number from.Seq on and up to another, of a
+// journal of epoch from.Epoch, as many as may be pushed at once.
+func batchOf(ctx context.Context, q querier, from journal.Head, to int64, o Options) (batch journal.Batch, err error) {
+	rows, err := readRows(ctx, q, `WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`, from.Seq, to, journal.BatchMax)
+	if err != nil {
 		return batch, err
 	}
-	c.Terminal, c.Epoch = b.o.Terminal, batch.Epoch
-	batch.Note, err = c.Sign(b.o.Key)
+	batch.Epoch, batch.From = from.Epoch, from.Seq
+	size := 0
+	for i, r := range rows {
+		if r.Seq != from.Seq+int64(i) {
+			return batch, fmt.Errorf("%w: entry %d is missing", ErrTampered, from.Seq+int64(i))
+		}
+		if size += len(r.body); size > journal.BatchBytesMax && len(batch.Bodies) > 0 {
+			break
+		}
+		batch.Bodies = append(batch.Bodies, r.body)
+	}
+	if len(batch.Bodies) == 0 {
+		return batch, nil
+	}
+	c := journal.Checkpoint{Terminal: o.Terminal, Epoch: from.Epoch, Size: from.Seq + int64(len(batch.Bodies)) - 1}
+	if c.Root, err = (nodes{ctx, q}).root(c.Size); err != nil {
+		return batch, err
+	}
+	batch.Note, err = c.Sign(o.Key)
 	return batch, err
 }
 
@@ -244,7 +252,7 @@ func waitingOf(ctx context.Context, q querier) (w Waiting, err error) {
 // yet, and how many intents are open. The file may be of a running terminal; it
 // changes nothing in it.
 func WaitingFile(ctx context.Context, path string) (w Waiting, open int, err error) {
-	err = inspect(ctx, path, func(db *sql.DB) error {
+	err = inspect(ctx, system{}, path, func(db *sql.DB) error {
 		return transactRead(ctx, db, func(q querier) error {
 			if w, err = waitingOf(ctx, q); err != nil {
 				return err

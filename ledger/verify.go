@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"quancun/journal"
@@ -78,7 +77,7 @@ func (b *Book) Verify(ctx context.Context) (r Report, err error) {
 // a medium that cannot be written to, or the journal of a running terminal. It
 // changes nothing.
 func VerifyFile(ctx context.Context, path string, t Trust) (r Report, err error) {
-	err = inspect(ctx, path, func(db *sql.DB) error {
+	err = inspect(ctx, system{}, path, func(db *sql.DB) error {
 		return transactRead(ctx, db, func(q querier) error {
 			r, err = verify(ctx, q, t, wholeSpan)
 			return err
@@ -88,19 +87,18 @@ func VerifyFile(ctx context.Context, path string, t Trust) (r Report, err error)
 }
 
 // inspect runs f on a journal's file, which changes nothing in it.
-func inspect(ctx context.Context, path string, f func(*sql.DB) error) (err error) {
-	path, err = resolve(system{}, path)
-	if err != nil {
+func inspect(ctx context.Context, files FS, path string, f func(*sql.DB) error) (err error) {
+	if path, err = resolve(files, path); err != nil {
 		return fmt.Errorf("read journal: %w", err)
 	}
-	if _, err := os.Stat(path); err != nil {
+	if _, err := files.Size(path); err != nil {
 		return fmt.Errorf("read journal: %w", err) // SQLite would only say that it cannot open it
 	}
 	params := "mode=ro&_busy_timeout=5000"
-	if wal, err := os.Stat(path + "-wal"); err != nil || wal.Size() == 0 {
+	if wal, err := files.Size(path + "-wal"); err != nil || wal == 0 {
 		params += "&immutable=1" // nobody has it open, and SQLite need not make files beside it
 	}
-	db := openDB(dsn(system{}, path, params), checkVersion)
+	db := openDB(dsn(files, path, params), checkVersion)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	version, err := versionOf(ctx, db)
 	if err != nil {

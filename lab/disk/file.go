@@ -122,6 +122,16 @@ func (f *File) Truncate(size int64) error {
 // Sync makes the file's content durable.
 func (f *File) Sync() error { return failed("sync", f.path, C.file_sync(f.d.c, f.node)) }
 
+// Size returns how many bytes the file at path has.
+func (d *Disk) Size(path string) (int64, error) {
+	f, err := d.Open(path, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.Size()
+}
+
 // ReadFile returns what is in the file at path.
 func (d *Disk) ReadFile(path string) ([]byte, error) {
 	f, err := d.Open(path, 0)

@@ -36,6 +36,9 @@ type Book interface {
 	Acknowledge(ctx context.Context, a journal.Ack) error
 	// Appended has a token when there is something new.
 	Appended() <-chan struct{}
+	// Old returns entries after theirs of an older journal that this one carries
+	// on, and [ledger.ErrGone] if they cannot be pushed as they were.
+	Old(ctx context.Context, theirs journal.Head) (journal.Batch, error)
 	// NewEpoch leaves the journal as it is and goes on in a new one, into which
 	// it carries what upstream has not acknowledged.
 	NewEpoch(ctx context.Context, reason string, theirs journal.Head) error
@@ -93,7 +96,8 @@ type Pusher struct {
 
 	next   int64 // number to push from; 0: after what was acknowledged
 	pause  time.Duration
-	opened time.Time // when the last new epoch was opened
+	opened time.Time    // when the last new epoch was opened
+	asked  journal.Head // of an older journal: after it upstream has been given more
 
 	mu     sync.Mutex // guards what follows
 	heard  *journal.Head
@@ -246,16 +250,25 @@ func (p *Pusher) Step(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	called, cancel := context.WithTimeout(ctx, callMax)
-	defer cancel()
-	ack, err := p.Upstream.Push(called, b)
+	ack, err := p.push(ctx, b)
 	if no := (*journal.PushError)(nil); errors.As(err, &no) {
 		return p.rejected(ctx, b, no)
 	}
 	if err != nil {
-		return false, fmt.Errorf("push from %d: %w", b.From, err)
+		return false, err
 	}
+	p.asked = journal.Head{}
 	return true, p.acknowledge(ctx, b, ack)
+}
+
+func (p *Pusher) push(ctx context.Context, b journal.Batch) (journal.Ack, error) {
+	called, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	ack, err := p.Upstream.Push(called, b)
+	if err != nil {
+		return ack, fmt.Errorf("push %s from %d: %w", b.Epoch, b.From, err)
+	}
+	return ack, nil
 }
 
 // greeted acts upon what upstream says that it has: it may be less than it has
@@ -294,24 +307,33 @@ func (p *Pusher) batch(ctx context.Context) (journal.Batch, error) {
 // says.
 var errAck = errors.New("push: answer does not acknowledge the batch")
 
-// acknowledge has the journal note that b is upstream, if a proves it: the
+// proven returns the last entry of b if a proves that upstream has all of it: the
 // campus has signed for the very checkpoint that was sent.
-func (p *Pusher) acknowledge(ctx context.Context, b journal.Batch, a journal.Ack) error {
+func (p *Pusher) proven(b journal.Batch, a journal.Ack) (journal.Head, error) {
 	p.mu.Lock()
 	campus := p.Campus
 	p.mu.Unlock()
-	c, _, err := journal.OpenCosigned(a.Note, CampusName, campus)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errAck, err)
-	}
 	end := journal.Head{
 		Epoch: b.Epoch, Seq: b.From + int64(len(b.Bodies)) - 1, Hash: journal.HashOf(b.Bodies[len(b.Bodies)-1]),
 	}
+	c, _, err := journal.OpenCosigned(a.Note, CampusName, campus)
+	if err != nil {
+		return end, fmt.Errorf("%w: %w", errAck, err)
+	}
 	if c.Epoch != end.Epoch || c.Size != end.Seq || !bytes.Equal(textOf(a.Note), textOf(b.Note)) {
-		return fmt.Errorf("%w: signed for %d entries of %s", errAck, c.Size, c.Epoch)
+		return end, fmt.Errorf("%w: signed for %d entries of %s", errAck, c.Size, c.Epoch)
 	}
 	if a.Head.Epoch != end.Epoch || a.Head.Seq < end.Seq || a.Head.Seq == end.Seq && a.Head.Hash != end.Hash {
-		return fmt.Errorf("%w: upstream is at %d", errAck, a.Head.Seq)
+		return end, fmt.Errorf("%w: upstream is at %d", errAck, a.Head.Seq)
+	}
+	return end, nil
+}
+
+// acknowledge has the journal note that b is upstream, if a proves it.
+func (p *Pusher) acknowledge(ctx context.Context, b journal.Batch, a journal.Ack) error {
+	end, err := p.proven(b, a)
+	if err != nil {
+		return err
 	}
 	w, err := p.Book.Waiting(ctx)
 	if err != nil {
@@ -341,6 +363,9 @@ func textOf(note []byte) []byte {
 // rejected finds out what to do after upstream has taken nothing of b.
 func (p *Pusher) rejected(ctx context.Context, b journal.Batch, no *journal.PushError) (more bool, err error) {
 	epoch := b.Epoch
+	if no.Head.Epoch != epoch && !errors.Is(no, journal.ErrUnproven) {
+		return p.bringOld(ctx, no)
+	}
 	if err := p.compare(ctx, no.Head); err != nil {
 		return false, err
 	}
@@ -348,7 +373,7 @@ func (p *Pusher) rejected(ctx context.Context, b journal.Batch, no *journal.Push
 	if err == nil && now.Epoch == epoch && no.Head.Epoch == epoch && errors.Is(no, journal.ErrFork) {
 		// All that upstream has of this journal is ours, and it takes no more of
 		// it: a clone that has found out first has gone on in another epoch.
-		err = p.open(ctx, journal.Forked, no.Head)
+		err = p.diverged(ctx, journal.Forked, no.Head)
 		return err == nil, err
 	}
 	if err != nil || now.Epoch != epoch {
@@ -376,30 +401,77 @@ func (p *Pusher) compare(ctx context.Context, theirs journal.Head) error {
 		}
 	}
 	if standing := journal.Compare(ours, theirs, at); standing == journal.Rewound || standing == journal.Forked {
-		return p.open(ctx, standing, theirs)
+		return p.diverged(ctx, standing, theirs)
 	}
 	return nil
 }
 
-// reasons are what a new epoch says of why it was opened.
-var reasons = map[journal.Standing]string{journal.Rewound: "rewound", journal.Forked: "forked"}
+// oldMax is how many older journals upstream may lack, each before the last.
+const oldMax = 100
 
-// open goes on in a new epoch, since upstream has another journal under this
+// bringOld pushes entries of an older journal that upstream asks for, before it
+// takes what came after them: it was restored from a copy, and has lost what it
+// had acknowledged. Those that it does not take as they were, a new epoch carries
+// over.
+func (p *Pusher) bringOld(ctx context.Context, no *journal.PushError) (more bool, err error) {
+	for n := 0; errors.Is(no, journal.ErrGap); n++ {
+		if n == oldMax || no.Head == p.asked {
+			p.asked = journal.Head{}
+			return false, fmt.Errorf("push: upstream asks again for what it has taken: %s: %w", no.Head.Epoch, no)
+		}
+		p.Log.Warn("upstream has lost entries of an older journal; they go up again",
+			"epoch", no.Head.Epoch, "from", no.Head.Seq+1)
+		b, err := p.Book.Old(ctx, no.Head)
+		if errors.Is(err, ledger.ErrGone) {
+			p.Log.Error("entries of an older journal cannot be pushed as they were", "err", err)
+			break
+		}
+		if err != nil {
+			return false, err
+		}
+		asked := no.Head
+		ack, err := p.push(ctx, b)
+		if errors.As(err, &no) {
+			continue // it lacks what was before that, too
+		}
+		if err == nil {
+			_, err = p.proven(b, ack)
+		}
+		p.asked = asked
+		return err == nil, err
+	}
+	err = p.open(ctx, journal.ReasonRestored, no.Head)
+	return err == nil, err
+}
+
+// reasons are what a new epoch says of why it was opened.
+var reasons = map[journal.Standing]string{
+	journal.Rewound: journal.ReasonRewound, journal.Forked: journal.ReasonForked,
+}
+
+// diverged goes on in a new epoch, since upstream has another journal under this
 // one's name.
-func (p *Pusher) open(ctx context.Context, standing journal.Standing, theirs journal.Head) error {
-	reason := reasons[standing]
+func (p *Pusher) diverged(ctx context.Context, standing journal.Standing, theirs journal.Head) error {
+	if err := p.open(ctx, reasons[standing], theirs); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.health.Diverged, p.health.DivergedAt = standing, p.opened
+	return nil
+}
+
+// open goes on in a new epoch.
+func (p *Pusher) open(ctx context.Context, reason string, theirs journal.Head) error {
 	now := p.Now()
 	if !p.opened.IsZero() && now.Sub(p.opened) < epochEvery {
 		return fmt.Errorf("push: journal is %s again, after a new epoch was opened at %s", reason, p.opened)
 	}
-	p.Log.Error("upstream has another journal under this one's name; a new epoch is opened",
-		"standing", reason, "epoch", theirs.Epoch, "theirs", theirs.Seq)
+	p.Log.Error("upstream's journal and this one do not go together; a new epoch is opened",
+		"reason", reason, "epoch", theirs.Epoch, "theirs", theirs.Seq)
 	if err := p.Book.NewEpoch(ctx, reason, theirs); err != nil {
 		return fmt.Errorf("open new epoch: %w", err)
 	}
-	p.opened, p.next = now, 0
-	p.mu.Lock()
-	p.health.Diverged, p.health.DivergedAt = standing, now
-	p.mu.Unlock()
+	p.opened, p.next, p.asked = now, 0, journal.Head{}
 	return nil
 }

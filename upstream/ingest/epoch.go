@@ -2,17 +2,50 @@ package ingest
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"quancun/journal"
+	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
+
+// askFor returns why a journal cannot be opened yet: we do not have what we had
+// acknowledged of the one before it, because these books were restored from a
+// copy. The terminal is asked for that first, so that whoever has an epoch also
+// has all that was acknowledged before it.
+func (k *taking) askFor(first *item) error {
+	e := first.entry
+	if !k.asking || e.Seq != 1 || e.Kind != journal.EpochOpened || first.fault != nil || e.Origin.Seq == 0 {
+		return nil
+	}
+	agreed, err := e.Before()
+	if err != nil || e.Origin.Terminal != e.Terminal || e.Origin.Epoch != agreed.Epoch || agreed.Epoch == e.Epoch {
+		return nil // openEpoch says what is wrong with it
+	}
+	before, err := readJournal(k.ctx, k.tx, e.Terminal, agreed.Epoch)
+	if err != nil && !errors.Is(err, store.ErrNone) {
+		return err
+	}
+	reason := journal.ErrGap
+	if before.head.Seq >= agreed.Seq {
+		ours, err := k.hashesOf(before.id, agreed.Seq, agreed.Seq)
+		if err != nil || agreed.Hash == (journal.Hash{}) || agreed.Hash == ours[0] {
+			return err
+		}
+		reason = journal.ErrFork // somebody else has pushed there meanwhile
+	}
+	if err := k.noteLost(e.Origin, before.head.Seq); err != nil {
+		return err
+	}
+	return &journal.PushError{Reason: reason, Head: before.head}
+}
 
 // openEpoch takes a journal that carries on another, which is closed by that.
 func (k *taking) openEpoch(f *fact) error {
 	e, d := f.entry, k.desk
 	o, err := e.Opening()
-	if err != nil || f.journal != k.journal.id || e.Seq != 1 || o.Epoch == e.Epoch ||
+	if err != nil || e.Seq != 1 || o.Epoch == e.Epoch ||
 		e.Origin != (journal.Position{}) && (e.Origin.Terminal != d.terminal || e.Origin.Epoch != o.Epoch) {
 		d.except(RuleBroken, e.Position(), "a journal cannot go on from %s like this", o.Epoch)
 		return nil
@@ -21,17 +54,24 @@ func (k *taking) openEpoch(f *fact) error {
 	if err != nil {
 		return err
 	}
-	_, err = k.tx.Exec(k.ctx, `UPDATE journals SET origin = ?, carrying = true WHERE id = ?`, origin, k.journal.id)
+	own := f.journal == k.journal.id // otherwise it was never here, and a later one has carried it over
+	_, err = k.tx.Exec(k.ctx, `UPDATE journals SET origin = ?, carrying = ? WHERE id = ? AND origin IS NULL`,
+		origin, own, f.journal)
 	if err == nil {
 		_, err = k.tx.Exec(k.ctx, `UPDATE journals SET superseded_by = ? WHERE id = ? AND superseded_by IS NULL`,
-			k.journal.id, origin)
+			f.journal, origin)
 	}
 	if err != nil {
 		return fmt.Errorf("open epoch: %w", err)
 	}
-	k.journal.origin, k.journal.carrying = origin, true
-	d.except(EpochOpened, e.Position(), "%s: %s ended with %d, we had acknowledged %d", o.Reason, o.Epoch, o.Head,
-		e.Origin.Seq)
+	if own {
+		k.journal.origin, k.journal.carrying = origin, true
+	}
+	d.except(EpochOpened, e.Position(), "%s: %s ended with %d, we had acknowledged %d",
+		o.Reason, o.Epoch, o.Head, e.Origin.Seq)
+	if o.Gone > 0 {
+		d.except(Gone, e.Position(), "%d entries that we had acknowledged, and have lost", o.Gone)
+	}
 	k.releases = append(k.releases, release{o.Epoch, o.Head}) // no number above it was ever given
 	return nil
 }
@@ -46,14 +86,20 @@ func (k *taking) endCarrying(f *fact) error {
 	}
 	k.journal.carrying = false
 	_, err := k.tx.Exec(k.ctx, `UPDATE journals SET carrying = false WHERE id = ?`, k.journal.id)
-	var epoch []byte
-	if err == nil {
-		err = k.tx.QueryRow(k.ctx, `SELECT epoch FROM journals WHERE id = ?`, k.journal.origin).Scan(&epoch)
-	}
 	if err != nil {
 		return fmt.Errorf("end carrying: %w", err)
 	}
-	k.releases = append(k.releases, release{journal.Epoch(epoch), 0})
+	seen := map[int64]bool{} // a journal that lies may go in circles
+	for id := k.journal.origin; id != 0 && !seen[id]; {
+		seen[id] = true
+		var epoch []byte
+		err := k.tx.QueryRow(k.ctx,
+			`SELECT epoch, coalesce(origin, 0) FROM journals WHERE id = ?`, id).Scan(&epoch, &id)
+		if err != nil {
+			return fmt.Errorf("end carrying: %w", err)
+		}
+		k.releases = append(k.releases, release{journal.Epoch(epoch), 0})
+	}
 	return k.claimLost()
 }
 

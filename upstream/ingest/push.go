@@ -21,12 +21,18 @@ func (g *Ingest) Push(ctx context.Context, t store.Terminal, b journal.Batch) (j
 	if len(b.Bodies) > journal.BatchMax {
 		return journal.Ack{}, g.unproven(ctx, t, b)
 	}
-	return g.Carry(ctx, t, b)
+	return g.receive(ctx, t, b, true)
 }
 
 // Carry is [Ingest.Push] for a journal that a person has carried here: it has
-// one checkpoint, at its end, and any length.
+// one checkpoint, at its end, and any length, and is asked for nothing else.
 func (g *Ingest) Carry(ctx context.Context, t store.Terminal, b journal.Batch) (journal.Ack, error) {
+	return g.receive(ctx, t, b, false)
+}
+
+// receive takes b. asking says whether to ask first for what was before it, if
+// we have lost that.
+func (g *Ingest) receive(ctx context.Context, t store.Terminal, b journal.Batch, asking bool) (journal.Ack, error) {
 	p, err := g.prove(ctx, t, b)
 	if errors.Is(err, journal.ErrUnproven) {
 		return journal.Ack{}, g.unproven(ctx, t, b)
@@ -37,7 +43,7 @@ func (g *Ingest) Carry(ctx context.Context, t store.Terminal, b journal.Batch) (
 	var ack journal.Ack
 	var rejected *journal.PushError
 	err = g.books.Write(ctx, func(tx *sqldb.Tx) error {
-		k := &taking{ctx: context.WithoutCancel(ctx), g: g, tx: tx, push: p, now: g.books.Now()}
+		k := &taking{ctx: context.WithoutCancel(ctx), g: g, tx: tx, push: p, asking: asking, now: g.books.Now()}
 		ack, rejected = journal.Ack{}, nil // it may be run again
 		var err error
 		ack, err = k.take()
@@ -133,6 +139,8 @@ type taking struct {
 	push *push
 	now  time.Time
 
+	asking bool // for what we have lost of the journal before
+
 	journal  journalRow
 	desk     *desk // where entries are worked on
 	releases []release
@@ -162,6 +170,9 @@ func (k *taking) take() (journal.Ack, error) {
 	}
 	if k.journal.superseded {
 		return journal.Ack{}, k.reject(journal.ErrFork, k.noteFork(&fresh[0], "its epoch has been superseded"))
+	}
+	if err := k.askFor(&fresh[0]); err != nil {
+		return journal.Ack{}, err
 	}
 	if err := k.keep(fresh); err != nil {
 		return journal.Ack{}, err
@@ -234,7 +245,14 @@ func (k *taking) noteFork(it *item, why string) error {
 // would only do so when we have acknowledged them.
 func (k *taking) noteGap() error {
 	at := k.push.items[0].Position
-	e := exception(Lost, at, fmt.Sprintf("it goes on from %d, we have %d", at.Seq, k.journal.head.Seq))
-	e.Ref = at.Terminal + "/" + at.Epoch.String()
+	at.Seq--
+	return k.noteLost(at, k.journal.head.Seq)
+}
+
+// noteLost notes that we have had the entry at a position, and now only have
+// its journal up to another.
+func (k *taking) noteLost(at journal.Position, have int64) error {
+	e := exception(Lost, at, fmt.Sprintf("we have acknowledged %d, and have %d", at.Seq, have))
+	e.Ref = at.Terminal + "/" + at.Epoch.String() // one line, however often it is tried
 	return k.g.books.Except(k.ctx, k.tx, []store.Exception{e})
 }

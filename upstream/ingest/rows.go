@@ -80,15 +80,19 @@ func (k *taking) makeJournal(epoch journal.Epoch) (id int64, err error) {
 	return id, nil
 }
 
-// hashes returns those of entries that we have.
-func (k *taking) hashes(from, to int64) (all []journal.Hash, err error) {
+// hashes returns those of entries that we have of the journal that is pushed.
+func (k *taking) hashes(from, to int64) ([]journal.Hash, error) {
+	return k.hashesOf(k.journal.id, from, to)
+}
+
+func (k *taking) hashesOf(journalID, from, to int64) (all []journal.Hash, err error) {
 	err = sqldb.Each(k.ctx, k.tx, func(rows *sql.Rows) error {
 		var b []byte
 		err := rows.Scan(&b)
 		all = append(all, journal.Hash(b))
 		return err
 	}, `SELECT hash FROM journal_entries WHERE journal = ? AND seq BETWEEN ? AND ? ORDER BY seq`,
-		k.journal.id, from, to)
+		journalID, from, to)
 	if err == nil && int64(len(all)) != to-from+1 {
 		err = fmt.Errorf("%d hashes from %d to %d", len(all), from, to)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -165,11 +164,7 @@ func (c *Campus) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	here, err := c.onDisks(ctx)
-	if err != nil {
-		return err
-	}
-	c.judgeWords(up, here)
+	c.judgeWords(up)
 	c.countEntries(up)
 	if err := errors.Join(c.countRows(ctx), c.judgeRows(ctx)); err != nil {
 		return err
@@ -196,27 +191,6 @@ func (c *Campus) judge(ctx context.Context) error {
 	return nil
 }
 
-// onDisks returns what is in the terminals' journals, of their newest epochs.
-// What was acknowledged in an older one is only in that one's file, from which
-// nothing goes up again: BUG(push): an upstream that is restored from a backup
-// older than a terminal's last epoch does not get that back.
-func (c *Campus) onDisks(ctx context.Context) (map[saying]bool, error) {
-	here := map[saying]bool{}
-	for _, m := range c.machines {
-		all, err := m.book.Since(ctx, 1, math.MaxInt32)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range all {
-			if e, err = e.Inner(); err != nil {
-				return nil, err
-			}
-			here[saying{e.Ref, e.Kind}] = true
-		}
-	}
-	return here, nil
-}
-
 // verify has every program check its own files.
 func (c *Campus) verify(ctx context.Context) error {
 	broken, err := c.office.books.Verify(ctx)
@@ -233,10 +207,10 @@ func (c *Campus) verify(ctx context.Context) error {
 
 // judgeWords checks that what was promised to be on a disk has arrived, and that
 // nothing has that nobody said.
-func (c *Campus) judgeWords(up *copied, here map[saying]bool) {
+func (c *Campus) judgeWords(up *copied) {
 	for _, s := range c.oracle.order {
 		key := saying{s.Ref, s.Kind}
-		if _, arrived := up.entries[key]; !arrived && s.sure && !s.excused && (here[key] || !c.restored) {
+		if _, arrived := up.entries[key]; !arrived && s.sure && !s.excused {
 			c.wrong("%s %q of %s, entry %d, was on the disk, and is gone", s.Kind, s.Ref, s.Terminal, s.Seq)
 		}
 	}
@@ -251,7 +225,7 @@ func (c *Campus) judgeWords(up *copied, here map[saying]bool) {
 		}
 	}
 	for _, d := range c.oracle.debits {
-		if _, known := d.intent(up); !known && !d.excused && !c.restored {
+		if _, known := d.intent(up); !known && !d.excused {
 			c.wrong("chip %s paid %s at counter %d, and no journal says so", d.card.name(), d.amount, d.counter)
 		}
 	}

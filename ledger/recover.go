@@ -1,0 +1,339 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"quancun/journal"
+	"quancun/money"
+)
+
+// Backup writes a copy of the journal to path, whole as of some commit, in one
+// durable file in place of any that is there. Entries may be appended meanwhile.
+func (b *Book) Backup(ctx context.Context, path string) error {
+	b.files.RLock()
+	defer b.files.RUnlock()
+	if err := b.ready(ctx); err != nil {
+		return err
+	}
+	db := openDB(dsn(b.o.FS, b.path, "mode=ro&_busy_timeout=5000"), checkVersion)
+	err := backup(ctx, db, b.o.FS, path)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("back up journal: %w", named(err))
+	}
+	return nil
+}
+
+// BackupFile is [Book.Backup] for a journal that another process may have open.
+func BackupFile(ctx context.Context, from, to string) error {
+	if err := copyOf(ctx, system{}, from, to); err != nil {
+		return fmt.Errorf("back up journal: %w", err)
+	}
+	return nil
+}
+
+// copyOf writes a copy of the journal at from, which this process has not open.
+func copyOf(ctx context.Context, files FS, from, to string) error {
+	return named(inspect(ctx, files, from, func(db *sql.DB) error { return backup(ctx, db, files, to) }))
+}
+
+// Restore puts a backup in the place of a journal that is not there any more.
+// It verifies it first, with o's keys. What was journalled after the backup was
+// made is gone from this machine: when it next speaks to upstream, that shows,
+// and a new epoch begins ([Book.NewEpoch]).
+//
+// After a power cut the backup is in the place of the journal, or nothing is,
+// and Restore is called again. What SQLite has left beside the one that is gone
+// is kept under another name: it would be played into the backup.
+func Restore(ctx context.Context, from, path string, o Options) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("restore journal: %w", err)
+		}
+	}()
+	o = o.filled()
+	if path, err = resolve(o.FS, path); err != nil {
+		return err
+	}
+	lock, err := o.FS.Lock(path + ".lock") // a terminal that starts now would make a new journal
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if there, err := exists(o.FS, path); err != nil || there {
+		return errors.Join(err, fmt.Errorf("%s: %w", path, fs.ErrExist))
+	}
+	err = inspect(ctx, o.FS, from, func(db *sql.DB) error {
+		return transactRead(ctx, db, func(q querier) error {
+			_, err := verify(ctx, q, o.trust(), wholeSpan)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if err := setAside(o.FS, path, path+".gone"); err != nil {
+		return err
+	}
+	if err := o.FS.SyncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return copyOf(ctx, o.FS, from, path)
+}
+
+// setAside gives what SQLite keeps beside a database another name.
+func setAside(files FS, path, to string) error {
+	for _, ending := range besides {
+		if err := files.Rename(path+ending, to+ending); err != nil && !isMissing(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// execer is what a statement needs of a database.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// backup writes a whole and durable copy of a journal to path, in place of an
+// older copy that may be there. Entries may be appended meanwhile.
+func backup(ctx context.Context, db execer, files FS, path string) error {
+	part := path + ".part"
+	if err := discard(files, part); err != nil {
+		return err
+	}
+	// SQLite fills an empty file, and ours is for its owner's eyes only.
+	f, err := files.Open(part, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, part); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := files.Rename(part, path); err != nil {
+		return err
+	}
+	return files.SyncDir(filepath.Dir(path))
+}
+
+// Recovered is what [Recover] has put together.
+type Recovered struct {
+	Epoch   journal.Epoch // of the journal that was lost or damaged
+	Journal int           // entries that could be read in it
+	Mirror  int           // entries that only the mirror had
+	Carried int           // entries that upstream may not have
+}
+
+// Recover makes a journal out of what is left of one that was damaged or lost,
+// and of the mirror. It begins a new epoch, into which all is carried over that
+// upstream has not acknowledged as far as can be known; what upstream has all
+// the same it takes once. The damaged file is kept beside it.
+//
+// The sums of the accounts, the drawer's among them, are those of the entries
+// that are left: the drawer has to be counted. It returns [ErrNotFound] if
+// there is nothing to recover, or nothing to recover from.
+func Recover(ctx context.Context, path string, o Options) (_ Recovered, err error) {
+	o = o.filled()
+	if path, err = resolve(o.FS, path); err != nil {
+		return Recovered{}, fmt.Errorf("recover: %w", err)
+	}
+	if b, err := Open(ctx, path, o); err == nil {
+		return Recovered{}, errors.Join(fmt.Errorf("%w: the journal is whole", ErrNotFound), b.Close())
+	} else if !errors.Is(err, ErrTampered) && !errors.Is(err, ErrLost) {
+		return Recovered{}, err
+	}
+	lock, err := o.FS.Lock(path + ".lock")
+	if err != nil {
+		return Recovered{}, err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	found, err := gather(ctx, path, o)
+	if err != nil {
+		return Recovered{}, fmt.Errorf("recover: %w", err)
+	}
+	left, err := found.estate(o)
+	if err != nil {
+		return Recovered{}, fmt.Errorf("recover: %w", err)
+	}
+	if err := left.build(ctx, path+nextSuffix, o); err != nil {
+		return Recovered{}, fmt.Errorf("recover: %w", named(err))
+	}
+	// The "-wal" goes first: it must never lie beside the new file.
+	old := damagedName(path, left.opening.Epoch)
+	if err := setAside(o.FS, path, old); err != nil {
+		return Recovered{}, fmt.Errorf("recover: %w", err)
+	}
+	if err := moveOn(o.FS, path, old); err != nil {
+		return Recovered{}, fmt.Errorf("recover: %w", err)
+	}
+	return Recovered{left.opening.Epoch, len(found.rows), found.mirrored, len(left.carried)}, nil
+}
+
+// remains is what could be read of a journal that was damaged or lost.
+type remains struct {
+	epoch    journal.Epoch // of the journal, or of the mirror where that is all
+	acked    journal.Head
+	agreed   journal.Head  // what upstream had acknowledged by the mirror's word too
+	rows     []row         // of the journal, in order
+	extra    []row         // that only the mirror has
+	extraOf  journal.Epoch // the epoch of these
+	mirrored int
+}
+
+func gather(ctx context.Context, path string, o Options) (*remains, error) {
+	r := &remains{}
+	there, err := exists(o.FS, path)
+	if err != nil {
+		return nil, err
+	}
+	if there {
+		r.salvage(ctx, path, o)
+	}
+	m, err := readMirror(o.FS, o.Mirror)
+	if err != nil {
+		return nil, err
+	}
+	if m != nil && m.terminal == o.Terminal {
+		r.reflect(m)
+	}
+	if len(r.rows)+len(r.extra) == 0 {
+		return nil, fmt.Errorf("%w: nothing is left of it, and there is no mirror", ErrNotFound)
+	}
+	return r, nil
+}
+
+// salvage reads what can be read in the file. What cannot be read is what is
+// being recovered from, so errors end nothing.
+func (r *remains) salvage(ctx context.Context, path string, o Options) {
+	_ = salvage(ctx, o.FS, path, func(db *sql.DB, whole map[int64]row) {
+		r.epoch, _, _ = metaOf(ctx, db)
+		r.acked, _ = ackedOf(ctx, db)
+		for _, seq := range slices.Sorted(maps.Keys(whole)) {
+			r.rows = append(r.rows, whole[seq])
+		}
+	})
+	r.agreed = r.acked
+}
+
+// salvage gives f what can be read in a journal's file: forwards until it cannot
+// go on, and backwards the same. It returns why not all could be read.
+func salvage(ctx context.Context, files FS, path string, f func(*sql.DB, map[int64]row)) error {
+	db := openDB(dsn(files, path, "mode=rw&_busy_timeout=5000"), checkVersion)
+	_, err := db.ExecContext(ctx, `PRAGMA journal_mode = DELETE`) // moves what is in the "-wal" into the file
+	errs := []error{err}
+	whole := map[int64]row{}
+	for _, order := range []string{"", " DESC"} {
+		err := each(ctx, db, `SELECT seq, body, hash FROM journal ORDER BY seq`+order, func(rows *sql.Rows) error {
+			var seq int64
+			var body, hash []byte
+			if err := rows.Scan(&seq, &body, &hash); err != nil {
+				return err
+			}
+			if parsed, problem := parseRow(seq, body, hash); problem == "" {
+				whole[seq] = parsed
+			}
+			return nil
+		})
+		errs = append(errs, err)
+	}
+	f(db, whole)
+	return named(errors.Join(append(errs, db.Close())...))
+}
+
+// reflect adds what only the mirror has.
+func (r *remains) reflect(m *reflection) {
+	if len(r.rows) == 0 {
+		r.epoch = m.epoch
+	}
+	have := map[journal.Hash]bool{}
+	for _, known := range r.rows {
+		have[known.hash] = true
+	}
+	r.extraOf = m.epoch
+	for _, mirrored := range m.rows {
+		if !have[mirrored.hash] {
+			r.extra = append(r.extra, mirrored)
+		}
+	}
+	r.mirrored = len(r.extra)
+	// Only what upstream has acknowledged is dropped from a mirror.
+	if before := m.before(); m.epoch == r.epoch && before.Seq > r.agreed.Seq {
+		r.agreed = before
+	}
+}
+
+// estate decides what of it is carried over: what upstream has not acknowledged,
+// and all entries of what is open or goes on in these.
+func (r *remains) estate(o Options) (*estate, error) {
+	var last row
+	if len(r.rows) > 0 {
+		last = r.rows[len(r.rows)-1]
+	}
+	if n := len(r.extra); n > 0 && r.extraOf == r.epoch && r.extra[n-1].Seq > last.Seq {
+		last = r.extra[n-1]
+	}
+	left := newEstate(o, journal.Head{Epoch: r.epoch, Seq: last.Seq, Hash: last.hash}, r.agreed, last.At)
+	left.opening.Reason, left.opening.Accounts = journal.ReasonRecovered, r.balances(o)
+	needed := r.needed()
+	for _, e := range r.rows {
+		inner, err := e.Inner()
+		if e.Seq > r.acked.Seq || err == nil && needed[inner.Ref] {
+			if err := left.carry(e); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, e := range r.extra {
+		if err := left.carry(e); err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
+// needed returns the Refs of which all entries are carried over: begun, and not
+// known to upstream to have ended.
+func (r *remains) needed() map[string]bool {
+	needed := map[string]bool{}
+	for _, e := range r.rows {
+		inner, err := e.Inner()
+		if err == nil && inner.Kind.IsIntent() {
+			needed[inner.Ref] = true
+		}
+		if err == nil && inner.Kind.IsEnd() && e.Seq <= r.acked.Seq {
+			delete(needed, inner.Ref)
+		}
+	}
+	return needed
+}
+
+// balances adds up what the entries that are left have moved.
+func (r *remains) balances(o Options) map[journal.Account]money.Fen {
+	sums := map[journal.Account]money.Fen{}
+	for _, e := range slices.Concat(r.rows, r.extra) {
+		if opening, err := e.Opening(); err == nil {
+			maps.Copy(sums, opening.Accounts)
+		}
+		for _, p := range e.Postings {
+			sums[p.Account] += p.Amount
+		}
+	}
+	// Entries that are lost may have put into the drawer what later ones took.
+	if till := journal.TillAccount(o.Terminal); sums[till] > 0 {
+		sums[journal.Safe] += sums[till]
+		sums[till] = 0
+	}
+	maps.DeleteFunc(sums, func(_ journal.Account, f money.Fen) bool { return f == 0 })
+	return sums
+}
