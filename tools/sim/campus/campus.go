@@ -22,11 +22,13 @@
 package campus
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"quancun/journal"
 	"quancun/money"
@@ -58,6 +60,8 @@ type Campus struct {
 	dice    virtual.Dice
 	world   *virtual.World
 	trace   *virtual.Trace
+	log     *slog.Logger // of all programs
+	logged  bytes.Buffer // what they have said, where somebody reads it
 	covered Coverage
 
 	office    *office
@@ -68,6 +72,7 @@ type Campus struct {
 	merchants []string
 	orders    []*order // whose codes somebody has seen
 	refunded  map[journal.Position]money.Fen
+	troubled  map[string]bool // stations, see [Campus.trouble]
 	oracle    *oracle
 
 	reserve money.Fen // of each balance, that only the physical card may spend
@@ -98,8 +103,12 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 
 	c := &Campus{
 		works: w, dice: virtual.NewDice(cfg.Seed, virtual.StreamActs),
-		refunded: map[journal.Position]money.Fen{},
-		world:    &virtual.World{Now: virtual.Morning}, trace: virtual.NewTrace(cfg.Story), lying: cfg.Lying,
+		refunded: map[journal.Position]money.Fen{}, troubled: map[string]bool{},
+		world: &virtual.World{Now: virtual.Morning}, trace: virtual.NewTrace(cfg.Story), lying: cfg.Lying,
+		log: slog.New(slog.DiscardHandler),
+	}
+	if cfg.Seed%8 == 0 { // to format what nobody reads takes long
+		c.log = slog.New(slog.NewTextHandler(&c.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	c.oracle, c.service = newOracle(c), newService(c)
 	defer c.close()

@@ -19,6 +19,7 @@ type plastic struct {
 	factor [8]byte
 
 	balance         money.Fen
+	level           money.Fen // the most that the books and the chip together may have let it spend
 	online, offline uint16
 	hot             bool // reported lost
 	used            bool // since the story began
@@ -67,7 +68,9 @@ func (p *plastic) look(ins byte, err error) {
 		p.campus.oracle.debited(p, debit{counter: p.offline, amount: amount, tac: pboc.MAC(s.Last.TAC)})
 		p.campus.note("chip %s paid %s, counter %d", p.name(), amount, p.offline)
 	case s.Online != p.online:
-		p.campus.note("chip %s took %s, counter %d", p.name(), money.Fen(s.Balance)-p.balance, p.online)
+		took := money.Fen(s.Balance) - p.balance
+		p.level = max(p.level, p.campus.office.auditor.Mirror(p.no)+took)
+		p.campus.note("chip %s took %s, counter %d", p.name(), took, p.online)
 	}
 	if err != nil && ins == insDebit {
 		p.campus.cover(map[bool]Branch{true: branchTornAfter, false: branchTornBefore}[s.Offline != p.offline])
@@ -109,14 +112,19 @@ type holder struct {
 	account string
 	opening money.Fen
 	card    *plastic
-	dark    money.Fen // spent by its virtual card while the upstream did not answer
-	codeDay int       // of the year, on which that was last
+	dark    money.Fen            // spent by its virtual card while the upstream did not answer
+	codeDay int                  // of the year, on which that was last
+	clerks  money.Fen            // taken by clerks, who ask nobody
+	sold    map[string]money.Fen // spent at each station
 }
 
 // enrol gives a resident of the town a place in the story.
 func (c *Campus) enrol(r works.Resident) {
-	h := &holder{account: r.Account, opening: r.Opening}
-	p := &plastic{campus: c, chip: sim.New(r.Card), no: r.CardNo, holder: h, factor: r.Factor, balance: r.Opening}
+	h := &holder{account: r.Account, opening: r.Opening, sold: map[string]money.Fen{}}
+	p := &plastic{
+		campus: c, chip: sim.New(r.Card), no: r.CardNo, holder: h, factor: r.Factor,
+		balance: r.Opening, level: r.Opening,
+	}
 	h.card = p
 	c.holders = append(c.holders, h)
 	c.cards = append(c.cards, p)

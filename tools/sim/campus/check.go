@@ -10,8 +10,13 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/lab/disk"
 	"quancun/money"
+	"quancun/pboc"
+	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/virtual"
+	"quancun/tools/sim/works"
+	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
 
@@ -51,6 +56,7 @@ func (c *Campus) settle(ctx context.Context) {
 		if h.card.used && c.broken == nil {
 			c.acting = virtual.Pick(c.dice, c.machines)
 			c.acting.see(ctx, h)
+			c.inspect(ctx)
 		}
 	}
 	for _, m := range c.machines {
@@ -58,6 +64,8 @@ func (c *Campus) settle(ctx context.Context) {
 	}
 	c.rest(ctx)
 	for _, m := range c.machines {
+		c.acting = m
+		c.inspect(ctx)
 		if w, err := m.book.Waiting(ctx); err != nil || w.Count > 0 {
 			c.wrong("%s has %d entries that do not go up: %v", m.name, w.Count, err)
 		}
@@ -165,6 +173,9 @@ func (c *Campus) judge(ctx context.Context) error {
 		return err
 	}
 	c.judgeWords(up)
+	if err := c.judgeSecrets(); err != nil {
+		return err
+	}
 	c.countEntries(up)
 	if err := errors.Join(c.countRows(ctx), c.judgeRows(ctx)); err != nil {
 		return err
@@ -194,7 +205,8 @@ func (c *Campus) judge(ctx context.Context) error {
 // verify has every program check its own files.
 func (c *Campus) verify(ctx context.Context) error {
 	broken, err := c.office.books.Verify(ctx)
-	for _, b := range broken {
+	more, err2 := c.office.journal.Verify(ctx)
+	for _, b := range append(broken, more...) {
 		c.wrong("books: %s", b)
 	}
 	for _, m := range c.machines {
@@ -202,7 +214,38 @@ func (c *Campus) verify(ctx context.Context) error {
 			c.wrong("journal of %s: %v", m.name, wrong)
 		}
 	}
-	return err
+	return errors.Join(err, err2)
+}
+
+// judgeSecrets looks for what must be on no disk and in no log (M9).
+func (c *Campus) judgeSecrets() error {
+	secrets := []auditor.Secret{
+		{Name: "a PIN", Value: []byte(works.PIN)}, {Name: "the master key of purchases", Value: c.works.Purchase[:]},
+	}
+	own := c.works.Keys.CardKeys(c.cards[0].factor)
+	for _, k := range []pboc.Key{own.DLK, own.DPK, own.DTK, own.DRPK} {
+		secrets = append(secrets, auditor.Secret{Name: "a card's key", Value: k[:]})
+	}
+	disks := map[string]*disk.Disk{"the upstream": c.office.disk}
+	for _, m := range c.machines {
+		secrets = append(secrets, auditor.Secret{Name: "the key of " + m.name, Value: m.station.Key.Seed()})
+		disks[m.name] = m.disk
+	}
+	for name, d := range disks {
+		for _, path := range d.Files() {
+			content, err := d.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			for _, s := range auditor.Leaks(content, secrets) {
+				c.wrong("%s is in %s of %s", s, path, name)
+			}
+		}
+	}
+	for _, s := range auditor.Leaks(c.logged.Bytes(), secrets) {
+		c.wrong("%s is in a log", s)
+	}
+	return nil
 }
 
 // judgeWords checks that what was promised to be on a disk has arrived, and that
@@ -291,6 +334,13 @@ func (c *Campus) judgeRows(ctx context.Context) error {
 				c.wrong("chip %s holds %s, its mirror %s", p.name(), p.balance, mirrors[p.no])
 			}
 		}
+		var held int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM holds WHERE state <= 2`).Scan(&held); err != nil {
+			return err
+		}
+		if held > 0 {
+			c.wrong("%d holds are left", held)
+		}
 		var open int
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM claims WHERE state = 1`).Scan(&open); err != nil {
 			return err
@@ -300,6 +350,29 @@ func (c *Campus) judgeRows(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// judgeSpending holds what a holder has spent too much against the bound of the
+// design, section 2: what the purse held when it was last level with the account,
+// and what the virtual card may spend in the dark, less the card reserve. What
+// clerks take without asking comes on top, and what machines have sold whose
+// journal is in two places.
+func (c *Campus) judgeSpending(h *holder) {
+	a := store.HolderAccount(h.account)
+	p := h.card
+	p.level = max(p.level, c.office.auditor.Mirror(p.no))
+	left := c.office.auditor.Balance(a)
+	if left >= 0 || c.restored {
+		return
+	}
+	bound := max(0, p.level+h.dark-c.reserve) + h.clerks
+	for station := range c.troubled {
+		bound += h.sold[station]
+	}
+	c.cover(branchOverspent)
+	if -left > bound {
+		c.wrong("%s is overspent by %s, and may be by %s", a, -left, bound)
+	}
 }
 
 // lost reports whether a debit of a card was only in a journal that is gone.

@@ -38,6 +38,7 @@ const (
 	branchByCounter
 	branchByRival
 	branchOverdrawn
+	branchOverspent
 	branchClockStep
 	branchClockUnsure
 	branchFeedWhole
@@ -83,6 +84,7 @@ var branchNames = [branchCount]string{
 	branchByCounter:    "claim settled by a counter",
 	branchByRival:      "claim settled by a rival",
 	branchOverdrawn:    "account overdrawn in the dark",
+	branchOverspent:    "overspending held to its bound",
 	branchClockStep:    "clock step noted",
 	branchClockUnsure:  "entry by a clock that is unsure",
 	branchFeedWhole:    "feed taken whole",

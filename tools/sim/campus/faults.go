@@ -140,7 +140,16 @@ func (m *machine) rollBack(ctx context.Context) {
 	m.disk.Close()
 	m.disk = m.image.disk.Clone()
 	m.rewound = true
+	m.campus.trouble(m)
 	m.campus.oracle.forgets(ctx, m, m.image.knows)
+}
+
+// trouble notes that a terminal's journal is in two places, or was. What its
+// machines sell no hold can stand behind: the numbers of the one are passed by
+// the other.
+func (c *Campus) trouble(m *machine) {
+	m.suspect = true
+	c.troubled[m.station.ID] = true
 }
 
 // lie has the disk lose what it has confirmed since it was installed, and tells
@@ -161,6 +170,8 @@ func (m *machine) cloneTo(ctx context.Context) {
 	m.cloned = true
 	twin := c.newMachine(m.station, m.name+"'", m.disk.Clone())
 	twin.clone, twin.knows = true, slices.Clone(m.knows)
+	c.trouble(m)
+	twin.suspect = true
 	c.note("%s: there are two of it", m.name)
 	c.machines = append(c.machines, twin)
 	twin.restart(ctx)

@@ -3,7 +3,6 @@ package campus
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"quancun/journal"
@@ -14,6 +13,7 @@ import (
 	"quancun/ledger/push"
 	"quancun/money"
 	"quancun/reader/sim"
+	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
 	"quancun/upstream/client"
@@ -33,11 +33,13 @@ type machine struct {
 	merchant string
 	drawer   money.Fen // cash that is really in it
 
-	image   *image // a copy of the disk that somebody has put away; nil: none
-	rewound bool   // such a copy was put in
-	cloned  bool   // there is another one of it
-	up      bool   // the upstream has answered the last greeting
-	full    bool   // its disk has an end
+	image   *image                 // a copy of the disk that somebody has put away; nil: none
+	suspect bool                   // its disk, or a copy of it, may be in two places
+	forked  map[journal.Epoch]bool // in which it was so
+	rewound bool                   // such a copy was put in
+	cloned  bool                   // there is another one of it
+	up      bool                   // the upstream has answered the last greeting
+	full    bool                   // its disk has an end
 
 	knows  []*said
 	unsure []*said
@@ -49,32 +51,30 @@ type machine struct {
 
 // programs are what runs on a machine, and ends with its power.
 type programs struct {
-	book   *ledger.Book
-	feeds  *feed.Feeds
-	pusher *push.Pusher
-	puller *feed.Puller
-	keeper *kiosk.Keeper
-	health chan kiosk.Health
-	loader *kiosk.Loader
-	seller *kiosk.Seller
-	sales  []journal.Entry // for codes, that may be given back
+	book    *ledger.Book
+	feeds   *feed.Feeds
+	pusher  *push.Pusher
+	puller  *feed.Puller
+	keeper  *kiosk.Keeper
+	health  chan kiosk.Health
+	loader  *kiosk.Loader
+	seller  *kiosk.Seller
+	auditor *auditor.Terminal
+	sales   []journal.Entry // for codes, that may be given back
 }
 
 // newMachine installs a terminal. It is off.
 func (c *Campus) newMachine(s works.Station, name string, d *disk.Disk) *machine {
 	m := &machine{
 		campus: c, station: s, name: name, disk: d, watch: virtual.Watch{World: c.world},
-		line: &line{campus: c, cert: s.Cert},
-		sam:  sim.NewSAM(s.No, c.works.Purchase, uint32(1+100_000*len(c.machines))),
+		line: &line{campus: c, cert: s.Cert}, forked: map[journal.Epoch]bool{},
+		sam: sim.NewSAM(s.No, c.works.Purchase, uint32(1+100_000*len(c.machines))),
 	}
 	m.client = client.Dial(&client.Provisioning{
 		Terminal: s.ID, TerminalNo: s.No, CA: c.works.CA, CampusKey: c.works.CampusKey(),
 	}, client.Options{Address: "upstream:1", Now: m.watch.Now, Transport: m.line})
 	return m
 }
-
-// quiet is where programs log to: what matters is in books and journals.
-var quiet = slog.New(slog.DiscardHandler)
 
 // on reports whether the machine runs.
 func (m *machine) on() bool { return m.programs != nil }
@@ -95,28 +95,30 @@ func (m *machine) start(ctx context.Context) error {
 		return errors.Join(err, book.Close())
 	}
 	m.programs = m.run(book, feeds)
+	m.auditor = auditor.NewTerminal(book, feeds)
 	return nil
 }
 
 // run puts the programs together, as package app does.
 func (m *machine) run(book *ledger.Book, feeds *feed.Feeds) *programs {
 	p := &programs{book: book, feeds: feeds, health: make(chan kiosk.Health, 1)}
-	p.puller = feed.NewPuller(feeds, kiosk.FeedSource(m.client), quiet)
+	p.puller = feed.NewPuller(feeds, kiosk.FeedSource(m.client), m.campus.log)
 	p.pusher = push.New(push.Options{
-		Book: book, Upstream: m.client, Campus: m.campus.works.CampusKey(), Now: m.watch.Now, Log: quiet,
+		Book: book, Upstream: m.client, Campus: m.campus.works.CampusKey(), Now: m.watch.Now, Log: m.campus.log,
 	})
 	journal, clock := teller{book, m}, kiosk.NewClock(m.watch.Now)
 	terms := kiosk.NewTerms(m.station.ID, m.station.No)
 	p.keeper = &kiosk.Keeper{
 		Upstream: m.client, Outbox: journal, Push: p.pusher, Pull: p.puller, Feeds: feeds, Clock: clock, Terms: terms,
-		InHand: new(kiosk.InHand), Version: "sim", Health: p.health, Log: quiet,
+		InHand: new(kiosk.InHand), Version: "sim", Health: p.health, Log: m.campus.log,
 	}
 	settler := kiosk.Settler{
 		Book: journal, Issuer: m.client, Profile: m.campus.works.Profile, Terminal: m.station.No, SAM: m.sam,
 	}
 	p.loader = &kiosk.Loader{Settler: settler}
 	p.seller = &kiosk.Seller{
-		Settler: settler, Upstream: m.client, Feeds: feeds, Terms: terms, Clock: clock, Budget: time.Minute, Log: quiet,
+		Settler: settler, Upstream: m.client, Feeds: feeds, Terms: terms, Clock: clock, Budget: time.Minute,
+		Log: m.campus.log,
 	}
 	return p
 }

@@ -7,6 +7,7 @@ import (
 
 	"quancun/lab/disk"
 	"quancun/money"
+	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
 	"quancun/upstream/feed"
@@ -28,6 +29,8 @@ type office struct {
 	books   *store.Books
 	server  *server.Server
 	handler http.Handler
+	journal *ingest.Ingest
+	auditor *auditor.Office
 }
 
 // down reports whether the upstream answers nobody.
@@ -58,12 +61,13 @@ func (o *office) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.books = books
+	o.books, o.auditor = books, auditor.NewOffice(books, o.campus.reserve)
 	k := o.campus.works.Keys
+	o.journal = ingest.New(books, k, ingest.Policy{CardReserve: o.campus.reserve, DailyLimit: dailyLimit})
 	o.server = server.New(server.Config{
-		Journals: ingest.New(books, k, ingest.Policy{CardReserve: o.campus.reserve, DailyLimit: dailyLimit}),
-		Feeds:    &feed.Publisher{Books: books, Campus: k.Campus()},
-		Books:    books, Keys: k, Channel: o.campus.service, Policy: policy, Pace: pace,
+		Journals: o.journal, Log: o.campus.log,
+		Feeds: &feed.Publisher{Books: books, Campus: k.Campus()},
+		Books: books, Keys: k, Channel: o.campus.service, Policy: policy, Pace: pace,
 		Now: o.now, Stretch: works.Stretch, SchoolZH: "示范大学", SchoolEN: "Demo University",
 	})
 	o.handler = o.server.Handler()

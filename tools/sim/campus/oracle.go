@@ -54,6 +54,7 @@ func newOracle(c *Campus) *oracle { return &oracle{campus: c, said: map[saying]*
 func (o *oracle) debited(p *plastic, d debit) {
 	d.card, d.at = p, o.campus.acting
 	o.debits = append(o.debits, &d)
+	p.holder.sold[d.at.station.ID] += d.amount
 }
 
 // append has a journal write e, and remembers what it promised.

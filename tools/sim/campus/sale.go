@@ -7,6 +7,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/rules"
+	"quancun/money"
 	"quancun/reader/purse"
 	"quancun/tools/sim/virtual"
 	"quancun/upstream/client"
@@ -79,8 +80,9 @@ func (m *machine) coverSale(sold kiosk.Sold, err error) {
 }
 
 // allowance is what a virtual card may spend while the upstream does not
-// answer, once in a day.
-const allowance = 20 * yuan
+// answer, once in a day. Its issuer leaves alone what only the physical card may
+// spend.
+func (c *Campus) allowance(h *holder) money.Fen { return min(20*yuan, max(0, h.opening-c.reserve)) }
 
 // sellCode sells for a virtual card: the upstream holds the money under the
 // number of the next entry, or the terminal decides alone.
@@ -103,7 +105,7 @@ func (m *machine) sellCode(ctx context.Context, h *holder) {
 		c.cover(branchDeclined)
 		c.note("%s: code of %s for %s is declined: %v, %v", m.name, h.account, e.Amount, a.Reason, err)
 		return
-	case err != nil && (e.Amount > allowance || h.codeDay == c.world.Now.YearDay()):
+	case err != nil && (e.Amount > c.allowance(h) || h.codeDay == c.world.Now.YearDay()):
 		return // it stays in the dark, and nothing is sold
 	case err != nil:
 		h.codeDay = c.world.Now.YearDay()
@@ -111,6 +113,7 @@ func (m *machine) sellCode(ctx context.Context, h *holder) {
 	case d.OneIn(8):
 		return // the holder has changed their mind: the next entry lets the money go
 	}
+	h.sold[m.station.ID] += e.Amount
 	written, err2 := m.append(ctx, e)
 	c.note("%s: code of %s pays %s: online %t, %v", m.name, h.account, e.Amount, err == nil, err2)
 	if err2 == nil {

@@ -2,8 +2,10 @@ package campus
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"quancun/ledger"
 	"quancun/tools/sim/virtual"
 )
 
@@ -77,6 +79,48 @@ func (c *Campus) step(ctx context.Context) {
 		}
 	}
 	after(ctx)
+	c.inspect(ctx)
+}
+
+// inspect has auditors look at the upstream's books and at the journal of the
+// machine whose act it was.
+func (c *Campus) inspect(ctx context.Context) {
+	if c.broken != nil {
+		return
+	}
+	if !c.office.down() {
+		broken, err := c.office.auditor.Look(ctx)
+		c.found("upstream", broken, err)
+		for _, h := range c.holders {
+			c.judgeSpending(h)
+		}
+	}
+	m := c.acting
+	if !m.on() {
+		return
+	}
+	broken, err := m.auditor.Look(ctx)
+	c.found(m.name, broken, err)
+	epoch := m.auditor.Epoch()
+	if m.suspect {
+		m.suspect, m.forked[epoch] = false, true
+	}
+	if c.office.down() || m.forked[epoch] {
+		return
+	}
+	if up, known := c.office.auditor.Head(epoch); known {
+		broken, err = m.auditor.Compare(ctx, up, c.restored)
+		c.found(m.name, broken, err)
+	}
+}
+
+func (c *Campus) found(where string, broken []string, err error) {
+	if err != nil && !errors.Is(err, ledger.ErrFailed) {
+		c.wrong("%s cannot be looked at: %v", where, err)
+	}
+	for _, b := range broken {
+		c.wrong("%s: %s", where, b)
+	}
 }
 
 // end mends everything, lets it come to rest, and judges.

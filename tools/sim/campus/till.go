@@ -28,6 +28,7 @@ func (m *machine) cash(ctx context.Context) {
 	default:
 		e.Kind, e.Account, e.Amount = journal.PayOut, h.account, d.Amount(min(m.drawer, 20*yuan))
 		in = -e.Amount
+		h.clerks += e.Amount
 	}
 	if e.Amount == 0 {
 		return
@@ -73,6 +74,7 @@ func (m *machine) count(ctx context.Context) {
 // fee takes a fee from an account, such as that of a new card.
 func (m *machine) fee(ctx context.Context) {
 	h := virtual.Pick(m.campus.dice, m.campus.holders)
+	h.clerks += 10 * yuan
 	_, err := m.append(ctx, journal.Entry{
 		Kind: journal.Fee, Ref: m.campus.ref("fee"), Account: h.account, Amount: 10 * yuan, Operator: "clerk",
 	})

@@ -1,0 +1,116 @@
+package auditor_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"quancun/money"
+	"quancun/tools/sim/auditor"
+	"quancun/upstream/store"
+)
+
+// TestOffice changes books behind the back of the program, and of the guards in
+// the schema, and checks that the auditor sees it at the next look: one who never
+// cries has seen nothing.
+func TestOffice(t *testing.T) {
+	for _, tt := range []struct{ name, change, want string }{
+		{"Nothing", ``, ""},
+		{"Account", `UPDATE accounts SET balance_fen = balance_fen + 1 WHERE account = 'holder/1001'`, "by its entries"},
+		{"Appears", `INSERT INTO accounts (account, balance_fen) VALUES ('merchant/M1', 5)`, "by its entries"},
+		{"Unbalanced", `INSERT INTO entries (kind, place, at_ms, lines) VALUES (4, '', 1, 2);
+			INSERT INTO postings SELECT max(id), 'holder/1001', -5, 9995 FROM entries;
+			UPDATE accounts SET balance_fen = 9995 WHERE account = 'holder/1001'`, "sums to"},
+		{"Mirror", `UPDATE cards SET mirror_fen = mirror_fen - 1`, "mirror"},
+		{"TooMuchHeld", `INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen,
+			virtual, placed_ms) VALUES ('K01', x'0102030405060708', 1, 'a', 'holder/1001', '', 'M1', 9001, 1, 1)`,
+			"must leave"},
+		{"HeldTooLong", `INSERT INTO journals (terminal, epoch, opened_ms, head_seq, head_hash, note)
+			VALUES ('K01', x'0102030405060708', 1, 7, zeroblob(32), x'00');
+			INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms)
+			VALUES ('K01', x'0102030405060708', 7, 'a', 'holder/1001', '', 'M1', 1, 0, 1)`, "stands under 7"},
+		{"FeedGoesBack", `UPDATE feeds SET version = 0 WHERE name = 'hotlist'`, "feed hotlist"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "books.db")
+			books := openBooks(t, path)
+			office := auditor.NewOffice(books, 10*money.Yuan)
+			if broken, err := office.Look(t.Context()); err != nil || len(broken) > 0 {
+				t.Fatalf("first look: %q, %v", broken, err)
+			}
+			change(t, path, tt.change)
+			broken, err := office.Look(t.Context())
+			if err != nil || !strings.Contains(strings.Join(broken, "\n"), tt.want) || (len(broken) > 0) != (tt.want != "") {
+				t.Errorf("Look = %q, %v; want something about %q", broken, err, tt.want)
+			}
+		})
+	}
+}
+
+// openBooks makes books with a holder of 100 yuan who has a card, and a hotlist
+// that has changed.
+func openBooks(t *testing.T, path string) *store.Books {
+	t.Helper()
+	ctx := t.Context()
+	books, err := store.Open(ctx, path, func() time.Time { return time.UnixMilli(1) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := books.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	holder := store.HolderAccount("1001")
+	_, err = books.AddTerminal(ctx, store.Terminal{ID: "K01"})
+	err = errors.Join(err,
+		books.AddHolder(ctx, store.Holder{Account: holder, Number: "1001"}, store.PIN{}, 100*money.Yuan),
+		books.AddCard(ctx, store.Card{No: "00000000000000000001", Account: holder, Status: store.CardActive}),
+		books.SetCardStatus(ctx, "00000000000000000001", store.CardHot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return books
+}
+
+// change runs statements on a file whose guards are taken away first, with the
+// driver that the store brings.
+func change(t *testing.T, path, statements string) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	guards := drops(t.Context(), t, db)
+	for _, s := range append(guards, statements) {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// drops returns the statements that drop all triggers.
+func drops(ctx context.Context, t *testing.T, db *sql.DB) (all []string) {
+	t.Helper()
+	rows, err := db.QueryContext(ctx, `SELECT 'DROP TRIGGER ' || name FROM sqlite_schema WHERE type = 'trigger'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var drop string
+		if err := rows.Scan(&drop); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, drop)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
