@@ -272,7 +272,7 @@ func TestLateTold(t *testing.T) {
 			w := newWorld(t)
 			p := w.topUp()
 			p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Pay: func(v kiosk.View) {
-				_, err := w.gateway.Pay(v.TopUp.QR, 500*time.Millisecond)
+				_, err := w.gateway.Pay(v.TopUp.QR, 4*time.Second) // long after it was cancelled
 				w.ok(err)
 				w.input <- kiosk.Input{Event: kiosk.Leave}
 			}}
@@ -280,7 +280,7 @@ func TestLateTold(t *testing.T) {
 			if _, ok := p.saw(kiosk.Unpaid); !ok {
 				t.Errorf("walked %v", p.walk)
 			}
-			for end := time.Now().Add(10 * time.Second); w.balance() == opening && time.Now().Before(end); {
+			for end := time.Now().Add(20 * time.Second); w.balance() == opening && time.Now().Before(end); {
 				time.Sleep(10 * time.Millisecond)
 			}
 			late := func(v kiosk.View) bool {
