@@ -36,6 +36,9 @@ type options struct {
 	step   int  // from one seed to the next
 }
 
+// memoryMax is what a process may use before it collects what is gone.
+const memoryMax = 256 << 20
+
 func main() {
 	var o options
 	one := flag.Uint64("seed", 0, "live through this seed only")
@@ -49,7 +52,8 @@ func main() {
 	flag.IntVar(&o.step, "step", 1, "from one seed of a worker to its next")
 	flag.Parse()
 
-	debug.SetGCPercent(400) // a campus is small, and gone in a moment
+	debug.SetGCPercent(-1) // a campus is small, and gone in a moment
+	debug.SetMemoryLimit(memoryMax)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if o.least == 0 {

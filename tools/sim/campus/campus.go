@@ -56,13 +56,14 @@ type Result struct {
 
 // Campus is a campus in the middle of its story.
 type Campus struct {
-	works   *works.Works
-	dice    virtual.Dice
-	world   *virtual.World
-	trace   *virtual.Trace
-	log     *slog.Logger // of all programs
-	logged  bytes.Buffer // what they have said, where somebody reads it
-	covered Coverage
+	works    *works.Works
+	dice     virtual.Dice
+	world    *virtual.World
+	trace    *virtual.Trace
+	log      *slog.Logger // of all programs
+	searched bool         // for secrets, its logs and disks
+	logged   bytes.Buffer // what the programs of a campus that is searched have said
+	covered  Coverage
 
 	office    *office
 	service   *service
@@ -107,7 +108,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		world: &virtual.World{Now: virtual.Morning}, trace: virtual.NewTrace(cfg.Story), lying: cfg.Lying,
 		log: slog.New(slog.DiscardHandler),
 	}
-	if cfg.Seed%8 == 0 { // to format what nobody reads takes long
+	if c.searched = cfg.Seed%8 == 0; c.searched { // to format what nobody reads takes long
 		c.log = slog.New(slog.NewTextHandler(&c.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	c.oracle, c.service = newOracle(c), newService(c)

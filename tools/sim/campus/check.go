@@ -173,8 +173,10 @@ func (c *Campus) judge(ctx context.Context) error {
 		return err
 	}
 	c.judgeWords(up)
-	if err := c.judgeSecrets(); err != nil {
-		return err
+	if c.searched {
+		if err := c.judgeSecrets(); err != nil {
+			return err
+		}
 	}
 	c.countEntries(up)
 	if err := errors.Join(c.countRows(ctx), c.judgeRows(ctx)); err != nil {
