@@ -278,7 +278,7 @@ func samePurse(a, b *journal.Purse) bool {
 // start journals that the program has started, and puts in doubt the loads and
 // sales that the last run has left open.
 func (b *Book) start(ctx context.Context) error {
-	open, err := readItems(ctx, b.s.conn, openItems+` AND doubt_seq IS NULL AND kind <> ?`, int(journal.TopUpIntent))
+	open, err := openItems(ctx, b.s.conn)
 	if err != nil {
 		return b.fail("start", err)
 	}
@@ -291,6 +291,9 @@ func (b *Book) start(ctx context.Context) error {
 			return err
 		}
 		for _, i := range open {
+			if i.Doubt.Seq > 0 || i.First.Kind.Doubt() == 0 {
+				continue // it is known to be in doubt, or an order, of which upstream knows
+			}
 			if _, err := w.put(journal.Entry{Kind: i.First.Kind.Doubt(), Ref: i.First.Ref}); err != nil {
 				return fmt.Errorf("put %q in doubt: %w", i.First.Ref, err)
 			}

@@ -221,16 +221,15 @@ func newEstate(o Options, head, agreed journal.Head, at time.Time) *estate {
 // understood: those of what is open, and those that rows go on with.
 func (b *Book) begun(ctx context.Context, rows []row, acked int64) ([]row, error) {
 	seqs := map[int64]bool{}
-	add := func(where string, args ...any) error {
-		selected := `SELECT first_seq, coalesce(doubt_seq, 0) FROM item ` + where
-		return each(ctx, b.s.conn, selected, func(r *sql.Rows) error {
-			var first, doubt int64
-			err := r.Scan(&first, &doubt)
-			seqs[first], seqs[doubt] = true, true
+	add := func(from string, args ...any) error {
+		return each(ctx, b.s.conn, `SELECT j.seq `+from, func(r *sql.Rows) error {
+			var seq int64
+			err := r.Scan(&seq)
+			seqs[seq] = true
 			return err
 		}, args...)
 	}
-	if err := add(openItems); err != nil {
+	if err := add(openRows); err != nil {
 		return nil, err
 	}
 	for _, r := range rows {
@@ -239,14 +238,14 @@ func (b *Book) begun(ctx context.Context, rows []row, acked int64) ([]row, error
 			return nil, err
 		}
 		if i := inner.Kind.Intent(); i != 0 && i != inner.Kind {
-			if err := add(`WHERE ref = ?`, inner.Ref); err != nil {
+			if err := add(`FROM journal j WHERE j.ref = ? AND j.role IN (1, 2)`, inner.Ref); err != nil {
 				return nil, err
 			}
 		}
 	}
 	var all []row
 	for _, seq := range slices.Sorted(maps.Keys(seqs)) {
-		if seq == 0 || seq > acked {
+		if seq > acked {
 			continue
 		}
 		r, err := readRows(ctx, b.s.conn, `WHERE seq = ?`, seq)

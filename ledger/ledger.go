@@ -10,12 +10,13 @@
 // # What is on the disk
 //
 // One SQLite file. The table journal holds the exact bytes of each entry and
-// their hash, and each entry holds the hash of the one before it. All other
-// tables are written in the same transaction and follow from these bytes:
-// account and posting (double entry), item (what is said under a Ref, and
-// whether it is open), node (the tree over the hashes). [Book.Verify] rebuilds
-// them. What does not follow is checkpoint (what was signed for) and acked
-// (what upstream has): losing it costs no more than telling upstream again.
+// their hash, and each entry holds the hash of the one before it. All else is
+// written in the same transaction and follows from these bytes: in the entry's
+// own row what it moves (double entry) and the Ref that it says something under;
+// in other tables account (what the movements come to), open_item (what has not
+// ended) and node (the tree over the hashes). [Book.Verify] rebuilds them. What
+// does not follow is checkpoint (what was signed for) and acked (what upstream
+// has): losing it costs no more than telling upstream again.
 //
 // Beside it lies a file ".lock"; after a migration the journal as it was
 // before, ".v1.bak" and so on; and after a new epoch the journal of the old

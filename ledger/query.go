@@ -22,25 +22,79 @@ type Item struct {
 // Open reports whether the outcome is still unknown.
 func (i Item) Open() bool { return i.End.Seq == 0 }
 
-// openItems selects what is open. The index item_open needs these very words.
-const openItems = `WHERE end_seq IS NULL`
+// role is what an entry is to its Ref. The numbers are those of the schema.
+type role int64
+
+const (
+	roleIntent role = 1
+	roleDoubt  role = 2 // of an order: that its code was shown
+	roleEnd    role = 4
+	roleAlone  role = 8 // begins and ends
+)
+
+func roleOf(k journal.Kind) role {
+	switch {
+	case k.IsIntent():
+		return roleIntent
+	case k.Intent() == 0:
+		return roleAlone
+	case k.IsEnd():
+		return roleEnd
+	}
+	return roleDoubt
+}
+
+// begins reports whether k is the first that is said under its Ref.
+func begins(k journal.Kind) bool { return k.IsIntent() || k.Intent() == 0 }
+
+// takes reports whether there is a place in the item for an entry of kind k. Of
+// what is put together from two copies of a journal, some may be there twice.
+func (i Item) takes(k journal.Kind) bool {
+	switch {
+	case begins(k):
+		return i.First.Seq == 0
+	case i.First.Kind != k.Intent() || !i.Open():
+		return false
+	}
+	return k.IsEnd() || i.Doubt.Seq == 0
+}
+
+// add puts the entry of a row in its place in the item.
+func (i *Item) add(r row, as role) error {
+	e, err := r.Inner()
+	switch as {
+	case roleIntent:
+		i.First = e
+	case roleDoubt:
+		i.Doubt = e
+	case roleEnd:
+		i.End = e
+	case roleAlone:
+		i.First, i.End = e, e
+	default:
+		return fmt.Errorf("%w: entry %d has role %d", ErrTampered, r.Seq, as)
+	}
+	return err
+}
 
 // OpenItems returns the intents that have no end, oldest first. After a
 // restart these are what has to be asked about before anything else is begun.
 func (b *Book) OpenItems(ctx context.Context) ([]journal.Entry, error) {
-	return b.intents(ctx, "read open items", openItems)
+	return b.intents(ctx, "read open items", func(journal.Entry) bool { return true })
 }
 
 // OpenFor returns the intents that have no end and concern card, oldest first.
 func (b *Book) OpenFor(ctx context.Context, card string) ([]journal.Entry, error) {
-	return b.intents(ctx, "read open items of a card", openItems+` AND card = ?`, card)
+	return b.intents(ctx, "read open items of a card", func(e journal.Entry) bool { return e.Card == card })
 }
 
-func (b *Book) intents(ctx context.Context, op, where string, args ...any) (all []journal.Entry, err error) {
+func (b *Book) intents(ctx context.Context, op string, ok func(journal.Entry) bool) (all []journal.Entry, err error) {
 	err = b.read(ctx, op, func(q querier) error {
-		items, err := readItems(ctx, q, where, args...)
+		items, err := openItems(ctx, q)
 		for _, i := range items {
-			all = append(all, b.placed(i.First))
+			if ok(i.First) {
+				all = append(all, b.placed(i.First))
+			}
 		}
 		return err
 	})
@@ -50,7 +104,7 @@ func (b *Book) intents(ctx context.Context, op, where string, args ...any) (all 
 // Get returns what is known under ref, and [ErrNotFound] if nothing is.
 func (b *Book) Get(ctx context.Context, ref string) (item Item, err error) {
 	err = b.read(ctx, "read item", func(q querier) error {
-		items, err := readItems(ctx, q, `WHERE ref = ?`, ref)
+		items, err := readItems(ctx, q, `FROM journal j WHERE j.ref = ? ORDER BY j.seq`, ref)
 		if err == nil && len(items) == 0 {
 			err = fmt.Errorf("%w: %q", ErrNotFound, ref)
 		}
@@ -131,30 +185,36 @@ func transactRead(ctx context.Context, db *sql.DB, f func(querier) error) error 
 	return errors.Join(f(tx), tx.Rollback())
 }
 
-// readItems reads the items that a clause selects, oldest first, with their
-// entries.
-func readItems(ctx context.Context, q querier, where string, args ...any) ([]Item, error) {
-	var seqs [][3]sql.NullInt64
-	err := each(ctx, q, `SELECT first_seq, doubt_seq, end_seq FROM item `+where+` ORDER BY first_seq`,
-		func(rows *sql.Rows) error {
-			var s [3]sql.NullInt64
-			err := rows.Scan(&s[0], &s[1], &s[2])
-			seqs = append(seqs, s)
+// openRows are all rows of what is open, item by item, the oldest first.
+const openRows = `FROM open_item o CROSS JOIN journal f ON f.seq = o.seq CROSS JOIN journal j ON j.ref = f.ref
+	ORDER BY o.seq, j.seq`
+
+func openItems(ctx context.Context, q querier) ([]Item, error) { return readItems(ctx, q, openRows) }
+
+// readItems reads the items whose rows a clause gives as j, one after the
+// other.
+func readItems(ctx context.Context, q querier, from string, args ...any) ([]Item, error) {
+	var items []Item
+	var last string
+	err := each(ctx, q, `SELECT j.seq, j.body, j.hash, j.ref, j.role `+from, func(rows *sql.Rows) error {
+		var seq int64
+		var body, hash []byte
+		var ref string
+		var as role
+		if err := rows.Scan(&seq, &body, &hash, &ref, &as); err != nil {
 			return err
-		}, args...)
+		}
+		r, problem := parseRow(seq, body, hash)
+		if problem != "" {
+			return fmt.Errorf("%w: entry %d: %s", ErrTampered, seq, problem)
+		}
+		if len(items) == 0 || ref != last {
+			items, last = append(items, Item{}), ref
+		}
+		return items[len(items)-1].add(r, as)
+	}, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read items: %w", err)
-	}
-	items := make([]Item, len(seqs))
-	for n, s := range seqs {
-		for m, e := range []*journal.Entry{&items[n].First, &items[n].Doubt, &items[n].End} {
-			if !s[m].Valid {
-				continue
-			}
-			if *e, err = entryAt(ctx, q, s[m].Int64); err != nil {
-				return nil, err
-			}
-		}
 	}
 	return items, nil
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -123,19 +124,17 @@ func TestNotOurs(t *testing.T) {
 // behind, and the journal can be opened as it was.
 func TestMigrationFails(t *testing.T) {
 	path, ctx := written(t), t.Context()
-	broken := fstest.MapFS{
-		"migrations/0004_broken.sql": {Data: []byte(`CREATE TABLE half (x); INSERT INTO half VALUES (1); nonsense;`)},
+	broken, known := fstest.MapFS{}, must2(fs.Glob(migrations, "migrations/*.sql"))
+	for _, name := range known {
+		broken[name] = &fstest.MapFile{Data: must2(migrations.ReadFile(name))}
 	}
-	for _, name := range []string{"0001_journal.sql", "0002_outbox.sql", "0003_double_entry.sql"} {
-		data, err := migrations.ReadFile("migrations/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		broken["migrations/"+name] = &fstest.MapFile{Data: data}
+	next := fmt.Sprintf("%04d_broken.sql", len(known)+1)
+	broken["migrations/"+next] = &fstest.MapFile{
+		Data: []byte(`CREATE TABLE half (x); INSERT INTO half VALUES (1); nonsense;`),
 	}
 	o := plain
 	o.migrations = broken
-	if b, err := Open(ctx, path, o); err == nil || !strings.Contains(err.Error(), "0004_broken.sql") {
+	if b, err := Open(ctx, path, o); err == nil || !strings.Contains(err.Error(), next) {
 		t.Errorf("open = %v, %v, want an error that names the migration", b, err)
 	}
 	b, err := Open(ctx, path, plain)

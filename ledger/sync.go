@@ -237,8 +237,7 @@ func waitingOf(ctx context.Context, q querier) (w Waiting, err error) {
 	if w.Acked, err = ackedOf(ctx, q); err != nil {
 		return w, err
 	}
-	err = q.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) - ?1,
-		(SELECT coalesce(sum(amount), 0) FROM posting WHERE seq > ?1) FROM journal`, w.Acked.Seq).
+	err = q.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(amount), 0) FROM journal WHERE seq > ?`, w.Acked.Seq).
 		Scan(&w.Count, &w.Amount)
 	if err != nil || w.Count == 0 {
 		return w, err
@@ -257,7 +256,7 @@ func WaitingFile(ctx context.Context, path string) (w Waiting, open int, err err
 			if w, err = waitingOf(ctx, q); err != nil {
 				return err
 			}
-			return q.QueryRowContext(ctx, `SELECT count(*) FROM item `+openItems).Scan(&open)
+			return q.QueryRowContext(ctx, `SELECT count(*) FROM open_item`).Scan(&open)
 		})
 	})
 	return w, open, err

@@ -59,6 +59,9 @@ func TestSchemaHolds(t *testing.T) {
 		return fmt.Sprintf(`CAST(x'02' || %s || x'00000000000000%02x' || zeroblob(60) AS BLOB)`, prev, seq)
 	}
 	last := `(SELECT hash FROM journal WHERE seq = 12)`
+	next := func(columns string) string {
+		return `INSERT INTO journal VALUES (13, ` + body(13, last) + `, zeroblob(32), ` + columns + `)`
+	}
 	for _, attack := range []string{
 		`UPDATE journal SET body = body WHERE seq = 1`,
 		`UPDATE OR REPLACE journal SET seq = 2 WHERE seq = 8`,
@@ -75,11 +78,27 @@ func TestSchemaHolds(t *testing.T) {
 		`INSERT INTO journal (seq, body, hash) VALUES (13, ` + body(13, last) + `, zeroblob(31))`,
 		`INSERT INTO journal (body, hash) SELECT body, hash FROM journal WHERE seq = 12`,
 
-		`UPDATE posting SET amount = amount * 2`,
-		`DELETE FROM posting WHERE seq = 12`,
-		`INSERT INTO posting VALUES (9, 2, 1, 100)`,
-		`INSERT OR REPLACE INTO posting SELECT seq, debit, credit, 2 * amount FROM posting WHERE seq = 12`,
-		`INSERT INTO posting VALUES (13, 2, 1, 100)`,
+		`UPDATE journal SET amount = amount * 2`,
+		`UPDATE journal SET debit = NULL, credit = NULL, amount = NULL WHERE seq = 12`,
+		`UPDATE journal SET ref = NULL, role = NULL WHERE seq = 12`,
+		next(`2, 1, 0, NULL, NULL`),
+		next(`2, 1, -100, NULL, NULL`),
+		next(`2, 1, NULL, NULL, NULL`),
+		next(`2, 2, 100, NULL, NULL`),
+		next(`2, NULL, 100, NULL, NULL`),
+		next(`NULL, NULL, NULL, 'T9', NULL`),
+		next(`NULL, NULL, NULL, '', 1`),
+		next(`NULL, NULL, NULL, 'T9', 3`),
+		next(`NULL, NULL, NULL, 'T9', 2`), // which was never begun
+		next(`NULL, NULL, NULL, 'T9', 4`),
+		next(`NULL, NULL, NULL, 'L2', 1`), // which is open
+		next(`NULL, NULL, NULL, 'L2', 8`),
+		next(`NULL, NULL, NULL, 'L2', 2`), // and in doubt
+		next(`NULL, NULL, NULL, 'T1', 1`), // which has ended
+		next(`NULL, NULL, NULL, 'T1', 2`),
+		next(`NULL, NULL, NULL, 'T1', 4`),
+		next(`NULL, NULL, NULL, 'T1', 8`),
+		`INSERT OR REPLACE ` + strings.TrimPrefix(next(`NULL, NULL, NULL, 'T1', 4`), "INSERT"),
 		`UPDATE account SET credits = credits - 1`,
 		`UPDATE account SET debits = 0`,
 		`UPDATE account SET name = name || 'x', debits = debits + 1`,
@@ -88,20 +107,13 @@ func TestSchemaHolds(t *testing.T) {
 		`INSERT OR REPLACE INTO account SELECT * FROM account WHERE id = 1`,
 		`INSERT INTO account (name, flags, credits) VALUES ('till/x', 1, 5)`,
 
-		`UPDATE item SET end_seq = NULL WHERE ref = 'T1'`,
-		`UPDATE item SET end_seq = 7 WHERE ref = 'T1'`,
-		`UPDATE item SET card = '1002', end_seq = 12 WHERE ref = 'L2'`,
-		`UPDATE item SET ref = 'L3', end_seq = 12 WHERE ref = 'L2'`,
-		`UPDATE item SET doubt_seq = 12 WHERE ref = 'L2'`,
-		`UPDATE item SET doubt_seq = NULL WHERE ref = 'L2'`,
-		`UPDATE item SET end_seq = 8 WHERE ref = 'L2'`,
-		`DELETE FROM item`,
-		`INSERT OR REPLACE INTO item SELECT ref, kind, card, first_seq, NULL, NULL FROM item WHERE ref = 'T1'`,
-		`INSERT INTO item (ref, kind, card, first_seq, end_seq) VALUES ('T9', 10, '1001', 1, 3)`,
-		`INSERT INTO item (ref, kind, card, first_seq) VALUES ('', 10, '1001', 12)`,
-		`INSERT INTO item (ref, kind, card, first_seq) VALUES ('T9', 10, '1001', 11)`,
-		`INSERT INTO item (ref, kind, card, first_seq, end_seq) VALUES ('T9', 10, '1001', 12, 13)`,
-		`INSERT INTO item (ref, kind, card, first_seq, doubt_seq) VALUES ('T9', 10, '1001', 12, 13)`,
+		`DELETE FROM open_item`,
+		`UPDATE open_item SET seq = 2`,
+		`UPDATE OR REPLACE open_item SET seq = 12`,
+		`INSERT INTO open_item VALUES (2)`,
+		`INSERT INTO open_item VALUES (12)`,
+		`INSERT INTO open_item VALUES (13)`,
+		`INSERT OR REPLACE INTO open_item VALUES (8)`,
 
 		`INSERT OR REPLACE INTO checkpoint SELECT size, x'00', NULL FROM checkpoint`,
 		`UPDATE checkpoint SET note = x'00'`,
@@ -141,22 +153,21 @@ func TestVerifyFinds(t *testing.T) {
 		{"DroppedLastRow", `DELETE FROM journal WHERE seq = 12`, 11, "a checkpoint over 12 entries was signed"},
 		{"SwappedRows", `UPDATE journal SET seq = -seq WHERE seq IN (4, 6);
 			UPDATE journal SET seq = CASE seq WHEN -4 THEN 6 ELSE 4 END WHERE seq < 0`, 4, "its body is that of entry 6"},
-		{"RepeatedRow", `INSERT INTO journal SELECT 13, body, hash FROM journal WHERE seq = 12`, 13, "its body is that of entry 12"},
+		{"RepeatedRow", `INSERT INTO journal (seq, body, hash) SELECT 13, body, hash FROM journal WHERE seq = 12`, 13, "its body is that of entry 12"},
 		{"Renumbered", `UPDATE journal SET seq = seq + 1 WHERE seq = 12`, 13, "1 entries are missing before it"},
 
-		{"ItemReopened", `UPDATE item SET end_seq = NULL WHERE ref = 'L1'`, 4, `table item has "L1"`},
-		{"ItemEnded", `UPDATE item SET end_seq = 12 WHERE ref = 'L2'`, 8, `table item has "L2"`},
-		{"ItemNotInDoubt", `UPDATE item SET doubt_seq = NULL WHERE ref = 'S1'`, 10, `table item has "S1"`},
-		{"ItemMoved", `UPDATE item SET card = '1002' WHERE ref = 'L2'`, 8, `table item has "L2"`},
-		{"ItemDropped", `DELETE FROM item WHERE ref = 'L2'`, 8, `table item lacks "L2"`},
-		{"EndedItemDropped", `DELETE FROM item WHERE ref = 'L1'`, 4, `table item lacks "L1"`},
-		{"ItemInvented", `INSERT INTO item (ref, kind, card, first_seq) VALUES ('L9', 20, '1', 1)`, 1, `table item has "L9"`},
+		{"RefChanged", `UPDATE journal SET ref = 'L9' WHERE seq = 4`, 4, `its row says "L9" with role 1`},
+		{"RefDropped", `UPDATE journal SET ref = NULL, role = NULL WHERE seq = 5`, 5, `its row says "" with role 0`},
+		{"IntentThatStandsAlone", `UPDATE journal SET role = 8 WHERE seq = 4`, 4, `its row says "L1" with role 8`},
+		{"EndThatIsADoubt", `UPDATE journal SET role = 2 WHERE seq = 5`, 5, `its row says "L1" with role 2`},
+		{"OpenAgain", `INSERT INTO open_item VALUES (4)`, 4, "table open_item has it, and it is not open"},
+		{"OpenInvented", `INSERT INTO open_item VALUES (1)`, 1, "table open_item has it, and it is not open"},
+		{"OpenDropped", `DELETE FROM open_item`, 8, `table open_item lacks "L2"`},
 
-		{"PostingChanged", `UPDATE posting SET amount = 9000 WHERE seq = 12`, 12, "table posting has"},
-		{"PostingDropped", `DELETE FROM posting WHERE seq = 11`, 11, "table posting has { "},
-		{"PostingMoved", `UPDATE posting SET credit = debit WHERE seq = 12`, 12, "table posting has"},
-		{"PostingInvented", `INSERT INTO posting VALUES (3, 2, 1, 100)`, 3, "table posting has"},
-		{"PostingOfNoEntry", `INSERT INTO posting VALUES (99, 2, 1, 100)`, 99, "there is no such entry"},
+		{"PostingChanged", `UPDATE journal SET amount = 9000 WHERE seq = 12`, 12, "its row moves"},
+		{"PostingDropped", `UPDATE journal SET amount = NULL, debit = NULL, credit = NULL WHERE seq = 11`, 11, "its row moves { "},
+		{"PostingMoved", `UPDATE journal SET credit = debit WHERE seq = 12`, 12, "its row moves"},
+		{"PostingInvented", `UPDATE journal SET debit = 2, credit = 1, amount = 100 WHERE seq = 3`, 3, "its row moves"},
 		{"BalanceChanged", `UPDATE account SET credits = credits + 1 WHERE name = 'merchant/M1'`, 0, "table account has merchant/M1"},
 		{"BothBalancesChanged", `UPDATE account SET credits = credits + 1, debits = debits + 1`, 0, "table account has merchant/M1"},
 		{"AccountInvented", `INSERT INTO account (name, flags, credits) VALUES ('merchant/M9', 0, 7)`, 0, "table account has merchant/M9"},
@@ -247,7 +258,7 @@ func long(t testing.TB) *sql.DB {
 			t.Fatal(err)
 		}
 	}
-	for _, table := range []string{"meta", "journal", "account", "posting", "item", "node", "checkpoint", "acked"} {
+	for _, table := range []string{"meta", "account", "journal", "open_item", "node", "checkpoint", "acked"} {
 		var schema string
 		err := db.QueryRowContext(ctx, `SELECT sql FROM disk.sqlite_schema WHERE name = ?`, table).Scan(&schema)
 		if err == nil {
@@ -256,6 +267,14 @@ func long(t testing.TB) *sql.DB {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	var index string
+	err := db.QueryRowContext(ctx, `SELECT sql FROM disk.sqlite_schema WHERE name = 'journal_said'`).Scan(&index)
+	if err == nil {
+		_, err = db.ExecContext(ctx, index)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	if r, err := verify(ctx, db, trust, wholeSpan); err != nil || r.Entries != 521 {
 		t.Fatalf("verify = %+v, %v, want 521 entries and no problem", r, err)
@@ -405,8 +424,7 @@ func TestVerifyFindsOldImage(t *testing.T) {
 	}
 	// The image of before: no entry after the 401st, and nothing that says so.
 	for _, script := range []string{
-		`DELETE FROM journal WHERE seq > 401`, `DELETE FROM posting WHERE seq > 401`, `DELETE FROM node WHERE n = 1`,
-		`DELETE FROM item WHERE first_seq > 401`, `DELETE FROM checkpoint WHERE size > 401`,
+		`DELETE FROM journal WHERE seq > 401`, `DELETE FROM node WHERE n = 1`, `DELETE FROM checkpoint WHERE size > 401`,
 		`UPDATE account SET debits = 100000 WHERE name = 'holder'`, `UPDATE account SET credits = 100000 WHERE name <> 'holder'`,
 	} {
 		must2(db.ExecContext(ctx, script))

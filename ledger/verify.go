@@ -49,7 +49,7 @@ type Trust struct {
 const (
 	wholeSpan = -1
 	openSpan  = 4096 // what Open looks at: a fifth of a second on a slow machine
-	chunkSpan = 1024 // what is in memory at a time
+	chunkSpan = 256  // what is read at a time
 )
 
 // Verify reads the whole journal and proves that it is what was written:
@@ -122,9 +122,9 @@ type verifier struct {
 	terminal string
 	last     tail
 	tree     tiles
-	items    map[string]itemRow // begun, and not ended so far
-	itemRows int64              // of the table item, that were found right or wrong
+	open     map[string]itemState // begun, and not ended so far, by Ref
 	nodeRows int64
+	names    map[int64]journal.Account // by the account's ID
 	accounts map[journal.Account]*account
 	signed   []signed
 }
@@ -138,10 +138,12 @@ type signed struct {
 // verify looks at the last span entries, or at all of them.
 func verify(ctx context.Context, q querier, t Trust, span int64) (Report, error) {
 	v := &verifier{
-		ctx: ctx, q: q, trust: t, from: 1, items: map[string]itemRow{}, accounts: map[journal.Account]*account{},
+		ctx: ctx, q: q, trust: t, from: 1, open: map[string]itemState{},
+		names: map[int64]journal.Account{}, accounts: map[journal.Account]*account{},
 	}
 	for _, check := range []func() error{
-		func() error { return v.begin(span) }, v.file, v.entries, v.itemTable, v.accountTable, v.nodeTable, v.ends,
+		func() error { return v.begin(span) }, v.file, v.entries, v.said, v.openTable,
+		v.accountTable, v.nodeTable, v.ends,
 	} {
 		if err := check(); err != nil {
 			return v.Report, fmt.Errorf("verify: %w", named(err))
@@ -166,19 +168,34 @@ func (v *verifier) begin(span int64) (err error) {
 	if v.epoch, v.terminal, err = metaOf(v.ctx, v.q); err != nil {
 		return err
 	}
-	err = each(v.ctx, v.q, `SELECT size, note, cosigned FROM checkpoint ORDER BY size`, func(rows *sql.Rows) error {
-		var s signed
-		err := rows.Scan(&s.size, &s.note, &s.cosigned)
-		v.signed = append(v.signed, s)
+	var last int64
+	if err := v.q.QueryRowContext(v.ctx, `SELECT coalesce(max(seq), 0) FROM journal`).Scan(&last); err != nil {
+		return err
+	}
+	if skip := (last - span) / journal.TileSpan * journal.TileSpan; span != wholeSpan && skip > 0 {
+		v.from = skip + 1
+		if err := v.skip(skip); err != nil {
+			return err
+		}
+	}
+	err = each(v.ctx, v.q, `SELECT id, name FROM account`, func(rows *sql.Rows) error {
+		var id int64
+		var name journal.Account
+		err := rows.Scan(&id, &name)
+		v.names[id] = name
 		return err
 	})
-	var last int64
-	v.recall()
-	err = errors.Join(err, v.q.QueryRowContext(v.ctx, `SELECT coalesce(max(seq), 0) FROM journal`).Scan(&last))
-	if skip := (last - span) / journal.TileSpan * journal.TileSpan; err == nil && span != wholeSpan && skip > 0 {
-		v.from = skip + 1
-		err = v.skip(skip)
+	if err != nil {
+		return err
 	}
+	err = each(v.ctx, v.q, `SELECT size, note, cosigned FROM checkpoint WHERE size >= ? ORDER BY size`,
+		func(rows *sql.Rows) error {
+			var s signed
+			err := rows.Scan(&s.size, &s.note, &s.cosigned)
+			v.signed = append(v.signed, s)
+			return err
+		}, v.from)
+	v.recall()
 	return err
 }
 
@@ -189,7 +206,7 @@ func (v *verifier) recall() {
 		switch {
 		case err != nil:
 			v.found(0, "a checkpoint from elsewhere: %v", err)
-		case c.Terminal == v.terminal && c.Epoch == v.epoch:
+		case c.Terminal == v.terminal && c.Epoch == v.epoch && c.Size >= v.from:
 			v.signed = append(v.signed, signed{c.Size, n, n})
 		}
 	}
@@ -206,17 +223,16 @@ func (v *verifier) skip(n int64) (err error) {
 		return missing(err, "entry %d", n)
 	}
 	v.last = tail{n, rows[0].hash, rows[0].At}
-	v.signed = slices.DeleteFunc(v.signed, func(s signed) bool { return s.size < v.from })
 	return nil
 }
 
-// file asks SQLite whether its pages and constraints are whole, which takes as
-// long as reading all of it.
+// file asks SQLite whether its pages, constraints and indexes are whole, which
+// takes as long as reading all of it.
 func (v *verifier) file() error {
 	if !v.whole() {
 		return nil
 	}
-	return each(v.ctx, v.q, `PRAGMA quick_check(10)`, func(rows *sql.Rows) error {
+	return each(v.ctx, v.q, `PRAGMA integrity_check(10)`, func(rows *sql.Rows) error {
 		var what string
 		err := rows.Scan(&what)
 		if err == nil && what != "ok" {
@@ -226,74 +242,50 @@ func (v *verifier) file() error {
 	})
 }
 
-// entries reads the journal in chunks, and what hangs on each of them.
+// entries reads the journal, and compares each row with what it should be after
+// those before it.
 func (v *verifier) entries() error {
-	for at := v.from; ; {
-		var rows []row
-		var seqs []int64
-		err := each(v.ctx, v.q, `SELECT seq, body, hash FROM journal WHERE seq >= ? ORDER BY seq LIMIT ?`,
-			func(r *sql.Rows) error {
-				var seq int64
-				var body, hash []byte
-				if err := r.Scan(&seq, &body, &hash); err != nil {
-					return err
-				}
-				parsed, problem := parseRow(seq, body, hash)
-				if problem != "" {
-					v.found(seq, "%s", problem)
-				}
-				rows, seqs = append(rows, parsed), append(seqs, seq)
-				return nil
-			}, at, chunkSpan)
-		if err != nil || len(rows) == 0 {
-			return errors.Join(err, v.postings(nil, at, 1<<62))
+	return scan(v.ctx, v.q, v.from, func(l *line) error {
+		if l.problem != "" {
+			v.found(l.seq, "%s", l.problem)
 		}
-		for i, r := range rows {
-			if err := v.follow(seqs[i], r); err != nil {
-				return err
-			}
-		}
-		next := seqs[len(seqs)-1] + 1
-		if err := v.postings(rows, at, next); err != nil {
+		v.follow(l)
+		if err := v.grow(l.seq, l.hash); err != nil || l.Seq != l.seq {
 			return err
 		}
-		at = next
-	}
+		v.own(l)
+		v.moved(l)
+		return v.replay(l)
+	})
 }
 
-// follow checks r, which stands in row seq, against the row before it.
-func (v *verifier) follow(seq int64, r row) error {
+// follow checks a row against the row before it.
+func (v *verifier) follow(l *line) {
 	v.Entries++
-	if gap := seq - v.last.seq - 1; gap != 0 {
-		v.found(seq, "%d entries are missing before it", gap)
-	} else if r.Seq > 0 && r.prev != v.last.hash {
-		v.found(seq, "it does not follow entry %d, which is not what it was", v.last.seq)
+	if gap := l.seq - v.last.seq - 1; gap != 0 {
+		v.found(l.seq, "%d entries are missing before it", gap)
+	} else if l.Seq > 0 && l.prev != v.last.hash {
+		v.found(l.seq, "it does not follow entry %d, which is not what it was", v.last.seq)
 	}
-	at := r.At
-	if r.Seq > 0 && !at.After(v.last.at) {
-		v.found(seq, "it is not later than the entry before")
+	at := l.At
+	if l.Seq > 0 && !at.After(v.last.at) {
+		v.found(l.seq, "it is not later than the entry before")
 	}
-	if r.Seq == 0 {
+	if l.Seq == 0 {
 		at = v.last.at // unreadable
 	}
-	v.last = tail{seq, r.hash, at}
-	if err := v.grow(seq, r.hash); err != nil || r.Seq != seq {
-		return err
-	}
-	v.own(r.Entry)
-	return v.replay(r.Entry)
+	v.last = tail{l.seq, l.hash, at}
 }
 
 // own checks what concerns an entry alone.
-func (v *verifier) own(e journal.Entry) {
+func (v *verifier) own(l *line) {
+	e := l.Entry
 	old := e.Epoch == journal.Epoch{} // of the first form, which says nothing about its place
 	if !old && (e.Epoch != v.epoch || e.Terminal != v.terminal) {
 		v.found(e.Seq, "it is an entry of %s/%s, this journal is %s/%s", e.Terminal, e.Epoch, v.terminal, v.epoch)
 	}
-	if e.Kind.Known() {
-		if err := e.Check(); err != nil {
-			v.found(e.Seq, "%v", err)
-		}
+	if l.broken != nil {
+		v.found(e.Seq, "%v", l.broken)
 	}
 	if e.Seq != 1 {
 		return
@@ -307,28 +299,6 @@ func (v *verifier) own(e journal.Entry) {
 	if e.Kind != journal.Started && e.Kind != journal.EpochOpened {
 		v.found(e.Seq, "a journal does not begin with %s", e.Kind)
 	}
-}
-
-// grow adds an entry to the tree, and checks the nodes and the checkpoints that
-// it completes.
-func (v *verifier) grow(seq int64, h journal.Hash) error {
-	for _, n := range v.tree.add(h) {
-		v.nodeRows++
-		var stored []byte
-		err := v.q.QueryRowContext(v.ctx, `SELECT hash FROM node WHERE level = ? AND n = ?`, n.level, n.n).Scan(&stored)
-		if errors.Is(err, sql.ErrNoRows) {
-			v.found(seq, "table node lacks node %d of level %d", n.n, n.level)
-			v.nodeRows--
-		} else if err != nil {
-			return err
-		} else if string(stored) != string(n.hash[:]) {
-			v.found(seq, "table node has another hash for node %d of level %d", n.n, n.level)
-		}
-	}
-	for ; len(v.signed) > 0 && v.signed[0].size <= seq; v.signed = v.signed[1:] {
-		v.checkpoint(v.signed[0])
-	}
-	return nil
 }
 
 // checkpoint checks a checkpoint over the entries so far.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -31,7 +32,11 @@ type writer struct {
 	tail
 	tree     tiles
 	accounts map[journal.Account]*account
-	touched  []*account // by the transaction that is going on
+
+	// Of the transaction that is going on:
+	touched []*account
+	rows    []driver.Value  // of the table journal, still to be written
+	refs    map[string]bool // that these rows say something under
 }
 
 // tail is what the next entry follows. Before the first entry it is zero.
@@ -73,41 +78,48 @@ func (w *writer) balance(a journal.Account) money.Fen {
 
 // statements are prepared once for a connection.
 type statements struct {
-	begin, commit, rollback                *sqlite3.SQLiteStmt
-	last, body, item                       *sqlite3.SQLiteStmt
-	putEntry, putPosting, putNode, putItem *sqlite3.SQLiteStmt
-	endItem, doubtItem                     *sqlite3.SQLiteStmt
-	putAccount, moveAccount                *sqlite3.SQLiteStmt
+	begin, commit, rollback *sqlite3.SQLiteStmt
+	last, item              *sqlite3.SQLiteStmt
+	putNode                 *sqlite3.SQLiteStmt
+	putAccount, moveAccount *sqlite3.SQLiteStmt
+	putRows                 [len(rowsAtOnce)]*sqlite3.SQLiteStmt
 
 	all []*sqlite3.SQLiteStmt
 }
 
+// rowsAtOnce is how many rows of the journal one statement writes: to start one
+// costs as much as the row.
+var rowsAtOnce = [...]int{32, 8, 1}
+
+// rowColumns are the columns of the table journal.
+const rowColumns = 8
+
+// insertRows is the statement that writes n rows.
+func insertRows(n int) string {
+	return `INSERT INTO journal VALUES (?,?,?,?,?,?,?,?)` + strings.Repeat(`,(?,?,?,?,?,?,?,?)`, n-1)
+}
+
 func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
-	for _, p := range []struct {
-		stmt **sqlite3.SQLiteStmt
-		text string
-	}{
-		{&s.begin, `BEGIN IMMEDIATE`},
-		{&s.commit, `COMMIT`},
-		{&s.rollback, `ROLLBACK`},
-		{&s.last, `SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1`},
-		{&s.body, `SELECT body, hash FROM journal WHERE seq = ?`},
-		{&s.item, `SELECT first_seq, doubt_seq, end_seq FROM item WHERE ref = ?`},
-		{&s.putEntry, `INSERT INTO journal (seq, body, hash) VALUES (?, ?, ?)`},
-		{&s.putPosting, `INSERT INTO posting (seq, debit, credit, amount) VALUES (?, ?, ?, ?)`},
-		{&s.putNode, insertNode},
-		{&s.putItem, `INSERT INTO item (ref, kind, card, first_seq, end_seq) VALUES (?, ?, ?, ?, ?)`},
-		{&s.endItem, `UPDATE item SET end_seq = ?2 WHERE ref = ?1`},
-		{&s.doubtItem, `UPDATE item SET doubt_seq = ?2 WHERE ref = ?1`},
-		{&s.putAccount, `INSERT INTO account (name, flags) VALUES (?, ?)`},
-		{&s.moveAccount, `UPDATE account SET debits = ?4, credits = ?5 WHERE id = ?1 AND debits = ?2 AND credits = ?3`},
-	} {
-		stmt, err := conn.Prepare(p.text)
+	texts := map[**sqlite3.SQLiteStmt]string{
+		&s.begin:       `BEGIN IMMEDIATE`,
+		&s.commit:      `COMMIT`,
+		&s.rollback:    `ROLLBACK`,
+		&s.last:        `SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1`,
+		&s.item:        `SELECT seq, body, hash, role FROM journal WHERE ref = ?`,
+		&s.putNode:     insertNode,
+		&s.putAccount:  `INSERT INTO account (name, flags) VALUES (?, ?)`,
+		&s.moveAccount: `UPDATE account SET debits = ?4, credits = ?5 WHERE id = ?1 AND debits = ?2 AND credits = ?3`,
+	}
+	for i, n := range rowsAtOnce {
+		texts[&s.putRows[i]] = insertRows(n)
+	}
+	for stmt, text := range texts {
+		prepared, err := conn.Prepare(text)
 		if err != nil {
-			return fmt.Errorf("prepare %q: %w", p.text, err)
+			return fmt.Errorf("prepare %q: %w", text, err)
 		}
-		*p.stmt = stmt.(*sqlite3.SQLiteStmt)
-		s.all = append(s.all, *p.stmt)
+		*stmt = prepared.(*sqlite3.SQLiteStmt)
+		s.all = append(s.all, *stmt)
 	}
 	return nil
 }
@@ -150,20 +162,24 @@ func alter(s *sqlite3.SQLiteStmt, args ...driver.Value) (id int64, err error) {
 	return id, err
 }
 
-// first reads the first row that a query gives into dest, and reports whether
-// there was one.
-func first(s *sqlite3.SQLiteStmt, dest []driver.Value, args ...driver.Value) (ok bool, err error) {
+// fetch calls f for each row that a query gives. The row's values are f's only
+// until it returns.
+func fetch(s *sqlite3.SQLiteStmt, row []driver.Value, f func() error, args ...driver.Value) (err error) {
 	rows, err := s.Query(args)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	if err := rows.Next(dest); errors.Is(err, io.EOF) {
-		return false, nil
-	} else if err != nil {
-		return false, err
+	for {
+		if err := rows.Next(row); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := f(); err != nil {
+			return err
+		}
 	}
-	return true, nil
 }
 
 // newWriter reads where the journal ends. What it reads has been verified.
@@ -171,6 +187,7 @@ func newWriter(ctx context.Context, s *store, o Options) (*writer, error) {
 	w := &writer{
 		clock:    &clock{now: o.Now, uptime: o.Uptime, stepMax: o.StepMax},
 		accounts: map[journal.Account]*account{},
+		refs:     map[string]bool{},
 	}
 	var err error
 	if w.epoch, w.terminal, err = metaOf(ctx, s.conn); err != nil {
@@ -209,7 +226,7 @@ func (w *writer) transact(f func() error) error {
 		err = f()
 	}
 	if err == nil && w.seq > before {
-		if err = w.settle(); err == nil {
+		if err = errors.Join(w.flush(), w.settle()); err == nil {
 			_, err = w.commit.Exec(nil)
 			return err
 		}
@@ -223,15 +240,16 @@ func (w *writer) transact(f func() error) error {
 // checkLast checks before anything is added that the journal still ends where
 // this writer has left it.
 func (w *writer) checkLast() error {
-	row := make([]driver.Value, 2)
-	ok, err := first(w.last, row)
+	row, ok := make([]driver.Value, 2), w.seq == 0
+	err := fetch(w.last, row, func() error {
+		hash, _ := row[1].([]byte)
+		ok = row[0] == w.seq && string(hash) == string(w.hash[:])
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("read last entry: %w", err)
 	}
-	if !ok && w.seq == 0 {
-		return nil
-	}
-	if hash, _ := row[1].([]byte); !ok || row[0] != w.seq || string(hash) != string(w.hash[:]) {
+	if !ok {
 		return fmt.Errorf("%w: somebody else has written to it, its last entry is not %d", ErrTampered, w.seq)
 	}
 	return nil
@@ -272,22 +290,38 @@ func (w *writer) add(e journal.Entry, r reading) (journal.Entry, error) {
 	}
 	body := e.Encode(w.hash)
 	hash := journal.HashOf(body)
-	if err := insert(w.putEntry, e.Seq, body, hash[:]); err != nil {
-		return e, fmt.Errorf("write entry %d: %w", e.Seq, err)
-	}
 	for _, n := range w.tree.add(hash) {
 		if err := insert(w.putNode, int64(n.level), n.n, n.hash[:]); err != nil {
 			return e, fmt.Errorf("write node over entry %d: %w", e.Seq, err)
 		}
 	}
-	if err := w.post(e); err != nil {
+	row := append(make([]driver.Value, 0, rowColumns), e.Seq, body, hash[:])
+	row, err := w.post(row, e)
+	if err != nil {
 		return e, fmt.Errorf("post entry %d: %w", e.Seq, err)
 	}
-	if err := w.project(e); err != nil {
+	if row, err = w.project(row, e); err != nil {
 		return e, fmt.Errorf("project entry %d: %w", e.Seq, err)
 	}
+	w.rows = append(w.rows, row...)
 	w.tail = tail{e.Seq, hash, e.At}
 	return e, nil
+}
+
+// flush writes the rows that are waiting, as many at once as there are.
+func (w *writer) flush() error {
+	rows := w.rows
+	for i, n := range rowsAtOnce {
+		for ; len(rows) >= n*rowColumns; rows = rows[n*rowColumns:] {
+			if err := insert(w.putRows[i], rows[:n*rowColumns]...); err != nil {
+				return fmt.Errorf("write %d entries from %v on: %w", n, rows[0], err)
+			}
+		}
+	}
+	clear(w.rows) // which lets go of the bodies
+	w.rows = w.rows[:0]
+	clear(w.refs)
+	return nil
 }
 
 // timeMax keeps a clock that has gone mad from using up the years that an
@@ -307,27 +341,27 @@ func (w *writer) stamp(wall time.Time) time.Time {
 	return at
 }
 
-// post writes what an entry moves, and adds it to what the accounts of this
+// post adds to the row what an entry moves, and to what the accounts of this
 // transaction come to.
-func (w *writer) post(e journal.Entry) error {
+func (w *writer) post(row []driver.Value, e journal.Entry) ([]driver.Value, error) {
 	if len(e.Postings) == 0 {
-		return nil
+		return append(row, nil, nil, nil), nil
 	}
 	m, ok := movementOf(e.Postings)
 	if !ok {
-		return fmt.Errorf("internal error: postings %v are not one movement", e.Postings)
+		return nil, fmt.Errorf("internal error: postings %v are not one movement", e.Postings)
 	}
 	from, err := w.account(m.from)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	to, err := w.account(m.to)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	from.debits += m.amount
 	to.credits += m.amount
-	return insert(w.putPosting, e.Seq, from.id, to.id, int64(m.amount))
+	return append(row, from.id, to.id, int64(m.amount)), nil
 }
 
 // account returns the account of that name, which is made if need be, as one
@@ -379,57 +413,27 @@ func (w *writer) settle() error {
 	return nil
 }
 
-// project brings the tables item and account up to what e says, apart from its
-// postings.
-func (w *writer) project(e journal.Entry) error {
-	switch e.Kind {
-	case journal.Started, journal.ClockStep:
-		return nil
-	case journal.EpochOpened:
-		return w.inheritBalances(e)
-	case journal.Carried:
-		inner, err := e.Inner()
-		if err != nil || inner.Kind.LedgerOnly() {
-			return err
-		}
-		i, err := w.itemOf(inner.Ref)
-		if err != nil || !i.takes(inner.Kind) {
-			return err
-		}
-		inner.Seq = e.Seq
-		return w.projectItem(inner)
+// project adds to the row what is said under which Ref, and begins the books of
+// an epoch.
+func (w *writer) project(row []driver.Value, e journal.Entry) ([]driver.Value, error) {
+	said, err := e.Inner()
+	if err != nil {
+		return nil, err
 	}
-	return w.projectItem(e)
-}
-
-// projectItem notes what is said under e's Ref.
-func (w *writer) projectItem(e journal.Entry) (err error) {
+	takes := !said.Kind.LedgerOnly()
 	switch {
-	case e.Kind.IsIntent():
-		return insert(w.putItem, e.Ref, int64(e.Kind), e.Card, e.Seq, nil)
-	case e.Kind.Intent() == 0:
-		return insert(w.putItem, e.Ref, int64(e.Kind), e.Card, e.Seq, e.Seq)
-	case e.Kind.IsEnd():
-		_, err = alter(w.endItem, e.Ref, e.Seq)
-	default:
-		_, err = alter(w.doubtItem, e.Ref, e.Seq)
+	case e.Kind == journal.EpochOpened:
+		err = w.inheritBalances(e)
+	case e.Kind == journal.Carried && takes:
+		var i Item
+		i, err = w.itemOf(said.Ref)
+		takes = i.takes(said.Kind)
 	}
-	return err
-}
-
-// begins reports whether k is the first that is said under its Ref.
-func begins(k journal.Kind) bool { return k.IsIntent() || k.Intent() == 0 }
-
-// takes reports whether there is a place in the item for an entry of kind k. Of
-// what is put together from two copies of a journal, some may be there twice.
-func (i Item) takes(k journal.Kind) bool {
-	switch {
-	case begins(k):
-		return i.First.Seq == 0
-	case i.First.Kind != k.Intent() || !i.Open():
-		return false
+	if err != nil || !takes {
+		return append(row, nil, nil), err
 	}
-	return k.IsEnd() || i.Doubt.Seq == 0
+	w.refs[said.Ref] = true
+	return append(row, said.Ref, int64(roleOf(said.Kind))), nil
 }
 
 // inheritBalances begins the books of an epoch with what the last one came to.
@@ -451,36 +455,22 @@ func (w *writer) inheritBalances(e journal.Entry) error {
 // itemOf reads what the journal says under a Ref, as the transaction that is
 // going on has left it.
 func (w *writer) itemOf(ref string) (i Item, err error) {
-	row := make([]driver.Value, 3)
-	if ok, err := first(w.item, row, ref); err != nil || !ok {
-		return i, err
-	}
-	for n, e := range []*journal.Entry{&i.First, &i.Doubt, &i.End} {
-		seq, ok := row[n].(int64)
-		if !ok {
-			continue
-		}
-		if *e, err = w.entry(seq); err != nil {
+	if w.refs[ref] {
+		if err := w.flush(); err != nil {
 			return i, err
 		}
 	}
-	return i, nil
-}
-
-func (w *writer) entry(seq int64) (journal.Entry, error) {
-	columns := make([]driver.Value, 2)
-	ok, err := first(w.body, columns, seq)
-	if err != nil {
-		return journal.Entry{}, fmt.Errorf("read entry %d: %w", seq, err)
-	}
-	body, _ := columns[0].([]byte)
-	hash, _ := columns[1].([]byte)
-	if !ok {
-		return journal.Entry{}, fmt.Errorf("%w: entry %d is missing", ErrTampered, seq)
-	}
-	r, problem := parseRow(seq, body, hash)
-	if problem != "" {
-		return journal.Entry{}, fmt.Errorf("%w: entry %d: %s", ErrTampered, seq, problem)
-	}
-	return r.Inner()
+	row := make([]driver.Value, 4)
+	err = fetch(w.item, row, func() error {
+		seq, _ := row[0].(int64)
+		body, _ := row[1].([]byte)
+		hash, _ := row[2].([]byte)
+		r, problem := parseRow(seq, body, hash)
+		if problem != "" {
+			return fmt.Errorf("%w: entry %d: %s", ErrTampered, seq, problem)
+		}
+		as, _ := row[3].(int64)
+		return i.add(r, role(as))
+	}, ref)
+	return i, err
 }
