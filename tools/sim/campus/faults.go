@@ -21,8 +21,8 @@ var faults = []act{
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.cloneTo(ctx) }},
 	{4, func(_ context.Context, c *Campus, m *machine) { m.setClock() }},
 	{20, func(_ context.Context, c *Campus, m *machine) { m.fill() }},
-	{4, func(ctx context.Context, c *Campus, m *machine) { c.office.keepBackup(ctx) }},
-	{2, func(ctx context.Context, c *Campus, m *machine) { c.office.restore(ctx) }},
+	{6, func(ctx context.Context, c *Campus, m *machine) { c.office.keepBackup(ctx) }},
+	{5, func(ctx context.Context, c *Campus, m *machine) { c.office.restore(ctx) }},
 	{2, func(_ context.Context, c *Campus, m *machine) { c.office.crash() }},
 }
 
@@ -89,7 +89,7 @@ func (m *machine) partition() {
 // fill leaves little room on the disk, or makes room again.
 func (m *machine) fill() {
 	if m.full = !m.full; m.full {
-		m.disk.Resize(m.disk.Used() + int64(m.campus.dice.Between(0, 64<<10)))
+		m.disk.Resize(m.disk.Used() + int64(m.campus.dice.Between(0, 32<<10)))
 	} else {
 		m.disk.Resize(0)
 	}

@@ -24,7 +24,7 @@ func (m *machine) sell(ctx context.Context, p *plastic) {
 	p.maybeTear(4)
 	sale := kiosk.Sale{
 		Ref: kiosk.NewRef(), Card: info, Merchant: virtual.Pick(d, c.merchants), Operator: "cashier",
-		Amount: d.Amount(60 * yuan), PIN: d.OneIn(3), Alone: d.OneIn(10),
+		Amount: d.Amount(60 * yuan), PIN: d.OneIn(3), Alone: d.OneIn(7),
 	}
 	sold, err := m.seller.Sell(ctx, p, sale)
 	if errors.Is(err, rules.ErrPIN) {

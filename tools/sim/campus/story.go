@@ -27,7 +27,7 @@ var acts = []act{
 	{8, func(ctx context.Context, c *Campus, m *machine) { c.pay() }},
 	{5, func(ctx context.Context, c *Campus, m *machine) { c.office.attend(ctx) }},
 	{16, func(ctx context.Context, c *Campus, m *machine) { m.round(ctx) }},
-	{5, func(ctx context.Context, c *Campus, m *machine) { c.report(ctx) }},
+	{7, func(ctx context.Context, c *Campus, m *machine) { c.report(ctx) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.attack(ctx) }},
 }
 
