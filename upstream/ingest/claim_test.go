@@ -305,6 +305,44 @@ func TestClaimLateAtUsedCounter(t *testing.T) {
 	}
 }
 
+// TestClaimTwins has two merchants ask for the same amount at one counter, and
+// both lose the card. A counter cannot tell who is to be paid, so the card has to.
+// When a counter has told before the second one was heard of, somebody has to
+// look, until the card proves it.
+func TestClaimTwins(t *testing.T) {
+	const other = "merchant/canteen-2"
+	for _, late := range []bool{false, true} {
+		onBoth(t, func(t *testing.T, w *world) {
+			owner := w.holder("1001", 100*yuan)
+			p, a, b, third := w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02"), w.till("C03")
+			a.doubt(a.intend(p, "torn", 12*yuan)) // not made
+			a.push()
+			in := b.intendFor("canteen-2", p, "made", 12*yuan)
+			tac := p.debit(in)
+			b.doubt(in)
+			if !late {
+				b.push()
+			}
+			third.sell(p, "next", yuan) // says what the purse held before
+			third.push()
+			if late {
+				b.push()
+				w.wants(map[store.Account]money.Fen{payee: 13 * yuan, other: 0, suspense("C02"): 0})
+				w.inbox(ingest.Contradicted)
+			} else if open := w.claims(p); len(open) != 2 {
+				t.Errorf("%d claims are open, and only the card can tell", len(open))
+			}
+			third.evidence(journal.Claim{Position: in.Position(), Card: p.no, Purse: *in.Purse}, journal.Written, "prove", tac)
+			third.push()
+			w.wants(map[store.Account]money.Fen{
+				owner: 87 * yuan, payee: yuan, other: 12 * yuan, suspense("C01"): 0, suspense("C02"): 0,
+			})
+			w.mirror(p, 37*yuan)
+			w.sound()
+		})
+	}
+}
+
 // TestLoadClaimLate brings the claim of a load after a purchase whose counter
 // has the same value: purchases and loads are counted apart, and it stays open.
 func TestLoadClaimLate(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"quancun/journal"
 	"quancun/money"
@@ -84,8 +85,9 @@ func (d *desk) settleBySighting(c *claim) error {
 // settleByReading settles the open claims on a card that a reading is certain
 // about.
 func (d *desk) settleByReading(card string, r Reading) error {
-	for _, c := range d.openOn(card) {
-		if c.wordless() {
+	open := d.openOn(card)
+	for _, c := range open {
+		if c.state != ClaimOpen || c.wordless() || slices.ContainsFunc(open, c.looksLike) {
 			continue
 		}
 		done := c.saleDone(r)
@@ -104,6 +106,20 @@ func (d *desk) settleByReading(card string, r Reading) error {
 		}
 	}
 	return nil
+}
+
+// looksLike reports whether o is another open claim that a counter and a purse
+// cannot tell from c: somebody else has asked for the same amount at the same
+// value of the counter. Only the card's log or its TAC can say who is to be paid.
+func (c *claim) looksLike(o *claim) bool {
+	return o.id != c.id && o.state == ClaimOpen && c.twin(o)
+}
+
+// twin reports whether c and o are purchases of one amount at one value of the
+// counter, for two merchants.
+func (c *claim) twin(o *claim) bool {
+	return c.Kind == journal.SaleIntent && o.Kind == c.Kind && !o.wordless() && o.merchant != c.merchant &&
+		o.Purse.Counter == c.Purse.Counter && o.Purse.Balance == c.Purse.Balance && o.Amount == c.Amount
 }
 
 // wordless reports whether the terminal has not said what the card had said.
@@ -157,6 +173,10 @@ func (d *desk) settleByMoves(c *claim) error {
 	}
 	for _, o := range others {
 		if o.state == ClaimWritten && !o.wordless() {
+			if c.twin(o) && !o.proven {
+				d.exceptAmount(Contradicted, c.Position, c.Amount, fmt.Sprintf(
+					"%s of the same amount, for %s, was called written by %s", o.Position, o.merchant, o.evidence))
+			}
 			return d.settle(c, verdict{by: rivalry, at: c.Position, made: d.now})
 		}
 	}

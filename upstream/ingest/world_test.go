@@ -298,6 +298,11 @@ func (c *till) rejects(b journal.Batch, reason error, have int64) {
 
 // intend writes that a card is about to be debited.
 func (c *till) intend(p *purse, ref string, amount money.Fen) journal.Entry {
+	return c.intendFor(merchant, p, ref, amount)
+}
+
+// intendFor is intend for another merchant.
+func (c *till) intendFor(merchant string, p *purse, ref string, amount money.Fen) journal.Entry {
 	c.trace++
 	return c.write(journal.Entry{
 		Kind: journal.SaleIntent, Ref: ref, Card: p.no, Merchant: merchant, Amount: amount,
