@@ -2,6 +2,7 @@ package kiosk
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -282,10 +283,20 @@ func (s *Seller) decide(ctx context.Context, a *attempt, spent spending) error {
 	return s.Terms.Rules().Alone(facts)
 }
 
+// details say that upstream has approved the sale, and so should hold money for
+// it.
+func (a *attempt) details() json.RawMessage {
+	if a.Alone {
+		return nil
+	}
+	return json.RawMessage(`{"approved":true}`)
+}
+
 // write writes the sale down, debits the card, and writes down what it said.
 func (s *Seller) write(ctx context.Context, card purse.Card, a *attempt, debit purse.DebitPurchase) (Sold, error) {
 	intent, err := s.Book.Append(ctx, journal.Entry{
-		Kind: journal.SaleIntent, Ref: a.ref, Card: a.Card.CardNo.Full(), Merchant: a.Merchant, Operator: a.Operator,
+		Kind: journal.SaleIntent, Ref: a.ref, Details: a.details(),
+		Card: a.Card.CardNo.Full(), Merchant: a.Merchant, Operator: a.Operator,
 		Amount: a.Amount, Purse: &journal.Purse{
 			Balance: a.offer.Balance, Counter: a.offer.Counter,
 			KeyVersion: a.offer.KeyVersion, Algorithm: a.offer.Algorithm,

@@ -91,11 +91,25 @@ func (p *Puller) Level(ctx context.Context) error {
 	p.mu.Unlock()
 	var errs []error
 	for _, name := range Names {
-		if have := p.feeds.Status(name).Version; have < newest[name] {
+		switch have := p.feeds.Status(name).Version; {
+		case newest == nil:
+		case have < newest[name]:
 			errs = append(errs, p.pull(ctx, name, have))
+		case have > newest[name]:
+			p.tell(ctx, name, have)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// tell has upstream learn, by being asked, that a version is here which it has
+// never made: it was restored from a copy, and somebody there has to see to it.
+// Nothing here goes back, and the feed grows old.
+func (p *Puller) tell(ctx context.Context, name string, have uint64) {
+	err := p.pull(ctx, name, have)
+	if err != nil && !errors.Is(err, ErrOld) { // otherwise it has caught up meanwhile
+		p.log.Error("upstream's feed is older than the one here", "feed", name, "version", have, "err", err)
+	}
 }
 
 // pull brings one feed forward: by a step, or whole where a step does not fit.

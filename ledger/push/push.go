@@ -286,8 +286,9 @@ func (p *Pusher) greeted(ctx context.Context, theirs journal.Head) error {
 		p.next = w.Acked.Seq + 1
 	}
 	if theirs.Seq+1 < p.next {
-		p.Log.Warn("upstream has lost entries; they go up again", "from", theirs.Seq+1, "until", p.next)
-		p.next = theirs.Seq + 1
+		// The last that it has acknowledged goes up again. It answers with where to
+		// go on from, and its own books say that they have lost something.
+		p.next--
 	}
 	return nil
 }

@@ -114,6 +114,9 @@ func (p *Publisher) alarm(ctx context.Context, name string, have uint64) error {
 		NextStep: "these books are older than they were: enter again what was lost, then move the feed forward",
 	}
 	return p.Books.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := p.Books.PassOver(ctx, tx, name, have); err != nil {
+			return err
+		}
 		return p.Books.Except(ctx, tx, []store.Exception{line})
 	})
 }

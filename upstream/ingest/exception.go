@@ -40,6 +40,7 @@ const (
 	EpochOpened      ExceptionKind = "epoch opened"         // a journal was rewound, or two machines have one name
 	EpochUnexplained ExceptionKind = "epoch unexplained"    // a new journal that does not name the one before
 	Lost             ExceptionKind = "upstream restored"    // we have acknowledged more than we have
+	HoldLost         ExceptionKind = "hold lost"            // a sale that we had approved, for which we hold nothing
 	Gone             ExceptionKind = "entries gone"         // and the terminal has not got them any more
 )
 
@@ -79,6 +80,7 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	EpochOpened:      {operator, "find out whether the machine was restored, or is there twice"},
 	EpochUnexplained: {operator, "find out what became of the terminal's disk; push or export the old journal"},
 	Lost:             {operator, "these books are older than they were: look for lost orders, holds and cards"},
+	HoldLost:         {operator, "these books are older than they were: look for accounts that were spent twice"},
 	Gone:             {operator, "look for the terminal's old journal and for receipts; book by hand what is missing"},
 }
 

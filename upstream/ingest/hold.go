@@ -3,6 +3,7 @@ package ingest
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"quancun/journal"
 	"quancun/upstream/store/sqldb"
@@ -45,6 +46,9 @@ type hold struct {
 // say it, and never the time.
 func (k *taking) passHolds(facts []fact) error {
 	holds, err := k.openHolds()
+	if err == nil {
+		err = k.missHolds(facts, holds)
+	}
 	if err != nil || len(holds) == 0 {
 		return err
 	}
@@ -80,6 +84,41 @@ func (k *taking) passHolds(facts []fact) error {
 		if err := k.moveHolds(s, ids); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// missHolds notes that sales come which we have approved, and that we hold
+// nothing for them: these books were restored from a copy.
+func (k *taking) missHolds(facts []fact, open []hold) error {
+	var missed []*fact
+	var refs []string
+	for i := range facts {
+		f := &facts[i]
+		var d struct{ Approved bool }
+		if f.fault == nil && f.entry.Kind == journal.SaleIntent && len(f.entry.Details) > 0 {
+			details(f.entry, &d)
+		}
+		if d.Approved && !slices.ContainsFunc(open, func(h hold) bool { return h.attempt == f.entry.Ref }) {
+			missed, refs = append(missed, f), append(refs, f.entry.Ref)
+		}
+	}
+	if len(missed) == 0 {
+		return nil
+	}
+	closed, err := sqldb.Texts(k.ctx, k.tx, `SELECT attempt FROM holds WHERE terminal = ? AND attempt = ANY (?)`,
+		k.push.terminal.ID, refs)
+	if err != nil {
+		return fmt.Errorf("read holds: %w", err)
+	}
+	missed = slices.DeleteFunc(missed, func(f *fact) bool { // its number was passed by another entry
+		return slices.Contains(closed, f.entry.Ref)
+	})
+	if len(missed) > 0 {
+		f := missed[0]
+		e := exception(HoldLost, f.Position, fmt.Sprintf("of %d sales, the first is %s", len(missed), f.entry.Ref))
+		e.Ref, e.Amount = f.Terminal+"/"+f.Epoch.String(), f.entry.Amount // one line for each journal
+		k.desk.exceptions = append(k.desk.exceptions, e)
 	}
 	return nil
 }

@@ -30,10 +30,12 @@ func (b *Books) Feeds(ctx context.Context) (map[string]uint64, error) {
 }
 
 // nextVersion moves a feed one forward, and holds it until the transaction
-// ends: so versions have no gap, and nobody sees one before what it brings.
+// ends, so that nobody sees a version before what it brings. It passes over
+// versions that somebody has been given by books that were lost.
 func (b *Books) nextVersion(ctx context.Context, tx *sqldb.Tx, name string) (version int64, err error) {
-	err = tx.QueryRow(ctx, `UPDATE feeds SET version = version + 1, changed_ms = ? WHERE name = ? RETURNING version`,
-		b.ms(), name).Scan(&version)
+	err = tx.QueryRow(ctx, `
+		UPDATE feeds SET version = CASE WHEN whole_from > version THEN whole_from ELSE version + 1 END, changed_ms = ?
+		WHERE name = ? RETURNING version`, b.ms(), name).Scan(&version)
 	return version, none(err)
 }
 
@@ -139,6 +141,18 @@ func (b *Books) Content(ctx context.Context, name string) (version uint64, conte
 			SELECT max(version) FROM feed_contents WHERE name = f.name)
 		WHERE f.name = ?`, name).Scan(&version, &content)
 	return version, content, none(err)
+}
+
+// PassOver notes that somebody has a version of a feed that there never was: the
+// books were restored from a copy. That number and those below it are given to
+// nothing else, so that nobody takes what comes next for what they have.
+func (b *Books) PassOver(ctx context.Context, tx *sqldb.Tx, name string, version uint64) error {
+	_, err := tx.Exec(ctx, `UPDATE feeds SET whole_from = ?1 WHERE name = ?2 AND version < ?1 AND whole_from < ?1`,
+		int64(version)+1, name)
+	if err != nil {
+		return fmt.Errorf("pass over version %d of %s: %w", version, name, err)
+	}
+	return nil
 }
 
 // ForwardFeed moves a feed to a version above one that terminals have been

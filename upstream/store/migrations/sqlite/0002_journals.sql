@@ -311,7 +311,7 @@ CREATE TABLE feeds (
 INSERT INTO feeds (name) VALUES ('hotlist'), ('settings'), ('keys'), ('bath');
 
 CREATE TRIGGER feeds_only_go_forward BEFORE UPDATE ON feeds
-WHEN NEW.version <= OLD.version OR NEW.name <> OLD.name
+WHEN (NEW.version, NEW.whole_from) <= (OLD.version, OLD.whole_from) OR NEW.name <> OLD.name
 BEGIN SELECT RAISE(ABORT, 'store: a feed only goes forward'); END;
 CREATE TRIGGER feeds_are_never_deleted BEFORE DELETE ON feeds
 BEGIN SELECT RAISE(ABORT, 'store: feeds are never deleted'); END;

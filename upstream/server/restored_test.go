@@ -1,0 +1,473 @@
+package server_test
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/ledger"
+	"quancun/ledger/feed"
+	"quancun/ledger/push"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/upstream/client"
+	"quancun/upstream/ingest"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// machine is a terminal's real journal and feeds, and their way to the upstream
+// over mutual TLS.
+type machine struct {
+	*ledger.Book
+	w      *world
+	path   string // of the journal
+	o      ledger.Options
+	client *client.Client
+	feeds  *feed.Feeds
+	pusher *push.Pusher
+	puller *feed.Puller
+}
+
+func (w *world) newMachine(id string) *machine {
+	w.t.Helper()
+	seed := sha256.Sum256([]byte(id))
+	key := ed25519.NewKeyFromSeed(seed[:])
+	p := w.provision(id)
+	p.CampusKey = w.keys.Campus().Public().(ed25519.PublicKey)
+	err := w.books.Write(w.t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(w.t.Context(), `UPDATE terminals SET journal_key = ? WHERE id = ?`,
+			[]byte(key.Public().(ed25519.PublicKey)), id)
+		return err
+	})
+	m := &machine{
+		w: w, path: filepath.Join(w.t.TempDir(), "journal.db"), client: client.Dial(p, client.Options{}),
+		o: ledger.Options{Terminal: id, Key: key, Campus: p.CampusKey},
+	}
+	w.t.Cleanup(m.client.Close)
+	if err == nil {
+		m.feeds, err = feed.Open(w.t.Context(), filepath.Join(w.t.TempDir(), "feeds.db"))
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { m.feeds.Close() })
+	m.open()
+	w.t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// open starts the machine's program.
+func (m *machine) open() {
+	m.w.t.Helper()
+	var err error
+	if m.Book, err = ledger.Open(m.w.t.Context(), m.path, m.o); err != nil {
+		m.w.t.Fatal(err)
+	}
+	m.dial()
+}
+
+// dial begins to speak to the upstream.
+func (m *machine) dial() {
+	log := slog.New(slog.NewTextHandler(m.w.t.Output(), nil))
+	m.pusher = push.New(push.Options{Book: m.Book, Upstream: m.client, Campus: m.o.Campus, Log: log})
+	m.puller = feed.NewPuller(m.feeds, kiosk.FeedSource(m.client), log)
+}
+
+// round greets the upstream, and pushes and pulls until all is level, as
+// programs do by themselves.
+func (m *machine) round() {
+	m.w.t.Helper()
+	ctx := m.w.t.Context()
+	head, err := m.Head(ctx)
+	if err != nil {
+		m.w.t.Fatal(err)
+	}
+	hello, err := m.client.Hello(ctx, client.Hello{Version: "test", Journal: head})
+	if err != nil { // a connection of before the crash
+		if hello, err = m.client.Hello(ctx, client.Hello{Version: "test", Journal: head}); err != nil {
+			m.w.t.Fatal(err)
+		}
+	}
+	m.pusher.Heard(hello.Journal, false)
+	for more := true; more; {
+		if more, err = m.pusher.Step(ctx); err != nil {
+			m.w.t.Fatalf("%s: push: %v", m.o.Terminal, err)
+		}
+	}
+	m.puller.Heard(ctx, hello.Feeds, hello.Time)
+	if err := m.puller.Level(ctx); err != nil {
+		m.w.t.Fatal(err)
+	}
+	if wait, err := m.Waiting(ctx); err != nil || wait.Count > 0 {
+		m.w.t.Fatalf("%s: %d entries do not go up, %v", m.o.Terminal, wait.Count, err)
+	}
+}
+
+func (m *machine) write(e journal.Entry) journal.Entry {
+	m.w.t.Helper()
+	e, err := m.Append(m.w.t.Context(), e)
+	if err != nil {
+		m.w.t.Fatal(err)
+	}
+	return e
+}
+
+func (m *machine) sale(ref string, amount money.Fen) {
+	m.w.t.Helper()
+	m.write(journal.Entry{Kind: journal.CodeSale, Ref: ref, Account: account, Merchant: "m1", Amount: amount})
+}
+
+// intend announces a purchase at a counter of the card.
+func (m *machine) intend(ref string, counter uint16, amount money.Fen, details string) {
+	m.w.t.Helper()
+	m.write(journal.Entry{
+		Kind: journal.SaleIntent, Ref: ref, Card: cardNo, Merchant: "m1", Amount: amount, Details: json.RawMessage(details),
+		Purse: &journal.Purse{
+			Balance: 9000, Counter: counter, TraceNo: uint32(counter), Stamp: pboc.Stamp{0x20, 0x26},
+			TerminalNo: pboc.TerminalNo{5: 9},
+		},
+	})
+}
+
+// reopen goes on in a new epoch, as if the upstream had called for it.
+func (m *machine) reopen(reason string) {
+	m.w.t.Helper()
+	if err := m.NewEpoch(m.w.t.Context(), reason, journal.Head{}); err != nil {
+		m.w.t.Fatal(err)
+	}
+	m.dial()
+}
+
+// copyBooks puts a copy of the books away, as every night.
+func (w *world) copyBooks() (content []byte) {
+	w.t.Helper()
+	w.stop()
+	content, err := os.ReadFile(w.dsn)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.start(true)
+	return content
+}
+
+// restoreBooks starts again from a copy.
+func (w *world) restoreBooks(content []byte) {
+	w.t.Helper()
+	w.stop()
+	if err := os.WriteFile(w.dsn, content, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.start(true)
+}
+
+// inbox returns how many lines there are of each kind.
+func (w *world) inbox() map[ingest.ExceptionKind]int {
+	w.t.Helper()
+	lines, err := w.books.Exceptions(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	kinds := map[ingest.ExceptionKind]int{}
+	for _, l := range lines {
+		kinds[ingest.ExceptionKind(l.Kind)]++
+	}
+	return kinds
+}
+
+func (w *world) openClaims() (refs []string) {
+	w.t.Helper()
+	claims, err := w.journals.Claims(w.t.Context(), cardNo)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, c := range claims {
+		refs = append(refs, c.Ref)
+	}
+	slices.Sort(refs)
+	return refs
+}
+
+// TestUpstreamRestoredFromYesterday restores the upstream from a copy, several
+// times, after which terminals have sold, gone on in new epochs, and settled what
+// was open. Whatever the upstream had acknowledged comes again, and counts once.
+func TestUpstreamRestoredFromYesterday(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.newMachine("K10"), w.newMachine("K11")
+	all := func() { a.round(); b.round() }
+	a.sale("a1", yuan)
+	b.intend("torn", 1, 2*yuan, "")
+	b.write(journal.Entry{Kind: journal.SaleDoubt, Ref: "torn"})
+	all()
+	yesterday := w.copyBooks()
+
+	a.sale("a2", 3*yuan)
+	a.sale("a3", 4*yuan)
+	b.write(journal.Entry{Kind: journal.SaleEnd, Ref: "torn", Outcome: journal.NotWritten})
+	b.intend("torn2", 2, 5*yuan, "")
+	b.write(journal.Entry{Kind: journal.SaleDoubt, Ref: "torn2"})
+	all()
+	a.sale("unsent", 6*yuan)
+	a.reopen(journal.ReasonForked)
+	a.sale("a4", 7*yuan)
+	a.round()
+	a.reopen(journal.ReasonRewound)
+	a.sale("a5", 8*yuan)
+	all()
+	truth := func() {
+		t.Helper()
+		w.balance("merchant/m1", 29*yuan)
+		w.balance("suspense/K11", 5*yuan)
+		w.balance("holder/"+account, opening-34*yuan)
+		if got := w.openClaims(); !slices.Equal(got, []string{"torn2"}) {
+			t.Errorf("open claims %q", got)
+		}
+		w.whole()
+	}
+	truth()
+
+	w.restoreBooks(yesterday)
+	w.balance("merchant/m1", yuan)
+	all()
+	truth()
+	if got := w.inbox(); got[ingest.Lost] != 4 || got[ingest.Gone]+got[ingest.Fork] > 0 {
+		t.Errorf("inbox %v, want a line for each journal that has lost something, and no fork", got)
+	}
+
+	// Again, and again in the middle of what follows, and the machine too.
+	w.restoreBooks(yesterday)
+	a.sale("a6", 1) // no greeting: the push tells
+	if more, err := a.pusher.Step(t.Context()); err != nil || !more {
+		t.Errorf("a step = %v, %v", more, err)
+	}
+	half := w.copyBooks()
+	a.round()
+	w.restoreBooks(half)
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a.open()
+	all()
+	w.balance("merchant/m1", 29*yuan+1)
+	all()
+	w.balance("merchant/m1", 29*yuan+1)
+	w.balance("holder/"+account, opening-34*yuan-1)
+	w.whole()
+	if got := w.inbox(); got[ingest.Gone]+got[ingest.Fork] > 0 {
+		t.Errorf("inbox %v, want nothing gone and no fork", got)
+	}
+}
+
+// TestHoldsOfRestoredUpstream: what was approved after the copy is not held any
+// more. The sale counts all the same, and somebody is told.
+func TestHoldsOfRestoredUpstream(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.newMachine("K10"), w.newMachine("K11")
+	ctx := t.Context()
+	a.round()
+	b.round()
+	yesterday := w.copyBooks()
+	epoch, seq, err := a.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	approve := func(m *machine, epoch journal.Epoch, seq int64, attempt string, amount money.Fen) bool {
+		q := client.AuthorizeRequest{
+			Epoch: epoch, Seq: seq, Attempt: attempt, Account: account, Merchant: "m1", Amount: amount,
+		}
+		got, err := m.client.Authorize(ctx, q)
+		if err != nil {
+			got, err = m.client.Authorize(ctx, q) // a connection of before the crash
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Approved
+	}
+	if !approve(a, epoch, seq, "held", 70*yuan) {
+		t.Fatal("not approved")
+	}
+	w.restoreBooks(yesterday)
+	epoch, next, err := b.Next(ctx)
+	if err != nil || !approve(b, epoch, next, "spent", 60*yuan) {
+		t.Fatalf("not approved, although nothing is held any more: %v", err)
+	}
+	b.intend("spent", 1, 60*yuan, `{"approved":true}`)
+	b.write(journal.Entry{Kind: journal.SaleEnd, Ref: "spent", Outcome: journal.Written})
+	b.round()
+	if got := w.inbox(); got[ingest.HoldLost] > 0 {
+		t.Errorf("inbox %v, and no hold was lost that was needed so far", got)
+	}
+	a.intend("held", 2, 70*yuan, `{"approved":true}`)
+	a.write(journal.Entry{Kind: journal.SaleEnd, Ref: "held", Outcome: journal.Written})
+	a.round()
+	w.balance("holder/"+account, opening-130*yuan)
+	w.balance("merchant/m1", 130*yuan)
+	if got := w.inbox(); got[ingest.HoldLost] != 1 || got[ingest.Overdrawn] != 1 {
+		t.Errorf("inbox %v, want the lost hold, and the account that is overdrawn", got)
+	}
+	w.whole()
+}
+
+// TestFeedsOfRestoredUpstream: a terminal never goes back to an older version,
+// has somebody told, and takes what comes next whole, whatever its number would
+// have been.
+func TestFeedsOfRestoredUpstream(t *testing.T) {
+	w := newWorld(t)
+	a, ctx := w.newMachine("K10"), t.Context()
+	hot := func(n int, s store.CardStatus) {
+		t.Helper()
+		if err := w.books.SetCardStatus(ctx, fmt.Sprintf("%020d", n), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 20 {
+		no := fmt.Sprintf("%020d", n)
+		if err := w.books.AddCard(ctx, store.Card{No: no, Account: "holder/" + account, Status: store.CardActive}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.round()
+	yesterday := w.copyBooks()
+	hot(1, store.CardHot)
+	hot(2, store.CardHot)
+	if _, err := w.books.Publish(ctx, "settings", []byte("of today")); err != nil {
+		t.Fatal(err)
+	}
+	a.round()
+	is := func(n int, want bool) {
+		t.Helper()
+		no := feed.Card(fmt.Appendf(nil, "%010d", 0))
+		for i := range no {
+			fmt.Sscanf(fmt.Sprintf("%020d", n)[2*i:2*i+2], "%x", &no[i])
+		}
+		if _, got := a.feeds.Hot(no); got != want {
+			t.Errorf("card %d is hot: %v, want %v", n, got, want)
+		}
+	}
+	is(1, true)
+	w.restoreBooks(yesterday)
+	a.round()
+	is(1, true)
+	is(2, true)
+	if got := w.inbox()["feed ahead"]; got != 2 {
+		t.Errorf("%d feeds are said to be ahead, want 2", got)
+	}
+	before := a.feeds.Status(feed.Hotlist).Version
+	hot(3, store.CardHot)
+	if _, err := w.books.Publish(ctx, "settings", []byte("of tomorrow")); err != nil {
+		t.Fatal(err)
+	}
+	a.round()
+	if now := a.feeds.Status(feed.Hotlist).Version; now != before+1 {
+		t.Errorf("hotlist %d after %d", now, before)
+	}
+	is(1, false) // nobody has reported it again
+	is(3, true)
+	if got, err := a.feeds.Content(ctx, "settings"); err != nil || string(got) != "of tomorrow" {
+		t.Errorf("settings %q, %v", got, err)
+	}
+}
+
+// TestOldJournalIsGone: a terminal that cannot bring what a restored upstream has
+// lost brings all the rest, and both say how much is missing.
+func TestOldJournalIsGone(t *testing.T) {
+	for name, harm := range map[string]func(path string) error{
+		"missing":  os.Remove,
+		"no file":  func(path string) error { return os.WriteFile(path, []byte("not a database, and long enough"), 0o600) },
+		"cut away": func(path string) error { return os.Truncate(path, 4096) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.newMachine("K10")
+			a.sale("a1", yuan)
+			a.round()
+			yesterday := w.copyBooks()
+			a.sale("a2", 2*yuan)
+			a.sale("a3", 4*yuan)
+			a.round()
+			a.sale("unsent", 8*yuan)
+			a.reopen(journal.ReasonForked)
+			a.sale("a4", 16*yuan)
+			a.round()
+			w.restoreBooks(yesterday)
+			old, err := filepath.Glob(filepath.Join(filepath.Dir(a.path), "journal.*.db"))
+			if err != nil || len(old) != 1 {
+				t.Fatal(old, err)
+			}
+			if err := harm(old[0]); err != nil {
+				t.Fatal(err)
+			}
+			a.round()
+			w.balance("merchant/m1", 25*yuan)
+			lines, err := w.books.Exceptions(t.Context())
+			i := slices.IndexFunc(lines, func(e store.Exception) bool { return e.Kind == string(ingest.Gone) })
+			if err != nil || i < 0 {
+				t.Fatalf("inbox %+v, %v; want a line of what is gone", lines, err)
+			}
+			t.Log(lines[i].Detail)
+			a.round()
+			w.whole()
+			if _, err := a.Verify(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestCloneMeetsRestoredUpstream: of two machines with one identity the one is
+// first at a restored upstream, and closes the epoch in which the other had sold
+// more. All of that comes again all the same.
+func TestCloneMeetsRestoredUpstream(t *testing.T) {
+	w := newWorld(t)
+	a := w.newMachine("K10")
+	a.sale("a1", yuan)
+	a.round()
+	yesterday := w.copyBooks()
+	clone := *a
+	clone.path = filepath.Join(t.TempDir(), "journal.db")
+	if err := a.Backup(t.Context(), clone.path); err != nil {
+		t.Fatal(err)
+	}
+	a.sale("a2", 2*yuan)
+	a.sale("a3", 4*yuan)
+	a.round()
+	clone.open()
+	t.Cleanup(func() { clone.Close() })
+	clone.sale("c1", 8*yuan)
+	clone.round() // finds out
+	a.sale("a4", 16*yuan)
+	a.round() // finds out, too
+	w.balance("merchant/m1", 31*yuan)
+	for _, first := range []*machine{&clone, a} {
+		w.restoreBooks(yesterday)
+		first.again(t)
+		clone.again(t)
+		a.again(t)
+		w.balance("merchant/m1", 31*yuan)
+		w.whole()
+	}
+	if got := w.inbox(); got[ingest.Gone] > 0 {
+		t.Errorf("inbox %v, want nothing gone", got)
+	}
+}
+
+// again starts the program again, as if it had been off for hours, and has it
+// speak to the upstream.
+func (m *machine) again(t *testing.T) {
+	t.Helper()
+	if err := m.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		t.Fatal(err)
+	}
+	m.open()
+	m.round()
+}
