@@ -220,7 +220,17 @@ func (t *terminal) work(ctx context.Context) error {
 	g.Go(func() error { return t.pusher.Run(ctx) })
 	g.Go(func() error { return t.puller.Run(ctx) })
 	g.Go(func() error { return t.renewer.Run(ctx) })
+	g.Go(func() error { t.audit(ctx); return nil })
 	return g.Wait()
+}
+
+// audit verifies the whole journal once after every start, of which opening it
+// has looked at the newest part. If something is wrong with it the Book ends,
+// and what the flow tries next puts the terminal out of order.
+func (t *terminal) audit(ctx context.Context) {
+	if err := t.book.Audit(ctx); err != nil && ctx.Err() == nil {
+		t.log.Error("journal was audited", "err", err)
+	}
 }
 
 func (t *terminal) close() error {

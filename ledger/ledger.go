@@ -156,8 +156,8 @@ type Book struct {
 // sales that are still open were left in doubt by whatever ended the last run,
 // and are journalled as such.
 //
-// It verifies the newest 4096 entries, so that a terminal with years behind it
-// starts as fast as a new one; the whole is [Book.Verify]'s.
+// It verifies the newest 1024 entries, so that a terminal with years behind it
+// starts as fast as a new one. The whole is for [Book.Audit], beside the work.
 //
 // It returns [ErrLocked] if another process or Book has the journal,
 // [ErrNewer], [ErrForeign], [ErrUnsafe], [ErrTampered] and [ErrLost] for a

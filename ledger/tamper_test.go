@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"quancun/journal"
@@ -501,5 +502,35 @@ func TestVerifyFileChangesNothing(t *testing.T) {
 
 	if _, err := VerifyFile(ctx, path+".none", trust); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("VerifyFile(nothing) = %v, want os.ErrNotExist", err)
+	}
+}
+
+// TestAudit: what was changed long ago is not seen at the start, and ends the
+// Book when the whole is looked at.
+func TestAudit(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	l.Book.o.Sentinel = false // not for a thousand entries
+	var all sync.WaitGroup
+	for i := range 3 * openSpan / 2 {
+		all.Go(func() { l.append(t, load(fmt.Sprintf("L%d", i))) })
+	}
+	all.Wait()
+	if err := l.Audit(ctx); err != nil {
+		t.Fatalf("Audit: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := behind(t, l.path)
+	dropTriggers(t, db)
+	must2(db.ExecContext(ctx, `UPDATE journal SET amount = 1, debit = 1, credit = 2 WHERE seq = 7`))
+	db.Close()
+	l.o.Sentinel = false
+	l.open(t)
+	if err := l.Audit(ctx); !errors.Is(err, ErrTampered) || !errors.Is(err, ErrFailed) {
+		t.Errorf("Audit = %v, want ErrFailed for ErrTampered", err)
+	}
+	if _, err := l.Append(ctx, load("L")); !errors.Is(err, ErrFailed) {
+		t.Errorf("Append = %v, want ErrFailed", err)
 	}
 }
