@@ -100,7 +100,11 @@ type Campus struct {
 // to a checkpoint that the terminal with the given key has signed. The caller
 // has made sure that what the upstream holds has this root.
 func (u Campus) Cosign(signed []byte, terminal ed25519.PublicKey, at time.Time) ([]byte, error) {
-	c, err := OpenCheckpoint(signed, terminal)
+	c, err := PeekCheckpoint(signed)
+	if err != nil {
+		return nil, err
+	}
+	n, err := open(signed, terminalVerifier(c.Terminal, terminal))
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +113,6 @@ func (u Campus) Cosign(signed []byte, terminal ed25519.PublicKey, at time.Time) 
 		return nil, err
 	}
 	s.prefix = binary.BigEndian.AppendUint64(nil, uint64(at.Unix()))
-	n, err := note.Open(signed, note.VerifierList(terminalVerifier(c.Terminal, terminal)))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsigned, err)
-	}
 	n.UnverifiedSigs = nil // whoever else has signed, we have not checked it
 	return note.Sign(n, s)
 }

@@ -12,20 +12,23 @@ import (
 	"quancun/upstream/store/pgtest"
 )
 
-// BenchmarkPush pushes 100 entries at a time, of a canteen at noon: each holder
-// once, few merchants. An op is an entry.
+// BenchmarkPush pushes one entry at a time, as a till that is online, and 100,
+// of a canteen at noon: each holder once, few merchants. An op is an entry.
 func BenchmarkPush(b *testing.B) {
 	for _, kind := range []string{"code", "card"} {
-		b.Run("sqlite/"+kind, func(b *testing.B) {
-			benchmarkPush(b, newWorld(b, filepath.Join(b.TempDir(), "books.db")), kind)
-		})
-		b.Run("postgres/"+kind, func(b *testing.B) { benchmarkPush(b, newWorld(b, pgtest.New(b).DSN), kind) })
+		for _, per := range []int{1, 100} {
+			name := fmt.Sprintf("%s/%d", kind, per)
+			b.Run("sqlite/"+name, func(b *testing.B) {
+				benchmarkPush(b, newWorld(b, filepath.Join(b.TempDir(), "books.db")), kind, per)
+			})
+			b.Run("postgres/"+name, func(b *testing.B) { benchmarkPush(b, newWorld(b, pgtest.New(b).DSN), kind, per) })
+		}
 	}
 }
 
 const benchHolders = 1000
 
-func benchmarkPush(b *testing.B, w *world, kind string) {
+func benchmarkPush(b *testing.B, w *world, kind string, per int) {
 	var purses []*purse
 	for i := range benchHolders {
 		a := w.holder(fmt.Sprint(1000+i), 1_000_000*yuan)
@@ -50,8 +53,8 @@ func benchmarkPush(b *testing.B, w *world, kind string) {
 		}
 	}
 	var tree journal.Frontier
-	for from := 0; from < len(c.bodies); from += 100 {
-		to := min(from+100, len(c.bodies))
+	for from := 0; from < len(c.bodies); from += per {
+		to := min(from+per, len(c.bodies))
 		for _, h := range c.hashes[from:to] {
 			tree.Append(h)
 		}

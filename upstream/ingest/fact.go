@@ -109,10 +109,14 @@ func (k *taking) carried(journalID, from, to int64) (map[int64][]journal.Hash, e
 	err := sqldb.Each(k.ctx, k.tx, func(rows *sql.Rows) error {
 		var seq int64
 		var hash []byte
-		err := rows.Scan(&seq, &hash)
-		all[seq] = append(all[seq], journal.Hash(hash))
-		return err
-	}, `SELECT DISTINCT seq, hash FROM carried_entries WHERE journal = ? AND seq BETWEEN ? AND ?`, journalID, from, to)
+		if err := rows.Scan(&seq, &hash); err != nil {
+			return err
+		}
+		if h := journal.Hash(hash); !has(all[seq], h) { // several may have brought it
+			all[seq] = append(all[seq], h)
+		}
+		return nil
+	}, `SELECT seq, hash FROM carried_entries WHERE journal = ? AND seq BETWEEN ? AND ?`, journalID, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("read carried entries: %w", err)
 	}

@@ -104,31 +104,53 @@ type card struct {
 // entries, and checks their TACs.
 func (g *Ingest) prove(ctx context.Context, t store.Terminal, b journal.Batch) (p *push, err error) {
 	p = &push{terminal: t, batch: b}
-	c, err := journal.OpenCheckpoint(b.Note, t.JournalKey)
+	p.checkpoint, err = journal.PeekCheckpoint(b.Note)
 	last := b.From + int64(len(b.Bodies)) - 1
-	if err != nil || c.Terminal != t.ID || c.Epoch != b.Epoch || c.Size != last ||
+	if c := p.checkpoint; err != nil || c.Terminal != t.ID || c.Epoch != b.Epoch || c.Size != last ||
 		b.From < 1 || len(b.Bodies) == 0 {
 		return nil, journal.ErrUnproven
 	}
-	p.checkpoint = c
-	// The signature leaves with the answer, which is when the root was found
-	// to be that of what we hold.
-	if p.cosigned, err = g.campus().Cosign(b.Note, t.JournalKey, g.books.Now()); err != nil {
+	signed := make(chan error, 1)
+	go func() { // it takes as long as all the rest
+		var err error
+		p.cosigned, err = g.cosign(t, b.Note)
+		signed <- err
+	}()
+	err = g.read(ctx, p)
+	if err := <-signed; err != nil {
+		return nil, err
+	}
+	return p, err
+}
+
+// cosign checks the terminal's signature of a note and adds ours. Ours leaves
+// with the answer, which is when the root was found to be that of what we hold.
+func (g *Ingest) cosign(t store.Terminal, note []byte) ([]byte, error) {
+	both, err := g.campus().Cosign(note, t.JournalKey, g.books.Now())
+	switch {
+	case errors.Is(err, journal.ErrUnsigned), errors.Is(err, journal.ErrMalformed):
+		return nil, journal.ErrUnproven
+	case err != nil:
 		return nil, fmt.Errorf("cosign: %w", err)
 	}
-	for i, body := range b.Bodies {
-		at := journal.Position{Terminal: t.ID, Epoch: b.Epoch, Seq: b.From + int64(i)}
+	return both, nil
+}
+
+// read reads the entries, and what never changes of what they name.
+func (g *Ingest) read(ctx context.Context, p *push) error {
+	for i, body := range p.batch.Bodies {
+		at := journal.Position{Terminal: p.terminal.ID, Epoch: p.batch.Epoch, Seq: p.batch.From + int64(i)}
 		p.items = append(p.items, readItem(at, body))
 	}
 	if err := g.lookUp(ctx, p); err != nil {
-		return nil, err
+		return err
 	}
 	for i := range p.items {
 		if err := g.checkTAC(ctx, p.items[i].innermost(), p.cards); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // taking is a push under way, in a transaction.

@@ -147,6 +147,7 @@ func (s *Server) Attend(ctx context.Context) error { return s.engine.attendDue(c
 // certificates against the campus CA.
 func (s *Server) Handler() http.Handler {
 	options := connect.WithHandlerOptions(
+		connect.WithCompressMinBytes(compressMin),
 		connect.WithInterceptors(connect.UnaryInterceptorFunc(s.intercept)),
 		connect.WithRecover(func(_ context.Context, spec connect.Spec, _ http.Header, v any) error {
 			s.Log.Error("call panicked", "call", spec.Procedure, "panic", v)
@@ -161,6 +162,10 @@ func (s *Server) Handler() http.Handler {
 	}
 	return mux
 }
+
+// compressMin is the least answer that is worth compressing: most are a
+// signature and a few numbers.
+const compressMin = 4 << 10
 
 // pushMax is the longest request: a batch and what is around it.
 const pushMax = 2 * journal.BatchBytesMax

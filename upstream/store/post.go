@@ -21,6 +21,10 @@ func (b *Books) Write(ctx context.Context, do func(*sqldb.Tx) error) error {
 // Read runs do on the rows of one moment.
 func (b *Books) Read(ctx context.Context, do func(*sqldb.Tx) error) error { return b.db.Read(ctx, do) }
 
+// Live reads what there is now, each statement for itself. It is for rows that
+// never change.
+func (b *Books) Live() sqldb.Querier { return b.db }
+
 // Now is the clock by which rows are dated.
 func (b *Books) Now() time.Time { return b.now() }
 
@@ -116,7 +120,8 @@ func entryIDs(ctx context.Context, tx *sqldb.Tx, n int) (ids []int64, err error)
 			err := rows.Scan(&id)
 			ids = append(ids, id)
 			return err
-		}, `SELECT nextval(pg_get_serial_sequence('entries', 'id')) FROM generate_series(1, ?)`, n)
+		}, `SELECT nextval(s.name) FROM generate_series(1, ?),
+			(SELECT CAST(pg_get_serial_sequence('entries', 'id') AS regclass) AS name OFFSET 0) AS s`, n) // found once
 		return ids, err
 	}
 	var last int64
