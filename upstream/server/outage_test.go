@@ -25,6 +25,9 @@ import (
 // sold, with a real journal and over the real wire.
 type seller struct {
 	id     string
+	w      *world
+	path   string // of its journal
+	o      ledger.Options
 	book   *ledger.Book
 	client *client.Client
 	campus ed25519.PublicKey
@@ -43,21 +46,36 @@ func (s *seller) Push(ctx context.Context, b journal.Batch) (journal.Ack, error)
 
 func (w *world) newSeller(id string) *seller {
 	w.t.Helper()
-	b := w.newBook(id)
-	s := &seller{id: id, client: b.client, campus: w.keys.Campus().Public().(ed25519.PublicKey)}
-	var err error
-	s.book, err = ledger.Open(w.t.Context(), filepath.Join(w.dir, id+".db"), ledger.Options{
-		Terminal: id, Key: b.key, Campus: s.campus, Version: "test",
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() {
-		if err := s.book.Close(); err != nil {
-			w.t.Error(err)
-		}
-	})
+	s := w.enrolSeller(id)
+	s.open()
+	w.t.Cleanup(s.close)
 	return s
+}
+
+// enrolSeller is a seller whose journal is still to be opened.
+func (w *world) enrolSeller(id string) *seller {
+	w.t.Helper()
+	b := w.newBook(id)
+	campus := w.keys.Campus().Public().(ed25519.PublicKey)
+	return &seller{
+		id: id, w: w, client: b.client, campus: campus, path: filepath.Join(w.dir, id+".db"),
+		o: ledger.Options{Terminal: id, Key: b.key, Campus: campus, Version: "test"},
+	}
+}
+
+func (s *seller) open() {
+	s.w.t.Helper()
+	var err error
+	if s.book, err = ledger.Open(s.w.t.Context(), s.path, s.o); err != nil {
+		s.w.t.Fatal(err)
+	}
+}
+
+func (s *seller) close() {
+	s.w.t.Helper()
+	if err := s.book.Close(); err != nil {
+		s.w.t.Error(err)
+	}
 }
 
 // sell sells for a fen more each time, until stop is closed.
