@@ -108,9 +108,8 @@ func (k *taking) endCarrying(f *fact) error {
 func (k *taking) claimLost() error {
 	d := k.desk
 	refs, err := sqldb.Texts(k.ctx, k.tx, `
-		SELECT ref FROM intents i WHERE terminal = ?1 AND journal <> ?2 AND NOT claimed AND NOT EXISTS (
-			SELECT 1 FROM carried_entries c WHERE c.journal = i.journal AND c.seq = i.seq AND c.by_journal = ?2)
-		ORDER BY journal, seq`, d.terminal, k.journal.id)
+		SELECT ref FROM intents WHERE terminal = ? AND journal <> ? AND NOT claimed ORDER BY journal, seq`,
+		d.terminal, k.journal.id)
 	if err != nil {
 		return fmt.Errorf("read lost intents: %w", err)
 	}
@@ -122,7 +121,11 @@ func (k *taking) claimLost() error {
 	}
 	for _, ref := range refs {
 		in := d.intents[ref]
-		if in.claimed || in.ended {
+		known, err := k.knows(in)
+		if err != nil {
+			return err
+		}
+		if known || in.claimed || in.ended {
 			continue
 		}
 		claim := k.desk.claimLoad
@@ -134,6 +137,19 @@ func (k *taking) claimLost() error {
 		}
 	}
 	return nil
+}
+
+// knows reports whether this journal has brought an intent over: that very one,
+// and not what a clone has written under its number.
+func (k *taking) knows(in *intent) (known bool, err error) {
+	hash := journal.HashOf(in.body)
+	err = k.tx.QueryRow(k.ctx, `
+		SELECT count(*) > 0 FROM carried_entries WHERE journal = ? AND seq = ? AND hash = ? AND by_journal = ?`,
+		in.journal, in.Seq, hash[:], k.journal.id).Scan(&known)
+	if err != nil {
+		return false, fmt.Errorf("read carried entry: %w", err)
+	}
+	return known, nil
 }
 
 // meet reads and locks the cards of intents that no entry of this push names.

@@ -166,6 +166,32 @@ func TestCarriedFork(t *testing.T) {
 	})
 }
 
+// TestLostUnderFork: a terminal that was restored has forgotten a purchase that
+// the upstream has, and has written something else under its number. To bring
+// that over is not to know of the purchase: it is in doubt, and what was held
+// for it is in suspense.
+func TestLostUnderFork(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
+		image := c.rewind(0)
+		c.approved(c.ask(p, "lost", 3*yuan), 10*yuan)
+		p.debit(c.intend(p, "lost", 3*yuan))
+		c.push()
+		image.write(journal.Entry{Kind: journal.Started})
+		n := image.reopen(0, journal.ReasonForked)
+		n.write(journal.Entry{Kind: journal.Started})
+		n.push()
+		w.wants(map[store.Account]money.Fen{a: 7 * yuan, suspense("C01"): 3 * yuan})
+		if claims := w.claims(p); len(claims) != 1 || claims[0].Ref != "lost" {
+			t.Errorf("claims %+v, want the lost one", claims)
+		}
+		d.approved(d.ask(p, "next", 7*yuan), 7*yuan)
+		w.inbox(ingest.Fork, ingest.EpochOpened)
+		w.sound()
+	})
+}
+
 func TestEpochUnexplained(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.holder("1001", 100*yuan)

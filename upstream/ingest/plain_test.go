@@ -28,8 +28,8 @@ type copied struct {
 	hashes     []journal.Hash
 	superseded bool
 	carrying   bool
-	origin     journal.Epoch             // that this one carries on
-	carried    map[journal.Position]bool // what it has brought over
+	origin     journal.Epoch   // that this one carries on
+	carried    map[copyOf]bool // what it has brought over
 }
 
 // copyOf names one entry, whoever brings it.
@@ -40,6 +40,7 @@ type copyOf struct {
 
 type announced struct {
 	journal.Entry
+	copy    copyOf
 	claimed bool
 }
 
@@ -61,7 +62,7 @@ type passing struct {
 
 func (p *plain) journal(e journal.Epoch) *copied {
 	if p.journals[e] == nil {
-		p.journals[e] = &copied{carried: map[journal.Position]bool{}}
+		p.journals[e] = &copied{carried: map[copyOf]bool{}}
 	}
 	return p.journals[e]
 }
@@ -103,19 +104,20 @@ func (p *plain) take(e journal.Epoch, bodies [][]byte, to int64) {
 			if err1 != nil || err2 != nil {
 				panic("carries nothing")
 			}
-			j.carried[inner.Position()] = true
 			entry, hash, own = inner, journal.HashOf(body), false
+			j.carried[copyOf{inner.Position(), hash}] = true
 		}
 		if c := (copyOf{entry.Position(), hash}); !p.brought[c] {
 			p.brought[c] = true
-			p.fact(j, entry, own, said)
+			p.fact(j, announced{entry, c, false}, own, said)
 		}
 	}
 	p.pass(said)
 }
 
 // fact does what an entry says that is heard for the first time.
-func (p *plain) fact(j *copied, e journal.Entry, own bool, said *passing) {
+func (p *plain) fact(j *copied, f announced, own bool, said *passing) {
+	e := f.Entry
 	said.passed[e.Epoch] = max(said.passed[e.Epoch], e.Seq)
 	if own && e.Kind == journal.EpochOpened {
 		o, err := e.Opening()
@@ -131,7 +133,7 @@ func (p *plain) fact(j *copied, e journal.Entry, own bool, said *passing) {
 		j.carrying = false
 		said.released = append(said.released, journal.Position{Epoch: j.origin})
 		for _, in := range p.intents {
-			if in.Terminal == e.Terminal && in.Epoch != e.Epoch && !in.claimed && !j.carried[in.Position()] {
+			if in.Terminal == e.Terminal && in.Epoch != e.Epoch && !in.claimed && !j.carried[in.copy] {
 				p.doubt(in, said)
 			}
 		}
@@ -139,7 +141,7 @@ func (p *plain) fact(j *copied, e journal.Entry, own bool, said *passing) {
 	switch e.Kind {
 	case journal.SaleIntent:
 		said.attempts[e.Position()] = e.Ref
-		p.intents[e.Ref] = &announced{Entry: e}
+		p.intents[e.Ref] = &f
 	case journal.SaleDoubt:
 		if in := p.intents[e.Ref]; in != nil && !in.claimed {
 			p.doubt(in, said)
