@@ -25,9 +25,10 @@ type Terminal struct {
 	broken   []string
 }
 
-// NewTerminal returns an auditor who has seen nothing yet.
-func NewTerminal(book *ledger.Book, feeds *feed.Feeds) *Terminal {
-	return &Terminal{book: book, feeds: feeds, versions: map[string]uint64{}}
+// NewTerminal returns an auditor who has seen nothing yet but the versions of
+// feeds that were on the disk before, which it goes on with.
+func NewTerminal(book *ledger.Book, feeds *feed.Feeds, versions map[string]uint64) *Terminal {
+	return &Terminal{book: book, feeds: feeds, versions: versions}
 }
 
 func (t *Terminal) wrong(format string, args ...any) {

@@ -140,6 +140,7 @@ func (m *machine) rollBack(ctx context.Context) {
 	m.disk.Close()
 	m.disk = m.image.disk.Clone()
 	m.rewound = true
+	clear(m.versions)
 	m.campus.trouble(m)
 	m.campus.oracle.forgets(ctx, m, m.image.knows)
 }

@@ -33,13 +33,14 @@ type machine struct {
 	merchant string
 	drawer   money.Fen // cash that is really in it
 
-	image   *image                 // a copy of the disk that somebody has put away; nil: none
-	suspect bool                   // its disk, or a copy of it, may be in two places
-	forked  map[journal.Epoch]bool // in which it was so
-	rewound bool                   // such a copy was put in
-	cloned  bool                   // there is another one of it
-	up      bool                   // the upstream has answered the last greeting
-	full    bool                   // its disk has an end
+	image    *image                 // a copy of the disk that somebody has put away; nil: none
+	suspect  bool                   // its disk, or a copy of it, may be in two places
+	forked   map[journal.Epoch]bool // in which it was so
+	versions map[string]uint64      // of the feeds on its disk
+	rewound  bool                   // such a copy was put in
+	cloned   bool                   // there is another one of it
+	up       bool                   // the upstream has answered the last greeting
+	full     bool                   // its disk has an end
 
 	knows  []*said
 	unsure []*said
@@ -67,7 +68,7 @@ type programs struct {
 func (c *Campus) newMachine(s works.Station, name string, d *disk.Disk) *machine {
 	m := &machine{
 		campus: c, station: s, name: name, disk: d, watch: virtual.Watch{World: c.world},
-		line: &line{campus: c, cert: s.Cert}, forked: map[journal.Epoch]bool{},
+		line: &line{campus: c, cert: s.Cert}, forked: map[journal.Epoch]bool{}, versions: map[string]uint64{},
 		sam: sim.NewSAM(s.No, c.works.Purchase, uint32(1+100_000*len(c.machines))),
 	}
 	m.client = client.Dial(&client.Provisioning{
@@ -95,7 +96,7 @@ func (m *machine) start(ctx context.Context) error {
 		return errors.Join(err, book.Close())
 	}
 	m.programs = m.run(book, feeds)
-	m.auditor = auditor.NewTerminal(book, feeds)
+	m.auditor = auditor.NewTerminal(book, feeds, m.versions)
 	return nil
 }
 
