@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"testing"
+	"time"
 
 	"quancun/journal"
 	ram "quancun/lab/disk"
@@ -64,5 +67,212 @@ func TestPowerCutInNewEpoch(t *testing.T) {
 	t.Logf("%d states: %d old, %d new", states, were[true], were[false])
 	if were[true] < 20 || were[false] < 5 {
 		t.Errorf("%d states with the old journal, %d with the new one; want some of each", were[true], were[false])
+	}
+}
+
+// TestPowerCutInRestore cuts the power everywhere in a restore, in the place of a
+// journal of which only SQLite's own files are left. The backup is then there, or
+// nothing is and it can be done again; never is half of it, or anything else, and
+// what was left is kept.
+func TestPowerCutInRestore(t *testing.T) {
+	d := ram.New(ram.Options{})
+	defer d.Close()
+	o := Options{Terminal: "K01", Key: key, FS: memory{d}}
+	b := must2(Open(t.Context(), "/journal.db", o))
+	for i := range 3 {
+		must2(b.Append(t.Context(), sale(fmt.Sprint("S", i))))
+	}
+	if err := b.Backup(t.Context(), "/backup.db"); err != nil {
+		t.Fatal(err)
+	}
+	want := must2(b.Head(t.Context()))
+	for i := range 3 { // which the "-wal" alone has
+		must2(b.Append(t.Context(), sale(fmt.Sprint("T", i))))
+	}
+	left := must2(d.ReadFile("/journal.db-wal"))
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{d.Remove("/journal.db"), d.WriteFile("/journal.db-wal", left)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rec := d.Record()
+	if err := Restore(t.Context(), "/backup.db", "/journal.db", o); err != nil {
+		t.Fatal(err)
+	}
+	d.Mark(1)
+	rec.Stop()
+	defer rec.Close()
+	if err := Restore(t.Context(), "/backup.db", "/journal.db", o); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("Restore over a journal = %v, want fs.ErrExist", err)
+	}
+	were := map[bool]int{}
+	for s := range rec.States(ram.Choice{Seed: 1, Each: 4}) {
+		o.FS = memory{s.Disk}
+		there := must2(exists(o.FS, "/journal.db"))
+		if were[there]++; !there && s.Acked > 0 {
+			t.Errorf("%s: the journal was restored, and is not there", s)
+		}
+		if !there {
+			if err := Restore(t.Context(), "/backup.db", "/journal.db", o); err != nil {
+				t.Errorf("%s: again: %v", s, err)
+			}
+		}
+		again, err := Open(t.Context(), "/journal.db", o)
+		if err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+		if h, err := again.HashAt(t.Context(), want.Seq); err != nil || h != want.Hash {
+			t.Errorf("%s: entry %d is %x, %v", s, want.Seq, h, err)
+		}
+		if open, err := again.OpenItems(t.Context()); err != nil || len(open) != 3 {
+			t.Errorf("%s: %d sales are open, %v, want 3", s, len(open), err)
+		}
+		if err := again.Close(); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+		if kept, err := s.Disk.ReadFile("/journal.db.gone-wal"); err != nil || string(kept) != string(left) {
+			t.Errorf("%s: of what was left %d bytes are kept, %v", s, len(kept), err)
+		}
+		s.Disk.Close()
+	}
+	t.Logf("%d states without a journal, %d with the backup", were[false], were[true])
+	if were[true] == 0 || were[false] < 20 {
+		t.Errorf("%d states without a journal, %d with it; want some of each", were[false], were[true])
+	}
+}
+
+// TestPowerCutInRecover cuts the power everywhere while a journal is put together
+// from what is left of it, a damaged file or none, and from its mirror. It is
+// then done, or can be done again, and nothing is missing.
+func TestPowerCutInRecover(t *testing.T) {
+	for name, harm := range map[string]func(*ram.Disk) error{
+		"DiskLost":    func(d *ram.Disk) error { return d.Remove("/journal.db") },
+		"PageDamaged": func(d *ram.Disk) error { return d.Flip("/journal.db", 3*4096+9, 0xFF) },
+		"HeadDamaged": func(d *ram.Disk) error { return d.Flip("/journal.db", 5, 0xFF) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := ram.New(ram.Options{})
+			defer d.Close()
+			o := Options{Terminal: "K01", Key: key, FS: memory{d}, Mirror: "/card/mirror"}
+			const sales = 5
+			b := must2(Open(t.Context(), "/journal.db", o))
+			for i := range sales {
+				must2(b.Append(t.Context(), sale(fmt.Sprint("S", i))))
+			}
+			reflected(t, b)
+			if err := errors.Join(b.Close(), harm(d)); err != nil {
+				t.Fatal(err)
+			}
+			rec := d.Record()
+			if _, err := Recover(t.Context(), "/journal.db", o); err != nil {
+				t.Fatal(err)
+			}
+			d.Mark(1)
+			rec.Stop()
+			defer rec.Close()
+			states, again := 0, 0
+			for s := range rec.States(ram.Choice{Seed: 1, Each: 2, Every: 9}) {
+				states++
+				o.FS = memory{s.Disk}
+				whole, err := Open(t.Context(), "/journal.db", o)
+				if err != nil && s.Acked > 0 {
+					t.Fatalf("%s: %v, and it was recovered", s, err)
+				}
+				if err != nil {
+					again++
+					if _, err := Recover(t.Context(), "/journal.db", o); err != nil {
+						t.Fatalf("%s: again: %v", s, err)
+					}
+					whole = must2(Open(t.Context(), "/journal.db", o))
+				}
+				if open, err := whole.OpenItems(t.Context()); err != nil || len(open) != sales {
+					t.Errorf("%s: %d sales are open, %v, want %d", s, len(open), err, sales)
+				}
+				if _, err := whole.Verify(t.Context()); err != nil {
+					t.Errorf("%s: %v", s, err)
+				}
+				if err := whole.Close(); err != nil {
+					t.Errorf("%s: %v", s, err)
+				}
+				s.Disk.Close()
+			}
+			t.Logf("%d states, %d had to be recovered again", states, again)
+			if states < 40 || again < 10 {
+				t.Errorf("%d states, %d had to be recovered again; want many", states, again)
+			}
+		})
+	}
+}
+
+// reflected waits until the mirror has all that the journal has.
+func reflected(t testing.TB, b *Book) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Microsecond) {
+		switch h := b.MirrorHealth(); {
+		case h.Err == nil && h.Behind == 0:
+			return
+		case time.Now().After(end):
+			t.Fatalf("mirror %+v", h)
+		}
+	}
+}
+
+// TestPowerCutInMirror cuts the power everywhere while a mirror is written, and
+// written anew for a new epoch, and has the journal's disk die with it. What the
+// mirror was known to have is recovered from it alone.
+func TestPowerCutInMirror(t *testing.T) {
+	d := ram.New(ram.Options{})
+	defer d.Close()
+	o := Options{Terminal: "K01", Key: key, FS: memory{d}, Mirror: "/card/mirror"}
+	b := must2(Open(t.Context(), "/journal.db", o))
+	rec := d.Record()
+	const sales = 8
+	for i := range sales {
+		if i == sales/2 {
+			if err := b.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		must2(b.Append(t.Context(), sale(fmt.Sprint("S", i))))
+		reflected(t, b)
+		d.Mark(i + 1)
+	}
+	rec.Stop()
+	defer rec.Close()
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	states := 0
+	for s := range rec.States(ram.Choice{Seed: 1, Each: 2, Every: 12}) {
+		for _, path := range s.Disk.Files() {
+			if path != o.Mirror {
+				if err := s.Disk.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if states++; s.Acked == 0 {
+			s.Disk.Close()
+			continue // there may be no mirror yet
+		}
+		o.FS = memory{s.Disk}
+		if _, err := Recover(t.Context(), "/journal.db", o); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+		again := must2(Open(t.Context(), "/journal.db", o))
+		if open, err := again.OpenItems(t.Context()); err != nil || len(open) < s.Acked {
+			t.Errorf("%s: %d sales are open, %v", s, len(open), err)
+		}
+		if err := again.Close(); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+		s.Disk.Close()
+	}
+	t.Logf("%d states", states)
+	if states < 40 {
+		t.Errorf("%d states, want 40", states)
 	}
 }

@@ -337,3 +337,115 @@ func (r *remains) balances(o Options) map[journal.Account]money.Fen {
 	maps.DeleteFunc(sums, func(_ journal.Account, f money.Fen) bool { return f == 0 })
 	return sums
 }
+
+// Old returns entries of a journal that this one carries on, for an upstream
+// that has lost what it had acknowledged of it: those after theirs, as many as
+// may be pushed at once, under a checkpoint signed over exactly the last.
+//
+// It returns [ErrNotFound] if there is no such journal, or nothing after theirs
+// that was acknowledged, and [ErrGone] if the entries cannot be pushed as they
+// were: their file is missing or damaged, or theirs is not of it. Any other
+// error may be over in a moment.
+func (b *Book) Old(ctx context.Context, theirs journal.Head) (batch journal.Batch, err error) {
+	if b.o.Key == nil {
+		return batch, ErrNoKey
+	}
+	b.files.RLock()
+	defer b.files.RUnlock()
+	if err := b.ready(ctx); err != nil {
+		return batch, err
+	}
+	var all []past
+	err = transactRead(ctx, b.s.readers, func(q querier) (err error) {
+		all, err = b.pasts(ctx, q)
+		return err
+	})
+	if err != nil {
+		return batch, fmt.Errorf("read old epochs: %w", err)
+	}
+	i := indexOf(all, theirs.Epoch)
+	if i < 0 || theirs.Seq >= all[i].agreed.Seq {
+		return batch, fmt.Errorf("%w: nothing after entry %d of epoch %s", ErrNotFound, theirs.Seq, theirs.Epoch)
+	}
+	if all[i].damaged {
+		return batch, fmt.Errorf("%w: epoch %s was damaged", ErrGone, theirs.Epoch)
+	}
+	err = b.readPast(ctx, all[i], func(q querier) error {
+		ours, err := nodes{ctx, q}.hashes(`SELECT hash FROM journal WHERE seq = ?`, theirs.Seq)
+		if err != nil {
+			return err
+		}
+		if theirs.Seq > 0 && (len(ours) != 1 || ours[0] != theirs.Hash) {
+			return fmt.Errorf("%w: entry %d of epoch %s is not upstream's", ErrGone, theirs.Seq, theirs.Epoch)
+		}
+		batch, err = batchOf(ctx, q, journal.Head{Epoch: theirs.Epoch, Seq: theirs.Seq + 1}, all[i].agreed.Seq, b.o)
+		return err
+	})
+	return batch, err
+}
+
+func indexOf(all []past, epoch journal.Epoch) int {
+	return slices.IndexFunc(all, func(p past) bool { return p.agreed.Epoch == epoch })
+}
+
+// older is what upstream has lost of journals before this one.
+type older struct {
+	rows []row
+	gone int64 // entries that cannot be read
+}
+
+// older reads what upstream lacks of journals before this one, if theirs is of
+// one of them. Its caller has the turn.
+func (b *Book) older(ctx context.Context, theirs journal.Head) (o older, err error) {
+	if theirs.Epoch == b.w.epoch || theirs.Epoch == (journal.Epoch{}) {
+		return o, nil
+	}
+	all, err := b.pasts(ctx, b.s.conn)
+	if err != nil {
+		return o, err
+	}
+	i := indexOf(all, theirs.Epoch)
+	if i < 0 {
+		return o, fmt.Errorf("%w: epoch %s was not before this one", ErrNotFound, theirs.Epoch)
+	}
+	if theirs.Seq > 0 {
+		all = all[:i+1] // what was before that it has: it takes no journal without
+	}
+	for _, p := range slices.Backward(all) {
+		if err := o.read(ctx, p, theirs, b.o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// read adds what upstream had acknowledged of a journal, and may lack.
+func (o *older) read(ctx context.Context, p past, theirs journal.Head, to Options) error {
+	there, err := exists(to.FS, p.path)
+	if err != nil {
+		return err
+	}
+	var whole map[int64]row
+	if there {
+		err := salvage(ctx, to.FS, p.path, func(_ *sql.DB, rows map[int64]row) { whole = rows })
+		if err != nil && !errors.Is(err, ErrTampered) {
+			return fmt.Errorf("read %s: %w", p.path, err) // it may be over in a moment
+		}
+	}
+	from := int64(1)
+	if r, ok := whole[theirs.Seq]; ok && p.agreed.Epoch == theirs.Epoch && r.hash == theirs.Hash {
+		from = theirs.Seq + 1 // otherwise others have pushed there, and nobody knows from where on
+	}
+	for seq := from; seq <= p.agreed.Seq; seq++ {
+		r, ok := whole[seq]
+		if !ok {
+			o.gone++
+			continue
+		}
+		if r.Epoch == (journal.Epoch{}) { // of the first form, which has no place
+			r.Terminal, r.Epoch = to.Terminal, p.agreed.Epoch
+		}
+		o.rows = append(o.rows, r)
+	}
+	return nil
+}
