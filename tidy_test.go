@@ -586,6 +586,39 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
+// named is a test as docs/FAILURES.md names it: its package, itself, and perhaps
+// the beginning of a subtest's name.
+var named = regexp.MustCompile("`(\\S+) ((?:Test|Fuzz)\\w+)(?:/([^`]+))?`")
+
+// TestFailures: what docs/FAILURES.md says to be tested is. Every failure has a
+// test, or the word that there is nothing yet that could fail.
+func TestFailures(t *testing.T) {
+	page, err := os.ReadFile("docs/FAILURES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]string{} // code of the file that has a test, by package and test
+	for _, s := range sources(t) {
+		for _, d := range s.ast.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test && f.Recv == nil {
+				tests[s.dir+" "+f.Name.Name] = string(s.text)
+			}
+		}
+	}
+	for _, line := range strings.Split(string(page), "\n") {
+		found := named.FindAllStringSubmatch(line, -1)
+		for _, n := range found {
+			if code, ok := tests[n[1]+" "+n[2]]; !ok || n[3] != "" && !strings.Contains(code, `{"`+n[3]) {
+				t.Errorf("docs/FAILURES.md names %s, which is not there", n[0])
+			}
+		}
+		row := strings.HasPrefix(line, "| ") && !strings.HasSuffix(line, "| test |")
+		if row && found == nil && !strings.Contains(line, "| nothing yet") {
+			t.Errorf("docs/FAILURES.md has no test for %q", line)
+		}
+	}
+}
+
 // secret finds private keys, and a path of somebody's own machine.
 var (
 	secret = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)
