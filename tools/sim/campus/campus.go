@@ -142,7 +142,7 @@ func (c *Campus) open(ctx context.Context) error {
 	for _, r := range t.Cards {
 		c.enrol(r)
 	}
-	c.reserve = virtual.Pick(c.dice, []money.Fen{0, 50 * yuan, everything})
+	c.reserve = virtual.Pick(c.dice, []money.Fen{0, half, everything})
 	c.merchants = []string{"canteen", "shop"}
 	for _, s := range c.works.Stations[:terminals] {
 		m := c.newMachine(s, s.ID, s.Disk.Clone())
@@ -167,8 +167,12 @@ func (c *Campus) close() {
 	}
 }
 
-// everything is more than anybody has.
-const everything = 1_000_000 * yuan
+// What the card reserve may be besides nothing: half of what holders have, on
+// average, and more than anybody has.
+const (
+	half       = 50 * yuan
+	everything = 1_000_000 * yuan
+)
 
 // ref returns a name that was never given before.
 func (c *Campus) ref(prefix string) string {
