@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -73,7 +74,11 @@ func (e Entry) Encode(prev Hash) []byte {
 }
 
 func addText(b *cryptobyte.Builder, s string) {
-	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s)) })
+	if len(s) > math.MaxUint8 {
+		panic("journal: internal error: text too long to encode") // Check refuses it
+	}
+	b.AddUint8(uint8(len(s)))
+	b.AddBytes([]byte(s))
 }
 
 func addFlag(b *cryptobyte.Builder, set bool) bool {

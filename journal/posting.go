@@ -53,11 +53,10 @@ func move(from, to Account, amount money.Fen) []Posting {
 // from the holder to the merchant with the end; and where nobody knows, from
 // the holder into suspense, and out of there with the end.
 func (e Entry) Post(doubted bool, expected money.Fen) Entry {
-	suspense, till := SuspenseAccount(e.Terminal), TillAccount(e.Terminal)
 	e.Postings = nil
 	switch e.Kind {
 	case SaleDoubt:
-		e.Postings = move(Holder, suspense, e.Amount)
+		e.Postings = move(Holder, SuspenseAccount(e.Terminal), e.Amount)
 	case SaleEnd:
 		e.Postings = e.endOfSale(doubted)
 	case CodeSale:
@@ -67,20 +66,20 @@ func (e Entry) Post(doubted bool, expected money.Fen) Entry {
 	case Refund:
 		e.Postings = move(MerchantAccount(e.Merchant), e.refundTo(), e.Amount)
 	case CashTopUp:
-		e.Postings = move(till, Holder, e.Amount)
+		e.Postings = move(TillAccount(e.Terminal), Holder, e.Amount)
 	case PayOut:
-		e.Postings = move(Holder, till, e.Amount)
+		e.Postings = move(Holder, TillAccount(e.Terminal), e.Amount)
 	case CashIn:
-		e.Postings = move(till, Safe, e.Amount)
+		e.Postings = move(TillAccount(e.Terminal), Safe, e.Amount)
 	case CashOut:
-		e.Postings = move(Safe, till, e.Amount)
+		e.Postings = move(Safe, TillAccount(e.Terminal), e.Amount)
 	case Fee:
 		e.Postings = move(Holder, FeeReplacement, e.Amount)
 	case Counted:
 		if d := e.Amount - expected; d > 0 { // more in the drawer than the books say
-			e.Postings = move(till, OverShortAccount(e.Terminal), d)
+			e.Postings = move(TillAccount(e.Terminal), OverShortAccount(e.Terminal), d)
 		} else if d < 0 {
-			e.Postings = move(OverShortAccount(e.Terminal), till, -d)
+			e.Postings = move(OverShortAccount(e.Terminal), TillAccount(e.Terminal), -d)
 		}
 	}
 	return e

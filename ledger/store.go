@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -144,6 +145,112 @@ func (s *store) detach(ctx context.Context) error {
 		err = fmt.Errorf("journal mode is %q", mode)
 	}
 	return errors.Join(err, s.close())
+}
+
+// statements are prepared once for a connection.
+type statements struct {
+	begin, commit, rollback *sqlite3.SQLiteStmt
+	last, item              *sqlite3.SQLiteStmt
+	putNode                 *sqlite3.SQLiteStmt
+	putAccount, moveAccount *sqlite3.SQLiteStmt
+	putRows                 [len(rowsAtOnce)]*sqlite3.SQLiteStmt
+
+	all []*sqlite3.SQLiteStmt
+}
+
+// rowsAtOnce is how many rows of the journal one statement writes: to start one
+// costs as much as the row.
+var rowsAtOnce = [...]int{64, 8, 1}
+
+// rowColumns are the columns of the table journal.
+const rowColumns = 8
+
+// insertRows is the statement that writes n rows.
+func insertRows(n int) string {
+	return `INSERT INTO journal VALUES (?,?,?,?,?,?,?,?)` + strings.Repeat(`,(?,?,?,?,?,?,?,?)`, n-1)
+}
+
+func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
+	texts := map[**sqlite3.SQLiteStmt]string{
+		&s.begin:       `BEGIN IMMEDIATE`,
+		&s.commit:      `COMMIT`,
+		&s.rollback:    `ROLLBACK`,
+		&s.last:        `SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1`,
+		&s.item:        `SELECT seq, body, hash, role FROM journal WHERE ref = ?`,
+		&s.putNode:     insertNode,
+		&s.putAccount:  `INSERT INTO account (name, flags) VALUES (?, ?)`,
+		&s.moveAccount: `UPDATE account SET debits = ?4, credits = ?5 WHERE id = ?1 AND debits = ?2 AND credits = ?3`,
+	}
+	for i, n := range rowsAtOnce {
+		texts[&s.putRows[i]] = insertRows(n)
+	}
+	for stmt, text := range texts {
+		prepared, err := conn.Prepare(text)
+		if err != nil {
+			return fmt.Errorf("prepare %q: %w", text, err)
+		}
+		*stmt = prepared.(*sqlite3.SQLiteStmt)
+		s.all = append(s.all, *stmt)
+	}
+	return nil
+}
+
+// close closes the statements. A connection with one that is open stays, even
+// after it was closed, and keeps its locks.
+func (s *statements) close() error {
+	var errs []error
+	for _, stmt := range s.all {
+		errs = append(errs, stmt.Close())
+	}
+	s.all = nil
+	return errors.Join(errs...)
+}
+
+// insert runs a statement that adds a row or fails. Asking for rows that there
+// are none of has the driver bind and step in one call of C, which Exec does
+// not.
+func insert(s *sqlite3.SQLiteStmt, args ...driver.Value) error {
+	rows, err := s.Query(args)
+	if err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
+// alter runs a statement that must change exactly one row, and returns the ID
+// of one that it has added. RETURNING would say so too, at the price of a
+// temporary table.
+func alter(s *sqlite3.SQLiteStmt, args ...driver.Value) (id int64, err error) {
+	result, err := s.Exec(args)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	if err == nil && n != 1 {
+		err = fmt.Errorf("%w: %d rows changed, want 1", ErrTampered, n)
+	}
+	id, _ = result.LastInsertId() // which never fails here
+	return id, err
+}
+
+// fetch calls f for each row that a query gives. The row's values are f's only
+// until it returns.
+func fetch(s *sqlite3.SQLiteStmt, row []driver.Value, f func() error, args ...driver.Value) (err error) {
+	rows, err := s.Query(args)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for {
+		if err := rows.Next(row); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := f(); err != nil {
+			return err
+		}
+	}
 }
 
 // create makes an empty file that its owner alone can read, as SQLite's own

@@ -6,10 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -33,10 +31,13 @@ type writer struct {
 	tree     tiles
 	accounts map[journal.Account]*account
 
+	refMax string // the last of all Refs that are on the disk
+
 	// Of the transaction that is going on:
+	now     *reading // of the clocks, once it has been taken
 	touched []*account
 	rows    []driver.Value  // of the table journal, still to be written
-	refs    map[string]bool // that these rows say something under
+	refs    map[string]bool // that something was said under
 }
 
 // tail is what the next entry follows. Before the first entry it is zero.
@@ -76,111 +77,9 @@ func (w *writer) balance(a journal.Account) money.Fen {
 	return 0
 }
 
-// statements are prepared once for a connection.
-type statements struct {
-	begin, commit, rollback *sqlite3.SQLiteStmt
-	last, item              *sqlite3.SQLiteStmt
-	putNode                 *sqlite3.SQLiteStmt
-	putAccount, moveAccount *sqlite3.SQLiteStmt
-	putRows                 [len(rowsAtOnce)]*sqlite3.SQLiteStmt
-
-	all []*sqlite3.SQLiteStmt
-}
-
-// rowsAtOnce is how many rows of the journal one statement writes: to start one
-// costs as much as the row.
-var rowsAtOnce = [...]int{32, 8, 1}
-
-// rowColumns are the columns of the table journal.
-const rowColumns = 8
-
-// insertRows is the statement that writes n rows.
-func insertRows(n int) string {
-	return `INSERT INTO journal VALUES (?,?,?,?,?,?,?,?)` + strings.Repeat(`,(?,?,?,?,?,?,?,?)`, n-1)
-}
-
-func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
-	texts := map[**sqlite3.SQLiteStmt]string{
-		&s.begin:       `BEGIN IMMEDIATE`,
-		&s.commit:      `COMMIT`,
-		&s.rollback:    `ROLLBACK`,
-		&s.last:        `SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1`,
-		&s.item:        `SELECT seq, body, hash, role FROM journal WHERE ref = ?`,
-		&s.putNode:     insertNode,
-		&s.putAccount:  `INSERT INTO account (name, flags) VALUES (?, ?)`,
-		&s.moveAccount: `UPDATE account SET debits = ?4, credits = ?5 WHERE id = ?1 AND debits = ?2 AND credits = ?3`,
-	}
-	for i, n := range rowsAtOnce {
-		texts[&s.putRows[i]] = insertRows(n)
-	}
-	for stmt, text := range texts {
-		prepared, err := conn.Prepare(text)
-		if err != nil {
-			return fmt.Errorf("prepare %q: %w", text, err)
-		}
-		*stmt = prepared.(*sqlite3.SQLiteStmt)
-		s.all = append(s.all, *stmt)
-	}
-	return nil
-}
-
-// close closes the statements. A connection with one that is open stays, even
-// after it was closed, and keeps its locks.
-func (s *statements) close() error {
-	var errs []error
-	for _, stmt := range s.all {
-		errs = append(errs, stmt.Close())
-	}
-	s.all = nil
-	return errors.Join(errs...)
-}
-
-// insert runs a statement that adds a row or fails. Asking for rows that there
-// are none of has the driver bind and step in one call of C, which Exec does
-// not.
-func insert(s *sqlite3.SQLiteStmt, args ...driver.Value) error {
-	rows, err := s.Query(args)
-	if err != nil {
-		return err
-	}
-	return rows.Close()
-}
-
-// alter runs a statement that must change exactly one row, and returns the ID
-// of one that it has added. RETURNING would say so too, at the price of a
-// temporary table.
-func alter(s *sqlite3.SQLiteStmt, args ...driver.Value) (id int64, err error) {
-	result, err := s.Exec(args)
-	if err != nil {
-		return 0, err
-	}
-	n, err := result.RowsAffected()
-	if err == nil && n != 1 {
-		err = fmt.Errorf("%w: %d rows changed, want 1", ErrTampered, n)
-	}
-	id, _ = result.LastInsertId() // which never fails here
-	return id, err
-}
-
-// fetch calls f for each row that a query gives. The row's values are f's only
-// until it returns.
-func fetch(s *sqlite3.SQLiteStmt, row []driver.Value, f func() error, args ...driver.Value) (err error) {
-	rows, err := s.Query(args)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for {
-		if err := rows.Next(row); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if err := f(); err != nil {
-			return err
-		}
-	}
-}
+// selectRefMax takes the last entry of the index.
+const selectRefMax = `SELECT coalesce(
+	(SELECT ref FROM journal WHERE ref IS NOT NULL ORDER BY ref DESC LIMIT 1), '')`
 
 // newWriter reads where the journal ends. What it reads has been verified.
 func newWriter(ctx context.Context, s *store, o Options) (*writer, error) {
@@ -198,6 +97,9 @@ func newWriter(ctx context.Context, s *store, o Options) (*writer, error) {
 	}
 	if w.tree, err = (nodes{ctx, s.conn}).tiles(w.seq); err != nil {
 		return nil, err
+	}
+	if err := s.conn.QueryRowContext(ctx, selectRefMax).Scan(&w.refMax); err != nil {
+		return nil, fmt.Errorf("read last reference: %w", err)
 	}
 	err = each(ctx, s.conn, `SELECT id, name, debits, credits FROM account`, func(rows *sql.Rows) error {
 		var a account
@@ -221,6 +123,7 @@ func (w *writer) transact(f func() error) error {
 		return fmt.Errorf("begin: %w", err)
 	}
 	before := w.seq
+	w.now = nil
 	err := w.checkLast()
 	if err == nil {
 		err = f()
@@ -228,6 +131,7 @@ func (w *writer) transact(f func() error) error {
 	if err == nil && w.seq > before {
 		if err = errors.Join(w.flush(), w.settle()); err == nil {
 			_, err = w.commit.Exec(nil)
+			w.committed()
 			return err
 		}
 	}
@@ -257,7 +161,7 @@ func (w *writer) checkLast() error {
 
 // write adds e to the journal, after a ClockStep if the clock has stepped.
 func (w *writer) write(e journal.Entry) (journal.Entry, error) {
-	r := w.clock.read()
+	r := w.moment()
 	if step, ok := w.clock.step(r, w.at); ok {
 		w.clock.stepped()
 		if _, err := w.add(step, r); err != nil {
@@ -266,6 +170,16 @@ func (w *writer) write(e journal.Entry) (journal.Entry, error) {
 	}
 	w.clock.last = r // if the commit fails, nothing is written ever again
 	return w.add(e, r)
+}
+
+// moment reads the clocks once for a transaction: what is written together is
+// written at one moment.
+func (w *writer) moment() reading {
+	if w.now == nil {
+		r := w.clock.read()
+		w.now = &r
+	}
+	return *w.now
 }
 
 // writeAll adds what a new journal begins with, all at one moment. That the
@@ -320,8 +234,15 @@ func (w *writer) flush() error {
 	}
 	clear(w.rows) // which lets go of the bodies
 	w.rows = w.rows[:0]
-	clear(w.refs)
 	return nil
+}
+
+// committed notes what the transaction has added to what is on the disk.
+func (w *writer) committed() {
+	for ref := range w.refs {
+		w.refMax = max(w.refMax, ref)
+	}
+	clear(w.refs)
 }
 
 // timeMax keeps a clock that has gone mad from using up the years that an
@@ -453,12 +374,16 @@ func (w *writer) inheritBalances(e journal.Entry) error {
 }
 
 // itemOf reads what the journal says under a Ref, as the transaction that is
-// going on has left it.
+// going on has left it. Refs begin with the time, so that most need not be
+// looked for: they come after all that are there.
 func (w *writer) itemOf(ref string) (i Item, err error) {
 	if w.refs[ref] {
-		if err := w.flush(); err != nil {
-			return i, err
-		}
+		err = w.flush()
+	} else if ref > w.refMax {
+		return i, nil
+	}
+	if err != nil {
+		return i, err
 	}
 	row := make([]driver.Value, 4)
 	err = fetch(w.item, row, func() error {
