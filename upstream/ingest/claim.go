@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -342,7 +341,7 @@ func (d *desk) prove(f *fact) error {
 	}
 	if len(found) == 0 {
 		early := exception(EarlyEvidence, e.Position(), fmt.Sprintf("%s for %s", e.Outcome, e.Origin))
-		early.Ref = e.Origin.String()
+		early.Ref = earlyFor(e.Origin) + e.Position().String()
 		d.exceptions = append(d.exceptions, early)
 		return nil
 	}
@@ -413,27 +412,60 @@ const (
 	counter = "counter"
 )
 
+// earlyFor begins the names of all evidence for a claim that has not come yet.
+// Each has its own, since the first may turn out to be none.
+func earlyFor(claim journal.Position) string { return claim.String() + " by " }
+
 // useEarly settles a claim by evidence that came before it.
 func (d *desk) useEarly(c *claim) error {
-	lines, err := store.ReadExceptions(d.ctx, d.tx, `WHERE kind = ? AND ref = ? AND closed_ms IS NULL`,
-		string(EarlyEvidence), c.Position.String())
-	if err != nil || len(lines) == 0 {
-		return err
-	}
-	line := lines[0]
-	at := journal.Position{Terminal: line.Terminal, Epoch: journal.Epoch(line.Epoch), Seq: line.Seq}
-	var body []byte
-	err = d.tx.QueryRow(d.ctx, `
-		SELECT e.body FROM journal_entries e JOIN journals j ON j.id = e.journal
-		WHERE j.terminal = ? AND j.epoch = ? AND e.seq = ?`, at.Terminal, at.Epoch[:], at.Seq).Scan(&body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil // a later epoch has carried it over: somebody has to look
-	}
+	lines, err := store.ReadExceptions(d.ctx, d.tx, `
+		WHERE kind = ?1 AND substr(ref, 1, length(?2)) = ?2 AND closed_ms IS NULL ORDER BY id`,
+		string(EarlyEvidence), earlyFor(c.Position))
 	if err != nil {
-		return fmt.Errorf("read evidence: %w", err)
-	}
-	if err := d.proveClaim(c, readItem(at, body).entry); err != nil {
 		return err
 	}
-	return d.g.books.CloseException(d.ctx, d.tx, line.ID, 0, "used when the claim came")
+	for _, line := range lines {
+		at := journal.Position{Terminal: line.Terminal, Epoch: journal.Epoch(line.Epoch), Seq: line.Seq}
+		e, err := d.evidenceAt(at, c.Position)
+		if err == nil && e.Kind == 0 {
+			continue // it is not as it was: somebody has to look
+		}
+		if err == nil {
+			err = d.proveClaim(c, e)
+		}
+		if err == nil {
+			err = d.g.books.CloseException(d.ctx, d.tx, line.ID, 0, "used when the claim came")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// evidenceAt reads the evidence at a position, whoever has brought it. Where two
+// machines have used one number, it is the one that is about the claim.
+func (d *desk) evidenceAt(at, claim journal.Position) (e journal.Entry, err error) {
+	err = sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		found, _, err := journal.Decode(body)
+		for err == nil && found.Kind == journal.Carried {
+			found, err = found.Inner()
+		}
+		if err == nil && found.Kind == journal.Evidence && found.Origin == claim {
+			e = found
+		}
+		return err
+	}, `SELECT e.body FROM journals j JOIN journal_entries e ON e.journal = j.id AND e.seq = ?3
+		WHERE j.terminal = ?1 AND j.epoch = ?2
+		UNION ALL SELECT e.body FROM journals j JOIN carried_entries c ON c.journal = j.id AND c.seq = ?3
+		JOIN journal_entries e ON e.journal = c.by_journal AND e.seq = c.by_seq
+		WHERE j.terminal = ?1 AND j.epoch = ?2`, at.Terminal, at.Epoch[:], at.Seq)
+	if err != nil {
+		return e, fmt.Errorf("read evidence: %w", err)
+	}
+	return e, nil
 }

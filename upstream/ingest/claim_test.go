@@ -419,6 +419,28 @@ func TestEvidenceEarly(t *testing.T) {
 	})
 }
 
+// TestEvidenceEarlyTwice has two terminals bring evidence before the claim. The
+// first is none, and the second was carried over into another epoch: none of that
+// may keep the claim open.
+func TestEvidenceEarlyTwice(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		owner := w.holder("1001", 100*yuan)
+		p, a, b, third := w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02"), w.till("C03")
+		in := a.intend(p, "torn", 3*yuan)
+		tac := p.debit(in)
+		a.doubt(in)
+		claim := journal.Claim{Position: in.Position(), Card: p.no, Purse: *in.Purse}
+		b.evidence(claim, journal.NotWritten, "prove", pboc.MAC{})
+		b.push()
+		third.evidence(claim, journal.Written, "prove", tac)
+		third.reopen(0, journal.ReasonRewound).push()
+		w.inbox(ingest.EarlyEvidence, ingest.EarlyEvidence, ingest.EpochOpened)
+		a.push()
+		w.inbox(ingest.NoEvidence, ingest.EpochOpened)
+		w.settled(p, true)
+	})
+}
+
 // TestClaimUnknownCard keeps what is of nobody that we know in suspense.
 func TestClaimUnknownCard(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
