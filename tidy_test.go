@@ -165,7 +165,7 @@ var layers = map[string]layer{
 	"assets/...": {},
 
 	"cmd/campusd": {
-		ours:   []string{"money", "pboc", "journal", "upstream/...", "cmd/internal/..."},
+		ours:   []string{"money", "pboc", "journal", "upstream/...", "kiosk/rules", "cmd/internal/..."},
 		theirs: []string{toml, sync},
 	},
 	"cmd/campuslab": {

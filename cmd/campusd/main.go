@@ -15,6 +15,8 @@
 //	campusd reconcile --data DIR --biller NAME --file FILE
 //	campusd exceptions list|assign|return|write-off|explain --data DIR
 //	campusd settle list|close|pay --data DIR
+//	campusd feed list|show|forward NAME --data DIR
+//	campusd feed publish NAME --data DIR --file FILE
 //	campusd grant ROLE --data DIR --config FILE
 //	campusd demo --data DIR --cards FILE
 //
@@ -61,7 +63,7 @@ func main() {
 var errUsage = errors.New(
 	"usage: campusd serve | terminal add|list|show|reset|revoke | keys show|generate|import |\n" +
 		"  account NO | verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
-		"  settle list|close|pay | grant ROLE | demo\n(each with --data DIR)")
+		"  settle list|close|pay | feed list|show|publish|forward | grant ROLE | demo\n(each with --data DIR)")
 
 // run is main without the process: tests start it.
 func run(ctx context.Context, args []string, out, log io.Writer) error {
@@ -88,6 +90,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return exceptions(ctx, args, out)
 	case "settle":
 		return settle(ctx, args, out)
+	case "feed":
+		return feedCommand(ctx, args, out)
 	case "grant":
 		return grant(ctx, args, out)
 	case "demo":

@@ -65,22 +65,38 @@ func Parse(content []byte) (Rules, error) {
 	if err := json.Unmarshal(content, &r); err != nil {
 		return Rules{}, fmt.Errorf("settings: %w", err)
 	}
-	amounts := []money.Fen{r.DailyLimit, r.SaleMax, r.DayMax, r.Small, r.QueueMax}
-	for _, a := range amounts {
-		if a < 0 {
-			return Rules{}, errors.New("settings: an amount below zero")
-		}
-	}
-	ages := []Hours{r.ListHalve, r.ListStop, r.QueueHalve, r.QueueSmall, r.QueueStop}
-	for _, h := range ages {
-		if h < 0 || h > hoursMax {
-			return Rules{}, fmt.Errorf("settings: %d hours are out of range", h)
-		}
-	}
-	if r.DayCount < 0 || r.QueueCount < 0 {
-		return Rules{}, errors.New("settings: a count below zero")
+	if err := r.check(); err != nil {
+		return Rules{}, fmt.Errorf("settings: %w", err)
 	}
 	return r, nil
+}
+
+// limitError is a limit that cannot be one.
+type limitError struct{ key, why string }
+
+func (e *limitError) Error() string { return e.key + " " + e.why }
+
+func (r Rules) check() error {
+	for key, n := range map[string]int64{
+		"daily_limit_fen":      int64(r.DailyLimit),
+		"offline_sale_max_fen": int64(r.SaleMax),
+		"offline_day_max_fen":  int64(r.DayMax), "offline_day_count_max": int64(r.DayCount),
+		"queue_small_fen": int64(r.Small),
+		"queue_max_fen":   int64(r.QueueMax), "queue_count_max": r.QueueCount,
+	} {
+		if n < 0 {
+			return &limitError{key, "is below zero"}
+		}
+	}
+	for key, h := range map[string]Hours{
+		"hotlist_halve_hours": r.ListHalve, "hotlist_stop_hours": r.ListStop,
+		"queue_halve_hours": r.QueueHalve, "queue_small_hours": r.QueueSmall, "queue_stop_hours": r.QueueStop,
+	} {
+		if h < 0 || h > hoursMax {
+			return &limitError{key, fmt.Sprintf("is not between 0 and %d", hoursMax)}
+		}
+	}
+	return nil
 }
 
 // Why a sale may not be made. Nothing has moved.

@@ -100,6 +100,33 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestCheck refuses what a terminal would not take, or would take for something
+// else, and says where it is.
+func TestCheck(t *testing.T) {
+	r, err := Check([]byte("{\n\"offline_sale_max_fen\": 2000\n}\n"))
+	want := Default()
+	want.SaleMax = 2000
+	if err != nil || r != want {
+		t.Errorf("Check = %+v, %v; want %+v", r, err, want)
+	}
+	for _, tt := range []struct{ content, want string }{
+		{"", "line 1: settings: unexpected end"},
+		{"null", "null is no settings"},
+		{"[]", "line 1: settings: json: cannot unmarshal array"},
+		{"{\n\"daily_limit_fen\": 50.5\n}", "line 2: settings: json: cannot unmarshal number 50.5"},
+		{"{\n\"daily_limit_fen\": 5000,\n}", "line 3: settings: invalid character"},
+		{"{\n\n\"queue_stop_hours\": 10000}", "line 3: settings: queue_stop_hours is not between 0 and 744"},
+		{"{\n\n\"queue_max_fen\": -1}", "line 3: settings: queue_max_fen is below zero"},
+		{"{\n\"daily_limit_fen\": 1,\n\"daily_limit\": 1}", `line 3: settings: "daily_limit" is not a setting`},
+		{`{"Daily_Limit_Fen": 1}`, `line 1: settings: "Daily_Limit_Fen" is not a setting`},
+		{`{} {}`, "line 1: settings: invalid character"},
+	} {
+		if _, err := Check([]byte(tt.content)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Check(%q) = %v, want %q", tt.content, err, tt.want)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"offline_sale_max_fen":2000}`))
 	f.Fuzz(func(t *testing.T, b []byte) {

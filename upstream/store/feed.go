@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"quancun/upstream/store/sqldb"
 )
@@ -23,6 +24,44 @@ func (b *Books) Feeds(ctx context.Context) (map[string]uint64, error) {
 		all[name] = uint64(version)
 		return err
 	}, `SELECT name, version FROM feeds`)
+	if err != nil {
+		return nil, fmt.Errorf("read feeds: %w", err)
+	}
+	return all, nil
+}
+
+// FeedState is how far a feed has come.
+type FeedState struct {
+	Name    string
+	Version uint64    // the newest; 0 if there has never been anything in it
+	Changed time.Time // when it came; zero if it was there before feeds were
+	Size    int64     // of its content in bytes, or of the hotlist in cards
+	// Lost is the highest version that somebody has and these books have never
+	// made; 0 if there is none that is newer than Version.
+	Lost uint64
+}
+
+// FeedStates returns how far each feed has come, by name.
+func (b *Books) FeedStates(ctx context.Context) (all []FeedState, err error) {
+	err = sqldb.Each(ctx, b.db, func(rows *sql.Rows) error {
+		var s FeedState
+		var changed int64
+		var whole uint64
+		err := rows.Scan(&s.Name, &s.Version, &whole, &changed, &s.Size)
+		if changed > 0 {
+			s.Changed = time.UnixMilli(changed)
+		}
+		if whole > s.Version {
+			s.Lost = whole - 1
+		}
+		all = append(all, s)
+		return err
+	}, `
+		SELECT name, version, whole_from, changed_ms, CASE name
+			WHEN ? THEN (SELECT count(*) FROM cards WHERE status <> 1)
+			ELSE coalesce((SELECT length(c.content) FROM feed_contents c WHERE c.name = feeds.name
+				ORDER BY c.version DESC LIMIT 1), 0) END
+		FROM feeds ORDER BY name COLLATE "C"`, FeedHotlist)
 	if err != nil {
 		return nil, fmt.Errorf("read feeds: %w", err)
 	}
