@@ -170,8 +170,8 @@ func (r *reader) entry(e *Entry) {
 	r.bad = r.bad || e.Seq <= 0 || !inRange(e.At)
 }
 
-// uptimeMax is a thousand years in milliseconds: more is a mistake.
-const uptimeMax = 1000 * 366 * 24 * 60 * 60 * 1000
+// uptimeMax is what a Duration holds, in milliseconds: 292 years.
+const uptimeMax = uint64(math.MaxInt64 / time.Millisecond)
 
 // inRange keeps times within the years that every reader of text can read.
 func inRange(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 9999 }
