@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +29,10 @@ import (
 // is longer than any call that waits for the payment channel.
 const stopMax = 25 * time.Second
 
+// gcPercent is how much garbage there may be for each byte that is used. A
+// server of a few megabytes would otherwise collect it with every second batch.
+const gcPercent = 400
+
 // serve answers terminals and the payment channel until ctx ends.
 func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
@@ -41,6 +46,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	if p.config == "" {
 		p.config = "campusd.toml"
 	}
+	debug.SetGCPercent(gcPercent)
 	c, err := readConfig(p.config)
 	if err != nil {
 		return err

@@ -142,7 +142,7 @@ func (k *taking) openHolds() (all []hold, err error) {
 		h.at.Epoch = journal.Epoch(epoch)
 		all = append(all, h)
 		return err
-	}, `SELECT id, epoch, seq, attempt, state FROM holds WHERE terminal = ? AND state <= 2 ORDER BY id`, t)
+	}, `SELECT id, epoch, seq, attempt, state FROM holds WHERE terminal = ? AND state <= 2`, t)
 	if err != nil {
 		return nil, fmt.Errorf("read holds: %w", err)
 	}

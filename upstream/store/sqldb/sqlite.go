@@ -36,6 +36,15 @@ var settings = []struct {
 
 const pragmas = "_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=5000&_stmt_cache_size=200&"
 
+// Accounts are many and what is booked on them is spread over all pages of the
+// postings' index. So the writer keeps its upper pages in memory (64 MiB), and
+// a page that many transactions have changed is copied from the WAL into the
+// file once (every 32 MiB) and not for each of them.
+const (
+	writerCache     = "_cache_size=-65536"
+	checkpointPages = 8192
+)
+
 // readersMax is how many read at once. They never wait for the writer.
 const readersMax = 4
 
@@ -56,7 +65,7 @@ func openSQLite(ctx context.Context, path string, migrations fs.FS) (_ *DB, err 
 			return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrConstraint)
 		},
 	}}
-	db.w = sqlitePool(path, pragmas+"_txlock=immediate", 1)
+	db.w = sqlitePool(path, pragmas+"_txlock=immediate&"+writerCache, 1)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, db.w.Close())
@@ -97,13 +106,14 @@ func sqlitePool(path, params string, connections int) *sql.DB {
 	}
 	db := sql.OpenDB(connector{
 		dsn:    dsn,
-		driver: &sqlite3.SQLiteDriver{ConnectHook: checkConnection},
+		driver: &sqlite3.SQLiteDriver{ConnectHook: connected},
 	})
 	db.SetMaxOpenConns(connections)
 	return db
 }
 
-func checkConnection(c *sqlite3.SQLiteConn) error {
+// connected checks a connection, and sets what its string cannot.
+func connected(c *sqlite3.SQLiteConn) error {
 	if err := checkVersion(sqlite3.Version()); err != nil {
 		return err
 	}
@@ -116,7 +126,8 @@ func checkConnection(c *sqlite3.SQLiteConn) error {
 			return fmt.Errorf("pragma %s is %q, want %q", s.pragma, got, s.ok[0])
 		}
 	}
-	return nil
+	_, err := c.Exec(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages), nil)
+	return err
 }
 
 func checkVersion(version string, number int, _ string) error {
