@@ -141,6 +141,8 @@ func TestSchemaHolds(t *testing.T) {
 // TestVerifyFinds removes the triggers too. Whatever is done then, Verify says
 // where, and Open refuses the journal.
 func TestVerifyFinds(t *testing.T) {
+	t.Parallel()
+	whole := must2(os.ReadFile(written(t)))
 	const flip = `UPDATE journal SET body = CAST(substr(body, 1, 70) || x'ff' || substr(body, 72) AS BLOB)`
 	for _, tt := range []struct {
 		name, attack string
@@ -183,7 +185,10 @@ func TestVerifyFinds(t *testing.T) {
 		{"OtherTerminal", `UPDATE meta SET value = CAST('K02' AS BLOB) WHERE key = 'terminal'`, 1, "this journal is K02/"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			path, ctx := written(t), t.Context()
+			path, ctx := filepath.Join(t.TempDir(), "journal.db"), t.Context()
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
 			db := behind(t, path)
 			dropTriggers(t, db)
 			if _, err := db.ExecContext(ctx, "PRAGMA ignore_check_constraints = 1; "+tt.attack); err != nil {
@@ -228,10 +233,14 @@ func found(r Report, seq int64, what string) bool {
 	return false
 }
 
-// long is a journal of 520 entries in memory, as somebody who can write to the
-// file sees it: two nodes, a checkpoint that upstream has cosigned over the
-// first 400, and one over all.
-func long(t testing.TB) *sql.DB {
+// longFile is a journal of 520 entries: two nodes, a checkpoint that upstream has
+// cosigned over the first 400, and one over all. It is made once.
+var longFile struct {
+	sync.Mutex
+	data []byte
+}
+
+func makeLong(t testing.TB) []byte {
 	t.Helper()
 	l, ctx := newLab(t), t.Context()
 	l.Book.o.Sentinel = false
@@ -249,11 +258,26 @@ func long(t testing.TB) *sql.DB {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return must2(os.ReadFile(l.path))
+}
+
+// long is that journal in memory, as somebody who can write to the file sees it.
+func long(t testing.TB) *sql.DB {
+	t.Helper()
+	longFile.Lock()
+	defer longFile.Unlock()
+	if longFile.data == nil {
+		longFile.data = makeLong(t)
+	}
+	path, ctx := filepath.Join(t.TempDir(), "long.db"), t.Context()
+	if err := os.WriteFile(path, longFile.data, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	db := openDB(":memory:", nil)
 	t.Cleanup(func() { db.Close() })
 	for _, script := range []string{
 		`PRAGMA application_id = 0`,
-		fmt.Sprintf(`ATTACH %q AS disk`, l.path),
+		fmt.Sprintf(`ATTACH %q AS disk`, path),
 	} {
 		if _, err := db.ExecContext(ctx, script); err != nil {
 			t.Fatal(err)
@@ -284,37 +308,45 @@ func long(t testing.TB) *sql.DB {
 }
 
 // TestVerifyFindsEveryByte flips every byte of the last 200 entries, and of
-// their hashes: the same byte of 25 entries at a time, each of which must be
+// their hashes: the same byte of 28 entries at a time, each of which must be
 // named.
 func TestVerifyFindsEveryByte(t *testing.T) {
 	if testing.Short() {
 		t.Skip("verifies a journal two thousand times")
 	}
+	t.Parallel()
 	db, ctx := long(t), t.Context()
-	const last, phases = 521, 8
+	const last, phases = 521, 7
+	stored := map[string]map[int64][]byte{"body": {}, "hash": {}}
+	for _, r := range must2(readRows(ctx, db, `WHERE seq > 321`)) {
+		stored["body"][r.Seq], stored["hash"][r.Seq] = r.body, r.hash[:]
+	}
 	flipped := 0
 	for phase := range int64(phases) {
 		for _, column := range []string{"body", "hash"} {
-			for at, more := 1, true; more; at++ {
-				more = false
+			for at := 1; ; at++ {
 				var seqs []int64
-				tx, err := db.BeginTx(ctx, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
+				var values []any
+				flips := ""
 				for seq := last - phase; seq > last-200; seq -= phases {
-					var b []byte
-					if err := tx.QueryRowContext(ctx, `SELECT `+column+` FROM journal WHERE seq = ?`, seq).Scan(&b); err != nil {
-						t.Fatal(err)
-					}
+					b := bytes.Clone(stored[column][seq])
 					if at > len(b) {
 						continue
 					}
 					b[at-1] ^= 1 << (at % 8)
-					if _, err := tx.ExecContext(ctx, `UPDATE journal SET `+column+` = ? WHERE seq = ?`, b, seq); err != nil {
-						t.Fatal(err)
-					}
-					more, seqs = true, append(seqs, seq)
+					flips += " WHEN ? THEN ?"
+					seqs, values = append(seqs, seq), append(values, seq, b)
+				}
+				if len(seqs) == 0 {
+					break
+				}
+				tx, err := db.BeginTx(ctx, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := tx.ExecContext(ctx, `UPDATE journal SET `+column+` = CASE seq`+flips+` ELSE `+column+
+					` END WHERE seq > 321`, values...); err != nil {
+					t.Fatal(err)
 				}
 				r, err := verify(ctx, tx, trust, 256)
 				for _, seq := range seqs {
@@ -366,6 +398,7 @@ func forge(t testing.TB, db *sql.DB, from int64, change func(*journal.Entry), k 
 // TestVerifyFindsForgery rewrites history as somebody would who knows all about
 // the format and has a key of his own.
 func TestVerifyFindsForgery(t *testing.T) {
+	t.Parallel()
 	other := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{66}, ed25519.SeedSize))
 	rename := func(e *journal.Entry) { e.Card = "1002" }
 	foreign := func(e *journal.Entry) { e.Terminal = "K02" }
@@ -448,6 +481,7 @@ func TestVerifyFindsOldImage(t *testing.T) {
 // TestVerifyAnyByte flips bytes all over the file, one at a time. Either it is
 // found, or it was in a place that means nothing and the journal is the same.
 func TestVerifyAnyByte(t *testing.T) {
+	t.Parallel()
 	path, ctx := written(t), t.Context()
 	whole := must2(os.ReadFile(path))
 	want, err := VerifyFile(ctx, path, trust)

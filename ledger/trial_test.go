@@ -12,6 +12,7 @@ import (
 
 // TestCuts cuts the power on a disk in memory, at every operation.
 func TestCuts(t *testing.T) {
+	t.Parallel()
 	o := trial.Options{Seed: 1, States: 500}
 	names, err := filepath.Glob("testdata/v*.db")
 	if err != nil || len(names) == 0 {
@@ -34,6 +35,7 @@ func TestCuts(t *testing.T) {
 // TestControls: what finds nothing proves nothing until it is seen to find
 // something.
 func TestControls(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		trial.Weakened
 		percentMin float64
@@ -49,6 +51,7 @@ func TestControls(t *testing.T) {
 
 // TestFaults has calls to the disk fail, in every way.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	r, err := trial.Faults(t.Context(), trial.Options{Seed: 1, Acts: 15, Every: 13})
 	t.Log(r)
 	if err != nil || r.Bad > 0 || r.States < 100 {
