@@ -345,7 +345,21 @@ func (d *desk) prove(f *fact) error {
 		d.exceptions = append(d.exceptions, early)
 		return nil
 	}
-	return d.proveClaim(found[0], e)
+	return d.proveClaim(meant(found, e), e)
+}
+
+// meant returns which of the claims at a position evidence is about. There are
+// two where two machines with one identity have used the same number.
+func meant(found []*claim, e journal.Entry) *claim {
+	best := found[0]
+	for _, c := range found {
+		same := e.Purse != nil && e.Purse.Counter == c.Purse.Counter && e.Purse.TraceNo == c.Purse.TraceNo &&
+			e.Purse.Stamp == c.Purse.Stamp
+		if c.Card == e.Card && (same || best.Card != e.Card) {
+			best = c
+		}
+	}
+	return best
 }
 
 func (d *desk) proveClaim(c *claim, e journal.Entry) error {
@@ -427,8 +441,8 @@ func (d *desk) useEarly(c *claim) error {
 	for _, line := range lines {
 		at := journal.Position{Terminal: line.Terminal, Epoch: journal.Epoch(line.Epoch), Seq: line.Seq}
 		e, err := d.evidenceAt(at, c.Position)
-		if err == nil && e.Kind == 0 {
-			continue // it is not as it was: somebody has to look
+		if err == nil && e.Card != c.Card {
+			continue // it is about the claim of another machine under this number
 		}
 		if err == nil {
 			err = d.proveClaim(c, e)

@@ -441,6 +441,33 @@ func TestEvidenceEarlyTwice(t *testing.T) {
 	})
 }
 
+// TestEvidenceForTwoMachines has two machines with one identity lose a card each
+// under the same number. Evidence for the one settles the one.
+func TestEvidenceForTwoMachines(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		owner := w.holder("1001", 100*yuan)
+		p, q, a, b := w.card(1, owner, 50*yuan), w.card(2, owner, 50*yuan), w.till("C01"), w.till("C02")
+		clone := a.rewind(0)
+		first, second := a.intend(p, "r1", 3*yuan), clone.intend(q, "r2", 5*yuan)
+		tac := q.debit(second)
+		a.doubt(first)
+		clone.doubt(second)
+		a.push()
+		clone.rejectedAs(t, journal.ErrFork)
+		clone.reopen(0, journal.ReasonForked).push()
+		w.wants(map[store.Account]money.Fen{suspense("C01"): 8 * yuan})
+		claim := w.claims(q)[0]
+		if claim.Position != first.Position() {
+			t.Fatalf("claim at %s, want it under the number of both, %s", claim.Position, first.Position())
+		}
+		b.evidence(claim, journal.Written, "prove", tac)
+		b.evidence(w.claims(p)[0], journal.NotWritten, "counter", pboc.MAC{})
+		b.push()
+		w.wants(map[store.Account]money.Fen{owner: 95 * yuan, payee: 5 * yuan, suspense("C01"): 0})
+		w.sound()
+	})
+}
+
 // TestClaimUnknownCard keeps what is of nobody that we know in suspense.
 func TestClaimUnknownCard(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {

@@ -29,6 +29,7 @@ type Office struct {
 	mirrors           map[string]money.Fen
 	heads             map[journal.Epoch]journal.Head
 	versions          map[string]int64
+	named             map[journal.Epoch]int64
 
 	fresh  bool // entries have come since the look before
 	broken []string
@@ -156,18 +157,25 @@ type held struct {
 	code  bool
 }
 
+// Named returns the highest number of an epoch under which money is held, as of
+// the last look; 0 if there is none. It is held until the journal passes it.
+func (o *Office) Named(e journal.Epoch) int64 { return o.named[e] }
+
 // lookAtHolds checks that each hold is above zero and named by a number that its
 // journal has not passed, and that no new one takes what is not there (M2).
 func (o *Office) lookAtHolds(ctx context.Context, tx *sqldb.Tx) error {
 	accounts, last := map[string]*held{}, o.hold
+	o.named = map[journal.Epoch]int64{}
 	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
 		var id, state, seq, head int64
 		var account, attempt string
+		var epoch []byte
 		var amount money.Fen
 		var code bool
-		if err := rows.Scan(&id, &account, &attempt, &amount, &code, &state, &seq, &head); err != nil {
+		if err := rows.Scan(&id, &account, &attempt, &amount, &code, &state, &epoch, &seq, &head); err != nil {
 			return err
 		}
+		o.named[journal.Epoch(epoch)] = max(o.named[journal.Epoch(epoch)], seq)
 		if amount <= 0 || state == 1 && seq <= head {
 			o.wrong("hold %s of %s on %s stands under %d, its journal at %d", attempt, amount, account, seq, head)
 		}
@@ -181,7 +189,7 @@ func (o *Office) lookAtHolds(ctx context.Context, tx *sqldb.Tx) error {
 			h.fresh, h.code, o.hold = h.fresh+1, code, max(o.hold, id)
 		}
 		return nil
-	}, `SELECT h.id, h.account, h.attempt, h.amount_fen, h.virtual, h.state, h.seq, coalesce(j.head_seq, 0)
+	}, `SELECT h.id, h.account, h.attempt, h.amount_fen, h.virtual, h.state, h.epoch, h.seq, coalesce(j.head_seq, 0)
 		FROM holds h LEFT JOIN journals j ON j.terminal = h.terminal AND j.epoch = h.epoch WHERE h.state <= 2`)
 	for account, h := range accounts {
 		least := money.Fen(0)
