@@ -63,14 +63,15 @@ func work(ctx context.Context, o options, out io.Writer) error {
 	return ctx.Err()
 }
 
-// runAll has workers live through all seeds, and judges.
-func runAll(ctx context.Context, o options) error {
+// runAll has workers live through all seeds, and judges; if it is interrupted,
+// what was seen until then.
+func runAll(asked context.Context, o options) error {
 	start := time.Now()
 	if o.workers == 0 {
 		o.workers = runtime.NumCPU()
 	}
 	reports := make(chan report)
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(asked)
 	for w := range o.workers {
 		group.Go(func() error { return startWorker(ctx, o, w, reports) })
 	}
@@ -82,8 +83,12 @@ func runAll(ctx context.Context, o options) error {
 	var all report
 	for r := range reports {
 		all.add(r)
+		if all.Seeds%1000 == 0 {
+			took := time.Since(start).Round(time.Second)
+			fmt.Fprintf(os.Stderr, "%d seeds in %v, %d red\n", all.Seeds, took, len(all.Failed))
+		}
 	}
-	if err := <-waited; err != nil {
+	if err := <-waited; err != nil && asked.Err() == nil {
 		return err
 	}
 	return judge(o, all, time.Since(start))
