@@ -90,6 +90,10 @@ type Options struct {
 	// kept that upstream has not acknowledged; empty for none.
 	Mirror string
 
+	// MirrorByHand has the mirror written by [Book.Reflect] alone, for a
+	// simulation in which nothing may happen by itself.
+	MirrorByHand bool
+
 	// FS is where the journal is; the machine's own file system by default.
 	FS FS
 

@@ -26,7 +26,8 @@ import (
 // dropped now and then, by writing the file anew and renaming it.
 //
 //	magic, terminal, epoch 8 bytes,
-//	each entry: its bytes, and their hash, 32 bytes
+//	number and hash of the last entry that upstream had acknowledged: 8, 32
+//	each entry after that: its bytes, and their hash, 32
 //
 // Terminal and bytes have their length before them, as an unsigned varint. What
 // is after the last whole entry was being written when the power failed.
@@ -97,7 +98,19 @@ func (b *Book) startMirror() {
 	}
 	m.stop = sync.OnceFunc(func() { close(m.stopping) })
 	b.mirror = m
+	if b.o.MirrorByHand {
+		close(m.done)
+		return
+	}
 	go m.run()
+}
+
+// Reflect brings the mirror up to the journal, with [Options.MirrorByHand]. How
+// that went is in [Book.MirrorHealth].
+func (b *Book) Reflect() {
+	if b.mirror != nil && b.o.MirrorByHand {
+		b.mirror.note(b.mirror.write())
+	}
 }
 
 // nudge has the mirror look for something to write.
@@ -118,6 +131,9 @@ func (m *mirror) end() {
 	}
 	m.stop()
 	<-m.done
+	if m.b.o.MirrorByHand {
+		m.note(m.leave())
+	}
 }
 
 func (m *mirror) run() {
@@ -228,6 +244,7 @@ func (m *mirror) renew(acked journal.Head) error {
 	m.have = acked.Seq
 	m.mu.Unlock()
 	header := append(item([]byte(mirrorMagic), []byte(m.b.o.Terminal)), acked.Epoch[:]...)
+	header = append(binary.BigEndian.AppendUint64(header, uint64(acked.Seq)), acked.Hash[:]...)
 	if _, err := f.Write(header); err != nil {
 		return err
 	}
@@ -320,30 +337,23 @@ func (b *Book) checkLost() error {
 		return err
 	}
 	m, err := readMirror(b.o.FS, b.o.Mirror)
-	if err != nil || m == nil || len(m.rows) == 0 || m.terminal != b.o.Terminal {
+	if err != nil || m == nil || m.terminal != b.o.Terminal {
 		return nil
 	}
 	return lost(m, "there is no journal at %s", b.path)
 }
 
 func lost(m *reflection, format string, args ...any) error {
-	return fmt.Errorf("%w: it has entries %d to %d of epoch %s, and %s; quancun ledger recover puts them together",
-		ErrLost, m.rows[0].Seq, m.rows[len(m.rows)-1].Seq, m.epoch, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: it has %d entries after %d of epoch %s, and %s; quancun ledger recover puts them together",
+		ErrLost, len(m.rows), m.acked.Seq, m.epoch, fmt.Sprintf(format, args...))
 }
 
 // reflection is what a mirror holds.
 type reflection struct {
 	terminal string
 	epoch    journal.Epoch
-	rows     []row // in order, without a gap
-}
-
-// before returns the entry before the first that the mirror holds.
-func (m *reflection) before() (h journal.Head) {
-	if len(m.rows) > 0 && m.rows[0].Seq > 1 {
-		h = journal.Head{Epoch: m.epoch, Seq: m.rows[0].Seq - 1, Hash: m.rows[0].prev}
-	}
-	return h
+	acked    journal.Head // by upstream, when the mirror was last written anew
+	rows     []row        // after that, in order, without a gap
 }
 
 // readMirror reads a mirror up to its last whole entry. It returns nil if
@@ -382,8 +392,14 @@ func parseMirror(content []byte) *reflection {
 	b := bufio.NewReader(bytes.NewReader(content))
 	terminal, err := readItem(b)
 	m := &reflection{terminal: string(terminal)}
-	if _, short := io.ReadFull(b, m.epoch[:]); !ok || err != nil || short != nil || !journal.IsName(m.terminal) {
+	var acked [8 + len(journal.Hash{})]byte
+	_, short := io.ReadFull(b, m.epoch[:])
+	_, shorter := io.ReadFull(b, acked[:])
+	if !ok || errors.Join(err, short, shorter) != nil || !journal.IsName(m.terminal) {
 		return nil
+	}
+	m.acked = journal.Head{
+		Epoch: m.epoch, Seq: int64(binary.BigEndian.Uint64(acked[:])), Hash: journal.Hash(acked[8:]),
 	}
 	for {
 		body, err := readItem(b)
@@ -393,7 +409,8 @@ func parseMirror(content []byte) *reflection {
 		}
 		e, _, err := journal.Decode(body)
 		r, problem := parseRow(e.Seq, body, hash[:])
-		if n := len(m.rows); err != nil || problem != "" || n > 0 && r.prev != m.rows[n-1].hash {
+		if n := len(m.rows); err != nil || problem != "" || n > 0 && r.prev != m.rows[n-1].hash ||
+			n == 0 && (r.Seq != m.acked.Seq+1 || r.prev != m.acked.Hash) {
 			return m
 		}
 		m.rows = append(m.rows, r)

@@ -238,6 +238,7 @@ func agree(t *testing.T, r *rapid.T, b *Book, m *model) {
 // FuzzMirror reads what no terminal has written.
 func FuzzMirror(f *testing.F) {
 	whole := append(item([]byte(mirrorMagic), []byte("K01")), 1, 2, 3, 4, 5, 6, 7, 8)
+	whole = append(whole, make([]byte, 40)...)
 	f.Add(whole)
 	e := journal.Entry{Terminal: "K01", Seq: 1, At: noon, Kind: journal.Started}
 	body := e.Encode(journal.Hash{})

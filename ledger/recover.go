@@ -207,7 +207,7 @@ func gather(ctx context.Context, path string, o Options) (*remains, error) {
 	if m != nil && m.terminal == o.Terminal {
 		r.reflect(m)
 	}
-	if len(r.rows)+len(r.extra) == 0 {
+	if len(r.rows)+len(r.extra) == 0 && r.epoch == (journal.Epoch{}) {
 		return nil, fmt.Errorf("%w: nothing is left of it, and there is no mirror", ErrNotFound)
 	}
 	return r, nil
@@ -267,9 +267,8 @@ func (r *remains) reflect(m *reflection) {
 		}
 	}
 	r.mirrored = len(r.extra)
-	// Only what upstream has acknowledged is dropped from a mirror.
-	if before := m.before(); m.epoch == r.epoch && before.Seq > r.agreed.Seq {
-		r.agreed = before
+	if m.epoch == r.epoch && m.acked.Seq > r.agreed.Seq {
+		r.agreed = m.acked
 	}
 }
 
@@ -277,8 +276,11 @@ func (r *remains) reflect(m *reflection) {
 // and all entries of what is open or goes on in these.
 func (r *remains) estate(o Options) (*estate, error) {
 	var last row
-	if len(r.rows) > 0 {
-		last = r.rows[len(r.rows)-1]
+	last.Seq, last.hash = r.agreed.Seq, r.agreed.Hash // where nothing is left but what upstream has
+	if n := len(r.rows); n > 0 && r.rows[n-1].Seq >= last.Seq {
+		last = r.rows[n-1]
+	} else if n > 0 {
+		last.At = r.rows[n-1].At
 	}
 	if n := len(r.extra); n > 0 && r.extraOf == r.epoch && r.extra[n-1].Seq > last.Seq {
 		last = r.extra[n-1]
