@@ -224,6 +224,9 @@ func (r *remains) salvage(ctx context.Context, path string, o Options) {
 		}
 	})
 	r.agreed = r.acked
+	if len(r.rows) > 0 && r.epoch == (journal.Epoch{}) { // that page is damaged
+		r.epoch = r.rows[0].Epoch
+	}
 }
 
 // salvage gives f what can be read in a journal's file: forwards until it cannot
@@ -253,7 +256,7 @@ func salvage(ctx context.Context, files FS, path string, f func(*sql.DB, map[int
 
 // reflect adds what only the mirror has.
 func (r *remains) reflect(m *reflection) {
-	if len(r.rows) == 0 {
+	if len(r.rows) == 0 || r.epoch == (journal.Epoch{}) {
 		r.epoch = m.epoch
 	}
 	have := map[journal.Hash]bool{}

@@ -77,7 +77,8 @@ func (k *taking) openEpoch(f *fact) error {
 }
 
 // endCarrying notes that a new epoch has brought over all that it will. What is
-// held under numbers of the old one that nobody has brought is free, and what
+// held under numbers of others that nobody has brought is free: a terminal that
+// was restored from a copy may not know of the newest of them. And what
 // the terminal has announced and does not know any more is in doubt: nobody
 // will end it.
 func (k *taking) endCarrying(f *fact) error {
@@ -89,17 +90,7 @@ func (k *taking) endCarrying(f *fact) error {
 	if err != nil {
 		return fmt.Errorf("end carrying: %w", err)
 	}
-	seen := map[int64]bool{} // a journal that lies may go in circles
-	for id := k.journal.origin; id != 0 && !seen[id]; {
-		seen[id] = true
-		var epoch []byte
-		err := k.tx.QueryRow(k.ctx,
-			`SELECT epoch, coalesce(origin, 0) FROM journals WHERE id = ?`, id).Scan(&epoch, &id)
-		if err != nil {
-			return fmt.Errorf("end carrying: %w", err)
-		}
-		k.releases = append(k.releases, release{journal.Epoch(epoch), 0})
-	}
+	k.alone = true
 	return k.claimLost()
 }
 

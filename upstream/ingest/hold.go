@@ -125,6 +125,9 @@ func (k *taking) missHolds(facts []fact, open []hold) error {
 
 // released reports whether an epoch will never come to a number.
 func (k *taking) released(at journal.Position) bool {
+	if k.alone && at.Epoch != k.push.batch.Epoch {
+		return true
+	}
 	for _, r := range k.releases {
 		if r.epoch == at.Epoch && at.Seq > r.above {
 			return true

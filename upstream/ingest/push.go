@@ -166,6 +166,7 @@ type taking struct {
 	journal  journalRow
 	desk     *desk // where entries are worked on
 	releases []release
+	alone    bool // all other epochs of the terminal are over
 }
 
 // take returns a *journal.PushError when the batch does not fit.
