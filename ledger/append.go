@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -38,6 +40,8 @@ const detailsMax = 44 << 10
 //   - [ErrResolved] if e ends what has ended differently, or doubts what has
 //     ended,
 //   - [ErrShort] if e takes more out of the drawer than is in it,
+//   - [ErrRefund] if e gives back more than is left of a sale of this journal, or
+//     names no sale in it,
 //
 // and has written nothing of e. With [ErrFailed] nobody knows whether it has:
 // the program must restart, and look. A ctx that ends during the write no
@@ -51,6 +55,11 @@ func (b *Book) Append(ctx context.Context, e journal.Entry) (journal.Entry, erro
 		return journal.Entry{}, err
 	}
 	r := &request{entry: e, done: make(chan struct{})}
+	if e.Kind == journal.Refund {
+		if r.given, err = b.givenBack(ctx, e); err != nil {
+			return journal.Entry{}, err
+		}
+	}
 	b.mu.Lock()
 	b.queue = append(b.queue, r)
 	b.mu.Unlock()
@@ -71,6 +80,7 @@ func (b *Book) Append(ctx context.Context, e journal.Entry) (journal.Entry, erro
 // request is an entry on its way into the journal.
 type request struct {
 	entry   journal.Entry
+	given   given         // of a refund's sale, before it
 	written journal.Entry // owned by whoever writes, until done is closed
 	err     error         // the same
 	done    chan struct{}
@@ -111,7 +121,7 @@ func (b *Book) withdraw(r *request) bool {
 func (b *Book) commit(op string, group []*request) {
 	err := b.transact(op, func(w *writer) error {
 		for _, r := range group {
-			r.written, r.err = w.put(r.entry)
+			r.written, r.err = w.put(r.entry, r.given)
 			if r.err != nil && !refused(r.err) {
 				return r.err
 			}
@@ -178,7 +188,7 @@ func prepared(e journal.Entry) (journal.Entry, error) {
 }
 
 // put decides whether e may be written, and then writes it.
-func (w *writer) put(e journal.Entry) (journal.Entry, error) {
+func (w *writer) put(e journal.Entry, before given) (journal.Entry, error) {
 	i, err := w.itemOf(e.Ref)
 	if err != nil {
 		return e, err
@@ -196,7 +206,93 @@ func (w *writer) put(e journal.Entry) (journal.Entry, error) {
 	if holds, in := -w.balance(till), drawn(e, till); in < 0 && holds+in < 0 {
 		return e, fmt.Errorf("%w: it holds %s", ErrShort, holds)
 	}
+	if e.Kind == journal.Refund {
+		if err := w.refundable(e, before); err != nil {
+			return e, err
+		}
+	}
 	return w.write(e) // which cannot be refused any more
+}
+
+// given is what the entries up to a number have given back of a sale.
+type given struct {
+	through int64
+	sum     money.Fen
+}
+
+// add adds what an entry gives back, if it is a refund of that sale.
+func (g *given) add(body []byte, sale journal.Position) error {
+	e, _, err := journal.Decode(body)
+	if err != nil {
+		return fmt.Errorf("%w: %v", ErrTampered, err)
+	}
+	if e.Kind == journal.Refund && e.Origin == sale {
+		g.sum += e.Amount
+	}
+	return nil
+}
+
+// Refunds are few, so they have no index that every sale would have to pay for.
+// They are looked for among what came after the sale: by a reader, before the
+// refund has its turn, and by the writer in what has come since.
+const (
+	selectRefunds = `SELECT body FROM journal WHERE seq > ?1 AND role = 8
+		AND debit = (SELECT id FROM account WHERE name = ?2)`
+	selectBody = `SELECT body FROM journal WHERE seq = ?`
+)
+
+// givenBack returns what has been given back so far of the sale that e names.
+func (b *Book) givenBack(ctx context.Context, e journal.Entry) (g given, err error) {
+	err = b.read(ctx, "read refunds", func(q querier) error {
+		head, err := tailOf(ctx, q)
+		if g = (given{through: head.seq}); err != nil {
+			return err
+		}
+		return each(ctx, q, selectRefunds, func(rows *sql.Rows) error {
+			var body []byte
+			if err := rows.Scan(&body); err != nil {
+				return err
+			}
+			return g.add(body, e.Origin)
+		}, e.Origin.Seq, string(journal.MerchantAccount(e.Merchant)))
+	})
+	return g, err
+}
+
+// refundable returns [ErrRefund] unless e gives back no more than is left of
+// the sale that it names. What was sold elsewhere, or in an older journal, only
+// upstream knows, which takes the refund and lists what is too much.
+func (w *writer) refundable(e journal.Entry, before given) error {
+	if e.Origin.Terminal != w.terminal || e.Origin.Epoch != w.epoch {
+		return nil
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	a := journal.MerchantAccount(e.Merchant)
+	paid, body := money.Fen(0), make([]driver.Value, 1)
+	err := fetch(w.body, body, func() error {
+		sale, _, err := journal.Decode(body[0].([]byte))
+		for _, p := range sale.Postings {
+			if p.Account == a {
+				paid += p.Amount
+			}
+		}
+		return err
+	}, e.Origin.Seq)
+	if err != nil {
+		return fmt.Errorf("read sale: %w", err)
+	}
+	err = fetch(w.refunds, body, func() error { return before.add(body[0].([]byte), e.Origin) },
+		before.through, string(a))
+	if err != nil {
+		return fmt.Errorf("read refunds: %w", err)
+	}
+	if before.sum+e.Amount > paid {
+		return fmt.Errorf("%w: entry %d brought %s %s, %s was given back before",
+			ErrRefund, e.Origin.Seq, e.Merchant, max(paid, 0), before.sum)
+	}
+	return nil
 }
 
 // drawn is what e puts into the drawer; less than zero if it takes from it.
@@ -294,7 +390,7 @@ func (b *Book) start(ctx context.Context) error {
 			if i.Doubt.Seq > 0 || i.First.Kind.Doubt() == 0 {
 				continue // it is known to be in doubt, or an order, of which upstream knows
 			}
-			if _, err := w.put(journal.Entry{Kind: i.First.Kind.Doubt(), Ref: i.First.Ref}); err != nil {
+			if _, err := w.put(journal.Entry{Kind: i.First.Kind.Doubt(), Ref: i.First.Ref}, given{}); err != nil {
 				return fmt.Errorf("put %q in doubt: %w", i.First.Ref, err)
 			}
 		}

@@ -293,6 +293,9 @@ var (
 	ErrResolved = errors.New("ledger: intent has ended differently")
 	// ErrShort means that the drawer does not hold as much as is to be taken out.
 	ErrShort = errors.New("ledger: drawer does not hold as much")
+	// ErrRefund means that more is given back than is left of what was paid, which
+	// is nothing where the entry that is named is no sale.
+	ErrRefund = errors.New("ledger: more is given back than was paid")
 	// ErrNotFound means that the journal has nothing under that name or number.
 	ErrNotFound = errors.New("ledger: not found")
 	// ErrGone means that entries of an older journal cannot be pushed again as
@@ -330,7 +333,7 @@ var (
 // the journal.
 func refused(err error) bool {
 	for _, refusal := range []error{
-		journal.ErrRule, ErrConflict, ErrNoIntent, ErrResolved, ErrShort, ErrNotFound, ErrNoKey,
+		journal.ErrRule, ErrConflict, ErrNoIntent, ErrResolved, ErrShort, ErrRefund, ErrNotFound, ErrNoKey,
 		journal.ErrFork, journal.ErrUnsigned,
 	} {
 		if errors.Is(err, refusal) {

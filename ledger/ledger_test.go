@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -389,5 +391,61 @@ func TestConcurrent(t *testing.T) {
 	}
 	if r, err := l.Verify(t.Context()); err != nil || r.Entries != loads+1 || r.Open != loads {
 		t.Errorf("Verify = %+v, %v, want %d loads open", r, err, loads)
+	}
+}
+
+// TestRefund gives sales back, in parts and at once, and never more than was
+// paid, across a restart too.
+func TestRefund(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	l.append(t, sale("S1"))
+	paid := l.append(t, end(journal.SaleEnd, "S1", journal.Written)) // 5 yuan
+	code := l.append(t, journal.Entry{Kind: journal.CodeSale, Ref: "S2", Account: "1002", Merchant: "M1", Amount: 300})
+	torn := l.append(t, sale("S3"))
+	refund := func(ref string, of journal.Entry, amount money.Fen) journal.Entry {
+		return journal.Entry{
+			Kind: journal.Refund, Ref: ref, Card: of.Card, Account: of.Account, Merchant: "M1",
+			Amount: amount, Origin: of.Position(),
+		}
+	}
+	for i, tt := range []struct {
+		entry journal.Entry
+		want  error
+	}{
+		{refund("R1", paid, 501), ErrRefund},
+		{refund("R1", paid, 200), nil},
+		{refund("R1", paid, 200), nil}, // which says it again
+		{refund("R2", paid, 301), ErrRefund},
+		{refund("R2", code, 300), nil},
+		{refund("R3", code, 1), ErrRefund},
+		{refund("R4", torn, 1), ErrRefund}, // nobody has paid yet
+		{refund("R5", l.append(t, refund("R5a", paid, 1)), 1), ErrRefund},
+		{func() journal.Entry { e := refund("R6", paid, 1); e.Merchant = "M2"; return e }(), ErrRefund},
+		{func() journal.Entry { e := refund("R7", paid, 1); e.Origin.Seq = 999; return e }(), ErrRefund},
+		{func() journal.Entry { e := refund("R8", paid, 900); e.Origin.Terminal = "K02"; return e }(), nil},
+	} {
+		if _, err := l.Append(ctx, tt.entry); !errors.Is(err, tt.want) {
+			t.Errorf("%d: Append(%s of %s) = %v, want %v", i, tt.entry.Amount, tt.entry.Origin, err, tt.want)
+		}
+	}
+	l.restart(t)
+	var given atomic.Int64
+	var all sync.WaitGroup
+	for i := range 40 { // of 10 fen, where 299 are left
+		all.Go(func() {
+			_, err := l.Append(ctx, refund(fmt.Sprintf("P%02d", i), paid, 10))
+			if err == nil {
+				given.Add(10)
+			} else if !errors.Is(err, ErrRefund) {
+				t.Errorf("refund %d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+	if given.Load() != 290 {
+		t.Errorf("%d fen were given back, want 290", given.Load())
+	}
+	if got, err := l.Balance(ctx, journal.MerchantAccount("M1")); err != nil || got != 9-900 {
+		t.Errorf("merchant has %s, %v, want 0.09 less what was sold at another terminal", got, err)
 	}
 }

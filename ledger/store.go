@@ -151,6 +151,7 @@ func (s *store) detach(ctx context.Context) error {
 type statements struct {
 	begin, commit, rollback *sqlite3.SQLiteStmt
 	last, item              *sqlite3.SQLiteStmt
+	body, refunds           *sqlite3.SQLiteStmt
 	putNode                 *sqlite3.SQLiteStmt
 	putAccount, moveAccount *sqlite3.SQLiteStmt
 	putRows                 [len(rowsAtOnce)]*sqlite3.SQLiteStmt
@@ -177,6 +178,8 @@ func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
 		&s.rollback:    `ROLLBACK`,
 		&s.last:        `SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1`,
 		&s.item:        `SELECT seq, body, hash, role FROM journal WHERE ref = ?`,
+		&s.body:        selectBody,
+		&s.refunds:     selectRefunds,
 		&s.putNode:     insertNode,
 		&s.putAccount:  `INSERT INTO account (name, flags) VALUES (?, ?)`,
 		&s.moveAccount: `UPDATE account SET debits = ?4, credits = ?5 WHERE id = ?1 AND debits = ?2 AND credits = ?3`,
