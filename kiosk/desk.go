@@ -273,7 +273,7 @@ func (d *Desk) shown(n Notice) func(*View) {
 func openItems(items []client.OpenItem) []Open {
 	open := make([]Open, 0, len(items))
 	for _, i := range items {
-		open = append(open, Open{OpenKind(i.Kind), i.Amount, i.Since.In(Beijing), i.OrderNo})
+		open = append(open, Open{OpenKind(i.Kind), i.Amount, i.Since.In(Beijing), i.OrderNo, i.Place})
 	}
 	return open
 }

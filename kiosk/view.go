@@ -147,6 +147,7 @@ const (
 	TopUpLate     OpenKind = 2 // paid after the machine gave up; credited
 	LoadDoubt     OpenKind = 3 // the card left while it was being written
 	NotLevel      OpenKind = 4 // on the account, not yet on the card
+	PurchaseDoubt OpenKind = 5 // the card left while it was paying; set aside
 )
 
 // Open is money of the holder that is on its way.
@@ -155,6 +156,7 @@ type Open struct {
 	Amount  money.Fen
 	Since   time.Time
 	OrderNo string
+	Place   string // of a purchase
 }
 
 // Notice is one line that a screen shows above its content.

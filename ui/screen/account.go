@@ -107,6 +107,8 @@ func wordOf(k kiosk.OpenKind) openWord {
 		return openWord{"open.late", look.Well, "ok"}
 	case kiosk.LoadDoubt:
 		return openWord{"open.doubt", look.Open, "unknown"}
+	case kiosk.PurchaseDoubt:
+		return openWord{"open.purchase", look.Open, "unknown"}
 	default:
 		return openWord{"open.level", look.Careful, "card"}
 	}
@@ -119,7 +121,7 @@ func (p *page) openItem(o kiosk.Open, width float32) fyne.CanvasObject {
 	words := p.k.Column(1.5,
 		p.k.Text(p.t.T(w.key+".title", "amount", text.Amount(o.Amount)),
 			widget.Style{Type: look.Body, Bold: true, Colour: ink}, inner),
-		p.k.Text(p.t.T(w.key+".body", "since", p.when(o.Since)),
+		p.k.Text(p.t.T(w.key+".body", "since", p.when(o.Since), "place", o.Place),
 			widget.Style{Type: look.Small, Colour: look.Ink}, inner))
 	return p.k.Notice(w.tone, w.icon, words)
 }

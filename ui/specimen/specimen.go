@@ -91,7 +91,7 @@ func arriving() []View {
 
 func inside() []View {
 	at := kiosk.View{Step: kiosk.Account, Holder: holder, Balance: balance}
-	late, many, doubt, owing, large := at, at, at, at, at
+	late, many, doubt, paying, owing, large := at, at, at, at, at, at
 	owing.Balance = kiosk.Balance{Account: -1830, Available: -1830}
 	large.Balance = kiosk.Balance{Account: 12345678, Available: 12345678, Purse: 10000000, ToLoad: 2345678}
 	late.Balance, late.Notice = behind, kiosk.DoubtSettled
@@ -104,12 +104,17 @@ func inside() []View {
 		{Kind: kiosk.TopUpLate, Amount: 3000, Since: Now.Add(-90 * time.Hour)},
 	}
 	doubt.Open, doubt.Notice = many.Open[2:3], kiosk.DoubtUndone
+	paying.Balance.Account, paying.Balance.Available = balance.Account-1250, balance.Available-1250
+	paying.Open = []kiosk.Open{
+		{Kind: kiosk.PurchaseDoubt, Amount: 1250, Since: Now.Add(-2 * time.Hour), Place: "二食堂 3 号窗口"},
+	}
 	return []View{
 		view("06-account", at),
 		view("06-account-owing", owing),
 		view("06-account-late", late),
 		view("06-account-open", many),
 		view("06-account-doubt", doubt),
+		view("06-account-purchase", paying),
 		view("06-account-large", large),
 		view("07-history", kiosk.View{Step: kiosk.History, Holder: holder, Page: history(8)}),
 		view("07-history-kinds", kiosk.View{Step: kiosk.History, Holder: holder, Page: rarely()}),

@@ -82,6 +82,7 @@ const (
 	OpenTopUpLate     OpenKind = 2 // paid after the machine had given up; credited
 	OpenLoadDoubt     OpenKind = 3 // the card left while it was being written
 	OpenNotLevel      OpenKind = 4 // on the account, not yet on the card
+	OpenPurchaseDoubt OpenKind = 5 // the card left while it was paying; set aside
 )
 
 // OpenItem is money of a holder that is on its way.
@@ -90,6 +91,7 @@ type OpenItem struct {
 	Amount  money.Fen
 	Since   time.Time
 	OrderNo string // where there is one
+	Place   string // of a purchase
 }
 
 // MovementKind says what moved. Numbers as on the wire.

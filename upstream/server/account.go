@@ -105,6 +105,12 @@ func (s *Server) account(v store.View) *v1.Account {
 		})
 		toLoad -= l.Amount // told of already
 	}
+	for _, d := range v.Doubts {
+		a.Open = append(a.Open, &v1.OpenItem{
+			Kind: v1.OpenKind_OPEN_KIND_PURCHASE_DOUBT, AmountFen: int64(d.Amount), Since: timestamppb.New(d.Made),
+			Place: d.Place,
+		})
+	}
 	if toLoad > 0 {
 		a.Open = append(a.Open, &v1.OpenItem{
 			Kind: v1.OpenKind_OPEN_KIND_NOT_LEVEL, AmountFen: int64(toLoad), Since: timestamppb.New(v.Credited),

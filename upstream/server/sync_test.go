@@ -209,6 +209,15 @@ func TestAuthorizeOverTheWire(t *testing.T) {
 	b.write(sale)
 	b.push(1)
 	w.balance("suspense/C01", 60*yuan)
+	_, shown, err := w.signIn(rightPIN)
+	doubt := client.OpenItem{Kind: client.OpenPurchaseDoubt, Amount: 60 * yuan, Place: "m1"}
+	if len(shown.Open) > 0 {
+		doubt.Since = shown.Open[0].Since
+	}
+	if err != nil || shown.Balance != 40*yuan || len(shown.Open) != 2 || shown.Open[0] != doubt ||
+		doubt.Since.Sub(in.At).Abs() > time.Second || shown.Open[1].Kind != client.OpenNotLevel {
+		t.Errorf("the holder is shown %+v, %v; want %+v, made at %v", shown, err, doubt, in.At)
+	}
 	claims, err := c.client.Claims(ctx, cardNo)
 	if err != nil || len(claims) != 1 || claims[0].Position != in.Position() || claims[0].Purse != *purse ||
 		claims[0].Kind != journal.SaleIntent || claims[0].Ref != "a1" || claims[0].Amount != 60*yuan {
@@ -221,6 +230,9 @@ func TestAuthorizeOverTheWire(t *testing.T) {
 	c.push(1)
 	w.balance("suspense/C01", 0)
 	w.balance("holder/"+account, opening)
+	if _, shown, err = w.signIn(rightPIN); err != nil || shown.Balance != opening || len(shown.Open) > 1 {
+		t.Errorf("the holder is shown %+v, %v; want nothing set aside", shown, err)
+	}
 	settled, err := b.client.Settlements(ctx, []string{"a1", "other"})
 	if err != nil || len(settled) != 1 || settled["a1"] != journal.ElsewhereNot {
 		t.Errorf("Settlements = %v, %v", settled, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/store/sqldb"
 )
@@ -21,7 +22,16 @@ type View struct {
 	Checking  []Order   // cancelled, or never shown; the outcome is unknown
 	Late      []Order   // paid after they were closed, and not seen yet
 	OpenLoads []Load    // of this card
+	Doubts    []Doubt   // of all cards of the account
 	Unseen    bool      // whether Late holds any that [Books.MarkSeen] would mark
+}
+
+// Doubt is a purchase of which nobody knows yet whether the card has paid. Its
+// amount is in suspense, so that it is not in the balance.
+type Doubt struct {
+	Amount money.Fen
+	Made   time.Time // as the terminal says
+	Place  string
 }
 
 // View returns what a holder who signed in at since is to see with a card. It
@@ -56,13 +66,32 @@ func readView(ctx context.Context, tx *sqldb.Tx, cardNo string, since time.Time)
 	if v.Held, err = Held(ctx, tx, a); err != nil {
 		return View{}, err
 	}
-	var err1, err2, err3 error
+	var err1, err2, err3, err4 error
 	v.Checking, err1 = readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 3 ORDER BY o.created_ms`, a)
 	v.Late, err2 = readOrders(ctx, tx, `WHERE o.account = ? AND o.state = 4 AND o.late
 		AND (o.seen_ms IS NULL OR o.seen_ms >= ?) ORDER BY o.created_ms`, a, since.UnixMilli())
 	v.OpenLoads, err3 = readLoads(ctx, tx, `WHERE card_no = ? AND state = 1 ORDER BY created_ms`, cardNo)
-	err4 := tx.QueryRow(ctx, `SELECT EXISTS (`+unseen+`)`, a, since.UnixMilli()).Scan(&v.Unseen)
-	return v, errors.Join(err1, err2, err3, err4)
+	v.Doubts, err4 = readDoubts(ctx, tx, a)
+	err5 := tx.QueryRow(ctx, `SELECT EXISTS (`+unseen+`)`, a, since.UnixMilli()).Scan(&v.Unseen)
+	return v, errors.Join(err1, err2, err3, err4, err5)
+}
+
+// readDoubts returns an account's open claims of purchases, oldest first. A
+// claim's entry is the one that put its amount into suspense.
+func readDoubts(ctx context.Context, tx *sqldb.Tx, a Account) (all []Doubt, err error) {
+	err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var d Doubt
+		var made sql.NullInt64
+		err := rows.Scan(&d.Amount, &d.Place, &made)
+		d.Made = fromMS(made)
+		all = append(all, d)
+		return err
+	}, `
+		SELECT c.amount_fen, c.merchant, coalesce(
+			(SELECT min(e.made_ms) FROM entries e WHERE e.claim_id = c.id AND e.kind = ?1), c.opened_ms)
+		FROM claims c WHERE c.kind = ?2 AND c.state = 1 AND c.card_no IN (SELECT card_no FROM cards WHERE account = ?3)
+		ORDER BY c.id`, KindDoubt, int64(journal.SaleIntent), a)
+	return all, err
 }
 
 // unseen finds the late orders of an account that were credited before a

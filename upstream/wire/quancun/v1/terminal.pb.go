@@ -96,6 +96,7 @@ const (
 	OpenKind_OPEN_KIND_TOP_UP_LATE     OpenKind = 2 // paid after the machine had given up; credited
 	OpenKind_OPEN_KIND_LOAD_DOUBT      OpenKind = 3 // the card left while it was being written
 	OpenKind_OPEN_KIND_NOT_LEVEL       OpenKind = 4 // on the account, not yet on the card
+	OpenKind_OPEN_KIND_PURCHASE_DOUBT  OpenKind = 5 // the card left while it was paying; set aside
 )
 
 // Enum value maps for OpenKind.
@@ -106,6 +107,7 @@ var (
 		2: "OPEN_KIND_TOP_UP_LATE",
 		3: "OPEN_KIND_LOAD_DOUBT",
 		4: "OPEN_KIND_NOT_LEVEL",
+		5: "OPEN_KIND_PURCHASE_DOUBT",
 	}
 	OpenKind_value = map[string]int32{
 		"OPEN_KIND_UNSPECIFIED":     0,
@@ -113,6 +115,7 @@ var (
 		"OPEN_KIND_TOP_UP_LATE":     2,
 		"OPEN_KIND_LOAD_DOUBT":      3,
 		"OPEN_KIND_NOT_LEVEL":       4,
+		"OPEN_KIND_PURCHASE_DOUBT":  5,
 	}
 )
 
@@ -1082,6 +1085,7 @@ type OpenItem struct {
 	AmountFen     int64                  `protobuf:"varint,2,opt,name=amount_fen,json=amountFen,proto3" json:"amount_fen,omitempty"`
 	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
 	OrderNo       string                 `protobuf:"bytes,4,opt,name=order_no,json=orderNo,proto3" json:"order_no,omitempty"` // where there is one
+	Place         string                 `protobuf:"bytes,5,opt,name=place,proto3" json:"place,omitempty"`                    // of a purchase
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1140,6 +1144,13 @@ func (x *OpenItem) GetSince() *timestamppb.Timestamp {
 func (x *OpenItem) GetOrderNo() string {
 	if x != nil {
 		return x.OrderNo
+	}
+	return ""
+}
+
+func (x *OpenItem) GetPlace() string {
+	if x != nil {
+		return x.Place
 	}
 	return ""
 }
@@ -2454,13 +2465,14 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\ravailable_fen\x18\x05 \x01(\x03R\favailableFen\x12\x1b\n" +
 	"\tpurse_fen\x18\x06 \x01(\x03R\bpurseFen\x12\x1e\n" +
 	"\vto_load_fen\x18\a \x01(\x03R\ttoLoadFen\x12(\n" +
-	"\x04open\x18\b \x03(\v2\x14.quancun.v1.OpenItemR\x04open\"\xa0\x01\n" +
+	"\x04open\x18\b \x03(\v2\x14.quancun.v1.OpenItemR\x04open\"\xb6\x01\n" +
 	"\bOpenItem\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.quancun.v1.OpenKindR\x04kind\x12\x1d\n" +
 	"\n" +
 	"amount_fen\x18\x02 \x01(\x03R\tamountFen\x120\n" +
 	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x19\n" +
-	"\border_no\x18\x04 \x01(\tR\aorderNo\"-\n" +
+	"\border_no\x18\x04 \x01(\tR\aorderNo\x12\x14\n" +
+	"\x05place\x18\x05 \x01(\tR\x05place\"-\n" +
 	"\x11GetAccountRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\"C\n" +
 	"\x12GetAccountResponse\x12-\n" +
@@ -2558,13 +2570,14 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x12CARD_STATUS_ACTIVE\x10\x01\x12\x13\n" +
 	"\x0fCARD_STATUS_HOT\x10\x02\x12\x17\n" +
 	"\x13CARD_STATUS_UNKNOWN\x10\x03\x12\x17\n" +
-	"\x13CARD_STATUS_RETIRED\x10\x04*\x92\x01\n" +
+	"\x13CARD_STATUS_RETIRED\x10\x04*\xb0\x01\n" +
 	"\bOpenKind\x12\x19\n" +
 	"\x15OPEN_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19OPEN_KIND_TOP_UP_CHECKING\x10\x01\x12\x19\n" +
 	"\x15OPEN_KIND_TOP_UP_LATE\x10\x02\x12\x18\n" +
 	"\x14OPEN_KIND_LOAD_DOUBT\x10\x03\x12\x17\n" +
-	"\x13OPEN_KIND_NOT_LEVEL\x10\x04*\xd6\x02\n" +
+	"\x13OPEN_KIND_NOT_LEVEL\x10\x04\x12\x1c\n" +
+	"\x18OPEN_KIND_PURCHASE_DOUBT\x10\x05*\xd6\x02\n" +
 	"\fMovementKind\x12\x1d\n" +
 	"\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MOVEMENT_KIND_TOP_UP\x10\x01\x12\x16\n" +
