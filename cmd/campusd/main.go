@@ -17,6 +17,7 @@
 //	campusd settle list|close|pay --data DIR
 //	campusd feed list|show|forward NAME --data DIR
 //	campusd feed publish NAME --data DIR --file FILE
+//	campusd books copy --data DIR --config FILE
 //	campusd grant ROLE --data DIR --config FILE
 //	campusd demo --data DIR --cards FILE
 //
@@ -63,7 +64,8 @@ func main() {
 var errUsage = errors.New(
 	"usage: campusd serve | terminal add|list|show|reset|revoke | keys show|generate|import |\n" +
 		"  account NO | verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
-		"  settle list|close|pay | feed list|show|publish|forward | grant ROLE | demo\n(each with --data DIR)")
+		"  settle list|close|pay | feed list|show|publish|forward |\n" +
+		"  books copy | grant ROLE | demo\n(each with --data DIR)")
 
 // run is main without the process: tests start it.
 func run(ctx context.Context, args []string, out, log io.Writer) error {
@@ -92,6 +94,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return settle(ctx, args, out)
 	case "feed":
 		return feedCommand(ctx, args, out)
+	case "books":
+		return booksCommand(ctx, args, out)
 	case "grant":
 		return grant(ctx, args, out)
 	case "demo":

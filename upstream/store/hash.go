@@ -66,18 +66,22 @@ var dump = []struct{ table, query string }{
 // moment. Books with the same history have the same hash, whatever engine
 // keeps them.
 func (b *Books) StateHash(ctx context.Context) (sum [sha256.Size]byte, err error) {
-	h := sha256.New()
 	err = b.db.Read(ctx, func(tx *sqldb.Tx) error {
-		h.Reset()
-		for _, d := range dump {
-			writeValue(h, d.table)
-			if err := hashRows(ctx, tx, h, d.query); err != nil {
-				return fmt.Errorf("hash %s: %w", d.table, err)
-			}
-		}
-		return nil
+		sum, err = stateHash(ctx, tx)
+		return err
 	})
-	return [sha256.Size]byte(h.Sum(nil)), err
+	return sum, err
+}
+
+func stateHash(ctx context.Context, tx *sqldb.Tx) (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	for _, d := range dump {
+		writeValue(h, d.table)
+		if err := hashRows(ctx, tx, h, d.query); err != nil {
+			return sum, fmt.Errorf("hash %s: %w", d.table, err)
+		}
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
 func hashRows(ctx context.Context, tx *sqldb.Tx, h hash.Hash, query string) error {

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"context"
 	"embed"
+	"errors"
+	"fmt"
 	"io/fs"
 
 	"quancun/upstream/store/sqldb"
@@ -14,7 +17,7 @@ import (
 var migrations embed.FS
 
 func schema() sqldb.Schema {
-	return sqldb.Schema{SQLite: folder("sqlite"), Postgres: folder("postgres"), Rights: rights}
+	return sqldb.Schema{SQLite: folder("sqlite"), Postgres: folder("postgres"), Rights: rights, Tables: tables}
 }
 
 func folder(name string) fs.FS {
@@ -23,6 +26,40 @@ func folder(name string) fs.FS {
 		panic("store: internal error: " + err.Error())
 	}
 	return sub
+}
+
+// tables are all tables, each after those that it refers to.
+var tables = []sqldb.Table{
+	{Name: "terminals"}, {Name: "accounts"}, {Name: "holders"}, {Name: "cards"}, {Name: "orders"},
+	{Name: "journals", Whole: true}, {Name: "journal_entries"}, {Name: "fork_entries"}, {Name: "carried_entries"},
+	{Name: "checkpoints"}, {Name: "intents"}, {Name: "claims"}, {Name: "entries"}, {Name: "postings"},
+	{Name: "loads"}, {Name: "load_offers"}, {Name: "purse_moves"}, {Name: "alarms"}, {Name: "holds"},
+	{Name: "sightings"}, {Name: "exceptions"},
+	{Name: "feeds", Seeded: true}, {Name: "hot_changes"}, {Name: "feed_contents"},
+	{Name: "certificates"}, {Name: "enrolments"},
+	{Name: "statements"}, {Name: "statement_lines"}, {Name: "movements"}, {Name: "differences"},
+	{Name: "corrections"}, {Name: "returns"}, {Name: "settlements"}, {Name: "settlement_lines"},
+}
+
+// ErrNotEmpty means that books cannot be copied to where books are.
+var ErrNotEmpty = sqldb.ErrNotEmpty
+
+// CopyTo copies the books, which are a file, into the empty PostgreSQL of to,
+// in one transaction, and returns the number of rows. Before it is committed all
+// that is about money is compared: both have the same [Books.StateHash]. Nobody
+// may write to either meanwhile.
+func (b *Books) CopyTo(ctx context.Context, to *Books) (rows int64, err error) {
+	return sqldb.Copy(ctx, b.db, to.db, schema(), func(from, to *sqldb.Tx) error {
+		was, err1 := stateHash(ctx, from)
+		is, err2 := stateHash(ctx, to)
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		if is != was {
+			return fmt.Errorf("the copy's state is %x, and not %x", is, was)
+		}
+		return nil
+	})
 }
 
 // rights are what campusd's role on PostgreSQL may do to rows that are there,

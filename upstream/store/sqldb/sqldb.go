@@ -64,6 +64,8 @@ type Schema struct {
 	// Rights are what the program's role on PostgreSQL may do to each table
 	// besides reading it and adding to it.
 	Rights map[string]Rights
+	// Tables are all of them, each after those that it refers to, for [Copy].
+	Tables []Table
 }
 
 // Rights are what may be done to the rows of a table that are there. The zero
