@@ -201,7 +201,7 @@ func (w *world) openClaims() (refs []string) {
 // times, after which terminals have sold, gone on in new epochs, and settled what
 // was open. Whatever the upstream had acknowledged comes again, and counts once.
 func TestUpstreamRestoredFromYesterday(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldOn(t, "") // in a file, which can be copied
 	a, b := w.newMachine("K10"), w.newMachine("K11")
 	all := func() { a.round(); b.round() }
 	a.sale("a1", yuan)
@@ -270,7 +270,7 @@ func TestUpstreamRestoredFromYesterday(t *testing.T) {
 // TestHoldsOfRestoredUpstream: what was approved after the copy is not held any
 // more. The sale counts all the same, and somebody is told.
 func TestHoldsOfRestoredUpstream(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldOn(t, "") // in a file, which can be copied
 	a, b := w.newMachine("K10"), w.newMachine("K11")
 	ctx := t.Context()
 	a.round()
@@ -322,7 +322,7 @@ func TestHoldsOfRestoredUpstream(t *testing.T) {
 // has somebody told, and takes what comes next whole, whatever its number would
 // have been.
 func TestFeedsOfRestoredUpstream(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldOn(t, "") // in a file, which can be copied
 	a, ctx := w.newMachine("K10"), t.Context()
 	hot := func(n int, s store.CardStatus) {
 		t.Helper()
@@ -387,7 +387,7 @@ func TestOldJournalIsGone(t *testing.T) {
 		"cut away": func(path string) error { return os.Truncate(path, 4096) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newWorldOn(t, "") // in a file, which can be copied
 			a := w.newMachine("K10")
 			a.sale("a1", yuan)
 			a.round()
@@ -428,7 +428,7 @@ func TestOldJournalIsGone(t *testing.T) {
 // first at a restored upstream, and closes the epoch in which the other had sold
 // more. All of that comes again all the same.
 func TestCloneMeetsRestoredUpstream(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldOn(t, "") // in a file, which can be copied
 	a := w.newMachine("K10")
 	a.sale("a1", yuan)
 	a.round()

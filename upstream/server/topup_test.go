@@ -90,7 +90,9 @@ func (w *world) breakAt(point string, kept bool) {
 func (w *world) settled(no string, amount money.Fen) {
 	w.t.Helper()
 	var o client.TopUp
-	for range 500 {
+	// An upstream that has died is not asking any more, but another might think
+	// so until its time is over.
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
 		var err error
 		if o, err = w.client.GetTopUp(w.t.Context(), no, 0, 0); err != nil {
 			w.t.Fatal(err)

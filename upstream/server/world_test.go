@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"quancun/upstream/server/pki"
 	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/pgtest"
 	"quancun/upstream/wire"
 )
 
@@ -87,8 +89,14 @@ var quickPace = server.Pace{
 	Retry: 2 * time.Millisecond, Watch: 5 * time.Millisecond, Late: 90 * time.Second, Call: 2 * time.Second,
 }
 
+// onPostgres keeps the books of every test in PostgreSQL, and not in a file.
+var onPostgres = flag.Bool("postgres", false, "keep the books in PostgreSQL")
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	if *onPostgres {
+		return newWorldOn(t, pgtest.New(t).DSN)
+	}
 	return newWorldOn(t, "")
 }
 
