@@ -10,7 +10,7 @@ export CGO_CFLAGS  := -O3 -pipe -D_FORTIFY_SOURCE=3 $(if $(filter x86_64,$(shell
 export CGO_LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed
 export GOFLAGS     := -trimpath -tags=$(TAGS)
 
-.PHONY: help setup run build build-e2e test taptest crash sim e2e screens bench package generate fmt lint clean
+.PHONY: help setup run build build-e2e test taptest crash sim mutate e2e screens bench package generate fmt lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ taptest: ## no tap may be lost between the panel and a widget
 
 crash: ## power cuts and failing disks; SEED=n, STATES=n, FOR=10m
 	go run ./tools/crash $(if $(SEED),-seed $(SEED)) $(if $(STATES),-states $(STATES)) $(if $(FOR),-for $(FOR))
+
+mutate: ## does a test notice a line that is gone? N=mutants, FILE=file; takes hours
+	go run ./tools/mutate $(if $(N),-n $(N)) $(if $(FILE),-only $(FILE))
 
 e2e: build-e2e ## scenarios through screen and finger; S=name for one
 	go run ./tools/e2e $(S)

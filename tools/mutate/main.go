@@ -1,0 +1,130 @@
+// Mutate drops one line at a time from the code that no fen may be lost in, and
+// sees whether a test notices: a check, a sync, or what keeps an order. What no
+// test notices is either not needed or not tested.
+//
+// It changes no file: the compiler is told to read another in its place.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+)
+
+// target is code, and the tests that should miss a line of it.
+type target struct {
+	files []string
+	tests []string // arguments of go test
+}
+
+var targets = []target{
+	{
+		files: []string{
+			"ledger/append.go", "ledger/writer.go", "ledger/store.go", "ledger/sync.go", "ledger/mirror.go",
+			"ledger/recover.go", "ledger/epoch.go", "ledger/fail.go",
+		},
+		tests: []string{"./ledger"},
+	},
+	{
+		files: []string{"ledger/push/push.go"},
+		tests: []string{"./ledger/push"},
+	},
+	{
+		files: []string{
+			"journal/sync.go", "journal/tree.go", "journal/checkpoint.go", "journal/posting.go", "journal/entry.go",
+		},
+		tests: []string{"./journal"},
+	},
+	{
+		files: []string{
+			"upstream/ingest/push.go", "upstream/ingest/hold.go", "upstream/ingest/epoch.go", "upstream/ingest/fact.go",
+			"upstream/ingest/claim.go", "upstream/ingest/sale.go",
+		},
+		tests: []string{"./upstream/ingest", "-rapid.checks=10", "-storm=1s", "-histories=2"},
+	},
+}
+
+func main() {
+	only := flag.String("only", "", "the file to take lines from; all if empty")
+	most := flag.Int("n", 60, "how many mutants to try, spread over all that there are")
+	killed := flag.Int("killed", 95, "percent of mutants that tests have to notice")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	share, err := run(ctx, *only, *most)
+	if err == nil && share < *killed {
+		err = fmt.Errorf("%d %% of the mutants were noticed, want %d %%", share, *killed)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// run tries mutants, prints what became of each, and returns the share that was
+// noticed, in percent.
+func run(ctx context.Context, only string, most int) (share int, err error) {
+	var all []mutant
+	for _, t := range targets {
+		for _, f := range t.files {
+			if only != "" && f != only {
+				continue
+			}
+			found, err := mutants(f, t.tests)
+			if err != nil {
+				return 0, err
+			}
+			all = append(all, found...)
+		}
+	}
+	if err := healthy(ctx, all); err != nil {
+		return 0, err
+	}
+	tried, noticed := 0, 0
+	for i := range min(most, len(all)) {
+		m := all[i*len(all)/min(most, len(all))]
+		fate, err := m.try(ctx)
+		if err != nil {
+			return 0, err
+		}
+		fmt.Printf("%-12s %s\n", fate, m)
+		if fate != notBuilt {
+			tried++
+		}
+		if fate == dead {
+			noticed++
+		}
+	}
+	if tried == 0 {
+		return 0, fmt.Errorf("no mutants")
+	}
+	share = 100 * noticed / tried
+	fmt.Printf("%d mutants, %d noticed: %d %%\n", tried, noticed, share)
+	return share, nil
+}
+
+// healthy makes sure that the tests pass when nothing is gone, and so that it is
+// a mutant which they notice.
+func healthy(ctx context.Context, all []mutant) error {
+	seen := map[string]bool{}
+	for _, m := range all {
+		if seen[m.tests[0]] {
+			continue
+		}
+		seen[m.tests[0]] = true
+		var err error
+		if m.code, err = os.ReadFile(m.path); err != nil {
+			return err
+		}
+		switch fate, err := m.try(ctx); {
+		case err != nil:
+			return err
+		case fate != alive:
+			return fmt.Errorf("the tests of %s fail as they are: %s", m.tests[0], fate)
+		}
+	}
+	return nil
+}

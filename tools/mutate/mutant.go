@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// mutant is a file without one of its statements.
+type mutant struct {
+	path  string
+	line  int
+	gone  string // the statement's first line
+	code  []byte
+	tests []string
+}
+
+// String says where the line is and what it was.
+func (m mutant) String() string { return fmt.Sprintf("%s:%d: %s", m.path, m.line, m.gone) }
+
+// fate is what became of a mutant.
+type fate string
+
+const (
+	dead     fate = "noticed"
+	alive    fate = "NOT NOTICED"
+	notBuilt fate = "not built" // something else needs the line, so that it is none
+)
+
+// tryMax is how long tests may take. A mutant that hangs is noticed.
+const tryMax = 5 * time.Minute
+
+// mutants returns one for each statement of a file that may be dropped: a check
+// that returns, a call for its effect alone, an assignment to what is there.
+func mutants(path string, tests []string) (all []mutant, err error) {
+	code, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, path, code, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		block, ok := n.(*ast.BlockStmt)
+		if !ok {
+			return true
+		}
+		for _, s := range block.List {
+			if !droppable(s) {
+				continue
+			}
+			from, to := fset.Position(s.Pos()), fset.Position(s.End())
+			first, _, _ := strings.Cut(string(code[from.Offset:to.Offset]), "\n")
+			without := bytes.Clone(code)
+			for i := from.Offset; i < to.Offset; i++ { // lines keep their numbers
+				if without[i] != '\n' {
+					without[i] = ' '
+				}
+			}
+			all = append(all, mutant{path, from.Line, first, without, tests})
+		}
+		return true
+	})
+	return all, nil
+}
+
+// droppable reports whether a statement is one whose loss should be noticed.
+// Errors that are only handed on are not: it takes a disk that fails at that
+// very call.
+func droppable(s ast.Stmt) bool {
+	switch s := s.(type) {
+	case *ast.IfStmt:
+		return s.Else == nil && (s.Init != nil && isCall(s.Init) || !isErrNil(s.Cond) && returns(s.Body))
+	case *ast.ExprStmt:
+		return true
+	case *ast.AssignStmt:
+		return s.Tok == token.ASSIGN && !isBlank(s.Lhs)
+	}
+	return false
+}
+
+// isCall reports whether an if begins with a call for its effect: if err := f();
+// err != nil.
+func isCall(s ast.Stmt) bool {
+	a, ok := s.(*ast.AssignStmt)
+	if !ok || len(a.Lhs) != 1 || len(a.Rhs) != 1 {
+		return false
+	}
+	_, ok = a.Rhs[0].(*ast.CallExpr)
+	return ok
+}
+
+func isErrNil(e ast.Expr) bool {
+	b, ok := e.(*ast.BinaryExpr)
+	if !ok || b.Op != token.NEQ {
+		return false
+	}
+	x, ok := b.X.(*ast.Ident)
+	return ok && strings.HasPrefix(x.Name, "err")
+}
+
+func returns(b *ast.BlockStmt) bool {
+	if len(b.List) == 0 {
+		return false
+	}
+	switch s := b.List[len(b.List)-1].(type) {
+	case *ast.ReturnStmt, *ast.BranchStmt:
+		return true
+	case *ast.ExprStmt:
+		call, ok := s.X.(*ast.CallExpr)
+		if !ok {
+			return false
+		}
+		name, ok := call.Fun.(*ast.Ident)
+		return ok && name.Name == "panic"
+	}
+	return false
+}
+
+func isBlank(all []ast.Expr) bool {
+	x, ok := all[0].(*ast.Ident)
+	return ok && x.Name == "_"
+}
+
+// try runs the tests on a mutant.
+func (m mutant) try(ctx context.Context) (fate, error) {
+	dir, err := os.MkdirTemp("", "mutate-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	there, err := filepath.Abs(m.path)
+	if err != nil {
+		return "", err
+	}
+	instead := filepath.Join(dir, "mutant.go")
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {there: instead}})
+	if err != nil {
+		return "", err
+	}
+	list := filepath.Join(dir, "overlay.json")
+	if err := errors.Join(os.WriteFile(instead, m.code, 0o600), os.WriteFile(list, overlay, 0o600)); err != nil {
+		return "", err
+	}
+	build := exec.CommandContext(ctx, "go", "test", "-overlay", list, "-run", "^$", m.tests[0])
+	if build.Run() != nil {
+		return notBuilt, ctx.Err()
+	}
+	args := append([]string{"test", "-overlay", list, "-failfast", "-timeout", tryMax.String()}, m.tests...)
+	if exec.CommandContext(ctx, "go", args...).Run() != nil {
+		return dead, ctx.Err()
+	}
+	return alive, nil
+}
