@@ -161,18 +161,35 @@ func TestUnsent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book, err := ledger.Open(t.Context(), filepath.Join(dir, "j.db"), ledger.Options{
-		Terminal: "K01", Key: signs, Campus: p.CampusKey,
+	open := func() *ledger.Book {
+		book, err := ledger.Open(t.Context(), filepath.Join(dir, "j.db"), ledger.Options{
+			Terminal: "K01", Key: signs, Campus: p.CampusKey,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return book
+	}
+	book := open()
+	if code, out := quancun(config, "ready-to-stop"); code != 0 {
+		t.Errorf("when all that is not upstream is that it was started: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "retire"); code != 3 || !strings.Contains(out, "in use") {
+		t.Errorf("retire of a terminal at work: exit %d, %s", code, out)
+	}
+	_, err = book.Append(t.Context(), journal.Entry{
+		Kind: journal.CodeSale, Ref: "S1", Account: "1001", Merchant: "M1", Amount: 1,
 	})
-	if err != nil {
+	if err = errors.Join(err, book.Close()); err != nil {
 		t.Fatal(err)
 	}
-	defer book.Close()
 	for _, command := range []string{"ready-to-stop", "retire"} {
 		if code, out := quancun(config, command); code != 4 || !strings.Contains(out, "not everything is upstream") {
 			t.Errorf("%s with an entry that is not upstream: exit %d, %s", command, code, out)
 		}
 	}
+	book = open()
+	defer func() { book.Close() }()
 	head, err := book.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)

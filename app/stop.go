@@ -34,10 +34,18 @@ func readyToStop(args []string, out io.Writer) error {
 }
 
 // retire ends the terminal on this machine: its keys and its papers. The
-// journal stays.
-func retire(args []string, out io.Writer) error {
+// journal stays. The terminal has to be stopped: one at work would go on selling
+// with what it has in memory.
+func retire(args []string, out io.Writer) (err error) {
 	c, err := configOf("retire", args)
 	if err != nil {
+		return err
+	}
+	held, err := ledger.Hold(c.Journal)
+	switch {
+	case err == nil:
+		defer func() { err = errors.Join(err, held.Close()) }()
+	case !errors.Is(err, fs.ErrNotExist): // a machine without that folder has no journal
 		return err
 	}
 	if err := unsent(context.Background(), c); err != nil {

@@ -244,6 +244,16 @@ func claim(ctx context.Context, conn *sql.Conn, terminal string) error {
 	return err
 }
 
+// Hold takes the lock of the journal at path, so that no terminal works on it
+// until it is closed. It returns [ErrLocked] if one does.
+func Hold(path string) (io.Closer, error) {
+	path, err := resolve(system{}, path)
+	if err != nil {
+		return nil, fmt.Errorf("lock journal: %w", err)
+	}
+	return system{}.Lock(path + ".lock")
+}
+
 // Close signs for the journal as it is, closes it, and lets go of its lock.
 // Every later call fails.
 func (b *Book) Close() error {

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"quancun/journal"
@@ -248,18 +249,37 @@ func waitingOf(ctx context.Context, q querier) (w Waiting, err error) {
 }
 
 // WaitingFile returns what a journal's file holds that upstream does not have
-// yet, and how many intents are open. The file may be of a running terminal; it
-// changes nothing in it.
+// yet, and how many intents are open. That the program was started and the clock
+// set is nothing to wait for, if there is nothing else. The file may be of a
+// running terminal; it changes nothing in it.
 func WaitingFile(ctx context.Context, path string) (w Waiting, open int, err error) {
 	err = inspect(ctx, system{}, path, func(db *sql.DB) error {
 		return transactRead(ctx, db, func(q querier) error {
 			if w, err = waitingOf(ctx, q); err != nil {
 				return err
 			}
+			bare, err := isBare(ctx, q, w.Acked.Seq)
+			if err != nil {
+				return err
+			}
+			if bare {
+				w = Waiting{Acked: w.Acked}
+			}
 			return q.QueryRowContext(ctx, `SELECT count(*) FROM open_item`).Scan(&open)
 		})
 	})
 	return w, open, err
+}
+
+// isBare reports whether the entries after one say nothing of what was done. A
+// few are looked at: more than that say something.
+func isBare(ctx context.Context, q querier, after int64) (bool, error) {
+	const most = 100
+	rows, err := readRows(ctx, q, `WHERE seq > ? ORDER BY seq LIMIT ?`, after, most)
+	said := slices.ContainsFunc(rows, func(r row) bool {
+		return r.Kind != journal.Started && r.Kind != journal.ClockStep
+	})
+	return !said && len(rows) < most, err
 }
 
 // Appended returns a channel on which there is a token when something new has
