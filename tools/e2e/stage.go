@@ -131,22 +131,38 @@ type screen struct {
 	} `json:"targets"`
 }
 
-// look asks the window what it shows.
-func (s *stage) look() (screen, error) {
-	var now screen
+// slow is an answer that a person would notice. A machine that has more to do
+// than it can gives one too, so it is said, and fails nothing.
+const slow = 2 * time.Second
+
+// look asks the window what it shows, until end or for a moment. A window that
+// draws late is waited for; a terminal that has ended is not.
+func (s *stage) look(end time.Time) (now screen, err error) {
 	path := s.mapFile(s.dir)
 	_ = os.Remove(path)
+	asked := time.Now()
+	if soon := asked.Add(slow); end.Before(soon) {
+		end = soon
+	}
 	s.stack.Terminal.Signal(syscall.SIGUSR1)
-	for range 100 {
+	for {
 		text, err := os.ReadFile(path)
-		if err == nil {
+		took := time.Since(asked).Truncate(time.Millisecond)
+		switch {
+		case err == nil && took > slow:
+			fmt.Fprintf(os.Stderr, "e2e: the window took %v to answer\n", took)
+			fallthrough
+		case err == nil:
 			return now, json.Unmarshal(text, &now)
+		case s.stack.Terminal.PID() == 0:
+			return now, errors.Join(errors.New("the terminal has ended"), s.stack.Terminal.Err())
+		case time.Now().After(end):
+			return now, fmt.Errorf("the terminal runs, and the window has not answered for %v", took)
 		}
 		if err := s.pause(20 * time.Millisecond); err != nil {
 			return now, err
 		}
 	}
-	return now, errors.New("the window does not answer")
 }
 
 func (s *stage) pause(d time.Duration) error {
@@ -167,7 +183,7 @@ func (s *stage) see(steps ...kiosk.Step) (kiosk.Step, error) {
 	var now screen
 	for end := time.Now().Add(seeMax); time.Now().Before(end); {
 		var err error
-		if now, err = s.look(); err != nil {
+		if now, err = s.look(end); err != nil {
 			return 0, err
 		}
 		for _, step := range steps {
@@ -186,7 +202,7 @@ func (s *stage) see(steps ...kiosk.Step) (kiosk.Step, error) {
 
 // tap touches a target as a finger does.
 func (s *stage) tap(name string) error {
-	now, err := s.look()
+	now, err := s.look(time.Now().Add(seeMax))
 	if err != nil {
 		return err
 	}
