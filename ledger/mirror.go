@@ -324,7 +324,36 @@ func (b *Book) checkMirror(ctx context.Context) error {
 	if over, err := exists(b.o.FS, oldName(b.path, m.epoch.String())); err != nil || over {
 		return err
 	}
+	if carried, err := b.hasCarried(ctx, last); err != nil || carried {
+		return err // put together with a journal of another epoch, and the mirror was not written again
+	}
 	return lost(m, "this one is of epoch %s", b.w.epoch)
+}
+
+// hasCarried reports whether the journal begins with carrying over an entry.
+func (b *Book) hasCarried(ctx context.Context, r row) (bool, error) {
+	var e estate
+	e.agreed.Terminal, e.opening.Epoch = b.o.Terminal, r.Epoch
+	if err := e.carry(r); err != nil {
+		return false, nil // nobody could have
+	}
+	for from := int64(2); ; from += mirrorChunk {
+		rows, err := readRows(ctx, b.s.conn, `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, mirrorChunk)
+		if err != nil {
+			return false, err
+		}
+		for _, old := range rows {
+			if old.Kind != journal.Carried {
+				return false, nil
+			}
+			if old.Origin == e.carried[0].Origin && bytes.Equal(old.Details, e.carried[0].Details) {
+				return true, nil
+			}
+		}
+		if len(rows) < mirrorChunk {
+			return false, nil
+		}
+	}
 }
 
 // checkLost returns [ErrLost] if there is no journal, and a mirror of one.
