@@ -94,7 +94,7 @@ var branchNames = [branchCount]string{
 	branchBatchRefused: "broken batch refused",
 	branchPowerCut:     "power cut at a terminal",
 	branchDiskError:    "journal failed by an I/O error",
-	branchDiskFull:     "terminal does not start on a full disk",
+	branchDiskFull:     "full disk at a terminal",
 	branchOfficeCut:    "power cut at the upstream",
 	branchRestored:     "upstream restored from a backup",
 	branchPaidLate:     "order paid after it was closed",

@@ -60,6 +60,9 @@ func (o *oracle) debited(p *plastic, d debit) {
 // append has a journal write e, and remembers what it promised.
 func (m *machine) append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
 	written, err := m.book.Append(ctx, e)
+	if errors.Is(err, ledger.ErrFull) {
+		m.campus.cover(branchDiskFull)
+	}
 	switch {
 	case err == nil:
 		m.campus.oracle.promised(m, written)
