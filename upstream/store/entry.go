@@ -78,8 +78,10 @@ func (b *Books) post(ctx context.Context, tx *sqldb.Tx, e entry) (balance money.
 // order: so no two transactions wait for each other.
 func lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Account) (map[Account]money.Fen, error) {
 	accounts = slices.Compact(slices.Sorted(slices.Values(accounts)))
-	if err := tx.Insert(ctx, "accounts (account)", "ON CONFLICT DO NOTHING", accounts); err != nil {
-		return nil, fmt.Errorf("lock accounts: %w", err)
+	if tx.Engine() == sqldb.Postgres { // before any is locked, or two that make some would wait for each other
+		if err := makeAccounts(ctx, tx, accounts); err != nil {
+			return nil, err
+		}
 	}
 	held := make(map[Account]money.Fen, len(accounts))
 	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
@@ -92,7 +94,23 @@ func lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Account) (map[A
 	if err != nil {
 		return nil, fmt.Errorf("lock accounts: %w", err)
 	}
+	if len(held) == len(accounts) {
+		return held, nil
+	}
+	if err := makeAccounts(ctx, tx, accounts); err != nil {
+		return nil, err
+	}
+	for _, a := range accounts {
+		held[a] += 0 // those that are new
+	}
 	return held, nil
+}
+
+func makeAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account) error {
+	if err := tx.Insert(ctx, "accounts (account)", "ON CONFLICT DO NOTHING", accounts); err != nil {
+		return fmt.Errorf("make accounts: %w", err)
+	}
+	return nil
 }
 
 // setBalances writes what accounts that are locked have come to by postings
