@@ -28,7 +28,6 @@ type copied struct {
 	hashes     []journal.Hash
 	superseded bool
 	carrying   bool
-	origin     journal.Epoch   // that this one carries on
 	carried    map[copyOf]bool // what it has brought over
 }
 
@@ -58,6 +57,7 @@ type passing struct {
 	passed   map[journal.Epoch]int64
 	ended    map[string]ingest.HoldState
 	released []journal.Position // no number above it will come
+	alone    journal.Position   // if set: the only epoch of its terminal that goes on
 }
 
 func (p *plain) journal(e journal.Epoch) *copied {
@@ -125,13 +125,13 @@ func (p *plain) fact(j *copied, f announced, own bool, said *passing) {
 			panic(err)
 		}
 		p.journal(o.Epoch).superseded = true
-		j.origin, j.carrying = o.Epoch, true
+		j.carrying = true
 		said.released = append(said.released, journal.Position{Epoch: o.Epoch, Seq: o.Head})
 		return
 	}
 	if own && j.carrying {
 		j.carrying = false
-		said.released = append(said.released, journal.Position{Epoch: j.origin})
+		said.alone = e.Position()
 		for _, in := range p.intents {
 			if in.Terminal == e.Terminal && in.Epoch != e.Epoch && !in.claimed && !j.carried[in.copy] {
 				p.doubt(in, said)
@@ -212,6 +212,9 @@ func (p *plain) pass(said *passing) {
 			if h.state == ingest.HoldPlaced && h.at.Epoch == r.Epoch && h.at.Seq > r.Seq {
 				h.state = ingest.HoldReleased
 			}
+		}
+		if h.state == ingest.HoldPlaced && h.at.Terminal == said.alone.Terminal && h.at.Epoch != said.alone.Epoch {
+			h.state = ingest.HoldReleased
 		}
 		if end, ok := said.ended[h.attempt]; ok && h.state == ingest.HoldBound {
 			h.state = end
