@@ -43,7 +43,11 @@ func NewPuller(f *Feeds, from Source, log *slog.Logger) *Puller {
 // Heard tells the Puller which versions were the newest at the time at, by
 // upstream's clock.
 func (p *Puller) Heard(ctx context.Context, newest map[string]uint64, at time.Time) {
-	for name, version := range newest {
+	for _, name := range Names { // in one order: on a disk that is getting full it decides what is noted
+		version, told := newest[name]
+		if !told {
+			continue
+		}
 		if err := p.feeds.Checked(ctx, name, version, at); err != nil {
 			p.log.Warn("feed's age not noted", "feed", name, "err", err)
 		}
