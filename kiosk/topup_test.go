@@ -279,7 +279,10 @@ func (w *world) survive(p *person) {
 // honest checks that nobody was told what was not so.
 func (w *world) honest(p *person) {
 	w.t.Helper()
-	if len(p.told) == 0 && len(p.walk) > 3 {
+	// Whoever takes the card away before they are signed in, when nothing has
+	// happened yet, stands before the first page again.
+	inside := slices.ContainsFunc(p.walk, func(s kiosk.Step) bool { return s > kiosk.SigningIn })
+	if len(p.told) == 0 && inside {
 		w.t.Errorf("nobody said how it went; walked %v", p.walk)
 	}
 	if _, ok := p.saw(kiosk.Unpaid); ok && w.paid() != 0 {
