@@ -152,6 +152,7 @@ func (c *Campus) open(ctx context.Context) error {
 		}
 	}
 	c.forger = c.newForger()
+	c.office.keepBackup(ctx)
 	return c.office.open(ctx)
 }
 

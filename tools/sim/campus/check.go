@@ -302,6 +302,7 @@ var rows = []struct {
 	{branchOverdrawn, `SELECT count(*) FROM exceptions WHERE kind = 'overdrawn'`},
 	{branchRewound, `SELECT count(*) FROM exceptions WHERE kind = 'epoch opened' AND detail LIKE 'rewound%'`},
 	{branchForked, `SELECT count(*) FROM exceptions WHERE kind = 'epoch opened' AND detail LIKE 'forked%'`},
+	{branchReopened, `SELECT count(*) FROM exceptions WHERE kind = 'epoch opened' AND detail LIKE 'recovered%'`},
 	{branchCarried, `SELECT count(*) FROM carried_entries`},
 }
 
@@ -349,12 +350,15 @@ func (c *Campus) judgeRows(ctx context.Context) error {
 				c.wrong("chip %s holds %s, its mirror %s", p.name(), p.balance, mirrors[p.no])
 			}
 		}
-		var held int
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM holds WHERE state <= 2`).Scan(&held); err != nil {
+		// BUG(ingest): what is held for an epoch that never came, because its disk was
+		// lost before, stays held: it may be that of a machine which has yet to push.
+		held, err := sqldb.Texts(ctx, tx, `SELECT terminal || '/' || seq FROM holds h WHERE state <= 2 AND EXISTS (
+			SELECT 1 FROM journals WHERE terminal = h.terminal AND epoch = h.epoch AND head_seq > 0)`)
+		if err != nil {
 			return err
 		}
-		if held > 0 {
-			c.wrong("%d holds are left", held)
+		if len(held) > 0 {
+			c.wrong("holds are left: %q", held)
 		}
 		var open int
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM claims WHERE state = 1`).Scan(&open); err != nil {

@@ -53,6 +53,15 @@ const (
 	branchRestored
 	branchPaidLate
 
+	branchOldPushed
+	branchReopened
+	branchDiskLost
+	branchPageDamaged
+	branchMirrorAhead
+	branchOldDamaged
+	branchRecovered
+	branchJournalRestored
+
 	branchCount
 )
 
@@ -98,6 +107,15 @@ var branchNames = [branchCount]string{
 	branchOfficeCut:    "power cut at the upstream",
 	branchRestored:     "upstream restored from a backup",
 	branchPaidLate:     "order paid after it was closed",
+
+	branchOldPushed:       "older epoch pushed again",
+	branchReopened:        "epoch opened after a recovery",
+	branchDiskLost:        "terminal's disk lost",
+	branchPageDamaged:     "damaged page noticed",
+	branchMirrorAhead:     "mirror ahead of the journal",
+	branchOldDamaged:      "older epoch damaged",
+	branchRecovered:       "journal recovered",
+	branchJournalRestored: "journal restored from a backup",
 }
 
 // String returns the branch in words.

@@ -1,28 +1,41 @@
 package campus
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
+	"quancun/journal"
 	"quancun/lab/disk"
 	"quancun/ledger"
 	"quancun/tools/sim/virtual"
+	"quancun/tools/sim/works"
 )
 
 // faults are what happens between two acts.
 var faults = []act{
-	{6, func(_ context.Context, c *Campus, m *machine) { m.partition() }},
+	{10, func(_ context.Context, c *Campus, m *machine) { m.partition() }},
 	{8, func(_ context.Context, c *Campus, m *machine) { m.line.weak = virtual.Pick(c.dice, []int{0, 0, 3, 8}) }},
 	{4, func(_ context.Context, c *Campus, m *machine) { m.line.flush() }},
 	{6, func(_ context.Context, c *Campus, m *machine) { m.keepImage() }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.rollBack(ctx) }},
+	{2, func(ctx context.Context, c *Campus, m *machine) { m.loseDisk(ctx) }},
+	{5, func(ctx context.Context, c *Campus, m *machine) { m.damage(ctx) }},
+	{20, func(ctx context.Context, c *Campus, m *machine) { c.damageOld(ctx) }},
+	{8, func(ctx context.Context, c *Campus, m *machine) { m.outlive(ctx) }},
+	{7, func(ctx context.Context, c *Campus, m *machine) { m.backUp(ctx) }},
+	{20, func(ctx context.Context, c *Campus, m *machine) { m.restore(ctx) }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.cloneTo(ctx) }},
 	{4, func(_ context.Context, c *Campus, m *machine) { m.setClock() }},
-	{20, func(_ context.Context, c *Campus, m *machine) { m.fill() }},
+	{70, func(_ context.Context, c *Campus, m *machine) { m.fill() }},
 	{6, func(ctx context.Context, c *Campus, m *machine) { c.office.keepBackup(ctx) }},
-	{5, func(ctx context.Context, c *Campus, m *machine) { c.office.restore(ctx) }},
+	{3, func(ctx context.Context, c *Campus, m *machine) { c.office.restore(ctx) }},
+	{25, func(ctx context.Context, c *Campus, m *machine) { c.office.restoreBefore(ctx) }},
 	{2, func(_ context.Context, c *Campus, m *machine) { c.office.crash() }},
 }
 
@@ -99,8 +112,9 @@ func (m *machine) fill() {
 // image is a machine's disk as it once was: a backup, or what an installer has
 // copied from it.
 type image struct {
-	disk  *disk.Disk
-	knows []*said
+	disk   *disk.Disk
+	knows  []*said
+	backup []*said
 }
 
 // restart brings a machine up again after its power has failed or its program
@@ -127,7 +141,7 @@ func (m *machine) keepImage() {
 	if m.image != nil {
 		m.image.disk.Close()
 	}
-	m.image = &image{m.disk.Clone(), slices.Clone(m.knows)}
+	m.image = &image{m.disk.Clone(), slices.Clone(m.knows), m.backup}
 }
 
 // rollBack puts the copy back in, as somebody does who wants to repair.
@@ -138,11 +152,15 @@ func (m *machine) rollBack(ctx context.Context) {
 	m.campus.note("%s: an old disk is put in", m.name)
 	m.stop()
 	m.disk.Close()
-	m.disk = m.image.disk.Clone()
+	m.disk, m.backup = m.image.disk.Clone(), m.image.backup
+	if m.card != nil && m.campus.dice.OneIn(2) { // it was changed together with the disk
+		m.card.Close()
+		m.card = works.NewDisk()
+	}
 	m.rewound = true
 	clear(m.versions)
 	m.campus.trouble(m)
-	m.campus.oracle.forgets(ctx, m, m.image.knows)
+	m.campus.oracle.forgets(ctx, m, m.andMirrored(m.image.knows))
 }
 
 // trouble notes that a terminal's journal is in two places, or was. What its
@@ -160,6 +178,209 @@ func (m *machine) lie() {
 	m.stop()
 	m.disk.Close()
 	m.disk = m.station.Disk.Clone()
+	if m.card != nil {
+		m.card.Close()
+		m.card = works.NewDisk()
+	}
+}
+
+// loseDisk has the disk die, and a new one put in. What the mirror has, which is
+// on another medium, is left.
+func (m *machine) loseDisk(ctx context.Context) {
+	if m.card == nil {
+		return
+	}
+	m.campus.note("%s: the disk has died", m.name)
+	m.campus.cover(branchDiskLost)
+	m.stop()
+	m.disk.Close()
+	m.disk, m.backup = works.NewDisk(), nil
+	m.harmed(ctx, nil)
+}
+
+// harmed notes that the journal has lost all but then, and what is in the mirror.
+func (m *machine) harmed(ctx context.Context, then []*said) {
+	m.rewound = true
+	clear(m.versions)
+	m.campus.trouble(m)
+	m.campus.oracle.forgets(ctx, m, m.andMirrored(then))
+}
+
+// andMirrored adds to then what the mirror has, read by the form that is written
+// down in docs/JOURNAL.md.
+func (m *machine) andMirrored(then []*said) []*said {
+	all := slices.Clone(then)
+	if m.card == nil {
+		return all
+	}
+	content, err := m.card.ReadFile(works.MirrorPath)
+	if err != nil {
+		return all
+	}
+	known := &copied{entries: map[saying]journal.Entry{}}
+	content, _ = bytes.CutPrefix(content, []byte("quancun journal mirror 1\n"))
+	_, content = cutItem(content, 8+8+32) // the terminal; the epoch, and what was acknowledged
+	for body, rest := cutItem(content, 32); body != nil; body, rest = cutItem(rest, 32) {
+		if e, _, err := journal.Decode(body); err == nil {
+			known.add(e.Position(), body, nil)
+		}
+	}
+	for _, s := range m.knows {
+		if _, has := known.entries[saying{s.Ref, s.Kind}]; has && !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// cutItem returns bytes that have their length before them and so many bytes
+// behind them, and what follows; nil at the end, where half of one may be.
+func cutItem(content []byte, behind int) (item, rest []byte) {
+	n, width := binary.Uvarint(content)
+	if width <= 0 || n+uint64(behind) > uint64(len(content)-width) {
+		return nil, nil
+	}
+	end := width + int(n)
+	return content[width:end], content[end+behind:]
+}
+
+// Sizes of a disk's sectors, and of a database's pages.
+const (
+	sectorSize = 512
+	pageSize   = 4096
+)
+
+// outlive has the upstream restored from a backup of before the machine has gone
+// on in a new epoch, and of before something that it had pushed in the old one.
+func (m *machine) outlive(ctx context.Context) {
+	c := m.campus
+	if c.office.down() {
+		return
+	}
+	c.office.keepBackup(ctx)
+	m.sellCode(ctx, virtual.Pick(c.dice, c.holders))
+	m.count(ctx)
+	m.round(ctx)
+	err := m.book.NewEpoch(ctx, "asked for", journal.Head{})
+	c.note("%s: goes on in a new epoch: %v", m.name, err)
+	c.trouble(m)
+	m.stop()
+	if m.restart(ctx); !m.on() || c.office.down() {
+		return
+	}
+	m.round(ctx)
+	c.office.restore(ctx)
+}
+
+// damage has a sector of the journal's file change by itself.
+func (m *machine) damage(ctx context.Context) {
+	if m.card == nil {
+		return
+	}
+	m.stop()
+	size, err := m.disk.Size(works.JournalPath)
+	if err != nil || size == 0 {
+		return
+	}
+	page := m.campus.dice.Int64N(size/pageSize) * pageSize
+	for i := range int64(sectorSize) {
+		err = errors.Join(err, m.disk.Flip(works.JournalPath, page+i, 0x5A))
+	}
+	m.campus.note("%s: a sector of the journal at %d is another: %v", m.name, page, err)
+	m.harmed(ctx, nil)
+}
+
+// damageOld has a byte change in the journals of epochs that are over, or somebody
+// deletes them.
+func (c *Campus) damageOld(ctx context.Context) {
+	for _, m := range c.machines {
+		if old := m.oldJournals(); len(old) > 0 {
+			m.damageOld(ctx, old)
+			return
+		}
+	}
+}
+
+// oldJournals returns the files of journals that are over.
+func (m *machine) oldJournals() (old []string) {
+	for _, path := range m.disk.Files() {
+		if strings.HasPrefix(path, "/journal.") && strings.HasSuffix(path, ".db") && path != works.JournalPath {
+			old = append(old, path)
+		}
+	}
+	return old
+}
+
+func (m *machine) damageOld(ctx context.Context, old []string) {
+	where := m.campus.dice.IntN(8) // thirds of a file; otherwise there is none any more
+	for _, path := range old {
+		size, err := m.disk.Size(path)
+		if err == nil && where < 3 && size > 0 {
+			err = m.disk.Flip(path, size*int64(where)/3, 1)
+		} else if err == nil {
+			err = m.disk.Remove(path)
+		}
+		if err != nil {
+			m.campus.wrong("%s: %v", m.name, err)
+		}
+	}
+	m.campus.note("%s: %d older journals are damaged", m.name, len(old))
+	m.campus.cover(branchOldDamaged)
+	var now journal.Epoch
+	if m.on() {
+		now = m.book.Epoch()
+	}
+	left := slices.DeleteFunc(slices.Clone(m.knows), func(s *said) bool { return s.Epoch != now })
+	m.campus.oracle.forgets(ctx, m, m.andMirrored(left))
+}
+
+// recover puts the journal together after it was found lost or damaged.
+func (m *machine) recover(ctx context.Context, why error) error {
+	if errors.Is(why, ledger.ErrTampered) {
+		m.campus.cover(branchPageDamaged)
+	} else {
+		m.campus.cover(branchMirrorAhead)
+	}
+	r, err := ledger.Recover(ctx, works.JournalPath, m.options())
+	m.campus.note("%s: recovered %d entries, %d of the mirror, %d carried over: %v",
+		m.name, r.Journal, r.Mirror, r.Carried, err)
+	if err == nil {
+		m.campus.cover(branchRecovered)
+		m.campus.trouble(m)
+	}
+	return err
+}
+
+// backUp writes a copy of the journal beside it.
+func (m *machine) backUp(ctx context.Context) {
+	err := m.book.Backup(ctx, works.BackupPath)
+	m.campus.note("%s: backed up: %v", m.name, err)
+	if err == nil {
+		m.backup = slices.Clone(m.knows)
+	}
+}
+
+// restore puts the backup in the place of the journal.
+func (m *machine) restore(ctx context.Context) {
+	if m.backup == nil {
+		m.backUp(ctx)
+		return
+	}
+	m.stop()
+	m.disk.Resize(0)
+	m.full = false
+	for _, ending := range []string{"", "-wal", "-shm", "-journal"} {
+		if err := m.disk.Remove(works.JournalPath + ending); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			m.campus.wrong("%s: %v", m.name, err)
+		}
+	}
+	err := ledger.Restore(ctx, works.BackupPath, works.JournalPath, m.options())
+	m.campus.note("%s: journal restored from its backup: %v", m.name, err)
+	if err != nil {
+		m.campus.wrong("%s: restore: %v", m.name, err)
+	}
+	m.campus.cover(branchJournalRestored)
+	m.harmed(ctx, m.backup)
 }
 
 // cloneTo sets a second machine up from a copy of the disk: two with one name.

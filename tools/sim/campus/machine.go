@@ -33,6 +33,8 @@ type machine struct {
 	merchant string
 	drawer   money.Fen // cash that is really in it
 
+	card     *disk.Disk             // the second medium, for the mirror; nil for none
+	backup   []*said                // what was in the journal when it was last backed up; nil: never
 	image    *image                 // a copy of the disk that somebody has put away; nil: none
 	suspect  bool                   // its disk, or a copy of it, may be in two places
 	forked   map[journal.Epoch]bool // in which it was so
@@ -74,6 +76,9 @@ func (c *Campus) newMachine(s works.Station, name string, d *disk.Disk) *machine
 	m.client = client.Dial(&client.Provisioning{
 		Terminal: s.ID, TerminalNo: s.No, CA: c.works.CA, CampusKey: c.works.CampusKey(),
 	}, client.Options{Address: "upstream:1", Now: m.watch.Now, Transport: m.line})
+	if c.dice.OneIn(2) {
+		m.card = works.NewDisk()
+	}
 	return m
 }
 
@@ -83,14 +88,16 @@ func (m *machine) on() bool { return m.programs != nil }
 // start switches the machine on. It stays off if its disk is broken.
 func (m *machine) start(ctx context.Context) error {
 	m.watch.Boot = m.campus.world.Now
-	book, err := ledger.Open(ctx, works.JournalPath, ledger.Options{
-		Terminal: m.station.ID, Key: m.station.Key, Campus: m.campus.works.CampusKey(), Version: "sim",
-		Now: m.watch.Now, Uptime: m.watch.Uptime,
-		FS: works.Drive{Disk: m.disk}, RoomMin: 1,
-	})
+	book, err := ledger.Open(ctx, works.JournalPath, m.options())
+	if errors.Is(err, ledger.ErrLost) || errors.Is(err, ledger.ErrTampered) {
+		if err = m.recover(ctx, err); err == nil {
+			book, err = ledger.Open(ctx, works.JournalPath, m.options())
+		}
+	}
 	if err != nil {
 		return err
 	}
+	book.Reflect()
 	feeds, err := feed.Open(ctx, works.Drive{Disk: m.disk}.DSN(works.FeedsPath))
 	if err != nil {
 		return errors.Join(err, book.Close())
@@ -100,12 +107,26 @@ func (m *machine) start(ctx context.Context) error {
 	return nil
 }
 
+// options are those of the machine's journal.
+func (m *machine) options() ledger.Options {
+	o := ledger.Options{
+		Terminal: m.station.ID, Key: m.station.Key, Campus: m.campus.works.CampusKey(), Version: "sim",
+		Now: m.watch.Now, Uptime: m.watch.Uptime,
+		FS: works.Drive{Disk: m.disk, Card: m.card}, RoomMin: 1,
+	}
+	if m.card != nil {
+		o.Mirror, o.MirrorByHand = works.MirrorPath, true
+	}
+	return o
+}
+
 // run puts the programs together, as package app does.
 func (m *machine) run(book *ledger.Book, feeds *feed.Feeds) *programs {
 	p := &programs{book: book, feeds: feeds, health: make(chan kiosk.Health, 1)}
 	p.puller = feed.NewPuller(feeds, kiosk.FeedSource(m.client), m.campus.log)
 	p.pusher = push.New(push.Options{
-		Book: book, Upstream: m.client, Campus: m.campus.works.CampusKey(), Now: m.watch.Now, Log: m.campus.log,
+		Book: shelf{book, m.campus}, Upstream: m.client, Campus: m.campus.works.CampusKey(),
+		Now: m.watch.Now, Log: m.campus.log,
 	})
 	journal, clock := teller{book, m}, kiosk.NewClock(m.watch.Now)
 	terms := kiosk.NewTerms(m.station.ID, m.station.No)
@@ -144,6 +165,7 @@ func (m *machine) round(ctx context.Context) {
 			return
 		}
 	}
+	m.book.Reflect()
 	before := m.feeds.Status(feed.Hotlist).Version
 	if err := m.puller.Level(ctx); err != nil {
 		m.campus.note("%s: pull: %v", m.name, err)
@@ -175,15 +197,37 @@ func (m *machine) crash() {
 	m.disk = before.Cut(m.campus.dice.Rand)
 	m.stop()
 	before.Close()
+	if card := m.card; card != nil {
+		m.card = card.Cut(m.campus.dice.Rand)
+		card.Close()
+	}
 }
 
 func (m *machine) close() {
 	m.stop()
 	m.disk.Close()
 	m.client.Close()
+	if m.card != nil {
+		m.card.Close()
+	}
 	if m.image != nil {
 		m.image.disk.Close()
 	}
+}
+
+// shelf is a machine's journal as its Pusher sees it.
+type shelf struct {
+	*ledger.Book
+	campus *Campus
+}
+
+// Old implements [push.Book].
+func (s shelf) Old(ctx context.Context, theirs journal.Head) (journal.Batch, error) {
+	b, err := s.Book.Old(ctx, theirs)
+	if err == nil {
+		s.campus.cover(branchOldPushed)
+	}
+	return b, err
 }
 
 // teller is a machine's journal as the flows see it. Whatever is promised to

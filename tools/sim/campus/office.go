@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"quancun/journal"
 	"quancun/lab/disk"
 	"quancun/money"
 	"quancun/tools/sim/auditor"
@@ -25,7 +26,8 @@ const (
 type office struct {
 	campus  *Campus
 	disk    *disk.Disk
-	backup  *disk.Disk // last night's; nil: none yet
+	backup  *disk.Disk                 // last night's; nil: none yet
+	epochs  map[*machine]journal.Epoch // that machines were in then
 	books   *store.Books
 	server  *server.Server
 	handler http.Handler
@@ -109,7 +111,22 @@ func (o *office) keepBackup(context.Context) {
 	if o.backup != nil {
 		o.backup.Close()
 	}
-	o.backup = o.disk.Clone()
+	o.backup, o.epochs = o.disk.Clone(), map[*machine]journal.Epoch{}
+	for _, m := range o.campus.machines {
+		if m.on() {
+			o.epochs[m] = m.book.Epoch()
+		}
+	}
+}
+
+// restoreBefore restores a backup that is older than some machine's epoch.
+func (o *office) restoreBefore(ctx context.Context) {
+	for _, m := range o.campus.machines {
+		if before, known := o.epochs[m]; known && m.on() && m.book.Epoch() != before {
+			o.restore(ctx)
+			return
+		}
+	}
 }
 
 // restore starts again from the last backup.

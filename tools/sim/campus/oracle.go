@@ -66,6 +66,9 @@ func (m *machine) append(ctx context.Context, e journal.Entry) (journal.Entry, e
 	switch {
 	case err == nil:
 		m.campus.oracle.promised(m, written)
+		if m.card != nil && !m.campus.dice.OneIn(4) { // the second medium may be slow
+			m.book.Reflect()
+		}
 	case errors.Is(err, ledger.ErrFailed):
 		m.campus.oracle.unsure(m, e)
 	}

@@ -27,7 +27,7 @@ var acts = []act{
 	{8, func(ctx context.Context, c *Campus, m *machine) { c.pay() }},
 	{5, func(ctx context.Context, c *Campus, m *machine) { c.office.attend(ctx) }},
 	{16, func(ctx context.Context, c *Campus, m *machine) { m.round(ctx) }},
-	{7, func(ctx context.Context, c *Campus, m *machine) { c.report(ctx) }},
+	{12, func(ctx context.Context, c *Campus, m *machine) { c.report(ctx) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.attack(ctx) }},
 }
 
@@ -57,7 +57,7 @@ func (c *Campus) step(ctx context.Context) {
 	}
 	if !m.on() {
 		m.restart(ctx)
-	} else if c.dice.OneIn(8) {
+	} else if c.dice.OneIn(3) {
 		c.fault(ctx, m)
 	}
 	if c.lying && m.on() && c.dice.OneIn(10) {

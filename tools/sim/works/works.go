@@ -84,6 +84,8 @@ const (
 	BooksPath   = "/books.db"
 	JournalPath = "/journal.db"
 	FeedsPath   = "/feeds.db"
+	BackupPath  = "/backup.db"
+	MirrorPath  = card + "mirror"
 )
 
 // TownSizes are how many holders there may be. A town of two hundred costs as
@@ -169,7 +171,7 @@ func newStation(id string) (Station, error) {
 	if err != nil {
 		return Station{}, err
 	}
-	s := Station{ID: id, Cert: cert, Key: ed25519.NewKeyFromSeed(seedOf(id)), Disk: newDisk()}
+	s := Station{ID: id, Cert: cert, Key: ed25519.NewKeyFromSeed(seedOf(id)), Disk: NewDisk()}
 	return s, s.install()
 }
 
@@ -178,7 +180,7 @@ func (s *Station) install() error {
 	ctx := context.Background()
 	book, err := ledger.Open(ctx, JournalPath, ledger.Options{
 		Terminal: s.ID, Key: s.Key, Now: func() time.Time { return virtual.Morning.Add(-time.Hour) },
-		Uptime: func() time.Duration { return 0 }, FS: Drive{s.Disk}, RoomMin: 1,
+		Uptime: func() time.Duration { return 0 }, FS: Drive{Disk: s.Disk}, RoomMin: 1,
 	})
 	if err != nil {
 		return err
@@ -202,7 +204,7 @@ func Stretch(peppered [32]byte, salt [16]byte) [32]byte {
 // card that is level with the account.
 func (w *Works) build(n int) (*Town, error) {
 	ctx, d := context.Background(), virtual.NewDice(uint64(n), virtual.StreamActs)
-	t := &Town{Disk: newDisk()}
+	t := &Town{Disk: NewDisk()}
 	books, err := store.Open(ctx, t.Disk.DSN(BooksPath), func() time.Time { return virtual.Morning })
 	if err != nil {
 		return nil, err
@@ -279,5 +281,5 @@ func (w *Works) issue(no purse.CardNo, n int, balance money.Fen) (sim.State, err
 	return s, err
 }
 
-// newDisk returns an empty disk of the usual kind.
-func newDisk() *disk.Disk { return disk.New(disk.Options{PowersafeOverwrite: true}) }
+// NewDisk returns an empty disk of the usual kind.
+func NewDisk() *disk.Disk { return disk.New(disk.Options{PowersafeOverwrite: true}) }
