@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"math/rand"
 	"os"
@@ -41,6 +42,7 @@ type till struct {
 	book *ledger.Book
 	now  time.Time
 	open []journal.Entry
+	paid []journal.Entry // with a code
 	n    int
 }
 
@@ -70,11 +72,14 @@ func (l *till) start() {
 	}))
 }
 
-func (l *till) append(e journal.Entry) {
+// append returns what was written, or nothing if the money for it is not there.
+func (l *till) append(e journal.Entry) journal.Entry {
 	e.Card = "1001"
-	if _, err := l.book.Append(l.t.Context(), e); err != nil && !strings.Contains(err.Error(), ledger.ErrShort.Error()) {
+	e, err := l.book.Append(l.t.Context(), e)
+	if err != nil && !errors.Is(err, ledger.ErrShort) && !errors.Is(err, ledger.ErrRefund) {
 		l.t.Fatalf("Append(%+v): %v", e, err)
 	}
+	return e
 }
 
 // live does one random thing.
@@ -92,14 +97,18 @@ func (l *till) live() {
 		l.goOn()
 	case 7:
 		e.Kind, e.Merchant = journal.CodeSale, merchant
-		l.append(e)
+		if e = l.append(e); e.Seq > 0 {
+			l.paid = append(l.paid, e)
+		}
 	case 8:
 		e.Kind = []journal.Kind{journal.CashTopUp, journal.CashIn, journal.CashOut, journal.PayOut, journal.Fee}[l.r.Intn(5)]
 		l.append(e)
 	case 9:
-		e.Kind, e.Merchant = journal.Refund, merchant
-		e.Origin = journal.Position{Terminal: "K01", Epoch: l.book.Epoch(), Seq: 1}
-		l.append(e)
+		if len(l.paid) > 0 {
+			sale := l.paid[l.r.Intn(len(l.paid))]
+			e.Kind, e.Merchant, e.Origin = journal.Refund, sale.Merchant, sale.Position()
+			l.append(e)
+		}
 	case 10:
 		e.Kind = journal.Counted
 		l.append(e)
