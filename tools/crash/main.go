@@ -24,7 +24,7 @@ const (
 	rateMin   = 500   // states in a second, where the machine does nothing else
 	quiet     = 0.85  // of all processors' time: what we get where it does nothing else
 	faultsMin = 5_000 // runs
-	faultActs = 60
+	faultActs = 80
 	normalMin = 50 // percent of the cuts under synchronous = NORMAL that lose something
 	deleteMin = 25 // the same, under journal_mode = DELETE
 )
