@@ -265,7 +265,9 @@ func (b *Book) Close() error {
 	}
 	var err error
 	if b.w != nil && b.err() == nil {
-		err = b.sign(context.Background())
+		if err = b.sign(context.Background()); err != nil {
+			err = b.fail("close", err)
+		}
 	}
 	b.files.Lock()
 	defer b.files.Unlock()
