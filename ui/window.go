@@ -121,7 +121,7 @@ func (w *Window) show(v kiosk.View) {
 	if v.Step != before.Step {
 		w.typed.Wipe()
 	}
-	if timeless(before, v) {
+	if same(before, v) {
 		w.screen.Warn(v.Ends, v.Warning, w.o.Now())
 		return
 	}
@@ -136,11 +136,25 @@ func (w *Window) show(v kiosk.View) {
 	w.rebuild()
 }
 
-// timeless reports whether a and b differ in nothing but when the step ends,
-// so that the page on the panel can stay.
-func timeless(a, b kiosk.View) bool {
-	a.Ends, a.Warning = b.Ends, b.Warning
-	return reflect.DeepEqual(a, b)
+// same reports whether a and b look the same but for when the step ends, so that
+// the page on the panel can stay. It should: a page that is drawn anew while a
+// finger is on it loses the tap.
+func same(a, b kiosk.View) bool { return reflect.DeepEqual(visible(a), visible(b)) }
+
+// visible returns of v what its page is drawn from. News of the machine come all
+// the time, and only Home has something to say about them: elsewhere they wait
+// for the next page.
+func visible(v kiosk.View) kiosk.View {
+	v.Ends, v.Warning = time.Time{}, false
+	all := v.Health
+	v.Health = kiosk.Health{Terminal: all.Terminal, SchoolZH: all.SchoolZH, SchoolEN: all.SchoolEN}
+	if v.Step == kiosk.Home {
+		v.Health.Reader, v.Health.Upstream, v.Health.Since = all.Reader, all.Upstream, all.Since
+		if all.Queue.Failing {
+			v.Health.Queue = kiosk.Queue{Count: all.Queue.Count, Since: all.Queue.Since, Failing: true}
+		}
+	}
+	return v
 }
 
 // rebuild draws the page of the view anew.

@@ -51,7 +51,7 @@ func read(w *Window) string {
 }
 
 // TestShow keeps the page while only its end changes, and draws another when
-// anything else does.
+// anything else does that it shows.
 func TestShow(t *testing.T) {
 	var told []kiosk.Input
 	w := newWindow(t, still, &told)
@@ -77,6 +77,35 @@ func TestShow(t *testing.T) {
 	w.Show(v)
 	if w.screen == page {
 		t.Error("a new balance drew no new page")
+	}
+}
+
+// TestNews keeps the page under a finger while the machine has news that it does
+// not show. The journal has some with every entry that goes up.
+func TestNews(t *testing.T) {
+	for _, tt := range []struct {
+		what   string
+		change func(*kiosk.Health)
+		home   bool // whether it is to be seen there
+	}{
+		{"an entry waits", func(h *kiosk.Health) { h.Queue = kiosk.Queue{Count: 3, Amount: 500, Since: specimen.Now} }, false},
+		{"entries do not get through", func(h *kiosk.Health) { h.Queue = kiosk.Queue{Count: 3, Failing: true} }, true},
+		{"the hotlist ages", func(h *kiosk.Health) { h.HotlistAge += time.Hour }, false},
+		{"the upstream goes away", func(h *kiosk.Health) { h.Upstream, h.Since = false, specimen.Now }, true},
+		{"the reader goes away", func(h *kiosk.Health) { h.Reader = false }, true},
+	} {
+		for _, name := range []string{"01-home", "04-enter-pin", "12-pay"} {
+			var told []kiosk.Input
+			w := newWindow(t, still, &told)
+			v := viewOf(name)
+			w.Show(v)
+			page := w.screen
+			tt.change(&v.Health)
+			w.Show(v)
+			if drawn := w.screen != page; drawn != (tt.home && v.Step == kiosk.Home) {
+				t.Errorf("%s, at %s: the page is drawn anew: %v", tt.what, name, drawn)
+			}
+		}
 	}
 }
 
