@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"testing"
 	"time"
 
@@ -274,5 +275,34 @@ func TestPowerCutInMirror(t *testing.T) {
 	t.Logf("%d states", states)
 	if states < 40 {
 		t.Errorf("%d states, want 40", states)
+	}
+}
+
+// unnamed refuses to give a file the mirror's name.
+type unnamed struct{ FS }
+
+func (u unnamed) Rename(from, to string) error {
+	if strings.HasSuffix(to, "mirror") {
+		return errors.New("renamed nothing")
+	}
+	return u.FS.Rename(from, to)
+}
+
+// TestMirrorWithoutItsName has every entry written to the medium, but under a
+// name that nobody will look for: the mirror may claim none of them.
+func TestMirrorWithoutItsName(t *testing.T) {
+	d := ram.New(ram.Options{})
+	defer d.Close()
+	o := Options{Terminal: "K01", Key: key, FS: unnamed{memory{d}}, Mirror: "/card/mirror"}
+	b := must2(Open(t.Context(), "/journal.db", o))
+	defer b.Close()
+	must2(b.Append(t.Context(), sale("S1")))
+	for end := time.Now().Add(time.Minute); b.MirrorHealth().Err == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the mirror does not tell of its failure")
+		}
+	}
+	if h := b.MirrorHealth(); h.Behind != 2 {
+		t.Errorf("mirror %+v, want the opening of the journal and the sale behind", h)
 	}
 }

@@ -59,12 +59,14 @@ func (b *Book) MirrorHealth() MirrorHealth {
 		return MirrorHealth{}
 	}
 	b.mu.Lock()
-	head := b.head.Seq
+	head := b.head
 	b.mu.Unlock()
 	b.mirror.mu.Lock()
 	defer b.mirror.mu.Unlock()
-	h := b.mirror.health
-	h.Behind = max(0, head-b.mirror.have)
+	h, have := b.mirror.health, b.mirror.have
+	if h.Behind = head.Seq; have.Epoch == head.Epoch {
+		h.Behind = max(0, head.Seq-have.Seq)
+	}
 	return h
 }
 
@@ -79,10 +81,11 @@ type mirror struct {
 	file  File          // nil: it has to be written anew
 	epoch journal.Epoch // of what is in the file
 	from  int64         // the first entry in it
+	last  int64         // the last
 	size  int64         // bytes of entries in it
 
-	mu     sync.Mutex // guards what follows
-	have   int64      // the last entry in the file
+	mu     sync.Mutex   // guards what follows
+	have   journal.Head // the last entry that is durable under the mirror's own name, without its hash
 	health MirrorHealth
 }
 
@@ -208,6 +211,7 @@ func (m *mirror) write() (err error) {
 		}
 	}
 	for {
+		m.tell()
 		n, err := m.add(ctx)
 		if err != nil || n == 0 {
 			return err
@@ -215,13 +219,21 @@ func (m *mirror) write() (err error) {
 	}
 }
 
+// tell lets others know how far the mirror is. What is in a file that has yet to
+// get the mirror's name is in none.
+func (m *mirror) tell() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.have = journal.Head{Epoch: m.epoch, Seq: m.last}
+}
+
 // wasted reports whether so much of the file is acknowledged that it is worth
 // writing it anew.
 func (m *mirror) wasted(acked int64) bool {
-	if m.have < m.from || acked < m.from {
+	if m.last < m.from || acked < m.from {
 		return false
 	}
-	waste := m.size / (m.have - m.from + 1) * (min(acked, m.have) - m.from + 1)
+	waste := m.size / (m.last - m.from + 1) * (min(acked, m.last) - m.from + 1)
 	return waste >= mirrorWaste && waste >= m.size/2
 }
 
@@ -239,10 +251,7 @@ func (m *mirror) renew(acked journal.Head) error {
 	if err != nil {
 		return err
 	}
-	m.file, m.epoch, m.from, m.size = f, acked.Epoch, acked.Seq+1, 0
-	m.mu.Lock()
-	m.have = acked.Seq
-	m.mu.Unlock()
+	m.file, m.epoch, m.from, m.last, m.size = f, acked.Epoch, acked.Seq+1, acked.Seq, 0
 	header := append(item([]byte(mirrorMagic), []byte(m.b.o.Terminal)), acked.Epoch[:]...)
 	header = append(binary.BigEndian.AppendUint64(header, uint64(acked.Seq)), acked.Hash[:]...)
 	if _, err := f.Write(header); err != nil {
@@ -268,7 +277,7 @@ func (m *mirror) add(ctx context.Context) (int, error) {
 	var epoch journal.Epoch
 	err := m.b.read(ctx, "read for mirror", func(q querier) (err error) {
 		epoch = m.b.Epoch()
-		rows, err = readRows(ctx, q, `WHERE seq > ? ORDER BY seq LIMIT ?`, m.have, mirrorChunk)
+		rows, err = readRows(ctx, q, `WHERE seq > ? ORDER BY seq LIMIT ?`, m.last, mirrorChunk)
 		return err
 	})
 	if err != nil || len(rows) == 0 || epoch != m.epoch {
@@ -285,9 +294,7 @@ func (m *mirror) add(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	m.size += int64(len(b))
-	m.mu.Lock()
-	m.have = rows[len(rows)-1].Seq
-	m.mu.Unlock()
+	m.last = rows[len(rows)-1].Seq
 	return len(rows), nil
 }
 
