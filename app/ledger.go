@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -292,7 +293,15 @@ func restoreLedger(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := ledger.Restore(context.Background(), f.Arg(0), c.Journal, ledger.Options{}); err != nil {
+	var o ledger.Options // of nobody, on a machine that is yet to be enrolled
+	if _, err := os.Stat(c.Terminal); !errors.Is(err, fs.ErrNotExist) {
+		p, keys, err := readIdentity(c)
+		if err != nil {
+			return err
+		}
+		o = bookOptions(c, p, keys)
+	}
+	if err := ledger.Restore(context.Background(), f.Arg(0), c.Journal, o); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "%s is there again. What was done since is upstream, and in the mirror: "+

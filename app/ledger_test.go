@@ -3,7 +3,9 @@ package app_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,5 +104,68 @@ func TestLedgerTools(t *testing.T) {
 	if out, code := runApp(t, "ledger", "verify", path); code != 1 ||
 		!strings.Contains(out, "entry 2: body and hash do not match") {
 		t.Errorf("flipped byte: exit %d, %q", code, out)
+	}
+}
+
+// TestBackUpAndRestore: a terminal's disk dies, and its backup takes its place. A
+// terminal's that is not this one does not, and neither does one that was changed.
+func TestBackUpAndRestore(t *testing.T) {
+	config := write(t, "terminal.toml", wholeConfig)
+	if code, out := quancun(config, "enrol", "-code", newUpstream(t).code("K01")); code != 0 {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	dir := filepath.Dir(config)
+	path, copied := filepath.Join(dir, "j.db"), filepath.Join(dir, "copy.db")
+	entry := journal.Entry{Kind: journal.CodeSale, Ref: "S1", Account: "1001", Merchant: "M1", Amount: 1}
+	keep := func(path, terminal string) *ledger.Book {
+		book, err := ledger.Open(t.Context(), path, ledger.Options{Terminal: terminal})
+		if err == nil {
+			_, err = book.Append(t.Context(), entry)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return book
+	}
+	ledgerTool := func(want int, says string, args ...string) {
+		t.Helper()
+		args = append([]string{"ledger", args[0], "-config", config}, args[1:]...)
+		if out, code := runApp(t, args...); code != want || !strings.Contains(out, says) {
+			t.Errorf("%v: exit %d, %q; want %d and %q", args, code, out, want, says)
+		}
+	}
+	book := keep(path, "K01")
+	ledgerTool(0, "2 entries", "backup", copied)
+	ledgerTool(3, "in use", "restore", copied)
+	if err := book.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ledgerTool(1, "exists", "restore", copied)
+	remove := func() {
+		t.Helper()
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove()
+	ledgerTool(0, "is there again", "restore", copied)
+	ledgerTool(0, "2 entries", "verify")
+	remove()
+	foreign := filepath.Join(dir, "k02.db")
+	if err := keep(foreign, "K02").Close(); err != nil {
+		t.Fatal(err)
+	}
+	ledgerTool(1, "it is that of K02, this is K01", "restore", foreign)
+	text, err := os.ReadFile(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("1001"), []byte("1002"), 1)
+	if err := os.WriteFile(copied, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ledgerTool(1, "damaged", "restore", copied)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a journal is there after all: %v", err)
 	}
 }

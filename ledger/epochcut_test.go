@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -74,8 +75,17 @@ func TestPowerCutInNewEpoch(t *testing.T) {
 // TestPowerCutInRestore cuts the power everywhere in a restore, in the place of a
 // journal of which only SQLite's own files are left. The backup is then there, or
 // nothing is and it can be done again; never is half of it, or anything else, and
-// what was left is kept.
+// what was left is kept. A backup of an older version is brought up to date on the
+// way.
 func TestPowerCutInRestore(t *testing.T) {
+	t.Run("New", func(t *testing.T) { cutInRestore(t, "") })
+	t.Run("Old", func(t *testing.T) { cutInRestore(t, v3File) })
+}
+
+// cutInRestore restores a file in testdata, or a backup that it makes. In either
+// three acts are open.
+func cutInRestore(t *testing.T, file string) {
+	t.Helper()
 	d := ram.New(ram.Options{})
 	defer d.Close()
 	o := Options{Terminal: "K01", Key: key, FS: memory{d}}
@@ -98,6 +108,13 @@ func TestPowerCutInRestore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	if file != "" {
+		if err := d.WriteFile("/backup.db", must2(os.ReadFile(file))); err != nil {
+			t.Fatal(err)
+		}
+		all := contents(t, file)
+		want = journal.Head{Seq: v3Entries, Hash: journal.Hash(all[len(all)-len(journal.Hash{}):])}
 	}
 	rec := d.Record()
 	if err := Restore(t.Context(), "/backup.db", "/journal.db", o); err != nil {

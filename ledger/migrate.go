@@ -23,9 +23,28 @@ var migrations embed.FS
 // applicationID marks a SQLite file as a journal of this program: "QCLE".
 const applicationID = 0x51434C45
 
-// migrate brings the journal up to the newest migration, each in a transaction
-// of its own together with its number, so that a crash leaves a whole version.
+// migrate brings the journal at path up to the newest migration, and leaves a
+// copy of what it was beside it.
 func migrate(ctx context.Context, conn *sql.Conn, path string, o Options) error {
+	names, err := fs.Glob(o.migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	version, err := versionOf(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if version > 0 && version < len(names) {
+		if err := backup(ctx, conn, o.FS, fmt.Sprintf("%s.v%d.bak", path, version)); err != nil {
+			return fmt.Errorf("back up version %d: %w", version, err)
+		}
+	}
+	return upgrade(ctx, conn, o)
+}
+
+// upgrade runs the migrations that a journal lacks, each in a transaction of its
+// own together with its number, so that a crash leaves a whole version.
+func upgrade(ctx context.Context, conn *sql.Conn, o Options) error {
 	names, err := fs.Glob(o.migrations, "migrations/*.sql")
 	if err != nil {
 		return err
@@ -36,11 +55,6 @@ func migrate(ctx context.Context, conn *sql.Conn, path string, o Options) error 
 	}
 	if version > len(names) {
 		return fmt.Errorf("%w: it is version %d, this program knows %d", ErrNewer, version, len(names))
-	}
-	if version > 0 && version < len(names) {
-		if err := backup(ctx, conn, o.FS, fmt.Sprintf("%s.v%d.bak", path, version)); err != nil {
-			return fmt.Errorf("back up version %d: %w", version, err)
-		}
 	}
 	for n, name := range names[version:] {
 		number := version + n + 1

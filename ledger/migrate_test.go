@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,6 +80,57 @@ func TestMigrate(t *testing.T) {
 				t.Errorf("NewEpoch: %v", err)
 			}
 			l.append(t, load("L9"))
+		})
+	}
+}
+
+// TestRestoreOld puts backups of every older version in the place of a journal
+// that is gone. They are up to date then, byte for byte what they were, and of
+// this terminal; or nothing is there.
+func TestRestoreOld(t *testing.T) {
+	for version, file := range map[int]string{1: v1File, 2: v2File, 3: v3File} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			dir, ctx := t.TempDir(), t.Context()
+			l, from := labAt(filepath.Join(dir, "journal.db")), filepath.Join(dir, "backup.db")
+			copyFile(t, file, from)
+			old, before := must2(os.ReadFile(from)), contents(t, from)
+			for _, o := range []Options{{Terminal: "K01"}, l.o, {}} {
+				if err := Restore(ctx, from, l.path, o); err != nil {
+					t.Fatalf("Restore: %v", err)
+				}
+				if r, err := VerifyFile(ctx, l.path, trust); err != nil || r.Entries == 0 {
+					t.Errorf("VerifyFile = %+v, %v, want no problem", r, err)
+				}
+				if !bytes.Equal(contents(t, l.path), before) || !bytes.Equal(must2(os.ReadFile(from)), old) {
+					t.Error("entries, or the backup, are not what they were")
+				}
+				if err := os.Remove(l.path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			refuse := func(want error, o Options) {
+				t.Helper()
+				if err := Restore(ctx, from, l.path, o); !errors.Is(err, want) {
+					t.Errorf("Restore = %v, want %v", err, want)
+				}
+				if left, err := filepath.Glob(filepath.Join(dir, "journal.db*")); err != nil || len(left) != 1 {
+					t.Errorf("%v, %v are left, want the lock alone", left, err)
+				}
+			}
+			if version > 2 { // before that, a journal did not say whose it is
+				refuse(ErrForeign, Options{Terminal: "K02"})
+			}
+			db := behind(t, from)
+			var never string
+			err := db.QueryRowContext(ctx, `SELECT sql FROM sqlite_schema WHERE name = 'journal_is_never_changed'`).Scan(&never)
+			if err != nil {
+				t.Fatal(err)
+			}
+			must2(db.ExecContext(ctx, `DROP TRIGGER journal_is_never_changed;
+				UPDATE journal SET hash = zeroblob(32) WHERE seq = 4;`+never))
+			refuse(ErrTampered, l.o)
+			must2(db.ExecContext(ctx, `PRAGMA user_version = 99`))
+			refuse(ErrNewer, l.o)
 		})
 	}
 }

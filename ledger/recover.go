@@ -44,10 +44,15 @@ func copyOf(ctx context.Context, files FS, from, to string) error {
 	return named(inspect(ctx, files, from, func(db *sql.DB) error { return backup(ctx, db, files, to) }))
 }
 
-// Restore puts a backup in the place of a journal that is not there any more.
-// It verifies it first, with o's keys. What was journalled after the backup was
-// made is gone from this machine: when it next speaks to upstream, that shows,
-// and a new epoch begins ([Book.NewEpoch]).
+// Restore puts a backup in the place of a journal that is not there any more. The
+// backup stays as it is, and may be one of an older version: its copy is brought
+// up to date, and then verified whole, with o's keys. It returns [ErrTampered]
+// if that finds anything, and [ErrForeign] for a journal of another terminal
+// than o's, if o names one.
+//
+// What was journalled after the backup was made is gone from this machine: when
+// it next speaks to upstream, that shows, and a new epoch begins
+// ([Book.NewEpoch]).
 //
 // After a power cut the backup is in the place of the journal, or nothing is,
 // and Restore is called again. What SQLite has left beside the one that is gone
@@ -70,14 +75,9 @@ func Restore(ctx context.Context, from, path string, o Options) (err error) {
 	if there, err := exists(o.FS, path); err != nil || there {
 		return errors.Join(err, fmt.Errorf("%s: %w", path, fs.ErrExist))
 	}
-	err = inspect(ctx, o.FS, from, func(db *sql.DB) error {
-		return transactRead(ctx, db, func(q querier) error {
-			_, err := verify(ctx, q, o.trust(), wholeSpan)
-			return err
-		})
-	})
-	if err != nil {
-		return err
+	fresh := path + ".restored"
+	if err := renew(ctx, from, fresh, o); err != nil {
+		return errors.Join(named(err), discardDB(o.FS, fresh))
 	}
 	if err := setAside(o.FS, path, path+".gone"); err != nil {
 		return err
@@ -85,7 +85,50 @@ func Restore(ctx context.Context, from, path string, o Options) (err error) {
 	if err := o.FS.SyncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return copyOf(ctx, o.FS, from, path)
+	if err := o.FS.Rename(fresh, path); err != nil {
+		return err
+	}
+	return o.FS.SyncDir(filepath.Dir(path))
+}
+
+// renew copies the journal at from, of whatever version, to path, brings the copy
+// up to date, and proves that it is whole. All of it is in that one file then.
+func renew(ctx context.Context, from, path string, o Options) (err error) {
+	if err := discardDB(o.FS, path); err != nil { // of an attempt before a power cut
+		return err
+	}
+	err = readOnly(ctx, o.FS, from, func(db *sql.DB) error {
+		version, err := versionOf(ctx, db)
+		if err == nil && version == 0 {
+			err = fmt.Errorf("%w: %s is empty", ErrNotFound, from)
+		}
+		if err != nil {
+			return err
+		}
+		return backup(ctx, db, o.FS, path)
+	})
+	if err != nil {
+		return err
+	}
+	db := openDB(dsn(o.FS, path, "mode=rw&_journal_mode=DELETE&"+safeParams), checkVersion)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if err := upgrade(ctx, conn, o); err != nil {
+		return err
+	}
+	_, owner, err := metaOf(ctx, conn)
+	if err == nil && o.Terminal != "" && owner != "" && owner != o.Terminal {
+		err = fmt.Errorf("%w: it is that of %s, this is %s", ErrForeign, owner, o.Terminal)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = verify(ctx, conn, o.trust(), wholeSpan)
+	return err
 }
 
 // setAside gives what SQLite keeps beside a database another name.

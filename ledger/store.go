@@ -36,7 +36,8 @@ var settings = []struct {
 }
 
 const (
-	writeParams = "_journal_mode=WAL&_synchronous=EXTRA&_foreign_keys=on&_txlock=immediate&_busy_timeout=5000"
+	safeParams  = "_synchronous=EXTRA&_foreign_keys=on&_txlock=immediate&_busy_timeout=5000"
+	writeParams = "_journal_mode=WAL&" + safeParams
 	readParams  = "mode=ro&_query_only=on&_busy_timeout=5000"
 )
 

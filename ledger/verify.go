@@ -96,8 +96,23 @@ func VerifyFile(ctx context.Context, path string, t Trust) (r Report, err error)
 	return r, err
 }
 
-// inspect runs f on a journal's file, which changes nothing in it.
-func inspect(ctx context.Context, files FS, path string, f func(*sql.DB) error) (err error) {
+// inspect runs f on a journal's file, which changes nothing in it. The journal
+// has to be one of this version.
+func inspect(ctx context.Context, files FS, path string, f func(*sql.DB) error) error {
+	return readOnly(ctx, files, path, func(db *sql.DB) error {
+		version, err := versionOf(ctx, db)
+		if err != nil {
+			return fmt.Errorf("read journal: %w", named(err))
+		}
+		if known, err := migrations.ReadDir("migrations"); err != nil || version != len(known) {
+			return errors.Join(err, fmt.Errorf("read journal: it is version %d, not %d", version, len(known)))
+		}
+		return f(db)
+	})
+}
+
+// readOnly runs f on the database file at path, whatever it is.
+func readOnly(ctx context.Context, files FS, path string, f func(*sql.DB) error) (err error) {
 	if path, err = resolve(files, path); err != nil {
 		return fmt.Errorf("read journal: %w", err)
 	}
@@ -110,13 +125,6 @@ func inspect(ctx context.Context, files FS, path string, f func(*sql.DB) error) 
 	}
 	db := openDB(dsn(files, path, params), checkVersion)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	version, err := versionOf(ctx, db)
-	if err != nil {
-		return fmt.Errorf("read journal: %w", named(err))
-	}
-	if known, err := migrations.ReadDir("migrations"); err != nil || version != len(known) {
-		return errors.Join(err, fmt.Errorf("read journal: it is version %d, not %d", version, len(known)))
-	}
 	return f(db)
 }
 
