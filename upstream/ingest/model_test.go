@@ -117,7 +117,8 @@ type history struct {
 	*plain
 	worlds   []*world
 	cards    []*purse
-	sales    map[string]*sale // what the cards know, by ref
+	acts     map[string]*act // what the cards know, by ref
+	written  map[string]bool // loads that the books have as written
 	machines []*machine
 	images   []*machine // copies that were made of machines
 	settled  map[string]journal.Outcome
@@ -128,8 +129,8 @@ type history struct {
 	count int
 }
 
-// sale is a purchase as it really was.
-type sale struct {
+// act is a purchase or a load as it really was.
+type act struct {
 	intent journal.Entry
 	card   *purse
 	made   bool
@@ -145,7 +146,7 @@ type machine struct {
 	attempt string          // that it has asked for money for, "" for none
 }
 
-// item is a purchase in a machine's journal.
+// item is a purchase or a load in a machine's journal.
 type item struct {
 	first, doubt, end int64 // numbers of its entries in this journal; 0 for none
 }
@@ -153,6 +154,10 @@ type item struct {
 const (
 	modelReserve = reserve
 	modelAccount = "1003" // of nobody's card
+
+	// loadAmount is more than any purchase, so that nothing that a purse holds
+	// after a purchase and a load looks like a purchase alone.
+	loadAmount = 50 * yuan
 )
 
 var modelCards = []string{"1001", "1001", "1002"} // the accounts of the cards
@@ -162,9 +167,9 @@ func (h *histories) play(t *rapid.T, books ...*store.Books) {
 		plain: &plain{
 			balances: map[store.Account]money.Fen{}, mirrors: map[string]money.Fen{},
 			owners: map[string]store.Account{}, journals: map[journal.Epoch]*copied{}, brought: map[copyOf]bool{},
-			intents: map[string]*announced{}, claims: map[string]*announced{},
+			intents: map[string]*announced{}, claims: map[string]*announced{}, ended: map[string]bool{},
 		},
-		sales: map[string]*sale{}, twins: rapid.IntRange(0, 3).Draw(t, "twins") == 0,
+		acts: map[string]*act{}, twins: rapid.IntRange(0, 3).Draw(t, "twins") == 0,
 	}
 	for _, b := range books {
 		in := ingest.New(b, h.keys, ingest.Policy{CardReserve: reserve, DailyLimit: 50 * yuan})
@@ -174,6 +179,7 @@ func (h *histories) play(t *rapid.T, books ...*store.Books) {
 	steps := map[string]func(*rapid.T){
 		"":           func(t *rapid.T) { s.check(t) },
 		"sell":       s.sell,
+		"load":       s.load,
 		"by code":    s.byCode,
 		"cash":       s.cash,
 		"refund":     s.refund,
@@ -255,13 +261,58 @@ func (s *history) amount(t *rapid.T) money.Fen {
 // sell has a card buy something, which goes well or not.
 func (s *history) sell(t *rapid.T) {
 	m, p := s.any(t), pick(t, "card", s.cards)
-	fate := rapid.SampledFrom([]string{"written", "not", "torn", "torn not", "open", "open not"}).Draw(t, "fate")
-	in := m.intend(p, s.ref(m), s.amount(t))
-	sold := &sale{intent: in, card: p, made: fate == "written" || fate == "torn" || fate == "open"}
-	if sold.made {
-		sold.tac = p.debit(in)
+	s.write(t, m, p, m.intend(p, s.ref(m), s.amount(t)))
+}
+
+// load has a card written up.
+func (s *history) load(t *rapid.T) {
+	m, p := s.any(t), pick(t, "card", s.cards)
+	s.count++
+	id := fmt.Sprintf("%032x", s.count)
+	offer := store.Offer{
+		LoadID: id, Balance: p.balance, Counter: p.online, Terminal: m.terminal.No,
+		Stamp: pboc.Stamp{0x20, 0x26, 0x03, 0x02, 0x11, byte(s.count >> 8), byte(s.count)},
 	}
-	s.sales[in.Ref] = sold
+	for _, w := range s.worlds {
+		s.authorizeLoad(t, w, p, store.Load{ID: id, CardNo: p.no, Terminal: m.terminal.ID, Amount: loadAmount}, offer)
+	}
+	s.write(t, m, p, m.write(journal.Entry{
+		Kind: journal.LoadIntent, Ref: id, Card: p.no, Amount: loadAmount, Purse: &journal.Purse{
+			Balance: p.balance, Counter: p.online, TerminalNo: m.terminal.No, Stamp: offer.Stamp,
+		},
+	}))
+}
+
+// authorizeLoad does what the server does when a card asks to be written up: its
+// counter says what has become of what was open.
+func (s *history) authorizeLoad(t *rapid.T, w *world, p *purse, l store.Load, o store.Offer) {
+	err := w.books.WithCard(t.Context(), p.no, func(c store.CardTx) error {
+		open, err := c.Open()
+		for _, old := range open {
+			if s.acts[old.ID].made {
+				err = errors.Join(err, ingest.SettleWritten(c, old, "counter"))
+			} else {
+				err = errors.Join(err, c.Settle(old.ID, store.LoadNotWritten, "counter"))
+			}
+		}
+		return errors.Join(err, c.AddLoad(l), c.AddOffer(o))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// write has a card written to as an intent says, which goes well or not.
+func (s *history) write(t *rapid.T, m *machine, p *purse, in journal.Entry) {
+	fate := rapid.SampledFrom([]string{"written", "not", "torn", "torn not", "open", "open not"}).Draw(t, "fate")
+	done := &act{intent: in, card: p, made: fate == "written" || fate == "torn" || fate == "open"}
+	switch {
+	case done.made && in.Kind == journal.LoadIntent:
+		done.tac = p.credit(in)
+	case done.made:
+		done.tac = p.debit(in)
+	}
+	s.acts[in.Ref] = done
 	m.items[in.Ref] = item{first: in.Seq}
 	switch fate {
 	case "written", "not":
@@ -271,18 +322,18 @@ func (s *history) sell(t *rapid.T) {
 	}
 }
 
-// lose writes that nobody knows how a purchase came out.
+// lose writes that nobody knows how something came out.
 func (s *history) lose(m *machine, ref string) {
-	e := s.sales[ref].intent
-	e.Kind = journal.SaleDoubt
+	e := s.acts[ref].intent
+	e.Kind = e.Kind.Doubt()
 	it := m.items[ref]
 	it.doubt = m.append(e, false).Seq
 	m.items[ref] = it
 }
 
-// end writes how a purchase came out.
+// end writes how something came out.
 func (s *history) end(m *machine, ref string) {
-	sold := s.sales[ref]
+	sold := s.acts[ref]
 	o := journal.NotWritten
 	if sold.made {
 		o = journal.Written
@@ -290,16 +341,18 @@ func (s *history) end(m *machine, ref string) {
 	s.endAs(m, ref, o, sold.tac)
 }
 
+var ends = map[journal.Kind]journal.Kind{journal.SaleIntent: journal.SaleEnd, journal.LoadIntent: journal.LoadEnd}
+
 func (s *history) endAs(m *machine, ref string, o journal.Outcome, tac pboc.MAC) {
-	e, it := s.sales[ref].intent, m.items[ref]
+	e, it := s.acts[ref].intent, m.items[ref]
 	said := *e.Purse
 	said.TAC = tac
-	e.Kind, e.Outcome, e.Purse = journal.SaleEnd, o, &said
+	e.Kind, e.Outcome, e.Purse = ends[e.Kind], o, &said
 	it.end = m.append(e, it.doubt != 0).Seq
 	m.items[ref] = it
 }
 
-// anOpen returns a purchase that a machine has open, or "".
+// anOpen returns what a machine has open, or "".
 func (m *machine) anOpen(t *rapid.T) string {
 	refs := m.open()
 	if len(refs) == 0 {
@@ -318,7 +371,7 @@ func (m *machine) open() (refs []string) {
 	return refs
 }
 
-// resolve has a machine find out about a purchase, or give up on it.
+// resolve has a machine find out how something came out, or give up on it.
 func (s *history) resolve(t *rapid.T) {
 	m := s.any(t)
 	switch ref := m.anOpen(t); {
@@ -373,7 +426,7 @@ func (s *history) bringEvidence(t *rapid.T) {
 		return
 	}
 	c := pick(t, "claim", claims)
-	switch sold := s.sales[c.Ref]; {
+	switch sold := s.acts[c.Ref]; {
 	case !sold.made:
 		m.evidence(c, journal.NotWritten, "counter", pboc.MAC{})
 	case rapid.Bool().Draw(t, "log"):
@@ -664,11 +717,15 @@ func (s *history) check(t *rapid.T) {
 		s.settled = settled
 	}
 	for ref, o := range s.settled {
-		if o.Happened() != s.sales[ref].made && !s.twins {
+		if o.Happened() != s.acts[ref].made && !s.twins {
 			t.Fatalf("%s is settled as %s, and the card knows better", ref, o)
 		}
 	}
+	s.checkLoads(t)
 	balances, mirrors := s.books(s.settled)
+	for ref := range s.written {
+		mirrors[s.acts[ref].card.no] += loadAmount
+	}
 	for i, w := range s.worlds {
 		for a, want := range balances {
 			got, err := w.books.Balance(t.Context(), a)
@@ -679,6 +736,28 @@ func (s *history) check(t *rapid.T) {
 		for no, want := range mirrors {
 			if c, err := w.books.Card(t.Context(), no); err != nil || c.Mirror != want {
 				t.Fatalf("upstream %d has %s in the purse of %s, %v; want %s", i, c.Mirror, no, err, want)
+			}
+		}
+	}
+}
+
+// checkLoads asks what has become of loads, which is what the cards know. Those
+// that a terminal has told the end of are not open.
+func (s *history) checkLoads(t *rapid.T) {
+	s.written = map[string]bool{}
+	for ref, a := range s.acts {
+		if a.intent.Kind != journal.LoadIntent {
+			continue
+		}
+		for i, w := range s.worlds {
+			l, err := w.books.Load(t.Context(), ref)
+			if err != nil || l.State != store.LoadOpen && (l.State == store.LoadWritten) != a.made ||
+				l.State == store.LoadOpen && s.ended[ref] || i > 0 && (l.State == store.LoadWritten) != s.written[ref] {
+				t.Fatalf("upstream %d has load %s in state %d by %q, %v; that the card was written is %t",
+					i, ref, l.State, l.Evidence, err, a.made)
+			}
+			if l.State == store.LoadWritten {
+				s.written[ref] = true
 			}
 		}
 	}
@@ -710,7 +789,7 @@ func (s *history) finish(t *rapid.T) {
 	last := s.machines[0]
 	for _, p := range s.cards {
 		for _, c := range s.askClaims(t, p) {
-			sold, o := s.sales[c.Ref], journal.NotWritten
+			sold, o := s.acts[c.Ref], journal.NotWritten
 			if sold.made {
 				o = journal.Written
 			}
@@ -723,8 +802,8 @@ func (s *history) finish(t *rapid.T) {
 	}
 	s.check(t)
 	for ref := range s.claims {
-		if o := s.settled[ref]; o == 0 || o.Happened() != s.sales[ref].made {
-			t.Errorf("%s is settled as %s in the end; that the card was written is %t", ref, o, s.sales[ref].made)
+		if o := s.settled[ref]; o == 0 || o.Happened() != s.acts[ref].made {
+			t.Errorf("%s is settled as %s in the end; that the card was written is %t", ref, o, s.acts[ref].made)
 		}
 	}
 	for _, h := range s.holds {

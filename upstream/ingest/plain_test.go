@@ -20,6 +20,7 @@ type plain struct {
 	brought  map[copyOf]bool
 	intents  map[string]*announced // open ones, by ref
 	claims   map[string]*announced // all that there ever were, by ref
+	ended    map[string]bool       // loads whose end a terminal has told, by ref
 	holds    []*held
 }
 
@@ -142,7 +143,14 @@ func (p *plain) fact(j *copied, f announced, own bool, said *passing) {
 	case journal.SaleIntent:
 		said.attempts[e.Position()] = e.Ref
 		p.intents[e.Ref] = &f
-	case journal.SaleDoubt:
+	case journal.LoadIntent:
+		p.intents[e.Ref] = &f
+	case journal.LoadEnd:
+		if p.intents[e.Ref] != nil {
+			delete(p.intents, e.Ref)
+			p.ended[e.Ref] = true
+		}
+	case journal.SaleDoubt, journal.LoadDoubt:
 		if in := p.intents[e.Ref]; in != nil && !in.claimed {
 			p.doubt(in, said)
 		}
@@ -242,6 +250,9 @@ func (p *plain) books(settled map[string]journal.Outcome) (map[store.Account]mon
 		mirrors[c] = f
 	}
 	for ref, c := range p.claims {
+		if c.Kind == journal.LoadIntent {
+			continue // it has moved no money
+		}
 		to := suspense(c.Terminal)
 		switch settled[ref] {
 		case journal.Elsewhere:

@@ -322,6 +322,17 @@ func (p *purse) debit(intent journal.Entry) pboc.MAC {
 	}.TAC(p.keys.DTK)
 }
 
+// credit is the card's part of a load.
+func (p *purse) credit(intent journal.Entry) pboc.MAC {
+	l := pboc.Load{
+		Balance: p.balance, Counter: p.online, Amount: intent.Amount,
+		Terminal: intent.Purse.TerminalNo, At: intent.Purse.Stamp,
+	}
+	p.balance += uint32(intent.Amount)
+	p.online++
+	return l.TAC(p.keys.DTK)
+}
+
 // end writes how a purchase came out.
 func (c *till) end(intent journal.Entry, o journal.Outcome, tac pboc.MAC) journal.Entry {
 	e := intent
