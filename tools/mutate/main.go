@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"time"
 )
 
 // target is code, and the tests that should miss a line of it.
@@ -80,13 +81,14 @@ func run(ctx context.Context, only string, most int) (share int, err error) {
 			all = append(all, found...)
 		}
 	}
-	if err := healthy(ctx, all); err != nil {
+	limits, err := healthy(ctx, all)
+	if err != nil {
 		return 0, err
 	}
 	tried, noticed := 0, 0
 	for i := range min(most, len(all)) {
 		m := all[i*len(all)/min(most, len(all))]
-		fate, err := m.try(ctx)
+		fate, err := m.try(ctx, limits[m.tests[0]])
 		if err != nil {
 			return 0, err
 		}
@@ -106,25 +108,34 @@ func run(ctx context.Context, only string, most int) (share int, err error) {
 	return share, nil
 }
 
+// What a mutant's tests may take: they may be slower than the healthy ones, but
+// one that hangs has been noticed.
+const (
+	limitMin = 30 * time.Second
+	limitMax = 10 * time.Minute
+	slower   = 4
+)
+
 // healthy makes sure that the tests pass when nothing is gone, and so that it is
-// a mutant which they notice.
-func healthy(ctx context.Context, all []mutant) error {
-	seen := map[string]bool{}
+// a mutant which they notice. It returns how long those of each package may take.
+func healthy(ctx context.Context, all []mutant) (map[string]time.Duration, error) {
+	limits := map[string]time.Duration{}
 	for _, m := range all {
-		if seen[m.tests[0]] {
+		if limits[m.tests[0]] > 0 {
 			continue
 		}
-		seen[m.tests[0]] = true
 		var err error
 		if m.code, err = os.ReadFile(m.path); err != nil {
-			return err
+			return nil, err
 		}
-		switch fate, err := m.try(ctx); {
+		begun := time.Now()
+		switch fate, err := m.try(ctx, limitMax); {
 		case err != nil:
-			return err
+			return nil, err
 		case fate != alive:
-			return fmt.Errorf("the tests of %s fail as they are: %s", m.tests[0], fate)
+			return nil, fmt.Errorf("the tests of %s fail as they are: %s", m.tests[0], fate)
 		}
+		limits[m.tests[0]] = min(limitMin+slower*time.Since(begun), limitMax)
 	}
-	return nil
+	return limits, nil
 }

@@ -37,9 +37,6 @@ const (
 	notBuilt fate = "not built" // something else needs the line, so that it is none
 )
 
-// tryMax is how long tests may take. A mutant that hangs is noticed.
-const tryMax = 5 * time.Minute
-
 // mutants returns one for each statement of a file that may be dropped: a check
 // that returns, a call for its effect alone, an assignment to what is there.
 func mutants(path string, tests []string) (all []mutant, err error) {
@@ -134,8 +131,8 @@ func isBlank(all []ast.Expr) bool {
 	return ok && x.Name == "_"
 }
 
-// try runs the tests on a mutant.
-func (m mutant) try(ctx context.Context) (fate, error) {
+// try runs the tests on a mutant. One that takes longer than limit is noticed.
+func (m mutant) try(ctx context.Context, limit time.Duration) (fate, error) {
 	dir, err := os.MkdirTemp("", "mutate-")
 	if err != nil {
 		return "", err
@@ -158,7 +155,7 @@ func (m mutant) try(ctx context.Context) (fate, error) {
 	if build.Run() != nil {
 		return notBuilt, ctx.Err()
 	}
-	args := append([]string{"test", "-overlay", list, "-failfast", "-timeout", tryMax.String()}, m.tests...)
+	args := append([]string{"test", "-overlay", list, "-failfast", "-timeout", limit.String()}, m.tests...)
 	if exec.CommandContext(ctx, "go", args...).Run() != nil {
 		return dead, ctx.Err()
 	}
