@@ -46,6 +46,11 @@ type Authorizer interface {
 	Authorize(ctx context.Context, q client.AuthorizeRequest) (client.Approval, error)
 }
 
+// Listener hears how far the upstream has the journal. A [Pusher] is one.
+type Listener interface {
+	Heard(theirs journal.Head, back bool)
+}
+
 // Seller sells for a card (刷卡消费), design chapter 3: the hands of the cashier's
 // face, with no screen. One goroutine uses it, the one that holds the card.
 //
@@ -54,6 +59,7 @@ type Authorizer interface {
 type Seller struct {
 	Settler
 	Upstream Authorizer
+	Push     Listener
 	Feeds    Feeds
 	Terms    *Terms
 	Clock    Clock
@@ -221,7 +227,10 @@ func (s *Seller) prove(ctx context.Context, a *attempt, at pboc.Stamp) (purse.SA
 	}.Send(s.SAM)
 	s.begun = sam.TraceNo
 	answer := <-asked
-	no := (*client.Refusal)(nil)
+	no, behind := (*client.Refusal)(nil), (*journal.PushError)(nil)
+	if errors.As(answer, &behind) {
+		s.Push.Heard(behind.Head, true) // it holds nothing for a journal that it does not know
+	}
 	switch {
 	case err != nil:
 		return sam, fmt.Errorf("%w: %w", ErrNoSAM, err)
@@ -256,7 +265,7 @@ func (s *Seller) decide(ctx context.Context, a *attempt, spent spending) error {
 	switch {
 	case a.Alone, a.approval.Approved:
 	case a.approval.Reason == client.NumberPassed:
-		return errAgain // the journal goes on in a new epoch
+		return s.passed(ctx, a)
 	default:
 		a.held = false // a decline leaves nothing behind
 		return &client.Refusal{Reason: a.approval.Reason}
@@ -281,6 +290,18 @@ func (s *Seller) decide(ctx context.Context, a *attempt, spent spending) error {
 	}
 	_, facts.Hot = s.Feeds.Hot(feed.Card(a.Card.CardNo))
 	return s.Terms.Rules().Alone(facts)
+}
+
+// passed goes on after the upstream has said that a number was passed: with the
+// next one, unless the number is still the next. Then the upstream has another
+// journal under this one's name, which the Pusher finds out.
+func (s *Seller) passed(ctx context.Context, a *attempt) error {
+	epoch, seq, err := s.Book.Next(ctx)
+	if err != nil {
+		return err
+	}
+	a.Alone = epoch == a.epoch && seq == a.seq
+	return errAgain
 }
 
 // details say that upstream has approved the sale, and so should hold money for

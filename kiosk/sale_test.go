@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -185,6 +186,84 @@ func TestSaleAlone(t *testing.T) {
 	w.balanced(c)
 	if got := w.booked(journal.MerchantAccount(merchant)); got != 2*lunch+1 {
 		t.Errorf("the canteen has %s", got)
+	}
+}
+
+// TestSaleUnheard: the upstream has nothing of the journal yet, and so holds no
+// money for it. That is no refusal: the rules decide, the journal is pushed, and
+// the next sale is made online.
+func TestSaleUnheard(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	away := &waiting{upstream: c.up.whole(), may: make(chan struct{})}
+	c.crash()
+	for _, end := range []string{"", "-wal", "-shm"} { // a new disk
+		if err := os.Remove(filepath.Join(w.dir, "T01.db") + end); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	c.up.replace(away)
+	c.start()
+	if v := c.sell(lunch, false); !v.sold || v.online {
+		t.Errorf("first sale: %+v, want it sold by the rules", v)
+	}
+	close(away.may)
+	w.told(c.post)
+	if v := c.sell(lunch, false); !v.sold || !v.online {
+		t.Errorf("second sale: %+v, want it sold online", v)
+	}
+	w.told(c.post)
+	if got := w.booked(journal.MerchantAccount(merchant)); got != 2*lunch {
+		t.Errorf("the canteen has %s, want %s", got, 2*lunch)
+	}
+}
+
+// waiting is an upstream that takes no journal before it may.
+type waiting struct {
+	upstream
+	may chan struct{}
+}
+
+func (u *waiting) Push(ctx context.Context, b journal.Batch) (journal.Ack, error) {
+	select {
+	case <-u.may:
+		return u.upstream.Push(ctx, b)
+	case <-ctx.Done():
+		return journal.Ack{}, ctx.Err()
+	}
+}
+
+// TestSaleSuperseded: the upstream says that the journal's numbers are over, and
+// the terminal does not know why. It sells by the rules, and not in circles.
+func TestSaleSuperseded(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	c.up.replace(passing{c.up.whole()})
+	if v := c.sell(lunch, false); !v.sold || v.online {
+		t.Errorf("told %+v, want it sold by the rules", v)
+	}
+	w.told(c.post)
+	w.balanced(c)
+}
+
+// passing is an upstream that holds nothing for this journal any more.
+type passing struct{ upstream }
+
+func (passing) Authorize(context.Context, client.AuthorizeRequest) (client.Approval, error) {
+	return client.Approval{Reason: client.NumberPassed}, nil
+}
+
+// TestSaleFirst: the first sale of a new terminal is made online, within the
+// time that a tap may take.
+func TestSaleFirst(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	w.told(c.post) // its start is upstream before anybody can lay a card down
+	if v := c.sell(lunch, false); !v.sold || !v.online {
+		t.Errorf("told %+v, want it sold online", v)
 	}
 }
 

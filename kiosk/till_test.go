@@ -81,7 +81,7 @@ func (c *till) start() {
 		Settler: kiosk.Settler{
 			Book: c.journal(), Issuer: c.up, Profile: c.world.profile, Terminal: c.number, SAM: c.sam,
 		},
-		Upstream: c.up, Feeds: c.feeds, Terms: c.terms, Clock: c.clock, Budget: time.Second, Log: c.log,
+		Upstream: c.up, Push: c.pusher, Feeds: c.feeds, Terms: c.terms, Clock: c.clock, Budget: time.Second, Log: c.log,
 	}
 	c.crash = sync.OnceFunc(func() {
 		cancel()
@@ -107,6 +107,7 @@ func (c *till) restart() {
 type verdict struct {
 	sold    bool
 	refused bool // certainly not sold; neither: nobody knows
+	online  bool // the upstream had agreed
 	err     error
 }
 
@@ -140,13 +141,12 @@ func (c *till) sell(amount money.Fen, leaves bool) verdict {
 	unknown := errors.Is(err, kiosk.ErrSaleInDoubt) || errors.Is(err, kiosk.ErrNotGenuine)
 	switch {
 	case err == nil:
-		return verdict{sold: true}
+		return verdict{sold: true, online: sold.Online}
 	case !unknown:
 		return verdict{refused: true, err: err}
 	case leaves:
 		return verdict{err: err}
 	}
-	_ = sold
 	return c.ask(err)
 }
 

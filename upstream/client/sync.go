@@ -72,6 +72,9 @@ type Approval struct {
 
 // Authorize places a hold. The same attempt again is the same hold. A decline
 // is an answer and no error.
+//
+// A [*journal.PushError] says that the upstream has to be told of this journal
+// first, and how far it has it: it holds nothing, and has not refused.
 func (c *Client) Authorize(ctx context.Context, q AuthorizeRequest) (Approval, error) {
 	ctx, cancel := within(ctx, quick)
 	defer cancel()

@@ -55,6 +55,11 @@ func (q Request) Check() error {
 
 // Authorize places a hold. The same attempt again is the same hold. A decline
 // is an answer and no error; it leaves nothing behind.
+//
+// A [*journal.PushError] says that we have to be told more of the journal first:
+// nothing is held for one of which we have nothing. If its disk were lost before
+// it is pushed, no journal would ever pass the number, and the money would be
+// held for good.
 func (g *Ingest) Authorize(ctx context.Context, t store.Terminal, q Request) (a Approval, err error) {
 	if err := q.Check(); err != nil {
 		return Approval{}, err
@@ -77,11 +82,15 @@ type asking struct {
 	request Request
 	answer  Approval
 	account store.Account
+	journal journalRow
 }
 
 func (a *asking) run() error {
 	q := a.request
 	if err := lockTerminal(a.ctx, a.tx, a.terminal); err != nil {
+		return err
+	}
+	if err := a.findJournal(); err != nil {
 		return err
 	}
 	if err := a.find(); err != nil {
@@ -104,6 +113,24 @@ func (a *asking) run() error {
 		return err
 	}
 	return a.decide()
+}
+
+// aheadMax is how far a number may be ahead of what we have of its journal: more
+// than a terminal sells in a week without us. So a number that no journal will
+// come to holds nothing.
+const aheadMax = 50_000
+
+// findJournal reads the journal under whose number money is to be held.
+func (a *asking) findJournal() (err error) {
+	a.journal, err = readJournal(a.ctx, a.tx, a.terminal, a.request.Epoch)
+	if err != nil && !errors.Is(err, store.ErrNone) {
+		return err
+	}
+	h := a.journal.head
+	if !a.journal.superseded && (h.Seq == 0 || a.request.Seq > h.Seq+aheadMax) {
+		return &journal.PushError{Reason: journal.ErrGap, Head: h}
+	}
+	return nil
 }
 
 // find reads the card and the account, and says why they may not be used.
@@ -168,12 +195,8 @@ func (a *asking) decide() error {
 		a.answer.Approved = true
 		return nil
 	}
-	j, err := readJournal(a.ctx, a.tx, a.terminal, q.Epoch)
-	if err != nil && !errors.Is(err, store.ErrNone) {
-		return err
-	}
 	switch {
-	case q.Seq <= j.head.Seq || j.superseded:
+	case q.Seq <= a.journal.head.Seq || a.journal.superseded:
 		a.answer.Reason = v1.Reason_REASON_NUMBER_PASSED
 		return nil
 	case q.Amount > a.answer.Available:

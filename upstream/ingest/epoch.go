@@ -76,11 +76,9 @@ func (k *taking) openEpoch(f *fact) error {
 	return nil
 }
 
-// endCarrying notes that a new epoch has brought over all that it will. What is
-// held under numbers of others that nobody has brought is free: a terminal that
-// was restored from a copy may not know of the newest of them. And what
-// the terminal has announced and does not know any more is in doubt: nobody
-// will end it.
+// endCarrying notes that a new epoch has brought over all that it will. What the
+// terminal has announced and does not know any more is in doubt: nobody will end
+// it.
 func (k *taking) endCarrying(f *fact) error {
 	if !k.journal.carrying || f.journal != k.journal.id {
 		return nil
@@ -90,7 +88,6 @@ func (k *taking) endCarrying(f *fact) error {
 	if err != nil {
 		return fmt.Errorf("end carrying: %w", err)
 	}
-	k.alone = true
 	return k.claimLost()
 }
 
@@ -170,7 +167,7 @@ func (d *desk) meet(refs []string) error {
 }
 
 // explain notes a new journal that does not say what it carries on, although
-// the terminal has another.
+// the terminal has another. What that has announced is in doubt.
 func (k *taking) explain(first *item) error {
 	if k.journal.head.Seq > 0 || first.entry.Kind == journal.EpochOpened {
 		return nil
@@ -183,8 +180,9 @@ func (k *taking) explain(first *item) error {
 	if err != nil {
 		return fmt.Errorf("read journals: %w", err)
 	}
-	if other.Valid {
-		k.desk.except(EpochUnexplained, first.Position, "the terminal %s", other.String)
+	if !other.Valid {
+		return nil
 	}
-	return nil
+	k.desk.except(EpochUnexplained, first.Position, "the terminal %s", other.String)
+	return k.claimLost()
 }

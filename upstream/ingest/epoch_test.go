@@ -174,12 +174,12 @@ func TestLostUnderFork(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		a := w.holder("1001", 10*yuan)
 		p, c, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
-		image := c.rewind(0)
 		c.approved(c.ask(p, "lost", 3*yuan), 10*yuan)
+		image := c.rewind(1)
 		p.debit(c.intend(p, "lost", 3*yuan))
 		c.push()
 		image.write(journal.Entry{Kind: journal.Started})
-		n := image.reopen(0, journal.ReasonForked)
+		n := image.reopen(1, journal.ReasonForked)
 		n.write(journal.Entry{Kind: journal.Started})
 		n.push()
 		w.wants(map[store.Account]money.Fen{a: 7 * yuan, suspense("C01"): 3 * yuan})
@@ -213,6 +213,33 @@ func TestEpochUnexplained(t *testing.T) {
 	})
 }
 
+// TestHoldsOfLostDisk: a disk is lost with all that it had not pushed, and the
+// new journal knows nothing of the old. What was held under the old one's
+// numbers is free once that goes on, and what it had announced is in doubt.
+func TestHoldsOfLostDisk(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
+		c.approved(c.ask(p, "announced", 2*yuan), 10*yuan)
+		c.intend(p, "announced", 2*yuan)
+		c.push()
+		c.approved(c.ask(p, "lost", 3*yuan), 8*yuan)
+		n := *c
+		n.bodies, n.hashes = nil, nil
+		n.epoch[0]++
+		n.write(journal.Entry{Kind: journal.Started})
+		n.push()
+		w.wants(map[store.Account]money.Fen{a: 8 * yuan, suspense("C01"): 2 * yuan})
+		d.approved(d.ask(p, "x", 1), 8*yuan)
+		c.approved(c.ask(p, "late", yuan), 8*yuan-1) // it was on its way all the time
+		n.write(journal.Entry{Kind: journal.Started})
+		n.push()
+		d.approved(d.ask(p, "y", 1), 8*yuan-1)
+		w.inbox(ingest.EpochUnexplained)
+		w.sound()
+	})
+}
+
 // TestHoldsOfOldEpoch: a hold goes with the number that it was placed under.
 func TestHoldsOfOldEpoch(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
@@ -222,7 +249,7 @@ func TestHoldsOfOldEpoch(t *testing.T) {
 		c.sell(p, "sold", 3*yuan)
 		above := c.ask(p, "never", 2*yuan)
 		c.approved(above, 7*yuan)
-		n := c.reopen(0, journal.ReasonRewound)
+		n := c.reopen(1, journal.ReasonRewound)
 		n.take(n.batch(1, 1)) // it says how far the old one came
 		d.approved(d.ask(p, "x", 1), 7*yuan)
 		n.take(n.batch(2, 3)) // sold, carried over

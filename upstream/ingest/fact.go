@@ -238,6 +238,9 @@ func (k *taking) work(f *fact) error {
 	if err := k.endCarrying(f); err != nil {
 		return err
 	}
+	if f.journal == k.journal.id && !k.journal.carrying {
+		k.alone = true
+	}
 	if handle := handlers[f.entry.Kind]; handle != nil {
 		return handle(k.desk, f)
 	}

@@ -123,7 +123,12 @@ func (k *taking) missHolds(facts []fact, open []hold) error {
 	return nil
 }
 
-// released reports whether an epoch will never come to a number.
+// released reports whether an epoch will never come to a number. A terminal has
+// one journal: what is held under numbers of others, which nobody has brought, is
+// free when this one goes on. One that was restored from a copy may not know of
+// the newest of them, and one whose disk was lost knows none. Where two machines
+// have one name, which is listed, each also lets go of what the other's last sale
+// holds; that counts all the same.
 func (k *taking) released(at journal.Position) bool {
 	if k.alone && at.Epoch != k.push.batch.Epoch {
 		return true

@@ -14,7 +14,16 @@ import (
 )
 
 // ask asks for an amount under the number that the till's next entry will have.
+// A till that has done nothing yet starts its journal first.
 func (c *till) ask(p *purse, attempt string, amount money.Fen) ingest.Request {
+	if c.next() == 1 {
+		c.write(journal.Entry{Kind: journal.Started})
+		c.push()
+	}
+	return c.request(p, attempt, amount)
+}
+
+func (c *till) request(p *purse, attempt string, amount money.Fen) ingest.Request {
 	return ingest.Request{
 		Epoch: c.epoch, Seq: c.next(), Attempt: attempt, CardNo: p.no, Merchant: merchant, Amount: amount,
 	}
@@ -146,6 +155,36 @@ func TestAuthorizeDeclines(t *testing.T) {
 		}
 		w.sound()
 	})
+}
+
+// TestNoHoldForUnknownJournal: nothing is held under the number of a journal that
+// never was here, since it may be lost before it comes, nor under one that none
+// will come to.
+func TestNoHoldForUnknownJournal(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
+		c.write(journal.Entry{Kind: journal.Started})
+		q := c.request(p, "x", 6*yuan)
+		c.unheard(q, 0)
+		d.approved(d.ask(p, "y", yuan), 10*yuan)
+		c.push()
+		c.approved(q, 9*yuan)
+		q.Seq, q.Attempt = 1<<40, "never"
+		c.unheard(q, 1)
+		w.inbox()
+		w.sound()
+	})
+}
+
+// unheard asks, and is told that the upstream has to be told more first.
+func (c *till) unheard(q ingest.Request, have int64) {
+	c.w.t.Helper()
+	a, err := c.w.in.Authorize(c.w.t.Context(), c.terminal, q)
+	var e *journal.PushError
+	if !errors.As(err, &e) || e.Reason != journal.ErrGap || e.Head.Seq != have || e.Head.Epoch != c.epoch {
+		c.w.t.Errorf("%s = %+v, %v; want %v with %d", q.Attempt, a, err, journal.ErrGap, have)
+	}
 }
 
 // TestAuthorizeTells has the answer say what was spent and what is open, and

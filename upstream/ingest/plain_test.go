@@ -130,9 +130,11 @@ func (p *plain) fact(j *copied, f announced, own bool, said *passing) {
 		said.released = append(said.released, journal.Position{Epoch: o.Epoch, Seq: o.Head})
 		return
 	}
+	if own {
+		said.alone = e.Position()
+	}
 	if own && j.carrying {
 		j.carrying = false
-		said.alone = e.Position()
 		for _, in := range p.intents {
 			if in.Terminal == e.Terminal && in.Epoch != e.Epoch && !in.claimed && !j.carried[in.copy] {
 				p.doubt(in, said)

@@ -166,7 +166,7 @@ type taking struct {
 	journal  journalRow
 	desk     *desk // where entries are worked on
 	releases []release
-	alone    bool // all other epochs of the terminal are over
+	alone    bool // the journal goes on with entries of its own
 }
 
 // take returns a *journal.PushError when the batch does not fit.

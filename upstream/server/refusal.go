@@ -65,7 +65,7 @@ func (s *Server) intercept(next connect.UnaryFunc) connect.UnaryFunc {
 			s.Log.Info("call refused", "call", call, "terminal", t.ID, "reason", no.reason.String())
 			return nil, no.wire()
 		case errors.As(err, &unfit):
-			s.Log.Warn("push not taken", "terminal", t.ID, "err", unfit)
+			s.Log.Warn("journal has to be pushed from elsewhere", "call", call, "terminal", t.ID, "err", unfit)
 			return nil, rejected(unfit)
 		case ctx.Err() != nil:
 			return nil, ctx.Err()

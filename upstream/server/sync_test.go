@@ -183,8 +183,18 @@ func TestAuthorizeOverTheWire(t *testing.T) {
 	b, c := w.newBook("C01"), w.newBook("C02")
 	ctx := t.Context()
 	q := client.AuthorizeRequest{
-		Epoch: b.epoch, Seq: 1, Attempt: "a1", CardNo: cardNo, Merchant: "m1", Amount: 60 * yuan,
+		Epoch: b.epoch, Seq: 2, Attempt: "a1", CardNo: cardNo, Merchant: "m1", Amount: 60 * yuan,
 		Reading: client.Reading{Purse: mirrorFrom, Offline: 4, Online: 7},
+	}
+	_, err := b.client.Authorize(ctx, q)
+	if no := (*journal.PushError)(nil); !errors.As(err, &no) || no.Head != (journal.Head{Epoch: b.epoch}) {
+		t.Errorf("Authorize under an unknown journal: %v, want %v", err, journal.ErrGap)
+	}
+	for _, x := range []*book{b, c} {
+		x.write(journal.Entry{Kind: journal.Started})
+		if _, err := x.client.Push(ctx, x.batch(1)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	a, err := b.client.Authorize(ctx, q)
 	if err != nil || !a.Approved || a.Available != opening || a.DailyLimit != 50*yuan || a.SpentToday != 0 {

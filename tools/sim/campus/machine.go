@@ -139,8 +139,8 @@ func (m *machine) run(book *ledger.Book, feeds *feed.Feeds) *programs {
 	}
 	p.loader = &kiosk.Loader{Settler: settler}
 	p.seller = &kiosk.Seller{
-		Settler: settler, Upstream: m.client, Feeds: feeds, Terms: terms, Clock: clock, Budget: time.Minute,
-		Log: m.campus.log,
+		Settler: settler, Upstream: m.client, Push: p.pusher, Feeds: feeds, Terms: terms, Clock: clock,
+		Budget: time.Minute, Log: m.campus.log,
 	}
 	return p
 }
