@@ -209,7 +209,7 @@ func TestSettle(t *testing.T) {
 			}
 			_, err = b.PostAll(ctx, tx, held, []store.Entry{{
 				Kind: store.KindPurchase, Place: "canteen", Made: yesterday.Start().Add(12 * time.Hour),
-				Postings: []store.Posting{{Account: holder, Amount: -800}, {Account: merchant, Amount: 800}},
+				Debit: holder, Credit: merchant, Amount: 800,
 			}})
 			return err
 		})

@@ -66,8 +66,7 @@ func transfer(ctx context.Context, books *store.Books, n int64) error {
 			return err
 		}
 		_, err = books.PostAll(ctx, tx, held, []store.Entry{{
-			Kind: store.KindPurchase, Place: "m",
-			Postings: []store.Posting{{Account: from, Amount: -1}, {Account: to, Amount: 1}},
+			Kind: store.KindPurchase, Place: "m", Debit: from, Credit: to, Amount: 1,
 		}})
 		return err
 	})

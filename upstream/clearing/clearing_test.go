@@ -448,9 +448,7 @@ func TestSuspense(t *testing.T) {
 					return err
 				}
 				_, err = w.books.PostAll(t.Context(), tx, held, []store.Entry{{
-					Kind: store.KindPurchase, Place: "canteen", Postings: []store.Posting{
-						{Account: suspense, Amount: -8 * yuan}, {Account: merchant, Amount: 8 * yuan},
-					},
+					Kind: store.KindPurchase, Place: "canteen", Debit: suspense, Credit: merchant, Amount: 8 * yuan,
 				}})
 				if err != nil {
 					return err

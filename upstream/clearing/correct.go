@@ -216,15 +216,17 @@ func (h *House) correct(ctx context.Context, tx *sqldb.Tx, x Exception, against 
 	if x.suspended() {
 		amount = -x.Amount
 	}
-	held, err := h.books.LockAccounts(ctx, tx, []store.Account{x.Account, against})
+	at, err := h.books.LockAccounts(ctx, tx, []store.Account{x.Account, against})
 	if err != nil {
 		return 0, err
 	}
-	all, err := h.books.PostAll(ctx, tx, held, []store.Entry{{
-		Kind: store.KindCorrection, Place: "clearing", Postings: []store.Posting{
-			{Account: x.Account, Amount: amount}, {Account: against, Amount: -amount},
-		},
-	}})
+	e := store.Entry{
+		Kind: store.KindCorrection, Place: "clearing", Debit: against, Credit: x.Account, Amount: amount,
+	}
+	if amount < 0 {
+		e.Debit, e.Credit, e.Amount = x.Account, against, -amount
+	}
+	all, err := h.books.PostAll(ctx, tx, at, []store.Entry{e})
 	if err != nil {
 		return 0, err
 	}

@@ -10,12 +10,13 @@ import (
 	"quancun/money"
 	"quancun/upstream/channel"
 	"quancun/upstream/reconcile"
+	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
 
 // movementsMax is how many entries are taken in one transaction, so that
 // nobody who sells waits long for the first comparison of old books.
-const movementsMax = 2000
+const movementsMax = 10_000
 
 // catchUp brings the movements on a source's account up to the ledger. In one
 // account entries have growing numbers, so what is missing is what comes after
@@ -55,18 +56,20 @@ func takeMovements(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (
 		about, refund = append(about, what), append(refund, refundNo)
 		amount, at = append(amount, e.amount), append(at, e.at)
 		return nil
-	}, `
+	}, store.Lines(`l.before_id > (SELECT coalesce(max(entry_id), 0) FROM movements WHERE account = ?1)`)+`
 		SELECT e.id, p.amount_fen, coalesce(o.paid_ms, e.made_ms, e.at_ms), coalesce(e.order_no, ''),
 			coalesce(d.about, ''), e.journal IS NOT NULL, j.body, u.body
-		FROM postings p JOIN entries e ON e.id = p.entry_id
+		FROM (SELECT entry_id, amount_fen FROM lines
+			WHERE entry_id > (SELECT coalesce(max(entry_id), 0) FROM movements WHERE account = ?1)
+			ORDER BY entry_id LIMIT ?2) AS p
+		JOIN entries e ON e.id = p.entry_id
 		LEFT JOIN orders o ON o.order_no = e.order_no AND e.kind = 1
 		LEFT JOIN corrections c ON c.entry_id = e.id AND c.kind <> 3
 		LEFT JOIN differences d ON d.exception_id = c.exception_id
 		LEFT JOIN journal_entries j ON j.journal = e.journal AND j.seq = e.seq
 		LEFT JOIN entries undone ON undone.id = e.undoes
 		LEFT JOIN journal_entries u ON u.journal = undone.journal AND u.seq = undone.seq
-		WHERE p.account = ?1 AND p.entry_id > (SELECT coalesce(max(entry_id), 0) FROM movements WHERE account = ?1)
-		ORDER BY p.entry_id LIMIT ?2`, source, movementsMax)
+		ORDER BY p.entry_id`, source, movementsMax)
 	if err != nil {
 		return 0, err
 	}

@@ -120,11 +120,11 @@ type sale struct {
 }
 
 // sales are the postings of an account after an entry that are in no day.
-const sales = `
-	SELECT p.entry_id, p.amount_fen, e.made_ms, e.at_ms FROM postings p JOIN entries e ON e.id = p.entry_id
-	WHERE p.account = ?1 AND p.entry_id > ?2 AND e.kind <> ?3
-	AND NOT EXISTS (SELECT 1 FROM settlement_lines l WHERE l.account = p.account AND l.entry_id = p.entry_id)
-	ORDER BY p.entry_id`
+var sales = store.Lines(`l.before_id > ?2`) + `
+	SELECT l.entry_id, l.amount_fen, e.made_ms, e.at_ms FROM lines l JOIN entries e ON e.id = l.entry_id
+	WHERE l.entry_id > ?2 AND e.kind <> ?3
+	AND NOT EXISTS (SELECT 1 FROM settlement_lines s WHERE s.account = ?1 AND s.entry_id = l.entry_id)
+	ORDER BY l.entry_id`
 
 func scanSale(rows *sql.Rows) (s sale, err error) {
 	var made, at sql.NullInt64
@@ -275,13 +275,12 @@ func orNull(n int64) any {
 }
 
 func (h *House) payOut(ctx context.Context, tx *sqldb.Tx, account store.Account, amount money.Fen) (int64, error) {
-	held, err := h.books.LockAccounts(ctx, tx, []store.Account{account, Bank})
+	at, err := h.books.LockAccounts(ctx, tx, []store.Account{account, Bank})
 	if err != nil {
 		return 0, err
 	}
-	all, err := h.books.PostAll(ctx, tx, held, []store.Entry{{
-		Kind: store.KindPaidOut, Place: "clearing",
-		Postings: []store.Posting{{Account: account, Amount: -amount}, {Account: Bank, Amount: amount}},
+	all, err := h.books.PostAll(ctx, tx, at, []store.Entry{{
+		Kind: store.KindPaidOut, Place: "clearing", Debit: account, Credit: Bank, Amount: amount,
 	}})
 	if err != nil {
 		return 0, err

@@ -29,9 +29,12 @@ func (w *world) sell(merchant string, amount money.Fen, made string) {
 		if err != nil {
 			return err
 		}
+		from, to := holder, account
+		if amount < 0 { // given back
+			from, to = to, from
+		}
 		_, err = w.books.PostAll(w.t.Context(), tx, held, []store.Entry{{
-			Kind: store.KindPurchase, Place: merchant, Made: when,
-			Postings: []store.Posting{{Account: holder, Amount: -amount}, {Account: account, Amount: amount}},
+			Kind: store.KindPurchase, Place: merchant, Made: when, Debit: from, Credit: to, Amount: max(amount, -amount),
 		}})
 		return err
 	}))

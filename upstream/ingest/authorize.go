@@ -181,7 +181,7 @@ func (a *asking) decide() error {
 	if err := a.readSpending(); err != nil {
 		return err
 	}
-	a.answer.Available = a.held[a.account] - held
+	a.answer.Available = a.held[a.account].Balance - held
 	if q.Virtual {
 		a.answer.Available -= a.g.policy.CardReserve
 	}
@@ -258,12 +258,10 @@ func (a *asking) readSpending() error {
 	y, m, d := a.now.In(beijing).Date()
 	a.answer.DailyLimit = a.g.policy.DailyLimit
 	var limit sql.NullInt64
-	err := a.tx.QueryRow(a.ctx, `
-		SELECT (SELECT daily_limit_fen FROM holders WHERE account = ?1), CAST(coalesce(-sum(amount_fen), 0) AS BIGINT)
-		FROM (SELECT p.amount_fen, e.kind, coalesce(e.made_ms, e.at_ms) AS made_ms
-			FROM postings p JOIN entries e ON e.id = p.entry_id
-			WHERE p.account = ?1 ORDER BY p.entry_id DESC LIMIT ?2) AS newest
-		WHERE kind IN (4, 7, 8, 14) AND made_ms >= ?3`,
+	err := a.tx.QueryRow(a.ctx, store.Lines(`l.n < ?2`)+`
+		SELECT (SELECT daily_limit_fen FROM holders WHERE account = ?1), CAST(coalesce(-sum(l.amount_fen), 0) AS BIGINT)
+		FROM lines l JOIN entries e ON e.id = l.entry_id
+		WHERE e.kind IN (4, 7, 8, 14) AND coalesce(e.made_ms, e.at_ms) >= ?3`,
 		a.account, spendingMax, time.Date(y, m, d, 0, 0, 0, 0, beijing).UnixMilli()).Scan(&limit, &a.answer.SpentToday)
 	if err != nil {
 		return fmt.Errorf("read spending: %w", err)

@@ -195,15 +195,10 @@ func (d *desk) claimSale(in *intent, source *store.Source) error {
 		return err
 	}
 	d.ended[in.Ref] = HoldCaptured
-	d.book(booking{at: in.Position(), Entry: store.Entry{
+	d.book(booking{at: in.Position(), Entry: move{c.owner(), c.suspense(), c.Amount}.entry(store.Entry{
 		Kind: store.KindDoubt, Place: in.Merchant, Made: in.At, Source: source, Claim: c.id,
-		Postings: move(c.owner(), c.suspense(), c.Amount),
-	}})
+	})})
 	return d.settleLate(c)
-}
-
-func move(from, to store.Account, amount money.Fen) []store.Posting {
-	return []store.Posting{{Account: from, Amount: -amount}, {Account: to, Amount: amount}}
 }
 
 func (c *claim) suspense() store.Account { return store.Account(journal.SuspenseAccount(c.Terminal)) }
@@ -230,7 +225,7 @@ func (d *desk) settle(c *claim, v verdict) error {
 	case c.state == ClaimOpen && v.happened:
 		return d.settleUse(c, v, store.KindSettlement, c.suspense())
 	case c.state == ClaimOpen:
-		return d.settleSale(c, v, store.KindSettlement, move(c.suspense(), c.owner(), c.Amount))
+		return d.settleSale(c, v, store.KindSettlement, move{c.suspense(), c.owner(), c.Amount})
 	case written && v.happened && v.proven && !c.proven:
 		c.proven, c.changed = true, true
 		return d.settleRivals(c.use(), v)
@@ -243,7 +238,7 @@ func (d *desk) settle(c *claim, v verdict) error {
 	case v.rival && !c.proven:
 		d.exceptAmount(Corrected, v.at, c.Amount,
 			fmt.Sprintf("%s was called written by %s", c.Position, c.evidence))
-		return d.settleSale(c, v, store.KindCorrection, move(c.payee(), c.owner(), c.Amount))
+		return d.settleSale(c, v, store.KindCorrection, move{c.payee(), c.owner(), c.Amount})
 	}
 	d.exceptAmount(Contradicted, v.at, c.Amount, fmt.Sprintf("%s was settled by %s, now the other way by %s",
 		c.Position, c.evidence, v.by))
@@ -253,16 +248,16 @@ func (d *desk) settle(c *claim, v verdict) error {
 // settleUse pays for a claim from where its amount is, and settles those that
 // were at the same counter.
 func (d *desk) settleUse(c *claim, v verdict, k store.Kind, from store.Account) error {
-	if err := d.settleSale(c, v, k, move(from, c.payee(), c.Amount)); err != nil || c.wordless() {
+	if err := d.settleSale(c, v, k, move{from, c.payee(), c.Amount}); err != nil || c.wordless() {
 		return err
 	}
 	return d.settleRivals(c.use(), v)
 }
 
-func (d *desk) settleSale(c *claim, v verdict, k store.Kind, postings []store.Posting) error {
-	b := booking{at: v.at, Entry: store.Entry{
-		Kind: k, Place: c.merchant, Made: v.made, Source: v.source, Claim: c.id, Postings: postings,
-	}}
+func (d *desk) settleSale(c *claim, v verdict, k store.Kind, m move) error {
+	b := booking{at: v.at, Entry: m.entry(store.Entry{
+		Kind: k, Place: c.merchant, Made: v.made, Source: v.source, Claim: c.id,
+	})}
 	if err := d.undo(&b, c); err != nil {
 		return err
 	}

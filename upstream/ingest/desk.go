@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,8 +33,8 @@ type desk struct {
 	exceptions []store.Exception
 	ended      map[string]HoldState // what has become of attempts, by ref
 
-	also []store.Account             // to be locked with those of the bookings
-	held map[store.Account]money.Fen // the balances of all that are locked, once they are
+	also []store.Account                 // to be locked with those of the bookings
+	held map[store.Account]store.Footing // where all that are locked stand, once they are
 }
 
 // booking is an entry that is to be posted, and what goes with it.
@@ -63,24 +62,24 @@ func (d *desk) exceptAmount(k ExceptionKind, at journal.Position, amount money.F
 	d.exceptions = append(d.exceptions, standing(exception(k, at, detail), "", amount))
 }
 
-// book adds an entry. Postings to one account are made one, and those that
-// come to nothing are left out; an entry of which nothing is left is none.
-func (d *desk) book(b booking) bool {
-	sums := map[store.Account]money.Fen{}
-	for _, p := range b.Postings {
-		sums[p.Account] += p.Amount
+// move is an amount that goes from one account to another.
+type move struct {
+	from, to store.Account
+	amount   money.Fen
+}
+
+// entry returns e as one that makes the move.
+func (m move) entry(e store.Entry) store.Entry {
+	e.Debit, e.Credit, e.Amount = m.from, m.to, m.amount
+	return e
+}
+
+// book adds an entry. One that moves nothing, or from an account to itself, is
+// none.
+func (d *desk) book(b booking) {
+	if b.Amount > 0 && b.Debit != b.Credit {
+		d.bookings = append(d.bookings, b)
 	}
-	b.Postings = nil
-	for _, a := range slices.Sorted(maps.Keys(sums)) {
-		if sums[a] != 0 {
-			b.Postings = append(b.Postings, store.Posting{Account: a, Amount: sums[a]})
-		}
-	}
-	if len(b.Postings) == 0 {
-		return false
-	}
-	d.bookings = append(d.bookings, b)
-	return true
 }
 
 // holder returns the account of the holder that an entry names: the card's,
@@ -93,18 +92,22 @@ func (d *desk) holder(e journal.Entry) (store.Account, bool) {
 	return store.HolderAccount(e.Account), d.holders[e.Account]
 }
 
-// explode returns an entry's postings with the holder's own account in the
+// explode returns what an entry moves, with the holder's own account in the
 // place of the control account. What is of nobody that we know is in suspense,
-// and in the inbox.
-func (d *desk) explode(e journal.Entry) (all []store.Posting) {
+// and in the inbox. By its kind's rule an entry has two postings or none.
+func (d *desk) explode(e journal.Entry) (m move) {
 	for _, p := range e.Postings {
 		a := store.Account(p.Account)
 		if p.Account == journal.Holder {
 			a = d.ownerOf(e, p.Amount)
 		}
-		all = append(all, store.Posting{Account: a, Amount: p.Amount})
+		if p.Amount > 0 {
+			m.to, m.amount = a, p.Amount
+		} else {
+			m.from = a
+		}
 	}
-	return all
+	return m
 }
 
 // ownerOf returns where the holder's posting of an entry goes.
@@ -160,9 +163,7 @@ func (d *desk) post() (err error) {
 	entries := make([]store.Entry, len(d.bookings))
 	for i, b := range d.bookings {
 		entries[i] = b.Entry
-		for _, p := range b.Postings {
-			accounts = append(accounts, p.Account)
-		}
+		accounts = append(accounts, b.Debit, b.Credit)
 	}
 	if d.held, err = d.g.books.LockAccounts(d.ctx, d.tx, accounts); err != nil {
 		return err
@@ -185,10 +186,11 @@ func (d *desk) post() (err error) {
 
 // balanceOf returns what an account has come to by an entry.
 func balanceOf(b booking, p store.Posted, a store.Account) money.Fen {
-	for i := range b.Postings {
-		if b.Postings[i].Account == a {
-			return p.Balances[i]
-		}
+	switch a {
+	case b.Debit:
+		return p.Debit
+	case b.Credit:
+		return p.Credit
 	}
 	return 0 // the entry is between suspense and the merchant
 }
@@ -196,11 +198,9 @@ func balanceOf(b booking, p store.Posted, a store.Account) money.Fen {
 // noteOverdrawn puts a holder into the inbox who is below zero. One line is
 // enough until it is closed.
 func (d *desk) noteOverdrawn(b booking, p store.Posted) {
-	for i, posting := range b.Postings {
-		if posting.Amount < 0 && p.Balances[i] < 0 && strings.HasPrefix(string(posting.Account), "holder/") {
-			e := exception(Overdrawn, b.at, fmt.Sprintf("%s after %s", p.Balances[i], b.at))
-			e.Ref = string(posting.Account)
-			d.exceptions = append(d.exceptions, standing(e, posting.Account, p.Balances[i]))
-		}
+	if p.Debit < 0 && strings.HasPrefix(string(b.Debit), "holder/") {
+		e := exception(Overdrawn, b.at, fmt.Sprintf("%s after %s", p.Debit, b.at))
+		e.Ref = string(b.Debit)
+		d.exceptions = append(d.exceptions, standing(e, b.Debit, p.Debit))
 	}
 }

@@ -22,12 +22,11 @@ type fact struct {
 }
 
 // booking returns a movement of money that the entry says has happened.
-func (f *fact) booking(k store.Kind, postings []store.Posting) booking {
+func (f *fact) booking(k store.Kind, m move) booking {
 	source := f.source
-	return booking{at: f.entry.Position(), Entry: store.Entry{
-		Kind: k, Place: cmp.Or(f.entry.Merchant, f.entry.Terminal), Made: f.entry.At,
-		Source: &source, Postings: postings,
-	}}
+	return booking{at: f.entry.Position(), Entry: m.entry(store.Entry{
+		Kind: k, Place: cmp.Or(f.entry.Merchant, f.entry.Terminal), Made: f.entry.At, Source: &source,
+	})}
 }
 
 // post works out what fresh entries say, and writes it.

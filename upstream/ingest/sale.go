@@ -276,13 +276,13 @@ func (d *desk) sold(b *booking, e journal.Entry) (paid money.Fen, err error) {
 	for i, sale := range d.bookings {
 		if sale.at == e.Origin && sale.Source != nil && sale.Source.Part == 0 {
 			b.UndoesAt = i + 1
-			return got(sale.Postings, a), nil
+			return got(sale, a), nil
 		}
 	}
 	err = d.tx.QueryRow(d.ctx, `
-		SELECT e.id, p.amount_fen FROM entries e JOIN journals j ON j.id = e.journal
-		JOIN postings p ON p.entry_id = e.id AND p.account = ?
-		WHERE j.terminal = ? AND j.epoch = ? AND e.seq = ? AND e.part = 0`,
+		SELECT e.id, CASE WHEN e.credit = ?1 THEN e.amount_fen ELSE -e.amount_fen END
+		FROM entries e JOIN journals j ON j.id = e.journal
+		WHERE ?1 IN (e.debit, e.credit) AND j.terminal = ? AND j.epoch = ? AND e.seq = ? AND e.part = 0`,
 		a, e.Origin.Terminal, e.Origin.Epoch[:], e.Origin.Seq).Scan(&b.Undoes, &paid)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("read sale: %w", err)
@@ -295,26 +295,27 @@ func (d *desk) refunded(b booking) (given money.Fen, err error) {
 	a := store.Account(journal.MerchantAccount(b.Place))
 	if b.Undoes != 0 {
 		err = d.tx.QueryRow(d.ctx, `
-			SELECT CAST(coalesce(-sum(p.amount_fen), 0) AS BIGINT) FROM entries e
-			JOIN postings p ON p.entry_id = e.id AND p.account = ? WHERE e.undoes = ?`, a, b.Undoes).Scan(&given)
+			SELECT CAST(coalesce(sum(CASE ?1 WHEN debit THEN amount_fen WHEN credit THEN -amount_fen END), 0) AS BIGINT)
+			FROM entries WHERE undoes = ?2`, a, b.Undoes).Scan(&given)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read refunds: %w", err)
 	}
 	for _, other := range d.bookings {
 		if other.Kind == store.KindRefund && other.Undoes == b.Undoes && other.UndoesAt == b.UndoesAt {
-			given -= got(other.Postings, a)
+			given -= got(other, a)
 		}
 	}
 	return given, nil
 }
 
-// got returns what an entry's postings bring an account.
-func got(all []store.Posting, a store.Account) (sum money.Fen) {
-	for _, p := range all {
-		if p.Account == a {
-			sum += p.Amount
-		}
+// got returns what an entry brings an account.
+func got(b booking, a store.Account) money.Fen {
+	switch a {
+	case b.Credit:
+		return b.Amount
+	case b.Debit:
+		return -b.Amount
 	}
-	return sum
+	return 0
 }

@@ -34,10 +34,11 @@ var checks = []struct{ name, query string }{
 	{"I10: claim of a sale has another amount in suspense", `
 		SELECT c.terminal || ' ' || c.ref FROM claims c
 		LEFT JOIN entries e ON e.claim_id = c.id
-		LEFT JOIN postings p ON p.entry_id = e.id AND p.account = 'suspense/' || c.terminal
 		WHERE c.kind = 40 AND c.account <> ''
 		GROUP BY c.id, c.terminal, c.ref, c.state, c.amount_fen
-		HAVING coalesce(sum(p.amount_fen), 0) <> CASE WHEN c.state = 1 THEN c.amount_fen ELSE 0 END`},
+		HAVING coalesce(sum(CASE 'suspense/' || c.terminal
+			WHEN e.credit THEN e.amount_fen WHEN e.debit THEN -e.amount_fen END), 0)
+			<> CASE WHEN c.state = 1 THEN c.amount_fen ELSE 0 END`},
 	{"I10: suspense is not what is open", `
 		SELECT a.account FROM accounts a WHERE a.account LIKE 'suspense/%' AND a.balance_fen <>
 			(SELECT coalesce(sum(c.amount_fen), 0) FROM claims c
@@ -54,8 +55,9 @@ var checks = []struct{ name, query string }{
 	{"M4: purchase has moved no purse, or another amount", `
 		SELECT e.id FROM entries e JOIN purse_moves m ON m.entry_id = e.id
 		JOIN cards k ON k.card_no = m.card_no
-		LEFT JOIN postings p ON p.entry_id = e.id AND p.amount_fen = -m.amount_fen AND p.account LIKE 'merchant/%'
-		WHERE p.entry_id IS NULL OR m.amount_fen >= 0 AND e.kind <> 14`},
+		WHERE NOT (e.credit LIKE 'merchant/%' AND e.amount_fen = -m.amount_fen
+				OR e.debit LIKE 'merchant/%' AND e.amount_fen = m.amount_fen)
+			OR m.amount_fen >= 0 AND e.kind <> 14`},
 	{"correction names nothing", `SELECT id FROM entries WHERE kind = 14 AND claim_id IS NOT NULL AND undoes IS NULL`},
 }
 
@@ -273,23 +275,17 @@ func (v *verifier) postings(journalID int64, items []item) (map[int64]posted, er
 	all := map[int64]posted{}
 	err := sqldb.Each(v.ctx, v.tx, func(rows *sql.Rows) error {
 		var seq int64
-		var a store.Account
+		var debit, credit store.Account
 		var f money.Fen
-		var claim bool
-		if err := rows.Scan(&seq, &a, &f, &claim); err != nil {
+		var p posted
+		if err := rows.Scan(&seq, &debit, &credit, &f, &p.claim); err != nil {
 			return err
 		}
-		p := all[seq]
-		if p.amounts == nil {
-			p.amounts = map[store.Account]money.Fen{}
-		}
-		p.amounts[a] += f
-		p.claim = p.claim || claim
+		p.amounts = map[store.Account]money.Fen{debit: -f, credit: f}
 		all[seq] = p
 		return nil
-	}, `SELECT e.seq, p.account, p.amount_fen, e.claim_id IS NOT NULL FROM entries e
-		JOIN postings p ON p.entry_id = e.id
-		WHERE e.journal = ? AND e.seq BETWEEN ? AND ? AND e.part = 0`,
+	}, `SELECT seq, debit, credit, amount_fen, claim_id IS NOT NULL FROM entries
+		WHERE journal = ? AND seq BETWEEN ? AND ? AND part = 0`,
 		journalID, items[0].Seq, items[len(items)-1].Seq)
 	return all, err
 }

@@ -63,7 +63,7 @@ func TestVerify(t *testing.T) {
 		"Note":      {`UPDATE journals SET note = head_hash`, "is not of these entries"},
 		"Key":       {`UPDATE journals SET journal_key = head_hash`, "not signed by the terminal"},
 		"Early":     {`UPDATE checkpoints SET note = (SELECT hash FROM journal_entries WHERE seq = 1)`, "the checkpoint over"},
-		"Posting":   {`UPDATE postings SET amount_fen = amount_fen - 1 WHERE account LIKE 'merchant/%'`, "posts"},
+		"Posting":   {`UPDATE entries SET amount_fen = amount_fen + 1 WHERE credit LIKE 'merchant/%'`, "posts"},
 		"Unposted":  {`DELETE FROM entries WHERE seq = 2`, "is not posted"},
 		"Suspense":  {`UPDATE claims SET amount_fen = amount_fen + 1`, "I10: claim"},
 		"Settled":   {`UPDATE claims SET state = 3, settled_ms = 1`, "I10"},

@@ -70,21 +70,47 @@ func inTx(ctx context.Context, db *sql.DB, text string) error {
 	return tx.Commit()
 }
 
+// inserted returns SQL that writes an entry: its kind, order, debit, credit,
+// amount, and where it brings which accounts (d and c) from.
+func inserted(values string) string {
+	return `INSERT INTO entries (kind, place, at_ms, order_no, debit, credit, amount_fen, debit_balance_fen,
+		credit_balance_fen, debit_before, credit_before) SELECT v.* FROM (
+			SELECT ` + strings.Replace(values, ",", ", '', 0,", 1) + `
+			FROM accounts d, accounts c WHERE d.account = 'channel/alipay' AND c.account = 'holder/1001') AS v`
+}
+
 var attacksSQLite = []attack{
 	{`UPDATE entries SET at_ms = 0`, "never changed"},
 	{`DELETE FROM entries`, "never deleted"},
-	{`UPDATE postings SET amount_fen = amount_fen * 2`, "never changed"},
-	{`DELETE FROM postings`, "never deleted"},
-	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, 'O1', '', 0, 2)`, "UNIQUE"},
-	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, NULL, '', 0, 2)`, "CHECK"},
-	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, 'O9', '', 0, 2)`, "FOREIGN KEY"},
-	{`INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 1)`, "CHECK"},
-	{`INSERT INTO postings SELECT 1, 'channel/alipay', 5, balance_fen + 5 FROM accounts
-		WHERE account = 'channel/alipay'`, "complete"},
-	{`INSERT INTO entries (id, kind, place, at_ms, lines) VALUES (99, 5, '', 0, 2);
-		INSERT INTO postings SELECT 99, account, 5, balance_fen + 5 FROM accounts`, "sum to zero"},
-	{`INSERT INTO entries (id, kind, place, at_ms, lines) VALUES (99, 5, '', 0, 2);
-		INSERT INTO postings SELECT 99, account, 5, balance_fen FROM accounts`, "follow the balance"},
+	{`UPDATE entries SET amount_fen = amount_fen * 2`, "never changed"},
+	{`UPDATE postings SET amount_fen = amount_fen * 2`, "view"},
+	{`DELETE FROM postings`, "view"},
+	{`INSERT INTO postings VALUES (99, 'holder/1001', 5, 5, 0)`, "view"},
+	{inserted(`1, 'O1', 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5, d.last_entry,
+		c.last_entry`), "UNIQUE"},
+	{inserted(`1, NULL, 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5, d.last_entry,
+		c.last_entry`), "CHECK"},
+	{inserted(`1, 'O9', 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5, d.last_entry,
+		c.last_entry`), "FOREIGN KEY"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/1001', 0, d.balance_fen, c.balance_fen, d.last_entry, c.last_entry`),
+		"CHECK"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/1001', -5, d.balance_fen + 5, c.balance_fen - 5, d.last_entry,
+		c.last_entry`), "CHECK"},
+	{inserted(`5, NULL, 'holder/1001', 'holder/1001', 5, c.balance_fen - 5, c.balance_fen + 5, c.last_entry,
+		c.last_entry`), "CHECK"},
+	{inserted(`5, NULL, NULL, 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5, d.last_entry, c.last_entry`),
+		"NOT NULL"},
+	{inserted(`5, NULL, 'holder/9', 'holder/1001', 5, -5, c.balance_fen + 5, 0, c.last_entry`), "follow the balance"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/9', 5, d.balance_fen - 5, 5, d.last_entry, 0`), "follow the balance"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/1001', 5, d.balance_fen, c.balance_fen + 5, d.last_entry,
+		c.last_entry`), "follow the balance"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 6, d.last_entry,
+		c.last_entry`), "follow the balance"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5, 0, c.last_entry`),
+		"follow the balance"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5, d.last_entry, 99`),
+		"CHECK"},
+	{`DELETE FROM accounts`, "FOREIGN KEY"},
 	{`UPDATE orders SET amount_fen = 1`, "keeps its content"},
 	{`UPDATE orders SET account = 'holder/1002'`, "keeps its content"},
 	{`UPDATE orders SET state = 2, paid_ms = NULL WHERE order_no = 'O1'`, "forward"},
@@ -117,17 +143,21 @@ var attacksPostgres = []attack{
 	{`UPDATE entries SET id = DEFAULT`, "permission denied"},
 	{`DELETE FROM entries`, "permission denied"},
 	{`TRUNCATE entries CASCADE`, "permission denied"},
-	{`UPDATE postings SET amount_fen = amount_fen * 2`, "permission denied"},
-	{`DELETE FROM postings`, "permission denied"},
-	{`TRUNCATE postings`, "permission denied"},
-	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, 'O1', '', 0, 2)`, "unique"},
-	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, NULL, '', 0, 2)`, "check"},
-	{`INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (1, 'O9', '', 0, 2)`, "foreign key"},
-	{`INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 1)`, "check"},
-	{`INSERT INTO entries (id, kind, place, at_ms, lines) VALUES (99, 5, '', 0, 2)`, "non-DEFAULT"},
-	{`INSERT INTO postings VALUES (1, 'holder/1001', 5, 5)`, "unique"},
-	{`INSERT INTO postings VALUES (99, 'holder/1001', 5, 5)`, "foreign key"},
-	{`INSERT INTO postings VALUES (1, 'channel/alipay', 0, 5)`, "check"},
+	{`UPDATE entries SET amount_fen = amount_fen * 2`, "permission denied"},
+	{`UPDATE postings SET amount_fen = amount_fen * 2`, "cannot update view"},
+	{`DELETE FROM postings`, "cannot delete from view"},
+	{`INSERT INTO postings VALUES (99, 'holder/1001', 5, 5, 0)`, "cannot insert into view"},
+	{inserted(`1, 'O1', 'channel/alipay', 'holder/1001', 5, -5, 5, 0, 0`), "unique"},
+	{inserted(`1, NULL, 'channel/alipay', 'holder/1001', 5, -5, 5, 0, 0`), "check"},
+	{inserted(`1, 'O9', 'channel/alipay', 'holder/1001', 5, -5, 5, 0, 0`), "foreign key"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/1001', 0, 0, 0, 0, 0`), "check"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/1001', -5, 0, 0, 0, 0`), "check"},
+	{inserted(`5, NULL, 'holder/1001', 'holder/1001', 5, 0, 0, 0, 0`), "check"},
+	{inserted(`5, NULL, NULL, 'holder/1001', 5, 0, 0, 0, 0`), "null value"},
+	{inserted(`5, NULL, 'holder/9', 'holder/1001', 5, 0, 0, 0, 0`), "foreign key"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/9', 5, 0, 0, 0, 0`), "foreign key"},
+	{inserted(`5, NULL, 'channel/alipay', 'holder/1001', 5, 0, 0, 0, 999999`), "check"},
+	{`INSERT INTO entries (id) VALUES (99)`, "non-DEFAULT"},
 	{`UPDATE orders SET amount_fen = 1`, "permission denied"},
 	{`UPDATE orders SET account = 'holder/1002'`, "permission denied"},
 	{`UPDATE orders SET order_no = 'O3' WHERE order_no = 'O2'`, "permission denied"},
@@ -160,7 +190,7 @@ var attacksPostgres = []attack{
 	{`DELETE FROM alarms`, "permission denied"},
 	{`UPDATE alarms SET kind = ''`, "permission denied"},
 	{`CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-		CREATE TRIGGER theirs BEFORE INSERT ON postings FOR EACH ROW EXECUTE FUNCTION f()`, "permission denied"},
+		CREATE TRIGGER theirs BEFORE INSERT ON entries FOR EACH ROW EXECUTE FUNCTION f()`, "permission denied"},
 }
 
 // broken is SQL that breaks a promise, where the schema lets it or has lost a
@@ -192,10 +222,12 @@ func testVerify(t *testing.T, in func(testing.TB) place, breaks []broken) {
 var breaksSQLite = []broken{
 	{"Balance", `UPDATE accounts SET balance_fen = balance_fen + 1 WHERE account = 'holder/1001'`, "M2: balance"},
 	{"Mirror", `UPDATE cards SET mirror_fen = mirror_fen - 1`, "M2: mirror"},
-	{"Posting", `DROP TRIGGER postings_are_never_changed;
-		UPDATE postings SET amount_fen = amount_fen + 1 WHERE account = 'holder/1001'`, "M1: entry"},
-	{"Guard", `DROP TRIGGER postings_are_never_changed`, "schema: missing or changed: trigger postings_are"},
-	{"Incomplete", `INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 2)`, "M1: entry"},
+	{"Last", `UPDATE accounts SET last_entry = 0 WHERE account = 'holder/1001'`, "M2: balance"},
+	{"Amount", `DROP TRIGGER entries_are_never_changed;
+		UPDATE entries SET amount_fen = amount_fen + 1 WHERE credit = 'holder/1001'`, "M2: posting"},
+	{"Before", `DROP TRIGGER entries_are_never_changed;
+		UPDATE entries SET credit_before = 0 WHERE order_no = 'O1'`, "M2: posting"},
+	{"Guard", `DROP TRIGGER entries_are_never_changed`, "schema: missing or changed: trigger entries_are"},
 	{"PaidUncredited", `UPDATE orders SET state = 4, paid_ms = 1`, "M5: paid order"},
 	{"Returned", `DROP TRIGGER orders_move_forward;
 		UPDATE orders SET state = 6, paid_ms = NULL WHERE order_no = 'O1'`, "M5: paid order"},
@@ -207,14 +239,13 @@ var breaksSQLite = []broken{
 var breaksPostgres = []broken{
 	{"Balance", `UPDATE accounts SET balance_fen = balance_fen + 1 WHERE account = 'holder/1001'`, "M2: balance"},
 	{"Mirror", `UPDATE cards SET mirror_fen = mirror_fen - 1`, "M2: mirror"},
-	{"Incomplete", `INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 2)`, "M1: entry"},
-	{"TooComplete", `INSERT INTO postings SELECT id, 'channel/alipay', 5, 5 FROM entries WHERE kind = 5`, "M1: entry"},
-	{"NotZero", `WITH e AS (INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 2) RETURNING id)
-		INSERT INTO postings SELECT id, account, 5, balance_fen + 5 FROM e, accounts
-		WHERE account IN ('holder/1001', 'channel/alipay')`, "M1: ledger"},
-	{"NotFollowing", `WITH e AS (INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, '', 0, 2) RETURNING id)
-		INSERT INTO postings SELECT id, 'holder/1001', 5, 5 FROM e
-		UNION ALL SELECT id, 'channel/alipay', -5, -5 FROM e`, "M2: posting"},
+	{"Last", `UPDATE accounts SET last_entry = 0 WHERE account = 'holder/1001'`, "M2: balance"},
+	{"NotFollowing", inserted(`5, NULL, 'channel/alipay', 'holder/1001', 5, -5, 5, d.last_entry, c.last_entry`),
+		"M2: posting"},
+	{"NotChained", inserted(`5, NULL, 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5, 0, 0`),
+		"M2: posting"},
+	{"NotStanding", inserted(`5, NULL, 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5,
+		d.last_entry, c.last_entry`), "M2: balance"},
 	{"PaidUncredited", `UPDATE orders SET state = 4, paid_ms = 1`, "M5: paid order"},
 	{"Unpaid", `UPDATE orders SET state = 2, paid_ms = NULL WHERE order_no = 'O1'`, "M5: paid order"},
 	{"Returned", `UPDATE orders SET state = 6, paid_ms = NULL WHERE order_no = 'O1'`, "M5: paid order"},
@@ -225,13 +256,13 @@ var breaksPostgres = []broken{
 	{"Stamp", `INSERT INTO load_offers (load_id, card_no, balance, counter, key_version, algorithm, random, mac1,
 		terminal_no, stamp) SELECT load_id, card_no, 0, 9, 0, 0, random, mac1, terminal_no, '\x00000000000000'
 		FROM load_offers LIMIT 1`, "M2: stamps"},
-	{"Right", `GRANT UPDATE ON postings TO CURRENT_USER;
-		UPDATE postings SET amount_fen = amount_fen + 1 WHERE account = 'holder/1001'`, "M1: entry"},
-	{"RightToChange", `GRANT UPDATE ON postings TO CURRENT_USER`, "rights: this role may change postings.amount_fen"},
+	{"Right", `GRANT UPDATE ON entries TO CURRENT_USER;
+		UPDATE entries SET amount_fen = amount_fen + 1 WHERE credit = 'holder/1001'`, "M2: posting"},
+	{"RightToChange", `GRANT UPDATE ON entries TO CURRENT_USER`, "rights: this role may change entries.amount_fen"},
 	{"RightToDelete", `GRANT DELETE ON orders TO CURRENT_USER`, "rights: this role may delete from orders"},
 	{"RightToEmpty", `GRANT TRUNCATE ON entries TO CURRENT_USER`, "rights: this role may empty entries"},
-	{"Guard", `ALTER TABLE postings DROP CONSTRAINT postings_amount_fen_check`,
-		"schema: missing or changed: constraint postings.postings_amount_fen_check"},
+	{"Guard", `ALTER TABLE entries DROP CONSTRAINT entries_amount_fen_check`,
+		"schema: missing or changed: constraint entries.entries_amount_fen_check"},
 	{"Index", `DROP INDEX an_order_is_credited_once`, "schema: missing or changed: index entries.an_order"},
 	{"Column", `ALTER TABLE orders ALTER COLUMN amount_fen TYPE NUMERIC`, "schema: missing or changed: column orders.amount"},
 	{"Ours", `CREATE TABLE theirs (x INTEGER)`, "schema: not ours: table theirs"},

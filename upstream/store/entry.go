@@ -33,77 +33,59 @@ const (
 	KindPaidOut    Kind = 15 // to a merchant, for its days
 )
 
-// entry moves amount from debit to credit.
-type entry struct {
-	kind          Kind
-	debit, credit Account
-	amount        money.Fen
-	orderNo       string // "" for none
-	place         string
-}
-
-// post writes an entry with its two postings, and returns the credited
-// account's balance after it. The schema refuses a second credit of an order.
-// An entry gets its number with its accounts locked, so that in each account
-// numbers grow as its balance moves.
-func (b *Books) post(ctx context.Context, tx *sqldb.Tx, e entry) (balance money.Fen, err error) {
-	held, err := lockAccounts(ctx, tx, e.debit, e.credit)
+// post writes an entry, and returns the credited account's balance after it.
+// The schema refuses a second credit of an order.
+func (b *Books) post(ctx context.Context, tx *sqldb.Tx, e Entry) (balance money.Fen, err error) {
+	at, err := lockAccounts(ctx, tx, e.Debit, e.Credit)
 	if err != nil {
 		return 0, err
 	}
-	var id int64
-	err = tx.QueryRow(ctx, `
-		INSERT INTO entries (kind, order_no, place, at_ms, lines) VALUES (?, ?, ?, ?, 2) RETURNING id`,
-		e.kind, orNull(e.orderNo), e.place, b.ms()).Scan(&id)
+	posted, err := b.PostAll(ctx, tx, at, []Entry{e})
 	if err != nil {
-		return 0, fmt.Errorf("write entry: %w", err)
-	}
-	accounts := []Account{e.debit, e.credit}
-	amounts := []money.Fen{-e.amount, e.amount}
-	balances := []money.Fen{held[e.debit] - e.amount, held[e.credit] + e.amount}
-	err = tx.Insert(ctx, "postings (entry_id, account, amount_fen, balance_fen)", "",
-		[]int64{id, id}, accounts, amounts, balances)
-	if err != nil {
-		return 0, fmt.Errorf("write postings: %w", err)
-	}
-	if err := setBalances(ctx, tx, accounts, balances); err != nil {
 		return 0, err
 	}
-	return balances[1], nil
+	return posted[0].Credit, nil
 }
 
-// lockAccounts holds accounts until the transaction ends, and returns their
-// balances. Those that have never moved are made. A transaction locks all its
+// Footing is where an account stands: what it has come to, and by which entry.
+type Footing struct {
+	Balance money.Fen
+	Last    int64 // 0 when nothing has moved it
+}
+
+// lockAccounts holds accounts until the transaction ends, and returns where
+// they stand. Those that have never moved are made. A transaction locks all its
 // accounts in one call and after everything else, and they are locked in their
 // order: so no two transactions wait for each other.
-func lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Account) (map[Account]money.Fen, error) {
+func lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Account) (map[Account]Footing, error) {
 	accounts = slices.Compact(slices.Sorted(slices.Values(accounts)))
 	if tx.Engine() == sqldb.Postgres { // before any is locked, or two that make some would wait for each other
 		if err := makeAccounts(ctx, tx, accounts); err != nil {
 			return nil, err
 		}
 	}
-	held := make(map[Account]money.Fen, len(accounts))
+	at := make(map[Account]Footing, len(accounts))
 	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
 		var a Account
-		var f money.Fen
-		err := rows.Scan(&a, &f)
-		held[a] = f
+		var s Footing
+		err := rows.Scan(&a, &s.Balance, &s.Last)
+		at[a] = s
 		return err
-	}, `SELECT account, balance_fen FROM accounts WHERE account = ANY (?) ORDER BY account FOR NO KEY UPDATE`, accounts)
+	}, `SELECT account, balance_fen, last_entry FROM accounts WHERE account = ANY (?)
+		ORDER BY account FOR NO KEY UPDATE`, accounts)
 	if err != nil {
 		return nil, fmt.Errorf("lock accounts: %w", err)
 	}
-	if len(held) == len(accounts) {
-		return held, nil
+	if len(at) == len(accounts) {
+		return at, nil
 	}
 	if err := makeAccounts(ctx, tx, accounts); err != nil {
 		return nil, err
 	}
 	for _, a := range accounts {
-		held[a] += 0 // those that are new
+		at[a] = at[a] // those that are new
 	}
-	return held, nil
+	return at, nil
 }
 
 func makeAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account) error {
@@ -113,16 +95,23 @@ func makeAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account) error {
 	return nil
 }
 
-// setBalances writes what accounts that are locked have come to by postings
+// setFootings writes where accounts that are locked have come to by entries
 // that have just been written. In SQLite a trigger has done it.
-func setBalances(ctx context.Context, tx *sqldb.Tx, accounts []Account, balances []money.Fen) error {
+func setFootings(ctx context.Context, tx *sqldb.Tx, moved map[Account]Footing) error {
 	if tx.Engine() == sqldb.SQLite {
 		return nil
 	}
+	var accounts []Account
+	var balances []money.Fen
+	var last []int64
+	for a, s := range moved {
+		accounts, balances, last = append(accounts, a), append(balances, s.Balance), append(last, s.Last)
+	}
 	_, err := tx.Exec(ctx, `
-		UPDATE accounts SET balance_fen = new.balance_fen
-		FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[])) AS new (account, balance_fen)
-		WHERE accounts.account = new.account`, accounts, balances)
+		UPDATE accounts SET balance_fen = new.balance_fen, last_entry = new.last_entry
+		FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]))
+			AS new (account, balance_fen, last_entry)
+		WHERE accounts.account = new.account`, accounts, balances, last)
 	if err != nil {
 		return fmt.Errorf("write balances: %w", err)
 	}

@@ -25,7 +25,7 @@ var dump = []struct{ table, query string }{
 	{"orders", `SELECT order_no, terminal, card_no, account, amount_fen, created_ms, expires_ms, state, trade_no,
 		paid_ms, late, mismatch FROM orders ORDER BY order_no COLLATE "C"`},
 	{"entries", `WITH n AS (` + counted + `)
-		SELECT n.n, e.kind, e.order_no, e.place, e.at_ms, e.lines, e.made_ms, j.terminal, j.epoch, e.seq, e.part,
+		SELECT n.n, e.kind, e.order_no, e.place, e.at_ms, e.made_ms, j.terminal, j.epoch, e.seq, e.part,
 			c.terminal, c.ref, undone.n
 		FROM entries e JOIN n ON n.id = e.id LEFT JOIN n AS undone ON undone.id = e.undoes
 		LEFT JOIN journals j ON j.id = e.journal LEFT JOIN claims c ON c.id = e.claim_id ORDER BY e.id`},

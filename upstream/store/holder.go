@@ -85,8 +85,8 @@ func (b *Books) AddHolder(ctx context.Context, h Holder, pin PIN, opening money.
 		if err != nil || opening == 0 {
 			return err
 		}
-		_, err = b.post(ctx, tx, entry{
-			kind: KindOpening, place: "opening", debit: Opening, credit: h.Account, amount: opening,
+		_, err = b.post(ctx, tx, Entry{
+			Kind: KindOpening, Place: "opening", Debit: Opening, Credit: h.Account, Amount: opening,
 		})
 		return err
 	})

@@ -129,12 +129,12 @@ type cardTx struct {
 func (t *cardTx) Card() Card { return t.card }
 
 func (t *cardTx) Available() (money.Fen, error) {
-	balances, err := lockAccounts(t.ctx, t.tx, t.card.Account)
+	at, err := lockAccounts(t.ctx, t.tx, t.card.Account)
 	if err != nil {
 		return 0, err
 	}
 	held, err := Held(t.ctx, t.tx, t.card.Account)
-	return balances[t.card.Account] - held, err
+	return at[t.card.Account].Balance - held, err
 }
 
 // Held returns what holds keep of an account. Whoever decides by it has the

@@ -188,9 +188,9 @@ func (b *Books) AdvanceIn(ctx context.Context, tx *sqldb.Tx, no string, s OrderS
 		return o, err
 	}
 	if s.To == OrderPaid {
-		_, err := b.post(ctx, tx, entry{
-			kind: KindTopUp, debit: ChannelAlipay, credit: o.Account, amount: o.Amount,
-			orderNo: no, place: o.Terminal,
+		_, err := b.post(ctx, tx, Entry{
+			Kind: KindTopUp, Debit: ChannelAlipay, Credit: o.Account, Amount: o.Amount,
+			OrderNo: no, Place: o.Terminal,
 		})
 		if err != nil {
 			return o, err
@@ -289,10 +289,9 @@ func readOrders(ctx context.Context, q sqldb.Querier, where string, args ...any)
 		return err
 	}, `
 		SELECT o.order_no, o.terminal, o.card_no, o.account, o.amount_fen, o.created_ms, o.expires_ms, o.state,
-			o.qr, o.trade_no, o.paid_ms, o.late, o.mismatch, o.tries, o.next_ms, coalesce(p.balance_fen, 0)
+			o.qr, o.trade_no, o.paid_ms, o.late, o.mismatch, o.tries, o.next_ms, coalesce(e.credit_balance_fen, 0)
 		FROM orders o
 		LEFT JOIN entries e ON e.order_no = o.order_no AND e.kind = 1
-		LEFT JOIN postings p ON p.entry_id = e.id AND p.account = o.account
 		`+where, args...)
 	return all, err
 }

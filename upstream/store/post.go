@@ -28,50 +28,46 @@ func (b *Books) Live() sqldb.Querier { return b.db }
 // Now is the clock by which rows are dated.
 func (b *Books) Now() time.Time { return b.now() }
 
-// Posting is what an entry does to one account. Credits are positive.
-type Posting struct {
-	Account Account
-	Amount  money.Fen // never zero
-}
-
 // Source is the terminal's entry that is posted: its journal's number, its own
 // there, and 0, or more for what came under a number that was in use.
 type Source struct{ Journal, Seq, Part int64 }
 
-// Entry is a movement of money between accounts. Its postings sum to zero and
-// are of different accounts.
+// Entry moves an amount from one account to another.
 type Entry struct {
 	Kind     Kind
 	Place    string    // terminal or merchant
 	Made     time.Time // when it is said to have happened; zero is now
+	OrderNo  string    // "" for none
 	Source   *Source   // nil for none
 	Claim    int64     // that it is about; 0 for none
 	Undoes   int64     // entry that it corrects or gives back; 0 for none
 	UndoesAt int       // the same, when it is written by the same call: the how-manieth it is there; 0 for none
-	Postings []Posting
+
+	Debit, Credit Account   // from and to; never the same
+	Amount        money.Fen // above zero
 }
 
-// Posted is an entry in the books: its number, and what each of its postings
-// has brought its account to.
+// Posted is an entry in the books: its number, and what it has brought its
+// accounts to.
 type Posted struct {
-	ID       int64
-	Balances []money.Fen
+	ID            int64
+	Debit, Credit money.Fen
 }
 
-// LockAccounts holds accounts until the transaction ends, and returns their
-// balances. Those that have never moved are made. A transaction locks all its
+// LockAccounts holds accounts until the transaction ends, and returns where
+// they stand. Those that have never moved are made. A transaction locks all its
 // accounts in one call and after everything else.
-func (b *Books) LockAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account) (map[Account]money.Fen, error) {
+func (b *Books) LockAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account) (map[Account]Footing, error) {
 	if len(accounts) == 0 {
-		return map[Account]money.Fen{}, nil
+		return map[Account]Footing{}, nil
 	}
 	return lockAccounts(ctx, tx, accounts...)
 }
 
-// PostAll writes entries in their order. held are the balances of all their
-// accounts, from [Books.LockAccounts], and is brought to what they come to.
-// However many entries there are, each account is written once.
-func (b *Books) PostAll(ctx context.Context, tx *sqldb.Tx, held map[Account]money.Fen, entries []Entry,
+// PostAll writes entries in their order. at is where all their accounts stand,
+// from [Books.LockAccounts], and is brought to where they come to. However many
+// entries there are, each account is written once.
+func (b *Books) PostAll(ctx context.Context, tx *sqldb.Tx, at map[Account]Footing, entries []Entry,
 ) ([]Posted, error) {
 	if len(entries) == 0 {
 		return nil, nil
@@ -80,35 +76,23 @@ func (b *Books) PostAll(ctx context.Context, tx *sqldb.Tx, held map[Account]mone
 	if err != nil {
 		return nil, fmt.Errorf("number entries: %w", err)
 	}
-	rows, lines := entryRows{}, postingRows{}
+	rows, moved := entryRows{}, make(map[Account]Footing, len(at))
 	all := make([]Posted, len(entries))
 	for i, e := range entries {
 		if e.UndoesAt > 0 {
 			e.Undoes = ids[e.UndoesAt-1]
 		}
-		rows.add(ids[i], e, b.ms())
-		all[i] = Posted{ids[i], make([]money.Fen, len(e.Postings))}
-		for k, p := range e.Postings {
-			held[p.Account] += p.Amount
-			all[i].Balances[k] = held[p.Account]
-			lines.add(ids[i], p, held[p.Account])
-		}
+		debit, credit := at[e.Debit], at[e.Credit]
+		all[i] = Posted{ids[i], debit.Balance - e.Amount, credit.Balance + e.Amount}
+		rows.add(all[i], e, b.ms())
+		rows.follow(debit.Last, credit.Last)
+		at[e.Debit], at[e.Credit] = Footing{all[i].Debit, ids[i]}, Footing{all[i].Credit, ids[i]}
+		moved[e.Debit], moved[e.Credit] = at[e.Debit], at[e.Credit]
 	}
 	if err := rows.insert(ctx, tx); err != nil {
 		return nil, fmt.Errorf("write entries: %w", err)
 	}
-	if err := lines.insert(ctx, tx); err != nil {
-		return nil, fmt.Errorf("write postings: %w", err)
-	}
-	moved := make(map[Account]money.Fen, len(held))
-	for _, a := range lines.account {
-		moved[a] = held[a]
-	}
-	accounts, balances := make([]Account, 0, len(moved)), make([]money.Fen, 0, len(moved))
-	for a, f := range moved {
-		accounts, balances = append(accounts, a), append(balances, f)
-	}
-	return all, setBalances(ctx, tx, accounts, balances)
+	return all, setFootings(ctx, tx, moved)
 }
 
 // entryIDs returns numbers for entries that are about to be written. The
@@ -134,14 +118,17 @@ func entryIDs(ctx context.Context, tx *sqldb.Tx, n int) (ids []int64, err error)
 
 // entryRows are entries by column.
 type entryRows struct {
-	id, kind, at, lines                     []int64
+	id, kind, at, debitBefore, creditBefore []int64
 	place                                   []string
+	orderNo                                 []*string
 	made, journal, seq, part, claim, undoes []*int64
+	debit, credit                           []Account
+	amount, debitBalance, creditBalance     []money.Fen
 }
 
-func (r *entryRows) add(id int64, e Entry, now int64) {
-	r.id, r.kind, r.at = append(r.id, id), append(r.kind, int64(e.Kind)), append(r.at, now)
-	r.lines, r.place = append(r.lines, int64(len(e.Postings))), append(r.place, e.Place)
+func (r *entryRows) add(p Posted, e Entry, now int64) {
+	r.id, r.kind, r.at = append(r.id, p.ID), append(r.kind, int64(e.Kind)), append(r.at, now)
+	r.place, r.orderNo = append(r.place, e.Place), append(r.orderNo, unlessZero(e.OrderNo))
 	var made *int64
 	if !e.Made.IsZero() {
 		ms := e.Made.UnixMilli()
@@ -154,39 +141,31 @@ func (r *entryRows) add(id int64, e Entry, now int64) {
 	r.made = append(r.made, made)
 	r.journal, r.seq, r.part = append(r.journal, journal), append(r.seq, seq), append(r.part, part)
 	r.claim, r.undoes = append(r.claim, unlessZero(e.Claim)), append(r.undoes, unlessZero(e.Undoes))
+	r.debit, r.credit, r.amount = append(r.debit, e.Debit), append(r.credit, e.Credit), append(r.amount, e.Amount)
+	r.debitBalance, r.creditBalance = append(r.debitBalance, p.Debit), append(r.creditBalance, p.Credit)
 }
 
-func unlessZero(n int64) *int64 {
-	if n == 0 {
+// follow names the entries before the one that was added last.
+func (r *entryRows) follow(debit, credit int64) {
+	r.debitBefore, r.creditBefore = append(r.debitBefore, debit), append(r.creditBefore, credit)
+}
+
+func unlessZero[T comparable](v T) *T {
+	if v == *new(T) {
 		return nil
 	}
-	return &n
+	return &v
 }
 
 func (r *entryRows) insert(ctx context.Context, tx *sqldb.Tx) error {
-	into := "entries (id, kind, at_ms, lines, place, made_ms, journal, seq, part, claim_id, undoes)"
+	into := `entries (id, kind, at_ms, place, order_no, made_ms, journal, seq, part, claim_id, undoes,
+		debit, credit, amount_fen, debit_balance_fen, credit_balance_fen, debit_before, credit_before)`
 	if tx.Engine() == sqldb.Postgres {
 		into += " OVERRIDING SYSTEM VALUE" // the numbers are its own, see entryIDs
 	}
 	return tx.Insert(ctx, into, "",
-		r.id, r.kind, r.at, r.lines, r.place, r.made, r.journal, r.seq, r.part, r.claim, r.undoes)
-}
-
-// postingRows are postings by column.
-type postingRows struct {
-	entry           []int64
-	account         []Account
-	amount, balance []money.Fen
-}
-
-func (r *postingRows) add(entry int64, p Posting, balance money.Fen) {
-	r.entry, r.account = append(r.entry, entry), append(r.account, p.Account)
-	r.amount, r.balance = append(r.amount, p.Amount), append(r.balance, balance)
-}
-
-func (r *postingRows) insert(ctx context.Context, tx *sqldb.Tx) error {
-	return tx.Insert(ctx, "postings (entry_id, account, amount_fen, balance_fen)", "",
-		r.entry, r.account, r.amount, r.balance)
+		r.id, r.kind, r.at, r.place, r.orderNo, r.made, r.journal, r.seq, r.part, r.claim, r.undoes,
+		r.debit, r.credit, r.amount, r.debitBalance, r.creditBalance, r.debitBefore, r.creditBefore)
 }
 
 // PurseMove is a purchase by which a purse holds less, or one that is taken back

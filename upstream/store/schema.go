@@ -32,7 +32,7 @@ func folder(name string) fs.FS {
 var tables = []sqldb.Table{
 	{Name: "terminals"}, {Name: "accounts"}, {Name: "holders"}, {Name: "cards"}, {Name: "orders"},
 	{Name: "journals", Whole: true}, {Name: "journal_entries"}, {Name: "fork_entries"}, {Name: "carried_entries"},
-	{Name: "checkpoints"}, {Name: "intents"}, {Name: "claims"}, {Name: "entries"}, {Name: "postings"},
+	{Name: "checkpoints"}, {Name: "intents"}, {Name: "claims"}, {Name: "entries"}, {Name: "postings", View: true},
 	{Name: "loads"}, {Name: "load_offers"}, {Name: "purse_moves"}, {Name: "alarms"}, {Name: "holds"},
 	{Name: "sightings"}, {Name: "exceptions"},
 	{Name: "feeds", Seeded: true}, {Name: "hot_changes"}, {Name: "feed_contents"},
@@ -71,7 +71,7 @@ var rights = map[string]sqldb.Rights{
 		"fingerprint", "next_fingerprint", "revoked_ms", "heard_ms", "version", "drift_ms", "epoch", "journal_head",
 		"journal_key",
 	}},
-	"accounts": {Update: []string{"balance_fen"}},
+	"accounts": {Update: []string{"balance_fen", "last_entry"}},
 	"holders":  {Update: []string{"pin_wrong", "daily_limit_fen"}},
 	"cards":    {Update: []string{"status", "mirror_fen"}},
 	"orders": {Update: []string{

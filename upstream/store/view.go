@@ -54,10 +54,10 @@ func readView(ctx context.Context, tx *sqldb.Tx, cardNo string, since time.Time)
 	a := v.Card.Account
 	var credited sql.NullInt64
 	err = tx.QueryRow(ctx, `
-		SELECT h.account, h.name, h.number, h.pin_wrong >= ?, a.balance_fen,
-			(SELECT max(e.at_ms) FROM postings p JOIN entries e ON e.id = p.entry_id
-			 WHERE p.account = h.account AND p.amount_fen > 0)
-		FROM holders h JOIN accounts a ON a.account = h.account WHERE h.account = ?`, PINTriesMax, a).
+`+Lines(`l.amount_fen < 0`)+`
+		SELECT h.account, h.name, h.number, h.pin_wrong >= ?2, a.balance_fen,
+			(SELECT max(e.at_ms) FROM lines l JOIN entries e ON e.id = l.entry_id WHERE l.amount_fen > 0)
+		FROM holders h JOIN accounts a ON a.account = h.account WHERE h.account = ?1`, a, PINTriesMax).
 		Scan(&v.Holder.Account, &v.Holder.Name, &v.Holder.Number, &v.Holder.PINLocked, &v.Balance, &credited)
 	if err != nil {
 		return View{}, err
@@ -121,10 +121,27 @@ type Movement struct {
 	Ref     string // order number or load ID
 }
 
-const movements = `(
-	SELECT e.at_ms, e.made_ms, e.kind, p.amount_fen, p.balance_fen, e.place, coalesce(e.order_no, '') AS ref,
+// Lines begins a statement that reads the movements of the account ?1 as
+// "lines", newest first: each names the one before it. It goes on from a line l
+// to the one before for as long as a condition on l holds. n counts them.
+func Lines(onward string) string {
+	return `
+	WITH RECURSIVE lines (n, entry_id, amount_fen, balance_fen, before_id) AS (
+		SELECT 1, e.id, CASE WHEN e.debit = ?1 THEN -e.amount_fen ELSE e.amount_fen END,
+			CASE WHEN e.debit = ?1 THEN e.debit_balance_fen ELSE e.credit_balance_fen END,
+			CASE WHEN e.debit = ?1 THEN e.debit_before ELSE e.credit_before END
+		FROM accounts a JOIN entries e ON e.id = a.last_entry WHERE a.account = ?1
+		UNION ALL
+		SELECT l.n + 1, e.id, CASE WHEN e.debit = ?1 THEN -e.amount_fen ELSE e.amount_fen END,
+			CASE WHEN e.debit = ?1 THEN e.debit_balance_fen ELSE e.credit_balance_fen END,
+			CASE WHEN e.debit = ?1 THEN e.debit_before ELSE e.credit_before END
+		FROM lines l JOIN entries e ON e.id = l.before_id WHERE ` + onward + `)`
+}
+
+var movements = `(` + Lines(`true`) + `
+	SELECT e.at_ms, e.made_ms, e.kind, l.amount_fen, l.balance_fen, e.place, coalesce(e.order_no, '') AS ref,
 		0 AS part, e.id
-	FROM postings p JOIN entries e ON e.id = p.entry_id WHERE p.account = ?1
+	FROM lines l JOIN entries e ON e.id = l.entry_id
 	UNION ALL
 	SELECT m.at_ms, NULL, m.kind, m.amount_fen, m.balance_fen, m.place, m.load_id, 1, m.id
 	FROM purse_moves m JOIN cards c ON c.card_no = m.card_no WHERE c.account = ?1 AND m.kind = 2) AS movements`

@@ -18,6 +18,8 @@ type Table struct {
 	// Whole says that its rows refer to each other, backward and forward, so that
 	// they have to come in one statement.
 	Whole bool
+	// View says that its rows follow from the others.
+	View bool
 }
 
 // ErrNotEmpty means that there are rows already where rows were to be copied.
@@ -49,6 +51,9 @@ func Copy(ctx context.Context, from, to *DB, s Schema, check func(from, to *Tx) 
 				return err
 			}
 			for _, table := range s.Tables {
+				if table.View {
+					continue
+				}
 				rows, err := copyTable(ctx, source, target, table)
 				if err != nil {
 					return fmt.Errorf("copy %s: %w", table.Name, err)

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -63,8 +64,23 @@ type migration struct {
 // migrateFile runs a migration in one transaction with its number, unless
 // another process was faster. A file that holds something is copied before the
 // first one, with the write lock held, so that the copy is what it is called.
-func migrateFile(ctx context.Context, db *sql.DB, file string, m migration) error {
-	tx, err := db.BeginTx(ctx, nil) // takes the write lock
+//
+// A table may be made anew under its name while others refer to it: what refers
+// to nothing is looked for at the end, and meanwhile not minded.
+func migrateFile(ctx context.Context, db *sql.DB, file string, m migration) (err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, "PRAGMA foreign_keys = OFF"); err != nil {
+		return err
+	}
+	defer func() {
+		_, minded := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA foreign_keys = ON")
+		err = errors.Join(err, minded)
+	}()
+	tx, err := conn.BeginTx(ctx, nil) // takes the write lock
 	if err != nil {
 		return err
 	}
@@ -81,10 +97,26 @@ func migrateFile(ctx context.Context, db *sql.DB, file string, m migration) erro
 	if _, err := tx.ExecContext(ctx, m.script); err != nil {
 		return err
 	}
+	if err := referring(ctx, tx); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, "PRAGMA user_version = "+strconv.Itoa(m.number)); err != nil {
 		return err
 	}
 	return tx.Commit()
+}
+
+// referring returns an error if a row refers to nothing.
+func referring(ctx context.Context, tx *sql.Tx) error {
+	var table, parent string
+	err := tx.QueryRowContext(ctx, `SELECT "table", parent FROM pragma_foreign_key_check`).Scan(&table, &parent)
+	switch {
+	case err == nil:
+		return fmt.Errorf("a row of %s refers to nothing in %s", table, parent)
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	}
+	return err
 }
 
 // The tables of this package itself.
