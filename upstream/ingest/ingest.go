@@ -59,10 +59,15 @@ type Ingest struct {
 	books  *store.Books
 	keys   Keys
 	policy Policy
+	known  known
 }
 
 // New returns an Ingest into books.
-func New(books *store.Books, k Keys, p Policy) *Ingest { return &Ingest{books, k, p} }
+func New(books *store.Books, k Keys, p Policy) *Ingest {
+	g := &Ingest{books: books, keys: k, policy: p}
+	g.known.cards, g.known.holders = map[string]card{}, map[string]bool{}
+	return g
+}
 
 // campus returns who cosigns.
 func (g *Ingest) campus() journal.Campus {

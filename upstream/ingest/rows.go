@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"sync"
 	"time"
 
 	"quancun/journal"
@@ -176,17 +178,60 @@ func (k *taking) advance(h journal.Head, tree journal.Frontier) error {
 	return nil
 }
 
+// known are the cards and holders that have been read. What is kept of them
+// never changes, and none of them ever goes away.
+type known struct {
+	mu      sync.Mutex
+	cards   map[string]card
+	holders map[string]bool
+}
+
 // lookUp finds the cards and accounts that entries name.
 func (g *Ingest) lookUp(ctx context.Context, p *push) error {
-	cards, accounts := map[string]bool{}, map[string]bool{}
+	cards, accounts := g.known.missing(p)
+	freshCards, err1 := readCards(ctx, g.books.Live(), cards)
+	freshHolders, err2 := readHolders(ctx, g.books.Live(), accounts)
+	g.known.add(freshCards, freshHolders)
+	g.known.give(p)
+	return errors.Join(err1, err2)
+}
+
+// missing returns the names in p that are not known.
+func (k *known) missing(p *push) (cards, accounts []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c, a := map[string]bool{}, map[string]bool{}
 	for i := range p.items {
 		e := p.items[i].innermost().entry
-		cards[e.Card], accounts[e.Account] = true, true
+		if _, ok := k.cards[e.Card]; !ok {
+			c[e.Card] = true
+		}
+		if !k.holders[e.Account] {
+			a[e.Account] = true
+		}
 	}
-	var err1, err2 error
-	p.cards, err1 = readCards(ctx, g.books.Live(), names(cards))
-	p.holders, err2 = readHolders(ctx, g.books.Live(), names(accounts))
-	return errors.Join(err1, err2)
+	return names(c), names(a)
+}
+
+func (k *known) add(cards map[string]card, holders map[string]bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	maps.Copy(k.cards, cards)
+	maps.Copy(k.holders, holders)
+}
+
+// give lets p have what is known of what it names.
+func (k *known) give(p *push) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p.cards, p.holders = map[string]card{}, map[string]bool{}
+	for i := range p.items {
+		e := p.items[i].innermost().entry
+		if c, ok := k.cards[e.Card]; ok {
+			p.cards[e.Card] = c
+		}
+		p.holders[e.Account] = k.holders[e.Account]
+	}
 }
 
 func names(set map[string]bool) (all []string) {
