@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -16,32 +17,52 @@ import (
 	"quancun/upstream/store/sqldb"
 )
 
-// TestMigrateFilled opens books of the first version in which there is some of
-// everything: holders, cards (one of them lost), orders and loads in every
-// state, and an alarm. Nothing of it changes, both engines end in the same
-// state, and the books go on from there.
+// versions are how many there were before this one.
+const versions = 4
+
+// TestMigrateFilled opens books of every version before this in which there is
+// some of everything: holders, cards (one of them lost), orders and loads in
+// every state, and an alarm. Nothing of it changes, both engines end in the
+// same state, and the books go on from there.
 func TestMigrateFilled(t *testing.T) {
-	var ends [2][sha256.Size]byte
-	t.Run("SQLite", func(t *testing.T) { ends[0] = testMigrateFilled(t, inFile(t)) })
-	t.Run("PostgreSQL", func(t *testing.T) { ends[1] = testMigrateFilled(t, inPostgres(t)) })
-	if ends[0] != ends[1] && !t.Failed() {
-		t.Errorf("the engines end in different states")
+	ends := map[[sha256.Size]byte]bool{}
+	for v := 1; v <= versions; v++ {
+		t.Run(fmt.Sprintf("SQLite/%d", v), func(t *testing.T) { ends[testMigrateFilled(t, inFile(t), v)] = true })
+		t.Run(fmt.Sprintf("PostgreSQL/%d", v), func(t *testing.T) { ends[testMigrateFilled(t, inPostgres(t), v)] = true })
+	}
+	if len(ends) != 1 && !t.Failed() {
+		t.Errorf("the engines end in %d different states", len(ends))
 	}
 }
 
-func testMigrateFilled(t *testing.T, p place) (end [sha256.Size]byte) {
-	ctx := t.Context()
-	old, err := sqldb.Open(ctx, p.dsn, firstSchema(t))
+// fillOld makes books that the first version has filled, and brings them to
+// where they were after so many migrations.
+func fillOld(t *testing.T, p place, version int) {
+	t.Helper()
+	first, err := sqldb.Open(t.Context(), p.dsn, oldSchema(t, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(old.Write(ctx, fillFirst(ctx)), old.Close()); err != nil {
+	if err := errors.Join(first.Write(t.Context(), fillFirst(t.Context())), first.Close()); err != nil {
 		t.Fatal(err)
 	}
+	old, err := sqldb.Open(t.Context(), p.dsn, oldSchema(t, version))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testMigrateFilled(t *testing.T, p place, version int) [sha256.Size]byte {
+	ctx := t.Context()
+	fillOld(t, p, version)
 	later := time.UnixMilli(1_800_000_000_000)
 	b := open(t, p, func() time.Time { return later })
 	check(t, b)
-	if end, err = b.StateHash(ctx); err != nil {
+	end, err := b.StateHash(ctx)
+	if err != nil {
 		t.Fatal(err)
 	}
 	wantFirst(t, b)
@@ -65,16 +86,63 @@ func testMigrateFilled(t *testing.T, p place) (end [sha256.Size]byte) {
 	return end
 }
 
-// firstSchema is what books were kept in by the first version.
-func firstSchema(t *testing.T) sqldb.Schema {
+// TestMigrateThree opens books with an entry of three postings, which no
+// version has written and this one has no form for: they stay as they are.
+func TestMigrateThree(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { testMigrateThree(t, inFile(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { testMigrateThree(t, inPostgres(t)) })
+}
+
+func testMigrateThree(t *testing.T, p place) {
+	fillOld(t, p, versions)
+	old, err := sqldb.Open(t.Context(), p.dsn, oldSchema(t, versions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(old.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err1 := tx.Exec(t.Context(), `INSERT INTO entries (kind, place, at_ms, lines) VALUES (5, 'three', 0, 3)`)
+		_, err2 := tx.Exec(t.Context(), `
+			INSERT INTO postings SELECT e.id, v.account, v.amount_fen, a.balance_fen + v.amount_fen
+			FROM entries e, accounts a, (SELECT 'holder/1001' AS account, 1 AS amount_fen
+				UNION ALL SELECT 'holder/1002', 1 UNION ALL SELECT 'holder/1003', -2) AS v
+			WHERE e.place = 'three' AND a.account = v.account`)
+		return errors.Join(err1, err2)
+	}), old.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := store.OpenDSN(t.Context(), p.dsn, nil); err == nil || !strings.Contains(err.Error(), "all_have_two") {
+		t.Errorf("Open = %v, %v; want that it is refused", b, err)
+	}
+	again, err := sqldb.Open(t.Context(), p.dsn, oldSchema(t, versions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	err = again.QueryRow(t.Context(), `SELECT count(*) FROM postings p JOIN entries e ON e.id = p.entry_id
+		WHERE e.place = 'three' AND e.lines = 3`).Scan(&n)
+	if err := errors.Join(err, again.Close()); err != nil || n != 3 {
+		t.Errorf("%d of three postings are there, %v", n, err)
+	}
+}
+
+// oldSchema is what books were kept in after so many migrations.
+func oldSchema(t *testing.T, version int) sqldb.Schema {
 	t.Helper()
 	first := func(engine string) fstest.MapFS {
-		const name = "0001_books.sql"
-		script, err := os.ReadFile("migrations/" + engine + "/" + name)
-		if err != nil {
-			t.Fatal(err)
+		scripts := fstest.MapFS{}
+		for v := 1; v <= version; v++ {
+			names, err := filepath.Glob(fmt.Sprintf("migrations/%s/%04d_*.sql", engine, v))
+			if err != nil || len(names) != 1 {
+				t.Fatalf("migration %d is %q, %v", v, names, err)
+			}
+			script, err := os.ReadFile(names[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			scripts[filepath.Base(names[0])] = &fstest.MapFile{Data: script}
 		}
-		return fstest.MapFS{name: {Data: script}}
+		return scripts
 	}
 	return sqldb.Schema{SQLite: first("sqlite"), Postgres: first("postgres")}
 }

@@ -28,9 +28,9 @@ UPDATE entries SET debit = d.account, credit = c.account, amount_fen = c.amount_
 FROM chained d JOIN chained c ON c.entry_id = d.entry_id AND c.amount_fen = -d.amount_fen
 WHERE d.entry_id = entries.id AND d.amount_fen < 0;
 
-CREATE TABLE all_have_two (ok BOOLEAN NOT NULL CHECK (ok));
-INSERT INTO all_have_two SELECT (SELECT count(*) FROM postings) = 2 * (SELECT count(*) FROM entries);
-DROP TABLE all_have_two;
+CREATE TABLE form (all_have_two BOOLEAN NOT NULL CHECK (all_have_two));
+INSERT INTO form SELECT (SELECT count(*) FROM postings) = 2 * (SELECT count(*) FROM entries);
+DROP TABLE form;
 
 ALTER TABLE entries ALTER COLUMN debit SET NOT NULL;
 ALTER TABLE entries ALTER COLUMN credit SET NOT NULL;

@@ -69,10 +69,10 @@ INSERT INTO entries_2
 	JOIN chained c ON c.entry_id = e.id AND c.amount_fen = -d.amount_fen
 	ORDER BY e.id;
 
-CREATE TABLE all_have_two (ok INTEGER NOT NULL CHECK (ok = 1)) STRICT;
-INSERT INTO all_have_two SELECT (SELECT count(*) FROM entries) = (SELECT count(*) FROM entries_2)
+CREATE TABLE form (all_have_two INTEGER NOT NULL CHECK (all_have_two = 1)) STRICT;
+INSERT INTO form SELECT (SELECT count(*) FROM entries) = (SELECT count(*) FROM entries_2)
 	AND (SELECT count(*) FROM postings) = 2 * (SELECT count(*) FROM entries_2);
-DROP TABLE all_have_two;
+DROP TABLE form;
 DROP TABLE chained;
 DROP TABLE postings;
 DROP TABLE entries;
