@@ -3,6 +3,8 @@ package journal
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"iter"
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -120,6 +123,39 @@ func TestCheckpoint(t *testing.T) {
 		if err1 == nil && one != c || err2 == nil && (two != c || at2 != at) {
 			t.Errorf("byte %d changed: %+v, %+v", i, one, two)
 		}
+	}
+}
+
+// TestStandardNotes: other programs that read C2SP's notes read ours, and know
+// whose signature is which.
+func TestStandardNotes(t *testing.T) {
+	key, campus := keyOf("T1"), keyOf("campus")
+	signed, err := Checkpoint{"T1", Epoch{1}, 300, leafOf(1)}.Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifierKey, err := note.NewEd25519VerifierKey(KeyName("T1"), public(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := note.NewVerifier(verifierKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := note.Open(signed, note.VerifierList(v)); err != nil || len(n.Sigs) != 1 || len(n.UnverifiedSigs) != 0 {
+		t.Errorf("a note's own library reads %+v, %v; want one signature", n, err)
+	}
+	both, err := Campus{"quancun/campus", campus}.Cosign(signed, public(key), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := note.Open(both, note.VerifierList(v))
+	if err != nil || len(n.UnverifiedSigs) != 1 {
+		t.Fatalf("the same with a cosignature: %+v, %v", n, err)
+	}
+	id := sha256.Sum256(append([]byte("quancun/campus\n\x04"), public(campus)...)) // tlog-cosignature
+	if got := n.UnverifiedSigs[0]; got.Name != "quancun/campus" || got.Hash != binary.BigEndian.Uint32(id[:]) {
+		t.Errorf("cosignature of %s with key ID %08x, want %x", got.Name, got.Hash, id[:4])
 	}
 }
 

@@ -236,6 +236,24 @@ func TestOldNote(t *testing.T) {
 	})
 }
 
+// TestTrust: after a renewal another key of the campus acknowledges, and the one
+// before does no more.
+func TestTrust(t *testing.T) {
+	play(t, 10, func(t *testing.T, r rig) {
+		after(time.Second)
+		r.level(t)
+		r.Trust(public("another campus"))
+		r.shelf.append("next")
+		after(time.Minute)
+		if acked := r.shelf.acked; acked.Seq != 10 || !errors.Is(r.Health().Err, errAck) {
+			t.Errorf("acknowledged %d, health %+v", acked.Seq, r.Health())
+		}
+		r.Trust(public("campus"))
+		after(2 * time.Minute)
+		r.level(t)
+	})
+}
+
 // TestUpstreamRestored: an upstream that has lost what it had gets it again.
 func TestUpstreamRestored(t *testing.T) {
 	play(t, 60, func(t *testing.T, r rig) {
@@ -256,13 +274,16 @@ func TestUpstreamRestored(t *testing.T) {
 // TestQuietAfterRestore: the same when nothing new comes, and a greeting is all
 // that tells.
 func TestQuietAfterRestore(t *testing.T) {
-	for _, have := range []int{13, 0} {
+	for n, have := range []int{13, 0, 13} {
 		play(t, 60, func(t *testing.T, r rig) {
 			after(time.Second)
 			r.level(t)
 			r.campus.mu.Lock()
 			r.campus.bodies[r.shelf.epoch] = r.campus.bodies[r.shelf.epoch][:have]
 			r.campus.mu.Unlock()
+			if n == 2 {
+				r.next = 0 // the machine was off meanwhile
+			}
 			r.Heard(r.campus.head(r.shelf.epoch), true)
 			after(2 * time.Second)
 			r.level(t)
