@@ -9,10 +9,11 @@ build="gcc libc6-dev make git ca-certificates pkg-config xz-utils
 	libpcsclite-dev"
 # To test and demonstrate: a screen that nobody sees, a finger, a card reader,
 # a witness of system calls for the journal's power cuts, a TPM and a PKCS #11
-# token in software, PostgreSQL's programs, and a referee for the books (hledger).
+# token in software, PostgreSQL's programs, a file system whose power can be cut,
+# and a referee for the books (hledger).
 # Tests start a pcscd (PCSCLITE_CSOCK_NAME) and a PostgreSQL of their own, and
 # leave alone those that systemd may start for the machine.
-run="xvfb xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd strace swtpm softhsm2 postgresql hledger"
+run="xvfb xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd strace swtpm softhsm2 postgresql e2fsprogs hledger"
 
 missing=""
 for package in $build $run; do
