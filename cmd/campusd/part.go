@@ -59,6 +59,20 @@ func (p place) part(ctx context.Context, d data, id string, o parting) error {
 		id, s.Said, s.Held)
 }
 
+// leave ends what a terminal has left open that is shut out.
+func (p place) leave(ctx context.Context, d data, id string) error {
+	c, err := p.read()
+	if err != nil {
+		return err
+	}
+	k, done, err := p.openKeys(c)
+	if err != nil {
+		return err
+	}
+	err = ingest.New(d.books, k, c.Policy.ingest()).Part(ctx, store.Terminal{ID: id})
+	return errors.Join(err, done())
+}
+
 // whole reports whether we hold all that a terminal has told of.
 func whole(s store.Standing) bool { return s.Unsent() == 0 && !s.Carrying }
 

@@ -161,6 +161,9 @@ func revokeTerminal(ctx context.Context, args []string, out io.Writer) error {
 	if err = p.part(ctx, d, id[0], o); err == nil {
 		err = d.books.RevokeTerminal(ctx, id[0])
 	}
+	if err == nil { // it can ask for nothing any more
+		err = p.leave(ctx, d, id[0])
+	}
 	if err := errors.Join(err, d.books.Close()); err != nil {
 		return err
 	}

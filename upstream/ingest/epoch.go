@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -123,6 +124,33 @@ func (k *taking) claimLost() error {
 		if err := claim(in); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// Part ends what a terminal leaves that has been shut out and sends nothing any
+// more: no journal will pass the numbers under which money is held, and nobody
+// ends what it has announced, which is in doubt.
+func (g *Ingest) Part(ctx context.Context, t store.Terminal) error {
+	err := g.books.Write(ctx, func(tx *sqldb.Tx) error {
+		k := &taking{
+			ctx: context.WithoutCancel(ctx), g: g, tx: tx, push: &push{terminal: t}, alone: true, now: g.books.Now(),
+		}
+		k.desk = newDesk(k.ctx, g, tx, t.ID)
+		k.desk.cards = map[string]card{}
+		if err := lockTerminal(k.ctx, tx, t.ID); err != nil {
+			return err
+		}
+		if err := k.claimLost(); err != nil {
+			return err
+		}
+		if err := k.passHolds(nil); err != nil {
+			return err
+		}
+		return k.desk.write()
+	})
+	if err != nil {
+		return fmt.Errorf("part with %s: %w", t.ID, err)
 	}
 	return nil
 }

@@ -240,6 +240,32 @@ func TestHoldsOfLostDisk(t *testing.T) {
 	})
 }
 
+// TestPart: a terminal is shut out. Nothing is held for it any more, and what it
+// has announced is in doubt, until the card is seen somewhere.
+func TestPart(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
+		c.approved(c.ask(p, "announced", 2*yuan), 10*yuan)
+		p.debit(c.intend(p, "announced", 2*yuan))
+		c.push()
+		c.approved(c.ask(p, "held", 3*yuan), 8*yuan)
+		d.approved(d.ask(p, "another's", yuan), 5*yuan)
+		for range 2 {
+			if err := w.in.Part(t.Context(), c.terminal); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.wants(map[store.Account]money.Fen{a: 8 * yuan, suspense("C01"): 2 * yuan})
+		d.approved(d.ask(p, "x", yuan), 7*yuan)
+		d.sighted(p)
+		d.push()
+		w.wants(map[store.Account]money.Fen{a: 8 * yuan, payee: 2 * yuan, suspense("C01"): 0})
+		w.inbox()
+		w.sound()
+	})
+}
+
 // TestHoldsOfOldEpoch: a hold goes with the number that it was placed under.
 func TestHoldsOfOldEpoch(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
