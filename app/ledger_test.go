@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -167,5 +168,43 @@ func TestBackUpAndRestore(t *testing.T) {
 	ledgerTool(1, "damaged", "restore", copied)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a journal is there after all: %v", err)
+	}
+}
+
+// TestPackageRefuses: a package of a terminal with unsent money is neither
+// removed nor replaced, unless somebody says so in as many words.
+func TestPackageRefuses(t *testing.T) {
+	script, err := filepath.Abs("../packaging/deb/quancun.prerm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "quancun")
+	for name, body := range map[string]string{
+		"runuser": `[ "$*" = "-u quancun -- ` + program + ` ready-to-stop" ] || exit 99; exit $STANDS`,
+		"getent":  `exit 0`, "systemctl": `exit 0`,
+		"quancun": `exit 99`,
+		"prerm":   strings.ReplaceAll(string(text), "/usr/bin/quancun", program),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+body+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, action := range []string{"remove", "upgrade", "failed-upgrade"} {
+		for _, tt := range []struct {
+			stands, lose string
+			refuses      bool
+		}{{"0", "", false}, {"4", "", true}, {"1", "", true}, {"4", "yes", false}, {"4", "no", true}} {
+			cmd := exec.CommandContext(t.Context(), "sh", filepath.Join(dir, "prerm"), action)
+			cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "STANDS=" + tt.stands, "QUANCUN_LOSE_UNSENT=" + tt.lose}
+			out, err := cmd.CombinedOutput()
+			if (err != nil) != tt.refuses || tt.refuses && !strings.Contains(string(out), "not everything is upstream") {
+				t.Errorf("%s where ready-to-stop says %s, with %q: %v, %s", action, tt.stands, tt.lose, err, out)
+			}
+		}
 	}
 }
