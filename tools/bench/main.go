@@ -48,6 +48,7 @@ var benchmarks = []benchmark{
 	{"shared", []string{"P6.postgres"}, measureShared},
 	{"drain", []string{"drain"}, measureDrain},
 	{"flat", []string{"flat"}, measureFlat},
+	{"crash", []string{"P11"}, measureCrash},
 }
 
 // wanted reports whether a figure of b begins with prefix.
