@@ -39,7 +39,7 @@ func commands() []command {
 		{"identity", "say which terminal this machine is", showIdentity},
 		{"ready-to-stop", "say whether everything is upstream (exit code 0) or not (4)", readyToStop},
 		{"ledger", "verify, export, back up, restore and recover the journal", aLedger},
-		{"receipt", "check the code of a receipt, with no network", receipt},
+		{"receipt", "check the code of a receipt, with no network, or make one", aReceipt},
 		{"retire", "make this machine a terminal no more", retire},
 		{"doctor", "say what is missing on this machine and how to mend it", doctor},
 		{"tray", "show the lab's demo cards in a window of their own", showTray},

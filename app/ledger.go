@@ -335,49 +335,6 @@ func recoverLedger(args []string, out io.Writer) error {
 	return err
 }
 
-// receipt checks a receipt's code, with no network.
-func receipt(args []string, out io.Writer) error {
-	if len(args) == 0 || args[0] != "verify" {
-		return fmt.Errorf("%w: quancun receipt verify CODE --campus KEYFILE", errUsage)
-	}
-	f := newLedgerFlags("receipt")
-	campus := f.String("campus", "", "file with the campus's public key; this terminal's own papers if empty")
-	args = args[1:]
-	code := ""
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") { // flags may follow it
-		code, args = args[0], args[1:]
-	}
-	if err := f.parse(args, 0, 1); err != nil {
-		return err
-	}
-	if code == "" {
-		code = f.Arg(0)
-	}
-	file := *campus
-	if file == "" {
-		c, err := ReadConfig(f.config)
-		if err != nil {
-			return err
-		}
-		file = c.Terminal
-	}
-	key, err := readCampusKey(file)
-	if err != nil {
-		return err
-	}
-	r, err := journal.OpenReceipt(code, key)
-	if err != nil {
-		return err
-	}
-	outcome := ""
-	if r.Outcome != 0 {
-		outcome = ", " + r.Outcome.String()
-	}
-	_, err = fmt.Fprintf(out, "genuine: %s yuan, %s%s, %s\nterminal %s, epoch %s, entry %d, reference %s\n",
-		r.Amount, r.Kind, outcome, r.At.Local().Format("2006-01-02 15:04:05"), r.Terminal, r.Epoch, r.Seq, r.Ref)
-	return err
-}
-
 // readCampusKey reads the campus's public key: 64 hexadecimal digits, as
 // campusd prints them, or a terminal's papers that have it.
 func readCampusKey(path string) (ed25519.PublicKey, error) {

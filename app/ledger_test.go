@@ -208,3 +208,47 @@ func TestPackageRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestReceiptOfEntry: whoever asks for a receipt gets a code that proves itself,
+// by a reference or by the number that the screen has shown, and of nothing that
+// has no outcome.
+func TestReceiptOfEntry(t *testing.T) {
+	config := write(t, "terminal.toml", wholeConfig)
+	if code, out := quancun(config, "enrol", "-code", newUpstream(t).code("K01")); code != 0 {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	book, err := ledger.Open(t.Context(), filepath.Join(filepath.Dir(config), "j.db"), ledger.Options{Terminal: "K01"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	for _, e := range []journal.Entry{ // 2 to 4, after the start
+		{Kind: journal.TopUpIntent, Ref: "T1", Account: "1001", Amount: 5000},
+		{Kind: journal.TopUpEnd, Ref: "T1", Account: "1001", Amount: 5000, Outcome: journal.Paid},
+		{Kind: journal.TopUpIntent, Ref: "T2", Account: "1001", Amount: 100},
+	} {
+		if _, err := book.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"T1"}, {"-entry", "2"}, {"-entry", "3"}} {
+		shown, code := runApp(t, append([]string{"receipt", "show", "-config", config}, args...)...)
+		if code != 0 {
+			t.Errorf("show %v: exit %d, %s", args, code, shown)
+		}
+		out, code := runApp(t, "receipt", "verify", "-config", config, strings.TrimSpace(shown))
+		if code != 0 || !strings.Contains(out, "genuine: 50.00 yuan, top-up end, paid") || !strings.Contains(out, "entry 3, reference T1") {
+			t.Errorf("verify of %v: exit %d, %s", args, code, out)
+		}
+	}
+	for _, args := range [][]string{{"T2"}, {"-entry", "4"}, {"-entry", "1"}, {"-entry", "9"}, {"nobody"}} {
+		if out, code := runApp(t, append([]string{"receipt", "show", "-config", config}, args...)...); code != 1 {
+			t.Errorf("show %v: exit %d, %s; want 1", args, code, out)
+		}
+	}
+	for _, args := range [][]string{{}, {"-entry", "3", "T1"}, {"T1", "T2"}} {
+		if out, code := runApp(t, append([]string{"receipt", "show", "-config", config}, args...)...); code != 2 {
+			t.Errorf("show %v: exit %d, %s; want 2", args, code, out)
+		}
+	}
+}

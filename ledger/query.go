@@ -342,6 +342,31 @@ func ReadFile(ctx context.Context, path string, f func(Snapshot) error) error {
 	})
 }
 
+// Outcome returns what came of a reference, or of the one that the entry with a
+// number is about: the entry that ends it, or that stands alone. It returns
+// [ErrNotFound] for what is not there or has no end yet.
+func (s Snapshot) Outcome(ref string, number int64) (Line, error) {
+	where, what := `FROM journal j WHERE j.ref = ? ORDER BY j.seq`, any(ref)
+	if ref == "" {
+		where = `FROM journal j WHERE j.ref = (SELECT ref FROM journal WHERE seq = ?) ORDER BY j.seq`
+		what = number
+	}
+	items, err := readItems(s.ctx, s.q, where, what)
+	switch {
+	case err != nil:
+		return Line{}, err
+	case len(items) == 0:
+		return Line{}, fmt.Errorf("%w: %v", ErrNotFound, what)
+	case items[0].Open():
+		return Line{}, fmt.Errorf("%w: %v has no end", ErrNotFound, what)
+	}
+	rows, err := readRows(s.ctx, s.q, `WHERE seq = ?`, items[0].End.Seq)
+	if err != nil {
+		return Line{}, err
+	}
+	return s.line(rows[0]), nil
+}
+
 // lineChunk is how many entries are in memory at a time.
 const lineChunk = 256
 
@@ -356,15 +381,19 @@ func (s Snapshot) Lines(n int64) iter.Seq2[Line, error] {
 				return
 			}
 			for _, r := range rows {
-				if r.Epoch == (journal.Epoch{}) { // of the first form
-					r.Terminal, r.Epoch = s.Terminal, s.Head.Epoch
-				}
-				if !yield(Line{r.Seq, r.body, r.hash, r.Entry}, nil) {
+				if !yield(s.line(r), nil) {
 					return
 				}
 			}
 		}
 	}
+}
+
+func (s Snapshot) line(r row) Line {
+	if r.Epoch == (journal.Epoch{}) { // of the first form
+		r.Terminal, r.Epoch = s.Terminal, s.Head.Epoch
+	}
+	return Line{r.Seq, r.body, r.hash, r.Entry}
 }
 
 // Checkpoint returns what has to be signed for the whole journal.
