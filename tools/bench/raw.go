@@ -58,6 +58,7 @@ type pair struct{ ours, bare rate }
 type rate struct {
 	n    int
 	took time.Duration
+	cpu  time.Duration // of this process, where it is of interest
 	each []time.Duration
 }
 

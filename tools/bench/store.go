@@ -90,7 +90,7 @@ func pusher(ctx context.Context, books *store.Books, dir string) (push func() er
 		return nil, err
 	}
 	who.JournalKey = public
-	a, err := (&upstreamBench{keys: client.Keys{Journal: private}}).author(1)
+	a, err := (&upstreamBench{terminal: benchTerminal, keys: client.Keys{Journal: private}}).author(1)
 	if err != nil {
 		return nil, err
 	}

@@ -52,11 +52,23 @@ func measureUploads(ctx context.Context, dir string) (_ []figure, err error) {
 		return nil, err
 	}
 	each := (after - before).Seconds() * 1000 / (uploadEntries * (turns + 1))
+	both, err := u.withAnother(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := interleave(func() (rate, error) { return both.push(ctx, uploadEntries/2, perRequest) }, bare)
+	if err != nil {
+		return nil, err
+	}
 	return []figure{
 		{"P5", middleRate(single), "/s", bareDisk, fmt.Sprintf(
 			"one entry a request, %s; %.2f of the disk: %s", overTLS, ratio(single), speeds(single))},
 		{"P6.sqlite", middleRate(many), "/s", bareDisk, fmt.Sprintf(
-			"%d entries a request, %s; %.1f times the disk; at least 25,000", perRequest, overTLS, ratio(many))},
+			"%d entries a request, %s; %.1f times the disk; of its %.0f us for each, %.0f are this client's "+
+				"processor time; at least 25,000",
+			perRequest, overTLS, ratio(many), 1e6/middleRate(many), clientTime(many))},
+		{"P6.sqlite.two", middleRate(shared), "/s", bareDisk, fmt.Sprintf(
+			"the same from two terminals at once; %.1f times the disk", ratio(shared))},
 		{"P7", each, "ms", "", "processor time of campusd for each of these entries; at most 0.10"},
 	}, nil
 }
@@ -97,12 +109,35 @@ func measureShared(ctx context.Context, dir string) (_ []figure, err error) {
 	if err != nil {
 		return nil, err
 	}
+	both, err := u.withAnother(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := interleave(
+		func() (rate, error) { return both.push(ctx, uploadEntries/2, perRequest) },
+		func() (rate, error) { return b.run(ctx, uploadEntries) })
+	if err != nil {
+		return nil, err
+	}
 	return []figure{
 		{"P6.postgres", middleRate(all), "/s", "bare folded SQL", fmt.Sprintf(
-			"%d entries a request, %s; at least 10,000", perRequest, overTLS)},
+			"%d entries a request, %s; of its %.0f us for each, %.0f are this client's processor time; at least 10,000",
+			perRequest, overTLS, 1e6/middleRate(all), clientTime(all))},
+		{"P6.postgres.two", middleRate(shared), "/s", "bare folded SQL", fmt.Sprintf(
+			"the same from two terminals at once; %.2f of the bare SQL over one connection", ratio(shared))},
 		{"P6.postgres.ratio", ratio(all), "", "bare folded SQL", speeds(all) +
 			"; the same rows by one statement a batch, without TLS, proof or rules; at least 0.7"},
 	}, nil
+}
+
+// clientTime is the median processor time of this process for each entry, in
+// microseconds.
+func clientTime(all []pair) float64 {
+	var each []float64
+	for _, p := range all {
+		each = append(each, float64(p.ours.cpu.Microseconds())/float64(p.ours.n))
+	}
+	return middle(each)
 }
 
 func middleRate(all []pair) float64 {

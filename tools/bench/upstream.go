@@ -9,7 +9,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"quancun/app/identity"
 	"quancun/journal"
@@ -30,16 +33,17 @@ func holderNo(i int64) string { return fmt.Sprintf("9%09d", i%benchHolders) }
 // upstreamBench is the real upstream in a process of its own, on an engine, and
 // a terminal that has enrolled there.
 type upstreamBench struct {
-	stack *stack.Stack
-	dir   string
-	keys  client.Keys
-	who   *client.Provisioning
+	stack    *stack.Stack
+	dir      string
+	terminal string
+	keys     client.Keys
+	who      *client.Provisioning
 }
 
 // newUpstream starts campusd on the books of a PostgreSQL, or of a file if dsn
 // is empty, with everybody who is going to pay.
 func newUpstream(ctx context.Context, dir, dsn string) (_ *upstreamBench, err error) {
-	u := &upstreamBench{}
+	u := &upstreamBench{terminal: benchTerminal}
 	if u.stack, err = stack.New(stack.Options{Dir: dir, Database: dsn}); err != nil {
 		return nil, err
 	}
@@ -78,7 +82,7 @@ var ticketText = regexp.MustCompile(`quancun://\S+`)
 
 // enrol makes this process a terminal, as an admin does with a machine.
 func (u *upstreamBench) enrol(ctx context.Context) error {
-	out, err := u.stack.Campusd(ctx, "terminal", "add", benchTerminal, "--address", u.stack.UpstreamAddr)
+	out, err := u.stack.Campusd(ctx, "terminal", "add", u.terminal, "--address", u.stack.UpstreamAddr)
 	if err != nil {
 		return err
 	}
@@ -86,17 +90,17 @@ func (u *upstreamBench) enrol(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if u.keys, err = identity.Make(identity.Config{File: u.stack.File("bench.keys")}); err != nil {
+	if u.keys, err = identity.Make(identity.Config{File: u.stack.File(u.terminal + ".keys")}); err != nil {
 		return err
 	}
 	file, err := client.Enrol(ctx, ticket, u.keys, client.Options{})
 	if err != nil {
 		return err
 	}
-	if err := file.Save(u.stack.File("bench.pem")); err != nil {
+	if err := file.Save(u.stack.File(u.terminal + ".pem")); err != nil {
 		return err
 	}
-	if u.who, err = client.ReadProvisioning(u.stack.File("bench.pem")); err != nil {
+	if u.who, err = client.ReadProvisioning(u.stack.File(u.terminal + ".pem")); err != nil {
 		return err
 	}
 	return u.who.Use(u.keys.TLS)
@@ -123,7 +127,9 @@ func (u *upstreamBench) cpu() (time.Duration, error) {
 // author writes a journal in memory, as fast as it can be, so that what is
 // measured is the upstream.
 type author struct {
-	key   ed25519.PrivateKey
+	terminal string
+	key      ed25519.PrivateKey
+
 	epoch journal.Epoch
 	seq   int64
 	prev  journal.Hash
@@ -135,7 +141,7 @@ func (u *upstreamBench) author(epoch byte) (*author, error) {
 	if !ok {
 		return nil, fmt.Errorf("journal key is a %T", u.keys.Journal)
 	}
-	return &author{key: key, epoch: journal.Epoch{epoch}}, nil
+	return &author{terminal: u.terminal, key: key, epoch: journal.Epoch{epoch}}, nil
 }
 
 // batch returns the next n entries: sales to virtual cards, at the few
@@ -145,7 +151,7 @@ func (a *author) batch(n int) (b journal.Batch, err error) {
 	for range n {
 		a.seq++
 		body := journal.Entry{
-			Terminal: benchTerminal, Epoch: a.epoch, Seq: a.seq, At: time.UnixMilli(1_790_000_000_000 + a.seq).UTC(),
+			Terminal: a.terminal, Epoch: a.epoch, Seq: a.seq, At: time.UnixMilli(1_790_000_000_000 + a.seq).UTC(),
 			Kind: journal.CodeSale, Ref: fmt.Sprintf("%x%015x", a.epoch[0], a.seq), Account: holderNo(a.seq * 7),
 			Merchant: fmt.Sprintf("m%d", a.seq%benchMerchants), Operator: "c7", Amount: 1,
 		}.Post(false, 0).Encode(a.prev)
@@ -153,31 +159,90 @@ func (a *author) batch(n int) (b journal.Batch, err error) {
 		a.tree.Append(a.prev)
 		b.Bodies = append(b.Bodies, body)
 	}
-	c := journal.Checkpoint{Terminal: benchTerminal, Epoch: a.epoch, Size: a.seq, Root: a.tree.Root()}
+	c := journal.Checkpoint{Terminal: a.terminal, Epoch: a.epoch, Size: a.seq, Root: a.tree.Root()}
 	b.Note, err = c.Sign(a.key)
 	return b, err
 }
 
-// push pushes total entries, per of them at a time, and returns the rate.
-func (u *upstreamBench) push(ctx context.Context, a *author, total, per int) (r rate, err error) {
-	c := u.dial("")
-	defer c.Close()
-	var batches []journal.Batch
+// batches returns the next total entries, per of them in each.
+func (a *author) batches(total, per int) (all []journal.Batch, err error) {
 	for range total / per {
 		b, err := a.batch(per)
 		if err != nil {
-			return rate{}, err
+			return nil, err
 		}
-		batches = append(batches, b)
+		all = append(all, b)
 	}
-	start := time.Now()
+	return all, nil
+}
+
+// push pushes total entries, per of them at a time, and returns the rate.
+func (u *upstreamBench) push(ctx context.Context, a *author, total, per int) (rate, error) {
+	batches, err := a.batches(total, per)
+	if err != nil {
+		return rate{}, err
+	}
+	return u.send(ctx, batches)
+}
+
+func (u *upstreamBench) send(ctx context.Context, batches []journal.Batch) (r rate, err error) {
+	c := u.dial("")
+	defer c.Close()
+	start, before := time.Now(), ownCPU()
 	for _, b := range batches {
 		began := time.Now()
 		if _, err := c.Push(ctx, b); err != nil {
 			return rate{}, err
 		}
 		r.each = append(r.each, time.Since(began))
+		r.n += len(b.Bodies)
 	}
-	r.n, r.took = total, time.Since(start)
+	r.took, r.cpu = time.Since(start), ownCPU()-before
 	return r, nil
+}
+
+// two are terminals that push at once, each its own journal.
+type two struct {
+	terminals [2]*upstreamBench
+	authors   [2]*author
+}
+
+// withAnother returns a terminal and one more at the same upstream.
+func (u *upstreamBench) withAnother(ctx context.Context, a *author) (*two, error) {
+	v := *u
+	v.terminal = benchTerminal + "2"
+	if err := v.enrol(ctx); err != nil {
+		return nil, err
+	}
+	b, err := v.author(1)
+	return &two{[2]*upstreamBench{u, &v}, [2]*author{a, b}}, err
+}
+
+// push pushes total entries from each terminal at once, and returns the rate of
+// both together: while one waits for its answer, the upstream takes the other's.
+func (t *two) push(ctx context.Context, total, per int) (all rate, err error) {
+	var batches [2][]journal.Batch
+	for i, a := range t.authors {
+		if batches[i], err = a.batches(total, per); err != nil {
+			return rate{}, err
+		}
+	}
+	var each [2]rate
+	start := time.Now()
+	g, ctx := errgroup.WithContext(ctx)
+	for i, u := range t.terminals {
+		g.Go(func() (err error) { each[i], err = u.send(ctx, batches[i]); return err })
+	}
+	if err := g.Wait(); err != nil {
+		return rate{}, err
+	}
+	all = rate{n: each[0].n + each[1].n, took: time.Since(start), each: append(each[0].each, each[1].each...)}
+	return all, nil
+}
+
+// ownCPU returns how much processor time this process has used.
+func ownCPU() time.Duration {
+	var used syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &used) // it fails for other processes only
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

@@ -94,8 +94,9 @@ func TestMigrateThree(t *testing.T) {
 }
 
 func testMigrateThree(t *testing.T, p place) {
-	fillOld(t, p, versions)
-	old, err := sqldb.Open(t.Context(), p.dsn, oldSchema(t, versions))
+	const version = 4 // the last one with postings
+	fillOld(t, p, version)
+	old, err := sqldb.Open(t.Context(), p.dsn, oldSchema(t, version))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func testMigrateThree(t *testing.T, p place) {
 	if b, err := store.OpenDSN(t.Context(), p.dsn, nil); err == nil || !strings.Contains(err.Error(), "all_have_two") {
 		t.Errorf("Open = %v, %v; want that it is refused", b, err)
 	}
-	again, err := sqldb.Open(t.Context(), p.dsn, oldSchema(t, versions))
+	again, err := sqldb.Open(t.Context(), p.dsn, oldSchema(t, version))
 	if err != nil {
 		t.Fatal(err)
 	}
