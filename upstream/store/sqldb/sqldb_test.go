@@ -278,6 +278,41 @@ func testBadMigration(t *testing.T, where string) {
 	audit(t, open(t, where, rows(2)), rows(2))
 }
 
+// TestReferences makes a table anew to which another refers. A migration after
+// which a row refers to nothing is undone, and when all are done the connection
+// minds that again.
+func TestReferences(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rows.db")
+	schema := func(scripts ...string) sqldb.Schema {
+		files := fstest.MapFS{}
+		for i, text := range scripts {
+			files[fmt.Sprintf("%04d_rows.sql", i+1)] = &fstest.MapFile{Data: []byte(text)}
+		}
+		return sqldb.Schema{SQLite: files}
+	}
+	const (
+		first = `CREATE TABLE parents (n INTEGER PRIMARY KEY);
+			CREATE TABLE children (n INTEGER REFERENCES parents (n));
+			INSERT INTO parents VALUES (1); INSERT INTO children VALUES (1)`
+		anew = `CREATE TABLE parents_2 (n INTEGER PRIMARY KEY, more TEXT);
+			INSERT INTO parents_2 (n) SELECT n FROM parents%s;
+			DROP TABLE parents;
+			ALTER TABLE parents_2 RENAME TO parents`
+	)
+	_, err := sqldb.Open(t.Context(), path, schema(first, fmt.Sprintf(anew, " WHERE false")))
+	if err == nil || !strings.Contains(err.Error(), "children refers to nothing in parents") {
+		t.Errorf("a migration that forgets a row: %v", err)
+	}
+	db := open(t, path, schema(first, fmt.Sprintf(anew, "")))
+	err = db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(t.Context(), `INSERT INTO children VALUES (2)`)
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "FOREIGN KEY") {
+		t.Errorf("a row that refers to nothing: %v", err)
+	}
+}
+
 // TestGrant lets another role do what it must and nothing else.
 func TestGrant(t *testing.T) {
 	d := pgtest.New(t)
