@@ -149,6 +149,8 @@ type Book struct {
 	files sync.RWMutex
 	s     *store // guarded by files, and by turn
 
+	waiting waitingSum
+
 	mu     sync.Mutex // guards what follows, and is never held for long
 	queue  []*request
 	head   journal.Head // of the last commit

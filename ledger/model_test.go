@@ -230,8 +230,17 @@ func agree(t *testing.T, r *rapid.T, b *Book, m *model) {
 			r.Fatalf("%s has %s, want %s", account, got, want)
 		}
 	}
-	if w := must2(b.Waiting(t.Context())); w.Acked.Seq != m.acked || w.Count != must2(b.Head(t.Context())).Seq-m.acked {
+	w := must2(b.Waiting(t.Context()))
+	if w.Acked.Seq != m.acked || w.Count != must2(b.Head(t.Context())).Seq-m.acked {
 		r.Fatalf("Waiting = %+v, want what is after %d", w, m.acked)
+	}
+	var anew Waiting
+	err := b.read(t.Context(), "add up", func(q querier) (err error) {
+		anew, err = new(waitingSum).read(t.Context(), q)
+		return err
+	})
+	if err != nil || anew != w {
+		r.Fatalf("Waiting = %+v, and added up anew %+v, %v", w, anew, err)
 	}
 }
 

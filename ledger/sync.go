@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"quancun/journal"
@@ -225,27 +226,67 @@ func (b *Book) Acked(ctx context.Context) (h journal.Head, err error) {
 	return h, err
 }
 
-// Waiting returns what upstream does not have yet.
+// Waiting returns what upstream does not have yet. It reads what has changed
+// since it was last asked, so that a long outage does not make each sale slower.
 func (b *Book) Waiting(ctx context.Context) (w Waiting, err error) {
+	b.waiting.Lock() // so that no other caller has seen more than this one will
+	defer b.waiting.Unlock()
 	err = b.read(ctx, "read what is waiting", func(q querier) error {
-		w, err = waitingOf(ctx, q)
+		w, err = b.waiting.read(ctx, q)
 		return err
 	})
 	return w, err
 }
 
-func waitingOf(ctx context.Context, q querier) (w Waiting, err error) {
+// waitingSum is what the entries of an epoch after one, up to another, come to:
+// those that were waiting when somebody last asked.
+type waitingSum struct {
+	sync.Mutex // guards what follows
+
+	epoch          journal.Epoch
+	after, through int64
+	amount         money.Fen
+}
+
+// read returns what is waiting. It takes away what upstream has got since the
+// last time, and adds what has come.
+func (s *waitingSum) read(ctx context.Context, q querier) (w Waiting, err error) {
 	if w.Acked, err = ackedOf(ctx, q); err != nil {
 		return w, err
 	}
-	err = q.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(amount), 0) FROM journal WHERE seq > ?`, w.Acked.Seq).
-		Scan(&w.Count, &w.Amount)
-	if err != nil || w.Count == 0 {
+	last, err := tailOf(ctx, q)
+	if err != nil {
 		return w, err
 	}
-	oldest, err := entryAt(ctx, q, w.Acked.Seq+1)
+	if s.epoch != w.Acked.Epoch || s.through < w.Acked.Seq { // of which nothing is known
+		s.epoch, s.after, s.through, s.amount = w.Acked.Epoch, w.Acked.Seq, w.Acked.Seq, 0
+	}
+	gone, err := movedBetween(ctx, q, s.after, w.Acked.Seq)
+	if err != nil {
+		return w, err
+	}
+	come, err := movedBetween(ctx, q, s.through, last.seq)
+	if err != nil {
+		return w, err
+	}
+	s.after, s.through, s.amount = w.Acked.Seq, last.seq, s.amount-gone+come
+	w.Count, w.Amount = s.through-s.after, s.amount
+	if w.Count == 0 {
+		return w, nil
+	}
+	oldest, err := entryAt(ctx, q, s.after+1)
 	w.Since = oldest.At
 	return w, err
+}
+
+// movedBetween returns what the entries after one, up to another, move.
+func movedBetween(ctx context.Context, q querier, after, through int64) (sum money.Fen, err error) {
+	if after >= through {
+		return 0, nil
+	}
+	err = q.QueryRowContext(ctx, `SELECT coalesce(sum(amount), 0) FROM journal WHERE seq > ? AND seq <= ?`,
+		after, through).Scan(&sum)
+	return sum, err
 }
 
 // WaitingFile returns what a journal's file holds that upstream does not have
@@ -255,7 +296,7 @@ func waitingOf(ctx context.Context, q querier) (w Waiting, err error) {
 func WaitingFile(ctx context.Context, path string) (w Waiting, open int, err error) {
 	err = inspect(ctx, system{}, path, func(db *sql.DB) error {
 		return transactRead(ctx, db, func(q querier) error {
-			if w, err = waitingOf(ctx, q); err != nil {
+			if w, err = new(waitingSum).read(ctx, q); err != nil {
 				return err
 			}
 			bare, err := isBare(ctx, q, w.Acked.Seq)
