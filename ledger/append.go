@@ -271,7 +271,7 @@ func (w *writer) refundable(e journal.Entry, before given) error {
 	}
 	a := journal.MerchantAccount(e.Merchant)
 	paid, body := money.Fen(0), make([]driver.Value, 1)
-	err := fetch(w.body, body, func() error {
+	err := fetch(&w.body, body, func() error {
 		sale, _, err := journal.Decode(body[0].([]byte))
 		for _, p := range sale.Postings {
 			if p.Account == a {
@@ -283,7 +283,7 @@ func (w *writer) refundable(e journal.Entry, before given) error {
 	if err != nil {
 		return fmt.Errorf("read sale: %w", err)
 	}
-	err = fetch(w.refunds, body, func() error { return before.add(body[0].([]byte), e.Origin) },
+	err = fetch(&w.refunds, body, func() error { return before.add(body[0].([]byte), e.Origin) },
 		before.through, string(a))
 	if err != nil {
 		return fmt.Errorf("read refunds: %w", err)

@@ -148,16 +148,24 @@ func (s *store) detach(ctx context.Context) error {
 	return errors.Join(err, s.close())
 }
 
-// statements are prepared once for a connection.
+// statements are those of a connection.
 type statements struct {
-	begin, commit, rollback *sqlite3.SQLiteStmt
-	last, item              *sqlite3.SQLiteStmt
-	body, refunds           *sqlite3.SQLiteStmt
-	putNode                 *sqlite3.SQLiteStmt
-	putAccount, moveAccount *sqlite3.SQLiteStmt
-	putRows                 [len(rowsAtOnce)]*sqlite3.SQLiteStmt
+	begin, commit, rollback statement
+	last, item              statement
+	body, refunds           statement
+	putNode                 statement
+	putAccount, moveAccount statement
+	putRows                 [len(rowsAtOnce)]statement
 
-	all []*sqlite3.SQLiteStmt
+	all []*statement
+}
+
+// statement is compiled when it is first run: a terminal that starts would wait
+// for all of them longer than for its journal, and may never need most.
+type statement struct {
+	conn     *sqlite3.SQLiteConn
+	text     string
+	compiled *sqlite3.SQLiteStmt // nil until then
 }
 
 // rowsAtOnce is how many rows of the journal one statement writes: to start one
@@ -172,8 +180,9 @@ func insertRows(n int) string {
 	return `INSERT INTO journal VALUES (?,?,?,?,?,?,?,?)` + strings.Repeat(`,(?,?,?,?,?,?,?,?)`, n-1)
 }
 
-func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
-	texts := map[**sqlite3.SQLiteStmt]string{
+// on says which connection the statements are for.
+func (s *statements) on(conn *sqlite3.SQLiteConn) {
+	texts := map[*statement]string{
 		&s.begin:       `BEGIN IMMEDIATE`,
 		&s.commit:      `COMMIT`,
 		&s.rollback:    `ROLLBACK`,
@@ -189,14 +198,9 @@ func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
 		texts[&s.putRows[i]] = insertRows(n)
 	}
 	for stmt, text := range texts {
-		prepared, err := conn.Prepare(text)
-		if err != nil {
-			return fmt.Errorf("prepare %q: %w", text, err)
-		}
-		*stmt = prepared.(*sqlite3.SQLiteStmt)
-		s.all = append(s.all, *stmt)
+		stmt.conn, stmt.text = conn, text
+		s.all = append(s.all, stmt)
 	}
-	return nil
 }
 
 // close closes the statements. A connection with one that is open stays, even
@@ -204,17 +208,48 @@ func (s *statements) prepare(conn *sqlite3.SQLiteConn) error {
 func (s *statements) close() error {
 	var errs []error
 	for _, stmt := range s.all {
-		errs = append(errs, stmt.Close())
+		if stmt.compiled != nil {
+			errs = append(errs, stmt.compiled.Close())
+			stmt.compiled = nil
+		}
 	}
 	s.all = nil
 	return errors.Join(errs...)
 }
 
+func (s *statement) compile() error {
+	if s.compiled != nil {
+		return nil
+	}
+	compiled, err := s.conn.Prepare(s.text)
+	if err != nil {
+		return fmt.Errorf("compile %.40q: %w", s.text, err)
+	}
+	s.compiled = compiled.(*sqlite3.SQLiteStmt)
+	return nil
+}
+
+// query returns the rows that a statement gives. The caller closes them.
+func (s *statement) query(args []driver.Value) (driver.Rows, error) {
+	if err := s.compile(); err != nil {
+		return nil, err
+	}
+	return s.compiled.Query(args)
+}
+
+// exec runs a statement that gives no rows.
+func (s *statement) exec(args []driver.Value) (driver.Result, error) {
+	if err := s.compile(); err != nil {
+		return nil, err
+	}
+	return s.compiled.Exec(args)
+}
+
 // insert runs a statement that adds a row or fails. Asking for rows that there
 // are none of has the driver bind and step in one call of C, which Exec does
 // not.
-func insert(s *sqlite3.SQLiteStmt, args ...driver.Value) error {
-	rows, err := s.Query(args)
+func insert(s *statement, args ...driver.Value) error {
+	rows, err := s.query(args)
 	if err != nil {
 		return err
 	}
@@ -224,8 +259,8 @@ func insert(s *sqlite3.SQLiteStmt, args ...driver.Value) error {
 // alter runs a statement that must change exactly one row, and returns the ID
 // of one that it has added. RETURNING would say so too, at the price of a
 // temporary table.
-func alter(s *sqlite3.SQLiteStmt, args ...driver.Value) (id int64, err error) {
-	result, err := s.Exec(args)
+func alter(s *statement, args ...driver.Value) (id int64, err error) {
+	result, err := s.exec(args)
 	if err != nil {
 		return 0, err
 	}
@@ -239,8 +274,8 @@ func alter(s *sqlite3.SQLiteStmt, args ...driver.Value) (id int64, err error) {
 
 // fetch calls f for each row that a query gives. The row's values are f's only
 // until it returns.
-func fetch(s *sqlite3.SQLiteStmt, row []driver.Value, f func() error, args ...driver.Value) (err error) {
-	rows, err := s.Query(args)
+func fetch(s *statement, row []driver.Value, f func() error, args ...driver.Value) (err error) {
+	rows, err := s.query(args)
 	if err != nil {
 		return err
 	}

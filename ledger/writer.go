@@ -112,14 +112,17 @@ func newWriter(ctx context.Context, s *store, o Options) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w, s.conn.Raw(func(c any) error { return w.prepare(c.(*sqlite3.SQLiteConn)) })
+	return w, s.conn.Raw(func(c any) error {
+		w.on(c.(*sqlite3.SQLiteConn))
+		return nil
+	})
 }
 
 // transact runs f in one durable transaction, or leaves no trace of it in the
 // file. After an error the writer is not what the file is any more and must
 // not be used again, unless f had written nothing.
 func (w *writer) transact(f func() error) error {
-	if _, err := w.begin.Exec(nil); err != nil {
+	if _, err := w.begin.exec(nil); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	before := w.seq
@@ -130,12 +133,12 @@ func (w *writer) transact(f func() error) error {
 	}
 	if err == nil && w.seq > before {
 		if err = errors.Join(w.flush(), w.settle()); err == nil {
-			_, err = w.commit.Exec(nil)
+			_, err = w.commit.exec(nil)
 			w.committed()
 			return err
 		}
 	}
-	if _, rollback := w.rollback.Exec(nil); rollback != nil {
+	if _, rollback := w.rollback.exec(nil); rollback != nil {
 		return errors.Join(err, fmt.Errorf("roll back: %w", rollback))
 	}
 	return err
@@ -145,7 +148,7 @@ func (w *writer) transact(f func() error) error {
 // this writer has left it.
 func (w *writer) checkLast() error {
 	row, ok := make([]driver.Value, 2), w.seq == 0
-	err := fetch(w.last, row, func() error {
+	err := fetch(&w.last, row, func() error {
 		hash, _ := row[1].([]byte)
 		ok = row[0] == w.seq && string(hash) == string(w.hash[:])
 		return nil
@@ -205,7 +208,7 @@ func (w *writer) add(e journal.Entry, r reading) (journal.Entry, error) {
 	body := e.Encode(w.hash)
 	hash := journal.HashOf(body)
 	for _, n := range w.tree.add(hash) {
-		if err := insert(w.putNode, int64(n.level), n.n, n.hash[:]); err != nil {
+		if err := insert(&w.putNode, int64(n.level), n.n, n.hash[:]); err != nil {
 			return e, fmt.Errorf("write node over entry %d: %w", e.Seq, err)
 		}
 	}
@@ -227,7 +230,7 @@ func (w *writer) flush() error {
 	rows := w.rows
 	for i, n := range rowsAtOnce {
 		for ; len(rows) >= n*rowColumns; rows = rows[n*rowColumns:] {
-			if err := insert(w.putRows[i], rows[:n*rowColumns]...); err != nil {
+			if err := insert(&w.putRows[i], rows[:n*rowColumns]...); err != nil {
 				return fmt.Errorf("write %d entries from %v on: %w", n, rows[0], err)
 			}
 		}
@@ -298,7 +301,7 @@ func (w *writer) account(name journal.Account) (*account, error) {
 		if w.drawer(name) {
 			flags = 1
 		}
-		id, err := alter(w.putAccount, string(name), flags)
+		id, err := alter(&w.putAccount, string(name), flags)
 		if err != nil {
 			return nil, fmt.Errorf("open account %s: %w", name, err)
 		}
@@ -320,7 +323,7 @@ func (w *writer) settle() error {
 		if a.debits < a.was.debits || a.credits < a.was.credits {
 			return fmt.Errorf("%w: account %s has overflowed", ErrTampered, a.name)
 		}
-		_, err := alter(w.moveAccount, a.id,
+		_, err := alter(&w.moveAccount, a.id,
 			int64(a.was.debits), int64(a.was.credits), int64(a.debits), int64(a.credits))
 		if err != nil {
 			return fmt.Errorf("move account %s: %w", a.name, err)
@@ -386,7 +389,7 @@ func (w *writer) itemOf(ref string) (i Item, err error) {
 		return i, err
 	}
 	row := make([]driver.Value, 4)
-	err = fetch(w.item, row, func() error {
+	err = fetch(&w.item, row, func() error {
 		seq, _ := row[0].(int64)
 		body, _ := row[1].([]byte)
 		hash, _ := row[2].([]byte)
