@@ -47,7 +47,8 @@ var benchmarks = []benchmark{
 	{"uploads", []string{"P5", "P6.sqlite", "P7"}, measureUploads},
 	{"shared", []string{"P6.postgres"}, measureShared},
 	{"drain", []string{"drain"}, measureDrain},
-	{"flat", []string{"flat"}, measureFlat},
+	{"flat", []string{"flat.sale", "flat.start"}, measureFlatTerminal},
+	{"flat-upload", []string{"flat.upload"}, measureFlatUpload},
 	{"crash", []string{"P11"}, measureCrash},
 }
 
