@@ -34,7 +34,9 @@ type shelf struct {
 	acked   journal.Head
 	fails   error
 	opened  []string // reasons of new epochs
-	refuses int      // acknowledgements that were wrong
+	old     map[journal.Epoch][][]byte
+	gone    bool // the files of older epochs cannot be read
+	refuses int  // acknowledgements that were wrong
 }
 
 func newShelf(n int) *shelf {
@@ -130,9 +132,22 @@ func (s *shelf) Acknowledge(_ context.Context, a journal.Ack) error {
 	return s.fails
 }
 
-// Old has no older journals: that is for real ones to show.
-func (s *shelf) Old(context.Context, journal.Head) (journal.Batch, error) {
-	return journal.Batch{}, ledger.ErrNotFound
+func (s *shelf) Old(_ context.Context, theirs journal.Head) (journal.Batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bodies := s.old[theirs.Epoch]
+	if int(theirs.Seq) >= len(bodies) {
+		return journal.Batch{}, ledger.ErrNotFound
+	}
+	if s.gone {
+		return journal.Batch{}, ledger.ErrGone
+	}
+	end := min(int(theirs.Seq)+s.max, len(bodies))
+	b := journal.Batch{Epoch: theirs.Epoch, From: theirs.Seq + 1, Bodies: slices.Clone(bodies[theirs.Seq:end])}
+	var err error
+	b.Note, err = journal.Checkpoint{Terminal: "T1", Epoch: b.Epoch, Size: int64(end), Root: rootOf(bodies[:end])}.
+		Sign(keyOf("T1"))
+	return b, err
 }
 
 func (s *shelf) NewEpoch(_ context.Context, reason string, _ journal.Head) error {
@@ -140,6 +155,10 @@ func (s *shelf) NewEpoch(_ context.Context, reason string, _ journal.Head) error
 	defer s.mu.Unlock()
 	old := s.bodies[s.acked.Seq:]
 	s.opened = append(s.opened, reason)
+	if s.old == nil {
+		s.old = map[journal.Epoch][][]byte{}
+	}
+	s.old[s.epoch] = s.bodies
 	s.epoch[0]++
 	s.bodies, s.acked = nil, journal.Head{Epoch: s.epoch}
 	s.add("opened")
@@ -156,6 +175,7 @@ type campus struct {
 	calls   []time.Time
 	pushing bool
 	worse   func(call int) trouble // nil: none
+	needs   map[journal.Epoch]int  // entries of older epochs without which it takes nothing newer
 }
 
 // trouble is what happens to one call.
@@ -205,6 +225,11 @@ func (c *campus) Push(ctx context.Context, b journal.Batch) (journal.Ack, error)
 func (c *campus) take(b journal.Batch) (journal.Ack, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for e := (journal.Epoch{1}); e[0] < b.Epoch[0]; e[0]++ {
+		if len(c.bodies[e]) < c.needs[e] {
+			return journal.Ack{}, &journal.PushError{Reason: journal.ErrGap, Head: c.head(e)}
+		}
+	}
 	have := c.bodies[b.Epoch]
 	if int(b.From) > len(have)+1 {
 		return journal.Ack{}, &journal.PushError{Reason: journal.ErrGap, Head: c.head(b.Epoch)}

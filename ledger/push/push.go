@@ -164,6 +164,8 @@ func (p *Pusher) Run(ctx context.Context) error {
 		case err != nil:
 			p.pause = min(max(2*p.pause, pauseMin), pauseMax)
 			p.rest(ctx)
+		case more && p.asked != (journal.Head{}):
+			// Entries of an older journal went up: whether it helps is still to be seen.
 		case more:
 			p.pause = 0
 		default:

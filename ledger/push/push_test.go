@@ -115,11 +115,17 @@ func TestBackOff(t *testing.T) {
 		if n := len(r.campus.calls) - len(calls); n > 1 {
 			t.Errorf("%d attempts in ten seconds", n)
 		}
+		again := len(r.campus.calls) + 1
 		r.campus.mu.Lock()
-		r.campus.worse = nil
+		r.campus.worse = func(call int) trouble { // it is back, and not quite yet
+			if call == again {
+				return trouble{before: errors.New("starting")}
+			}
+			return trouble{}
+		}
 		r.campus.mu.Unlock()
 		r.Heard(journal.Head{Epoch: r.shelf.epoch}, true)
-		after(2 * time.Second)
+		after(4 * time.Second)
 		r.level(t)
 	})
 }
@@ -254,6 +260,149 @@ func TestTrust(t *testing.T) {
 	})
 }
 
+// TestOtherHead: a note that is right, with a head that is not, acknowledges
+// nothing.
+func TestOtherHead(t *testing.T) {
+	for name, twist := range map[string]func(*journal.Ack){
+		"hash":  func(a *journal.Ack) { a.Head.Hash[0] ^= 1 },
+		"older": func(a *journal.Ack) { a.Head.Seq-- },
+		"epoch": func(a *journal.Ack) { a.Head.Epoch[0]++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, 10, func(t *testing.T, r rig) {
+				r.campus.mu.Lock()
+				r.campus.worse = func(int) trouble {
+					return trouble{twist: func(a journal.Ack) *journal.Ack { twist(&a); return &a }}
+				}
+				r.campus.mu.Unlock()
+				after(time.Hour)
+				if acked := r.shelf.acked; acked.Seq != 0 || !errors.Is(r.Health().Err, errAck) {
+					t.Errorf("acknowledged %d, health %+v", acked.Seq, r.Health())
+				}
+			})
+		})
+	}
+}
+
+// TestOldNews: what upstream says of an epoch that this journal is not in tells
+// nothing of this one.
+func TestOldNews(t *testing.T) {
+	play(t, 10, func(t *testing.T, r rig) {
+		after(time.Second)
+		r.Heard(journal.Head{Epoch: journal.Epoch{9}, Seq: 99, Hash: journal.Hash{9}}, false)
+		after(time.Second)
+		r.level(t)
+		if len(r.shelf.opened) > 0 {
+			t.Errorf("new epochs: %q", r.shelf.opened)
+		}
+	})
+}
+
+// renew has the journal go on in a new epoch, of which upstream has all.
+func (r rig) renew(t *testing.T) {
+	t.Helper()
+	if err := r.shelf.NewEpoch(t.Context(), "test", journal.Head{}); err != nil {
+		t.Fatal(err)
+	}
+	r.next = 0
+	r.shelf.append("goes on")
+	after(time.Minute)
+	r.level(t)
+}
+
+// restored puts an upstream back to a moment before the epochs that have begun
+// since.
+func (r rig) restored(t *testing.T, have int) {
+	t.Helper()
+	r.campus.mu.Lock()
+	defer r.campus.mu.Unlock()
+	r.campus.needs = map[journal.Epoch]int{}
+	for e, bodies := range r.shelf.old {
+		r.campus.needs[e] = len(bodies)
+	}
+	for e := range r.campus.bodies {
+		if e != (journal.Epoch{1}) {
+			r.campus.bodies[e] = nil
+		}
+	}
+	r.campus.bodies[journal.Epoch{1}] = r.campus.bodies[journal.Epoch{1}][:have]
+}
+
+// TestOldEpochs: an upstream that was put back by several epochs gets all of them
+// again, the oldest first.
+func TestOldEpochs(t *testing.T) {
+	for _, have := range []int{13, 0} {
+		play(t, 35, func(t *testing.T, r rig) {
+			after(time.Second)
+			r.renew(t)
+			r.renew(t)
+			for range 2 { // it happens again
+				r.restored(t, have)
+				r.shelf.append("next")
+				after(5 * time.Minute)
+				r.level(t)
+				for e, want := range r.shelf.old {
+					if got := r.campus.bodies[e]; !slices.EqualFunc(got, want, slices.Equal[[]byte]) {
+						t.Errorf("upstream has %d entries of epoch %s, want %d", len(got), e, len(want))
+					}
+				}
+			}
+			if !slices.Equal(r.shelf.opened, []string{"test", "test"}) {
+				t.Errorf("new epochs: %q", r.shelf.opened)
+			}
+		})
+	}
+}
+
+// TestOldEpochIsGone: what cannot be pushed as it was, a new epoch carries over.
+func TestOldEpochIsGone(t *testing.T) {
+	play(t, 35, func(t *testing.T, r rig) {
+		after(time.Second)
+		r.renew(t)
+		r.restored(t, 13)
+		r.shelf.mu.Lock()
+		r.shelf.gone = true
+		r.shelf.mu.Unlock()
+		r.shelf.append("next")
+		after(2 * time.Second)
+		if !slices.Equal(r.shelf.opened, []string{"test", "restored"}) {
+			t.Errorf("new epochs: %q", r.shelf.opened)
+		}
+		r.campus.mu.Lock()
+		r.campus.needs = nil // its opening says that they are gone
+		r.campus.mu.Unlock()
+		after(2 * time.Minute)
+		r.level(t)
+	})
+}
+
+// TestAsksAgain: an upstream that takes entries of an older epoch and asks for
+// them again and again is not given them without a pause.
+func TestAsksAgain(t *testing.T) {
+	play(t, 35, func(t *testing.T, r rig) {
+		after(time.Second)
+		r.renew(t)
+		r.restored(t, 13)
+		calls := len(r.campus.calls)
+		r.campus.mu.Lock()
+		r.campus.worse = func(int) trouble {
+			r.campus.bodies[journal.Epoch{1}] = r.campus.bodies[journal.Epoch{1}][:13]
+			return trouble{}
+		}
+		r.campus.mu.Unlock()
+		r.shelf.append("next")
+		after(time.Hour)
+		if n := len(r.campus.calls) - calls; n > 600 || r.Health().Err == nil {
+			t.Errorf("%d calls in an hour, health %+v", n, r.Health())
+		}
+		r.campus.mu.Lock()
+		r.campus.worse = nil
+		r.campus.mu.Unlock()
+		after(5 * time.Minute)
+		r.level(t)
+	})
+}
+
 // TestUpstreamRestored: an upstream that has lost what it had gets it again.
 func TestUpstreamRestored(t *testing.T) {
 	play(t, 60, func(t *testing.T, r rig) {
@@ -310,6 +459,25 @@ func TestDiverged(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRewoundAndLevel: a journal that was restored from a copy, of which upstream
+// had acknowledged all, has nothing to push. The greeting tells.
+func TestRewoundAndLevel(t *testing.T) {
+	play(t, 10, func(t *testing.T, r rig) {
+		after(time.Second)
+		r.shelf.mu.Lock()
+		r.next = 0
+		r.shelf.bodies = r.shelf.bodies[:5]
+		r.shelf.acked = r.shelf.head(5)
+		r.shelf.mu.Unlock()
+		r.Heard(r.campus.head(journal.Epoch{1}), false)
+		after(5 * time.Second)
+		r.level(t)
+		if !slices.Equal(r.shelf.opened, []string{"rewound"}) {
+			t.Errorf("new epochs %q", r.shelf.opened)
+		}
+	})
 }
 
 func diverged(t *testing.T, greeted bool, cut, more int) {
