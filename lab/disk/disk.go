@@ -90,6 +90,9 @@ var ErrLocked = errors.New("disk: locked")
 // number makes the name of each VFS another.
 var number atomic.Int64
 
+// To make a disk and to forget it is to allocate and to free, mostly in SQLite.
+func init() { C.vfs_uncounted() }
+
 // New returns an empty disk, registered with SQLite. The caller closes it.
 func New(o Options) *Disk {
 	c := C.disk_new()

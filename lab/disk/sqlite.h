@@ -52,6 +52,8 @@ enum {
 	SQLITE_IOCAP_POWERSAFE_OVERWRITE = 0x1000,
 
 	SQLITE_FCNTL_PRAGMA = 14,
+
+	SQLITE_CONFIG_MEMSTATUS = 9,
 };
 
 typedef struct sqlite3_file {
@@ -101,6 +103,7 @@ struct sqlite3_vfs {
 	int (*xCurrentTimeInt64)(sqlite3_vfs *, int64_t *);
 };
 
+extern int sqlite3_config(int, ...) __attribute__((weak));
 extern char *sqlite3_mprintf(const char *, ...) __attribute__((weak));
 extern sqlite3_vfs *sqlite3_vfs_find(const char *) __attribute__((weak));
 extern int sqlite3_vfs_register(sqlite3_vfs *, int) __attribute__((weak));

@@ -348,6 +348,10 @@ static int x_time64(sqlite3_vfs *vfs, int64_t *ms) {
 	return vfs->xCurrentTimeInt64(vfs, ms);
 }
 
+/* vfs_uncounted has SQLite not add up the memory that it uses, for which it would
+** lock at each block. It does nothing once SQLite has been used. */
+void vfs_uncounted(void) { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
 /* vfs_register shows the disk to SQLite under the given name. */
 int vfs_register(disk *d, const char *vfs_name) {
 	sqlite3_vfs *v = d->vfs = allocate(sizeof *v);
