@@ -113,12 +113,13 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	}
 	c.oracle, c.service = newOracle(c), newService(c)
 	defer c.close()
-	err = c.open(ctx)
+	whole := context.WithoutCancel(ctx) // see live
+	err = c.open(whole)
 	if err == nil {
 		err = c.live(ctx, max(cfg.Days, 1))
 	}
 	if err == nil && c.broken == nil {
-		err = c.end(ctx)
+		err = c.end(whole)
 	}
 	return Result{
 		Acts: c.acts, Terminals: len(c.machines), Cards: len(c.cards), Story: c.trace.Sum(), Cover: c.covered,

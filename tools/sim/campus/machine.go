@@ -203,7 +203,10 @@ func (m *machine) crash() {
 	}
 }
 
+// close throws the machine away. Without power its programs end at once: nobody
+// will look at what they would still have put in order.
 func (m *machine) close() {
+	m.disk.PowerOff()
 	m.stop()
 	m.disk.Close()
 	m.client.Close()

@@ -63,10 +63,11 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errLine
 	case arrives, unheard, twice:
 	}
-	response := l.campus.office.serve(r.Context(), l.cert, c)
+	ctx := context.WithoutCancel(r.Context()) // the caller's patience is of the real clock
+	response := l.campus.office.serve(ctx, l.cert, c)
 	if f == twice {
 		l.campus.cover(branchCallTwice)
-		l.campus.office.serve(r.Context(), l.cert, c)
+		l.campus.office.serve(ctx, l.cert, c)
 	}
 	if response == nil || f == unheard {
 		l.campus.cover(branchAnswerLost)

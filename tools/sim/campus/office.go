@@ -137,6 +137,7 @@ func (o *office) restore(ctx context.Context) {
 	o.campus.note("upstream: restored from a backup")
 	o.campus.cover(branchRestored)
 	o.campus.restored = true
+	o.disk.PowerOff() // what is on it is of no more use
 	o.stop()
 	o.disk.Close()
 	o.disk = o.backup.Clone()
@@ -167,7 +168,9 @@ func (c *Campus) setHot(ctx context.Context, p *plastic, hot bool) {
 	c.note("card %s has status %d: %v", p.name(), status, err)
 }
 
+// close throws the machine away, as that of a terminal.
 func (o *office) close() {
+	o.disk.PowerOff()
 	o.stop()
 	o.disk.Close()
 	if o.backup != nil {

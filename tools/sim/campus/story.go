@@ -31,7 +31,9 @@ var acts = []act{
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.attack(ctx) }},
 }
 
-// live lets days pass.
+// live lets days pass. An act is never broken off by ctx, which is of the real
+// clock: the programs get one that does not end, and that no query of theirs has
+// to be watched for.
 func (c *Campus) live(ctx context.Context, days int) error {
 	for range days {
 		for range c.busy {
@@ -40,7 +42,7 @@ func (c *Campus) live(ctx context.Context, days int) error {
 			}
 			c.acts++
 			c.world.Pass(time.Duration(c.dice.IntN(int(20 * time.Minute))))
-			c.step(ctx)
+			c.step(context.WithoutCancel(ctx))
 		}
 		c.world.Pass(8 * time.Hour)
 		c.office.keepBackup(ctx)
