@@ -29,9 +29,10 @@
 //
 // Each disk is a VFS of the SQLite that github.com/mattn/go-sqlite3 compiles;
 // this package must not bring another. WAL and rollback journals work, between connections of one process
-// too. There is no memory mapping. Randomness, sleep and time are the
-// machine's: the salts of a "-wal" differ between two runs, and so does the
-// hash of a disk, but not which states a seed enumerates.
+// too. There is no memory mapping. Sleep and time are the machine's, and so is
+// randomness unless [Seed] says otherwise: the salts of a "-wal" then differ
+// between two runs, and so does the hash of a disk, but not which states a seed
+// enumerates.
 //
 // A disk may be used by several goroutines at once. It costs a few
 // microseconds and has to be closed.
@@ -92,6 +93,11 @@ var number atomic.Int64
 
 // To make a disk and to forget it is to allocate and to free, mostly in SQLite.
 func init() { C.vfs_uncounted() }
+
+// Seed has all that SQLite draws of chance in this process, on whatever disk,
+// follow from a number from now on: randomblob(), random(), and the salts of a
+// "-wal". With 0 it is true chance again.
+func Seed(seed uint32) { C.vfs_seed(C.int(int32(seed))) }
 
 // New returns an empty disk, registered with SQLite. The caller closes it.
 func New(o Options) *Disk {

@@ -178,6 +178,7 @@ char *dir_list(disk *);
 void disk_ignore(disk *, const char *ignored, size_t size);
 int vfs_register(disk *, const char *vfs_name);
 void vfs_uncounted(void);
+void vfs_seed(int);
 
 /* Between the C files. The caller has locked the disk. */
 int disk_fault(disk *, int call);

@@ -44,6 +44,33 @@ func number(t testing.TB, db *sql.DB, query string) (n int) {
 	return n
 }
 
+// TestSeed draws from SQLite's chance twice.
+func TestSeed(t *testing.T) {
+	defer disk.Seed(0)
+	draw := func(seed uint32) (drawn string) {
+		t.Helper()
+		disk.Seed(seed)
+		d := disk.New(disk.Options{})
+		defer d.Close()
+		db, err := sql.Open("sqlite3", d.DSN("/a.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := db.QueryRow(`SELECT hex(randomblob(8))`).Scan(&drawn); err != nil {
+			t.Fatal(err)
+		}
+		return drawn
+	}
+	first, other, again := draw(7), draw(8), draw(7)
+	if first != again || first == other {
+		t.Errorf("seed 7 draws %s, then %s; seed 8 %s", first, again, other)
+	}
+	if chance := draw(0); chance == draw(0) {
+		t.Errorf("without a seed %s was drawn twice", chance)
+	}
+}
+
 // TestTwoConnections: two connections in WAL mode read and write at once, the
 // one waits for the other, and a checkpoint gets everything into the database.
 func TestTwoConnections(t *testing.T) {

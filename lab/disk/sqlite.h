@@ -54,6 +54,8 @@ enum {
 	SQLITE_FCNTL_PRAGMA = 14,
 
 	SQLITE_CONFIG_MEMSTATUS = 9,
+
+	SQLITE_TESTCTRL_PRNG_SEED = 28,
 };
 
 typedef struct sqlite3_file {
@@ -104,6 +106,7 @@ struct sqlite3_vfs {
 };
 
 extern int sqlite3_config(int, ...) __attribute__((weak));
+extern int sqlite3_test_control(int, ...) __attribute__((weak));
 extern char *sqlite3_mprintf(const char *, ...) __attribute__((weak));
 extern sqlite3_vfs *sqlite3_vfs_find(const char *) __attribute__((weak));
 extern int sqlite3_vfs_register(sqlite3_vfs *, int) __attribute__((weak));

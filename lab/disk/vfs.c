@@ -352,6 +352,10 @@ static int x_time64(sqlite3_vfs *vfs, int64_t *ms) {
 ** lock at each block. It does nothing once SQLite has been used. */
 void vfs_uncounted(void) { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
 
+/* vfs_seed begins SQLite's own chance anew, from a seed, or from the machine's
+** if that is 0. */
+void vfs_seed(int seed) { sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, seed, (void *)0); }
+
 /* vfs_register shows the disk to SQLite under the given name. */
 int vfs_register(disk *d, const char *vfs_name) {
 	sqlite3_vfs *v = d->vfs = allocate(sizeof *v);
