@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,8 +22,18 @@ import (
 // then: what was done since the line before.
 type report struct {
 	Seeds, Acts, TerminalDays int
+	Stories                   digest // of all of them
 	Cover                     campus.Coverage
 	Failed                    []failure
+}
+
+// digest tells whether the same seeds had the same stories, in whatever order.
+type digest uint64
+
+// digestOf takes the beginning of a story's hash.
+func digestOf(story string) digest {
+	n, _ := strconv.ParseUint(story[:min(16, len(story))], 16, 64) // none of a campus that never opened
+	return digest(n)
 }
 
 // failure is a seed that is red.
@@ -35,6 +46,7 @@ func (r *report) add(s report) {
 	r.Seeds += s.Seeds
 	r.Acts += s.Acts
 	r.TerminalDays += s.TerminalDays
+	r.Stories += s.Stories
 	r.Failed = append(r.Failed, s.Failed...)
 	r.Cover.Add(s.Cover)
 }
@@ -51,7 +63,10 @@ func work(ctx context.Context, o options, out io.Writer) error {
 	for i := 0; i < o.seeds && failed < failedMax && ctx.Err() == nil; i++ {
 		seed := o.seed + uint64(i*o.step)
 		done, err := campus.Run(ctx, campus.Config{Seed: seed, Days: o.days})
-		r := report{Seeds: 1, Acts: done.Acts, TerminalDays: done.Terminals * o.days, Cover: done.Cover}
+		r := report{
+			Seeds: 1, Acts: done.Acts, TerminalDays: done.Terminals * o.days, Cover: done.Cover,
+			Stories: digestOf(done.Story),
+		}
 		if err != nil {
 			failed++
 			r.Failed = []failure{{seed, err.Error()}}
@@ -138,6 +153,7 @@ func judge(o options, all report, took time.Duration) error {
 	fmt.Printf("%d seeds, %d acts, %d terminal-days in %v: %.0f seeds and %.0f terminal-days a minute\n",
 		all.Seeds, all.Acts, all.TerminalDays, took.Round(time.Second),
 		float64(all.Seeds)/took.Minutes(), float64(all.TerminalDays)/took.Minutes())
+	fmt.Printf("all stories: %016x\n", uint64(all.Stories))
 	for _, f := range all.Failed {
 		fmt.Printf("FAILED seed %d: %s\n\trepeat it with: make sim SEED=%d DAYS=%d\n", f.Seed, f.Why, f.Seed, o.days)
 	}

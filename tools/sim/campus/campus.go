@@ -24,7 +24,6 @@ package campus
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -92,15 +91,13 @@ type Campus struct {
 // Run tells the story of one seed. An error says what was wrong with it.
 //
 // While it runs, all programs of the process draw what they need of chance from
-// the seed too (crypto/rand.Reader), so one process tells one story at a time.
+// the seed too (see [works.DrawFrom]), so one process tells one story at a time.
 func Run(ctx context.Context, cfg Config) (Result, error) {
 	w, err := works.Open()
 	if err != nil {
 		return Result{}, err
 	}
-	random := rand.Reader
-	rand.Reader = virtual.Chance{Dice: virtual.NewDice(cfg.Seed, virtual.StreamBytes)}
-	defer func() { rand.Reader = random }()
+	defer works.DrawFrom(cfg.Seed)()
 
 	c := &Campus{
 		works: w, dice: virtual.NewDice(cfg.Seed, virtual.StreamActs),

@@ -2,6 +2,10 @@ package campus_test
 
 import (
 	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"quancun/tools/sim/campus"
@@ -22,6 +26,32 @@ func TestSameStory(t *testing.T) {
 		}
 	}
 }
+
+// TestSameStoryElsewhere has another process tell the stories: a seed that was
+// red in one must be red in all.
+func TestSameStoryElsewhere(t *testing.T) {
+	var stories string
+	for seed := range uint64(5) {
+		told, err := campus.Run(t.Context(), campus.Config{Seed: seed})
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		stories += told.Story + "\n"
+	}
+	if os.Getenv(elsewhere) != "" {
+		fmt.Print(stories)
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), elsewhere+"=1")
+	got, err := cmd.Output()
+	if err != nil || !strings.HasPrefix(string(got), stories) {
+		t.Errorf("%v; another process tells\n%s\nand this one\n%s", err, got, stories)
+	}
+}
+
+// elsewhere is set in the other process.
+const elsewhere = "CAMPUS_ELSEWHERE"
 
 // TestControl has disks lie about what they keep, and checks that the oracle
 // finds it out: an oracle that never cries has seen nothing.

@@ -17,8 +17,9 @@ type Dice struct{ *rand.Rand }
 // bytes that programs draw for keys and names, so that a program which draws
 // one byte more does not change the story.
 const (
-	StreamActs  = 1
-	StreamBytes = 2
+	StreamActs   = 1
+	StreamBytes  = 2
+	StreamSQLite = 3
 )
 
 // NewDice returns the dice of one stream of a seed.

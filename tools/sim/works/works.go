@@ -5,9 +5,7 @@ package works
 
 import (
 	"context"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -16,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"net/url"
 	"os"
@@ -95,7 +94,13 @@ var TownSizes = []int{6, 30, 200}
 // Open returns the works, which are made once in a process.
 var Open = sync.OnceValues(newWorks)
 
+// seed is the works' own, and no campus's: an epoch must not come twice.
+const seed = math.MaxUint64
+
 func newWorks() (_ *Works, err error) {
+	// Every process has the same works, or a seed would not tell the same story
+	// in each.
+	defer DrawFrom(seed)()
 	dir, err := os.MkdirTemp("", "campus-")
 	if err != nil {
 		return nil, err
@@ -119,6 +124,19 @@ func newWorks() (_ *Works, err error) {
 		}
 	}
 	return w, nil
+}
+
+// DrawFrom has the programs of this process, and SQLite below them, draw all
+// chance from a seed, until it is given back. Without it the epoch of a journal,
+// which SQLite draws, would be another each time.
+func DrawFrom(seed uint64) (giveBack func()) {
+	random := rand.Reader
+	rand.Reader = virtual.Chance{Dice: virtual.NewDice(seed, virtual.StreamBytes)}
+	disk.Seed(virtual.NewDice(seed, virtual.StreamSQLite).Uint32() | 1) // 0 is no seed
+	return func() {
+		rand.Reader = random
+		disk.Seed(0)
+	}
 }
 
 // openKeys makes the upstream's keys, and takes the one that SAMs have out of
@@ -150,12 +168,10 @@ func seedOf(name string) []byte {
 }
 
 // newStation makes a terminal's identity. Its certificate signs itself, since
-// there is no TLS that would ask who did.
+// there is no TLS that would ask who did; by Ed25519, since every signature of
+// ECDSA is another, and of another length.
 func newStation(id string) (Station, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return Station{}, err
-	}
+	key := ed25519.NewKeyFromSeed(seedOf(id + " certificate"))
 	uri, err := url.Parse(wire.TerminalURI(id))
 	if err != nil {
 		return Station{}, err
