@@ -343,6 +343,25 @@ func TestClaimTwins(t *testing.T) {
 	}
 }
 
+// TestClaimBehindItsRival brings a doubt in the push of the purchase that was made
+// at its counter, and behind it, when the purchase after that is known. By that
+// one alone the doubt would look as if it had been made.
+func TestClaimBehindItsRival(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		owner := w.holder("1001", 100*yuan)
+		p, a, b := w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02")
+		lost := a.intend(p, "lost", 3*yuan)
+		a.sell(p, "made", 3*yuan)
+		b.sell(p, "next", 2*yuan)
+		b.push()
+		a.doubt(lost)
+		a.push()
+		w.wants(map[store.Account]money.Fen{owner: 95 * yuan, payee: 5 * yuan, suspense("C01"): 0})
+		w.mirror(p, 45*yuan)
+		w.sound()
+	})
+}
+
 // TestLoadClaimLate brings the claim of a load after a purchase whose counter
 // has the same value: purchases and loads are counted apart, and it stays open.
 func TestLoadClaimLate(t *testing.T) {

@@ -199,8 +199,8 @@ func (d *desk) settleByMoves(c *claim) error {
 	return nil
 }
 
-// movesAt returns the purchases of a claim's card at its counter and at the next
-// one, those of this push too.
+// movesAt returns the purchases of a claim's card at its counter, and then those
+// at the next one, of this push too.
 func (d *desk) movesAt(c *claim) (all []store.PurseMove, err error) {
 	first := int64(c.Purse.Counter)
 	err = sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
@@ -219,5 +219,6 @@ func (d *desk) movesAt(c *claim) (all []store.PurseMove, err error) {
 			all = append(all, *m)
 		}
 	}
+	slices.SortStableFunc(all, func(a, b store.PurseMove) int { return int(a.Counter) - int(b.Counter) })
 	return all, nil
 }
