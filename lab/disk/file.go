@@ -5,6 +5,7 @@ package disk
 import "C"
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path"
@@ -139,7 +140,16 @@ func (d *Disk) ReadFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	content := make([]byte, size)
+	n, err := f.ReadAt(content, 0)
+	if errors.Is(err, io.EOF) { // it has become shorter meanwhile
+		err = nil
+	}
+	return content[:n], err
 }
 
 // WriteFile makes a file at path, or replaces what is in it, durably.

@@ -2,11 +2,14 @@ package trial
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"quancun/journal"
@@ -34,11 +37,14 @@ type history struct {
 	// about each. It never ends anywhere between two of them: an act is done
 	// whole or not at all.
 	heads map[journal.Head]int
+
+	whole *copies // shared by all who look at its states
 }
 
 func newHistory(s *station, acts []act, first promise) *history {
 	return &history{
 		mirror: s.mirror, acts: acts, promises: []promise{first}, heads: map[journal.Head]int{first.head: 0},
+		whole: newCopies(),
 	}
 }
 
@@ -46,6 +52,7 @@ func newHistory(s *station, acts []act, first promise) *history {
 func (h *history) fork(n int) *history {
 	return &history{
 		mirror: h.mirror, acts: h.acts, promises: slices.Clone(h.promises[:n+1]), heads: maps.Clone(h.heads),
+		whole: h.whole,
 	}
 }
 
@@ -86,7 +93,7 @@ func (h *history) check(ctx context.Context, d *disk.Disk, n int, later bool) (e
 	if err != nil {
 		return err
 	}
-	if err := checkCopies(d, p.copies); err != nil {
+	if err := h.checkCopies(d, p.copies); err != nil {
 		return err
 	}
 	said := h.inFlight(n)
@@ -181,9 +188,9 @@ func (h *history) couldBe(n int, newest []journal.Entry) bool {
 }
 
 // checkCopies reports a copy that is not there, or not whole.
-func checkCopies(d *disk.Disk, copies map[string]int64) error {
+func (h *history) checkCopies(d *disk.Disk, copies map[string]int64) error {
 	for name, want := range copies {
-		head, err := headOf(d, name)
+		head, err := h.whole.headOf(d, name)
 		if err == nil && head.Seq != want {
 			err = fmt.Errorf("%d entries, want %d", head.Seq, want)
 		}
@@ -192,6 +199,55 @@ func checkCopies(d *disk.Disk, copies map[string]int64) error {
 		}
 	}
 	return nil
+}
+
+// copies are files with a journal in them that were found to be whole. They do
+// not change any more, so that what one state has is mostly what others had, to
+// the byte, and SQLite need not be asked about it again.
+type copies struct {
+	mu    sync.Mutex
+	heads map[[sha256.Size]byte]journal.Head // guarded by mu; by all that SQLite would read
+}
+
+func newCopies() *copies { return &copies{heads: map[[sha256.Size]byte]journal.Head{}} }
+
+// headOf is [headOf], unless the same content was looked at before.
+func (c *copies) headOf(d *disk.Disk, name string) (journal.Head, error) {
+	key, err := sumOf(d, name, name+"-journal", name+"-wal")
+	if err != nil {
+		return journal.Head{}, err
+	}
+	c.mu.Lock()
+	head, known := c.heads[key]
+	c.mu.Unlock()
+	if known {
+		return head, nil
+	}
+	if head, err = headOf(d, name); err != nil {
+		return head, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heads[key] = head
+	return head, nil
+}
+
+// sumOf returns a hash over files, which also says which of them there are.
+func sumOf(d *disk.Disk, names ...string) (sum [sha256.Size]byte, err error) {
+	all := sha256.New()
+	for _, name := range names {
+		content, err := d.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprint(all, "none,")
+			continue
+		}
+		if err != nil {
+			return sum, err
+		}
+		fmt.Fprintf(all, "%d:", len(content))
+		all.Write(content)
+	}
+	return [sha256.Size]byte(all.Sum(nil)), nil
 }
 
 // headOf reads where the journal in a file ends, which has to be whole.
