@@ -463,7 +463,8 @@ func many(n int) Update {
 	return hotlist(0, 1, adds)
 }
 
-// TestSpread: numbers as issuers give them do not crowd in one place.
+// TestSpread: numbers as issuers give them do not crowd in one place, and of
+// each it is known whether it is on the list.
 func TestSpread(t *testing.T) {
 	u := many(200_000)
 	l := new(list).apply(u)
@@ -474,9 +475,15 @@ func TestSpread(t *testing.T) {
 	if most > 40 { // three on average
 		t.Errorf("%d cards in one place", most)
 	}
+	want := map[Card]Reason{}
 	for _, h := range u.Adds {
-		if _, hot := l.find(h.Card); !hot {
-			t.Fatalf("card %X is lost", h.Card)
+		want[h.Card] = h.Reason
+	}
+	for i := 0; i < 4_000_000; i += 10 {
+		c := card(i)
+		reason, hot := l.find(c)
+		if known, is := want[c]; is != hot || known != reason {
+			t.Fatalf("card %X: reason %d, hot %v; want %d, %v", c, reason, hot, known, is)
 		}
 	}
 }
