@@ -270,13 +270,16 @@ func TestOtherHead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, 10, func(t *testing.T, r rig) {
+				after(time.Second)
+				r.level(t)
 				r.campus.mu.Lock()
 				r.campus.worse = func(int) trouble {
 					return trouble{twist: func(a journal.Ack) *journal.Ack { twist(&a); return &a }}
 				}
 				r.campus.mu.Unlock()
+				r.shelf.append("next")
 				after(time.Hour)
-				if acked := r.shelf.acked; acked.Seq != 0 || !errors.Is(r.Health().Err, errAck) {
+				if acked := r.shelf.acked; acked.Seq != 10 || !errors.Is(r.Health().Err, errAck) {
 					t.Errorf("acknowledged %d, health %+v", acked.Seq, r.Health())
 				}
 			})
