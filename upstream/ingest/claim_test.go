@@ -362,6 +362,41 @@ func TestClaimBehindItsRival(t *testing.T) {
 	})
 }
 
+// TestCounterTwice: two terminals bring a purchase each that is proved at one
+// value of a card's counter. A card uses it once, so there are two cards. Both
+// purchases have happened, and count; somebody has to look. One that only comes
+// late is none of that.
+func TestCounterTwice(t *testing.T) {
+	for _, doubted := range []bool{false, true} {
+		onBoth(t, func(t *testing.T, w *world) {
+			owner := w.holder("1001", 100*yuan)
+			p, a, b, late := w.card(1, owner, 50*yuan), w.till("C01"), w.till("C02"), w.till("C03")
+			late.sell(p, "late", yuan)
+			copied := *p
+			in := a.intend(p, "first", 3*yuan)
+			tac := p.debit(in)
+			if doubted {
+				a.doubt(in)
+			}
+			a.end(in, journal.Written, tac)
+			a.sell(p, "next", yuan)
+			a.push()
+			late.push()
+			w.inbox()
+			twice := b.sell(&copied, "second", 4*yuan)
+			b.push()
+			w.inbox(ingest.CounterTwice)
+			lines, err := w.books.Exceptions(t.Context())
+			if err != nil || lines[0].Ref != twice.Position().String() || lines[0].Amount != 4*yuan ||
+				!strings.Contains(lines[0].Detail, "3.00") || !strings.Contains(lines[0].Detail, "C01/") {
+				t.Errorf("the inbox has %+v, %v; want both purchases", lines, err)
+			}
+			w.wants(map[store.Account]money.Fen{owner: 91 * yuan, payee: 9 * yuan})
+			w.sound()
+		})
+	}
+}
+
 // TestLoadClaimLate brings the claim of a load after a purchase whose counter
 // has the same value: purchases and loads are counted apart, and it stays open.
 func TestLoadClaimLate(t *testing.T) {

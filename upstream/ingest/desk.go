@@ -32,6 +32,7 @@ type desk struct {
 	bookings   []booking
 	exceptions []store.Exception
 	ended      map[string]HoldState // what has become of attempts, by ref
+	proved     map[string]int64     // by card, the highest counter at which it has proved a purchase
 
 	also []store.Account                 // to be locked with those of the bookings
 	held map[store.Account]store.Footing // where all that are locked stand, once they are

@@ -26,6 +26,7 @@ const (
 	HotCard          ExceptionKind = "hot card"             // a card that may not be used was used
 	TACWrong         ExceptionKind = "TAC wrong"            // posted all the same, but no proof
 	TACMissing       ExceptionKind = "TAC missing"          // posted on the terminal's word
+	CounterTwice     ExceptionKind = "counter used twice"   // two purchases are proved at one value of a card's counter
 	RefundUnmatched  ExceptionKind = "refund unmatched"     // we do not have what it gives back
 	RefundTooHigh    ExceptionKind = "refund too high"      // above what was paid
 	Contradicted     ExceptionKind = "claim contradicted"   // settled, and now the other way, without proof
@@ -66,6 +67,7 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	HotCard:          {clerk, "ask who used the card; refund the holder if it was somebody else"},
 	TACWrong:         {operator, "have the card read; is it ours?"},
 	TACMissing:       {operator, "nothing if the card's log has it; otherwise have the card read"},
+	CounterTwice:     {operator, "block the card: it or its keys are copied. Look at both tills; refund what was another's"},
 	RefundUnmatched:  {clerk, "find the sale with the merchant; correct the refund if there was none"},
 	RefundTooHigh:    {clerk, "ask the merchant; correct the refund"},
 	Contradicted:     {clerk, "have the card read, and correct the settlement if it is wrong"},

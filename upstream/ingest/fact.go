@@ -198,6 +198,9 @@ func (d *desk) prepare(facts []fact) error {
 	if err := d.readOpenClaims(facts); err != nil {
 		return err
 	}
+	if err := d.readProved(facts); err != nil {
+		return err
+	}
 	return d.readOrders(names(orders))
 }
 

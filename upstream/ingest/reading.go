@@ -222,3 +222,79 @@ func (d *desk) movesAt(c *claim) (all []store.PurseMove, err error) {
 	slices.SortStableFunc(all, func(a, b store.PurseMove) int { return int(a.Counter) - int(b.Counter) })
 	return all, nil
 }
+
+// readProved reads how far the cards have proved purchases that are proved
+// another one now.
+func (d *desk) readProved(facts []fact) error {
+	d.proved = map[string]int64{}
+	cards := map[string]bool{}
+	for i := range facts {
+		if f := &facts[i]; f.tac == tacRight {
+			cards[f.entry.Card] = true
+		}
+	}
+	nos := names(cards)
+	if len(nos) == 0 {
+		return nil
+	}
+	err := sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
+		var no string
+		var counter int64
+		err := rows.Scan(&no, &counter)
+		d.proved[no] = counter
+		return err
+	}, `SELECT card_no, proven_counter FROM cards WHERE card_no = ANY (?)`, nos)
+	if err != nil {
+		return fmt.Errorf("read proved counters: %w", err)
+	}
+	return nil
+}
+
+// noteTwice puts a purchase into the inbox that is proved at a counter at which
+// another one is. A card uses it once, so there are two cards, or somebody has
+// its keys. Both have happened, and are posted.
+func (d *desk) noteTwice(f *fact) error {
+	e := f.entry
+	if f.tac != tacRight {
+		return nil
+	}
+	last, counter := d.proved[e.Card], int64(e.Purse.Counter)
+	d.proved[e.Card] = max(last, counter)
+	if counter > last {
+		return nil
+	}
+	other, amount, err := d.provedAt(e.Card, counter)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // it was pushed late, by a terminal that was away
+	}
+	if err != nil {
+		return err
+	}
+	d.exceptAmount(CounterTwice, e.Position(), e.Amount,
+		fmt.Sprintf("card %s, counter %d: %s for %s is proved too", e.Card, counter, other, amount))
+	return nil
+}
+
+// provedAt returns the entry, and the amount, of the purchase that a card has
+// proved at a counter: the end of one, or the intent of one that was in doubt.
+func (d *desk) provedAt(card string, counter int64) (at journal.Position, amount money.Fen, err error) {
+	for _, b := range d.bookings {
+		if m := b.move; m != nil && m.CardNo == card && int64(m.Counter) == counter && m.Proven && m.Amount < 0 {
+			return b.at, -m.Amount, nil
+		}
+	}
+	var epoch []byte
+	err = d.tx.QueryRow(d.ctx, `
+		SELECT j.terminal, j.epoch, coalesce(c.seq, e.seq), -m.amount_fen FROM purse_moves m
+		JOIN entries e ON e.id = m.entry_id LEFT JOIN claims c ON c.id = e.claim_id
+		JOIN journals j ON j.id = coalesce(c.journal, e.journal)
+		WHERE m.card_no = ? AND m.counter = ? AND m.proven AND m.kind = 4 AND m.amount_fen < 0 ORDER BY m.id LIMIT 1`,
+		card, counter).Scan(&at.Terminal, &epoch, &at.Seq, &amount)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("read purse moves: %w", err)
+	}
+	if err == nil {
+		at.Epoch = journal.Epoch(epoch)
+	}
+	return at, amount, err
+}

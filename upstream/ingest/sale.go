@@ -156,6 +156,9 @@ func (d *desk) endSale(f *fact) error {
 	if e.Outcome.Happened() {
 		d.noteHot(e)
 		b.move = d.purchase(e, f.tac == tacRight)
+		if err := d.noteTwice(f); err != nil {
+			return err
+		}
 	}
 	d.book(b)
 	if f.tac == tacRight {

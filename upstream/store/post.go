@@ -190,25 +190,33 @@ func (b *Books) MovePurses(ctx context.Context, tx *sqldb.Tx, moves []PurseMove)
 	kind, entry, counter, at := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	amount, balance, before := make([]money.Fen, n), make([]money.Fen, n), make([]money.Fen, n)
 	no, place, proven := make([]string, n), make([]string, n), make([]bool, n)
-	sums := map[string]money.Fen{}
+	sums, proved := map[string]money.Fen{}, map[string]int64{}
 	for i, m := range moves {
 		kind[i], entry[i], counter[i], at[i] = int64(KindPurchase), m.Entry, int64(m.Counter), b.ms()
 		amount[i], balance[i], before[i] = m.Amount, m.Balance, m.Before
 		no[i], place[i], proven[i] = m.CardNo, m.Place, m.Proven
 		sums[m.CardNo] += m.Amount
+		if m.Proven && m.Amount < 0 {
+			proved[m.CardNo] = max(proved[m.CardNo], counter[i])
+		}
 	}
 	err := tx.Insert(ctx, `purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms,
 		entry_id, counter, before_fen, proven)`, "",
 		no, kind, amount, balance, place, at, entry, counter, before, proven)
 	if err == nil && tx.Engine() != sqldb.SQLite { // there a trigger has done it
-		cards, amounts := make([]string, 0, n), make([]money.Fen, 0, n)
+		cards, amounts, counters := make([]string, 0, n), make([]money.Fen, 0, n), make([]int64, 0, n)
 		for c, f := range sums {
-			cards, amounts = append(cards, c), append(amounts, f)
+			last, some := proved[c]
+			if !some {
+				last = -1
+			}
+			cards, amounts, counters = append(cards, c), append(amounts, f), append(counters, last)
 		}
 		_, err = tx.Exec(ctx, `
-			UPDATE cards SET mirror_fen = cards.mirror_fen + moved.amount_fen
-			FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[])) AS moved (card_no, amount_fen)
-			WHERE cards.card_no = moved.card_no`, cards, amounts)
+			UPDATE cards SET mirror_fen = cards.mirror_fen + moved.amount_fen,
+				proven_counter = greatest(cards.proven_counter, moved.counter)
+			FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[])) AS moved (card_no, amount_fen, counter)
+			WHERE cards.card_no = moved.card_no`, cards, amounts, counters)
 	}
 	if err != nil {
 		return fmt.Errorf("write purse moves: %w", err)

@@ -73,7 +73,7 @@ var rights = map[string]sqldb.Rights{
 	}},
 	"accounts": {Update: []string{"balance_fen", "last_entry"}},
 	"holders":  {Update: []string{"pin_wrong", "daily_limit_fen"}},
-	"cards":    {Update: []string{"status", "mirror_fen"}},
+	"cards":    {Update: []string{"status", "mirror_fen", "proven_counter"}},
 	"orders": {Update: []string{
 		"state", "qr", "trade_no", "paid_ms", "late", "seen_ms", "mismatch", "tries", "next_ms",
 	}},

@@ -26,6 +26,9 @@ var checks = []struct{ name, query string }{
 	{"M2: mirror is not the sum of purse moves", `
 		SELECT c.card_no FROM cards c LEFT JOIN purse_moves m ON m.card_no = c.card_no
 		GROUP BY c.card_no HAVING c.mirror_fen <> coalesce(sum(m.amount_fen), 0)`},
+	{"card has proved another counter", `
+		SELECT c.card_no FROM cards c LEFT JOIN purse_moves m ON m.card_no = c.card_no AND m.proven AND m.amount_fen < 0
+		GROUP BY c.card_no HAVING c.proven_counter <> coalesce(max(m.counter), -1)`},
 	{"M2: load is not one purse move", `
 		SELECT l.load_id FROM loads l LEFT JOIN purse_moves m ON m.load_id = l.load_id
 		WHERE (l.state = 2) <> (m.id IS NOT NULL) OR m.amount_fen <> l.amount_fen OR m.card_no <> l.card_no`},
