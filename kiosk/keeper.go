@@ -103,11 +103,15 @@ func (k *Keeper) look(ctx context.Context) {
 }
 
 func (k *Keeper) greet(ctx context.Context) (client.Welcome, error) {
-	head, err := k.Outbox.Head(ctx)
-	if err != nil {
-		head = journal.Head{} // Room says why; the greeting is worth having all the same
+	h := client.Hello{Version: k.Version, Feeds: map[string]uint64{}}
+	var err error
+	if h.Journal, err = k.Outbox.Head(ctx); err != nil && ctx.Err() == nil {
+		h.Journal, h.Fault = journal.Head{}, err.Error() // somebody has to come, and the upstream can call
 	}
-	return k.Upstream.Hello(ctx, client.Hello{Version: k.Version, Journal: head})
+	for _, name := range feed.Names {
+		h.Feeds[name] = k.Feeds.Status(name).Version
+	}
+	return k.Upstream.Hello(ctx, h)
 }
 
 // heard passes on what the upstream has said; back says that it was away.

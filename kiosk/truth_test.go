@@ -2,15 +2,20 @@ package kiosk_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"quancun/journal"
 	"quancun/kiosk"
 	lab "quancun/lab/alipay"
+	"quancun/ledger"
+	"quancun/ledger/feed"
 	"quancun/reader/sim"
 	"quancun/upstream/client"
+	"quancun/upstream/store"
 )
 
 // The tests of this file are about what a person is told, whatever breaks.
@@ -295,5 +300,35 @@ func TestLateTold(t *testing.T) {
 				t.Errorf("never told; walked %v and %v, account has %s", first.walk, second.walk, w.balance())
 			}
 		})
+	}
+}
+
+// TestJournalFaultIsHeard: a journal that was found damaged has ended. The
+// upstream hears of it from the terminal itself, which still greets, and has an
+// alarm; how far the journal had come it does not forget.
+func TestJournalFaultIsHeard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.told(w.post)
+	before, err := w.books.Standing(t.Context(), "K01")
+	w.ok(err)
+	w.ok(w.book.Close())
+	w.eventually(func() string {
+		alarms, err := w.books.Alarms(t.Context())
+		w.ok(err)
+		for _, a := range alarms {
+			if a.Kind == store.AlarmJournalFault && a.Ref == "K01" && strings.Contains(a.Detail, ledger.ErrFailed.Error()) {
+				return ""
+			}
+		}
+		return fmt.Sprintf("nobody has heard of it: %+v", alarms)
+	})
+	k, err := w.books.Terminal(t.Context(), "K01")
+	w.ok(err)
+	if k.Fault == "" || len(k.Feeds) != len(feed.Names) {
+		t.Errorf("the upstream knows %+v", k)
+	}
+	if after, err := w.books.Standing(t.Context(), "K01"); err != nil || after.Epoch != before.Epoch || after.Said < before.Said {
+		t.Errorf("it stands at %+v, %v; before at %+v", after, err, before)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -47,10 +48,7 @@ func (a *audience) dial(addr string) {
 func (a *audience) has(name string, version uint64, content string) {
 	a.t.Helper()
 	ctx := a.t.Context()
-	hello, err := a.client.Hello(ctx, client.Hello{Version: "1"})
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	hello := a.greet()
 	a.puller.Heard(ctx, hello.Feeds, hello.Time)
 	if err := a.puller.Level(ctx); err != nil {
 		a.t.Fatal(err)
@@ -59,6 +57,20 @@ func (a *audience) has(name string, version uint64, content string) {
 	if now := a.feeds.Status(name).Version; err != nil || now != version || string(got) != content {
 		a.t.Errorf("terminal has version %d of %s: %q, %v; want %d: %q", now, name, got, err, version, content)
 	}
+}
+
+// greet says what the terminal has, as [kiosk.Keeper] does.
+func (a *audience) greet() client.Welcome {
+	a.t.Helper()
+	have := map[string]uint64{}
+	for _, name := range feed.Names {
+		have[name] = a.feeds.Status(name).Version
+	}
+	hello, err := a.client.Hello(a.t.Context(), client.Hello{Version: "1", Feeds: have})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return hello
 }
 
 // TestFeeds publishes, and a terminal takes it; what no terminal would take is
@@ -126,6 +138,7 @@ func testFeeds(t *testing.T, s *site) {
 		}
 	}
 	a.has(wire.FeedSettings, 3, first)
+	s.wantBehind(a)
 	stop()
 	s.must("verify")
 }
@@ -171,4 +184,32 @@ func TestFeedForward(t *testing.T) {
 	a.has(wire.FeedBath, 4, "of yesterday")
 	publish("of tomorrow")
 	a.has(wire.FeedBath, 5, "of tomorrow")
+}
+
+// wantBehind has the terminal say what it has, before and after something new
+// is published.
+func (s *site) wantBehind(a *audience) {
+	s.t.Helper()
+	terminal := func(want string) {
+		s.t.Helper()
+		if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^K01 .* ` + want + ` +0$`).MatchString(got) {
+			s.t.Errorf("terminal list: %s\nwant it behind by %s", got, want)
+		}
+	}
+	a.greet()
+	terminal("none")
+	s.write("feed", "new times")
+	s.must("feed", "publish", wire.FeedBath, "--file", s.path("feed"))
+	a.greet() // before it has pulled
+	terminal("bath:1")
+	var report terminalReport
+	if err := json.Unmarshal([]byte(s.must("terminal", "show", "K01")), &report); err != nil {
+		s.t.Fatal(err)
+	}
+	if got := report.Feeds[wire.FeedBath]; got != (feedReport{1, 2}) || len(report.Feeds) != len(feed.Names) {
+		s.t.Errorf("terminal show: %+v", report.Feeds)
+	}
+	a.has(wire.FeedBath, 2, "new times")
+	a.greet()
+	terminal("none")
 }

@@ -8,7 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -190,18 +193,43 @@ func listTerminals(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		newest, err := b.Feeds(ctx)
+		if err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD\tCERTIFICATE UNTIL\tUNSENT")
+		fmt.Fprintln(w, "ID\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD\tCERTIFICATE UNTIL\tFEEDS BEHIND\tUNSENT")
 		for _, t := range all {
 			s, err := b.Standing(ctx, t.ID)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", t.ID, t.No, stateOf(t), t.Version,
-				or(t.Heard, "never"), t.Drift, or(t.Expires, "-"), s.Unsent())
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", t.ID, t.No, stateOf(t), t.Version,
+				or(t.Heard, "never"), t.Drift, or(t.Expires, "-"), behind(t, newest), s.Unsent())
 		}
 		return w.Flush()
 	})
+}
+
+// behind says which feeds a terminal does not have in their newest version, and
+// by how many it is behind.
+func behind(t store.Terminal, newest map[string]uint64) string {
+	if t.Feeds == nil {
+		return "unknown"
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(newest)) {
+		switch have := t.Feeds[name]; {
+		case have < newest[name]:
+			all = append(all, fmt.Sprintf("%s:%d", name, newest[name]-have))
+		case have > newest[name]: // these books were restored from a copy
+			all = append(all, fmt.Sprintf("%s:ahead", name))
+		}
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ",")
 }
 
 func or(t time.Time, none string) string {
@@ -225,6 +253,15 @@ type terminalReport struct {
 	Said        int64     `json:"journal_head_said"` // by the terminal
 	Held        int64     `json:"journal_head_held"` // here
 	Carrying    bool      `json:"journal_carries_another,omitempty"`
+	Fault       string    `json:"journal_fault,omitempty"`
+
+	Feeds map[string]feedReport `json:"feeds,omitempty"` // nil: it has not said
+}
+
+// feedReport is what a terminal has of a feed.
+type feedReport struct {
+	Version uint64 `json:"version"`
+	Newest  uint64 `json:"newest"`
 }
 
 // showTerminal prints all that is known of a terminal.
@@ -245,7 +282,17 @@ func showTerminal(ctx context.Context, args []string, out io.Writer) error {
 			ID: t.ID, No: t.No.String(), State: stateOf(t), Version: t.Version, Heard: t.Heard,
 			Fingerprint: hex.EncodeToString(t.Fingerprint[:]), Expires: t.Expires,
 			JournalKey: hex.EncodeToString(t.JournalKey),
-			Epoch:      s.Epoch, Said: s.Said, Held: s.Held, Carrying: s.Carrying,
+			Epoch:      s.Epoch, Said: s.Said, Held: s.Held, Carrying: s.Carrying, Fault: t.Fault,
+		}
+		newest, err := b.Feeds(ctx)
+		if err != nil {
+			return err
+		}
+		for name, version := range t.Feeds {
+			if r.Feeds == nil {
+				r.Feeds = map[string]feedReport{}
+			}
+			r.Feeds[name] = feedReport{version, newest[name]}
 		}
 		if t.Next != [32]byte{} {
 			r.Next = hex.EncodeToString(t.Next[:])

@@ -19,7 +19,9 @@ func (s Session) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "client.Session(%d
 // Hello is what a terminal says of itself. Its clock is added by the client.
 type Hello struct {
 	Version string
-	Journal journal.Head // of its own journal
+	Journal journal.Head      // of its own journal; zero if that does not say
+	Feeds   map[string]uint64 // version of each that it has
+	Fault   string            // what is wrong with its journal; "" for nothing
 }
 
 // Welcome is the upstream's answer to [Hello].

@@ -15,15 +15,29 @@ import (
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
+// heard is what a terminal says of itself at a time.
+func heard(m *v1.HelloRequest, now time.Time) store.Heard {
+	h := store.Heard{
+		Version: clip(m.Version), Drift: m.Time.AsTime().Sub(now), Epoch: clip(m.Epoch), JournalHead: m.JournalHead,
+		Feeds: map[string]uint64{}, Fault: clipTo(m.Fault, faultMax),
+	}
+	for _, name := range wire.FeedNames() {
+		if v, told := m.Feeds[name]; told {
+			h.Feeds[name] = v
+		}
+	}
+	return h
+}
+
+// faultMax is how much of a fault is kept.
+const faultMax = 300
+
 // Hello implements the contract.
 func (s *Server) Hello(ctx context.Context, q *connect.Request[v1.HelloRequest],
 ) (*connect.Response[v1.HelloResponse], error) {
 	t, now := terminal(ctx), s.Now()
 	if q.Msg.Time != nil { // without, it only asks for the key
-		err := s.Books.Hear(ctx, t.ID, store.Heard{
-			Version: clip(q.Msg.Version), Drift: q.Msg.Time.AsTime().Sub(now),
-			Epoch: clip(q.Msg.Epoch), JournalHead: q.Msg.JournalHead,
-		})
+		err := s.Books.Hear(ctx, t.ID, heard(q.Msg, now))
 		if err != nil {
 			return nil, err
 		}
@@ -157,4 +171,6 @@ func cardNo(s string) (string, bool) {
 }
 
 // clip bounds what a terminal says of itself.
-func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 64)], "") }
+func clip(s string) string { return clipTo(s, 64) }
+
+func clipTo(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }

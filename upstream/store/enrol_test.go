@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"maps"
 	"math/big"
 	"strings"
 	"sync"
@@ -191,6 +192,45 @@ func testStanding(t *testing.T, p place) {
 	want(store.Standing{Epoch: epoch, Said: 7, Held: 5})
 	if _, err := b.Standing(ctx, "K99"); !errors.Is(err, store.ErrNone) {
 		t.Errorf("Standing of nobody = %v, want %v", err, store.ErrNone)
+	}
+}
+
+// TestHear: what a terminal has said of its feeds, and of its journal. One that
+// has a fault does not say how far it has come: what it had told of before still
+// has to come, and somebody is told, once each time that it is found.
+func TestHear(t *testing.T) { onBoth(t, testHear) }
+
+func testHear(t *testing.T, p place) {
+	b, ctx := newBooks(t, p), t.Context()
+	const epoch = "0102030405060708"
+	feeds := map[string]uint64{"bath": 1, "hotlist": 7}
+	faults := 0
+	for _, h := range []store.Heard{
+		{Epoch: epoch, JournalHead: 7},
+		{Epoch: epoch, JournalHead: 7, Feeds: feeds},
+		{Feeds: feeds, Fault: "entry 3"},
+		{Feeds: feeds, Fault: "entry 3"},
+		{Epoch: epoch, JournalHead: 7},
+		{Fault: "entry 3"},
+	} {
+		if err := b.Hear(ctx, "K01", h); err != nil {
+			t.Fatal(err)
+		}
+		k, err := b.Terminal(ctx, "K01")
+		if err != nil || !maps.Equal(k.Feeds, h.Feeds) || (k.Feeds == nil) != (h.Feeds == nil) || k.Fault != h.Fault {
+			t.Errorf("after %+v: %+v, %v", h, k, err)
+		}
+		if s, err := b.Standing(ctx, "K01"); err != nil || s.Said != 7 || s.Epoch != epoch {
+			t.Errorf("after %+v: it stands at %+v, %v", h, s, err)
+		}
+	}
+	alarms, err := b.Alarms(ctx)
+	for _, a := range alarms {
+		faults += a.Times
+	}
+	if err != nil || len(alarms) != 1 || alarms[0].Kind != store.AlarmJournalFault || alarms[0].Ref != "K01" ||
+		alarms[0].Detail != "entry 3" || faults != 2 {
+		t.Errorf("alarms %+v, %v; want the fault, found twice", alarms, err)
 	}
 }
 

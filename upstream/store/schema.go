@@ -69,7 +69,7 @@ func (b *Books) CopyTo(ctx context.Context, to *Books) (rows int64, err error) {
 var rights = map[string]sqldb.Rights{
 	"terminals": {Update: []string{
 		"fingerprint", "next_fingerprint", "revoked_ms", "heard_ms", "version", "drift_ms", "epoch", "journal_head",
-		"journal_key",
+		"journal_key", "feeds", "fault",
 	}},
 	"accounts": {Update: []string{"balance_fen", "last_entry"}},
 	"holders":  {Update: []string{"pin_wrong", "daily_limit_fen"}},

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"database/sql"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -24,7 +25,9 @@ type Terminal struct {
 	Revoked     bool
 	Heard       time.Time // of its last Hello; zero before
 	Version     string
-	Drift       time.Duration // by which its clock was ahead
+	Drift       time.Duration     // by which its clock was ahead
+	Feeds       map[string]uint64 // version of each that it had; nil if it has not said
+	Fault       string            // what was wrong with its journal; "" for nothing
 }
 
 // Heard is what a terminal said of itself.
@@ -33,6 +36,8 @@ type Heard struct {
 	Drift       time.Duration
 	Epoch       string
 	JournalHead int64
+	Feeds       map[string]uint64
+	Fault       string // of its journal, which does not say then how far it has come
 }
 
 // Good reports whether a certificate with this fingerprint is good for t.
@@ -144,7 +149,7 @@ func (b *Books) Standing(ctx context.Context, id string) (s Standing, err error)
 
 const terminalColumns = `
 	id, terminal_no, fingerprint, next_fingerprint, journal_key, revoked_ms IS NOT NULL, heard_ms, version, drift_ms,
-	(SELECT expires_ms FROM certificates WHERE certificates.fingerprint = terminals.fingerprint)`
+	feeds, fault, (SELECT expires_ms FROM certificates WHERE certificates.fingerprint = terminals.fingerprint)`
 
 // Terminal returns a terminal, or ErrNone.
 func (b *Books) Terminal(ctx context.Context, id string) (Terminal, error) {
@@ -168,9 +173,16 @@ func scanTerminal(row scanner) (t Terminal, err error) {
 	var no, fingerprint, next, journalKey []byte
 	var heard, expires sql.NullInt64
 	var drift int64
-	err = row.Scan(&t.ID, &no, &fingerprint, &next, &journalKey, &t.Revoked, &heard, &t.Version, &drift, &expires)
+	var feeds string
+	err = row.Scan(&t.ID, &no, &fingerprint, &next, &journalKey, &t.Revoked, &heard, &t.Version, &drift,
+		&feeds, &t.Fault, &expires)
 	if err != nil {
 		return Terminal{}, none(err)
+	}
+	if feeds != "" {
+		if err := json.Unmarshal([]byte(feeds), &t.Feeds); err != nil {
+			return Terminal{}, fmt.Errorf("feeds of %s: %w", t.ID, err)
+		}
 	}
 	t.No, t.Fingerprint, t.Heard, t.Expires = pboc.TerminalNo(no), [32]byte(fingerprint), fromMS(heard), fromMS(expires)
 	copy(t.Next[:], next)
@@ -181,15 +193,29 @@ func scanTerminal(row scanner) (t Terminal, err error) {
 
 // Hear notes what a terminal said of itself. A journal that has become
 // shorter in the same epoch was restored from a backup, and numbers may have
-// been given twice: an alarm.
+// been given twice: an alarm. So is a journal with a fault, once each time that
+// it is found.
 func (b *Books) Hear(ctx context.Context, id string, h Heard) error {
 	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		var epoch string
+		var epoch, fault string
 		var head int64
 		err := tx.QueryRow(ctx,
-			`SELECT epoch, journal_head FROM terminals WHERE id = ? FOR NO KEY UPDATE`, id).Scan(&epoch, &head)
+			`SELECT epoch, journal_head, fault FROM terminals WHERE id = ? FOR NO KEY UPDATE`, id).
+			Scan(&epoch, &head, &fault)
 		if err != nil {
 			return none(err)
+		}
+		if h.Fault != "" {
+			h.Epoch, h.JournalHead = epoch, head
+		}
+		if h.Fault != "" && h.Fault != fault {
+			if _, err := b.alarm(ctx, tx, Alarm{Kind: AlarmJournalFault, Ref: id, Detail: h.Fault}); err != nil {
+				return err
+			}
+		}
+		feeds, err := feedsText(h.Feeds)
+		if err != nil {
+			return err
 		}
 		if epoch == h.Epoch && h.JournalHead < head {
 			detail := fmt.Sprintf("head %d after %d in epoch %s", h.JournalHead, head, epoch)
@@ -198,8 +224,18 @@ func (b *Books) Hear(ctx context.Context, id string, h Heard) error {
 			}
 		}
 		_, err = tx.Exec(ctx, `
-			UPDATE terminals SET heard_ms = ?, version = ?, drift_ms = ?, epoch = ?, journal_head = ? WHERE id = ?`,
-			b.ms(), h.Version, h.Drift.Milliseconds(), h.Epoch, h.JournalHead, id)
+			UPDATE terminals SET heard_ms = ?, version = ?, drift_ms = ?, epoch = ?, journal_head = ?, feeds = ?, fault = ?
+			WHERE id = ?`,
+			b.ms(), h.Version, h.Drift.Milliseconds(), h.Epoch, h.JournalHead, feeds, h.Fault, id)
 		return err
 	})
+}
+
+// feedsText is how the versions of feeds are stored.
+func feedsText(versions map[string]uint64) (string, error) {
+	if len(versions) == 0 {
+		return "", nil // a program from before they were said
+	}
+	text, err := json.Marshal(versions)
+	return string(text), err
 }

@@ -450,11 +450,13 @@ func (Reason) EnumDescriptor() ([]byte, []int) {
 
 type HelloRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`                             // of the terminal's program
-	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`                                   // of the terminal's clock
-	Epoch         string                 `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`                                 // of the terminal's journal
-	JournalHead   int64                  `protobuf:"varint,4,opt,name=journal_head,json=journalHead,proto3" json:"journal_head,omitempty"` // its last number
-	JournalHash   []byte                 `protobuf:"bytes,5,opt,name=journal_hash,json=journalHash,proto3" json:"journal_hash,omitempty"`  // of the entry with that number
+	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`                                                                        // of the terminal's program
+	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`                                                                              // of the terminal's clock
+	Epoch         string                 `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`                                                                            // of the terminal's journal
+	JournalHead   int64                  `protobuf:"varint,4,opt,name=journal_head,json=journalHead,proto3" json:"journal_head,omitempty"`                                            // its last number
+	JournalHash   []byte                 `protobuf:"bytes,5,opt,name=journal_hash,json=journalHash,proto3" json:"journal_hash,omitempty"`                                             // of the entry with that number
+	Feeds         map[string]uint64      `protobuf:"bytes,6,rep,name=feeds,proto3" json:"feeds,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // version of each that the terminal has
+	Fault         string                 `protobuf:"bytes,7,opt,name=fault,proto3" json:"fault,omitempty"`                                                                            // what is wrong with its journal; "" for nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -522,6 +524,20 @@ func (x *HelloRequest) GetJournalHash() []byte {
 		return x.JournalHash
 	}
 	return nil
+}
+
+func (x *HelloRequest) GetFeeds() map[string]uint64 {
+	if x != nil {
+		return x.Feeds
+	}
+	return nil
+}
+
+func (x *HelloRequest) GetFault() string {
+	if x != nil {
+		return x.Fault
+	}
+	return ""
 }
 
 type HelloResponse struct {
@@ -2407,13 +2423,19 @@ var File_quancun_v1_terminal_proto protoreflect.FileDescriptor
 const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\n" +
 	"\x19quancun/v1/terminal.proto\x12\n" +
-	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x01\n" +
+	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x02\n" +
 	"\fHelloRequest\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\tR\x05epoch\x12!\n" +
 	"\fjournal_head\x18\x04 \x01(\x03R\vjournalHead\x12!\n" +
-	"\fjournal_hash\x18\x05 \x01(\fR\vjournalHash\"\x95\x03\n" +
+	"\fjournal_hash\x18\x05 \x01(\fR\vjournalHash\x129\n" +
+	"\x05feeds\x18\x06 \x03(\v2#.quancun.v1.HelloRequest.FeedsEntryR\x05feeds\x12\x14\n" +
+	"\x05fault\x18\a \x01(\tR\x05fault\x1a8\n" +
+	"\n" +
+	"FeedsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x95\x03\n" +
 	"\rHelloResponse\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12$\n" +
 	"\x0epin_public_key\x18\x02 \x01(\fR\fpinPublicKey\x12*\n" +
@@ -2661,7 +2683,7 @@ func file_quancun_v1_terminal_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_terminal_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_quancun_v1_terminal_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_quancun_v1_terminal_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_quancun_v1_terminal_proto_goTypes = []any{
 	(CardStatus)(0),               // 0: quancun.v1.CardStatus
 	(OpenKind)(0),                 // 1: quancun.v1.OpenKind
@@ -2700,64 +2722,66 @@ var file_quancun_v1_terminal_proto_goTypes = []any{
 	(*ReportLoadRequest)(nil),     // 34: quancun.v1.ReportLoadRequest
 	(*ReportLoadResponse)(nil),    // 35: quancun.v1.ReportLoadResponse
 	(*Refusal)(nil),               // 36: quancun.v1.Refusal
-	nil,                           // 37: quancun.v1.HelloResponse.FeedsEntry
-	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	nil,                           // 37: quancun.v1.HelloRequest.FeedsEntry
+	nil,                           // 38: quancun.v1.HelloResponse.FeedsEntry
+	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
 }
 var file_quancun_v1_terminal_proto_depIdxs = []int32{
-	38, // 0: quancun.v1.HelloRequest.time:type_name -> google.protobuf.Timestamp
-	38, // 1: quancun.v1.HelloResponse.time:type_name -> google.protobuf.Timestamp
-	9,  // 2: quancun.v1.HelloResponse.policy:type_name -> quancun.v1.Policy
-	8,  // 3: quancun.v1.HelloResponse.journal:type_name -> quancun.v1.JournalHead
-	37, // 4: quancun.v1.HelloResponse.feeds:type_name -> quancun.v1.HelloResponse.FeedsEntry
-	0,  // 5: quancun.v1.LookUpCardResponse.status:type_name -> quancun.v1.CardStatus
-	14, // 6: quancun.v1.SignInResponse.account:type_name -> quancun.v1.Account
-	15, // 7: quancun.v1.Account.open:type_name -> quancun.v1.OpenItem
-	1,  // 8: quancun.v1.OpenItem.kind:type_name -> quancun.v1.OpenKind
-	38, // 9: quancun.v1.OpenItem.since:type_name -> google.protobuf.Timestamp
-	14, // 10: quancun.v1.GetAccountResponse.account:type_name -> quancun.v1.Account
-	38, // 11: quancun.v1.Movement.at:type_name -> google.protobuf.Timestamp
-	2,  // 12: quancun.v1.Movement.kind:type_name -> quancun.v1.MovementKind
-	18, // 13: quancun.v1.ListHistoryResponse.movements:type_name -> quancun.v1.Movement
-	3,  // 14: quancun.v1.TopUp.state:type_name -> quancun.v1.TopUpState
-	38, // 15: quancun.v1.TopUp.expires:type_name -> google.protobuf.Timestamp
-	38, // 16: quancun.v1.TopUp.paid_at:type_name -> google.protobuf.Timestamp
-	21, // 17: quancun.v1.CreateTopUpResponse.top_up:type_name -> quancun.v1.TopUp
-	3,  // 18: quancun.v1.GetTopUpRequest.known:type_name -> quancun.v1.TopUpState
-	21, // 19: quancun.v1.GetTopUpResponse.top_up:type_name -> quancun.v1.TopUp
-	21, // 20: quancun.v1.CancelTopUpResponse.top_up:type_name -> quancun.v1.TopUp
-	28, // 21: quancun.v1.PlanLoadRequest.reading:type_name -> quancun.v1.Reading
-	14, // 22: quancun.v1.PlanLoadResponse.account:type_name -> quancun.v1.Account
-	31, // 23: quancun.v1.AuthorizeLoadRequest.offer:type_name -> quancun.v1.LoadOffer
-	4,  // 24: quancun.v1.ReportLoadRequest.outcome:type_name -> quancun.v1.LoadOutcome
-	4,  // 25: quancun.v1.ReportLoadResponse.outcome:type_name -> quancun.v1.LoadOutcome
-	5,  // 26: quancun.v1.Refusal.reason:type_name -> quancun.v1.Reason
-	6,  // 27: quancun.v1.TerminalService.Hello:input_type -> quancun.v1.HelloRequest
-	10, // 28: quancun.v1.TerminalService.LookUpCard:input_type -> quancun.v1.LookUpCardRequest
-	12, // 29: quancun.v1.TerminalService.SignIn:input_type -> quancun.v1.SignInRequest
-	16, // 30: quancun.v1.TerminalService.GetAccount:input_type -> quancun.v1.GetAccountRequest
-	19, // 31: quancun.v1.TerminalService.ListHistory:input_type -> quancun.v1.ListHistoryRequest
-	22, // 32: quancun.v1.TerminalService.CreateTopUp:input_type -> quancun.v1.CreateTopUpRequest
-	24, // 33: quancun.v1.TerminalService.GetTopUp:input_type -> quancun.v1.GetTopUpRequest
-	26, // 34: quancun.v1.TerminalService.CancelTopUp:input_type -> quancun.v1.CancelTopUpRequest
-	29, // 35: quancun.v1.TerminalService.PlanLoad:input_type -> quancun.v1.PlanLoadRequest
-	32, // 36: quancun.v1.TerminalService.AuthorizeLoad:input_type -> quancun.v1.AuthorizeLoadRequest
-	34, // 37: quancun.v1.TerminalService.ReportLoad:input_type -> quancun.v1.ReportLoadRequest
-	7,  // 38: quancun.v1.TerminalService.Hello:output_type -> quancun.v1.HelloResponse
-	11, // 39: quancun.v1.TerminalService.LookUpCard:output_type -> quancun.v1.LookUpCardResponse
-	13, // 40: quancun.v1.TerminalService.SignIn:output_type -> quancun.v1.SignInResponse
-	17, // 41: quancun.v1.TerminalService.GetAccount:output_type -> quancun.v1.GetAccountResponse
-	20, // 42: quancun.v1.TerminalService.ListHistory:output_type -> quancun.v1.ListHistoryResponse
-	23, // 43: quancun.v1.TerminalService.CreateTopUp:output_type -> quancun.v1.CreateTopUpResponse
-	25, // 44: quancun.v1.TerminalService.GetTopUp:output_type -> quancun.v1.GetTopUpResponse
-	27, // 45: quancun.v1.TerminalService.CancelTopUp:output_type -> quancun.v1.CancelTopUpResponse
-	30, // 46: quancun.v1.TerminalService.PlanLoad:output_type -> quancun.v1.PlanLoadResponse
-	33, // 47: quancun.v1.TerminalService.AuthorizeLoad:output_type -> quancun.v1.AuthorizeLoadResponse
-	35, // 48: quancun.v1.TerminalService.ReportLoad:output_type -> quancun.v1.ReportLoadResponse
-	38, // [38:49] is the sub-list for method output_type
-	27, // [27:38] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	39, // 0: quancun.v1.HelloRequest.time:type_name -> google.protobuf.Timestamp
+	37, // 1: quancun.v1.HelloRequest.feeds:type_name -> quancun.v1.HelloRequest.FeedsEntry
+	39, // 2: quancun.v1.HelloResponse.time:type_name -> google.protobuf.Timestamp
+	9,  // 3: quancun.v1.HelloResponse.policy:type_name -> quancun.v1.Policy
+	8,  // 4: quancun.v1.HelloResponse.journal:type_name -> quancun.v1.JournalHead
+	38, // 5: quancun.v1.HelloResponse.feeds:type_name -> quancun.v1.HelloResponse.FeedsEntry
+	0,  // 6: quancun.v1.LookUpCardResponse.status:type_name -> quancun.v1.CardStatus
+	14, // 7: quancun.v1.SignInResponse.account:type_name -> quancun.v1.Account
+	15, // 8: quancun.v1.Account.open:type_name -> quancun.v1.OpenItem
+	1,  // 9: quancun.v1.OpenItem.kind:type_name -> quancun.v1.OpenKind
+	39, // 10: quancun.v1.OpenItem.since:type_name -> google.protobuf.Timestamp
+	14, // 11: quancun.v1.GetAccountResponse.account:type_name -> quancun.v1.Account
+	39, // 12: quancun.v1.Movement.at:type_name -> google.protobuf.Timestamp
+	2,  // 13: quancun.v1.Movement.kind:type_name -> quancun.v1.MovementKind
+	18, // 14: quancun.v1.ListHistoryResponse.movements:type_name -> quancun.v1.Movement
+	3,  // 15: quancun.v1.TopUp.state:type_name -> quancun.v1.TopUpState
+	39, // 16: quancun.v1.TopUp.expires:type_name -> google.protobuf.Timestamp
+	39, // 17: quancun.v1.TopUp.paid_at:type_name -> google.protobuf.Timestamp
+	21, // 18: quancun.v1.CreateTopUpResponse.top_up:type_name -> quancun.v1.TopUp
+	3,  // 19: quancun.v1.GetTopUpRequest.known:type_name -> quancun.v1.TopUpState
+	21, // 20: quancun.v1.GetTopUpResponse.top_up:type_name -> quancun.v1.TopUp
+	21, // 21: quancun.v1.CancelTopUpResponse.top_up:type_name -> quancun.v1.TopUp
+	28, // 22: quancun.v1.PlanLoadRequest.reading:type_name -> quancun.v1.Reading
+	14, // 23: quancun.v1.PlanLoadResponse.account:type_name -> quancun.v1.Account
+	31, // 24: quancun.v1.AuthorizeLoadRequest.offer:type_name -> quancun.v1.LoadOffer
+	4,  // 25: quancun.v1.ReportLoadRequest.outcome:type_name -> quancun.v1.LoadOutcome
+	4,  // 26: quancun.v1.ReportLoadResponse.outcome:type_name -> quancun.v1.LoadOutcome
+	5,  // 27: quancun.v1.Refusal.reason:type_name -> quancun.v1.Reason
+	6,  // 28: quancun.v1.TerminalService.Hello:input_type -> quancun.v1.HelloRequest
+	10, // 29: quancun.v1.TerminalService.LookUpCard:input_type -> quancun.v1.LookUpCardRequest
+	12, // 30: quancun.v1.TerminalService.SignIn:input_type -> quancun.v1.SignInRequest
+	16, // 31: quancun.v1.TerminalService.GetAccount:input_type -> quancun.v1.GetAccountRequest
+	19, // 32: quancun.v1.TerminalService.ListHistory:input_type -> quancun.v1.ListHistoryRequest
+	22, // 33: quancun.v1.TerminalService.CreateTopUp:input_type -> quancun.v1.CreateTopUpRequest
+	24, // 34: quancun.v1.TerminalService.GetTopUp:input_type -> quancun.v1.GetTopUpRequest
+	26, // 35: quancun.v1.TerminalService.CancelTopUp:input_type -> quancun.v1.CancelTopUpRequest
+	29, // 36: quancun.v1.TerminalService.PlanLoad:input_type -> quancun.v1.PlanLoadRequest
+	32, // 37: quancun.v1.TerminalService.AuthorizeLoad:input_type -> quancun.v1.AuthorizeLoadRequest
+	34, // 38: quancun.v1.TerminalService.ReportLoad:input_type -> quancun.v1.ReportLoadRequest
+	7,  // 39: quancun.v1.TerminalService.Hello:output_type -> quancun.v1.HelloResponse
+	11, // 40: quancun.v1.TerminalService.LookUpCard:output_type -> quancun.v1.LookUpCardResponse
+	13, // 41: quancun.v1.TerminalService.SignIn:output_type -> quancun.v1.SignInResponse
+	17, // 42: quancun.v1.TerminalService.GetAccount:output_type -> quancun.v1.GetAccountResponse
+	20, // 43: quancun.v1.TerminalService.ListHistory:output_type -> quancun.v1.ListHistoryResponse
+	23, // 44: quancun.v1.TerminalService.CreateTopUp:output_type -> quancun.v1.CreateTopUpResponse
+	25, // 45: quancun.v1.TerminalService.GetTopUp:output_type -> quancun.v1.GetTopUpResponse
+	27, // 46: quancun.v1.TerminalService.CancelTopUp:output_type -> quancun.v1.CancelTopUpResponse
+	30, // 47: quancun.v1.TerminalService.PlanLoad:output_type -> quancun.v1.PlanLoadResponse
+	33, // 48: quancun.v1.TerminalService.AuthorizeLoad:output_type -> quancun.v1.AuthorizeLoadResponse
+	35, // 49: quancun.v1.TerminalService.ReportLoad:output_type -> quancun.v1.ReportLoadResponse
+	39, // [39:50] is the sub-list for method output_type
+	28, // [28:39] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_quancun_v1_terminal_proto_init() }
@@ -2771,7 +2795,7 @@ func file_quancun_v1_terminal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_terminal_proto_rawDesc), len(file_quancun_v1_terminal_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
