@@ -67,7 +67,7 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	HotCard:          {clerk, "ask who used the card; refund the holder if it was somebody else"},
 	TACWrong:         {operator, "have the card read; is it ours?"},
 	TACMissing:       {operator, "nothing if the card's log has it; otherwise have the card read"},
-	CounterTwice:     {operator, "block the card: it or its keys are copied. Look at both tills; refund what was another's"},
+	CounterTwice:     {operator, "block the card: it or its keys are copied. Refund what was another's"},
 	RefundUnmatched:  {clerk, "find the sale with the merchant; correct the refund if there was none"},
 	RefundTooHigh:    {clerk, "ask the merchant; correct the refund"},
 	Contradicted:     {clerk, "have the card read, and correct the settlement if it is wrong"},

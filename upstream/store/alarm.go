@@ -26,7 +26,7 @@ const (
 	AlarmCardAhead      AlarmKind = "card ahead"      // card: its purse holds more than was ever loaded
 	AlarmNoticeForged   AlarmKind = "notice forged"   // address: a notification that the channel did not sign
 	AlarmJournalRewound AlarmKind = "journal rewound" // terminal: its journal is shorter than it was
-	AlarmJournalFault   AlarmKind = "journal fault"   // terminal: it says that its journal is damaged, or cannot be written
+	AlarmJournalFault   AlarmKind = "journal fault"   // terminal: its journal is damaged, or cannot be written
 	AlarmJournalLost    AlarmKind = "journal lost"    // terminal: it was parted with, and entries had not come
 )
 

@@ -215,7 +215,8 @@ func (b *Books) MovePurses(ctx context.Context, tx *sqldb.Tx, moves []PurseMove)
 		_, err = tx.Exec(ctx, `
 			UPDATE cards SET mirror_fen = cards.mirror_fen + moved.amount_fen,
 				proven_counter = greatest(cards.proven_counter, moved.counter)
-			FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[])) AS moved (card_no, amount_fen, counter)
+			FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]))
+				AS moved (card_no, amount_fen, counter)
 			WHERE cards.card_no = moved.card_no`, cards, amounts, counters)
 	}
 	if err != nil {

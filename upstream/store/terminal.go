@@ -224,7 +224,8 @@ func (b *Books) Hear(ctx context.Context, id string, h Heard) error {
 			}
 		}
 		_, err = tx.Exec(ctx, `
-			UPDATE terminals SET heard_ms = ?, version = ?, drift_ms = ?, epoch = ?, journal_head = ?, feeds = ?, fault = ?
+			UPDATE terminals SET heard_ms = ?, version = ?, drift_ms = ?, epoch = ?, journal_head = ?,
+				feeds = ?, fault = ?
 			WHERE id = ?`,
 			b.ms(), h.Version, h.Drift.Milliseconds(), h.Epoch, h.JournalHead, feeds, h.Fault, id)
 		return err
