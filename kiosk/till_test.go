@@ -45,7 +45,7 @@ func newShop(t *testing.T, ids ...string) (*world, []*till) {
 		s, err := keys.ReadSecrets(filepath.Join(w.dir, "keys.json"))
 		w.ok(err)
 		c := &till{post: w.newPost(id, 0), slot: sim.NewSlot()}
-		c.slot.Timeout = 200 * time.Millisecond
+		c.slot.Timeout = 500 * time.Millisecond
 		c.sam = &brokenSAM{SAM: sim.NewSAM(c.number, s.Purchase, 1)}
 		c.start()
 		t.Cleanup(func() { c.crash() })
@@ -55,6 +55,7 @@ func newShop(t *testing.T, ids ...string) (*world, []*till) {
 			}
 			return ""
 		})
+		w.told(c.post) // upstream holds nothing for a journal of which it has nothing
 		all = append(all, c)
 	}
 	return w, all
@@ -81,7 +82,7 @@ func (c *till) start() {
 		Settler: kiosk.Settler{
 			Book: c.journal(), Issuer: c.up, Profile: c.world.profile, Terminal: c.number, SAM: c.sam,
 		},
-		Upstream: c.up, Push: c.pusher, Feeds: c.feeds, Terms: c.terms, Clock: c.clock, Budget: time.Second, Log: c.log,
+		Upstream: c.up, Push: c.pusher, Feeds: c.feeds, Terms: c.terms, Clock: c.clock, Budget: 20 * time.Second, Log: c.log,
 	}
 	c.crash = sync.OnceFunc(func() {
 		cancel()

@@ -99,7 +99,7 @@ func newWorldAhead(t *testing.T, ahead time.Duration) *world {
 func newCampus(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), profile: profile.Default(), slot: sim.NewSlot()}
-	w.slot.Timeout = 200 * time.Millisecond
+	w.slot.Timeout = 500 * time.Millisecond
 	w.startGateway()
 	w.startUpstream()
 	w.issue()
