@@ -171,7 +171,7 @@ func (t *terminal) join(who *client.Provisioning, p *profile.Profile) {
 	t.session = &kiosk.Session{
 		Desk: &kiosk.Desk{
 			Device: t.device, Upstream: t.client, Book: t.book, Profile: p,
-			Clock: clock, Terms: terms, InHand: hand, Log: t.log,
+			Clock: clock, Terms: terms, InHand: hand, Log: t.log, Certificate: who.JournalCertificate,
 		},
 		Clock: clock, Cards: t.cards, Inputs: t.inputs, Health: t.health, Show: t.show, Log: t.log,
 	}

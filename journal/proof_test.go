@@ -180,7 +180,7 @@ func TestReceipt(t *testing.T) {
 	}
 	campus := public(keyOf("campus"))
 	text := r.Text()
-	got, err := OpenReceipt(text+"\n", campus)
+	got, err := OpenReceipt("五十元\n"+text+"\n", campus)
 	if err != nil || got.Text() != text || got.Amount != e.Amount || got.Position != e.Position() {
 		t.Errorf("OpenReceipt = %+v, %v", got, err)
 	}

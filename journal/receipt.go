@@ -65,11 +65,12 @@ func (r Receipt) Text() string {
 	return ReceiptPrefix + receiptText.EncodeToString(append(b, r.Signature[:]...))
 }
 
-// OpenReceipt reads a code and checks it against the campus's public key. It
-// returns [ErrMalformed] for what is no receipt, and [ErrUnsigned] for one that
+// OpenReceipt reads what a phone has scanned, which may begin with words, and
+// checks the code in it against the campus's public key. Nobody has signed the
+// words. It returns [ErrMalformed] for what is no receipt, and [ErrUnsigned] for one that
 // the campus does not stand for.
 func OpenReceipt(text string, campus ed25519.PublicKey) (Receipt, error) {
-	code, ok := strings.CutPrefix(strings.TrimSpace(text), ReceiptPrefix)
+	_, code, ok := strings.Cut(strings.TrimSpace(text), ReceiptPrefix)
 	b, err := receiptText.DecodeString(code)
 	if !ok || err != nil || receiptText.EncodeToString(b) != code {
 		return Receipt{}, fmt.Errorf("%w: receipt", ErrMalformed)

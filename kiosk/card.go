@@ -1,6 +1,7 @@
 package kiosk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -174,7 +175,7 @@ func (d *Desk) settle(ctx context.Context, tell progress) outcome {
 	case err != nil:
 		return d.notLoaded(ctx, err)
 	case ended.Outcome == journal.Written:
-		return outcome{Loaded, d.finished(ctx, LoadResult{ended.Amount, info.Balance, ended.Entry})}
+		return outcome{Loaded, d.finished(ctx, LoadResult{ended.Amount, info.Balance, ended.Entry, ended.Ref})}
 	case d.Profile.PIN.ForLoad:
 		return outcome{NeedPIN, nil}
 	}
@@ -197,10 +198,24 @@ func (d *Desk) finished(ctx context.Context, done LoadResult) func(*View) {
 	if !order.PaidAt.IsZero() {
 		receipt.At = order.PaidAt.In(Beijing)
 	}
+	if ref := cmp.Or(done.Ref, order.OrderNo); ref != "" {
+		receipt.Proof = d.proof(ctx, ref)
+	}
 	return func(v *View) {
 		shown(v)
 		v.Load, v.Receipt = Load{done.Amount, LoadFinished}, receipt
 	}
+}
+
+// proof is the code that proves with no network what came of a reference. A
+// receipt without it is still good for its words.
+func (d *Desk) proof(ctx context.Context, ref string) string {
+	r, err := d.Book.Receipt(ctx, ref, d.Certificate)
+	if err != nil {
+		d.Log.Warn("receipt has no proof", "ref", ref, "err", err)
+		return ""
+	}
+	return r.Text()
 }
 
 // refresh brings the account page up to date, if upstream answers.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/reader"
 	"quancun/reader/profile"
@@ -29,6 +30,8 @@ type Desk struct {
 	Terms    *Terms  // what upstream has said at the last Hello
 	InHand   *InHand // what the Keeper must not touch
 	Log      *slog.Logger
+
+	Certificate journal.Certificate // of the journal's key, for receipts
 
 	card    reader.Card // powered; nil: none
 	info    purse.Info  // of the card that the session is about

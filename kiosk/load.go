@@ -44,6 +44,7 @@ type LoadResult struct {
 	Amount money.Fen // 0: the card was level already
 	Purse  money.Fen // after it
 	Entry  int64     // number of the journal entry that says so; 0: the journal failed
+	Ref    string    // under which it is in the journal
 }
 
 // Load writes the purse up by what the account is ahead.
@@ -95,7 +96,7 @@ func (l *Loader) loadPlanned(
 		// settles. The card has the money all the same, and its holder is told so.
 		end, _ := l.end(ctx, intent, journal.Written, word{tac, "response"})
 		tell(LoadFinished, plan.Amount)
-		return LoadResult{plan.Amount, r.Card.Balance + plan.Amount, end.Seq}, nil
+		return LoadResult{plan.Amount, r.Card.Balance + plan.Amount, end.Seq, intent.Ref}, nil
 	case purse.Certain(err):
 		_, ending := l.end(ctx, intent, journal.NotWritten, word{by: statusOf(err)})
 		return LoadResult{}, errors.Join(fmt.Errorf("load: %w", err), ending)

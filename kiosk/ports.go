@@ -71,6 +71,8 @@ type Book interface {
 	Next(ctx context.Context) (journal.Epoch, int64, error)
 	Head(ctx context.Context) (journal.Head, error)
 	Waiting(ctx context.Context) (ledger.Waiting, error)
+	// Receipt returns the signed receipt for what came of a reference.
+	Receipt(ctx context.Context, ref string, c journal.Certificate) (journal.Receipt, error)
 	Room(ctx context.Context) error
 }
 

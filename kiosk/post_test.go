@@ -33,6 +33,7 @@ type post struct {
 	ahead  time.Duration // of the machine's clock
 	key    ed25519.PrivateKey
 	campus ed25519.PublicKey
+	word   journal.Certificate // the campus's, that the key is this terminal's
 	client *client.Client
 	log    *slog.Logger
 
@@ -59,7 +60,7 @@ func (w *world) newPost(id string, ahead time.Duration) *post {
 		log: slog.New(slog.NewTextHandler(w.t.Output(), nil)).With("terminal", id),
 	}
 	who := p.enrol()
-	p.number, p.campus = who.TerminalNo, who.CampusKey
+	p.number, p.campus, p.word = who.TerminalNo, who.CampusKey, who.JournalCertificate
 	p.client = client.Dial(who, client.Options{Now: p.now})
 	w.t.Cleanup(p.client.Close)
 	p.up = &brokenUpstream{real: p.client}

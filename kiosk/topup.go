@@ -142,20 +142,22 @@ func (d *Desk) judge(ctx context.Context) (outcome, bool) {
 	}
 	show := d.showOrder()
 	if event == Paid {
-		show = d.credited()
+		show = d.credited(ctx)
 	}
 	return outcome{event, func(v *View) { show(v); v.Notice = notice }}, true
 }
 
 // credited shows that the order is on the account, which needs no further answer
 // of the upstream.
-func (d *Desk) credited() func(*View) {
+func (d *Desk) credited(ctx context.Context) func(*View) {
 	gain := d.order.Balance - d.account.Balance
 	d.account.Balance += gain
 	d.account.Available += gain
 	d.account.ToLoad += d.order.Amount
 	order, account := d.showOrder(), d.shown(NoNotice)
-	receipt := Receipt{OrderNo: d.order.OrderNo, At: d.order.PaidAt.In(Beijing)}
+	receipt := Receipt{
+		OrderNo: d.order.OrderNo, At: d.order.PaidAt.In(Beijing), Proof: d.proof(ctx, d.order.OrderNo),
+	}
 	return func(v *View) { order(v); account(v); v.Receipt = receipt }
 }
 

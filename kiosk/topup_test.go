@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/reader/sim"
 )
@@ -135,6 +136,11 @@ func TestTopUp(t *testing.T) {
 	if !ok || v.Load.Amount != 20*yuan || v.Balance.Account != 50*yuan || v.Balance.Purse != 50*yuan ||
 		v.Balance.ToLoad != 0 || v.Receipt.OrderNo == "" || v.Receipt.Number == 0 {
 		t.Errorf("walked %v, told %+v", p.walk, v)
+	}
+	proof, err := journal.OpenReceipt(v.Receipt.Proof, w.campus)
+	if err != nil || proof.Amount != 20*yuan || proof.Kind != journal.LoadEnd || proof.Outcome != journal.Written ||
+		proof.Seq != v.Receipt.Number {
+		t.Errorf("the receipt %q proves %+v, %v", v.Receipt.Proof, proof, err)
 	}
 	w.agree()
 	if w.paid() != 20*yuan {

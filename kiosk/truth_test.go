@@ -31,6 +31,9 @@ func TestKeptCardBalance(t *testing.T) {
 	p.visit(nil)
 	if v, ok := p.saw(kiosk.OnAccount); !ok || v.Balance.Account != 50*yuan || v.Receipt.OrderNo == "" {
 		t.Errorf("walked %v, told balance %+v receipt %+v, account has %s", p.walk, v.Balance, v.Receipt, w.balance())
+	} else if r, err := journal.OpenReceipt(v.Receipt.Proof, w.campus); err != nil || r.Amount != 20*yuan ||
+		r.Kind != journal.TopUpEnd || r.Outcome != journal.Paid || r.Ref != v.Receipt.OrderNo {
+		t.Errorf("the receipt %q proves %+v, %v", v.Receipt.Proof, r, err)
 	}
 }
 

@@ -214,7 +214,8 @@ type Page struct {
 type Receipt struct {
 	OrderNo string // "" for a load without a top-up
 	At      time.Time
-	Number  int64 // of the journal entry; 0 for money that is not on a card yet
+	Number  int64  // of the journal entry; 0 for money that is not on a card yet
+	Proof   string // the signed code of [journal.Receipt]; "" if this terminal cannot sign
 }
 
 // Health is what the machine can do now.

@@ -216,7 +216,7 @@ func (w *world) startTerminal() {
 	session := &kiosk.Session{
 		Desk: &kiosk.Desk{
 			Device: w.slot, Upstream: w.up, Book: w.journal(), Profile: w.profile, Clock: w.clock,
-			Terms: w.terms, InHand: w.hand, Log: w.log,
+			Terms: w.terms, InHand: w.hand, Log: w.log, Certificate: w.word,
 		},
 		Clock: w.clock, Cards: cards, Inputs: w.input, Health: health, Log: w.log,
 		Show: func(v kiosk.View) { w.views <- v },

@@ -25,11 +25,14 @@ func (p Panel) Unit() float64 {
 	return float64(min(p.WidthPx, p.HeightPx)) / shortSide
 }
 
+// Tolerance is how much of a true millimetre is one: panels are sold in rounded
+// inches.
+const Tolerance = 0.98
+
 // Check returns an error if p is so small that keys fall below 20 mm and text
 // below what EN 301 549 asks for. The pages can be used all the same.
 func (p Panel) Check() error {
-	const tolerance = 0.98 // panels are sold in rounded inches
-	if p.Unit() < tolerance*p.True() {
+	if p.Unit() < Tolerance*p.True() {
 		short := float64(min(p.WidthPx, p.HeightPx)) / p.True()
 		return fmt.Errorf("panel's short side is %.0f mm, pages for standing people need %d mm", short, shortSide)
 	}

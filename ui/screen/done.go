@@ -88,7 +88,8 @@ func (p *page) receipt(width float32) fyne.CanvasObject {
 		p.centred(line, look.Small, false, width))
 }
 
-// receiptText is what a phone shows that scans the receipt.
+// receiptText is what a phone shows that scans the receipt: words for its owner,
+// and the code that proves them to others.
 func (p *page) receiptText() string {
 	v, r := p.v, p.v.Receipt
 	lines := []string{
@@ -102,7 +103,11 @@ func (p *page) receiptText() string {
 	if v.Load.Amount > 0 {
 		lines = append(lines, p.t.T("receipt.load", "amount", text.Amount(v.Load.Amount)))
 	}
-	return strings.Join(append(lines,
+	lines = append(lines,
 		p.t.T("receipt.balances", "account", text.Amount(v.Balance.Account), "purse", text.Amount(v.Balance.Purse)),
-		p.t.T("receipt.terminal", "terminal", v.Health.Terminal, "number", r.Number)), "\n")
+		p.t.T("receipt.terminal", "terminal", v.Health.Terminal, "number", r.Number))
+	if r.Proof != "" {
+		lines = append(lines, r.Proof)
+	}
+	return strings.Join(lines, "\n")
 }

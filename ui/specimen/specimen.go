@@ -4,6 +4,7 @@
 package specimen
 
 import (
+	"strings"
 	"time"
 
 	"quancun/kiosk"
@@ -37,7 +38,8 @@ var (
 	balance = kiosk.Balance{Account: 12350, Available: 12350, Purse: 12350}
 	behind  = kiosk.Balance{Account: 17350, Available: 15850, Purse: 12350, ToLoad: 5000}
 	order   = kiosk.TopUp{OrderNo: "20261123140405000417000138", Amount: 5000}
-	receipt = kiosk.Receipt{OrderNo: order.OrderNo, At: Now, Number: 1042}
+	receipt = kiosk.Receipt{OrderNo: order.OrderNo, At: Now, Number: 1042, Proof: proof}
+	proof   = "QCR1:" + strings.Repeat("ANFTAMLWAFXLORJSDXVA", 24) // as long as they are
 )
 
 // Views returns every state.

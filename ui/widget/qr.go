@@ -26,7 +26,7 @@ func (k Kit) QR(content string, size float64) (fyne.CanvasObject, error) {
 		return nil, fmt.Errorf("QR code: %w", err)
 	}
 	bits := code.Bitmap() // with its quiet zone
-	module := max(int(k.MM(size))/len(bits), ceil(k.Panel.True()))
+	module := max(int(k.MM(size))/len(bits), ceil(look.Tolerance*k.Panel.True()))
 	img := canvas.NewImageFromImage(paintQR(bits, module))
 	img.ScaleMode, img.FillMode = canvas.ImageScalePixels, canvas.ImageFillOriginal
 	edge := float32(module * len(bits))

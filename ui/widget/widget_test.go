@@ -148,7 +148,7 @@ func TestQR(t *testing.T) {
 		}
 		img := picture(t, o)
 		module := moduleOf(img)
-		if mm := float64(module) / k.Panel.True(); mm < 1 {
+		if mm := float64(module) / k.Panel.True(); mm < look.Tolerance {
 			t.Errorf("module is %.2f mm, want 1", mm)
 		}
 		for i := range 4 * module {
