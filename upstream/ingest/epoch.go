@@ -14,7 +14,8 @@ import (
 // askFor returns why a journal cannot be opened yet: we do not have what we had
 // acknowledged of the one before it, because these books were restored from a
 // copy. The terminal is asked for that first, so that whoever has an epoch also
-// has all that was acknowledged before it.
+// has all that was acknowledged before it. So it is when the journal is closed: a
+// clone may still have what the machine that has closed it had lost.
 func (k *taking) askFor(first *item) error {
 	e := first.entry
 	if !k.asking || e.Seq != 1 || e.Kind != journal.EpochOpened || first.fault != nil || e.Origin.Seq == 0 {

@@ -191,11 +191,11 @@ func (k *taking) take() (journal.Ack, error) {
 	if len(fresh) == 0 { // the answer to it was lost
 		return journal.Ack{Head: k.journal.head, Note: k.push.cosigned}, nil
 	}
-	if k.journal.superseded {
-		return journal.Ack{}, k.reject(journal.ErrFork, k.noteFork(&fresh[0], "its epoch has been superseded"))
-	}
 	if err := k.askFor(&fresh[0]); err != nil {
 		return journal.Ack{}, err
+	}
+	if k.journal.superseded {
+		return journal.Ack{}, k.reject(journal.ErrFork, k.noteFork(&fresh[0], "its epoch has been superseded"))
 	}
 	if err := k.keep(fresh); err != nil {
 		return journal.Ack{}, err

@@ -461,6 +461,49 @@ func TestCloneMeetsRestoredUpstream(t *testing.T) {
 	}
 }
 
+// TestCloneHasWhatIsGone: of two machines with one identity the one that is first
+// at a restored upstream cannot bring what that has lost, and closes the epoch of
+// both. The other still has it, and is asked.
+func TestCloneHasWhatIsGone(t *testing.T) {
+	w := newWorldOn(t, "") // in a file, which can be copied
+	a := w.newMachine("K10")
+	a.sale("a1", yuan)
+	a.round()
+	yesterday := w.copyBooks()
+	a.sale("a2", 2*yuan)
+	a.round()
+	a.reopen(journal.ReasonForked)
+	a.sale("a3", 4*yuan)
+	a.round()
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	clone := *a
+	clone.path = filepath.Join(t.TempDir(), "journal.db")
+	if err := os.CopyFS(filepath.Dir(clone.path), os.DirFS(filepath.Dir(a.path))); err != nil {
+		t.Fatal(err)
+	}
+	old, err := filepath.Glob(filepath.Join(filepath.Dir(a.path), "journal.*.db"))
+	if err != nil || len(old) != 1 {
+		t.Fatal(old, err)
+	}
+	if err := os.Remove(old[0]); err != nil {
+		t.Fatal(err)
+	}
+	w.restoreBooks(yesterday)
+	a.open()
+	a.round()
+	w.balance("merchant/m1", 5*yuan)
+	if got := w.inbox(); got[ingest.Gone] != 1 {
+		t.Errorf("inbox %v, want a line of what is gone", got)
+	}
+	clone.open()
+	t.Cleanup(func() { clone.Close() })
+	clone.round()
+	w.balance("merchant/m1", 7*yuan)
+	w.whole()
+}
+
 // again starts the program again, as if it had been off for hours, and has it
 // speak to the upstream.
 func (m *machine) again(t *testing.T) {
