@@ -96,7 +96,7 @@ step others others
 step crash make --no-print-directory crash STATES=30000 # the whole is make crash: 100,000
 step build build
 step taptest go run ./tools/taptest -tags "$tags"
-step sim make --no-print-directory sim SEEDS=2000 # the whole is make sim: 10,000
+step sim make --no-print-directory sim
 step e2e e2e
 step clean clean
 [ "$failed" = clean ] || clean
