@@ -61,6 +61,13 @@ func (p place) part(ctx context.Context, d data, id string, o parting) error {
 
 // leave ends what a terminal has left open that is shut out.
 func (p place) leave(ctx context.Context, d data, id string) error {
+	return p.withIngest(d, func(in *ingest.Ingest, _ keys.Store) error {
+		return in.Part(ctx, store.Terminal{ID: id})
+	})
+}
+
+// withIngest calls f with what takes entries into the books, as the server does.
+func (p place) withIngest(d data, f func(*ingest.Ingest, keys.Store) error) error {
 	c, err := p.read()
 	if err != nil {
 		return err
@@ -69,8 +76,7 @@ func (p place) leave(ctx context.Context, d data, id string) error {
 	if err != nil {
 		return err
 	}
-	err = ingest.New(d.books, k, c.Policy.ingest()).Part(ctx, store.Terminal{ID: id})
-	return errors.Join(err, done())
+	return errors.Join(f(ingest.New(d.books, k, c.Policy.ingest()), k), done())
 }
 
 // whole reports whether we hold all that a terminal has told of.
@@ -87,16 +93,9 @@ func (d data) standing(ctx context.Context, id string) (store.Standing, error) {
 // takeSealed takes a terminal's sealed export as if the terminal had sent what
 // is in it, and keeps the file.
 func (p place) takeSealed(ctx context.Context, d data, id, file string) error {
-	c, err := p.read()
-	if err != nil {
-		return err
-	}
-	k, done, err := p.openKeys(c)
-	if err != nil {
-		return err
-	}
-	f := sealedFile{id, file, ingest.New(d.books, k, c.Policy.ingest()), k}
-	return errors.Join(p.takeSealedWith(ctx, d, f), done())
+	return p.withIngest(d, func(in *ingest.Ingest, k keys.Store) error {
+		return p.takeSealedWith(ctx, d, sealedFile{id, file, in, k})
+	})
 }
 
 type sealedFile struct {

@@ -165,7 +165,9 @@ func revokeTerminal(ctx context.Context, args []string, out io.Writer) error {
 		err = d.books.RevokeTerminal(ctx, id[0])
 	}
 	if err == nil { // it can ask for nothing any more
-		err = p.leave(ctx, d, id[0])
+		if err = p.leave(ctx, d, id[0]); err != nil {
+			err = fmt.Errorf("%s is shut out, and money may still be held for it: revoke it again: %w", id[0], err)
+		}
 	}
 	if err := errors.Join(err, d.books.Close()); err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/client"
 	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 )
 
 // machine is a terminal that was enrolled.
@@ -210,6 +211,29 @@ func TestUnsentMoney(t *testing.T) {
 	if got := s.must("verify"); !strings.HasPrefix(got, "the books are whole") {
 		t.Errorf("verify: %q", got)
 	}
+}
+
+// TestRevokeDies has the program die after a terminal is shut out, and before what
+// is held for it is free. That is seen, and the same command again ends it.
+func TestRevokeDies(t *testing.T) {
+	s := newSite(t)
+	s.must("demo", "--cards", s.path("cards.json"))
+	s.onBooks(func(b *store.Books) error {
+		_, err1 := b.AddTerminal(t.Context(), store.Terminal{ID: "K01"})
+		err2 := b.Write(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(t.Context(), `INSERT INTO holds
+				(terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms)
+				SELECT 'K01', ?, 7, 'S1', account, '', 'canteen', 100, true, 0 FROM holders ORDER BY account LIMIT 1`,
+				[]byte("an epoch"))
+			return err
+		})
+		return errors.Join(err1, err2, b.RevokeTerminal(t.Context(), "K01"))
+	})
+	if out, err := s.campusd("verify"); err == nil || !strings.Contains(out+err.Error(), "K01 S1") {
+		t.Errorf("verify: %q, %v; want what is held for K01", out, err)
+	}
+	s.must("terminal", "revoke", "K01")
+	s.check("the books are whole", "verify")
 }
 
 // wantMoney looks into the books, and for the alarm about what was lost.

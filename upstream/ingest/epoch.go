@@ -131,7 +131,8 @@ func (k *taking) claimLost() error {
 
 // Part ends what a terminal leaves that has been shut out and sends nothing any
 // more: no journal will pass the numbers under which money is held, and nobody
-// ends what it has announced, which is in doubt.
+// ends what it has announced, which is in doubt. It may be called again. As long
+// as it has not ended, Verify tells of what is held.
 func (g *Ingest) Part(ctx context.Context, t store.Terminal) error {
 	err := g.books.Write(ctx, func(tx *sqldb.Tx) error {
 		k := &taking{

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"crypto/sha256"
 	"slices"
+	"strings"
 	"testing"
 
 	"quancun/journal"
@@ -241,7 +242,8 @@ func TestHoldsOfLostDisk(t *testing.T) {
 }
 
 // TestPart: a terminal is shut out. Nothing is held for it any more, and what it
-// has announced is in doubt, until the card is seen somewhere.
+// has announced is in doubt, until the card is seen somewhere. If the program that
+// shuts it out dies in between, that is seen, and doing it again ends it.
 func TestPart(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		a := w.holder("1001", 10*yuan)
@@ -251,6 +253,13 @@ func TestPart(t *testing.T) {
 		c.push()
 		c.approved(c.ask(p, "held", 3*yuan), 8*yuan)
 		d.approved(d.ask(p, "another's", yuan), 5*yuan)
+		if err := w.books.RevokeTerminal(t.Context(), c.terminal.ID); err != nil {
+			t.Fatal(err)
+		}
+		broken, err := w.in.Verify(t.Context())
+		if err != nil || len(broken) != 2 || !strings.Contains(broken[0], "shut out") {
+			t.Errorf("verify: %q, %v; want what is held for who is shut out", broken, err)
+		}
 		for range 2 {
 			if err := w.in.Part(t.Context(), c.terminal); err != nil {
 				t.Fatal(err)

@@ -27,6 +27,9 @@ var checks = []struct{ name, query string }{
 		SELECT h.terminal || ' ' || h.attempt FROM holds h
 		JOIN journals j ON j.terminal = h.terminal AND j.epoch = h.epoch
 		WHERE h.state = 1 AND h.seq <= j.head_seq`},
+	{"money is held for a terminal that is shut out, and was not parted with", `
+		SELECT h.terminal || ' ' || h.attempt FROM holds h JOIN terminals t ON t.id = h.terminal
+		WHERE h.state <= 2 AND t.revoked_ms IS NOT NULL`},
 	{"hold is bound to no open sale", `
 		SELECT h.terminal || ' ' || h.attempt FROM holds h
 		LEFT JOIN intents i ON i.terminal = h.terminal AND i.ref = h.attempt AND i.kind = 40 AND NOT i.claimed
