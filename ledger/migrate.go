@@ -26,11 +26,7 @@ const applicationID = 0x51434C45
 // migrate brings the journal at path up to the newest migration, and leaves a
 // copy of what it was beside it.
 func migrate(ctx context.Context, conn *sql.Conn, path string, o Options) error {
-	names, err := fs.Glob(o.migrations, "migrations/*.sql")
-	if err != nil {
-		return err
-	}
-	version, err := versionOf(ctx, conn)
+	version, names, err := migrationsOf(ctx, conn, o)
 	if err != nil {
 		return err
 	}
@@ -42,19 +38,23 @@ func migrate(ctx context.Context, conn *sql.Conn, path string, o Options) error 
 	return upgrade(ctx, conn, o)
 }
 
+// migrationsOf returns a journal's version, and all migrations in their order. It
+// returns [ErrNewer] if the journal is of a later program.
+func migrationsOf(ctx context.Context, conn *sql.Conn, o Options) (version int, names []string, err error) {
+	names, err1 := fs.Glob(o.migrations, "migrations/*.sql")
+	version, err2 := versionOf(ctx, conn)
+	if err = errors.Join(err1, err2); err == nil && version > len(names) {
+		err = fmt.Errorf("%w: it is version %d, this program knows %d", ErrNewer, version, len(names))
+	}
+	return version, names, err
+}
+
 // upgrade runs the migrations that a journal lacks, each in a transaction of its
 // own together with its number, so that a crash leaves a whole version.
 func upgrade(ctx context.Context, conn *sql.Conn, o Options) error {
-	names, err := fs.Glob(o.migrations, "migrations/*.sql")
+	version, names, err := migrationsOf(ctx, conn, o)
 	if err != nil {
 		return err
-	}
-	version, err := versionOf(ctx, conn)
-	if err != nil {
-		return err
-	}
-	if version > len(names) {
-		return fmt.Errorf("%w: it is version %d, this program knows %d", ErrNewer, version, len(names))
 	}
 	for n, name := range names[version:] {
 		number := version + n + 1
