@@ -67,8 +67,8 @@ func (r Receipt) Text() string {
 
 // OpenReceipt reads what a phone has scanned, which may begin with words, and
 // checks the code in it against the campus's public key. Nobody has signed the
-// words. It returns [ErrMalformed] for what is no receipt, and [ErrUnsigned] for one that
-// the campus does not stand for.
+// words. It returns [ErrMalformed] for what is no receipt, and [ErrUnsigned] for
+// one that the campus does not stand for.
 func OpenReceipt(text string, campus ed25519.PublicKey) (Receipt, error) {
 	_, code, ok := strings.Cut(strings.TrimSpace(text), ReceiptPrefix)
 	b, err := receiptText.DecodeString(code)

@@ -15,7 +15,8 @@ import (
 )
 
 // movementsMax is how many entries are taken in one transaction, so that
-// nobody who sells waits long for the first comparison of old books.
+// nobody who sells waits long for the first comparison of old books, and so many
+// that these, which are read back from their end each time, are read a few times.
 const movementsMax = 10_000
 
 // catchUp brings the movements on a source's account up to the ledger. In one
