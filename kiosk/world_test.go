@@ -135,7 +135,7 @@ func (w *world) startGateway() {
 
 // pace is a thousand times that of production.
 var pace = server.Pace{
-	Start: 60 * time.Millisecond, Wait: 5 * time.Millisecond, Grace: 10 * time.Millisecond,
+	Start: 2 * time.Second, Wait: 5 * time.Millisecond, Grace: 10 * time.Millisecond,
 	Retry: 5 * time.Millisecond, Watch: 10 * time.Millisecond, Late: 90 * time.Second, Call: 2 * time.Second,
 }
 
