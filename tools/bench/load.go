@@ -35,6 +35,7 @@ type loadBench struct {
 	stack   *stack.Stack
 	device  *pcsc.Device
 	book    *ledger.Book
+	who     *client.Provisioning
 	client  *client.Client
 	profile *profile.Profile
 	card    labCard
@@ -120,25 +121,32 @@ func newLoadBench(ctx context.Context, dir string) (_ *loadBench, stop func() er
 		}
 	}
 	b.device = pcsc.New(pcsc.Options{Reader: b.stack.Service.Reader(0)})
-	if b.book, err = ledger.Open(ctx, b.stack.File("bench.db"), ledger.Options{Terminal: "bench"}); err != nil {
+	if err := b.open(ctx); err != nil {
 		return nil, nil, err
 	}
-	p, err := client.ReadProvisioning(b.stack.File("terminal.pem"))
-	if err != nil {
-		return nil, nil, err
-	}
-	k, err := identity.Open(identity.Config{File: b.stack.File("terminal.keys")})
-	if err == nil {
-		err = p.Use(k.TLS)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	b.client = client.Dial(p, client.Options{})
 	if b.welcome, err = b.client.Hello(ctx, client.Hello{Version: "bench"}); err != nil {
 		return nil, nil, err
 	}
 	return b, stop, b.lay(ctx)
+}
+
+// open makes this process the stack's terminal.
+func (b *loadBench) open(ctx context.Context) (err error) {
+	if b.who, err = client.ReadProvisioning(b.stack.File("terminal.pem")); err != nil {
+		return err
+	}
+	k, err := identity.Open(identity.Config{File: b.stack.File("terminal.keys")})
+	if err == nil {
+		err = b.who.Use(k.TLS)
+	}
+	if err != nil {
+		return err
+	}
+	b.client = client.Dial(b.who, client.Options{})
+	b.book, err = ledger.Open(ctx, b.stack.File("bench.db"), ledger.Options{
+		Terminal: b.who.Terminal, Key: k.Journal, Campus: b.who.CampusKey,
+	})
+	return err
 }
 
 func (b *loadBench) close() error {

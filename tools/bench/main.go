@@ -40,6 +40,8 @@ var benchmarks = []benchmark{
 	{"start", []string{"start"}, measureStart},
 	{"idle", []string{"idle"}, measureIdle},
 	{"load", []string{"load"}, measureLoad},
+	{"tap", []string{"tap"}, measureTap},
+	{"rush", []string{"rush"}, measureRush},
 	{"commits", []string{"P1", "P2", "P3", "P10"}, measureCommits},
 	{"hotlist", []string{"P8"}, measureHotlist},
 	{"audit", []string{"P9"}, measureAudit},
