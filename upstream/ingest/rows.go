@@ -156,14 +156,27 @@ const (
 	checkpointAge  = 15 * time.Minute
 )
 
+// moved returns an error unless a statement has changed one row: no foreign key
+// of PostgreSQL says that it is not there.
+func moved(r sql.Result) error {
+	n, err := r.RowsAffected()
+	if err == nil && n != 1 {
+		err = fmt.Errorf("%d rows: %w", n, store.ErrNone)
+	}
+	return err
+}
+
 // advance moves the journal's head.
 func (k *taking) advance(h journal.Head, tree journal.Frontier) error {
 	was := k.journal.head.Seq
-	_, err := k.tx.Exec(k.ctx, `
+	r, err := k.tx.Exec(k.ctx, `
 		UPDATE journals SET head_seq = ?, head_hash = ?, frontier = ?, journal_key = ?, note = ?, pushed_ms = ?
 		WHERE id = ?`,
 		h.Seq, h.Hash[:], tree.Bytes(), []byte(k.push.terminal.JournalKey), k.push.cosigned, k.now.UnixMilli(),
 		k.journal.id)
+	if err == nil {
+		err = moved(r)
+	}
 	if err != nil {
 		return fmt.Errorf("write journal's head: %w", err)
 	}

@@ -107,12 +107,12 @@ func setFootings(ctx context.Context, tx *sqldb.Tx, moved map[Account]Footing) e
 	for a, s := range moved {
 		accounts, balances, last = append(accounts, a), append(balances, s.Balance), append(last, s.Last)
 	}
-	_, err := tx.Exec(ctx, `
+	r, err := tx.Exec(ctx, `
 		UPDATE accounts SET balance_fen = new.balance_fen, last_entry = new.last_entry
 		FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]))
 			AS new (account, balance_fen, last_entry)
 		WHERE accounts.account = new.account`, accounts, balances, last)
-	if err != nil {
+	if err := allChanged(r, err, len(accounts)); err != nil {
 		return fmt.Errorf("write balances: %w", err)
 	}
 	return nil

@@ -109,6 +109,19 @@ func changed(r sql.Result, err error) error {
 	return nil
 }
 
+// allChanged returns an error when a statement did not change so many rows. No
+// foreign key of PostgreSQL says that one of them is not there.
+func allChanged(r sql.Result, err error, want int) error {
+	if err != nil {
+		return err
+	}
+	n, err := r.RowsAffected()
+	if err == nil && n != int64(want) {
+		err = fmt.Errorf("%d of %d rows were there: %w", n, want, ErrNone)
+	}
+	return err
+}
+
 // fresh returns ErrConflict when a statement added nothing, because it was
 // there already.
 func fresh(r sql.Result, err error) error {

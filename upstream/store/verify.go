@@ -12,6 +12,12 @@ import (
 var checks = []struct{ name, query string }{
 	{"M1: ledger does not sum to zero", `
 		SELECT sum(balance_fen) FROM accounts HAVING sum(balance_fen) <> 0`},
+	{"M1: entry is of an account that is not there", `
+		SELECT p.account || ' in ' || p.entry_id FROM postings p LEFT JOIN accounts a ON a.account = p.account
+		WHERE a.account IS NULL`},
+	{"M3: entry is of a journal that is not there", `
+		SELECT e.journal FROM (SELECT journal FROM entries UNION SELECT journal FROM journal_entries) AS e
+		LEFT JOIN journals j ON j.id = e.journal WHERE e.journal IS NOT NULL AND j.id IS NULL`},
 	{"M2: balance is not the sum of postings", `
 		SELECT a.account FROM accounts a LEFT JOIN (
 			SELECT account, sum(amount_fen) AS amount_fen, max(entry_id) AS entry_id FROM postings GROUP BY account
