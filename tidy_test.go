@@ -38,6 +38,7 @@ const (
 	sys      = "golang.org/x/sys"
 	sync     = "golang.org/x/sync"
 	mod      = "golang.org/x/mod" // signed notes and Merkle logs
+	gmsm     = "github.com/emmansun/gmsm"
 )
 
 // testOnly are modules for tests alone, of any package.
@@ -75,6 +76,7 @@ var layers = map[string]layer{
 	"reader/readertest": {ours: []string{"money", "pboc", "reader/..."}},
 
 	"journal": {ours: []string{"money", "pboc"}, theirs: []string{mod, crypto}},
+	"paycode": {ours: []string{"money"}, theirs: []string{gmsm, crypto}},
 
 	"ledger":        {ours: []string{"money", "pboc", "journal"}, theirs: []string{sqlite, sys, mod}},
 	"ledger/push":   {ours: []string{"money", "journal", "ledger"}},
@@ -184,7 +186,7 @@ var windowless = []string{
 }
 
 // exact are where amounts are computed: a float there is a fen lost some day.
-var exact = []string{"money", "pboc", "journal", "ledger/...", "kiosk", "reader/...", "upstream/..."}
+var exact = []string{"money", "pboc", "journal", "paycode", "ledger/...", "kiosk", "reader/...", "upstream/..."}
 
 // Limits on size. They bind, so that the argument is about how to split a
 // function and never about whether to.
