@@ -1,0 +1,54 @@
+// Package tender is what every way of paying at a till has in common: what is
+// sold, what came of it, and what it means that it did not. It is a leaf below
+// kiosk, so that a card, a virtual card's code and a wallet's payment code,
+// which do not know each other, are told apart by nobody above them.
+//
+// Outcomes are three. No error is "sold"; [ErrUnknown] is "nobody knows yet",
+// and money may have moved; after every other error nothing has moved.
+package tender
+
+import (
+	"errors"
+
+	"quancun/money"
+)
+
+// Sale is what is sold.
+type Sale struct {
+	// Ref names the sale for good. Who sells again after [ErrPIN] uses the same,
+	// so that the money is held once.
+	Ref      string
+	Merchant string
+	Operator string // staff number of the cashier
+	Amount   money.Fen
+	PIN      bool // the holder's PIN was checked for this sale
+	Alone    bool // the upstream is known to be away: do not ask
+}
+
+// Sold is a sale that was made.
+type Sold struct {
+	Ref     string    // under which it is in the journal
+	Entry   int64     // number of the journal entry that says so; 0: the journal failed
+	Online  bool      // the upstream has agreed
+	Balance money.Fen // of the purse or the account, after it; meaningful when Known
+	Known   bool
+	Holder  string // masked name; "" if it is not known
+}
+
+// What stops a sale. ErrUnknown is "being checked" and never "failed"; ErrPIN
+// asks for the holder's PIN. Nothing has moved after any but ErrUnknown.
+var (
+	ErrUnknown = errors.New("tender: nobody knows yet whether it was paid")
+	ErrPIN     = errors.New("tender: the holder's PIN is asked")
+
+	ErrOffline   = errors.New("tender: this way of paying needs the upstream")
+	ErrForeign   = errors.New("tender: code of another school or service")
+	ErrInvalid   = errors.New("tender: code is not whole, or not genuine")
+	ErrExpired   = errors.New("tender: code has expired")
+	ErrEarly     = errors.New("tender: code is from the future")
+	ErrSpent     = errors.New("tender: code was used before")
+	ErrRevoked   = errors.New("tender: phone or account was reported lost")
+	ErrAllowance = errors.New("tender: more than may be sold to this code without the upstream")
+	ErrNotEnough = errors.New("tender: account has less than the price")
+	ErrRefused   = errors.New("tender: the payer, or the payer's bank, has said no")
+)
