@@ -45,14 +45,16 @@ type Entry struct {
 	Operator string
 
 	// Amount is more than zero for everything that is about money, except for
-	// [Counted], where it is what was counted.
+	// [Counted], where it is what was counted, and for a shift, where it is what
+	// is in the drawer.
 	Amount money.Fen
 
 	// Outcome is set for ends and for evidence only.
 	Outcome Outcome
 
 	// Origin is the entry that this one undoes (a refund), carries over, or
-	// brings evidence for. The zero Position is none.
+	// brings evidence for, or the last one that it adds up (a shift's report).
+	// The zero Position is none.
 	Origin Position
 
 	// Purse is what the card said, for everything that reads or writes one.
@@ -133,7 +135,7 @@ func (e Entry) checkNames() error {
 		{"card", e.Card, e.needsCard()},
 		{"account", e.Account, false},
 		{"merchant", e.Merchant, e.needsMerchant()},
-		{"operator", e.Operator, false},
+		{"operator", e.Operator, e.Kind.ofStaff()},
 		{"terminal", e.Terminal, false},
 		{"origin", e.Origin.Terminal, e.needsOrigin()},
 	} {
@@ -151,7 +153,7 @@ func (e Entry) checkNames() error {
 }
 
 func (e Entry) movesMoney() bool {
-	return e.Kind.IsIntent() || e.Kind >= SaleIntent && e.Kind != Counted
+	return e.Kind.IsIntent() || e.Kind >= SaleIntent && e.Kind != Counted && !e.Kind.ofStaff()
 }
 
 func (e Entry) needsCard() bool {
@@ -163,7 +165,9 @@ func (e Entry) needsMerchant() bool {
 	return e.Kind.Intent() == SaleIntent || e.Kind == CodeSale || e.Kind == ChannelSale || e.Kind == Refund
 }
 
-func (e Entry) needsOrigin() bool { return e.Kind == Refund || e.Kind == Evidence || e.Kind == Carried }
+func (e Entry) needsOrigin() bool {
+	return e.Kind == Refund || e.Kind == Evidence || e.Kind == Carried || e.Kind.Sums()
+}
 
 func (e Entry) rule(format string, args ...any) error {
 	return fmt.Errorf("%w: %s %q: %s", ErrRule, e.Kind, e.Ref, fmt.Sprintf(format, args...))

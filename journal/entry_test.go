@@ -25,6 +25,9 @@ func sound(k Kind) Entry {
 	if e.needsOrigin() {
 		e.Origin = Position{"T2", Epoch{1}, 9}
 	}
+	if k.ofStaff() {
+		e.Operator = "c7"
+	}
 	switch k {
 	case TopUpEnd:
 		e.Outcome = Paid
@@ -44,7 +47,7 @@ func TestPostings(t *testing.T) {
 		"refund": "merchant/m1 -12.34, holder 12.34", "cash top-up": "till/T1 -12.34, holder 12.34",
 		"pay-out": "holder -12.34, till/T1 12.34", "cash in": "till/T1 -12.34, safe 12.34",
 		"cash out": "safe -12.34, till/T1 12.34", "fee": "holder -12.34, fee/replacement 12.34",
-		"counted": "till/T1 -0.34, over-short/T1 0.34",
+		"counted": "till/T1 -0.34, over-short/T1 0.34", "shift opened": "till/T1 -12.34, safe 12.34",
 	}
 	for _, k := range Kinds() {
 		e := sound(k).Post(false, 1200)

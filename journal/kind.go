@@ -1,6 +1,10 @@
 package journal
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Kind says what an entry tells. The numbers are written to disk and sent
 // upstream: add to them, never renumber.
@@ -42,6 +46,13 @@ const (
 	CashOut     Kind = 63 // cash out of the drawer: a drop to the safe
 	Counted     Kind = 64 // the drawer was counted; a difference is posted, never hidden
 	Fee         Kind = 70 // a fee taken from an account, such as a replacement's
+
+	ShiftOpened  Kind = 65 // a shift (班次) begins; Amount is the float (备用金) that was put in
+	ShiftClosed  Kind = 66 // a shift ends; Details are its Z report, a [Report]
+	ShiftReport  Kind = 67 // an X report: what a Z would say now, also a [Report]
+	DrawerOpened Kind = 68 // the drawer was opened without a sale
+	SignedIn     Kind = 69 // a member of the staff stands at the till
+	SignedOut    Kind = 71 // and no longer does
 )
 
 // kinds is all that is known of a kind.
@@ -74,17 +85,18 @@ var kinds = map[Kind]struct {
 	CashOut:     {name: "cash out"},
 	Counted:     {name: "counted"},
 	Fee:         {name: "fee"},
+
+	ShiftOpened:  {name: "shift opened"},
+	ShiftClosed:  {name: "shift closed"},
+	ShiftReport:  {name: "shift report"},
+	DrawerOpened: {name: "drawer opened"},
+	SignedIn:     {name: "signed in"},
+	SignedOut:    {name: "signed out"},
 }
 
 // Kinds returns every kind, in the order of their numbers.
 func Kinds() []Kind {
-	var all []Kind
-	for k := Kind(1); k <= Fee; k++ {
-		if _, ok := kinds[k]; ok {
-			all = append(all, k)
-		}
-	}
-	return all
+	return slices.Sorted(maps.Keys(kinds))
 }
 
 // String returns the kind in words, for logs and for people who verify.
@@ -121,6 +133,14 @@ func (k Kind) Doubt() Kind {
 	}
 	return 0
 }
+
+// Sums reports whether k adds up what was written before it. Its Origin is then
+// the last entry that it adds up.
+func (k Kind) Sums() bool { return k == ShiftClosed || k == ShiftReport }
+
+// ofStaff reports whether k is about who stands at the till and what they do
+// with the drawer. It always says who that is.
+func (k Kind) ofStaff() bool { return k >= ShiftOpened && k <= SignedIn || k == SignedOut }
 
 // LedgerOnly reports whether only the ledger itself writes k.
 func (k Kind) LedgerOnly() bool { return kinds[k].ledger }

@@ -69,6 +69,10 @@ func (e Entry) Post(doubted bool, expected money.Fen) Entry {
 		e.Postings = move(TillAccount(e.Terminal), Holder, e.Amount)
 	case PayOut:
 		e.Postings = move(Holder, TillAccount(e.Terminal), e.Amount)
+	case ShiftOpened:
+		if e.Amount > 0 {
+			e.Postings = move(TillAccount(e.Terminal), Safe, e.Amount)
+		}
 	case CashIn:
 		e.Postings = move(TillAccount(e.Terminal), Safe, e.Amount)
 	case CashOut:

@@ -40,6 +40,7 @@ const detailsMax = 44 << 10
 //   - [ErrResolved] if e ends what has ended differently, or doubts what has
 //     ended,
 //   - [ErrShort] if e takes more out of the drawer than is in it,
+//   - [ErrBehind] if e adds up the journal, and that has gone on since,
 //   - [ErrRefund] if e gives back more than is left of a sale of this journal, or
 //     names no sale in it,
 //
@@ -205,6 +206,9 @@ func (w *writer) put(e journal.Entry, before given) (journal.Entry, error) {
 	}
 	if holds, in := -w.balance(till), drawn(e, till); in < 0 && holds+in < 0 {
 		return e, fmt.Errorf("%w: it holds %s", ErrShort, holds)
+	}
+	if last := (journal.Position{Terminal: w.terminal, Epoch: w.epoch, Seq: w.seq}); e.Kind.Sums() && e.Origin != last {
+		return e, fmt.Errorf("%w: the last entry is %d", ErrBehind, w.seq)
 	}
 	if e.Kind == journal.Refund {
 		if err := w.refundable(e, before); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -222,7 +223,8 @@ func newEstate(o Options, head, agreed journal.Head, at time.Time) *estate {
 }
 
 // begun returns the acknowledged entries without which others could not be
-// understood: those of what is open, and those that rows go on with.
+// understood: those of what is open, those that rows go on with, and those that
+// the next report of the shift adds up.
 func (b *Book) begun(ctx context.Context, rows []row, acked int64) ([]row, error) {
 	seqs := map[int64]bool{}
 	add := func(from string, args ...any) error {
@@ -247,6 +249,16 @@ func (b *Book) begun(ctx context.Context, rows []row, acked int64) ([]row, error
 			}
 		}
 	}
+	s, err := shiftIn(ctx, b.s.conn)
+	if err != nil {
+		return nil, err
+	}
+	if s.z > 0 {
+		seqs[s.z] = true
+	}
+	for seq := s.opened; seq > 0 && seq <= acked; seq++ {
+		seqs[seq] = true
+	}
 	var all []row
 	for _, seq := range slices.Sorted(maps.Keys(seqs)) {
 		if seq > acked {
@@ -259,6 +271,54 @@ func (b *Book) begun(ctx context.Context, rows []row, acked int64) ([]row, error
 		all = append(all, r...)
 	}
 	return all, nil
+}
+
+// shift is where the drawer's story goes on in a new epoch: at the last Z, for
+// its number and what it had come to, and with the whole of a shift that is open.
+type shift struct{ z, opened int64 } // numbers of entries, 0 for none
+
+// see looks at an entry, the last one first, and reports whether that is enough.
+func (s *shift) see(r row) (enough bool, err error) {
+	e, err := r.Inner()
+	switch {
+	case err != nil:
+		return false, err
+	case e.Kind == journal.ShiftOpened:
+		s.opened = r.Seq
+	case e.Kind == journal.ShiftClosed:
+		s.z = r.Seq
+	}
+	return s.z > 0, nil
+}
+
+// has reports whether the entry with a number belongs to it.
+func (s shift) has(seq int64) bool { return seq == s.z || s.opened > 0 && seq >= s.opened }
+
+// shiftOf looks for it in what is left of a journal.
+func shiftOf(rows []row) (s shift) {
+	for _, r := range slices.Backward(rows) {
+		if enough, err := s.see(r); err == nil && enough {
+			break
+		}
+	}
+	return s
+}
+
+// shiftIn looks for it in a whole journal. A terminal that has no drawer has it
+// read to its beginning, which a change of epoch may take.
+func shiftIn(ctx context.Context, q querier) (s shift, err error) {
+	for last := int64(math.MaxInt64); ; {
+		rows, err := readRows(ctx, q, `WHERE seq < ? ORDER BY seq DESC LIMIT ?`, last, chunkSpan)
+		if err != nil || len(rows) == 0 {
+			return s, err
+		}
+		for _, r := range rows {
+			if enough, err := s.see(r); err != nil || enough {
+				return s, err
+			}
+			last = r.Seq
+		}
+	}
 }
 
 // carry adds an entry of an old epoch. What that had carried over itself

@@ -310,6 +310,8 @@ var (
 	// ErrRefund means that more is given back than is left of what was paid, which
 	// is nothing where the entry that is named is no sale.
 	ErrRefund = errors.New("ledger: more is given back than was paid")
+	// ErrBehind means that the journal has gone on since it was added up.
+	ErrBehind = errors.New("ledger: journal has gone on since")
 	// ErrNotFound means that the journal has nothing under that name or number.
 	ErrNotFound = errors.New("ledger: not found")
 	// ErrGone means that entries of an older journal cannot be pushed again as
@@ -347,7 +349,7 @@ var (
 // the journal.
 func refused(err error) bool {
 	for _, refusal := range []error{
-		journal.ErrRule, ErrConflict, ErrNoIntent, ErrResolved, ErrShort, ErrRefund, ErrNotFound, ErrNoKey,
+		journal.ErrRule, ErrConflict, ErrNoIntent, ErrResolved, ErrShort, ErrRefund, ErrBehind, ErrNotFound, ErrNoKey,
 		journal.ErrFork, journal.ErrUnsigned,
 	} {
 		if errors.Is(err, refusal) {

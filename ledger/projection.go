@@ -131,6 +131,21 @@ func (v *verifier) moved(l *line) {
 	}
 }
 
+// summed adds up the journal again, and compares what reports say of it.
+func (v *verifier) summed(l *line) {
+	if !v.whole() {
+		return
+	}
+	if l.Kind.Sums() {
+		if err := v.tally.Check(l.Entry); err != nil {
+			v.found(l.seq, "%v", err)
+		}
+	}
+	if err := v.tally.Add(l.Entry); err != nil {
+		v.found(l.seq, "%v", err)
+	}
+}
+
 func (v *verifier) move(p journal.Posting) {
 	a := v.accounts[p.Account]
 	if a == nil {

@@ -333,10 +333,10 @@ func (r *remains) estate(o Options) (*estate, error) {
 	}
 	left := newEstate(o, journal.Head{Epoch: r.epoch, Seq: last.Seq, Hash: last.hash}, r.agreed, last.At)
 	left.opening.Reason, left.opening.Accounts = journal.ReasonRecovered, r.balances(o)
-	needed := r.needed()
+	needed, drawer := r.needed(), shiftOf(r.rows)
 	for _, e := range r.rows {
 		inner, err := e.Inner()
-		if e.Seq > r.acked.Seq || err == nil && needed[inner.Ref] {
+		if e.Seq > r.acked.Seq || drawer.has(e.Seq) || err == nil && needed[inner.Ref] {
 			if err := left.carry(e); err != nil {
 				return nil, err
 			}

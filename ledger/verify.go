@@ -144,6 +144,7 @@ type verifier struct {
 	nodeRows int64
 	names    map[int64]journal.Account // by the account's ID
 	accounts map[journal.Account]*account
+	tally    *journal.Tally // what reports have to say
 	signed   []signed
 }
 
@@ -186,6 +187,7 @@ func (v *verifier) begin(span int64) (err error) {
 	if v.epoch, v.terminal, err = metaOf(v.ctx, v.q); err != nil {
 		return err
 	}
+	v.tally = journal.NewTally(v.terminal)
 	var last int64
 	if err := v.q.QueryRowContext(v.ctx, `SELECT coalesce(max(seq), 0) FROM journal`).Scan(&last); err != nil {
 		return err
@@ -273,6 +275,7 @@ func (v *verifier) entries() error {
 		}
 		v.own(l)
 		v.moved(l)
+		v.summed(l)
 		return v.replay(l)
 	})
 }

@@ -27,6 +27,7 @@ type entry struct {
 	merchant string
 	postings []posting
 	details  []byte
+	origin   int64 // number of the entry there
 }
 
 type posting struct {
@@ -44,10 +45,12 @@ type books struct {
 	begun    map[string]int  // kind of intent, by reference
 	doubted  map[string]bool // by reference
 	ended    map[string]bool
+	drawer   drawer
 }
 
 func newBooks(terminal string) *books {
 	return &books{
+		drawer:   drawer{sums: map[string]*sum{}},
 		terminal: terminal, last: make([]byte, 32), totals: map[string]int64{},
 		begun: map[string]int{}, doubted: map[string]bool{}, ended: map[string]bool{},
 	}
@@ -73,7 +76,15 @@ func (b *books) take(body []byte) error {
 	}
 	hash := sha256.Sum256(append([]byte{0}, body...))
 	b.seq, b.at, b.last = e.seq, e.at, hash[:]
-	return b.post(e)
+	if e.kind == 66 || e.kind == 67 {
+		if err := b.drawer.check(e, b.totals); err != nil {
+			return err
+		}
+	}
+	if err := b.post(e); err != nil {
+		return err
+	}
+	return b.drawer.add(e)
 }
 
 // post checks the order of things under a reference, and what the entry moves.
@@ -220,6 +231,10 @@ func moves(e entry, doubted bool) movement {
 		return movement{"holder", till}
 	case 62:
 		return movement{till, "safe"}
+	case 65:
+		if e.amount > 0 {
+			return movement{till, "safe"}
+		}
 	case 63:
 		return movement{"safe", till}
 	case 70:
@@ -245,7 +260,8 @@ func read(body []byte) (e entry, prev []byte, err error) {
 	c.text() // operator
 	if c.number(1) == 1 {
 		c.text()
-		c.bytes(16)
+		c.bytes(8)
+		e.origin = c.number(8)
 	}
 	if c.number(1) == 1 {
 		c.bytes(29)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand"
@@ -44,6 +45,8 @@ type till struct {
 	open []journal.Entry
 	paid []journal.Entry // with a code
 	n    int
+
+	reports int
 }
 
 func newTill(t *testing.T, seed int64) *till {
@@ -88,7 +91,7 @@ func (l *till) live() {
 	l.now = l.now.Add(time.Duration(l.r.Int63n(int64(9 * time.Hour))))
 	ref, merchant := fmt.Sprintf("R%04d", l.n), fmt.Sprintf("M%d", l.r.Intn(3))
 	e := journal.Entry{Ref: ref, Amount: 1 + money.Fen(l.r.Intn(10_000))}
-	switch k := l.r.Intn(12); k {
+	switch k := l.r.Intn(15); k {
 	case 0, 1, 2:
 		e.Kind, e.Merchant = journal.SaleIntent, merchant
 		l.append(e)
@@ -114,7 +117,32 @@ func (l *till) live() {
 		l.append(e)
 	case 11:
 		l.shake()
+	case 12, 13:
+		e.Kind, e.Operator = []journal.Kind{journal.ShiftOpened, journal.DrawerOpened}[l.r.Intn(2)], "c7"
+		l.append(e)
+	case 14:
+		l.report(ref)
 	}
+}
+
+// report writes an X or a Z.
+func (l *till) report(ref string) { l.reportWith(ref, func(*journal.Report) {}) }
+
+// reportWith writes a report that says what change makes of it.
+func (l *till) reportWith(ref string, change func(*journal.Report)) {
+	sum := journal.NewTally("K01")
+	for _, e := range must(l.book.Since(l.t.Context(), 1, 1000)) {
+		if err := sum.Add(e); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	k := []journal.Kind{journal.ShiftReport, journal.ShiftClosed}[l.r.Intn(2)]
+	r := sum.Report(k)
+	change(&r)
+	l.reports++
+	l.append(journal.Entry{
+		Kind: k, Ref: ref, Operator: "c7", Amount: r.Till, Origin: sum.Last(), Details: must(json.Marshal(r)),
+	})
 }
 
 // goOn puts something that is open in doubt, or ends it.
@@ -174,6 +202,7 @@ func TestAgree(t *testing.T) {
 	if testing.Short() {
 		seeds = 10
 	}
+	reports := 0
 	for seed := range int64(seeds) {
 		l := newTill(t, seed)
 		for range 40 {
@@ -192,12 +221,16 @@ func TestAgree(t *testing.T) {
 				t.Errorf("seed %d: %s has %s, the referee says %s", seed, account, got, money.Fen(want))
 			}
 		}
+		reports += l.reports
 		if len(v.totals) < 4 {
 			t.Errorf("seed %d: only %v", seed, v.totals)
 		}
 		if err := l.book.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if reports < seeds {
+		t.Errorf("only %d reports were added up", reports)
 	}
 }
 
@@ -313,5 +346,29 @@ func TestRun(t *testing.T) {
 	}
 	if err := l.book.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestReportDiffers: a report that says anything else than its entries is not
+// accepted.
+func TestReportDiffers(t *testing.T) {
+	for name, change := range map[string]func(*journal.Report){
+		"Right":  func(*journal.Report) {},
+		"Number": func(r *journal.Report) { r.Z, r.X = r.Z+1, r.X+1 }, "Short": func(r *journal.Report) { r.Short++ },
+		"Sold": func(r *journal.Report) { r.Code.Count++ }, "Perpetual": func(r *journal.Report) { r.Perpetual-- },
+		"Brought": func(r *journal.Report) { r.Brought++ }, "Part": func(r *journal.Report) { r.Part = !r.Part },
+	} {
+		l := newTill(t, 1)
+		for range 10 {
+			l.live()
+		}
+		l.reportWith("X", change)
+		_, err := judge(bufio.NewReader(bytes.NewReader(l.export("archive"))), public(campus))
+		if (err == nil) != (name == "Right") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := l.book.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

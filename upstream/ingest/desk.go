@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -204,4 +205,65 @@ func (d *desk) noteOverdrawn(b booking, p store.Posted) {
 		e.Ref = string(b.Debit)
 		d.exceptions = append(d.exceptions, standing(e, b.Debit, p.Debit))
 	}
+}
+
+// report adds up again what a Z report says, and lists it if it differs. It
+// moves nothing, and is kept whatever it says.
+func (d *desk) report(f *fact) error {
+	from, whole, err := d.lastZ(f)
+	if err != nil || !whole || f.source.Part > 0 {
+		return err // what came before it is not here, and nobody can tell
+	}
+	t := journal.NewTally(f.Terminal)
+	for from < f.Seq {
+		page, err := d.page(f, `seq >= ? AND seq < ? ORDER BY seq`, from, f.Seq)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for i := range page {
+			page[i].addTo(t)
+		}
+		from = page[len(page)-1].Seq + 1
+	}
+	if err := t.Check(f.entry); err != nil {
+		d.except(ReportDiffers, f.Position, "%.300s", err.Error())
+	}
+	return nil
+}
+
+// lastZ returns the number of the last Z before a report, or 1, and whether we
+// have every entry since.
+func (d *desk) lastZ(f *fact) (seq int64, whole bool, err error) {
+	for seq = f.Seq; seq > 1; {
+		page, err := d.page(f, `seq < ? ORDER BY seq DESC`, seq)
+		if err != nil || len(page) == 0 {
+			return seq, false, err
+		}
+		for i := range page {
+			if page[i].Seq != seq-1 {
+				return seq, false, nil
+			}
+			if seq = page[i].Seq; page[i].fault == nil && page[i].entry.Kind == journal.ShiftClosed {
+				return seq, true, nil
+			}
+		}
+	}
+	return seq, true, nil
+}
+
+// page reads entries of the journal that f is of, as many as are in memory at a
+// time.
+func (d *desk) page(f *fact, which string, args ...any) (page []item, err error) {
+	args = append([]any{f.journal}, args...)
+	err = sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
+		at := f.Position
+		var body []byte
+		err := rows.Scan(&at.Seq, &body)
+		page = append(page, readItem(at, body))
+		return err
+	}, `SELECT seq, body FROM journal_entries WHERE journal = ? AND `+which+fmt.Sprintf(" LIMIT %d", pageLen), args...)
+	if err != nil {
+		return nil, fmt.Errorf("read journal entries: %w", err)
+	}
+	return page, nil
 }

@@ -42,6 +42,7 @@ const (
 	EpochUnexplained ExceptionKind = "epoch unexplained"    // a new journal that does not name the one before
 	Lost             ExceptionKind = "upstream restored"    // we have acknowledged more than we have
 	HoldLost         ExceptionKind = "hold lost"            // a sale that we had approved, for which we hold nothing
+	ReportDiffers    ExceptionKind = "report differs"       // a Z says something else than the entries come to
 	Gone             ExceptionKind = "entries gone"         // and the terminal has not got them any more
 )
 
@@ -83,6 +84,7 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	EpochUnexplained: {operator, "find out what became of the terminal's disk; push or export the old journal"},
 	Lost:             {operator, "these books are older than they were: look for lost orders, holds and cards"},
 	HoldLost:         {operator, "these books are older than they were: look for accounts that were spent twice"},
+	ReportDiffers:    {operator, "verify the terminal's journal; count its drawer before anybody signs for it"},
 	Gone:             {operator, "look for the terminal's old journal and for receipts; book by hand what is missing"},
 }
 

@@ -222,6 +222,8 @@ var handlers = map[journal.Kind]func(*desk, *fact) error{
 	journal.CashIn:      (*desk).stand,
 	journal.CashOut:     (*desk).stand,
 	journal.Counted:     (*desk).stand,
+	journal.ShiftOpened: (*desk).stand,
+	journal.ShiftClosed: (*desk).report,
 	journal.Fee:         (*desk).stand,
 	journal.Refund:      (*desk).refund,
 	journal.Sighting:    (*desk).sight,

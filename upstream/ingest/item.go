@@ -155,3 +155,11 @@ func samePurse(a, b *journal.Purse) bool {
 
 // chained reports whether an entry says what really stands before it.
 func (it *item) chained(before journal.Hash) bool { return bytes.Equal(it.prev[:], before[:]) }
+
+// addTo adds what an entry says to a tally of its journal. What moves nothing
+// here is in the inbox.
+func (it *item) addTo(t *journal.Tally) {
+	if it.fault == nil {
+		_ = t.Add(it.entry) // a report that cannot be read is found by its own check
+	}
+}

@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"quancun/journal"
@@ -154,6 +155,48 @@ func TestHostile(t *testing.T) {
 		w.inbox(ingest.NotItsOwn, ingest.NotItsOwn, ingest.NotItsOwn, ingest.RuleBroken, ingest.RuleBroken,
 			ingest.RuleBroken, ingest.RuleBroken, ingest.RuleBroken, ingest.NoIntent, ingest.NotReadable,
 			ingest.NewerForm, ingest.ChainBroken)
+		w.sound()
+	})
+}
+
+// TestShift: a shift's float moves money, and a Z is kept whatever it says; what
+// it should have said is added up again.
+func TestShift(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.holder("1001", 100*yuan)
+		c := w.till("C01")
+		sum := journal.NewTally("C01")
+		write := func(e journal.Entry) {
+			if err := sum.Add(c.write(e)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		z := func(ref string, change money.Fen) {
+			r := sum.Report(journal.ShiftClosed)
+			r.Perpetual += change
+			details, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(journal.Entry{
+				Kind: journal.ShiftClosed, Ref: ref, Operator: "c7", Amount: r.Till, Origin: sum.Last(), Details: details,
+			})
+		}
+		write(journal.Entry{Kind: journal.Started})
+		write(journal.Entry{Kind: journal.ShiftOpened, Ref: "o1", Operator: "c7", Amount: 200 * yuan})
+		write(journal.Entry{Kind: journal.CodeSale, Ref: "s1", Account: "1001", Merchant: merchant, Amount: 3 * yuan})
+		write(journal.Entry{Kind: journal.SignedIn, Ref: "i1", Operator: "c8"})
+		z("z1", 0)
+		c.push()
+		w.wants(map[store.Account]money.Fen{"till/C01": -200 * yuan, "safe": 200 * yuan, payee: 3 * yuan})
+		w.inbox()
+		w.sound()
+
+		write(journal.Entry{Kind: journal.CodeSale, Ref: "s2", Account: "1001", Merchant: merchant, Amount: yuan})
+		z("z2", yuan) // says that it has sold more
+		z("z3", 0)    // goes on from there, and is right
+		c.push()
+		w.inbox(ingest.ReportDiffers)
 		w.sound()
 	})
 }

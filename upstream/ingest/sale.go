@@ -234,6 +234,7 @@ var standalone = map[journal.Kind]store.Kind{
 	journal.CashIn:      store.KindCash,
 	journal.CashOut:     store.KindCash,
 	journal.Counted:     store.KindCount,
+	journal.ShiftOpened: store.KindCash,
 	journal.Fee:         store.KindFee,
 }
 

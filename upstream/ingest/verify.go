@@ -168,6 +168,7 @@ const pageLen = 500
 func (v *verifier) journal(k *kept) error {
 	var tree journal.Frontier
 	var before journal.Hash
+	tally := journal.NewTally(k.head.Terminal)
 	for {
 		items, err := v.page(k, tree.Size)
 		if err != nil || len(items) == 0 {
@@ -193,8 +194,30 @@ func (v *verifier) journal(k *kept) error {
 			if err := v.posted(it, posted[it.Seq]); err != nil {
 				return err
 			}
+			if err := v.summed(it, tally); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// summed checks that a Z says what the entries before it come to, or is in the
+// inbox because it does not.
+func (v *verifier) summed(it *item, t *journal.Tally) error {
+	defer it.addTo(t)
+	if it.fault != nil || it.entry.Kind != journal.ShiftClosed {
+		return nil
+	}
+	differs := t.Check(it.entry)
+	if differs == nil {
+		return nil
+	}
+	listed, err := sqldb.Texts(v.ctx, v.tx,
+		`SELECT kind FROM exceptions WHERE ref = ? AND kind = ?`, it.Position.String(), string(ReportDiffers))
+	if err == nil && len(listed) == 0 {
+		v.broken = append(v.broken, fmt.Sprintf("M7: %v: %v", it.Position, differs))
+	}
+	return err
 }
 
 // page reads the entries after one.

@@ -166,7 +166,8 @@ var scenes = []scene{
 	written(journal.LoadIntent, false, 0),
 	alone(journal.CodeSale), alone(journal.ChannelSale), alone(journal.Refund), alone(journal.CashTopUp),
 	alone(journal.PayOut), alone(journal.CashIn), alone(journal.CashOut), alone(journal.Counted),
-	alone(journal.Fee), alone(journal.Sighting), alone(journal.Evidence),
+	alone(journal.Fee), alone(journal.Sighting), alone(journal.Evidence), alone(journal.ShiftOpened),
+	alone(journal.DrawerOpened), alone(journal.SignedIn), alone(journal.SignedOut),
 }
 
 func topUp(o journal.Outcome) scene {
@@ -206,7 +207,7 @@ func written(intent journal.Kind, doubt bool, o journal.Outcome) scene {
 
 func alone(k journal.Kind) scene {
 	return func(r *rand.Rand, ref string) []journal.Entry {
-		e := journal.Entry{Kind: k, Ref: ref, Amount: amount(r), Card: card(r), Details: details(r)}
+		e := journal.Entry{Kind: k, Ref: ref, Amount: amount(r), Card: card(r), Operator: "c7", Details: details(r)}
 		switch k {
 		case journal.CodeSale, journal.ChannelSale, journal.Refund:
 			e.Merchant = merchant(r)
