@@ -168,7 +168,7 @@ var attacksPostgres = []attack{
 	{`UPDATE cards SET account = 'holder/1002'`, "permission denied"},
 	{`DELETE FROM cards`, "permission denied"},
 	{`UPDATE holders SET pin_wrong = 6`, "check"},
-	{`UPDATE holders SET pin_hash = pin_salt`, "permission denied"},
+	{`UPDATE holders SET number = name`, "permission denied"},
 	{`DELETE FROM holders`, "permission denied"},
 	{`UPDATE terminals SET terminal_no = fingerprint`, "permission denied"},
 	{`DELETE FROM terminals`, "permission denied"},

@@ -104,6 +104,15 @@ func (b *Books) Holder(ctx context.Context, a Account) (h Holder, err error) {
 	return h, none(err)
 }
 
+// LockHolder holds a holder's row until the transaction ends, and returns it, or
+// ErrNone.
+func (b *Books) LockHolder(ctx context.Context, tx *sqldb.Tx, a Account) (h Holder, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT account, name, number, pin_wrong >= ? FROM holders WHERE account = ? FOR NO KEY UPDATE`, PINTriesMax, a).
+		Scan(&h.Account, &h.Name, &h.Number, &h.PINLocked)
+	return h, none(err)
+}
+
 // HasHolders reports whether anybody has an account.
 func (b *Books) HasHolders(ctx context.Context) (has bool, err error) {
 	err = b.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM holders)`).Scan(&has)
@@ -113,13 +122,7 @@ func (b *Books) HasHolders(ctx context.Context) (has bool, err error) {
 // AddCard adds a card whose purse holds c.Mirror already.
 func (b *Books) AddCard(ctx context.Context, c Card) error {
 	err := b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(ctx,
-			`INSERT INTO cards (card_no, account, factor, uid, status) VALUES (?, ?, ?, ?, ?)`,
-			c.No, c.Account, c.Factor[:], c.UID, c.Status)
-		if err == nil && c.Status != CardActive {
-			err = b.hotChange(ctx, tx, c.No, c.Status)
-		}
-		if err != nil || c.Mirror == 0 {
+		if err := b.IssueCard(ctx, tx, c); err != nil || c.Mirror == 0 {
 			return err
 		}
 		return b.movePurse(ctx, tx, purseMove{card: c.No, kind: KindOpening, amount: c.Mirror, place: "opening"})
@@ -130,6 +133,17 @@ func (b *Books) AddCard(ctx context.Context, c Card) error {
 	return nil
 }
 
+// IssueCard adds a card whose purse is empty, in a transaction.
+func (b *Books) IssueCard(ctx context.Context, tx *sqldb.Tx, c Card) error {
+	_, err := tx.Exec(ctx,
+		`INSERT INTO cards (card_no, account, factor, uid, status) VALUES (?, ?, ?, ?, ?)`,
+		c.No, c.Account, c.Factor[:], c.UID, c.Status)
+	if err == nil && c.Status != CardActive {
+		err = b.hotChange(ctx, tx, c.No, c.Status)
+	}
+	return err
+}
+
 // SetCardStatus reports a card lost, retires it, or takes it back, and puts
 // that on the hotlist in the same moment.
 func (b *Books) SetCardStatus(ctx context.Context, no string, s CardStatus) error {
@@ -137,12 +151,17 @@ func (b *Books) SetCardStatus(ctx context.Context, no string, s CardStatus) erro
 		if err := lockRow(ctx, tx, `SELECT 1 FROM cards WHERE card_no = ? FOR NO KEY UPDATE`, no); err != nil {
 			return err
 		}
-		err := changed(tx.Exec(ctx, `UPDATE cards SET status = ?1 WHERE card_no = ?2 AND status <> ?1`, s, no))
-		if errors.Is(err, ErrNone) {
-			return nil // it has it already
-		}
-		return errors.Join(err, b.hotChange(ctx, tx, no, s))
+		return b.ChangeCard(ctx, tx, no, s)
 	})
+}
+
+// ChangeCard is [Books.SetCardStatus] in a transaction that holds the card.
+func (b *Books) ChangeCard(ctx context.Context, tx *sqldb.Tx, no string, s CardStatus) error {
+	err := changed(tx.Exec(ctx, `UPDATE cards SET status = ?1 WHERE card_no = ?2 AND status <> ?1`, s, no))
+	if errors.Is(err, ErrNone) {
+		return nil // it has it already
+	}
+	return errors.Join(err, b.hotChange(ctx, tx, no, s))
 }
 
 // Card returns a card, or ErrNone if it was not issued here.
@@ -162,15 +181,20 @@ func readCard(ctx context.Context, q sqldb.Querier, no string) (c Card, err erro
 
 // CardsOf returns the cards of an account.
 func (b *Books) CardsOf(ctx context.Context, a Account) (all []Card, err error) {
+	return b.CardsIn(ctx, b.db, a)
+}
+
+// CardsIn is [Books.CardsOf] as q sees them.
+func (b *Books) CardsIn(ctx context.Context, q sqldb.Querier, a Account) (all []Card, err error) {
 	var nos []string
-	err = sqldb.Each(ctx, b.db, func(rows *sql.Rows) error {
+	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
 		var no string
 		err := rows.Scan(&no)
 		nos = append(nos, no)
 		return err
 	}, `SELECT card_no FROM cards WHERE account = ? ORDER BY card_no`, a)
 	for _, no := range nos {
-		c, err := b.Card(ctx, no)
+		c, err := readCard(ctx, q, no)
 		if err != nil {
 			return nil, err
 		}
@@ -202,7 +226,32 @@ func (b *Books) ReservePINTry(ctx context.Context, a Account) (pin PIN, left int
 
 // ResetPINTries forgets the wrong tries, after a right one or by a clerk.
 func (b *Books) ResetPINTries(ctx context.Context, a Account) error {
-	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		return changed(tx.Exec(ctx, `UPDATE holders SET pin_wrong = 0 WHERE account = ?`, a))
-	})
+	return b.db.Write(ctx, func(tx *sqldb.Tx) error { return b.ForgetPINTries(ctx, tx, a) })
+}
+
+// ForgetPINTries is [Books.ResetPINTries] in a transaction.
+func (b *Books) ForgetPINTries(ctx context.Context, tx *sqldb.Tx, a Account) error {
+	return changed(tx.Exec(ctx, `UPDATE holders SET pin_wrong = 0 WHERE account = ?`, a))
+}
+
+// SetPIN gives an account another PIN, with all its tries.
+func (b *Books) SetPIN(ctx context.Context, tx *sqldb.Tx, a Account, pin PIN) error {
+	return changed(tx.Exec(ctx, `UPDATE holders SET pin_salt = ?, pin_hash = ?, pin_wrong = 0 WHERE account = ?`,
+		pin.Salt[:], pin.Hash[:], a))
+}
+
+// SetName corrects a holder's name.
+func (b *Books) SetName(ctx context.Context, tx *sqldb.Tx, a Account, name string) error {
+	return changed(tx.Exec(ctx, `UPDATE holders SET name = ? WHERE account = ?`, name, a))
+}
+
+// SetDailyLimit sets what a holder may spend in a day before the PIN is asked,
+// and returns what was set before: nil where it was the school's.
+func (b *Books) SetDailyLimit(ctx context.Context, tx *sqldb.Tx, a Account, limit money.Fen,
+) (was *money.Fen, err error) {
+	err = tx.QueryRow(ctx, `SELECT daily_limit_fen FROM holders WHERE account = ?`, a).Scan(&was)
+	if err != nil {
+		return nil, none(err)
+	}
+	return was, changed(tx.Exec(ctx, `UPDATE holders SET daily_limit_fen = ? WHERE account = ?`, limit, a))
 }

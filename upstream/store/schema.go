@@ -39,6 +39,7 @@ var tables = []sqldb.Table{
 	{Name: "certificates"}, {Name: "enrolments"},
 	{Name: "statements"}, {Name: "statement_lines"}, {Name: "movements"}, {Name: "differences"},
 	{Name: "corrections"}, {Name: "returns"}, {Name: "settlements"}, {Name: "settlement_lines"},
+	{Name: "centre_acts"},
 }
 
 // ErrNotEmpty means that books cannot be copied to where books are.
@@ -72,7 +73,7 @@ var rights = map[string]sqldb.Rights{
 		"journal_key", "feeds", "fault",
 	}},
 	"accounts": {Update: []string{"balance_fen", "last_entry"}},
-	"holders":  {Update: []string{"pin_wrong", "daily_limit_fen"}},
+	"holders":  {Update: []string{"pin_wrong", "daily_limit_fen", "pin_salt", "pin_hash", "name"}},
 	"cards":    {Update: []string{"status", "mirror_fen", "proven_counter"}},
 	"orders": {Update: []string{
 		"state", "qr", "trade_no", "paid_ms", "late", "seen_ms", "mismatch", "tries", "next_ms",
@@ -112,4 +113,6 @@ var rights = map[string]sqldb.Rights{
 	"returns":          {Update: []string{"state", "ended_ms"}},
 	"settlements":      {Update: []string{"settled_ms", "settled_by", "entry_id"}},
 	"settlement_lines": {},
+
+	"centre_acts": {},
 }

@@ -1,0 +1,290 @@
+package centre_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"quancun/money"
+	"quancun/upstream/centre"
+	"quancun/upstream/store"
+	"quancun/upstream/store/pgtest"
+)
+
+const (
+	account = store.Account("holder/1001")
+	card1   = "00002026000100010001"
+	card2   = "00002026000100010002"
+	theirs  = "00002026000100010009" // another holder's
+	clerk   = "k7"
+)
+
+var noon = time.Date(2026, 3, 1, 4, 0, 0, 0, time.UTC)
+
+// counter is a card centre with its books, in which two holders have a card.
+type counter struct {
+	t     *testing.T
+	books *store.Books
+	desk  *centre.Desk
+	acts  int
+}
+
+func onBothEngines(t *testing.T, test func(t *testing.T, c *counter)) {
+	t.Run("SQLite", func(t *testing.T) { test(t, newCounter(t, filepath.Join(t.TempDir(), "books.db"))) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, newCounter(t, pgtest.New(t).DSN)) })
+}
+
+func newCounter(t *testing.T, dsn string) *counter {
+	t.Helper()
+	books, err := store.OpenDSN(t.Context(), dsn, func() time.Time { return noon })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { books.Close() })
+	c := &counter{t: t, books: books, desk: centre.New(books)}
+	_, err = books.AddTerminal(t.Context(), store.Terminal{ID: "desk1"})
+	c.ok(err)
+	for i, no := range []string{card1, theirs} {
+		a := store.HolderAccount(fmt.Sprint(1001 + i))
+		c.ok(books.AddHolder(t.Context(), store.Holder{Account: a, Name: "张三", Number: a.No()}, store.PIN{}, 1000))
+		c.ok(books.AddCard(t.Context(), store.Card{No: no, Account: a, UID: "01020304", Status: store.CardActive}))
+	}
+	return c
+}
+
+func (c *counter) ok(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// act fills in what all acts of this test have, under a new reference.
+func (c *counter) act(a centre.Act) centre.Act {
+	c.acts++
+	a.Ref, a.Terminal, a.Clerk = fmt.Sprintf("act%d", c.acts), "desk1", clerk
+	if a.Account == "" {
+		a.Account = account
+	}
+	if a.Document == 0 {
+		a.Document = centre.StudentCard
+	}
+	return a
+}
+
+// whole checks that the books are.
+func (c *counter) whole() {
+	c.t.Helper()
+	lines, err1 := c.books.Verify(c.t.Context())
+	acts, err2 := c.desk.Verify(c.t.Context())
+	if err := errors.Join(err1, err2); err != nil || len(lines)+len(acts) > 0 {
+		c.t.Errorf("Verify = %q, %q, %v", lines, acts, err)
+	}
+}
+
+func (c *counter) status(no string) store.CardStatus {
+	c.t.Helper()
+	card, err := c.books.Card(c.t.Context(), no)
+	c.ok(err)
+	return card.Status
+}
+
+// TestActs does each kind of act once, and looks at what has become of the
+// books and at what was written down.
+func TestActs(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		for _, tt := range []struct {
+			act           centre.Act
+			before, after string
+			then          func() string
+		}{
+			{centre.Act{Kind: centre.Lost, Card: card1}, "status 1", "status 2",
+				func() string { return fmt.Sprint(c.status(card1)) + "=2" }},
+			{centre.Act{Kind: centre.Found, Card: card1, Document: centre.IDCard}, "status 2", "status 1",
+				func() string { return fmt.Sprint(c.status(card1)) + "=1" }},
+			{centre.Act{Kind: centre.Limited, Limit: 80 * money.Yuan}, "", "8000", nil},
+			{centre.Act{Kind: centre.Limited, Limit: 0}, "8000", "0", nil},
+			{centre.Act{Kind: centre.Named, Name: "张珊"}, "张三", "张珊", func() string {
+				h, err := c.books.Holder(t.Context(), account)
+				c.ok(err)
+				return h.Name + "=张珊"
+			}},
+			{centre.Act{Kind: centre.PINReset, PIN: store.PIN{Hash: [32]byte{7}}}, "", "", func() string {
+				pin, left, err := c.books.ReservePINTry(t.Context(), account)
+				c.ok(err)
+				return fmt.Sprint(pin.Hash[0], left) + "=7 4"
+			}},
+			{centre.Act{Kind: centre.Unlocked}, "", "", func() string {
+				_, left, err := c.books.ReservePINTry(t.Context(), account)
+				c.ok(err)
+				return fmt.Sprint(left) + "=4"
+			}},
+			{centre.Act{Kind: centre.Issued, Card: card2, UID: "05060708"}, card1, card2, func() string {
+				return fmt.Sprint(c.status(card1), c.status(card2)) + "=4 1"
+			}},
+		} {
+			a := c.act(tt.act)
+			done, err := c.desk.Do(t.Context(), a)
+			if err != nil || done.Before != tt.before || done.After != tt.after || done.At.IsZero() {
+				t.Errorf("%s: %+v, %v; want from %q to %q", a.Kind, done, err, tt.before, tt.after)
+			}
+			if tt.then != nil {
+				if got, want, _ := strings.Cut(tt.then(), "="); got != want {
+					t.Errorf("after %s: %s, want %s", a.Kind, got, want)
+				}
+			}
+			known, err := c.desk.Did(t.Context(), a.Ref)
+			if err != nil || known.Before != tt.before || known.After != tt.after || known.Clerk != clerk ||
+				known.Document != a.Document || known.Kind != a.Kind {
+				t.Errorf("Did(%s) = %+v, %v", a.Kind, known, err)
+			}
+			c.whole()
+		}
+		all, err := c.desk.For(t.Context(), account)
+		if err != nil || len(all) != 8 || all[0].Kind != centre.Issued {
+			t.Errorf("For = %d acts, %v; want 8, the newest first", len(all), err)
+		}
+	})
+}
+
+// TestTwice does an act again, as a terminal does that has not heard the answer,
+// and another one under its name.
+func TestTwice(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		a := c.act(centre.Act{Kind: centre.Limited, Limit: 80 * money.Yuan})
+		first, err := c.desk.Do(t.Context(), a)
+		c.ok(err)
+		_, err = c.desk.Do(t.Context(), c.act(centre.Act{Kind: centre.Limited, Limit: 90 * money.Yuan}))
+		c.ok(err)
+		again, err := c.desk.Do(t.Context(), a) // late: the limit of 90 stays
+		if err != nil || again.At != first.At {
+			t.Errorf("Do again = %+v, %v; want that of %s", again, err, first.At)
+		}
+		c.whole()
+		a.Limit++
+		if _, err := c.desk.Do(t.Context(), a); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("Do = %v, want a conflict", err)
+		}
+		a.Limit, a.Clerk = a.Limit-1, "k8"
+		if _, err := c.desk.Do(t.Context(), a); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("Do = %v, want a conflict", err)
+		}
+	})
+}
+
+// TestRefused tries what may not be. Nothing changes, and nothing is written.
+func TestRefused(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		for _, tt := range []struct {
+			name string
+			act  centre.Act
+			want error
+		}{
+			{"another holder's card", centre.Act{Kind: centre.Lost, Card: theirs}, centre.ErrRefused},
+			{"no card", centre.Act{Kind: centre.Found, Card: card2}, store.ErrNone},
+			{"no holder", centre.Act{Kind: centre.Unlocked, Account: "holder/9"}, store.ErrNone},
+			{"too high", centre.Act{Kind: centre.Limited, Limit: centre.LimitMax + 1}, centre.ErrRefused},
+			{"below zero", centre.Act{Kind: centre.Limited, Limit: -1}, centre.ErrRefused},
+			{"empty name", centre.Act{Kind: centre.Named}, centre.ErrRefused},
+			{"name of spaces", centre.Act{Kind: centre.Named, Name: " 张三"}, centre.ErrRefused},
+			{"name with a line break", centre.Act{Kind: centre.Named, Name: "张\n三"}, centre.ErrRefused},
+			{"no PIN", centre.Act{Kind: centre.PINReset}, centre.ErrRefused},
+			{"card of another", centre.Act{Kind: centre.Issued, Card: theirs}, centre.ErrRefused},
+			{"card issued before", centre.Act{Kind: centre.Issued, Card: card1}, centre.ErrRefused},
+			{"no kind", centre.Act{}, centre.ErrRefused},
+			{"unknown kind", centre.Act{Kind: 99}, centre.ErrRefused},
+			{"no document", centre.Act{Kind: centre.Unlocked, Document: 9}, centre.ErrRefused},
+		} {
+			a := c.act(tt.act)
+			if _, err := c.desk.Do(t.Context(), a); !errors.Is(err, tt.want) {
+				t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+			}
+			if _, err := c.desk.Did(t.Context(), a.Ref); !errors.Is(err, store.ErrNone) {
+				t.Errorf("%s: Did = %v, want nothing", tt.name, err)
+			}
+		}
+		nobody := c.act(centre.Act{Kind: centre.Unlocked})
+		nobody.Clerk = ""
+		if _, err := c.desk.Do(t.Context(), nobody); !errors.Is(err, centre.ErrRefused) {
+			t.Errorf("without a clerk: %v", err)
+		}
+		if c.status(card1) != store.CardActive || c.status(theirs) != store.CardActive {
+			t.Error("a refused act has changed a card")
+		}
+		c.whole()
+	})
+}
+
+// TestRetiredStays: a card that was replaced cannot come back.
+func TestRetiredStays(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		_, err := c.desk.Do(t.Context(), c.act(centre.Act{Kind: centre.Issued, Card: card2}))
+		c.ok(err)
+		for _, k := range []centre.Kind{centre.Lost, centre.Found} {
+			if _, err := c.desk.Do(t.Context(), c.act(centre.Act{Kind: k, Card: card1})); !errors.Is(err, centre.ErrRefused) {
+				t.Errorf("%s: %v, want that it is refused", k, err)
+			}
+		}
+	})
+}
+
+// TestAtOnce has two clerks issue a card to one holder at once, under two names
+// and under one. One of them wins, and the holder has one card.
+func TestAtOnce(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		for round := range 5 {
+			no := fmt.Sprintf("000020260001000200%02d", round)
+			acts := []centre.Act{
+				c.act(centre.Act{Kind: centre.Issued, Card: no}), c.act(centre.Act{Kind: centre.Issued, Card: no}),
+			}
+			acts = append(acts, acts[0])
+			errs := make([]error, len(acts))
+			var all sync.WaitGroup
+			for i, a := range acts {
+				all.Go(func() { _, errs[i] = c.desk.Do(t.Context(), a) })
+			}
+			all.Wait()
+			if (errs[0] == nil) == (errs[1] == nil) || (errs[0] == nil) != (errs[2] == nil) {
+				t.Errorf("round %d: %v", round, errs)
+			}
+			cards, err := c.books.CardsOf(t.Context(), account)
+			c.ok(err)
+			active := 0
+			for _, card := range cards {
+				if card.Status == store.CardActive {
+					active++
+				}
+			}
+			if active != 1 {
+				t.Errorf("round %d: %d cards are active", round, active)
+			}
+			c.whole()
+		}
+	})
+}
+
+// TestVerify changes the books behind the centre's back.
+func TestVerify(t *testing.T) {
+	c := newCounter(t, filepath.Join(t.TempDir(), "books.db"))
+	for _, a := range []centre.Act{
+		{Kind: centre.Limited, Limit: 80 * money.Yuan}, {Kind: centre.Named, Name: "张珊"}, {Kind: centre.Issued, Card: card2},
+	} {
+		_, err := c.desk.Do(t.Context(), c.act(a))
+		c.ok(err)
+	}
+	for want, sql := range map[string]string{
+		"limit":  `UPDATE holders SET daily_limit_fen = NULL WHERE account = 'holder/1001'`,
+		"name":   `UPDATE holders SET name = '李四' WHERE account = 'holder/1001'`,
+		"issued": `UPDATE cards SET account = 'holder/1002' WHERE card_no = '` + card2 + `'`,
+	} {
+		c.ok(tamper(t, c.books, sql))
+		lines, err := c.desk.Verify(t.Context())
+		if err != nil || !strings.Contains(strings.Join(lines, "\n"), want) {
+			t.Errorf("Verify = %q, %v; want it to tell of the %s", lines, err, want)
+		}
+	}
+}
