@@ -46,6 +46,11 @@ type Store interface {
 	// purchase. ErrWrong otherwise.
 	CheckPurchaseTAC(ctx context.Context, f Factor, p pboc.Purchase, tac pboc.MAC) error
 
+	// ReloadMAC makes what the card with this factor believes a new PIN by
+	// (RELOAD PIN, section 4.3 of the notes): over the PIN as the card keeps it,
+	// which is the caller's to wipe.
+	ReloadMAC(ctx context.Context, f Factor, pin []byte) (pboc.MAC, error)
+
 	// PINPublicKey is what PINs are sealed to.
 	PINPublicKey() []byte
 	// OpenPIN opens a sealed PIN into pin, which the caller wipes. ErrWrong if

@@ -196,6 +196,11 @@ func (s *Software) CheckPurchaseTAC(_ context.Context, f Factor, p pboc.Purchase
 	return nil
 }
 
+// ReloadMAC implements [Store].
+func (s *Software) ReloadMAC(_ context.Context, f Factor, pin []byte) (pboc.MAC, error) {
+	return s.secrets.Reload.Diversify(f).Folded().MAC(pin), nil
+}
+
 func (s *Software) loadSession(l Load) pboc.SessionKey {
 	return s.secrets.Load.Diversify(l.Factor).LoadSession(l.Random, l.Counter)
 }

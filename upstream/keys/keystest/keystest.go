@@ -77,6 +77,10 @@ func macs(t *testing.T, s Store) {
 	if err := s.CheckPurchaseTAC(ctx, load.Factor, sale, sale.TAC(card.DTK)); err != nil {
 		t.Errorf("CheckPurchaseTAC = %v, want it right", err)
 	}
+	pin := []byte{0x27, 0x18, 0x28}
+	if got, err := s.ReloadMAC(ctx, load.Factor, pin); err != nil || got != card.DRPK.Folded().MAC(pin) {
+		t.Errorf("ReloadMAC = %v, %v; want what the card computes", got, err)
+	}
 	other, otherSale := load, sale
 	other.Balance++
 	otherSale.TraceNo++

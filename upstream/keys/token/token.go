@@ -12,8 +12,9 @@
 //     never do. What they compute does: MACs and signatures.
 //   - A card's load key and its session key are derived in the token for one
 //     MAC and never leave it.
-//   - A card's TAC key is in this process's memory for one check. A TAC is
-//     computed under the exclusive-or of its halves, which PKCS #11 can not do.
+//   - A card's TAC key is in this process's memory for one check, and its reload
+//     key for one new PIN. Their MACs are computed under the exclusive-or of a
+//     key's halves, which PKCS #11 can not do.
 //   - All keys of a card leave the token when the card is issued, because they
 //     have to be written on it.
 //   - Of the two keys that terminals seal to, the secret shared with one sealed
@@ -146,6 +147,17 @@ func (s *Store) checkTAC(ctx context.Context, f keys.Factor, of interface{ TAC(p
 		return keys.ErrWrong
 	}
 	return wrap("TAC", err)
+}
+
+// ReloadMAC implements [keys.Store].
+func (s *Store) ReloadMAC(ctx context.Context, f keys.Factor, pin []byte) (pboc.MAC, error) {
+	var key pboc.Key
+	defer clear(key[:])
+	err := s.with(ctx, func(n *session) error { return n.diversify(reloadMaster, f, &key) })
+	if err != nil {
+		return pboc.MAC{}, wrap("MAC of a PIN", err)
+	}
+	return key.Folded().MAC(pin), nil
 }
 
 // IssueCard implements [keys.Issuer].
