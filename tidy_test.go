@@ -144,6 +144,11 @@ var layers = map[string]layer{
 
 	"kiosk/rules":  {ours: []string{"money"}},
 	"kiosk/tender": {ours: []string{"money"}},
+	"kiosk/shift":  {ours: []string{"money", "journal", "ledger", "kiosk/staff"}},
+	"kiosk/staff": {
+		ours:   []string{"money", "journal", "ledger", "kiosk", "reader/purse", "upstream/client"},
+		theirs: []string{crypto},
+	},
 	"kiosk": {
 		ours: []string{
 			"money", "pboc", "journal", "ledger", "ledger/...", "kiosk/rules", "kiosk/tender", "reader", "reader/apdu",

@@ -43,8 +43,10 @@ type Report struct {
 	Perpetual money.Fen `json:"perpetual"` // sold by this terminal ever; it never goes back
 
 	// What the terminal saw when it wrote the report. It cannot be added up again.
-	Unsynced   int64 `json:"unsynced"` // entries that upstream had not acknowledged
-	ClockSteps int64 `json:"clock_steps"`
+	Unsynced   int64  `json:"unsynced"` // entries that upstream had not acknowledged
+	ClockSteps int64  `json:"clock_steps"`
+	Reason     string `json:"reason,omitempty"`   // in the operator's words
+	Released   string `json:"released,omitempty"` // who has allowed it, where the operator may not alone
 }
 
 // Sum is how many there were, and what they come to.
@@ -65,7 +67,7 @@ func (r Report) Sold() money.Fen { return r.Card.Amount + r.Code.Amount + r.Chan
 
 // seen returns r without what cannot be added up again.
 func (r Report) seen() Report {
-	r.Unsynced, r.ClockSteps = 0, 0
+	r.Unsynced, r.ClockSteps, r.Reason, r.Released = 0, 0, "", ""
 	return r
 }
 

@@ -1,0 +1,229 @@
+package shift
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"quancun/journal"
+	"quancun/money"
+)
+
+// zone is where the days of a campus begin. It has had no daylight saving since
+// 1991, so it needs no zone file.
+var zone = time.FixedZone("CST", 8*60*60)
+
+// DayOf returns the day of a moment, as 2006-01-02.
+func DayOf(t time.Time) string { return t.In(zone).Format(time.DateOnly) }
+
+// Meal is a time of day with a name, such as lunch. It may go on over midnight.
+type Meal struct {
+	Name     string
+	From, To time.Duration // since midnight; From counts, To does not
+}
+
+func (m Meal) has(at time.Duration) bool {
+	if m.From <= m.To {
+		return m.From <= at && at < m.To
+	}
+	return at >= m.From || at < m.To
+}
+
+// Item is one line of what was sold. A sale's entry has them in its Details,
+// under "items".
+type Item struct {
+	Name  string    `json:"name"`
+	Count int64     `json:"n"`
+	Price money.Fen `json:"fen"` // of all of them
+}
+
+// By says how sales are put together.
+type By int
+
+// The ways. They are never stored.
+const (
+	ByDay By = iota
+	ByHour
+	ByItem
+	ByMeal
+)
+
+// Line is what was sold and given back under one key.
+type Line struct {
+	Key     string // day, hour as 2006-01-02 15:00, item, or meal; "" for what has none
+	Sales   journal.Sum
+	Refunds journal.Sum
+}
+
+// Net is what the line has brought.
+func (l Line) Net() money.Fen { return l.Sales.Amount - l.Refunds.Amount }
+
+// Period is from one moment until before another.
+type Period struct{ From, Until time.Time }
+
+func (p Period) has(t time.Time) bool { return !t.Before(p.From) && t.Before(p.Until) }
+
+// Sales returns what was sold in a period, in the order of the keys. Meals are
+// asked in their order; only [ByMeal] needs any. Times are the journal's: where
+// the clock was wrong, they are too, and no sale is missed or counted twice for
+// it.
+func Sales(ctx context.Context, book Book, p Period, by By, meals ...Meal) ([]Line, error) {
+	s := &sorting{by: by, meals: meals, lines: map[string]*Line{}, items: map[string][]Item{}}
+	first, err := firstAt(ctx, book, p.From)
+	if err != nil {
+		return nil, fmt.Errorf("read sales: %w", err)
+	}
+	for {
+		page, err := book.Since(ctx, first, pageLen)
+		if err != nil {
+			return nil, fmt.Errorf("read sales: %w", err)
+		}
+		for _, e := range page {
+			first = e.Seq + 1
+			said, err := e.Inner()
+			switch {
+			case err != nil:
+				return nil, fmt.Errorf("read sales: %w", err)
+			case p.has(said.At):
+				s.add(said)
+			case e.Kind != journal.Carried && e.Kind != journal.EpochOpened && !e.At.Before(p.Until):
+				return s.sorted(), nil
+			}
+		}
+		if len(page) == 0 {
+			return s.sorted(), nil
+		}
+	}
+}
+
+// firstAt returns the number of the first entry that is not before a moment.
+// Entries' times only go forward.
+func firstAt(ctx context.Context, book Book, at time.Time) (int64, error) {
+	head, err := book.Head(ctx)
+	low, high := int64(1), head.Seq+1
+	for err == nil && low < high {
+		middle := low + (high-low)/2
+		var page []journal.Entry
+		if page, err = book.Since(ctx, middle, 1); err == nil && len(page) == 1 && page[0].At.Before(at) {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, err
+}
+
+// sorting is sales on their way into lines.
+type sorting struct {
+	by    By
+	meals []Meal
+	lines map[string]*Line
+	items map[string][]Item // of sales that have begun, by Ref
+}
+
+// add adds an entry, as it was when it was written: what was carried over into a
+// new epoch was sold before that.
+func (s *sorting) add(e journal.Entry) {
+	switch {
+	case e.Kind == journal.SaleIntent:
+		if items := itemsOf(e); len(items) > 0 {
+			s.items[e.Ref] = items
+		}
+	case e.Kind == journal.SaleEnd:
+		items := s.items[e.Ref]
+		delete(s.items, e.Ref)
+		if e.Outcome.Happened() {
+			s.sold(e, items)
+		}
+	case e.Kind == journal.CodeSale, e.Kind == journal.ChannelSale:
+		s.sold(e, itemsOf(e))
+	case e.Kind == journal.Refund:
+		s.put(s.key(e), journal.Sum{}, journal.Sum{Count: 1, Amount: e.Amount})
+	}
+}
+
+func itemsOf(e journal.Entry) []Item {
+	var d struct {
+		Items []Item `json:"items"`
+	}
+	_ = json.Unmarshal(e.Details, &d) // what is not there was sold by its price alone
+	return d.Items
+}
+
+// sold adds a sale. Items that do not come to its amount leave the rest under no
+// name.
+func (s *sorting) sold(e journal.Entry, items []Item) {
+	if s.by != ByItem {
+		s.put(s.key(e), journal.Sum{Count: 1, Amount: e.Amount}, journal.Sum{})
+		return
+	}
+	rest := e.Amount
+	for _, i := range items {
+		s.put(i.Name, journal.Sum{Count: i.Count, Amount: i.Price}, journal.Sum{})
+		rest -= i.Price
+	}
+	if rest != 0 || len(items) == 0 {
+		s.put("", journal.Sum{Count: 1, Amount: rest}, journal.Sum{})
+	}
+}
+
+func (s *sorting) put(key string, sales, refunds journal.Sum) {
+	l := s.lines[key]
+	if l == nil {
+		l = &Line{Key: key}
+		s.lines[key] = l
+	}
+	l.Sales.Count += sales.Count
+	l.Sales.Amount += sales.Amount
+	l.Refunds.Count += refunds.Count
+	l.Refunds.Amount += refunds.Amount
+}
+
+func (s *sorting) key(e journal.Entry) string {
+	at := e.At.In(zone)
+	switch s.by {
+	case ByDay:
+		return at.Format(time.DateOnly)
+	case ByHour:
+		return at.Format("2006-01-02 15:00")
+	case ByMeal:
+		midnight := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, zone)
+		for _, m := range s.meals {
+			if m.has(at.Sub(midnight)) {
+				return m.Name
+			}
+		}
+	}
+	return ""
+}
+
+func (s *sorting) sorted() []Line {
+	var all []Line
+	for _, key := range slices.Sorted(maps.Keys(s.lines)) {
+		all = append(all, *s.lines[key])
+	}
+	return all
+}
+
+// WriteCSV writes lines as a table (RFC 4180), amounts in yuan.
+func WriteCSV(w io.Writer, lines []Line) error {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	rows := [][]string{{"key", "sales", "sold", "refunds", "refunded", "net"}}
+	for _, l := range lines {
+		rows = append(rows, []string{
+			l.Key, strconv.FormatInt(l.Sales.Count, 10), l.Sales.Amount.String(),
+			strconv.FormatInt(l.Refunds.Count, 10), l.Refunds.Amount.String(), l.Net().String(),
+		})
+	}
+	if err := out.WriteAll(rows); err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	return nil
+}
