@@ -108,6 +108,9 @@ func (k *Keeper) greet(ctx context.Context) (client.Welcome, error) {
 	if h.Journal, err = k.Outbox.Head(ctx); err != nil && ctx.Err() == nil {
 		h.Journal, h.Fault = journal.Head{}, err.Error() // somebody has to come, and the upstream can call
 	}
+	if w, err := k.Outbox.Waiting(ctx); err == nil && w.Acked.Epoch == h.Journal.Epoch {
+		h.Acked = w.Acked.Seq
+	}
 	for _, name := range feed.Names {
 		h.Feeds[name] = k.Feeds.Status(name).Version
 	}

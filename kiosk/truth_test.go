@@ -306,6 +306,35 @@ func TestLateTold(t *testing.T) {
 	}
 }
 
+// listener hears what a terminal says of itself.
+type listener struct {
+	upstream
+	heard chan client.Hello
+}
+
+func (l listener) Hello(ctx context.Context, h client.Hello) (client.Welcome, error) {
+	select {
+	case l.heard <- h:
+	default:
+	}
+	return l.upstream.Hello(ctx, h)
+}
+
+// TestGreetingSaysWhatWasAcknowledged: an upstream that was restored from a copy
+// learns from it that it has lost something, were it one entry only.
+func TestGreetingSaysWhatWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.told(w.post)
+	l := listener{w.client, make(chan client.Hello)}
+	w.up.replace(l)
+	acked, err := w.book.Acked(t.Context())
+	w.ok(err)
+	if h := <-l.heard; h.Acked != acked.Seq || h.Acked == 0 || h.Journal.Epoch != acked.Epoch {
+		t.Errorf("it says %+v, and the upstream has acknowledged %+v", h, acked)
+	}
+}
+
 // TestJournalFaultIsHeard: a journal that was found damaged has ended. The
 // upstream hears of it from the terminal itself, which still greets, and has an
 // alarm; how far the journal had come it does not forget.

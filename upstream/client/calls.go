@@ -20,7 +20,7 @@ func (c *Client) Hello(ctx context.Context, h Hello) (Welcome, error) {
 	return c.hello(ctx, &v1.HelloRequest{
 		Version: h.Version, Time: timestamppb.New(c.now()),
 		Epoch: h.Journal.Epoch.String(), JournalHead: h.Journal.Seq, JournalHash: h.Journal.Hash[:],
-		Feeds: h.Feeds, Fault: h.Fault,
+		JournalAcked: h.Acked, Feeds: h.Feeds, Fault: h.Fault,
 	})
 }
 

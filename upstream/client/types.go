@@ -20,6 +20,7 @@ func (s Session) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "client.Session(%d
 type Hello struct {
 	Version string
 	Journal journal.Head      // of its own journal; zero if that does not say
+	Acked   int64             // last number of it that the upstream has acknowledged; 0 for none
 	Feeds   map[string]uint64 // version of each that it has
 	Fault   string            // what is wrong with its journal; "" for nothing
 }

@@ -82,6 +82,21 @@ func (g *Ingest) Head(ctx context.Context, terminal string, epoch journal.Epoch)
 	return h, err
 }
 
+// Greet returns how far we have the journal of a terminal that says up to which
+// entry we have acknowledged it. If we have less, these books were restored from
+// a copy, and somebody is told: the terminal brings again what is missing, and
+// it would look like news if it is a single entry.
+func (g *Ingest) Greet(ctx context.Context, acked journal.Position) (journal.Head, error) {
+	h, err := g.Head(ctx, acked.Terminal, acked.Epoch)
+	if err != nil || acked.Seq <= h.Seq {
+		return h, err
+	}
+	err = g.books.Write(ctx, func(tx *sqldb.Tx) error {
+		return g.books.Except(ctx, tx, []store.Exception{lost(acked, h.Seq)})
+	})
+	return h, err
+}
+
 // push is a batch whose note the terminal has signed, read. Whether the note
 // is of these entries shows when they are held against what we have.
 type push struct {
@@ -275,7 +290,11 @@ func (k *taking) noteGap() error {
 // noteLost notes that we have had the entry at a position, and now only have
 // its journal up to another.
 func (k *taking) noteLost(at journal.Position, have int64) error {
+	return k.g.books.Except(k.ctx, k.tx, []store.Exception{lost(at, have)})
+}
+
+func lost(at journal.Position, have int64) store.Exception {
 	e := exception(Lost, at, fmt.Sprintf("we have acknowledged %d, and have %d", at.Seq, have))
 	e.Ref = at.Terminal + "/" + at.Epoch.String() // one line, however often it is tried
-	return k.g.books.Except(k.ctx, k.tx, []store.Exception{e})
+	return e
 }

@@ -88,18 +88,10 @@ func (m *machine) dial() {
 func (m *machine) round() {
 	m.w.t.Helper()
 	ctx := m.w.t.Context()
-	head, err := m.Head(ctx)
-	if err != nil {
-		m.w.t.Fatal(err)
-	}
-	hello, err := m.client.Hello(ctx, client.Hello{Version: "test", Journal: head})
-	if err != nil { // a connection of before the crash
-		if hello, err = m.client.Hello(ctx, client.Hello{Version: "test", Journal: head}); err != nil {
-			m.w.t.Fatal(err)
-		}
-	}
+	hello := m.greet()
 	m.pusher.Heard(hello.Journal, false)
 	for more := true; more; {
+		var err error
 		if more, err = m.pusher.Step(ctx); err != nil {
 			m.w.t.Fatalf("%s: push: %v", m.o.Terminal, err)
 		}
@@ -111,6 +103,25 @@ func (m *machine) round() {
 	if wait, err := m.Waiting(ctx); err != nil || wait.Count > 0 {
 		m.w.t.Fatalf("%s: %d entries do not go up, %v", m.o.Terminal, wait.Count, err)
 	}
+}
+
+// greet says how far the journal has come, and up to where it was acknowledged.
+func (m *machine) greet() client.Welcome {
+	m.w.t.Helper()
+	ctx := m.w.t.Context()
+	head, err1 := m.Head(ctx)
+	acked, err2 := m.Acked(ctx)
+	if err := errors.Join(err1, err2); err != nil {
+		m.w.t.Fatal(err)
+	}
+	says := client.Hello{Version: "test", Journal: head, Acked: acked.Seq}
+	hello, err := m.client.Hello(ctx, says)
+	if err != nil { // a connection of before the crash
+		if hello, err = m.client.Hello(ctx, says); err != nil {
+			m.w.t.Fatal(err)
+		}
+	}
+	return hello
 }
 
 func (m *machine) write(e journal.Entry) journal.Entry {
@@ -265,6 +276,38 @@ func TestUpstreamRestoredFromYesterday(t *testing.T) {
 	if got := w.inbox(); got[ingest.Gone]+got[ingest.Fork] > 0 {
 		t.Errorf("inbox %v, want nothing gone and no fork", got)
 	}
+}
+
+// TestOneEntryLost: books that have lost a single entry would take it for news
+// when it comes again. The greeting before that tells of it, once, and only when
+// something was lost.
+func TestOneEntryLost(t *testing.T) {
+	w := newWorldOn(t, "") // in a file, which can be copied
+	a, b := w.newMachine("K10"), w.newMachine("K11")
+	a.sale("a1", yuan)
+	a.round()
+	b.round()
+	yesterday := w.copyBooks()
+	a.sale("a2", 2*yuan)
+	a.round()
+	b.sale("unsent", 4*yuan)
+	b.greet()
+	if got := w.inbox(); got[ingest.Lost] != 0 {
+		t.Errorf("inbox %v, and nothing was lost", got)
+	}
+	w.restoreBooks(yesterday)
+	a.round()
+	a.round()
+	b.round()
+	lines, err := w.books.Exceptions(t.Context())
+	lines = slices.DeleteFunc(lines, func(e store.Exception) bool { return e.Kind != string(ingest.Lost) })
+	acked, err2 := a.Acked(t.Context())
+	if err := errors.Join(err, err2); err != nil || len(lines) != 1 || lines[0].Terminal != "K10" || lines[0].Seq != acked.Seq ||
+		lines[0].Detail != fmt.Sprintf("we have acknowledged %d, and have %d", acked.Seq, acked.Seq-1) {
+		t.Errorf("inbox %+v, %v; want one line, of what K10 has brought again", lines, err)
+	}
+	w.balance("merchant/m1", 7*yuan)
+	w.whole()
 }
 
 // TestHoldsOfRestoredUpstream: what was approved after the copy is not held any

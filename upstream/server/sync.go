@@ -153,7 +153,7 @@ func (s *Server) greet(ctx context.Context, q *v1.HelloRequest, p *v1.HelloRespo
 		return nil
 	}
 	if e, err := journal.ParseEpoch(q.Epoch); err == nil {
-		h, err := s.Journals.Head(ctx, terminal(ctx).ID, e)
+		h, err := s.Journals.Greet(ctx, journal.Position{Terminal: terminal(ctx).ID, Epoch: e, Seq: q.JournalAcked})
 		if err != nil {
 			return err
 		}

@@ -457,6 +457,7 @@ type HelloRequest struct {
 	JournalHash   []byte                 `protobuf:"bytes,5,opt,name=journal_hash,json=journalHash,proto3" json:"journal_hash,omitempty"`                                             // of the entry with that number
 	Feeds         map[string]uint64      `protobuf:"bytes,6,rep,name=feeds,proto3" json:"feeds,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // version of each that the terminal has
 	Fault         string                 `protobuf:"bytes,7,opt,name=fault,proto3" json:"fault,omitempty"`                                                                            // what is wrong with its journal; "" for nothing
+	JournalAcked  int64                  `protobuf:"varint,8,opt,name=journal_acked,json=journalAcked,proto3" json:"journal_acked,omitempty"`                                         // last number of it that the upstream has acknowledged; 0 for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -538,6 +539,13 @@ func (x *HelloRequest) GetFault() string {
 		return x.Fault
 	}
 	return ""
+}
+
+func (x *HelloRequest) GetJournalAcked() int64 {
+	if x != nil {
+		return x.JournalAcked
+	}
+	return 0
 }
 
 type HelloResponse struct {
@@ -2423,7 +2431,7 @@ var File_quancun_v1_terminal_proto protoreflect.FileDescriptor
 const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\n" +
 	"\x19quancun/v1/terminal.proto\x12\n" +
-	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x02\n" +
+	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x02\n" +
 	"\fHelloRequest\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
@@ -2431,7 +2439,8 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\fjournal_head\x18\x04 \x01(\x03R\vjournalHead\x12!\n" +
 	"\fjournal_hash\x18\x05 \x01(\fR\vjournalHash\x129\n" +
 	"\x05feeds\x18\x06 \x03(\v2#.quancun.v1.HelloRequest.FeedsEntryR\x05feeds\x12\x14\n" +
-	"\x05fault\x18\a \x01(\tR\x05fault\x1a8\n" +
+	"\x05fault\x18\a \x01(\tR\x05fault\x12#\n" +
+	"\rjournal_acked\x18\b \x01(\x03R\fjournalAcked\x1a8\n" +
 	"\n" +
 	"FeedsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
