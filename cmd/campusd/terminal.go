@@ -15,7 +15,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"quancun/money"
 	"quancun/pboc"
+	"quancun/upstream/ingest"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
 )
@@ -199,15 +201,19 @@ func listTerminals(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		holds, err := ingest.Holdings(ctx, b)
+		if err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD\tCERTIFICATE UNTIL\tFEEDS BEHIND\tUNSENT")
+		fmt.Fprintln(w, "ID\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD\tCERTIFICATE UNTIL\tFEEDS BEHIND\tHELD\tUNSENT")
 		for _, t := range all {
 			s, err := b.Standing(ctx, t.ID)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", t.ID, t.No, stateOf(t), t.Version,
-				or(t.Heard, "never"), t.Drift, or(t.Expires, "-"), behind(t, newest), s.Unsent())
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", t.ID, t.No, stateOf(t), t.Version,
+				or(t.Heard, "never"), t.Drift, or(t.Expires, "-"), behind(t, newest), heldFor(holds[t.ID]), s.Unsent())
 		}
 		return w.Flush()
 	})
@@ -234,6 +240,14 @@ func behind(t store.Terminal, newest map[string]uint64) string {
 	return strings.Join(all, ",")
 }
 
+// heldFor says how much is held for a terminal, in how many sales, and since when.
+func heldFor(h ingest.Holding) string {
+	if h.Count == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s in %d since %s", h.Amount, h.Count, h.Since.Format(time.RFC3339))
+}
+
 func or(t time.Time, none string) string {
 	if t.IsZero() {
 		return none
@@ -256,6 +270,9 @@ type terminalReport struct {
 	Held        int64     `json:"journal_head_held"` // here
 	Carrying    bool      `json:"journal_carries_another,omitempty"`
 	Fault       string    `json:"journal_fault,omitempty"`
+	Holds       int       `json:"holds"` // for sales that have not ended
+	HoldsFen    money.Fen `json:"holds_fen"`
+	HoldsSince  time.Time `json:"holds_since,omitzero"` // when the oldest was placed
 
 	Feeds map[string]feedReport `json:"feeds,omitempty"` // nil: it has not said
 }
@@ -286,10 +303,12 @@ func showTerminal(ctx context.Context, args []string, out io.Writer) error {
 			JournalKey: hex.EncodeToString(t.JournalKey),
 			Epoch:      s.Epoch, Said: s.Said, Held: s.Held, Carrying: s.Carrying, Fault: t.Fault,
 		}
-		newest, err := b.Feeds(ctx)
-		if err != nil {
+		newest, err1 := b.Feeds(ctx)
+		holds, err2 := ingest.Holdings(ctx, b)
+		if err := errors.Join(err1, err2); err != nil {
 			return err
 		}
+		r.Holds, r.HoldsFen, r.HoldsSince = holds[t.ID].Count, holds[t.ID].Amount, holds[t.ID].Since
 		for name, version := range t.Feeds {
 			if r.Feeds == nil {
 				r.Feeds = map[string]feedReport{}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -213,6 +214,50 @@ func TestUnsentMoney(t *testing.T) {
 	}
 }
 
+// TestHeldForSilentTerminal: a terminal that stays away keeps what is held for it,
+// and both lists say how much that is and since when. Revoking it lets go.
+func TestHeldForSilentTerminal(t *testing.T) {
+	s := newSite(t)
+	s.must("demo", "--cards", s.path("cards.json"))
+	s.onBooks(func(b *store.Books) error {
+		_, err1 := b.AddTerminal(t.Context(), store.Terminal{ID: "K01"})
+		_, err2 := b.AddTerminal(t.Context(), store.Terminal{ID: "K02"})
+		return errors.Join(err1, err2, hold(t.Context(), b, "S1", 1230, 1_700_000_060_000),
+			hold(t.Context(), b, "S2", 70, 1_700_000_000_000))
+	})
+	for row, want := range map[string]string{
+		"K01": `unknown +13\.00 in 2 since 2023-11-14T22:13:20Z +0`, "K02": `unknown +- +0`,
+	} {
+		if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^` + row + ` .* ` + want + `$`).MatchString(got) {
+			t.Errorf("terminal list: %s\nwant %s", got, want)
+		}
+	}
+	show := func(want string) {
+		t.Helper()
+		var r terminalReport
+		if err := json.Unmarshal([]byte(s.must("terminal", "show", "K01")), &r); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(r.Holds, " ", r.HoldsFen, " ", r.HoldsSince.Unix()); got != want {
+			t.Errorf("terminal show: %s, want %s", got, want)
+		}
+	}
+	show("2 13.00 1700000000")
+	s.must("terminal", "revoke", "K01")
+	show(fmt.Sprint("0 0.00 ", time.Time{}.Unix()))
+}
+
+// hold has an amount held for K01.
+func hold(ctx context.Context, b *store.Books, attempt string, amount money.Fen, placed int64) error {
+	return b.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO holds
+			(terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms)
+			SELECT 'K01', ?, 7, ?, account, '', 'canteen', ?, true, ? FROM holders ORDER BY account LIMIT 1`,
+			[]byte("an epoch"), attempt, amount, placed)
+		return err
+	})
+}
+
 // TestRevokeDies has the program die after a terminal is shut out, and before what
 // is held for it is free. That is seen, and the same command again ends it.
 func TestRevokeDies(t *testing.T) {
@@ -220,14 +265,7 @@ func TestRevokeDies(t *testing.T) {
 	s.must("demo", "--cards", s.path("cards.json"))
 	s.onBooks(func(b *store.Books) error {
 		_, err1 := b.AddTerminal(t.Context(), store.Terminal{ID: "K01"})
-		err2 := b.Write(t.Context(), func(tx *sqldb.Tx) error {
-			_, err := tx.Exec(t.Context(), `INSERT INTO holds
-				(terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms)
-				SELECT 'K01', ?, 7, 'S1', account, '', 'canteen', 100, true, 0 FROM holders ORDER BY account LIMIT 1`,
-				[]byte("an epoch"))
-			return err
-		})
-		return errors.Join(err1, err2, b.RevokeTerminal(t.Context(), "K01"))
+		return errors.Join(err1, hold(t.Context(), b, "S1", 100, 0), b.RevokeTerminal(t.Context(), "K01"))
 	})
 	if out, err := s.campusd("verify"); err == nil || !strings.Contains(out+err.Error(), "K01 S1") {
 		t.Errorf("verify: %q, %v; want what is held for K01", out, err)

@@ -1,11 +1,15 @@
 package ingest
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"slices"
+	"time"
 
 	"quancun/journal"
+	"quancun/money"
+	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
 
@@ -19,6 +23,34 @@ const (
 	HoldCaptured HoldState = 3 // and the money has moved
 	HoldReleased HoldState = 4
 )
+
+// Holding is what is held for a terminal.
+type Holding struct {
+	Count  int
+	Amount money.Fen
+	Since  time.Time // when the oldest of it was placed
+}
+
+// Holdings returns what is held in books for each terminal for which anything is.
+// A terminal that never comes back keeps it: nothing but its journal lets go of
+// it, or [Ingest.Part], which somebody has to decide upon.
+func Holdings(ctx context.Context, books *store.Books) (map[string]Holding, error) {
+	all := map[string]Holding{}
+	err := sqldb.Each(ctx, books.Live(), func(rows *sql.Rows) error {
+		var terminal string
+		var h Holding
+		var since int64
+		err := rows.Scan(&terminal, &h.Count, &h.Amount, &since)
+		h.Since = time.UnixMilli(since).UTC()
+		all[terminal] = h
+		return err
+	}, `SELECT terminal, count(*), CAST(sum(amount_fen) AS BIGINT), min(placed_ms)
+		FROM holds WHERE state <= 2 GROUP BY terminal`)
+	if err != nil {
+		return nil, fmt.Errorf("read holds: %w", err)
+	}
+	return all, nil
+}
 
 // endOf returns what the end of a purchase does to its hold.
 func endOf(e journal.Entry) HoldState {
