@@ -131,6 +131,9 @@ func verifyLedger(args []string, out io.Writer) error {
 	if err != nil && !errors.Is(err, ledger.ErrTampered) {
 		return err
 	}
+	if r.Version > 0 {
+		fmt.Fprintf(out, "%s is of version %d, and is verified in a copy that is brought up to date\n", path, r.Version)
+	}
 	for _, problem := range r.Problems {
 		fmt.Fprintln(out, problem)
 	}

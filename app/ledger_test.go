@@ -209,6 +209,24 @@ func TestPackageRefuses(t *testing.T) {
 	}
 }
 
+// TestVerifyOldCopy: what an update has left beside the journal can be proved, and
+// the answer says that it was done in a copy.
+func TestVerifyOldCopy(t *testing.T) {
+	old, err := os.ReadFile(filepath.Join("..", "ledger", "testdata", "v3.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, "journal.db.v3.bak", string(old))
+	out, code := runApp(t, "ledger", "verify", path)
+	if code != 0 || !strings.Contains(out, "is of version 3, and is verified in a copy that is brought up to date\n") ||
+		!strings.Contains(out, ": 15 entries of epoch ") || !strings.Contains(out, "\nwhole: head ") {
+		t.Errorf("verify: exit %d, %s", code, out)
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, old) {
+		t.Errorf("the copy is not what it was: %v", err)
+	}
+}
+
 // TestReceiptOfEntry: whoever asks for a receipt gets a code that proves itself,
 // by a reference or by the number that the screen has shown, and of nothing that
 // has no outcome.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"quancun/journal"
 )
@@ -74,6 +75,38 @@ func upgrade(ctx context.Context, conn *sql.Conn, o Options) error {
 	return nil
 }
 
+// renew copies the journal at from, of whatever version, to path, brings the copy
+// up to date, and gives it to f. All of it is in that one file then.
+func renew(ctx context.Context, from, path string, o Options, f func(*sql.Conn) error) (err error) {
+	if err := discardDB(o.FS, path); err != nil { // of an attempt before a power cut
+		return err
+	}
+	err = readOnly(ctx, o.FS, from, func(db *sql.DB) error {
+		version, err := versionOf(ctx, db)
+		if err == nil && version == 0 {
+			err = fmt.Errorf("%w: %s is empty", ErrNotFound, from)
+		}
+		if err != nil {
+			return err
+		}
+		return backup(ctx, db, o.FS, path)
+	})
+	if err != nil {
+		return err
+	}
+	db := openDB(dsn(o.FS, path, "mode=rw&_journal_mode=DELETE&"+safeParams), checkVersion)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if err := upgrade(ctx, conn, o); err != nil {
+		return err
+	}
+	return f(conn)
+}
+
 func apply(ctx context.Context, tx *sql.Tx, script string, number int) error {
 	if _, err := tx.ExecContext(ctx, script); err != nil {
 		return err
@@ -131,4 +164,55 @@ func versionOf(ctx context.Context, q querier) (int, error) {
 		return 0, errors.New("not a journal of this program")
 	}
 	return version, nil
+}
+
+// newestVersion is that of a journal which has all migrations.
+func newestVersion() (int, error) {
+	all, err := migrations.ReadDir("migrations")
+	return len(all), err
+}
+
+// made keeps what madeBy has found out: it never changes while a program runs.
+var made sync.Map // int to map[string]string
+
+// madeBy returns what the migrations up to a version make of an empty file, as
+// objectsOf does. The map is everybody's.
+func madeBy(ctx context.Context, version int) (objects map[string]string, err error) {
+	if known, ok := made.Load(version); ok {
+		return known.(map[string]string), nil
+	}
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	db := openDB(":memory:", checkVersion)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for _, name := range names[:version] {
+		script, err := fs.ReadFile(migrations, name)
+		if err == nil {
+			_, err = db.ExecContext(ctx, string(script))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Base(name), err)
+		}
+	}
+	if objects, err = objectsOf(ctx, db); err == nil {
+		made.Store(version, objects)
+	}
+	return objects, err
+}
+
+// objectsOf returns the text of each table, index and trigger of a file, by kind
+// and name. Statistics are not among them: they change nothing but the pace.
+func objectsOf(ctx context.Context, q querier) (map[string]string, error) {
+	all := map[string]string{}
+	err := each(ctx, q, `
+		SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'`,
+		func(rows *sql.Rows) error {
+			var name, text string
+			err := rows.Scan(&name, &text)
+			all[name] = text
+			return err
+		})
+	return all, err
 }

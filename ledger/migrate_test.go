@@ -135,6 +135,59 @@ func TestRestoreOld(t *testing.T) {
 	}
 }
 
+// TestVerifyOld: a journal of an older version is proved in a copy that is brought
+// up to date, and stays as it is. What is wrong with it is found all the same.
+func TestVerifyOld(t *testing.T) {
+	for version, file := range map[int]string{1: v1File, 2: v2File, 3: v3File} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			dir, ctx := t.TempDir(), t.Context()
+			t.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
+			if err := os.Mkdir(os.TempDir(), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, "journal.db.bak")
+			copyFile(t, file, path)
+			before := must2(os.ReadFile(path))
+			r, err := VerifyFile(ctx, path, trust)
+			want := map[int]int64{1: v1Entries, 2: v2Entries, 3: v3Entries}[version]
+			if err != nil || r.Version != version || r.Entries != want || r.Head.Seq != want {
+				t.Errorf("VerifyFile = %+v, %v; want %d entries of version %d", r, err, want, version)
+			}
+			if !bytes.Equal(must2(os.ReadFile(path)), before) {
+				t.Error("the file is not what it was")
+			}
+			tampered := func(seq int64, what, attack string) {
+				t.Helper()
+				if err := os.WriteFile(path, before, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				db := behind(t, path)
+				must2(db.ExecContext(ctx, attack))
+				if err := db.Close(); err != nil {
+					t.Fatal(err)
+				}
+				r, err := VerifyFile(ctx, path, trust)
+				if !errors.Is(err, ErrTampered) || r.Version != version || !found(r, seq, what) {
+					t.Errorf("VerifyFile = %+v, %v; want entry %d: %s", r, err, seq, what)
+				}
+			}
+			tampered(0, "schema: trigger journal_is_never_changed is missing", `DROP TRIGGER journal_is_never_changed`)
+			never := must2(madeBy(ctx, version))["trigger journal_is_never_changed"]
+			tampered(4, "body and hash do not match", `DROP TRIGGER journal_is_never_changed;
+				UPDATE journal SET hash = zeroblob(32) WHERE seq = 4;`+never)
+			if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+				t.Errorf("%v, %v are left of copies", left, err)
+			}
+			if err := os.WriteFile(path, before[:len(before)/2], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := VerifyFile(ctx, path, trust); !errors.Is(err, ErrTampered) {
+				t.Errorf("VerifyFile of half the file = %+v, %v; want ErrTampered", r, err)
+			}
+		})
+	}
+}
+
 // contents returns all bodies and hashes, one after the other.
 func contents(t testing.TB, path string) (all []byte) {
 	t.Helper()

@@ -76,7 +76,8 @@ func Restore(ctx context.Context, from, path string, o Options) (err error) {
 		return errors.Join(err, fmt.Errorf("%s: %w", path, fs.ErrExist))
 	}
 	fresh := path + ".restored"
-	if err := renew(ctx, from, fresh, o); err != nil {
+	err = renew(ctx, from, fresh, o, func(conn *sql.Conn) error { return o.accepts(ctx, conn) })
+	if err != nil {
 		return errors.Join(named(err), discardDB(o.FS, fresh))
 	}
 	if err := setAside(o.FS, path, path+".gone"); err != nil {
@@ -91,35 +92,8 @@ func Restore(ctx context.Context, from, path string, o Options) (err error) {
 	return o.FS.SyncDir(filepath.Dir(path))
 }
 
-// renew copies the journal at from, of whatever version, to path, brings the copy
-// up to date, and proves that it is whole. All of it is in that one file then.
-func renew(ctx context.Context, from, path string, o Options) (err error) {
-	if err := discardDB(o.FS, path); err != nil { // of an attempt before a power cut
-		return err
-	}
-	err = readOnly(ctx, o.FS, from, func(db *sql.DB) error {
-		version, err := versionOf(ctx, db)
-		if err == nil && version == 0 {
-			err = fmt.Errorf("%w: %s is empty", ErrNotFound, from)
-		}
-		if err != nil {
-			return err
-		}
-		return backup(ctx, db, o.FS, path)
-	})
-	if err != nil {
-		return err
-	}
-	db := openDB(dsn(o.FS, path, "mode=rw&_journal_mode=DELETE&"+safeParams), checkVersion)
-	defer func() { err = errors.Join(err, db.Close()) }()
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	if err := upgrade(ctx, conn, o); err != nil {
-		return err
-	}
+// accepts proves that a journal is whole, and this terminal's.
+func (o Options) accepts(ctx context.Context, conn *sql.Conn) error {
 	_, owner, err := metaOf(ctx, conn)
 	if err == nil && o.Terminal != "" && owner != "" && owner != o.Terminal {
 		err = fmt.Errorf("%w: it is that of %s, this is %s", ErrForeign, owner, o.Terminal)

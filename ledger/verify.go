@@ -8,6 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"quancun/journal"
@@ -20,6 +23,10 @@ type Report struct {
 	Open     int // intents without an end
 	Acked    int64
 	Problems []Problem
+
+	// Version is that of an older journal's file, of which a copy was brought up
+	// to date and verified in its place; 0 otherwise.
+	Version int
 }
 
 // Problem is one thing that is wrong with a journal.
@@ -55,7 +62,8 @@ const (
 // Verify reads the whole journal and proves that it is what was written:
 // gapless, chained, each hash right, time strictly increasing, every rule of
 // entries kept, each end after its intent, each table that follows from the
-// entries as they say, and every checkpoint of exactly these entries and signed.
+// entries as they say, every checkpoint of exactly these entries and signed, and
+// every table, index and trigger as this program makes it.
 //
 // It returns [ErrTampered] with the report if anything is wrong, and another
 // error if the journal cannot be read. Entries may be appended meanwhile.
@@ -85,14 +93,62 @@ func (b *Book) Audit(ctx context.Context) error {
 
 // VerifyFile is [Book.Verify] for a file that no Book has open: a copy, also on
 // a medium that cannot be written to, or the journal of a running terminal. It
-// changes nothing.
+// changes nothing. A journal of an older version is verified in a copy that is
+// brought up to date, for which the folder for temporary files needs room.
 func VerifyFile(ctx context.Context, path string, t Trust) (r Report, err error) {
+	old, err := oldVersion(ctx, path)
+	if err != nil || old > 0 {
+		if err == nil {
+			r, err = verifyOld(ctx, path, old, t)
+		}
+		return r, err
+	}
 	err = inspect(ctx, system{}, path, func(db *sql.DB) error {
 		return transactRead(ctx, db, func(q querier) error {
 			r, err = verify(ctx, q, t, wholeSpan)
 			return err
 		})
 	})
+	return r, err
+}
+
+// oldVersion returns the version of a journal's file, or 0 if that is no older
+// one.
+func oldVersion(ctx context.Context, path string) (version int, err error) {
+	err = readOnly(ctx, system{}, path, func(db *sql.DB) error {
+		version, err = versionOf(ctx, db)
+		return named(err)
+	})
+	if newest, err2 := newestVersion(); err != nil || err2 != nil || version >= newest {
+		version, err = 0, errors.Join(err, err2)
+	}
+	return version, err
+}
+
+// verifyOld verifies a copy of a journal of an older version, once that has the
+// tables and triggers that it had to have.
+func verifyOld(ctx context.Context, path string, version int, t Trust) (r Report, err error) {
+	dir, err := os.MkdirTemp("", "quancun-journal-")
+	if err != nil {
+		return r, fmt.Errorf("read journal: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	before := &verifier{ctx: ctx, from: 1}
+	err = readOnly(ctx, system{}, path, func(db *sql.DB) error {
+		before.q = db
+		return before.schema(version)
+	})
+	switch {
+	case err != nil:
+	case len(before.Problems) > 0:
+		r, err = before.Report, before.verdict()
+	default:
+		err = named(renew(ctx, path, filepath.Join(dir, "journal.db"), Options{}.filled(), func(conn *sql.Conn) error {
+			r, err = verify(ctx, conn, t, wholeSpan)
+			return err
+		}))
+	}
+	r.Version = version
 	return r, err
 }
 
@@ -104,8 +160,8 @@ func inspect(ctx context.Context, files FS, path string, f func(*sql.DB) error) 
 		if err != nil {
 			return fmt.Errorf("read journal: %w", named(err))
 		}
-		if known, err := migrations.ReadDir("migrations"); err != nil || version != len(known) {
-			return errors.Join(err, fmt.Errorf("read journal: it is version %d, not %d", version, len(known)))
+		if newest, err := newestVersion(); err != nil || version != newest {
+			return errors.Join(err, fmt.Errorf("read journal: it is version %d, not %d", version, newest))
 		}
 		return f(db)
 	})
@@ -162,16 +218,21 @@ func verify(ctx context.Context, q querier, t Trust, span int64) (Report, error)
 	}
 	for _, check := range []func() error{
 		func() error { return v.begin(span) }, v.file, v.entries, v.said, v.openTable,
-		v.accountTable, v.nodeTable, v.ends,
+		v.accountTable, v.nodeTable, v.ends, v.newestSchema,
 	} {
 		if err := check(); err != nil {
 			return v.Report, fmt.Errorf("verify: %w", named(err))
 		}
 	}
-	if n := len(v.Problems); n > 0 {
-		return v.Report, fmt.Errorf("%w: %s (%d problems in all)", ErrTampered, v.Problems[0], n)
+	return v.Report, v.verdict()
+}
+
+// verdict returns what a verification comes to.
+func (r Report) verdict() error {
+	if n := len(r.Problems); n > 0 {
+		return fmt.Errorf("%w: %s (%d problems in all)", ErrTampered, r.Problems[0], n)
 	}
-	return v.Report, nil
+	return nil
 }
 
 func (v *verifier) whole() bool { return v.from == 1 }
@@ -260,6 +321,41 @@ func (v *verifier) file() error {
 		}
 		return err
 	})
+}
+
+func (v *verifier) newestSchema() error {
+	newest, err := newestVersion()
+	if err != nil || !v.whole() {
+		return err
+	}
+	return v.schema(newest)
+}
+
+// schema compares tables, indexes and triggers with those of a version: whoever
+// has dropped a trigger may have changed what it guarded, and one that is not ours
+// may change what is written next.
+func (v *verifier) schema(version int) error {
+	want, err := madeBy(v.ctx, version)
+	if err != nil {
+		return fmt.Errorf("make tables: %w", err)
+	}
+	got, err := objectsOf(v.ctx, v.q)
+	if err != nil {
+		return fmt.Errorf("read schema: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if text, there := got[name]; !there {
+			v.found(0, "schema: %s is missing", name)
+		} else if text != want[name] {
+			v.found(0, "schema: %s is not as it was made", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if _, ours := want[name]; !ours {
+			v.found(0, "schema: %s is not ours", name)
+		}
+	}
+	return nil
 }
 
 // entries reads the journal, and compares each row with what it should be after

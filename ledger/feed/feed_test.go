@@ -433,6 +433,34 @@ func TestNotOurs(t *testing.T) {
 	}
 }
 
+// TestGuardTaken: a file in which a trigger is missing, or one is more, is not
+// believed: the list could have gone backward. It is fetched again.
+func TestGuardTaken(t *testing.T) {
+	for attack, want := range map[string]bool{
+		`ANALYZE`:                            true,
+		`DROP TRIGGER feeds_only_go_forward`: false,
+		`CREATE TRIGGER forgets AFTER INSERT ON hot BEGIN DELETE FROM hot; END`: false,
+		`DROP TRIGGER feeds_only_go_forward;
+			CREATE TRIGGER feeds_only_go_forward BEFORE UPDATE ON feed BEGIN SELECT 1; END`: false,
+		`ALTER TABLE hot ADD COLUMN more TEXT`: false,
+	} {
+		path := newPath(t)
+		f := newFeeds(t, path)
+		if err := f.Apply(t.Context(), hotlist(0, 1, map[Card]Reason{card(1): 2})); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.store.db.Exec(attack); err != nil {
+			t.Fatalf("%s: %v", attack, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, kept := newFeeds(t, path).Hot(card(1)); kept != want {
+			t.Errorf("%s: the list is kept: %v, want %v", attack, kept, want)
+		}
+	}
+}
+
 // TestFailedWrite: after a write that fails the old list stays in force, and
 // the next one is taken.
 func TestFailedWrite(t *testing.T) {

@@ -126,7 +126,7 @@ func (s *store) prepare(ctx context.Context) error {
 	case err != nil:
 		return err
 	case id == applicationID && version == form:
-		return nil
+		return s.asMade(ctx)
 	case tables > 0 || id != 0 || version != 0:
 		return fmt.Errorf("%w: it is of another program", errDamaged)
 	}
@@ -135,6 +135,19 @@ func (s *store) prepare(ctx context.Context) error {
 			schema, applicationID, form))
 		return err
 	})
+}
+
+// asMade returns errDamaged if a table or trigger is missing, or another is there:
+// a feed could go backward, or the hotlist lose a card. SQLite keeps the text of
+// each as it was written.
+func (s *store) asMade(ctx context.Context) error {
+	var objects, ours int
+	err := s.db.QueryRowContext(ctx, `SELECT count(*), count(CASE WHEN instr(?, sql || ';') > 0 THEN 1 END)
+		FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_stat%'`, schema).Scan(&objects, &ours)
+	if want := strings.Count(schema, "\nCREATE ") + 1; err == nil && (objects != want || ours != want) {
+		err = fmt.Errorf("%w: %d of %d tables and triggers are as they were made", errDamaged, ours, objects)
+	}
+	return err
 }
 
 func (s *store) transact(ctx context.Context, do func(*sql.Tx) error) error {
