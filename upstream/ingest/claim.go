@@ -434,22 +434,40 @@ func (d *desk) useEarly(c *claim) error {
 		return err
 	}
 	for _, line := range lines {
+		if slices.ContainsFunc(d.bookings, func(b booking) bool { return b.closes == line.ID }) {
+			continue // another claim has used it
+		}
 		at := journal.Position{Terminal: line.Terminal, Epoch: journal.Epoch(line.Epoch), Seq: line.Seq}
 		e, err := d.evidenceAt(at, c.Position)
 		if err == nil && e.Card != c.Card {
 			continue // it is about the claim of another machine under this number
 		}
+		before := len(d.bookings)
 		if err == nil {
 			err = d.proveClaim(c, e)
 		}
 		if err == nil {
-			err = d.g.books.CloseException(d.ctx, d.tx, line.ID, 0, "used when the claim came")
+			err = d.closeUsed(line.ID, before)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// evidenceUsed is why a line about evidence that came early is closed.
+const evidenceUsed = "used when the claim came"
+
+// closeUsed closes such a line by the first of the bookings that it has led to, once
+// that is posted. Without any it has moved nothing: a card's mirror alone, or it
+// was no evidence, which is a line of its own then.
+func (d *desk) closeUsed(line int64, before int) error {
+	if len(d.bookings) > before {
+		d.bookings[before].closes = line
+		return nil
+	}
+	return d.g.books.CloseException(d.ctx, d.tx, line, 0, evidenceUsed)
 }
 
 // evidenceAt reads the evidence at a position, whoever has brought it. Where two

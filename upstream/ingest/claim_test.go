@@ -11,6 +11,7 @@ import (
 	"quancun/pboc"
 	"quancun/upstream/ingest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 )
 
 // torn is a world with a purchase of 3 yuan in doubt at C01, whether the card
@@ -470,7 +471,21 @@ func TestEvidenceEarly(t *testing.T) {
 		a.push()
 		w.inbox()
 		w.settled(p, true)
+		w.closedBy(ingest.EarlyEvidence, "settlement of 3.00 for torn")
 	})
+}
+
+// closedBy checks by which entries about which claims lines of a kind were closed.
+func (w *world) closedBy(k ingest.ExceptionKind, want ...string) {
+	w.t.Helper()
+	got, err := sqldb.Texts(w.t.Context(), w.books.Live(), `
+		SELECT CASE WHEN e.id IS NULL THEN 'nothing' WHEN e.kind = ?1 THEN 'settlement' ELSE 'another kind' END
+			|| coalesce(' of ' || (e.amount_fen / 100) || '.00 for ' || c.ref, '')
+		FROM exceptions x LEFT JOIN entries e ON e.id = x.closing_entry LEFT JOIN claims c ON c.id = e.claim_id
+		WHERE x.kind = ?2 AND x.closed_ms IS NOT NULL ORDER BY x.id`, int64(store.KindSettlement), string(k))
+	if err != nil || !slices.Equal(got, want) {
+		w.t.Errorf("lines of %q are closed by %q, %v; want %q", k, got, err, want)
+	}
 }
 
 // TestEvidenceEarlyTwice has two terminals bring evidence before the claim. The
@@ -492,6 +507,7 @@ func TestEvidenceEarlyTwice(t *testing.T) {
 		a.push()
 		w.inbox(ingest.NoEvidence, ingest.EpochOpened)
 		w.settled(p, true)
+		w.closedBy(ingest.EarlyEvidence, "nothing", "settlement of 3.00 for torn")
 	})
 }
 

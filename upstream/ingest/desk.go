@@ -44,6 +44,8 @@ type booking struct {
 	store.Entry
 	at   journal.Position // that it is about
 	move *store.PurseMove // of the card; nil for none
+
+	closes int64 // the line of the inbox that has led to it; 0 for none
 }
 
 func newDesk(ctx context.Context, g *Ingest, tx *sqldb.Tx, terminal string) *desk {
@@ -182,6 +184,12 @@ func (d *desk) post() (err error) {
 			moves = append(moves, m)
 		}
 		d.noteOverdrawn(b, posted[i])
+		if b.closes == 0 {
+			continue
+		}
+		if err := d.g.books.CloseException(d.ctx, d.tx, b.closes, posted[i].ID, evidenceUsed); err != nil {
+			return err
+		}
 	}
 	return d.g.books.MovePurses(d.ctx, d.tx, moves)
 }

@@ -241,6 +241,56 @@ func TestHoldsOfLostDisk(t *testing.T) {
 	})
 }
 
+// TestTwoMachinesFreeHolds: of two machines with one identity each lets go of what
+// the other's sale holds, and what was held is spent elsewhere. Both sales are
+// posted all the same, once, and the holder owes no more than what the purse held
+// less the card reserve, which is the bound of a sale in the dark.
+func TestTwoMachinesFreeHolds(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		const inPurse = 60 * yuan
+		a := w.holder("1001", 100*yuan)
+		p, c, d := w.card(1, a, inPurse), w.till("C01"), w.till("C02")
+		held := c.ask(p, "held", 50*yuan)
+		c.approved(held, 100*yuan)
+		twin := *c
+		twin.bodies, twin.hashes = nil, nil
+		twin.epoch[0]++
+		twin.write(journal.Entry{Kind: journal.Started})
+		twin.push()
+
+		virtual := d.ask(p, "virtual", 80*yuan)
+		virtual.CardNo, virtual.Account, virtual.Virtual = "", "1001", true
+		d.approved(virtual, 100*yuan-reserve)
+		d.sellByCode("1001", "virtual", 80*yuan)
+		d.push()
+		theirs := twin.request(p, "theirs", yuan)
+		twin.approved(theirs, 20*yuan)
+		sell := func(c *till, q ingest.Request) {
+			in := c.write(journal.Entry{
+				Kind: journal.SaleIntent, Ref: q.Attempt, Card: p.no, Merchant: merchant, Amount: q.Amount,
+				Details: []byte(`{"approved":true}`), Purse: &journal.Purse{
+					Balance: p.balance, Counter: p.offline, KeyVersion: 1, TerminalNo: c.terminal.No, TraceNo: 1,
+					Stamp: pboc.Stamp{0x20, 0x26, 0x03, 0x02, 0x12, 0, 1},
+				},
+			})
+			c.push()
+			c.end(in, journal.Written, p.debit(in))
+			c.push()
+		}
+		sell(c, held)
+		sell(&twin, theirs)
+		c.take(c.batch(1, c.next()-1)) // its answer was lost
+		owed := 50*yuan + yuan + 80*yuan - 100*yuan
+		w.wants(map[store.Account]money.Fen{a: -owed, payee: 131 * yuan})
+		if owed > inPurse-reserve {
+			t.Errorf("the holder owes %s, more than may be spent in the dark", owed)
+		}
+		w.mirror(p, 9*yuan)
+		w.inbox(ingest.EpochUnexplained, ingest.Overdrawn)
+		w.sound()
+	})
+}
+
 // TestPart: a terminal is shut out. Nothing is held for it any more, and what it
 // has announced is in doubt, until the card is seen somewhere. If the program that
 // shuts it out dies in between, that is seen, and doing it again ends it.
