@@ -96,7 +96,7 @@ var layers = map[string]layer{
 			"money", "journal", "upstream/channel", "upstream/reconcile", "upstream/store", "upstream/store/sqldb",
 		},
 	},
-	"upstream/centre": {ours: []string{"money", "upstream/store", "upstream/store/sqldb"}},
+	"upstream/centre": {ours: []string{"money", "journal", "upstream/store", "upstream/store/sqldb"}},
 	"upstream/keys":   {ours: []string{"money", "pboc", "upstream/wire"}, theirs: []string{toml, crypto}},
 	"upstream/keys/token": {
 		ours:   []string{"money", "pboc", "upstream/keys", "upstream/wire"},

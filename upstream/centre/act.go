@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -22,13 +23,15 @@ func (a Act) check() error {
 		return refused("it has no name, no clerk or no terminal")
 	case a.Document < IDCard || a.Document > Passport:
 		return refused("no document was seen")
-	case a.Kind < Lost || a.Kind > Issued:
+	case a.Kind < Lost || a.Kind > Retired:
 		return refused("%s is not done here", a.Kind)
 	case a.Kind == Limited && (a.Limit < 0 || a.Limit > LimitMax):
 		return refused("a limit of %s", a.Limit)
-	case a.Kind == Named && !isName(a.Name):
+	case (a.Kind == Named || a.Kind == Opened) && !isName(a.Name):
 		return refused("that is no name")
-	case a.Kind == PINReset && a.PIN == store.PIN{}:
+	case a.Kind == Opened && (!journal.IsName(a.Account.No()) || a.Until.IsZero()):
+		return refused("it has no number, or no end")
+	case (a.Kind == PINReset || a.Kind == Opened) && a.PIN == store.PIN{}:
 		return refused("there is no PIN")
 	}
 	return nil
@@ -50,6 +53,8 @@ func (a Act) same(b Act) error {
 		want = fen(b.Limit)
 	case Named:
 		want = b.Name
+	case Opened:
+		want = opening(b)
 	}
 	if a.Terminal != b.Terminal || a.Clerk != b.Clerk || a.Kind != b.Kind || a.Account != b.Account ||
 		a.Card != b.Card || a.Document != b.Document || want != "" && a.After != want {
@@ -64,10 +69,21 @@ type acting struct {
 	books *store.Books
 	tx    *sqldb.Tx
 	Act
+
+	fresh bool // the holder was made by this act
 }
 
-// lockHolder keeps other acts for the holder out until the transaction ends.
+// lockHolder keeps other acts for the holder out until the transaction ends. It
+// makes the one whose account is to be opened.
 func (t *acting) lockHolder() error {
+	h := store.Holder{Account: t.Account, Name: t.Name, Number: t.Account.No()}
+	if t.Kind == Opened {
+		fresh, err := t.books.OpenHolder(t.ctx, t.tx, h, t.PIN)
+		if err != nil {
+			return err
+		}
+		t.fresh = fresh
+	}
 	_, err := t.books.LockHolder(t.ctx, t.tx, t.Account)
 	return err
 }
@@ -98,6 +114,10 @@ func (t *acting) do() error {
 		return t.books.ForgetPINTries(t.ctx, t.tx, t.Account)
 	case Issued:
 		return t.issue()
+	case Opened:
+		return t.open()
+	case Retired:
+		return t.retire()
 	}
 	panic("centre: internal error: an act was not checked")
 }
@@ -152,24 +172,64 @@ func (t *acting) issue() error {
 		}
 		return err
 	}
-	old, err := t.books.CardsIn(t.ctx, t.tx, t.Account)
+	before, err := t.retireCards()
 	if err != nil {
 		return err
-	}
-	var before []string
-	for _, c := range old {
-		if c.Status == store.CardRetired {
-			continue
-		}
-		before = append(before, c.No)
-		if err := t.books.ChangeCard(t.ctx, t.tx, c.No, store.CardRetired); err != nil {
-			return err
-		}
 	}
 	t.Before, t.After = strings.Join(before, " "), t.Card
 	return t.books.IssueCard(t.ctx, t.tx, store.Card{
 		No: t.Card, Account: t.Account, Factor: t.Factor, UID: t.UID, Status: store.CardActive,
 	})
+}
+
+// open lets somebody who has no card spend by code until a day.
+func (t *acting) open() error {
+	switch {
+	case !t.fresh:
+		return refused("%s has an account", t.Account.No())
+	case !t.Until.After(t.At), t.Until.Sub(t.At) > StayMax:
+		return refused("until %s", t.Until.Format(time.DateOnly))
+	}
+	t.After = opening(t.Act)
+	return t.books.SetUntil(t.ctx, t.tx, t.Account, t.Until)
+}
+
+func opening(a Act) string { return a.Name + " until " + a.Until.UTC().Format(time.RFC3339) }
+
+// retire closes an account of which nothing is left, and nothing is under way.
+// What the holder had was paid out before, from a drawer, by the journal.
+func (t *acting) retire() error {
+	cards, err := t.retireCards()
+	if err != nil {
+		return err
+	}
+	left, err := t.books.LeftOf(t.ctx, t.tx, t.Account)
+	if err != nil {
+		return err
+	}
+	if left != "" {
+		return refused("%s", left)
+	}
+	t.Before = strings.Join(cards, " ")
+	return t.books.CloseHolder(t.ctx, t.tx, t.Account, t.At)
+}
+
+// retireCards retires the cards of the holder, and returns those that it had.
+func (t *acting) retireCards() (retired []string, err error) {
+	cards, err := t.books.CardsIn(t.ctx, t.tx, t.Account)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cards {
+		if c.Status == store.CardRetired {
+			continue
+		}
+		retired = append(retired, c.No)
+		if err := t.books.ChangeCard(t.ctx, t.tx, c.No, store.CardRetired); err != nil {
+			return nil, err
+		}
+	}
+	return retired, nil
 }
 
 func (t *acting) write() error {

@@ -34,6 +34,8 @@ const (
 	PINReset Kind = 5 // a new PIN was set
 	Unlocked Kind = 6 // wrong tries of the PIN were forgotten
 	Issued   Kind = 7 // a card was given to a holder, in place of the one before (发卡, 补卡)
+	Opened   Kind = 8 // an account was opened for somebody without a card, for a time (临时人员)
+	Retired  Kind = 9 // an account was closed, of which all was paid out (销户)
 )
 
 // Document is what a clerk has seen. Stored and on the wire: never renumbered.
@@ -60,8 +62,9 @@ type Act struct {
 	Card    string // Lost, Found: which; Issued: the new one
 
 	Limit  money.Fen // Limited
-	Name   string    // Named
-	PIN    store.PIN // PINReset: how it is kept
+	Name   string    // Named, Opened
+	Until  time.Time // Opened: when it ends
+	PIN    store.PIN // PINReset, Opened: how it is kept
 	Factor [8]byte   // Issued: of the card's keys
 	UID    string    // Issued
 
@@ -73,7 +76,8 @@ type Act struct {
 // Limits of an act.
 const (
 	LimitMax = 1000 * money.Yuan
-	nameMax  = 40 // characters
+	StayMax  = 400 * 24 * time.Hour // of somebody who is there for a time
+	nameMax  = 40                   // characters
 )
 
 // ErrRefused means that the books say no, and that nothing has changed.
@@ -158,7 +162,8 @@ func scanAct(row interface{ Scan(places ...any) error }) (a Act, err error) {
 func (k Kind) String() string {
 	name, ok := map[Kind]string{
 		Lost: "report loss", Found: "undo loss", Limited: "change limit", Named: "correct name",
-		PINReset: "reset PIN", Unlocked: "unlock PIN", Issued: "issue card",
+		PINReset: "reset PIN", Unlocked: "unlock PIN", Issued: "issue card", Opened: "open account",
+		Retired: "retire account",
 	}[k]
 	if !ok {
 		return fmt.Sprintf("act of kind %d", int(k))

@@ -15,6 +15,8 @@ import (
 	"quancun/upstream/store/pgtest"
 )
 
+var somePIN = store.PIN{Hash: [32]byte{7}}
+
 const (
 	account = store.Account("holder/1001")
 	card1   = "00002026000100010001"
@@ -113,7 +115,7 @@ func TestActs(t *testing.T) {
 				c.ok(err)
 				return h.Name + "=张珊"
 			}},
-			{centre.Act{Kind: centre.PINReset, PIN: store.PIN{Hash: [32]byte{7}}}, "", "", func() string {
+			{centre.Act{Kind: centre.PINReset, PIN: somePIN}, "", "", func() string {
 				pin, left, err := c.books.ReservePINTry(t.Context(), account)
 				c.ok(err)
 				return fmt.Sprint(pin.Hash[0], left) + "=7 4"
@@ -195,6 +197,15 @@ func TestRefused(t *testing.T) {
 			{"no PIN", centre.Act{Kind: centre.PINReset}, centre.ErrRefused},
 			{"card of another", centre.Act{Kind: centre.Issued, Card: theirs}, centre.ErrRefused},
 			{"card issued before", centre.Act{Kind: centre.Issued, Card: card1}, centre.ErrRefused},
+			{"with money", centre.Act{Kind: centre.Retired}, centre.ErrRefused},
+			{"opened twice", centre.Act{Kind: centre.Opened, Name: "王五", PIN: somePIN, Until: noon.Add(time.Hour)},
+				centre.ErrRefused},
+			{"opened for ever", centre.Act{Kind: centre.Opened, Account: "holder/T1", Name: "王五", PIN: somePIN},
+				centre.ErrRefused},
+			{"opened for years", centre.Act{Kind: centre.Opened, Account: "holder/T1", Name: "王五", PIN: somePIN,
+				Until: noon.Add(centre.StayMax + time.Hour)}, centre.ErrRefused},
+			{"over already", centre.Act{Kind: centre.Opened, Account: "holder/T1", Name: "王五", PIN: somePIN,
+				Until: noon}, centre.ErrRefused},
 			{"no kind", centre.Act{}, centre.ErrRefused},
 			{"unknown kind", centre.Act{Kind: 99}, centre.ErrRefused},
 			{"no document", centre.Act{Kind: centre.Unlocked, Document: 9}, centre.ErrRefused},
@@ -264,6 +275,63 @@ func TestAtOnce(t *testing.T) {
 			}
 			c.whole()
 		}
+	})
+}
+
+// TestOpen opens an account for somebody who is there for a month.
+func TestOpen(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		until := noon.AddDate(0, 1, 0)
+		a := c.act(centre.Act{
+			Kind: centre.Opened, Account: "holder/T1", Document: centre.IDCard, Name: "王五", PIN: somePIN, Until: until,
+		})
+		done, err := c.desk.Do(t.Context(), a)
+		if err != nil || done.After != "王五 until 2026-04-01T04:00:00Z" {
+			t.Errorf("Do = %+v, %v", done, err)
+		}
+		if again, err := c.desk.Do(t.Context(), a); err != nil || again.At != done.At {
+			t.Errorf("Do again = %+v, %v", again, err)
+		}
+		a.Until = until.Add(time.Hour)
+		if _, err := c.desk.Do(t.Context(), a); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("Do with another end = %v, want a conflict", err)
+		}
+		h, err := c.books.Holder(t.Context(), "holder/T1")
+		if err != nil || h.Name != "王五" || h.Number != "T1" {
+			t.Errorf("Holder = %+v, %v", h, err)
+		}
+		c.whole()
+	})
+}
+
+// TestRetire closes an account of which nothing is left, and not before.
+func TestRetire(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		const empty = store.Account("holder/1009")
+		const no = "00002026000100010008"
+		c.ok(c.books.AddHolder(t.Context(), store.Holder{Account: empty, Name: "李四", Number: "1009"}, store.PIN{}, 0))
+		c.ok(c.books.AddCard(t.Context(), store.Card{No: no, Account: empty, UID: "1", Status: store.CardHot}))
+		_, err := c.books.CreateOrder(t.Context(), store.Order{
+			No: "o1", Terminal: "desk1", CardNo: no, Account: empty, Amount: 100, Created: noon, Expires: noon.Add(time.Minute),
+		}, money.Yuan*1000)
+		c.ok(err)
+		a := c.act(centre.Act{Kind: centre.Retired, Account: empty})
+		if _, err := c.desk.Do(t.Context(), a); !errors.Is(err, centre.ErrRefused) || !strings.Contains(err.Error(), "top-up") {
+			t.Errorf("Do = %v, want that a top-up is under way", err)
+		}
+		if c.status(no) != store.CardHot {
+			t.Error("a refused act has retired a card")
+		}
+		_, err = c.books.Advance(t.Context(), "o1", store.OrderStep{To: store.OrderClosed})
+		c.ok(err)
+		done, err := c.desk.Do(t.Context(), a)
+		if err != nil || done.Before != no || c.status(no) != store.CardRetired {
+			t.Errorf("Do = %+v, %v", done, err)
+		}
+		if _, err := c.desk.Do(t.Context(), c.act(centre.Act{Kind: centre.Retired, Account: empty})); err == nil {
+			t.Error("an account was closed twice")
+		}
+		c.whole()
 	})
 }
 

@@ -82,6 +82,7 @@ type asking struct {
 	request Request
 	answer  Approval
 	account store.Account
+	ended   bool // its holder was there for a time, which is over, or has left
 	journal journalRow
 }
 
@@ -196,6 +197,9 @@ func (a *asking) decide() error {
 		return nil
 	}
 	switch {
+	case a.ended:
+		a.answer.Reason = v1.Reason_REASON_ACCOUNT_UNKNOWN
+		return nil
 	case q.Seq <= a.journal.head.Seq || a.journal.superseded:
 		a.answer.Reason = v1.Reason_REASON_NUMBER_PASSED
 		return nil
@@ -259,10 +263,12 @@ func (a *asking) readSpending() error {
 	a.answer.DailyLimit = a.g.policy.DailyLimit
 	var limit sql.NullInt64
 	err := a.tx.QueryRow(a.ctx, store.Lines(`l.n < ?2`)+`
-		SELECT (SELECT daily_limit_fen FROM holders WHERE account = ?1), CAST(coalesce(-sum(l.amount_fen), 0) AS BIGINT)
-		FROM lines l JOIN entries e ON e.id = l.entry_id
-		WHERE e.kind IN (4, 7, 8, 14) AND coalesce(e.made_ms, e.at_ms) >= ?3`,
-		a.account, spendingMax, time.Date(y, m, d, 0, 0, 0, 0, beijing).UnixMilli()).Scan(&limit, &a.answer.SpentToday)
+		SELECT h.daily_limit_fen, h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?4, false), (
+			SELECT CAST(coalesce(-sum(l.amount_fen), 0) AS BIGINT) FROM lines l JOIN entries e ON e.id = l.entry_id
+			WHERE e.kind IN (4, 7, 8, 14) AND coalesce(e.made_ms, e.at_ms) >= ?3)
+		FROM holders h WHERE h.account = ?1`,
+		a.account, spendingMax, time.Date(y, m, d, 0, 0, 0, 0, beijing).UnixMilli(), a.now.UnixMilli()).
+		Scan(&limit, &a.ended, &a.answer.SpentToday)
 	if err != nil {
 		return fmt.Errorf("read spending: %w", err)
 	}

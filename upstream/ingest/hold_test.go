@@ -10,6 +10,7 @@ import (
 	"quancun/pboc"
 	"quancun/upstream/ingest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
@@ -50,6 +51,38 @@ func (c *till) declined(q ingest.Request, why v1.Reason) {
 	if a := c.authorize(q); a.Approved || a.Reason != why {
 		c.w.t.Errorf("%s = %+v, want it declined for %s", q.Attempt, a, why)
 	}
+}
+
+// TestEnded: for a holder whose time is over, or who has left, nothing is
+// approved. What was sold in the dark is posted all the same.
+func TestEnded(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		guest, leaver := w.holder("T1", 10*yuan), w.holder("T2", 10*yuan)
+		c := w.till("C01")
+		ask := func(no string) ingest.Request {
+			q := c.ask(&purse{}, "a"+no, yuan)
+			q.Account = no
+			return q
+		}
+		end := func(do func(*sqldb.Tx) error) {
+			t.Helper()
+			if err := w.books.Write(t.Context(), do); err != nil {
+				t.Fatal(err)
+			}
+		}
+		end(func(tx *sqldb.Tx) error { return w.books.SetUntil(t.Context(), tx, guest, w.now.Add(time.Minute)) })
+		c.approved(ask("T1"), 10*yuan)
+		end(func(tx *sqldb.Tx) error { return w.books.SetUntil(t.Context(), tx, guest, w.now) })
+		end(func(tx *sqldb.Tx) error { return w.books.CloseHolder(t.Context(), tx, leaver, w.now) })
+		c.approved(ask("T1"), 10*yuan) // the same attempt, which was approved before
+		late := ask("T1")
+		late.Attempt = "late"
+		c.declined(late, v1.Reason_REASON_ACCOUNT_UNKNOWN)
+		c.declined(ask("T2"), v1.Reason_REASON_ACCOUNT_UNKNOWN)
+		c.write(journal.Entry{Kind: journal.CodeSale, Ref: "dark", Account: "T2", Merchant: merchant, Amount: 3 * yuan})
+		c.push()
+		w.wants(map[store.Account]money.Fen{guest: 10 * yuan, leaver: 7 * yuan})
+	})
 }
 
 // TestHold places holds, and lets the journal say what becomes of them.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"quancun/money"
 	"quancun/upstream/store/sqldb"
@@ -74,14 +75,10 @@ type Card struct {
 // already it returns ErrConflict.
 func (b *Books) AddHolder(ctx context.Context, h Holder, pin PIN, opening money.Fen) error {
 	err := b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		err := fresh(tx.Exec(ctx, `INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING`, h.Account))
-		if err != nil {
-			return err
+		made, err := b.OpenHolder(ctx, tx, h, pin)
+		if err == nil && !made {
+			err = ErrConflict
 		}
-		err = fresh(tx.Exec(ctx, `
-			INSERT INTO holders (account, name, number, pin_salt, pin_hash) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO NOTHING`,
-			h.Account, h.Name, h.Number, pin.Salt[:], pin.Hash[:]))
 		if err != nil || opening == 0 {
 			return err
 		}
@@ -94,6 +91,59 @@ func (b *Books) AddHolder(ctx context.Context, h Holder, pin PIN, opening money.
 		return fmt.Errorf("add holder: %w", err)
 	}
 	return nil
+}
+
+// OpenHolder adds a holder with nothing on the account, in a transaction, and
+// reports whether there was none yet.
+func (b *Books) OpenHolder(ctx context.Context, tx *sqldb.Tx, h Holder, pin PIN) (made bool, err error) {
+	err = fresh(tx.Exec(ctx, `INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING`, h.Account))
+	if err == nil {
+		err = fresh(tx.Exec(ctx, `
+			INSERT INTO holders (account, name, number, pin_salt, pin_hash) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`,
+			h.Account, h.Name, h.Number, pin.Salt[:], pin.Hash[:]))
+	}
+	if errors.Is(err, ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// SetUntil gives a holder's account a moment from which on nothing is approved
+// for it.
+func (b *Books) SetUntil(ctx context.Context, tx *sqldb.Tx, a Account, t time.Time) error {
+	return changed(tx.Exec(ctx, `UPDATE holders SET until_ms = ? WHERE account = ?`, t.UnixMilli(), a))
+}
+
+// CloseHolder closes a holder's account for good.
+func (b *Books) CloseHolder(ctx context.Context, tx *sqldb.Tx, a Account, at time.Time) error {
+	return changed(tx.Exec(ctx, `UPDATE holders SET closed_ms = ? WHERE account = ? AND closed_ms IS NULL`,
+		at.UnixMilli(), a))
+}
+
+// LeftOf says what is left of a holder's account or under way for it, in words;
+// "" is nothing. It locks the account until the transaction ends.
+func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account) (what string, err error) {
+	at, err := lockAccounts(ctx, tx, a)
+	if err != nil {
+		return "", err
+	}
+	if f := at[a].Balance; f != 0 {
+		return "the account stands at " + f.String(), nil
+	}
+	for _, u := range []struct{ name, query string }{
+		{"money is held for a sale", `SELECT 1 FROM holds WHERE account = ? AND state <= 2`},
+		{"a sale is in doubt", `SELECT 1 FROM claims WHERE account = ? AND state = 1`},
+		{"a top-up is under way", `SELECT 1 FROM orders WHERE account = ? AND state < 4`},
+		{"a load is under way", `SELECT 1 FROM loads l JOIN cards c ON c.card_no = l.card_no
+			WHERE c.account = ? AND l.state = 1`},
+	} {
+		var some bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (`+u.query+`)`, a).Scan(&some); err != nil || some {
+			return u.name, err
+		}
+	}
+	return "", nil
 }
 
 // Holder returns the holder of an account, or ErrNone.

@@ -73,8 +73,10 @@ var rights = map[string]sqldb.Rights{
 		"journal_key", "feeds", "fault",
 	}},
 	"accounts": {Update: []string{"balance_fen", "last_entry"}},
-	"holders":  {Update: []string{"pin_wrong", "daily_limit_fen", "pin_salt", "pin_hash", "name"}},
-	"cards":    {Update: []string{"status", "mirror_fen", "proven_counter"}},
+	"holders": {Update: []string{
+		"pin_wrong", "daily_limit_fen", "pin_salt", "pin_hash", "name", "until_ms", "closed_ms",
+	}},
+	"cards": {Update: []string{"status", "mirror_fen", "proven_counter"}},
 	"orders": {Update: []string{
 		"state", "qr", "trade_no", "paid_ms", "late", "seen_ms", "mismatch", "tries", "next_ms",
 	}},

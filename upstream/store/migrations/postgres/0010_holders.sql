@@ -1,0 +1,5 @@
+-- A temporary holder (临时人员) has an end, and an account that was retired (销户)
+-- has one too: from then on nothing is approved for it. What was sold in the
+-- dark before is posted all the same.
+ALTER TABLE holders ADD COLUMN until_ms BIGINT;  -- NULL: for good
+ALTER TABLE holders ADD COLUMN closed_ms BIGINT; -- NULL: in use
