@@ -98,6 +98,13 @@ var layers = map[string]layer{
 	},
 	"upstream/centre": {ours: []string{"money", "journal", "upstream/store", "upstream/store/sqldb"}},
 	"upstream/keys":   {ours: []string{"money", "pboc", "upstream/wire"}, theirs: []string{toml, crypto}},
+	"upstream/payment": {
+		ours: []string{
+			"money", "journal", "upstream/channel", "upstream/store", "upstream/store/sqldb", "upstream/server/call",
+			"upstream/server/hub", "upstream/wire/...",
+		},
+		theirs: []string{connect, protobuf},
+	},
 	"upstream/keys/token": {
 		ours:   []string{"money", "pboc", "upstream/keys", "upstream/wire"},
 		theirs: []string{"github.com/miekg/pkcs11", "github.com/ThalesGroup/crypto11", toml, crypto},
@@ -120,6 +127,10 @@ var layers = map[string]layer{
 	"upstream/server": {
 		ours:   []string{"money", "pboc", "journal", "upstream/..."},
 		theirs: []string{connect, protobuf, toml, crypto, sync, mod},
+	},
+	"upstream/server/hub": {},
+	"upstream/server/call": {
+		ours: []string{"money", "upstream/store", "upstream/wire/..."}, theirs: []string{connect},
 	},
 	"upstream/server/pki/pkitest": {ours: []string{"upstream/server/pki"}},
 	"upstream/server/enrol": {
@@ -163,6 +174,8 @@ var layers = map[string]layer{
 		},
 		theirs: []string{sync},
 	},
+	"kiosk/channel": {ours: []string{"money", "journal", "kiosk/tender", "ledger", "upstream/client"}},
+	"kiosk/refund":  {ours: []string{"money", "journal", "kiosk/channel", "kiosk/tender", "ledger"}},
 	"ui/...": {
 		ours:   []string{"money", "kiosk", "kiosk/till", "ui/...", "assets"},
 		theirs: []string{fyne, "github.com/skip2/go-qrcode"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quancun/upstream/channel"
+	"quancun/upstream/server/hub"
 	"quancun/upstream/store"
 )
 
@@ -68,8 +69,8 @@ type engine struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	hub
-	locks locks
+	hub.Hub
+	locks hub.Locks
 	wake  chan struct{} // holds a token when an order may have become due
 	over  chan struct{} // closed when run has ended
 }
@@ -85,7 +86,7 @@ func newEngine(c Config) *engine {
 // unknown it tries again under the same number; if it stays unknown, the order
 // is ended, so that nobody can pay what nobody was shown.
 func (e *engine) start(ctx context.Context, no string) (store.Order, error) {
-	give := e.locks.take(no, ctx.Done())
+	give := e.locks.Take(no, ctx.Done())
 	if give == nil {
 		return store.Order{}, ctx.Err()
 	}
@@ -140,7 +141,7 @@ func (e *engine) precreateOnce(ctx context.Context, o store.Order) (string, erro
 // checked already is asked about at its own pace, however often somebody wants
 // its end: the channel is not asked more, and what is said of it is no older.
 func (e *engine) end(ctx context.Context, no string) (store.Order, error) {
-	give := e.locks.take(no, ctx.Done())
+	give := e.locks.Take(no, ctx.Done())
 	if give == nil {
 		return store.Order{}, ctx.Err()
 	}
@@ -157,7 +158,7 @@ func (e *engine) end(ctx context.Context, no string) (store.Order, error) {
 
 // ask asks the channel about a due order, and acts on the answer.
 func (e *engine) ask(ctx context.Context, no string) error {
-	give := e.locks.take(no, ctx.Done())
+	give := e.locks.Take(no, ctx.Done())
 	if give == nil {
 		return ctx.Err()
 	}
@@ -352,7 +353,7 @@ func (e *engine) advance(ctx context.Context, o store.Order, s store.OrderStep) 
 	}
 	if o.State != was {
 		e.log.Info("order moved", "order", o.No, "from", was, "to", o.State)
-		e.move(o.No)
+		e.Move(o.No)
 	}
 	e.hasten()
 	return o, nil

@@ -14,6 +14,7 @@ import (
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
+	"quancun/upstream/server/call"
 	"quancun/upstream/store"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
@@ -21,8 +22,8 @@ import (
 // asked is a call of the contract, as one that takes bytes.
 type asked func(ctx context.Context, b []byte) error
 
-// call makes one.
-func call[Q, P any, M interface {
+// ask makes one.
+func ask[Q, P any, M interface {
 	*Q
 	proto.Message
 }](do func(context.Context, *connect.Request[Q]) (*connect.Response[P], error)) asked {
@@ -63,9 +64,9 @@ func FuzzRequests(f *testing.F) {
 		Feeds: &feed.Publisher{Books: books, Campus: k.Campus()}, Now: time.Now,
 	})
 	calls := []asked{
-		call(s.Push), call(s.Authorize), call(s.ListClaims), call(s.GetSettlements), call(s.PullFeed),
-		call(s.Hello), call(s.LookUpCard), call(s.SignIn), call(s.GetAccount), call(s.PlanLoad), call(s.ListHistory),
-		call(s.AuthorizeLoad), call(s.ReportLoad), call(s.CreateTopUp), call(s.GetTopUp), call(s.CancelTopUp),
+		ask(s.Push), ask(s.Authorize), ask(s.ListClaims), ask(s.GetSettlements), ask(s.PullFeed),
+		ask(s.Hello), ask(s.LookUpCard), ask(s.SignIn), ask(s.GetAccount), ask(s.PlanLoad), ask(s.ListHistory),
+		ask(s.AuthorizeLoad), ask(s.ReportLoad), ask(s.CreateTopUp), ask(s.GetTopUp), ask(s.CancelTopUp),
 	}
 	for i, m := range []proto.Message{
 		&v1.PushRequest{Epoch: make([]byte, 8), From: 1, Entries: [][]byte{{1}}, Note: []byte("note")},
@@ -89,7 +90,7 @@ func FuzzRequests(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, which byte, b []byte) {
 		// Nobody waits for ever, so that a long poll is no hang.
-		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), terminalKey{}, who), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(call.WithTerminal(t.Context(), who), 200*time.Millisecond)
 		defer cancel()
 		err := calls[int(which)%len(calls)](ctx, b)
 		var no *refusal

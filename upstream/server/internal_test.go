@@ -11,6 +11,7 @@ import (
 
 	"quancun/pboc"
 	"quancun/upstream/keys"
+	"quancun/upstream/server/call"
 	"quancun/upstream/store"
 )
 
@@ -115,7 +116,7 @@ func (plainKeys) SessionMAC(_ context.Context, token []byte) ([32]byte, error) {
 func FuzzSession(f *testing.F) {
 	now := time.UnixMilli(1_800_000_000_000)
 	s := &Server{Config: Config{Keys: plainKeys{}, Now: func() time.Time { return now }}}
-	ctx := context.WithValue(context.Background(), terminalKey{}, store.Terminal{ID: "K01"})
+	ctx := call.WithTerminal(context.Background(), store.Terminal{ID: "K01"})
 	whole := session{"K01", "00002026000100012345", "holder/1", now}
 	token, err := s.seal(ctx, whole)
 	if err != nil {

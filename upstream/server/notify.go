@@ -28,6 +28,9 @@ func (s *Server) notify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err = s.Books.Hasten(r.Context(), t.OrderNo)
+	if errors.Is(err, store.ErrNone) && s.Notices != nil {
+		err = s.Notices.Hasten(r.Context(), t.OrderNo)
+	}
 	switch {
 	case errors.Is(err, store.ErrNone): // another program's under the same app ID
 		s.Log.Warn("notice of an order that is not ours", "order", t.OrderNo)

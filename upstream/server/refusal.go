@@ -10,23 +10,19 @@ import (
 	"connectrpc.com/connect"
 
 	"quancun/journal"
-	"quancun/money"
+	"quancun/upstream/server/call"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
-// refusal is "no, and nothing was moved". Every other error of a handler
-// reaches the terminal as an unknown outcome.
-type refusal struct {
-	reason v1.Reason
-	tries  int
-	limit  money.Fen
-}
+// refusal is "no, and nothing was moved".
+type refusal = call.Refusal
 
-func (r *refusal) Error() string { return "refused: " + r.reason.String() }
+func refuse(r v1.Reason) error { return call.Refuse(r) }
 
-func refuse(r v1.Reason) error { return &refusal{reason: r} }
+// terminal returns who calls.
+func terminal(ctx context.Context) store.Terminal { return call.Terminal(ctx) }
 
 var malformed = refuse(v1.Reason_REASON_MALFORMED)
 
@@ -52,39 +48,27 @@ func (s *Server) intercept(next connect.UnaryFunc) connect.UnaryFunc {
 		t, err := s.caller(ctx)
 		var p connect.AnyResponse
 		if err == nil {
-			p, err = next(context.WithValue(ctx, terminalKey{}, t), q)
+			p, err = next(call.WithTerminal(ctx, t), q)
 		}
 		if err == nil {
 			return p, nil
 		}
-		call := q.Spec().Procedure
+		what := q.Spec().Procedure
 		var no *refusal
 		var unfit *journal.PushError
 		switch {
 		case errors.As(err, &no):
-			s.Log.Info("call refused", "call", call, "terminal", t.ID, "reason", no.reason.String())
-			return nil, no.wire()
+			s.Log.Info("call refused", "call", what, "terminal", t.ID, "reason", no.Reason.String())
+			return nil, no.Wire()
 		case errors.As(err, &unfit):
-			s.Log.Warn("journal has to be pushed from elsewhere", "call", call, "terminal", t.ID, "err", unfit)
+			s.Log.Warn("journal has to be pushed from elsewhere", "call", what, "terminal", t.ID, "err", unfit)
 			return nil, rejected(unfit)
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		}
-		s.Log.Error("call failed", "call", call, "terminal", t.ID, "err", err)
+		s.Log.Error("call failed", "call", what, "terminal", t.ID, "err", err)
 		return nil, errInternal
 	}
-}
-
-func (r *refusal) wire() error {
-	e := connect.NewError(connect.CodeFailedPrecondition, r)
-	d, err := connect.NewErrorDetail(&v1.Refusal{
-		Reason: r.reason, TriesLeft: int32(r.tries), LimitFen: int64(r.limit),
-	})
-	if err != nil {
-		return errInternal
-	}
-	e.AddDetail(d)
-	return e
 }
 
 // caller returns the terminal whose certificate it is: one in the table, not

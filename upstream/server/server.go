@@ -93,6 +93,8 @@ type Config struct {
 	Feeds    *feed.Publisher // with Journals
 	SchoolZH string
 	SchoolEN string
+	Services []Service // besides those of this package
+	Notices  Notices   // hears of orders that are not top-ups; nil for nobody
 	Pace     Pace
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -101,6 +103,19 @@ type Config struct {
 	// is Argon2id, unless a simulation, which has no time for that, brings
 	// something else.
 	Stretch func(peppered [32]byte, salt [16]byte) [32]byte
+}
+
+// Service is a part of the upstream with calls of its own, such as payments by
+// code. Its handlers find in package call which terminal asks.
+type Service interface {
+	// Handler returns where its calls arrive, as connect's own constructors do.
+	Handler(options ...connect.HandlerOption) (path string, h http.Handler)
+}
+
+// Notices is who else the channel may send word about.
+type Notices interface {
+	// Hasten has an order asked about; one that is not there is [store.ErrNone].
+	Hasten(ctx context.Context, orderNo string) error
 }
 
 // Server answers terminals.
@@ -160,6 +175,10 @@ func (s *Server) Handler() http.Handler {
 		path, h := quancunv1connect.NewSyncServiceHandler(s, options, connect.WithReadMaxBytes(pushMax))
 		mux.Handle(path, identify(h))
 	}
+	for _, other := range s.Services {
+		path, h := other.Handler(options, connect.WithReadMaxBytes(64<<10))
+		mux.Handle(path, identify(h))
+	}
 	return mux
 }
 
@@ -170,19 +189,7 @@ const compressMin = 4 << 10
 // pushMax is the longest request: a batch and what is around it.
 const pushMax = 2 * journal.BatchBytesMax
 
-type (
-	certificateKey struct{}
-	terminalKey    struct{}
-)
-
-// terminal returns who calls. It is there in every call, see intercept.
-func terminal(ctx context.Context) store.Terminal {
-	t, ok := ctx.Value(terminalKey{}).(store.Terminal)
-	if !ok {
-		panic("server: internal error: a call without a terminal")
-	}
-	return t
-}
+type certificateKey struct{}
 
 // beijing is the zone of card stamps. It has had no daylight saving since
 // 1991, so it needs no zone file.

@@ -136,7 +136,7 @@ func (s *Server) provePIN(ctx context.Context, a store.Account, m *v1.SignInRequ
 	case errors.Is(err, store.ErrPINLocked), err == nil && !right && left == 0:
 		return refuse(v1.Reason_REASON_PIN_LOCKED)
 	case err == nil && !right:
-		return &refusal{reason: v1.Reason_REASON_PIN_WRONG, tries: left}
+		return &refusal{Reason: v1.Reason_REASON_PIN_WRONG, TriesLeft: left}
 	}
 	return err
 }

@@ -69,7 +69,7 @@ func (s *Server) writeOrder(ctx context.Context, n session, no string, amount mo
 	var full *store.CapError
 	switch {
 	case errors.As(err, &full):
-		return store.Order{}, &refusal{reason: v1.Reason_REASON_BALANCE_CAP, limit: full.Room}
+		return store.Order{}, &refusal{Reason: v1.Reason_REASON_BALANCE_CAP, Limit: full.Room}
 	case errors.Is(err, store.ErrConflict):
 		s.Log.Error("order number with other content", "order", no, "terminal", n.terminal)
 		return store.Order{}, refuse(v1.Reason_REASON_ORDER_CONFLICT)
@@ -80,9 +80,9 @@ func (s *Server) writeOrder(ctx context.Context, n session, no string, amount mo
 func (s *Server) checkRange(amount money.Fen) error {
 	switch {
 	case amount < s.Policy.TopUpMin || amount <= 0:
-		return &refusal{reason: v1.Reason_REASON_AMOUNT_OUT_OF_RANGE, limit: s.Policy.TopUpMin}
+		return &refusal{Reason: v1.Reason_REASON_AMOUNT_OUT_OF_RANGE, Limit: s.Policy.TopUpMin}
 	case amount > s.Policy.TopUpMax:
-		return &refusal{reason: v1.Reason_REASON_AMOUNT_OUT_OF_RANGE, limit: s.Policy.TopUpMax}
+		return &refusal{Reason: v1.Reason_REASON_AMOUNT_OUT_OF_RANGE, Limit: s.Policy.TopUpMax}
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (s *Server) GetTopUp(ctx context.Context, q *connect.Request[v1.GetTopUpReq
 	defer timer.Stop()
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
-	moved, leave := s.engine.watch(q.Msg.OrderNo) // before the first look, so that no move is missed
+	moved, leave := s.engine.Watch(q.Msg.OrderNo) // before the first look, so that no move is missed
 	defer leave()
 	for {
 		o, err := s.ownOrder(ctx, q.Msg.OrderNo)

@@ -1,10 +1,13 @@
-package server
+// Package hub lets many wait for an order that one engine moves, and keeps two
+// from asking about the same order at once. It knows orders by their numbers and
+// nothing else of them.
+package hub
 
 import "sync"
 
-// hub wakes those who wait for an order to move. It holds nothing for orders
-// that nobody waits for.
-type hub struct {
+// Hub wakes those who wait for an order to move. It holds nothing for orders
+// that nobody waits for. The zero Hub is ready.
+type Hub struct {
 	mu    sync.Mutex
 	waits map[string]*wait // guarded by mu
 }
@@ -14,9 +17,9 @@ type wait struct {
 	waiters int
 }
 
-// watch returns a function for the channel that closes at the order's next
-// move, from the call to watch on, and one to stop watching.
-func (h *hub) watch(no string) (moved func() <-chan struct{}, leave func()) {
+// Watch returns a function for the channel that closes at the order's next
+// move, from the call to Watch on, and one to stop watching.
+func (h *Hub) Watch(no string) (moved func() <-chan struct{}, leave func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.waits == nil {
@@ -45,8 +48,8 @@ func (h *hub) watch(no string) (moved func() <-chan struct{}, leave func()) {
 	}
 }
 
-// move wakes everybody who waits for an order.
-func (h *hub) move(no string) {
+// Move wakes everybody who waits for an order.
+func (h *Hub) Move(no string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if w := h.waits[no]; w != nil {
@@ -55,9 +58,9 @@ func (h *hub) move(no string) {
 	}
 }
 
-// locks are one lock for each order, taken by whoever asks the channel about
-// it, so that no two questions about one order cross.
-type locks struct {
+// Locks are one lock for each order, taken by whoever asks the channel about
+// it, so that no two questions about one order cross. The zero Locks are ready.
+type Locks struct {
 	mu   sync.Mutex
 	held map[string]*lock // guarded by mu
 }
@@ -67,9 +70,9 @@ type lock struct {
 	users int
 }
 
-// take waits for an order's lock, or for done, and returns what gives it back.
+// Take waits for an order's lock, or for done, and returns what gives it back.
 // It returns nil if done came first.
-func (l *locks) take(no string, done <-chan struct{}) (give func()) {
+func (l *Locks) Take(no string, done <-chan struct{}) (give func()) {
 	l.mu.Lock()
 	if l.held == nil {
 		l.held = map[string]*lock{}

@@ -1,0 +1,59 @@
+// Package call is what every service of the upstream has to know of a call:
+// which terminal makes it, and how to refuse it. Package server puts the one
+// into the context and the other on the wire.
+package call
+
+import (
+	"context"
+	"errors"
+
+	"connectrpc.com/connect"
+
+	"quancun/money"
+	"quancun/upstream/store"
+	v1 "quancun/upstream/wire/quancun/v1"
+)
+
+type terminalKey struct{}
+
+// WithTerminal returns a context in which t calls.
+func WithTerminal(ctx context.Context, t store.Terminal) context.Context {
+	return context.WithValue(ctx, terminalKey{}, t)
+}
+
+// Terminal returns who calls. It is there in every call that comes through
+// package server.
+func Terminal(ctx context.Context) store.Terminal {
+	t, ok := ctx.Value(terminalKey{}).(store.Terminal)
+	if !ok {
+		panic("call: internal error: a call without a terminal")
+	}
+	return t
+}
+
+// Refusal is "no, and nothing was moved". Every other error of a handler
+// reaches the terminal as an unknown outcome.
+type Refusal struct {
+	Reason    v1.Reason
+	TriesLeft int
+	Limit     money.Fen
+}
+
+// Refuse returns a refusal that has nothing to say but why.
+func Refuse(r v1.Reason) error { return &Refusal{Reason: r} }
+
+// Error names the reason.
+func (r *Refusal) Error() string { return "refused: " + r.Reason.String() }
+
+// Wire returns r as it is sent.
+func (r *Refusal) Wire() error {
+	e := connect.NewError(connect.CodeFailedPrecondition, r)
+	d, err := connect.NewErrorDetail(&v1.Refusal{
+		Reason: r.Reason, TriesLeft: int32(r.TriesLeft), LimitFen: int64(r.Limit),
+	})
+	if err != nil { // only a bug in the generated code
+		return connect.NewError(connect.CodeInternal, errors.New("internal error"))
+	}
+	e.AddDetail(d)
+	return e
+}
