@@ -40,6 +40,7 @@ func hand(ctx context.Context, verb string, args []string, out io.Writer) error 
 		"scan":   func(e *errand, ctx context.Context) error { return e.trade(ctx, "scan") },
 		"close":  func(e *errand, ctx context.Context) error { return e.trade(ctx, "close") },
 		"forge":  func(e *errand, ctx context.Context) error { return e.trade(ctx, "forge") },
+		"code":   (*errand).payCode,
 		"fault":  (*errand).fault,
 		"cards":  func(e *errand, ctx context.Context) error { return e.cards(ctx, "", nil) },
 		"lay":    (*errand).lay,
@@ -86,6 +87,16 @@ func (e *errand) word(what string) (string, error) {
 		return "", fmt.Errorf("this needs %s\n%w", what, errUsage)
 	}
 	return e.words[0], nil
+}
+
+// payCode has the payer's phone show a payment code, for a scanner to read.
+func (e *errand) payCode(ctx context.Context) error {
+	var c phone.Code
+	if err := e.call(ctx, "/control/code", map[string]any{}, &c); err != nil || e.json {
+		return err
+	}
+	_, err := fmt.Fprintln(e.out, c.Code)
+	return err
 }
 
 // callMax is how long a lab may take to answer.

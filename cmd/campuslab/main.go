@@ -54,6 +54,7 @@ The student's phone (or open the address that serve prints in a browser):
   campuslab scan QR               scan, and do not pay yet
   campuslab close QR              turn the payment down
   campuslab forge QR              send a "paid" that Alipay did not sign
+  campuslab code                  show a payment code, for a till's scanner
 
 One card alone, without a lab:
   campuslab card serve --cards FILE --card NAME [--vpcd ADDR]

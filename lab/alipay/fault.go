@@ -29,7 +29,11 @@ const (
 
 	Amount    Kind = "amount"     // query, notify: says Amount in place of the truth
 	RetryFlag Kind = "retry-flag" // cancel: asks to be repeated, without effect
-	PayLate   Kind = "pay-late"   // cancel: answers, and Delay later the payer has paid
+	PayLate   Kind = "pay-late"   // cancel, pay: answers, and Delay later the payer has paid
+
+	Wait    Kind = "wait"     // pay: the payer is asked first, and agrees or turns it down later
+	Poor    Kind = "poor"     // pay: the payer has too little
+	BadCode Kind = "bad-code" // pay: the code is not good, whatever it is
 
 	Twice  Kind = "twice"  // notify: sends the notification twice
 	Forged Kind = "forged" // notify: signed by somebody else
@@ -51,6 +55,7 @@ var answers = []Kind{Delay, Drop, BadSignature, Unsigned, HTML, HTTP500, Error}
 // its sums in order, as in a bill that is whole and of another opinion.
 var kinds = map[string][]Kind{
 	"precreate":            append(slices.Clone(answers), Refuse),
+	"pay":                  append(slices.Clone(answers), Refuse, Wait, PayLate, Poor, BadCode),
 	"query":                append(slices.Clone(answers), Amount),
 	"cancel":               append(slices.Clone(answers), RetryFlag, PayLate),
 	"close":                answers,

@@ -71,6 +71,7 @@ type Gateway struct {
 
 	mu     sync.Mutex // guards what follows
 	trades []*Trade   // oldest first
+	codes  []*payCode // of payers' phones
 	faults []Fault
 	serial int                 // of trades and faults
 	files  map[string]billFile // by the token in their address
@@ -106,8 +107,9 @@ func New(c Config) (*Gateway, error) {
 
 // saved is the file of trades.
 type saved struct {
-	Serial int      `json:"serial"`
-	Trades []*Trade `json:"trades"`
+	Serial int        `json:"serial"`
+	Trades []*Trade   `json:"trades"`
+	Codes  []*payCode `json:"codes"`
 }
 
 func (g *Gateway) load() error {
@@ -124,14 +126,14 @@ func (g *Gateway) load() error {
 	if err := d.Decode(&s); err != nil {
 		return fmt.Errorf("lab/alipay: %s is damaged: %w", g.file, err)
 	}
-	g.serial, g.trades = s.Serial, s.Trades
+	g.serial, g.trades, g.codes = s.Serial, s.Trades, s.Codes
 	return nil
 }
 
 // save writes all trades, and makes the file the new one only when it is
 // whole. Its caller holds mu, and has changed the trades.
 func (g *Gateway) save() error {
-	b, err := json.MarshalIndent(saved{g.serial, g.trades}, "", "\t")
+	b, err := json.MarshalIndent(saved{g.serial, g.trades, g.codes}, "", "\t")
 	if err != nil {
 		return err
 	}

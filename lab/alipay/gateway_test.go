@@ -301,7 +301,7 @@ func TestKeysAndFiles(t *testing.T) {
 
 func TestFaultsAreChecked(t *testing.T) {
 	for _, bad := range []string{
-		``, `{}`, `{"method":"pay","kind":"drop"}`, `{"method":"query","kind":"pay-late"}`,
+		``, `{}`, `{"method":"sell","kind":"drop"}`, `{"method":"query","kind":"pay-late"}`,
 		`{"method":"query","kind":"drop","boked":true}`, `{"method":"query","kind":"delay"}`,
 		`{"method":"query","kind":"delay","delay":"-1s"}`, `{"method":"notify","kind":"amount"}`,
 	} {

@@ -38,6 +38,7 @@ type operation func(g *Gateway, biz map[string]string, now time.Time) reply
 
 var operations = map[string]operation{
 	"precreate":            nil, // it needs more than its business fields; see book
+	"pay":                  nil, // so does it; see pay
 	"query":                (*Gateway).query,
 	"cancel":               (*Gateway).cancel,
 	"close":                (*Gateway).close,
@@ -156,6 +157,8 @@ func (g *Gateway) book(req request) (Fault, reply) {
 	switch req.method {
 	case "precreate":
 		answer = g.precreate(req, now)
+	case "pay":
+		answer = g.payByCode(req, now, fault.Kind)
 	case "bill":
 		answer = g.bill(req, now)
 	default:

@@ -42,6 +42,11 @@ type Trade struct {
 	Waiting    int           `json:"notices_waiting"` // to be sent, or sent again
 }
 
+// Code is a payment code, as the phone shows it.
+type Code struct {
+	Code string `json:"code"`
+}
+
 func view(t alipay.Trade) Trade {
 	v := Trade{
 		OutTradeNo: t.OutTradeNo, TradeNo: t.TradeNo, QR: t.QR, Subject: t.Subject, Terminal: t.Terminal,
@@ -68,6 +73,7 @@ const trades = 100
 //	POST /control/scan           {"ref": "https://qr.alipay.com/…"}: scan, do not pay yet
 //	POST /control/pay            {"ref": "last", "late": "5s"}: pay, now or late
 //	POST /control/close          {"ref": "K1_42"}: turn it down
+//	POST /control/code           {}: a payment code, as {"code": "28…"}
 //	POST /control/forge          {"ref": "K1_42"}: send a notification that Alipay did not sign
 //	GET  /control/kinds          which faults there are
 //	GET  /control/faults         which are armed
@@ -110,6 +116,14 @@ func Handler(g *alipay.Gateway) http.Handler {
 			reply.OK(w, view(t))
 		})
 	}
+	mux.HandleFunc("POST /control/code", func(w http.ResponseWriter, _ *http.Request) {
+		code, err := g.Code()
+		if err != nil {
+			reply.Refuse(w, http.StatusInternalServerError, err)
+			return
+		}
+		reply.OK(w, Code{code})
+	})
 	mux.HandleFunc("GET /control/kinds", func(w http.ResponseWriter, _ *http.Request) { reply.OK(w, alipay.Kinds()) })
 	mux.HandleFunc("GET /control/faults", func(w http.ResponseWriter, _ *http.Request) { listFaults(w, g) })
 	mux.HandleFunc("POST /control/faults", func(w http.ResponseWriter, r *http.Request) { arm(w, r, g) })

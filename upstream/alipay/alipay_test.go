@@ -27,6 +27,8 @@ var testOrder = channel.Order{
 	Terminal: "K-01", Life: 90 * time.Second,
 }
 
+const testCode = "281234567890123456"
+
 // TestWire checks a request as the gateway would: every field, and the
 // signature with nothing but the standard library.
 func TestWire(t *testing.T) {
@@ -90,6 +92,7 @@ func TestZone(t *testing.T) {
 // each calls every method that moves or asks about money.
 var each = map[string]func(ctx context.Context, c *Client) error{
 	precreate: func(ctx context.Context, c *Client) error { _, err := c.Precreate(ctx, testOrder); return err },
+	pay:       func(ctx context.Context, c *Client) error { return c.PayByCode(ctx, testOrder, testCode) },
 	query:     func(ctx context.Context, c *Client) error { _, err := c.Query(ctx, "K1_42"); return err },
 	cancel:    func(ctx context.Context, c *Client) error { _, err := c.Cancel(ctx, "K1_42"); return err },
 	refund:    func(ctx context.Context, c *Client) error { return c.Refund(ctx, "K1_42", "R1", 500) },
@@ -184,6 +187,49 @@ func TestAnswersThatAreNone(t *testing.T) {
 			} else if strings.Contains(err.Error(), "SIGNED-REQUEST") || strings.Contains(err.Error(), "biz_content") {
 				t.Errorf("%s, %s: error gives away the request: %v", method, what, err)
 			}
+		}
+	}
+}
+
+// TestPay checks the request for a payment by code, and what its answers are
+// taken for. A trade that was accepted is not paid.
+func TestPay(t *testing.T) {
+	for _, tt := range []struct {
+		fields string
+		want   error // nil: done
+		known  bool  // the answer says no
+	}{
+		{`"code":"10000","trade_no":"T1"`, nil, true},
+		{`"code":"10003","msg":" order success pay inprocess"`, errors.New("unknown"), false},
+		{`"code":"20000"`, errors.New("unknown"), false},
+		{`"code":"40004","sub_code":"ACQ.SYSTEM_ERROR"`, errors.New("unknown"), false},
+		{`"code":"40004","sub_code":"ACQ.TRADE_HAS_SUCCESS"`, errors.New("unknown"), false},
+		{`"code":"40004","sub_code":"ACQ.PAYMENT_AUTH_CODE_INVALID"`, channel.ErrCode, true},
+		{`"code":"40004","sub_code":"ACQ.BUYER_BALANCE_NOT_ENOUGH"`, channel.ErrPayer, true},
+		{`"code":"40004","sub_code":"ACQ.SELLER_BEEN_BLOCKED"`, channel.ErrRefused, true},
+	} {
+		g, c := newGateway(t, func(method string, _ url.Values) string {
+			return signed(method, `{`+tt.fields+`,"out_trade_no":"K1_42"}`)
+		})
+		err := c.PayByCode(t.Context(), testOrder, testCode)
+		switch {
+		case tt.want == nil && err != nil, tt.want != nil && err == nil,
+			tt.known && !errors.Is(err, tt.want), errors.Is(err, channel.ErrRefused) != (tt.known && tt.want != nil):
+			t.Errorf("%s: %v, want %v", tt.fields, err, tt.want)
+		case err != nil && strings.Contains(err.Error(), testCode):
+			t.Errorf("%s: the error gives the code away: %v", tt.fields, err)
+		}
+		var biz map[string]string
+		if err := json.Unmarshal([]byte(g.forms[0].Get("biz_content")), &biz); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{
+			"out_trade_no": "K1_42", "scene": "bar_code", "auth_code": testCode, "total_amount": "20.00",
+			"subject": "校园卡充值 a b c d", "product_code": "FACE_TO_FACE_PAYMENT", "timeout_express": "2m",
+			"terminal_id": "K-01",
+		}
+		if fmt.Sprint(biz) != fmt.Sprint(want) {
+			t.Errorf("biz_content = %v\nwant %v", biz, want)
 		}
 	}
 }
@@ -373,6 +419,11 @@ func TestNotSent(t *testing.T) {
 		bad(func(o *channel.Order) { o.Amount = amountMax + 1 }),
 		bad(func(o *channel.Order) { o.Life = 0 }),
 		bad(func(o *channel.Order) { o.Subject = "&/=" }),
+		c.PayByCode(t.Context(), channel.Order{No: "K1_42"}, testCode),
+		c.PayByCode(t.Context(), testOrder, ""),
+		c.PayByCode(t.Context(), testOrder, "241234567890123456"),
+		c.PayByCode(t.Context(), testOrder, "28123456789012345x"),
+		c.PayByCode(t.Context(), testOrder, "281234567890123"),
 		queried, cancelled,
 		c.Refund(t.Context(), "K1_42", "R 1", 1),
 		c.Refund(t.Context(), "K1_42", "R1", 0),

@@ -14,6 +14,7 @@ import (
 // The methods of the gateway that this package calls.
 const (
 	precreate   = "alipay.trade.precreate"
+	pay         = "alipay.trade.pay"
 	query       = "alipay.trade.query"
 	cancel      = "alipay.trade.cancel"
 	refund      = "alipay.trade.refund"
@@ -84,6 +85,39 @@ var rules = []rule{
 	{precreate, "40004", "ACQ.SELLER_BEEN_BLOCKED", refused, "the merchant is blocked"},
 	{precreate, "40004", "ACQ.MERCHANT_AGREEMENT_NOT_EXIST", refused, "no contract"},
 
+	{pay, "20001", "", refused, "no authorization"},
+	{pay, "40001", "", refused, "parameter missing"},
+	{pay, "40002", "", refused, "parameter invalid"},
+	{pay, "40003", "", refused, "conditions not met"},
+	{pay, "40006", "", refused, "no permission for this method"},
+	{pay, "40004", "ACQ.PAYMENT_AUTH_CODE_INVALID", refused, "the payer's code is wrong, used or too old"},
+	{pay, "40004", "ACQ.SOUNDWAVE_PARSER_FAIL", refused, "the payer's code is wrong, used or too old"},
+	{pay, "40004", "ACQ.BUYER_BALANCE_NOT_ENOUGH", refused, "the payer has too little"},
+	{pay, "40004", "ACQ.BUYER_BANKCARD_BALANCE_NOT_ENOUGH", refused, "the payer's bank card has too little"},
+	{pay, "40004", "ACQ.ERROR_BALANCE_PAYMENT_DISABLE", refused, "the payer has switched balance payment off"},
+	{pay, "40004", "ACQ.BUYER_ENABLE_STATUS_FORBID", refused, "the payer's account may not pay"},
+	{pay, "40004", "ACQ.BUYER_PAYMENT_AMOUNT_DAY_LIMIT_ERROR", refused, "the payer's limit of the day"},
+	{pay, "40004", "ACQ.BUYER_PAYMENT_AMOUNT_MONTH_LIMIT_ERROR", refused, "the payer's limit of the month"},
+	{pay, "40004", "ACQ.BEYOND_PAY_RESTRICTION", refused, "the payer's limit"},
+	{pay, "40004", "ACQ.BEYOND_PER_RECEIPT_RESTRICTION", refused, "the limit for one payment"},
+	{pay, "40004", "ACQ.PULL_MOBILE_CASHIER_FAIL", refused, "the payer's phone could not be asked"},
+	{pay, "40004", "ACQ.MOBILE_PAYMENT_SWITCH_OFF", refused, "the payer has switched mobile payment off"},
+	{pay, "40004", "ACQ.PAYMENT_FAIL", refused, "the payment failed"},
+	{pay, "40004", "ACQ.NO_PAYMENT_INSTRUMENTS_AVAILABLE", refused, "the payer has nothing to pay with"},
+	{pay, "40004", "ACQ.BUYER_SELLER_EQUAL", refused, "the payer is the merchant"},
+	{pay, "40004", "ACQ.TRADE_HAS_SUCCESS", unknown, "paid already; query it"},
+	{pay, "40004", "ACQ.TRADE_HAS_FINISHED", unknown, "paid already; query it"},
+	{pay, "40004", "ACQ.TRADE_HAS_CLOSE", refused, "this number is closed for good"},
+	{pay, "40004", "ACQ.CONTEXT_INCONSISTENT", refused, "the number belongs to an order with other content"},
+	{pay, "40004", "ACQ.TRADE_BUYER_NOT_MATCH", refused, "the number belongs to another buyer's trade"},
+	{pay, "40004", "ACQ.INVALID_PARAMETER", refused, "parameter invalid"},
+	{pay, "40004", "ACQ.ACCESS_FORBIDDEN", refused, "no contract for this product"},
+	{pay, "40004", "ACQ.EXIST_FORBIDDEN_WORD", refused, "forbidden word in the subject"},
+	{pay, "40004", "ACQ.PARTNER_ERROR", refused, "app ID not valid"},
+	{pay, "40004", "ACQ.TOTAL_FEE_EXCEED", refused, "amount above the limit of the contract"},
+	{pay, "40004", "ACQ.SELLER_BEEN_BLOCKED", refused, "the merchant is blocked"},
+	{pay, "40004", "ACQ.MERCHANT_AGREEMENT_NOT_EXIST", refused, "no contract"},
+
 	{query, "40004", "ACQ.TRADE_NOT_EXIST", missing, "nobody has scanned it"},
 
 	{cancel, "40004", "ACQ.TRADE_NOT_EXIST", missing, "nobody has scanned it"},
@@ -143,9 +177,33 @@ func (a *answer) Error() string {
 	return s
 }
 
-// Is makes a refused answer channel.ErrRefused for errors.Is.
+// causes are what a payer can be told about a code that was refused.
+var causes = map[string]error{
+	"ACQ.PAYMENT_AUTH_CODE_INVALID": channel.ErrCode,
+	"ACQ.SOUNDWAVE_PARSER_FAIL":     channel.ErrCode,
+
+	"ACQ.BUYER_BALANCE_NOT_ENOUGH":               channel.ErrPayer,
+	"ACQ.BUYER_BANKCARD_BALANCE_NOT_ENOUGH":      channel.ErrPayer,
+	"ACQ.ERROR_BALANCE_PAYMENT_DISABLE":          channel.ErrPayer,
+	"ACQ.BUYER_ENABLE_STATUS_FORBID":             channel.ErrPayer,
+	"ACQ.BUYER_PAYMENT_AMOUNT_DAY_LIMIT_ERROR":   channel.ErrPayer,
+	"ACQ.BUYER_PAYMENT_AMOUNT_MONTH_LIMIT_ERROR": channel.ErrPayer,
+	"ACQ.BEYOND_PAY_RESTRICTION":                 channel.ErrPayer,
+	"ACQ.BEYOND_PER_RECEIPT_RESTRICTION":         channel.ErrPayer,
+	"ACQ.PULL_MOBILE_CASHIER_FAIL":               channel.ErrPayer,
+	"ACQ.MOBILE_PAYMENT_SWITCH_OFF":              channel.ErrPayer,
+	"ACQ.PAYMENT_FAIL":                           channel.ErrPayer,
+	"ACQ.NO_PAYMENT_INSTRUMENTS_AVAILABLE":       channel.ErrPayer,
+	"ACQ.BUYER_SELLER_EQUAL":                     channel.ErrPayer,
+}
+
+// Is makes a refused answer channel.ErrRefused for errors.Is, and the refusal
+// of a code what its payer can be told.
 func (a *answer) Is(target error) bool {
-	return target == channel.ErrRefused && a.verdict == refused
+	if a.verdict != refused {
+		return false
+	}
+	return target == channel.ErrRefused || a.method == pay && target == causes[a.sub] && target != nil
 }
 
 // head is what every answer begins with. Answers are read into types of this

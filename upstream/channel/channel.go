@@ -9,6 +9,7 @@ package channel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -19,6 +20,16 @@ import (
 // was moved, and asking again changes nothing. Every other error of a Channel
 // is "unknown": the service may have done it.
 var ErrRefused = errors.New("channel: refused")
+
+// Why a payer's code was refused, where the service says it in a way that people
+// can act upon. Each is an ErrRefused too.
+var (
+	// ErrCode means that the code is wrong, was used, or is too old.
+	ErrCode = fmt.Errorf("%w: this code is not good", ErrRefused)
+	// ErrPayer means that the payer cannot pay with it: there is too little, or
+	// a limit is reached.
+	ErrPayer = fmt.Errorf("%w: the payer cannot pay", ErrRefused)
+)
 
 // ErrForged means that a message claims to come from the service and does not.
 var ErrForged = errors.New("channel: not signed by the service")
@@ -77,4 +88,20 @@ type Channel interface {
 
 	// Acknowledge answers a notification so that it is not sent again.
 	Acknowledge(w http.ResponseWriter)
+}
+
+// Codes is a payment service that takes a code from the payer's phone (付款码)
+// and asks the payer.
+type Codes interface {
+	// PayByCode asks for o from whoever shows code. No error means that the service
+	// says it is paid, which counts when a Query has said so too. After
+	// [ErrRefused] (perhaps [ErrCode] or [ErrPayer]) this call has moved nothing,
+	// but the order still has to be cancelled before anybody is told so. Every
+	// other error is unknown: the payer may have to agree, or have paid.
+	PayByCode(ctx context.Context, o Order, code string) error
+
+	// Query, Cancel and Refund are those of [Channel].
+	Query(ctx context.Context, orderNo string) (Trade, error)
+	Cancel(ctx context.Context, orderNo string) (Status, error)
+	Refund(ctx context.Context, orderNo, refundNo string, amount money.Fen) error
 }
