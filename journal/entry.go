@@ -162,11 +162,13 @@ func (e Entry) needsCard() bool {
 }
 
 func (e Entry) needsMerchant() bool {
-	return e.Kind.Intent() == SaleIntent || e.Kind == CodeSale || e.Kind == ChannelSale || e.Kind == Refund
+	i := e.Kind.Intent()
+	return i == SaleIntent || i == PaymentIntent || i == ReturnIntent ||
+		e.Kind == CodeSale || e.Kind == ChannelSale || e.Kind == Refund
 }
 
 func (e Entry) needsOrigin() bool {
-	return e.Kind == Refund || e.Kind == Evidence || e.Kind == Carried || e.Kind.Sums()
+	return e.Kind == Refund || e.Kind == ReturnIntent || e.Kind == Evidence || e.Kind == Carried || e.Kind.Sums()
 }
 
 func (e Entry) rule(format string, args ...any) error {

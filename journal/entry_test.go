@@ -29,7 +29,7 @@ func sound(k Kind) Entry {
 		e.Operator = "c7"
 	}
 	switch k {
-	case TopUpEnd:
+	case TopUpEnd, PaymentEnd, ReturnEnd:
 		e.Outcome = Paid
 	case LoadEnd, SaleEnd, Evidence:
 		e.Outcome = Written

@@ -53,6 +53,13 @@ const (
 	DrawerOpened Kind = 68 // the drawer was opened without a sale
 	SignedIn     Kind = 69 // a member of the staff stands at the till
 	SignedOut    Kind = 71 // and no longer does
+
+	// What a channel is asked for is announced; what came of it is said by a
+	// [ChannelSale] or a [Refund], which moves the money, and then by the end.
+	PaymentIntent Kind = 80 // a payer's code is about to be shown to a channel
+	PaymentEnd    Kind = 81 // that was paid, or closed, or never asked for
+	ReturnIntent  Kind = 82 // a channel is about to be asked to give some of a sale back
+	ReturnEnd     Kind = 83 // it has, or never will
 )
 
 // kinds is all that is known of a kind.
@@ -92,6 +99,11 @@ var kinds = map[Kind]struct {
 	DrawerOpened: {name: "drawer opened"},
 	SignedIn:     {name: "signed in"},
 	SignedOut:    {name: "signed out"},
+
+	PaymentIntent: {name: "payment intent", begins: PaymentIntent},
+	PaymentEnd:    {name: "payment end", begins: PaymentIntent},
+	ReturnIntent:  {name: "return intent", begins: ReturnIntent},
+	ReturnEnd:     {name: "return end", begins: ReturnIntent},
 }
 
 // Kinds returns every kind, in the order of their numbers.
@@ -118,7 +130,9 @@ func (k Kind) Intent() Kind { return kinds[k].begins }
 func (k Kind) IsIntent() bool { return k != 0 && kinds[k].begins == k }
 
 // IsEnd reports whether k says how an intent came out.
-func (k Kind) IsEnd() bool { return k == TopUpEnd || k == LoadEnd || k == SaleEnd }
+func (k Kind) IsEnd() bool {
+	return k == TopUpEnd || k == LoadEnd || k == SaleEnd || k == PaymentEnd || k == ReturnEnd
+}
 
 // IsDoubt reports whether k says that nobody knows how an intent came out.
 func (k Kind) IsDoubt() bool { return k == LoadDoubt || k == SaleDoubt }
@@ -152,11 +166,11 @@ func (k Kind) LedgerOnly() bool { return kinds[k].ledger }
 // stays open until there is evidence.
 type Outcome uint8
 
-// The outcomes of a top-up and, from 11 on, of a card that was written to.
+// The outcomes of an order and, from 11 on, of a card that was written to.
 const (
-	Paid       Outcome = 1  // the order was paid
+	Paid       Outcome = 1  // the order was paid; of a return: it was given back
 	Closed     Outcome = 2  // the order was closed unpaid and can no longer be paid
-	Refused    Outcome = 3  // the order never existed upstream
+	Refused    Outcome = 3  // the order never existed upstream; of a return: it never will be made
 	Written    Outcome = 11 // the card has done it
 	NotWritten Outcome = 12 // the card has not
 	// Elsewhere and ElsewhereNot are Written and NotWritten, as settled by what
@@ -190,7 +204,7 @@ func (o Outcome) Happened() bool { return o == Written || o == Elsewhere }
 func (o Outcome) of(k Kind) bool {
 	known, ok := outcomes[o]
 	switch k {
-	case TopUpEnd:
+	case TopUpEnd, PaymentEnd, ReturnEnd:
 		return ok && known.order
 	case LoadEnd, SaleEnd, Evidence:
 		return ok && !known.order

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -161,7 +162,7 @@ func (b *books) carry(e entry) error {
 }
 
 // intents are the kinds of intent, by the kinds that go on with them.
-var intents = map[int]int{11: 10, 12: 10, 21: 20, 22: 20, 41: 40, 42: 40}
+var intents = map[int]int{11: 10, 12: 10, 21: 20, 22: 20, 41: 40, 42: 40, 81: 80, 83: 82}
 
 func (b *books) order(e entry) error {
 	intent, goesOn := intents[e.kind]
@@ -179,10 +180,23 @@ func (b *books) order(e entry) error {
 	case e.kind == 11 || e.kind == 21 || e.kind == 41:
 		b.ended[e.ref] = true
 		return nil
+	case e.kind == 81 || e.kind == 83:
+		b.ended[e.ref] = true
+		return b.told(e)
 	case b.doubted[e.ref]:
 		return fmt.Errorf("reference %q is in doubt twice", e.ref)
 	}
 	b.doubted[e.ref] = true
+	return nil
+}
+
+// told checks that what a channel has done was said before its end: the sale, or
+// the refund, under the reference without its prefix.
+func (b *books) told(e entry) error {
+	ref, ok := strings.CutPrefix(e.ref, "pay_")
+	if want := map[int]int{81: 46, 83: 50}[e.kind]; e.outcome == 1 && (!ok || b.begun[ref] != want) {
+		return fmt.Errorf("reference %q was paid, and no kind %d says so", e.ref, want)
+	}
 	return nil
 }
 
