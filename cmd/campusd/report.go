@@ -14,6 +14,7 @@ import (
 	"quancun/upstream/clearing"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
+	"quancun/upstream/payment"
 	"quancun/upstream/store"
 )
 
@@ -45,6 +46,7 @@ func verifyAll(ctx context.Context, b *store.Books, k keys.Store, out io.Writer)
 	var broken []string
 	for _, check := range []func(context.Context) ([]string, error){
 		b.Verify, ingest.New(b, k, ingest.Policy{}).Verify, clearing.New(b).Verify,
+		func(ctx context.Context) ([]string, error) { return payment.Verify(ctx, b) },
 	} {
 		more, err := check(ctx)
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 	"quancun/upstream/clearing"
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
+	"quancun/upstream/payment"
 	"quancun/upstream/server"
 	"quancun/upstream/server/enrol"
 )
@@ -72,10 +73,12 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	defer unlock()
 
 	log := slog.New(slog.NewTextHandler(out, nil))
+	pays := payment.New(payment.Config{Books: d.books, Channel: ch, Log: log})
 	s := server.New(server.Config{
 		Books: d.books, Keys: k, Channel: ch, Policy: c.Policy.server(),
 		Journals: ingest.New(d.books, k, c.Policy.ingest()),
 		Feeds:    &feed.Publisher{Books: d.books, Campus: k.Campus()},
+		Services: []server.Service{pays}, Notices: pays,
 		SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
 	})
 	door := enrol.New(enrol.Config{Books: d.books, PKI: d.pki, Campus: k, Now: time.Now, Log: log})
@@ -89,7 +92,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	log.Info("serving", "terminals", terminals.Addr().String(), "notices", notices.Addr().String())
 	daily := &clearing.Daily{House: clearing.New(d.books), Source: alipaySource, Statements: ch, Log: log}
-	err = serveAll(ctx, together(s.Run, daily.Run),
+	err = serveAll(ctx, together(s.Run, daily.Run, pays.Run),
 		endpoint{httpServer(door.Doors(s.Handler()), log), tls.NewListener(terminals, d.pki.Server())},
 		endpoint{httpServer(s.NotifyHandler(), log), notices})
 	log.Info("stopped", "err", err)

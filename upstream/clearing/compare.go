@@ -126,10 +126,13 @@ func readSides(ctx context.Context, tx *sqldb.Tx, source reconcile.Source, scope
 	return b, sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
 		var no string
 		var o reconcile.Order
-		err := rows.Scan(&no, &o.Account, &o.Returned)
+		err := rows.Scan(&no, &o.Account, &o.Returned, &o.Sale)
 		b.Orders[no] = o
 		return err
-	}, `SELECT order_no, account, state = 6 FROM orders WHERE order_no = ANY (?)`, scope)
+	}, `
+		SELECT order_no, account, state = 6, false FROM orders WHERE order_no = ANY (?1)
+		UNION ALL SELECT order_no, 'merchant/' || merchant, state = 6, true FROM payments WHERE order_no = ANY (?1)`,
+		scope)
 }
 
 // readStated returns which days a source has said something of.

@@ -204,7 +204,8 @@ func (h *House) firstDay(ctx context.Context, source reconcile.Source) (day chan
 		err := tx.QueryRow(ctx, `
 			SELECT coalesce(min(at_ms), 0) FROM (
 				SELECT at_ms FROM movements WHERE account = ?1 AND about <> ''
-				UNION ALL SELECT created_ms FROM orders WHERE CAST(?1 AS TEXT) = ?2) AS moments`,
+				UNION ALL SELECT created_ms FROM orders WHERE CAST(?1 AS TEXT) = ?2
+				UNION ALL SELECT created_ms FROM payments WHERE CAST(?1 AS TEXT) = ?2) AS moments`,
 			source, store.ChannelAlipay).Scan(&at)
 		if at > 0 {
 			day = channel.DayOf(time.UnixMilli(at))

@@ -10,9 +10,9 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
-	"quancun/upstream/channel"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
+	"quancun/upstream/payment"
 	"quancun/upstream/store"
 )
 
@@ -77,34 +77,62 @@ func TestSalesByCode(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		till := newTill(w)
 		w.set("2026-03-01 12:00:00")
-		sale := func(ref string, amount money.Fen) journal.Entry {
-			_, err := w.alipay.Precreate(t.Context(), channel.Order{
-				No: ref, Amount: amount, Subject: "食堂", Terminal: "K01", Life: 2 * time.Minute,
-			})
+		desk := payment.New(payment.Config{Books: w.books, Channel: w.alipay, Now: w.now})
+		pay := func(ref string, amount money.Fen) {
+			code, err := w.gateway.Code()
 			w.must(err)
-			w.pay(ref)
+			p, err := desk.Pay(t.Context(), payment.Payment{
+				No: ref, Terminal: "K01", Merchant: "canteen", Amount: amount,
+			}, code)
+			if err != nil || p.State != payment.Paid {
+				t.Fatalf("Pay = %+v, %v; want it paid", p, err)
+			}
+		}
+		sale := func(ref string, amount money.Fen) journal.Entry {
+			pay(ref, amount)
 			return till.write(journal.Entry{Kind: journal.ChannelSale, Ref: ref, Merchant: "canteen", Amount: amount})
 		}
 		sale("S1", 8*yuan)
 		second := sale("S2", 12*yuan)
-		w.must(w.alipay.Refund(t.Context(), "S2", "R1", 2*yuan))
+		r, err := desk.Refund(t.Context(), payment.Refund{OrderNo: "S2", No: "R1", Amount: 2 * yuan})
+		if err != nil || r.State != payment.RefundDone {
+			t.Fatalf("Refund = %+v, %v; want it done", r, err)
+		}
 		till.write(journal.Entry{
 			Kind: journal.Refund, Ref: "R1", Merchant: "canteen", Amount: 2 * yuan, Origin: second.Position(),
 		})
 		till.write(journal.Entry{Kind: journal.ChannelSale, Ref: "S3", Merchant: "canteen", Amount: 5 * yuan}) // never paid
+		again := journal.Entry{Kind: journal.ChannelSale, Ref: "S1", Merchant: "canteen", Amount: 8 * yuan}
+		till.write(again) // by a terminal that was restored from a copy
+		pay("S4", 3*yuan) // and the till falls silent
 		w.set("2026-03-02 08:00:00")
 		till.push()
 		w.set("2026-03-02 10:00:00")
 		w.once(0)
-		want := []string{"payment only ours S3 5.00: operator, claim payment"}
+		want := []string{
+			"channel differs  5.00: operator, compare with the channel's bill; correct the sale if it was never paid",
+			"channel twice  8.00: operator, nothing, if the terminal was restored from a copy: it is booked once",
+			"payment only ours S3 5.00: operator, claim payment",
+			"payment only theirs S4 3.00: operator, await sale",
+		}
 		if got := w.inbox(); !slices.Equal(got, want) {
 			t.Errorf("inbox %q, want %q", got, want)
 		}
-		o, err := w.house.Compare(t.Context(), source, day)
-		if err != nil || o.Matched != 3 || o.Even != 0 {
-			t.Errorf("Compare = %+v, %v; want two sales and a refund matched", o, err)
+		till.write(journal.Entry{Kind: journal.ChannelSale, Ref: "S4", Merchant: "canteen", Amount: 3 * yuan})
+		till.push()
+		w.once(0)
+		if got := w.inbox(); got[3] != "closed "+want[3] {
+			t.Errorf("inbox %q, want the sale that came to have closed its line", got)
 		}
-		wants(t, w.settled(), "canteen 2026-03-01 4(0) 25.00-2.00=23.00 open") // of the day on which it was sold
+		broken, err := till.in.Verify(t.Context())
+		if err != nil || len(broken) > 0 {
+			t.Errorf("Verify = %q, %v", broken, err)
+		}
+		o, err := w.house.Compare(t.Context(), source, day)
+		if err != nil || o.Matched != 4 || o.Even != 0 {
+			t.Errorf("Compare = %+v, %v; want three sales and a refund matched", o, err)
+		}
+		wants(t, w.settled(), "canteen 2026-03-01 4(0) 25.00-2.00=23.00 open") // S4 came when the day was closed
 		w.whole()
 	})
 }

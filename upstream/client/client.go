@@ -56,6 +56,7 @@ type Options struct {
 type Client struct {
 	rpc     quancunv1connect.TerminalServiceClient
 	sync    quancunv1connect.SyncServiceClient
+	payment quancunv1connect.PaymentServiceClient
 	line    line
 	options Options
 
@@ -83,6 +84,7 @@ func Dial(p *Provisioning, o Options) *Client {
 	url := "https://" + o.Address
 	c.rpc = quancunv1connect.NewTerminalServiceClient(h, url, connect.WithReadMaxBytes(1<<20), again)
 	c.sync = quancunv1connect.NewSyncServiceClient(h, url, connect.WithReadMaxBytes(feedMax), again)
+	c.payment = quancunv1connect.NewPaymentServiceClient(h, url, connect.WithReadMaxBytes(1<<20), again)
 	return c
 }
 

@@ -36,6 +36,8 @@ const (
 	LoadUnknown      ExceptionKind = "load unknown"         // never authorized here
 	LoadTACWrong     ExceptionKind = "load TAC wrong"       // the card's evidence does not prove it
 	TopUpDiffers     ExceptionKind = "top-up differs"       // the order came to something else here
+	ChannelDiffers   ExceptionKind = "channel differs"      // a sale by code, or its refund, of which the channel has not said so
+	ChannelTwice     ExceptionKind = "channel twice"        // a sale by code, or its refund, that is booked already
 	OrderUnknown     ExceptionKind = "order unknown"        // its code was shown, and it is not in the books
 	Fork             ExceptionKind = "fork"                 // two entries under one number
 	EpochOpened      ExceptionKind = "epoch opened"         // a journal was rewound, or two machines have one name
@@ -78,6 +80,8 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	LoadUnknown:      {operator, "compare with the terminal; were these books restored from a copy?"},
 	LoadTACWrong:     {operator, "have the card read; is it ours?"},
 	TopUpDiffers:     {clerk, "compare with the channel's bill, and tell the holder"},
+	ChannelDiffers:   {operator, "compare with the channel's bill; correct the sale if it was never paid"},
+	ChannelTwice:     {operator, "nothing, if the terminal was restored from a copy: it is booked once"},
 	OrderUnknown:     {clerk, "look for the order in the channel's bill; credit or refund it"},
 	Fork:             {operator, "find the second machine with this terminal's name, or who restored it"},
 	EpochOpened:      {operator, "find out whether the machine was restored, or is there twice"},

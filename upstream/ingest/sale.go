@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -243,14 +244,76 @@ func (d *desk) stand(f *fact) error {
 		d.ended[f.entry.Ref] = HoldCaptured
 		d.noteHot(f.entry)
 	}
+	if again, err := d.byChannel(f); err != nil || again {
+		return err
+	}
 	d.book(f.booking(standalone[f.entry.Kind], d.explode(f.entry)))
 	return nil
+}
+
+// byChannel looks at what says that a channel has moved money. It reports
+// whether that is booked already: a terminal that was restored from a copy may
+// have asked the channel's word again, and a payment is one sale. What the
+// channel has not said is posted all the same, as the channel's bill will tell.
+func (d *desk) byChannel(f *fact) (again bool, err error) {
+	e := f.entry
+	if !movesChannel(e) {
+		return false, nil
+	}
+	r, err := d.tx.Exec(d.ctx, `
+		INSERT INTO channel_bookings (terminal, ref, journal, seq) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		d.terminal, e.Ref, f.source.Journal, f.source.Seq)
+	if err != nil {
+		return false, fmt.Errorf("write booking of a channel: %w", err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		d.exceptAmount(ChannelTwice, e.Position(), e.Amount, e.Kind.String()+" "+e.Ref)
+		return true, err
+	}
+	says, err := channelSays(d.ctx, d.tx, e)
+	if err == nil && !says {
+		d.exceptAmount(ChannelDiffers, e.Position(), e.Amount, e.Kind.String()+" "+e.Ref)
+	}
+	return false, err
+}
+
+// movesChannel reports whether an entry says that a channel was paid, or has
+// given back.
+func movesChannel(e journal.Entry) bool {
+	return e.Kind == journal.ChannelSale || e.Kind == journal.Refund && e.Card == "" && e.Account == ""
+}
+
+// channelSays reports whether a payment channel has said what an entry says: that
+// a sale by code was paid, or that some of it was given back. Entries of other
+// kinds need nobody's word.
+func channelSays(ctx context.Context, tx *sqldb.Tx, e journal.Entry) (says bool, err error) {
+	switch {
+	case !movesChannel(e):
+		return true, nil
+	case e.Kind == journal.ChannelSale:
+		err = tx.QueryRow(ctx, `
+			SELECT EXISTS (SELECT 1 FROM payments
+			WHERE order_no = ? AND state = 4 AND amount_fen = ? AND merchant = ? AND terminal = ?)`,
+			e.Ref, e.Amount, e.Merchant, e.Terminal).Scan(&says)
+	default:
+		err = tx.QueryRow(ctx, `
+			SELECT EXISTS (SELECT 1 FROM payment_refunds r JOIN payments p ON p.order_no = r.order_no
+			WHERE r.refund_no = ? AND r.state = 2 AND r.amount_fen = ? AND p.merchant = ? AND p.terminal = ?)`,
+			e.Ref, e.Amount, e.Merchant, e.Terminal).Scan(&says)
+	}
+	if err != nil {
+		return false, fmt.Errorf("read payment: %w", err)
+	}
+	return says, nil
 }
 
 // refund takes what was given back. It is posted in any case, since the holder
 // has seen it; all that is given back of one sale should not be more than it.
 func (d *desk) refund(f *fact) error {
 	e := f.entry
+	if again, err := d.byChannel(f); err != nil || again {
+		return err
+	}
 	b := f.booking(store.KindRefund, d.explode(e))
 	paid, err := d.sold(&b, e)
 	if err != nil {

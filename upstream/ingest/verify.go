@@ -286,6 +286,9 @@ func (v *verifier) posted(it *item, p posted) error {
 	case len(p.amounts) == 0:
 		return v.excused(it)
 	}
+	if err := v.channelSays(it); err != nil {
+		return err
+	}
 	// The holder's part is the holder's own account's, or in suspense.
 	for _, want := range e.Postings {
 		got := p.amounts[store.Account(want.Account)]
@@ -294,6 +297,22 @@ func (v *verifier) posted(it *item, p posted) error {
 		}
 	}
 	return nil
+}
+
+// channelSays checks that a sale by code, or its refund, is what the channel has
+// said, or that people have been told.
+func (v *verifier) channelSays(it *item) error {
+	says, err := channelSays(v.ctx, v.tx, it.entry)
+	if err != nil || says {
+		return err
+	}
+	var listed bool
+	err = v.tx.QueryRow(v.ctx, `SELECT EXISTS (SELECT 1 FROM exceptions WHERE kind = ? AND ref = ?)`,
+		ChannelDiffers, it.Position.String()).Scan(&listed)
+	if err == nil && !listed {
+		v.found(it.Position, "%s is not what the channel said", it.entry.Kind)
+	}
+	return err
 }
 
 // postings returns what entries have posted.
@@ -319,7 +338,7 @@ func (v *verifier) postings(journalID int64, items []item) (map[int64]posted, er
 // reasons are the exceptions for which an entry moves nothing.
 var reasons = []ExceptionKind{
 	NotReadable, NewerForm, NotItsOwn, RuleBroken, ChainBroken, IntentTwice, NoIntent, EndDiffers, UnknownCard,
-	Contradicted,
+	Contradicted, ChannelTwice,
 }
 
 // excused checks that there is a reason why an entry has not been posted.

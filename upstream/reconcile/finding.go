@@ -38,6 +38,7 @@ type Step string
 
 // The steps.
 const (
+	AwaitSale      Step = "await sale"       // a till sold for it, whose journal books it when it comes
 	CreditPayment  Step = "credit payment"   // to the holder who ordered, or give it back
 	AwaitReturn    Step = "await return"     // it was given back there; a later statement has to show it
 	FindPayer      Step = "find payer"       // nobody ordered it here
@@ -62,6 +63,7 @@ var rules = []struct {
 	step       Step
 }{
 	{false, OnlyTheirs, channel.Payment, Order.returned, Operator, AwaitReturn},
+	{false, OnlyTheirs, channel.Payment, Order.sold, Operator, AwaitSale},
 	{false, OnlyTheirs, channel.Payment, Order.known, Operator, CreditPayment},
 	{false, OnlyTheirs, channel.Payment, always, Operator, FindPayer},
 	{false, OnlyTheirs, channel.Refund, always, Operator, BookReturn},
@@ -89,6 +91,7 @@ var rules = []struct {
 func always(Order) bool        { return true }
 func (o Order) known() bool    { return o.Account != "" }
 func (o Order) returned() bool { return o.Returned }
+func (o Order) sold() bool     { return o.Sale }
 
 // Finding is money that does not match, with who has to do what about it.
 type Finding struct {

@@ -60,6 +60,7 @@ func About(l channel.Line) string {
 type Order struct {
 	Account  string // whose it is
 	Returned bool   // the source has said that it was paid and given back
+	Sale     bool   // a till's, by the payer's own code: its journal books it
 }
 
 // Books are what both sides have of some orders: everything on both sides, of

@@ -40,6 +40,7 @@ var tables = []sqldb.Table{
 	{Name: "statements"}, {Name: "statement_lines"}, {Name: "movements"}, {Name: "differences"},
 	{Name: "corrections"}, {Name: "returns"}, {Name: "settlements"}, {Name: "settlement_lines"},
 	{Name: "centre_acts"},
+	{Name: "payments"}, {Name: "payment_refunds"}, {Name: "channel_bookings"},
 }
 
 // ErrNotEmpty means that books cannot be copied to where books are.
@@ -117,4 +118,7 @@ var rights = map[string]sqldb.Rights{
 	"settlement_lines": {},
 
 	"centre_acts": {},
+	"payments":        {Update: []string{"state", "cause", "trade_no", "paid_ms", "mismatch", "tries", "next_ms"}},
+	"payment_refunds": {Update: []string{"state", "ended_ms", "tries", "next_ms"}},
+	"channel_bookings": {},
 }
