@@ -245,6 +245,13 @@ const (
 	selectBody = `SELECT body FROM journal WHERE seq = ?`
 )
 
+// GivenBack returns how much was given back so far of a sale of this journal,
+// which an entry of it says was paid.
+func (b *Book) GivenBack(ctx context.Context, sale journal.Entry) (money.Fen, error) {
+	g, err := b.givenBack(ctx, journal.Entry{Merchant: sale.Merchant, Origin: sale.Position()})
+	return g.sum, err
+}
+
 // givenBack returns what has been given back so far of the sale that e names.
 func (b *Book) givenBack(ctx context.Context, e journal.Entry) (g given, err error) {
 	err = b.read(ctx, "read refunds", func(q querier) error {
