@@ -174,8 +174,6 @@ var layers = map[string]layer{
 		},
 		theirs: []string{sync},
 	},
-	"kiosk/channel": {ours: []string{"money", "journal", "kiosk/tender", "ledger", "upstream/client"}},
-	"kiosk/refund":  {ours: []string{"money", "journal", "kiosk/channel", "kiosk/tender", "ledger"}},
 	"ui/...": {
 		ours:   []string{"money", "kiosk", "kiosk/till", "ui/...", "assets"},
 		theirs: []string{fyne, "github.com/skip2/go-qrcode"},

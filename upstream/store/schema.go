@@ -117,8 +117,8 @@ var rights = map[string]sqldb.Rights{
 	"settlements":      {Update: []string{"settled_ms", "settled_by", "entry_id"}},
 	"settlement_lines": {},
 
-	"centre_acts": {},
-	"payments":        {Update: []string{"state", "cause", "trade_no", "paid_ms", "mismatch", "tries", "next_ms"}},
-	"payment_refunds": {Update: []string{"state", "ended_ms", "tries", "next_ms"}},
+	"centre_acts":      {},
+	"payments":         {Update: []string{"state", "cause", "trade_no", "paid_ms", "mismatch", "tries", "next_ms"}},
+	"payment_refunds":  {Update: []string{"state", "ended_ms", "tries", "next_ms"}},
 	"channel_bookings": {},
 }
