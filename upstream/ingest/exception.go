@@ -36,7 +36,7 @@ const (
 	LoadUnknown      ExceptionKind = "load unknown"         // never authorized here
 	LoadTACWrong     ExceptionKind = "load TAC wrong"       // the card's evidence does not prove it
 	TopUpDiffers     ExceptionKind = "top-up differs"       // the order came to something else here
-	ChannelDiffers   ExceptionKind = "channel differs"      // a sale by code, or its refund, of which the channel has not said so
+	ChannelDiffers   ExceptionKind = "channel differs"      // from what a sale by code, or its refund, says
 	ChannelTwice     ExceptionKind = "channel twice"        // a sale by code, or its refund, that is booked already
 	OrderUnknown     ExceptionKind = "order unknown"        // its code was shown, and it is not in the books
 	Fork             ExceptionKind = "fork"                 // two entries under one number
