@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	lab "quancun/lab/alipay"
 	adapter "quancun/upstream/alipay"
 	"quancun/upstream/channel"
@@ -38,10 +40,12 @@ var keyDir = sync.OnceValue(func() string {
 	return dir
 })
 
+// TestMain sees to it that no test leaves a goroutine behind, nor keys.
 func TestMain(m *testing.M) {
-	code := m.Run()
-	_ = os.RemoveAll(keyDir())
-	os.Exit(code)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(keyDir())
+		os.Exit(code)
+	}))
 }
 
 // world is a stand-in at work, the adapter that speaks with it, and a receiver
