@@ -115,9 +115,14 @@ var layers = map[string]layer{
 	},
 	"upstream/store/sqldb":  {theirs: []string{sqlite, postgres}},
 	"upstream/store/pgtest": {theirs: []string{postgres, sys}},
+	"upstream/phone": {
+		ours:   []string{"money", "paycode", "upstream/store", "upstream/store/sqldb", "upstream/wire/..."},
+		theirs: []string{connect},
+	},
 	"upstream/ingest": {
 		ours: []string{
-			"money", "pboc", "journal", "upstream/store", "upstream/store/sqldb", "upstream/keys", "upstream/wire/...",
+			"money", "pboc", "journal", "paycode", "upstream/store", "upstream/store/sqldb", "upstream/keys",
+			"upstream/phone", "upstream/wire/...",
 		},
 	},
 	"upstream/feed": {
@@ -192,7 +197,7 @@ var layers = map[string]layer{
 	"assets/...": {},
 
 	"cmd/campusd": {
-		ours:   []string{"money", "pboc", "journal", "upstream/...", "kiosk/rules", "cmd/internal/..."},
+		ours:   []string{"money", "pboc", "journal", "paycode", "upstream/...", "kiosk/rules", "cmd/internal/..."},
 		theirs: []string{toml, sync},
 	},
 	"cmd/campuslab": {

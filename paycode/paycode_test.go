@@ -244,13 +244,12 @@ func TestNoGrant(t *testing.T) {
 
 func TestProof(t *testing.T) {
 	both(t, func(t *testing.T, c campus) {
-		p := Proof{School: 31, Device: c.phone.Public(), At: noon, Invitation: "once"}
+		p := Proof{Device: c.phone.Public(), At: noon, Invitation: "once"}
 		sig, err := p.Sign(c.phone)
 		if err != nil || p.Verify(sig) != nil {
 			t.Fatalf("not proved: %v, %v", err, p.Verify(sig))
 		}
 		for name, change := range map[string]func(*Proof){
-			"school":     func(p *Proof) { p.School++ },
 			"key":        func(p *Proof) { p.Device = c.issuer.Public() },
 			"time":       func(p *Proof) { p.At = noon.Add(time.Second) },
 			"invitation": func(p *Proof) { p.Invitation = "twice" },

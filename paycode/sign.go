@@ -51,15 +51,13 @@ func (c Code) message() []byte {
 // moment, and what it asks for. An invitation that nobody else has heard of, or
 // nothing for a phone that is known already.
 type Proof struct {
-	School     uint16
 	Device     PublicKey
 	At         time.Time // to the second
 	Invitation string
 }
 
 func (p Proof) message() []byte {
-	b := binary.BigEndian.AppendUint16([]byte(bindContext), p.School)
-	b = append(b, byte(p.Device.Algorithm))
+	b := append([]byte(bindContext), byte(p.Device.Algorithm))
 	b = append(b, p.Device.Bytes...)
 	b = binary.BigEndian.AppendUint64(b, uint64(p.At.Unix()))
 	return append(b, p.Invitation...)
@@ -77,4 +75,12 @@ func (p Proof) Verify(sig [SignatureSize]byte) error {
 		return ErrForged
 	}
 	return nil
+}
+
+// Taken is what the details of a terminal's entry say of the code that it took:
+// all that is needed to check it again. Approved is the upstream's word that it
+// holds the money.
+type Taken struct {
+	Code     string `json:"code"`
+	Approved bool   `json:"approved,omitempty"`
 }

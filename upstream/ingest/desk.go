@@ -10,6 +10,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -33,6 +34,8 @@ type desk struct {
 	bookings   []booking
 	exceptions []store.Exception
 	ended      map[string]HoldState // what has become of attempts, by ref
+	uses       []phone.Use          // codes that were taken
+	usedAt     []journal.Position   // by which entries
 	proved     map[string]int64     // by card, the highest counter at which it has proved a purchase
 
 	also []store.Account                 // to be locked with those of the bookings
@@ -157,6 +160,9 @@ func (d *desk) write() error {
 		return err
 	}
 	if err := d.writeClaims(); err != nil {
+		return err
+	}
+	if err := d.writeUses(); err != nil {
 		return err
 	}
 	return d.g.books.Except(d.ctx, d.tx, d.exceptions)

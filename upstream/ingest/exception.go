@@ -46,6 +46,11 @@ const (
 	HoldLost         ExceptionKind = "hold lost"            // a sale that we had approved, for which we hold nothing
 	ReportDiffers    ExceptionKind = "report differs"       // a Z says something else than the entries come to
 	Gone             ExceptionKind = "entries gone"         // and the terminal has not got them any more
+	CodeMissing      ExceptionKind = "code missing"         // posted on the terminal's word
+	CodeWrong        ExceptionKind = "code wrong"           // posted all the same, but no proof
+	CodeTwice        ExceptionKind = "code used twice"      // at two terminals that did not hear of each other
+	CodeStray        ExceptionKind = "code of a lost phone" // or of one that is not the account's
+	CodeOver         ExceptionKind = "code over allowance"  // more than may be bought in the dark
 )
 
 const (
@@ -90,6 +95,11 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	HoldLost:         {operator, "these books are older than they were: look for accounts that were spent twice"},
 	ReportDiffers:    {operator, "verify the terminal's journal; count its drawer before anybody signs for it"},
 	Gone:             {operator, "look for the terminal's old journal and for receipts; book by hand what is missing"},
+	CodeMissing:      {operator, "look at the terminal's program; refund the holder if there was no code"},
+	CodeWrong:        {operator, "look at the terminal: who has its keys? Refund the holder"},
+	CodeTwice:        {clerk, "ask the holder; refund what somebody else bought with a picture of the code"},
+	CodeStray:        {clerk, "ask who has the phone; refund the holder if it was lost"},
+	CodeOver:         {clerk, "nothing if the balance allows it; otherwise ask the holder to pay in what is owed"},
 }
 
 // exception returns a line of the inbox about the entry at a position.

@@ -89,7 +89,7 @@ func (k *taking) passHolds(facts []fact) error {
 	for i := range facts {
 		f := &facts[i]
 		passed[f.Epoch] = max(passed[f.Epoch], f.Seq)
-		if f.fault == nil && (f.entry.Kind == journal.SaleIntent || f.entry.Kind == journal.CodeSale) {
+		if f.fault == nil && ofSale(f.entry.Kind) {
 			attempts[f.Position] = f.entry.Ref
 		}
 	}
@@ -120,6 +120,9 @@ func (k *taking) passHolds(facts []fact) error {
 	return nil
 }
 
+// ofSale reports whether entries of a kind are what holds are placed for.
+func ofSale(k journal.Kind) bool { return k == journal.SaleIntent || k == journal.CodeSale }
+
 // missHolds notes that sales come which we have approved, and that we hold
 // nothing for them: these books were restored from a copy.
 func (k *taking) missHolds(facts []fact, open []hold) error {
@@ -128,7 +131,7 @@ func (k *taking) missHolds(facts []fact, open []hold) error {
 	for i := range facts {
 		f := &facts[i]
 		var d struct{ Approved bool }
-		if f.fault == nil && f.entry.Kind == journal.SaleIntent && len(f.entry.Details) > 0 {
+		if f.fault == nil && ofSale(f.entry.Kind) && len(f.entry.Details) > 0 {
 			details(f.entry, &d)
 		}
 		if d.Approved && !slices.ContainsFunc(open, func(h hold) bool { return h.attempt == f.entry.Ref }) {

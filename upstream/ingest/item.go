@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"quancun/journal"
+	"quancun/paycode"
 	"quancun/pboc"
 	"quancun/upstream/keys"
 )
@@ -21,6 +22,10 @@ type item struct {
 	fault *fault // why it moves nothing; nil for none
 	inner *item  // of a Carried entry
 	tac   tacState
+
+	code      *paycode.Code // of a code sale, if it is one of ours
+	codeFault *fault        // why it is no proof
+	approved  bool          // the terminal says that we hold the money
 }
 
 // fault is why an entry moves nothing.
@@ -114,6 +119,34 @@ func (g *Ingest) checkTAC(ctx context.Context, it *item, cards map[string]card) 
 		it.tac = tacRight
 	}
 	return err
+}
+
+// checkCode checks again what a terminal says that a phone has shown. Where there
+// are no issuers the school has no codes, and nothing is to be checked.
+func (it *item) checkCode(k paycode.Keys) {
+	e := it.entry
+	if it.fault != nil || e.Kind != journal.CodeSale || len(k.Issuers) == 0 {
+		return
+	}
+	var taken paycode.Taken
+	details(e, &taken)
+	it.approved = taken.Approved
+	if taken.Code == "" {
+		it.codeFault = &fault{CodeMissing, "account " + e.Account}
+		return
+	}
+	c, err := paycode.Parse(taken.Code)
+	if err == nil {
+		err = k.Verify(c, paycode.Pay)
+	}
+	switch {
+	case err != nil:
+		it.codeFault = &fault{CodeWrong, fmt.Sprintf("account %s: %v", e.Account, err)}
+	case c.Account != e.Account:
+		it.codeFault = &fault{CodeWrong, fmt.Sprintf("account %s, and the code is of %s", e.Account, c.Account)}
+	default:
+		it.code = &c
+	}
 }
 
 func purchaseOf(e journal.Entry) pboc.Purchase {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"quancun/journal"
+	"quancun/paycode"
+	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -164,6 +167,26 @@ func (g *Ingest) read(ctx context.Context, p *push) error {
 		if err := g.checkTAC(ctx, p.items[i].innermost(), p.cards); err != nil {
 			return err
 		}
+	}
+	return g.checkCodes(ctx, p.items)
+}
+
+// checkCodes checks the codes of what phones have paid.
+func (g *Ingest) checkCodes(ctx context.Context, items []item) error {
+	ofCode := func(it item) bool { return it.innermost().entry.Kind == journal.CodeSale }
+	if !slices.ContainsFunc(items, ofCode) {
+		return nil
+	}
+	var k paycode.Keys
+	err := g.books.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		k, err = phone.Keys(ctx, tx, g.books.Now())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range items {
+		items[i].innermost().checkCode(k)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -243,6 +244,7 @@ func (d *desk) stand(f *fact) error {
 	if f.entry.Kind == journal.CodeSale {
 		d.ended[f.entry.Ref] = HoldCaptured
 		d.noteHot(f.entry)
+		d.noteCode(f)
 	}
 	if again, err := d.byChannel(f); err != nil || again {
 		return err
@@ -305,6 +307,36 @@ func channelSays(ctx context.Context, tx *sqldb.Tx, e journal.Entry) (says bool,
 		return false, fmt.Errorf("read payment: %w", err)
 	}
 	return says, nil
+}
+
+// noteCode keeps the code of a sale for when the accounts are locked, and puts a
+// sale into the inbox that no code proves.
+func (d *desk) noteCode(f *fact) {
+	e := f.entry
+	if f.codeFault != nil {
+		d.exceptAmount(f.codeFault.kind, e.Position(), e.Amount, f.codeFault.detail)
+	}
+	if f.code != nil {
+		d.uses = append(d.uses, phone.Use{
+			Source: f.source, Code: *f.code, Amount: e.Amount, Made: e.At, Alone: !f.approved,
+		})
+		d.usedAt = append(d.usedAt, e.Position())
+	}
+}
+
+// oddities are what is odd about a code, as the inbox has it.
+var oddities = map[phone.Oddity]ExceptionKind{
+	phone.Twice: CodeTwice, phone.Stray: CodeStray, phone.TooHigh: CodeOver, phone.TooMuch: CodeOver,
+}
+
+// writeUses writes down which codes were taken, and puts into the inbox what is
+// odd about them. The accounts are locked.
+func (d *desk) writeUses() error {
+	found, err := phone.Note(d.ctx, d.tx, d.uses)
+	for _, o := range found {
+		d.exceptAmount(oddities[o.Oddity], d.usedAt[o.Use], d.uses[o.Use].Amount, o.Detail)
+	}
+	return err
 }
 
 // refund takes what was given back. It is posted in any case, since the holder

@@ -17,6 +17,7 @@ import (
 	"quancun/pboc"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
+	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/pgtest"
 )
@@ -426,10 +427,11 @@ func (w *world) sound() {
 	w.t.Helper()
 	broken, err := w.books.Verify(w.t.Context())
 	more, err2 := w.in.Verify(w.t.Context())
-	if err := errors.Join(err, err2); err != nil {
+	codes, err3 := phone.Verify(w.t.Context(), w.books)
+	if err := errors.Join(err, err2, err3); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, b := range append(broken, more...) {
+	for _, b := range slices.Concat(broken, more, codes) {
 		w.t.Error(b)
 	}
 }

@@ -67,6 +67,14 @@ var dump = []struct{ table, query string }{
 	{"bookings of channels", `SELECT b.terminal, b.ref, j.epoch, b.seq
 		FROM channel_bookings b JOIN journals j ON j.id = b.journal
 		ORDER BY b.terminal COLLATE "C", b.ref COLLATE "C"`},
+	{"phones", `SELECT device, account, algorithm, public_key, bound_ms, revoked_ms FROM phones
+		ORDER BY device COLLATE "C"`},
+	{"phone grants", `SELECT device, issuer, code_max_fen, day_max_fen, issued_ms, expires_ms FROM phone_grants
+		ORDER BY device COLLATE "C", issued_ms, expires_ms`},
+	{"code uses", `SELECT j.terminal, j.epoch, u.seq, u.part, u.device, u.made_s, u.counter, u.account, u.day, u.alone,
+			u.amount_fen
+		FROM code_uses u JOIN journals j ON j.id = u.journal
+		ORDER BY j.terminal COLLATE "C", j.epoch, u.seq, u.part`},
 }
 
 // StateHash returns the SHA-256 of all that the books say about money, at one

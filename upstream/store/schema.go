@@ -41,6 +41,7 @@ var tables = []sqldb.Table{
 	{Name: "corrections"}, {Name: "returns"}, {Name: "settlements"}, {Name: "settlement_lines"},
 	{Name: "centre_acts"},
 	{Name: "payments"}, {Name: "payment_refunds"}, {Name: "channel_bookings"},
+	{Name: "code_issuers"}, {Name: "phones"}, {Name: "phone_invitations"}, {Name: "phone_grants"}, {Name: "code_uses"},
 }
 
 // ErrNotEmpty means that books cannot be copied to where books are.
@@ -117,8 +118,13 @@ var rights = map[string]sqldb.Rights{
 	"settlements":      {Update: []string{"settled_ms", "settled_by", "entry_id"}},
 	"settlement_lines": {},
 
-	"centre_acts":      {},
-	"payments":         {Update: []string{"state", "cause", "trade_no", "paid_ms", "mismatch", "tries", "next_ms"}},
-	"payment_refunds":  {Update: []string{"state", "ended_ms", "tries", "next_ms"}},
-	"channel_bookings": {},
+	"centre_acts":       {},
+	"payments":          {Update: []string{"state", "cause", "trade_no", "paid_ms", "mismatch", "tries", "next_ms"}},
+	"payment_refunds":   {Update: []string{"state", "ended_ms", "tries", "next_ms"}},
+	"channel_bookings":  {},
+	"code_issuers":      {Update: []string{"issuer"}},
+	"phones":            {Update: []string{"revoked_ms", "revoked_why"}},
+	"phone_invitations": {Update: []string{"used_ms", "device"}},
+	"phone_grants":      {},
+	"code_uses":         {},
 }

@@ -1,0 +1,174 @@
+package ingest_test
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/paycode"
+	"quancun/upstream/ingest"
+	"quancun/upstream/phone"
+	"quancun/upstream/store"
+)
+
+// school is an upstream that has phones.
+type school struct {
+	*world
+	registry *phone.Registry
+	codes    byte // how many codes of invitation were given out
+}
+
+// handset is a holder's phone.
+type handset struct {
+	w       *world
+	key     *paycode.PrivateKey
+	granted []byte
+	made    uint16
+}
+
+func newSchool(w *world) *school {
+	w.t.Helper()
+	signer, err := paycode.Hardware(w.keys.Campus())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := phone.Policy{School: 31, CodeMax: 30 * yuan, DayMax: 50 * yuan, Days: 3}
+	r, err := phone.Open(w.t.Context(), w.books, p, signer)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &school{world: w, registry: r}
+}
+
+// phone gives a holder a phone.
+func (s *school) phone(account, name string) *handset {
+	s.t.Helper()
+	seed := sha256.Sum256([]byte(name))
+	key, err := paycode.NewPrivateKey(paycode.Ed25519, seed[:])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.codes++
+	code := [32]byte{s.codes}
+	if err := s.registry.Invite(s.t.Context(), account, code, s.now.Add(time.Hour)); err != nil {
+		s.t.Fatal(err)
+	}
+	granted, err := s.registry.Bind(s.t.Context(), code, key.Public(), name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &handset{w: s.world, key: key, granted: granted}
+}
+
+// show returns the next code that a phone shows.
+func (h *handset) show() string {
+	h.w.t.Helper()
+	h.made++
+	c, err := paycode.Show(h.granted, h.w.now, h.made, h.key)
+	if err != nil {
+		h.w.t.Fatal(err)
+	}
+	return c.Text()
+}
+
+// takeCode writes that a till has taken a code.
+func (c *till) takeCode(ref, account, code string, amount money.Fen, approved bool) {
+	c.w.t.Helper()
+	d, err := json.Marshal(paycode.Taken{Code: code, Approved: approved})
+	if err != nil {
+		c.w.t.Fatal(err)
+	}
+	c.write(journal.Entry{
+		Kind: journal.CodeSale, Ref: ref, Account: account, Merchant: merchant, Amount: amount, Details: d,
+	})
+}
+
+// TestCodes posts what phones have paid, whatever is odd about it, and lists that.
+func TestCodes(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		s := newSchool(w)
+		a := w.holder("1001", 200*yuan)
+		b := w.holder("1002", 100*yuan)
+		h, other := s.phone("1001", "phone"), s.phone("1002", "other phone")
+		c, d := w.till("C01"), w.till("C02")
+
+		code := h.show()
+		c.takeCode("s1", "1001", code, 20*yuan, false)
+		c.push()
+		w.inbox()
+		w.wants(map[store.Account]money.Fen{a: 180 * yuan, payee: 20 * yuan})
+
+		// The same at another till, in the dark.
+		d.takeCode("s2", "1001", code, 20*yuan, false)
+		d.push()
+		w.inbox(ingest.CodeTwice)
+		w.wants(map[store.Account]money.Fen{a: 160 * yuan, payee: 40 * yuan})
+
+		// The allowance of the day is 50, and of a code 30.
+		d.takeCode("s3", "1001", h.show(), 10*yuan, false)
+		d.push()
+		w.inbox(ingest.CodeTwice)
+		d.takeCode("s4", "1001", h.show(), 31*yuan, false) // both at once
+		d.push()
+		w.inbox(ingest.CodeTwice, ingest.CodeOver)
+		c.takeCode("s5", "1001", h.show(), yuan, false)
+		c.push()
+		w.inbox(ingest.CodeTwice, ingest.CodeOver, ingest.CodeOver)
+
+		// What we have approved counts for no allowance.
+		q := ingest.Request{
+			Epoch: c.epoch, Seq: c.next(), Attempt: "s6", Account: "1002", Merchant: merchant, Amount: 60 * yuan,
+			Virtual: true,
+		}
+		c.approved(q, 80*yuan)
+		c.takeCode("s6", "1002", other.show(), 60*yuan, true)
+		c.push()
+		w.wants(map[store.Account]money.Fen{b: 40 * yuan})
+
+		c.takeCode("s7", "1002", h.show(), yuan, false)                // of another account
+		c.takeCode("s8", "1002", "65A", yuan, false)                   // none at all
+		c.sellByCode("1002", "s9", yuan)                               // and none to be seen
+		c.takeCode("s10", "1002", other.show()[:281]+"0", yuan, false) // forged
+		c.push()
+		w.inbox(ingest.CodeTwice, ingest.CodeOver, ingest.CodeOver, ingest.CodeWrong, ingest.CodeWrong,
+			ingest.CodeMissing, ingest.CodeWrong)
+		w.wants(map[store.Account]money.Fen{b: 36 * yuan})
+		w.sound()
+	})
+}
+
+// TestLostPhone lists what a phone pays after it was reported, and what one pays
+// that was replaced.
+func TestLostPhone(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		s := newSchool(w)
+		a := w.holder("1001", 100*yuan)
+		h, c := s.phone("1001", "phone"), w.till("C01")
+		before := h.show()
+		c.takeCode("s1", "1001", before, yuan, false)
+
+		w.now = w.now.Add(time.Minute)
+		c.at = w.now
+		if err := phone.Revoke(t.Context(), w.books, h.key.Public().ID(), "reported lost"); err != nil {
+			t.Fatal(err)
+		}
+		w.now = w.now.Add(time.Minute)
+		c.at = w.now
+		c.takeCode("s2", "1001", h.show(), 2*yuan, false)
+		next := s.phone("1001", "next phone")
+		c.takeCode("s3", "1001", next.show(), 3*yuan, false)
+		w.now = w.now.Add(time.Minute)
+		third := s.phone("1001", "third phone")
+		w.now = w.now.Add(time.Minute)
+		c.at = w.now
+		c.takeCode("s4", "1001", next.show(), 4*yuan, false)
+		c.takeCode("s5", "1001", third.show(), 5*yuan, false)
+		c.push()
+		w.inbox(ingest.CodeStray, ingest.CodeStray)
+		w.wants(map[store.Account]money.Fen{a: 85 * yuan})
+		w.sound()
+	})
+}
