@@ -23,6 +23,8 @@ const (
 	v2Entries = 15
 	v3File    = "testdata/v3.db" // to migration 3: binary bodies, double entry, five entries acknowledged
 	v3Entries = 15
+	v4File    = "testdata/v4.db" // to migration 4, with SQLite 3.54.1
+	v4Entries = 12
 )
 
 // TestMigrate opens journals of every older version, and sees that all they
@@ -132,6 +134,15 @@ func TestRestoreOld(t *testing.T) {
 			must2(db.ExecContext(ctx, `PRAGMA user_version = 99`))
 			refuse(ErrNewer, l.o)
 		})
+	}
+}
+
+// TestVerifyOtherSQLite: SQLite itself has written those parts of the schema that
+// migrations have renamed. A journal that another release of it has made must not
+// look as if somebody had changed it.
+func TestVerifyOtherSQLite(t *testing.T) {
+	if r, err := VerifyFile(t.Context(), v4File, trust); err != nil || r.Entries != v4Entries || r.Version != 0 {
+		t.Errorf("VerifyFile = %+v, %v, want %d entries and no problem", r, err, v4Entries)
 	}
 }
 

@@ -24,7 +24,7 @@ var targets = []target{
 	{
 		files: []string{
 			"ledger/append.go", "ledger/writer.go", "ledger/store.go", "ledger/sync.go", "ledger/mirror.go",
-			"ledger/recover.go", "ledger/epoch.go", "ledger/fail.go",
+			"ledger/recover.go", "ledger/epoch.go",
 		},
 		tests: []string{"./ledger"},
 	},

@@ -7,6 +7,17 @@ import (
 	"testing"
 )
 
+// TestTargets: a file that has got another name must not end a run of hours.
+func TestTargets(t *testing.T) {
+	for _, target := range targets {
+		for _, f := range target.files {
+			if _, err := mutants(filepath.Join("..", "..", f), target.tests); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 const sample = `package sample
 
 func f(a, b int) error {
