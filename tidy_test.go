@@ -158,9 +158,11 @@ var layers = map[string]layer{
 		},
 	},
 
-	"kiosk/rules":  {ours: []string{"money"}},
-	"kiosk/tender": {ours: []string{"money"}},
-	"kiosk/shift":  {ours: []string{"money", "journal", "ledger", "kiosk/staff"}},
+	"kiosk/rules":   {ours: []string{"money"}},
+	"kiosk/tender":  {ours: []string{"money"}},
+	"kiosk/channel": {ours: []string{"money", "journal", "kiosk/tender", "ledger", "upstream/client"}},
+	"kiosk/refund":  {ours: []string{"money", "journal", "kiosk/channel", "kiosk/tender", "ledger"}},
+	"kiosk/shift":   {ours: []string{"money", "journal", "ledger", "kiosk/staff"}},
 	"kiosk/staff": {
 		ours:   []string{"money", "journal", "ledger", "kiosk", "reader/purse", "upstream/client"},
 		theirs: []string{crypto},
