@@ -36,6 +36,7 @@ const (
 	crypto   = "golang.org/x/crypto"
 	text     = "golang.org/x/text"
 	sys      = "golang.org/x/sys"
+	serial   = "go.bug.st/serial"
 	sync     = "golang.org/x/sync"
 	mod      = "golang.org/x/mod" // signed notes and Merkle logs
 	gmsm     = "github.com/emmansun/gmsm"
@@ -72,6 +73,7 @@ var layers = map[string]layer{
 	},
 	"reader/pcsc":       {ours: []string{"reader", "reader/apdu"}, theirs: []string{"github.com/ebfe/scard"}},
 	"reader/vpcd":       {ours: []string{"reader", "reader/apdu"}},
+	"reader/scanner":    {ours: []string{"journal", "paycode"}, theirs: []string{serial, sys}},
 	"reader/pcsctest":   {ours: []string{"money", "pboc", "reader/..."}},
 	"reader/readertest": {ours: []string{"money", "pboc", "reader/..."}},
 
