@@ -63,7 +63,8 @@ func main() {
 
 var errUsage = errors.New(
 	"usage: campusd serve | terminal add|list|show|reset|revoke | keys show|generate|import |\n" +
-		"  account NO | verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
+		"  account NO | holder show|lost|found|limit|name|unlock|pin|open|retire |\n" +
+		"  verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
 		"  books copy | grant ROLE | demo\n(each with --data DIR)")
 
@@ -82,6 +83,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return keysCommand(args, out)
 	case "account":
 		return account(ctx, args, out)
+	case "holder":
+		return holderCommand(ctx, args, out)
 	case "verify":
 		return verify(ctx, args, out)
 	case "report":

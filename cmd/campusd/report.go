@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"quancun/money"
+	"quancun/upstream/centre"
 	"quancun/upstream/clearing"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
@@ -47,6 +48,7 @@ func verifyAll(ctx context.Context, b *store.Books, k keys.Store, out io.Writer)
 	for _, check := range []func(context.Context) ([]string, error){
 		b.Verify, ingest.New(b, k, ingest.Policy{}).Verify, clearing.New(b).Verify,
 		func(ctx context.Context) ([]string, error) { return payment.Verify(ctx, b) },
+		centre.New(b).Verify,
 	} {
 		more, err := check(ctx)
 		if err != nil {

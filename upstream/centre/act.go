@@ -19,8 +19,8 @@ import (
 // check refuses what no books are needed to refuse.
 func (a Act) check() error {
 	switch {
-	case a.Ref == "" || len(a.Ref) > 64 || a.Clerk == "" || a.Terminal == "":
-		return refused("it has no name, no clerk or no terminal")
+	case a.Ref == "" || len(a.Ref) > 64 || a.Clerk == "" || a.Place == "":
+		return refused("it has no name, no clerk or no place")
 	case a.Document < IDCard || a.Document > Passport:
 		return refused("no document was seen")
 	case a.Kind < Lost || a.Kind > Retired:
@@ -56,7 +56,7 @@ func (a Act) same(b Act) error {
 	case Opened:
 		want = opening(b)
 	}
-	if a.Terminal != b.Terminal || a.Clerk != b.Clerk || a.Kind != b.Kind || a.Account != b.Account ||
+	if a.Place != b.Place || a.Clerk != b.Clerk || a.Kind != b.Kind || a.Account != b.Account ||
 		a.Card != b.Card || a.Document != b.Document || want != "" && a.After != want {
 		return fmt.Errorf("%w: %q is %s of %s", store.ErrConflict, a.Ref, a.Kind, a.At)
 	}
@@ -234,9 +234,9 @@ func (t *acting) retireCards() (retired []string, err error) {
 
 func (t *acting) write() error {
 	_, err := t.tx.Exec(t.ctx, `
-		INSERT INTO centre_acts (ref, terminal, clerk, kind, account, card_no, document, before, after, at_ms)
+		INSERT INTO centre_acts (ref, place, clerk, kind, account, card_no, document, before, after, at_ms)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		t.Ref, t.Terminal, t.Clerk, t.Kind, t.Account, t.Card, t.Document, t.Before, t.After, t.At.UnixMilli())
+		t.Ref, t.Place, t.Clerk, t.Kind, t.Account, t.Card, t.Document, t.Before, t.After, t.At.UnixMilli())
 	return err
 }
 

@@ -50,10 +50,13 @@ const (
 	Passport    Document = 4 // or a residence permit
 )
 
+// Console is the place of what was done at the upstream itself.
+const Console = "console"
+
 // Act is one of them. What does not belong to its kind is zero.
 type Act struct {
 	Ref      string // names it for good
-	Terminal string
+	Place    string // terminal, or Console
 	Clerk    string // staff number
 	Document Document
 
@@ -140,7 +143,7 @@ func (d *Desk) For(ctx context.Context, a store.Account) (all []Act, err error) 
 	return all, err
 }
 
-const selectAct = `SELECT ref, terminal, clerk, kind, account, card_no, document, before, after, at_ms
+const selectAct = `SELECT ref, place, clerk, kind, account, card_no, document, before, after, at_ms
 	FROM centre_acts `
 
 func readAct(ctx context.Context, q sqldb.Querier, ref string) (Act, error) {
@@ -153,7 +156,7 @@ func readAct(ctx context.Context, q sqldb.Querier, ref string) (Act, error) {
 
 func scanAct(row interface{ Scan(places ...any) error }) (a Act, err error) {
 	var at int64
-	err = row.Scan(&a.Ref, &a.Terminal, &a.Clerk, &a.Kind, &a.Account, &a.Card, &a.Document, &a.Before, &a.After, &at)
+	err = row.Scan(&a.Ref, &a.Place, &a.Clerk, &a.Kind, &a.Account, &a.Card, &a.Document, &a.Before, &a.After, &at)
 	a.At = time.UnixMilli(at).UTC()
 	return a, err
 }

@@ -68,7 +68,7 @@ func (c *counter) ok(err error) {
 // act fills in what all acts of this test have, under a new reference.
 func (c *counter) act(a centre.Act) centre.Act {
 	c.acts++
-	a.Ref, a.Terminal, a.Clerk = fmt.Sprintf("act%d", c.acts), "desk1", clerk
+	a.Ref, a.Place, a.Clerk = fmt.Sprintf("act%d", c.acts), "desk1", clerk
 	if a.Account == "" {
 		a.Account = account
 	}

@@ -2,7 +2,7 @@
 
 CREATE TABLE centre_acts (
 	ref      TEXT   PRIMARY KEY CHECK (length(ref) BETWEEN 1 AND 64),
-	terminal TEXT   NOT NULL REFERENCES terminals (id),
+	place    TEXT   NOT NULL CHECK (place <> ''),
 	clerk    TEXT   NOT NULL CHECK (clerk <> ''),
 	kind     BIGINT NOT NULL CHECK (kind BETWEEN 1 AND 99),
 	account  TEXT   NOT NULL REFERENCES holders (account),

@@ -4,7 +4,7 @@
 
 CREATE TABLE centre_acts (
 	ref      TEXT    PRIMARY KEY CHECK (length(ref) BETWEEN 1 AND 64), -- as in the terminal's journal
-	terminal TEXT    NOT NULL REFERENCES terminals (id),
+	place    TEXT    NOT NULL CHECK (place <> ''), -- terminal, or "console" of the upstream
 	clerk    TEXT    NOT NULL CHECK (clerk <> ''),
 	kind     INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 99),
 	account  TEXT    NOT NULL REFERENCES holders (account),

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"quancun/money"
+	"quancun/upstream/centre"
+	"quancun/upstream/keys"
+	"quancun/upstream/server"
+	"quancun/upstream/store"
+	"quancun/upstream/wire"
+)
+
+// beijing is the zone of the card centre's days. It has had no daylight saving
+// since 1991, so it needs no zone file.
+var beijing = time.FixedZone("CST", 8*60*60)
+
+// holderAct is what "campusd holder" does by one of its words, with an account
+// number and the words after it.
+type holderAct struct {
+	words int    // after the account number
+	pin   bool   // it asks for a new PIN
+	usage string // of the words
+	fill  func(a *centre.Act, words []string, until string) error
+}
+
+var holderActs = map[string]holderAct{
+	"lost":  {1, false, "CARD", func(a *centre.Act, w []string, _ string) error { return card(a, centre.Lost, w[0]) }},
+	"found": {1, false, "CARD", func(a *centre.Act, w []string, _ string) error { return card(a, centre.Found, w[0]) }},
+	"limit": {1, false, "YUAN", func(a *centre.Act, w []string, _ string) (err error) {
+		a.Kind = centre.Limited
+		a.Limit, err = money.Parse(w[0])
+		return err
+	}},
+	"name": {1, false, "NAME", func(a *centre.Act, w []string, _ string) error {
+		a.Kind, a.Name = centre.Named, w[0]
+		return nil
+	}},
+	"unlock": {0, false, "", func(a *centre.Act, _ []string, _ string) error {
+		a.Kind = centre.Unlocked
+		return nil
+	}},
+	"pin": {0, true, "", func(a *centre.Act, _ []string, _ string) error {
+		a.Kind = centre.PINReset
+		return nil
+	}},
+	"open": {1, true, "NAME --until YYYY-MM-DD", func(a *centre.Act, w []string, until string) error {
+		a.Kind, a.Name = centre.Opened, w[0]
+		end, err := time.ParseInLocation(time.DateOnly, until, beijing)
+		a.Until = end.AddDate(0, 0, 1) // the day is part of it
+		return err
+	}},
+	"retire": {0, false, "", func(a *centre.Act, _ []string, _ string) error {
+		a.Kind = centre.Retired
+		return nil
+	}},
+}
+
+func card(a *centre.Act, k centre.Kind, no string) error {
+	a.Kind, a.Card = k, strings.ToUpper(no)
+	return nil
+}
+
+var documents = map[string]centre.Document{
+	"id-card": centre.IDCard, "student-card": centre.StudentCard, "staff-card": centre.StaffCard,
+	"passport": centre.Passport,
+}
+
+// holderCommand is the card centre's counter at the upstream itself.
+func holderCommand(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	name, args := args[0], args[1:]
+	if name == "show" {
+		return showHolder(ctx, args, out)
+	}
+	act, ok := holderActs[name]
+	if !ok {
+		return errUsage
+	}
+	f := flag.NewFlagSet("holder "+name, flag.ContinueOnError)
+	clerk := f.String("clerk", "", "your staff number")
+	document := f.String("document", "", "what you have seen: id-card, student-card, staff-card or passport")
+	until := f.String("until", "", "open: the last day")
+	var p place
+	p.flags(f)
+	words, err := parse(f, args, 1+act.words)
+	if err != nil {
+		return fmt.Errorf("campusd holder %s NO %s --clerk NO --document KIND: %w", name, act.usage, err)
+	}
+	a := centre.Act{
+		Ref: rand.Text(), Place: centre.Console, Clerk: *clerk, Document: documents[*document],
+		Account: store.HolderAccount(words[0]),
+	}
+	if err := act.fill(&a, words[1:], *until); err != nil {
+		return err
+	}
+	d, err := p.openOld(ctx)
+	if err != nil {
+		return err
+	}
+	if act.pin {
+		a.PIN, err = p.askPIN(ctx, d, a.Account)
+	}
+	if err == nil {
+		a, err = centre.New(d.books).Do(ctx, a)
+	}
+	if err := errors.Join(err, d.books.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, told(a))
+	return err
+}
+
+// askPIN reads a new PIN, twice, from the standard input, and returns how it is
+// kept. On a card the old one stays: that is changed where the card is.
+func (p place) askPIN(ctx context.Context, d data, a store.Account) (kept store.PIN, err error) {
+	c, err := p.read()
+	if err != nil {
+		return kept, err
+	}
+	k, done, err := p.keysOf(ctx, c, d.books)
+	if err != nil {
+		return kept, err
+	}
+	kept, err = readPIN(ctx, os.Stdin, k, a)
+	return kept, errors.Join(err, done())
+}
+
+func readPIN(ctx context.Context, in io.Reader, k keys.Store, a store.Account) (kept store.PIN, err error) {
+	lines := bufio.NewReader(in)
+	var pins [2][wire.PINLen]byte
+	defer clear(pins[:])
+	for i := range pins {
+		fmt.Fprint(os.Stderr, []string{"new PIN: ", "again: "}[i])
+		line, err := lines.ReadSlice('\n')
+		if n := copy(pins[i][:], line); err != nil || n != wire.PINLen || len(line) != wire.PINLen+1 ||
+			!wire.Digits(&pins[i]) {
+			clear(line)
+			return kept, errors.New("a PIN is six digits")
+		}
+		clear(line)
+	}
+	if pins[0] != pins[1] {
+		return kept, errors.New("the two are not the same")
+	}
+	return server.NewPIN(ctx, k, a, &pins[0])
+}
+
+// told is an act in words, without names.
+func told(a centre.Act) string {
+	text := fmt.Sprintf("%s: %s, by %s", a.Account.No(), a.Kind, a.Clerk)
+	if (a.Before != "" || a.After != "") && a.Kind != centre.Named && a.Kind != centre.Opened {
+		text += fmt.Sprintf(", from %q to %q", a.Before, a.After)
+	}
+	return text
+}
+
+// showHolder prints what the counter has done for a holder.
+func showHolder(ctx context.Context, args []string, out io.Writer) error {
+	return onBooks(ctx, "holder show", args, 1, func(b *store.Books, no []string) error {
+		a := store.HolderAccount(no[0])
+		h, err := b.Holder(ctx, a)
+		if errors.Is(err, store.ErrNone) {
+			return fmt.Errorf("no holder %q", no[0])
+		}
+		if err != nil {
+			return err
+		}
+		acts, err := centre.New(b).For(ctx, a)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s, PIN locked: %t\n", h.Number, h.PINLocked)
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "WHEN\tWHAT\tBY\tAT\tCARD\tFROM\tTO")
+		for _, x := range acts {
+			before, after := x.Before, x.After
+			if x.Kind == centre.Named || x.Kind == centre.Opened {
+				before, after = "-", "-" // names are nobody's business here
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.At.In(beijing).Format(time.DateTime), x.Kind, x.Clerk,
+				x.Place, x.Card, before, after)
+		}
+		return w.Flush()
+	})
+}
