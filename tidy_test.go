@@ -137,8 +137,16 @@ var layers = map[string]layer{
 	},
 	"upstream/server/hub": {},
 	"upstream/server/call": {
-		ours: []string{"money", "upstream/store", "upstream/wire/..."}, theirs: []string{connect},
+		ours: []string{"money", "upstream/store", "upstream/wire/..."}, theirs: []string{connect, protobuf},
 	},
+	"upstream/staff": {
+		ours: []string{
+			"upstream/keys", "upstream/server", "upstream/server/call", "upstream/store", "upstream/store/sqldb",
+			"upstream/wire/...",
+		},
+		theirs: []string{connect},
+	},
+	"upstream/staff/stafftest":    {ours: []string{"upstream/..."}},
 	"upstream/server/pki/pkitest": {ours: []string{"upstream/server/pki"}},
 	"upstream/server/enrol": {
 		ours:   []string{"journal", "upstream/server/pki", "upstream/store", "upstream/wire/..."},

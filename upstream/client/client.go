@@ -57,6 +57,7 @@ type Client struct {
 	rpc     quancunv1connect.TerminalServiceClient
 	sync    quancunv1connect.SyncServiceClient
 	payment quancunv1connect.PaymentServiceClient
+	staff   quancunv1connect.StaffServiceClient
 	line    line
 	options Options
 
@@ -83,6 +84,7 @@ func Dial(p *Provisioning, o Options) *Client {
 	again := connect.WithInterceptors(connect.UnaryInterceptorFunc(c.line.again))
 	url := "https://" + o.Address
 	c.rpc = quancunv1connect.NewTerminalServiceClient(h, url, connect.WithReadMaxBytes(1<<20), again)
+	c.staff = quancunv1connect.NewStaffServiceClient(h, url, connect.WithReadMaxBytes(1<<20), again)
 	c.sync = quancunv1connect.NewSyncServiceClient(h, url, connect.WithReadMaxBytes(feedMax), again)
 	c.payment = quancunv1connect.NewPaymentServiceClient(h, url, connect.WithReadMaxBytes(1<<20), again)
 	return c

@@ -87,6 +87,10 @@ func refusal(d *connect.ErrorDetail) error {
 		if m.Reason != v1.Reason_REASON_UNSPECIFIED {
 			return &Refusal{Reason(m.Reason), int(m.TriesLeft), money.Fen(m.LimitFen)}
 		}
+	case *v1.StaffRefusal:
+		if m.Reason != v1.StaffReason_STAFF_REASON_UNSPECIFIED {
+			return &StaffRefusal{StaffReason(m.Reason), int(m.TriesLeft)}
+		}
 	case *v1.PushRejected:
 		h, err := head(m.Head)
 		if reason := pushReasons[m.Reason]; err == nil && reason != nil {

@@ -87,7 +87,7 @@ func (s *Server) account(v store.View) *v1.Account {
 	available := v.Balance - v.Held
 	toLoad := s.toLoad(available, v.Card.Mirror)
 	a := &v1.Account{
-		AccountNo: v.Holder.Account.No(), MaskedName: maskName(v.Holder.Name),
+		AccountNo: v.Holder.Account.No(), MaskedName: MaskName(v.Holder.Name),
 		MaskedNumber: maskNumber(v.Holder.Number),
 		BalanceFen:   int64(v.Balance), AvailableFen: int64(available),
 		PurseFen: int64(v.Card.Mirror), ToLoadFen: int64(toLoad),

@@ -41,6 +41,17 @@ const (
 
 type spentChallenge [wire.ChallengeLen]byte
 
+// Challenge returns what a PIN is to be sealed with that a [Service] will check,
+// for a name that no card and no other service has.
+func (s *Server) Challenge(ctx context.Context, name string) ([]byte, error) {
+	return s.challenges.issue(ctx, terminal(ctx).ID, name)
+}
+
+// SpendChallenge reports whether a challenge is good, which it then is no more.
+func (s *Server) SpendChallenge(ctx context.Context, name string, challenge []byte) (bool, error) {
+	return s.challenges.spend(ctx, terminal(ctx).ID, name, challenge)
+}
+
 // issue returns a new challenge.
 func (c *challenges) issue(ctx context.Context, terminal, card string) ([]byte, error) {
 	head := make([]byte, challengeTime+challengeChance, wire.ChallengeLen)

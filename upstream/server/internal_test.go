@@ -27,8 +27,8 @@ func TestMask(t *testing.T) {
 		{"王", "王"},
 		{"", ""},
 	} {
-		if got := maskName(tt.name); got != tt.want {
-			t.Errorf("maskName(%q) = %q, want %q", tt.name, got, tt.want)
+		if got := MaskName(tt.name); got != tt.want {
+			t.Errorf("MaskName(%q) = %q, want %q", tt.name, got, tt.want)
 		}
 	}
 	for _, tt := range []struct{ no, want string }{

@@ -2,12 +2,12 @@ package server
 
 import "strings"
 
-// maskName hides a name from whoever looks over the holder's shoulder: the
+// MaskName hides a name from whoever looks over the holder's shoulder: the
 // first and the last character of a Chinese name stay (张*三), the first of
 // two (李*), and the initials of a name in another script (M**** F*******).
 // Names of minorities with a middle dot count as Chinese, with one star, since
 // their length alone would give them away.
-func maskName(name string) string {
+func MaskName(name string) string {
 	r := []rune(name)
 	switch {
 	case strings.ContainsRune(name, '·'):

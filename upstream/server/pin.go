@@ -53,9 +53,25 @@ func argon(peppered [32]byte, salt [16]byte) [32]byte {
 func newHashing() chan struct{} { return make(chan struct{}, runtime.GOMAXPROCS(0)) }
 
 // checkPIN reports whether pin is right, and how many tries are left if not.
-// The try is counted before the PIN is looked at, and given back when it was
-// right. store.ErrPINLocked if there is none.
-func (s *Server) checkPIN(ctx context.Context, a store.Account, pin *[wire.PINLen]byte,
+// store.ErrPINLocked if there is none.
+func (s *Server) checkPIN(ctx context.Context, a store.Account, pin *[wire.PINLen]byte) (bool, int, error) {
+	return s.CheckPIN(ctx, a, PINTries{
+		Reserve: func() (store.PIN, int, error) { return s.Books.ReservePINTry(ctx, a) },
+		// The holder was right, whether or not they still wait for the answer.
+		Reset: func() error { return s.Books.ResetPINTries(context.WithoutCancel(ctx), a) },
+	}, pin)
+}
+
+// PINTries is where the tries of a PIN are counted.
+type PINTries struct {
+	Reserve func() (kept store.PIN, left int, err error) // before the PIN is looked at
+	Reset   func() error                                 // when it was right
+}
+
+// CheckPIN reports whether pin is the one that is kept for an owner, and how many
+// tries are left if not. The try is counted before the PIN is looked at, and given
+// back when it was right. The caller wipes pin.
+func (s *Server) CheckPIN(ctx context.Context, owner store.Account, tries PINTries, pin *[wire.PINLen]byte,
 ) (right bool, left int, err error) {
 	select {
 	case s.hashing <- struct{}{}:
@@ -63,11 +79,11 @@ func (s *Server) checkPIN(ctx context.Context, a store.Account, pin *[wire.PINLe
 	case <-ctx.Done():
 		return false, 0, ctx.Err()
 	}
-	kept, left, err := s.Books.ReservePINTry(ctx, a)
+	kept, left, err := tries.Reserve()
 	if err != nil {
 		return false, 0, err
 	}
-	peppered, err := pepper(ctx, s.Keys, a, pin)
+	peppered, err := pepper(ctx, s.Keys, owner, pin)
 	defer clear(peppered[:])
 	if err != nil {
 		return false, 0, err
@@ -76,8 +92,7 @@ func (s *Server) checkPIN(ctx context.Context, a store.Account, pin *[wire.PINLe
 	if subtle.ConstantTimeCompare(hash[:], kept.Hash[:]) != 1 {
 		return false, left, nil
 	}
-	// The holder was right, whether or not they still wait for the answer.
-	return true, 0, s.Books.ResetPINTries(context.WithoutCancel(ctx), a)
+	return true, 0, tries.Reset()
 }
 
 // InitialPIN returns the PIN that a card is issued with: the last six

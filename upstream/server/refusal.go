@@ -55,11 +55,15 @@ func (s *Server) intercept(next connect.UnaryFunc) connect.UnaryFunc {
 		}
 		what := q.Spec().Procedure
 		var no *refusal
+		var elsewhere *call.Refused
 		var unfit *journal.PushError
 		switch {
 		case errors.As(err, &no):
 			s.Log.Info("call refused", "call", what, "terminal", t.ID, "reason", no.Reason.String())
 			return nil, no.Wire()
+		case errors.As(err, &elsewhere):
+			s.Log.Info("call refused", "call", what, "terminal", t.ID, "reason", elsewhere.Reason)
+			return nil, elsewhere.Wire()
 		case errors.As(err, &unfit):
 			s.Log.Warn("journal has to be pushed from elsewhere", "call", what, "terminal", t.ID, "err", unfit)
 			return nil, rejected(unfit)

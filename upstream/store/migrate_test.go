@@ -18,7 +18,7 @@ import (
 )
 
 // versions are how many there were before this one.
-const versions = 10
+const versions = 12
 
 // TestMigrateFilled opens books of every version before this in which there is
 // some of everything: holders, cards (one of them lost), orders and loads in

@@ -42,6 +42,7 @@ var tables = []sqldb.Table{
 	{Name: "centre_acts"},
 	{Name: "payments"}, {Name: "payment_refunds"}, {Name: "channel_bookings"},
 	{Name: "code_issuers"}, {Name: "phones"}, {Name: "phone_invitations"}, {Name: "phone_grants"}, {Name: "code_uses"},
+	{Name: "staff"}, {Name: "staff_changes"},
 }
 
 // ErrNotEmpty means that books cannot be copied to where books are.
@@ -127,4 +128,9 @@ var rights = map[string]sqldb.Rights{
 	"phone_invitations": {Update: []string{"used_ms", "device"}},
 	"phone_grants":      {},
 	"code_uses":         {},
+
+	"staff": {Update: []string{
+		"role", "card_no", "pin_salt", "pin_hash", "pin_wrong", "pin_version", "revoked_ms",
+	}},
+	"staff_changes": {},
 }

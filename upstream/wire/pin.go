@@ -54,6 +54,10 @@ func SealPIN(publicKey, challenge []byte, cardNo string, pin *[PINLen]byte) ([]b
 	return append(enc, sealed...), nil
 }
 
+// StaffCard is what stands for a member of the staff's card where a PIN is sealed
+// or a challenge is asked for: the same card may be a holder's, with another PIN.
+func StaffCard(cardNo string) string { return "staff/" + cardNo }
+
 // SealedPIN is a PIN on its way, and what it is bound to.
 type SealedPIN struct {
 	CardNo    string // as it was sealed, letter for letter

@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"quancun/money"
 	"quancun/upstream/store"
@@ -47,10 +48,24 @@ func (r *Refusal) Error() string { return "refused: " + r.Reason.String() }
 
 // Wire returns r as it is sent.
 func (r *Refusal) Wire() error {
-	e := connect.NewError(connect.CodeFailedPrecondition, r)
-	d, err := connect.NewErrorDetail(&v1.Refusal{
-		Reason: r.Reason, TriesLeft: int32(r.TriesLeft), LimitFen: int64(r.Limit),
-	})
+	return wire(r, &v1.Refusal{Reason: r.Reason, TriesLeft: int32(r.TriesLeft), LimitFen: int64(r.Limit)})
+}
+
+// Refused is a refusal in the words of a service that has its own.
+type Refused struct {
+	Reason string        // for the log
+	Detail proto.Message // for the terminal
+}
+
+// Error names the reason.
+func (r *Refused) Error() string { return "refused: " + r.Reason }
+
+// Wire returns r as it is sent.
+func (r *Refused) Wire() error { return wire(r, r.Detail) }
+
+func wire(why error, detail proto.Message) error {
+	e := connect.NewError(connect.CodeFailedPrecondition, why)
+	d, err := connect.NewErrorDetail(detail)
 	if err != nil { // only a bug in the generated code
 		return connect.NewError(connect.CodeInternal, errors.New("internal error"))
 	}

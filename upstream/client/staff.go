@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"connectrpc.com/connect"
+
+	"quancun/upstream/wire"
+	v1 "quancun/upstream/wire/quancun/v1"
+)
+
+// StaffRole is what a member of the staff is. Numbers as on the wire.
+type StaffRole int
+
+// Staff is a member of the staff.
+type Staff struct {
+	No         string
+	MaskedName string
+	Role       StaffRole
+	Card       string // number of the member's card
+	PINVersion int64  // another one whenever the PIN is another
+}
+
+// StaffReason says why somebody cannot sign in. The numbers are printed: never
+// renumbered.
+type StaffReason int
+
+// The reasons, as on the wire.
+const (
+	StaffMalformed      StaffReason = 1
+	StaffChallengeSpent StaffReason = 2
+	StaffCardUnknown    StaffReason = 3 // nobody of the staff has this card, or they are revoked
+	StaffRevoked        StaffReason = 4
+	StaffPINWrong       StaffReason = 5
+	StaffPINLocked      StaffReason = 6
+)
+
+// StaffRefusal is the upstream's "no" to a member of the staff. Find it with
+// [errors.As]; every other error of these calls is "unknown".
+type StaffRefusal struct {
+	Reason    StaffReason
+	TriesLeft int // with StaffPINWrong: before the PIN is locked
+}
+
+// Error names the reason.
+func (r *StaffRefusal) Error() string {
+	return "upstream refused: " + v1.StaffReason(r.Reason).String()
+}
+
+// SignInStaff checks a member's card and PIN, which is six ASCII digits. The
+// caller wipes pin; no copy of it is left here. Its refusals are
+// *[StaffRefusal]: StaffPINWrong with the tries left, StaffPINLocked (also for
+// the fifth wrong PIN itself), StaffCardUnknown.
+func (c *Client) SignInStaff(ctx context.Context, cardNo string, pin *[wire.PINLen]byte) (Staff, error) {
+	ctx, cancel := within(ctx, 2*quick)
+	defer cancel()
+	key, err := c.sealingKey(ctx)
+	if err != nil {
+		return Staff{}, fmt.Errorf("sign in staff: %w", err)
+	}
+	looked, err := c.staff.LookUpStaff(ctx, connect.NewRequest(&v1.LookUpStaffRequest{CardNo: cardNo}))
+	if err != nil {
+		return Staff{}, explain("look up staff", err)
+	}
+	sealed, err := wire.SealPIN(key, looked.Msg.Challenge, wire.StaffCard(cardNo), pin)
+	if err != nil {
+		return Staff{}, fmt.Errorf("sign in staff: %w", err)
+	}
+	r, err := c.staff.SignInStaff(ctx, connect.NewRequest(&v1.SignInStaffRequest{
+		CardNo: cardNo, Challenge: looked.Msg.Challenge, SealedPin: sealed,
+	}))
+	if err != nil {
+		err = explain("sign in staff", err)
+		if no := (*StaffRefusal)(nil); errors.As(err, &no) && no.Reason == StaffMalformed {
+			c.forgetKey() // the upstream may have a new one
+		}
+		return Staff{}, err
+	}
+	return staffOf(r.Msg.Member), nil
+}
+
+// CheckStaff returns those of the members who may still sign in, as they are
+// now.
+func (c *Client) CheckStaff(ctx context.Context, nos []string) ([]Staff, error) {
+	ctx, cancel := within(ctx, quick)
+	defer cancel()
+	r, err := c.staff.CheckStaff(ctx, connect.NewRequest(&v1.CheckStaffRequest{Nos: nos}))
+	if err != nil {
+		return nil, explain("check staff", err)
+	}
+	var all []Staff
+	for _, m := range r.Msg.Members {
+		all = append(all, staffOf(m))
+	}
+	return all, nil
+}
+
+func staffOf(m *v1.StaffMember) Staff {
+	return Staff{m.GetNo(), m.GetMaskedName(), StaffRole(m.GetRole()), m.GetCardNo(), m.GetPinVersion()}
+}
