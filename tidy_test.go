@@ -173,6 +173,13 @@ var layers = map[string]layer{
 	"kiosk/channel": {ours: []string{"money", "journal", "kiosk/tender", "ledger", "upstream/client"}},
 	"kiosk/refund":  {ours: []string{"money", "journal", "kiosk/channel", "kiosk/tender", "ledger"}},
 	"kiosk/shift":   {ours: []string{"money", "journal", "ledger", "kiosk/staff"}},
+	"kiosk/gossip":  {ours: []string{"money", "journal", "paycode"}, theirs: []string{crypto}},
+	"kiosk/code": {
+		ours: []string{
+			"money", "journal", "paycode", "ledger", "ledger/feed", "kiosk/gossip", "kiosk/rules", "kiosk/tender",
+			"upstream/client",
+		},
+	},
 	"kiosk/staff": {
 		ours:   []string{"money", "journal", "ledger", "kiosk", "reader/purse", "upstream/client"},
 		theirs: []string{crypto},

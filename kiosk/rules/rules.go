@@ -37,6 +37,11 @@ type Rules struct {
 	Small      money.Fen `json:"queue_small_fen"`
 	QueueMax   money.Fen `json:"queue_max_fen"` // what may wait in all
 	QueueCount int64     `json:"queue_count_max"`
+
+	// A phone's code is good for so long, from when it was made. The list of lost
+	// phones may be so old, and then no code is taken without asking upstream.
+	CodeLife Seconds `json:"code_life_seconds"`
+	CodeStop Hours   `json:"code_list_stop_hours"`
 }
 
 // Hours is a length of time, in whole hours.
@@ -52,6 +57,7 @@ func Default() Rules {
 		ListHalve: 72, ListStop: 7 * 24,
 		QueueHalve: 24, QueueSmall: 72, QueueStop: 7 * 24, Small: 30 * money.Yuan,
 		QueueMax: 100_000 * money.Yuan, QueueCount: 100_000, // more than a busy till sells in three days
+		CodeLife: 60, CodeStop: 48,
 	}
 }
 
@@ -91,10 +97,14 @@ func (r Rules) check() error {
 	for key, h := range map[string]Hours{
 		"hotlist_halve_hours": r.ListHalve, "hotlist_stop_hours": r.ListStop,
 		"queue_halve_hours": r.QueueHalve, "queue_small_hours": r.QueueSmall, "queue_stop_hours": r.QueueStop,
+		"code_list_stop_hours": r.CodeStop,
 	} {
 		if h < 0 || h > hoursMax {
 			return &limitError{key, fmt.Sprintf("is not between 0 and %d", hoursMax)}
 		}
+	}
+	if r.CodeLife < codeLifeMin || r.CodeLife > codeLifeMax {
+		return &limitError{"code_life_seconds", fmt.Sprintf("is not between %d and %d", codeLifeMin, codeLifeMax)}
 	}
 	return nil
 }

@@ -1,0 +1,353 @@
+package code
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"quancun/journal"
+	"quancun/kiosk/gossip"
+	"quancun/kiosk/tender"
+	"quancun/ledger/feed"
+	"quancun/paycode"
+	"quancun/upstream/client"
+	"quancun/upstream/phone"
+)
+
+// TestOnline sells by the account: the allowance of the dark does not count, and
+// the money is held until the journal tells.
+func TestOnline(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	s := c.sells("s1", w.phone.show(), 45*yuan)
+	if !s.Known || s.Balance != 55*yuan {
+		t.Errorf("sold %+v, want 55.00 left", s)
+	}
+	c.push()
+	w.pass(time.Minute)
+	if again, err := c.sell("s1", mustCode(t, c, "s1"), 45*yuan); err != nil || again.Entry != s.Entry {
+		t.Errorf("the same sale again: %+v, %v", again, err)
+	}
+	c.refuses("s2", w.phone.show(), lunch, tender.ErrPIN) // above 50 in a day
+	text := w.phone.show()
+	if _, err := c.Sell(t.Context(), text, tender.Sale{Ref: "s3", Merchant: merchant, Amount: lunch}); !errors.Is(err, tender.ErrPIN) {
+		t.Fatal(err)
+	}
+	w.pass(100 * time.Second) // the holder is slow, and the code is too old by now
+	if _, err := c.Sell(t.Context(), text, tender.Sale{Ref: "s3", Merchant: merchant, Amount: lunch, PIN: true}); err != nil {
+		t.Errorf("with the PIN: %v", err)
+	}
+	c.push()
+	if got := w.balance(); got != 43*yuan || w.inbox() != nil {
+		t.Errorf("balance %s, inbox %q", got, w.inbox())
+	}
+	c.refuses("s4", w.phone.show(), 44*yuan, tender.ErrNotEnough)
+}
+
+// mustCode returns the code of a sale that is in the journal.
+func mustCode(t *testing.T, c *till, ref string) string {
+	t.Helper()
+	item, err := c.book.Get(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p past
+	p.codes, p.days = map[paycode.Use]int64{}, map[string]spending{}
+	p.add(item.End)
+	if len(p.codes) != 1 {
+		t.Fatalf("%s has no code in it: %s", ref, item.End.Details)
+	}
+	d := item.End.Details
+	return string(d[bytes.Index(d, []byte(`65A`)):bytes.LastIndexByte(d[:bytes.IndexByte(d, ',')], '"')])
+}
+
+// TestDark sells within the allowance, and what was sold is booked afterwards.
+func TestDark(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	c.away = true
+	c.refuses("s1", w.phone.show(), 31*yuan, tender.ErrAllowance) // more than a code is good for
+	c.sells("s2", w.phone.show(), 30*yuan)
+	c.refuses("s3", w.phone.show(), 11*yuan, tender.ErrAllowance) // more than a day
+	c.sells("s4", w.phone.show(), 10*yuan)
+	c.refuses("s5", w.phone.show(), 1, tender.ErrAllowance)
+	w.pass(24 * time.Hour)
+	c.sells("s6", w.phone.show(), 10*yuan) // another day
+	w.pass(24*time.Hour + time.Second)
+	c.refuses("s7", w.phone.show(), yuan, tender.ErrOffline) // the list of lost phones is two days old
+	c.away = false
+	c.push()
+	if got := w.balance(); got != 50*yuan || w.inbox() != nil {
+		t.Errorf("balance %s, inbox %q; want 50.00 and nothing odd", got, w.inbox())
+	}
+	c.sells("s8", w.phone.show(), yuan) // to ask needs no list
+}
+
+// TestRefused is each code that a till must not take. The phone's own codes, and
+// what others make of them.
+func TestRefused(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	other := newWorld(t)
+	for _, away := range []bool{false, true} {
+		c.away = away
+		shot := w.phone.show()
+		w.pass(paycode.LifeMax + paycode.Tolerance + time.Second)
+		c.refuses("screenshot", shot, lunch, tender.ErrExpired)
+		c.refuses("tomorrow", w.phone.showAt(w.now.Add(24*time.Hour)), lunch, tender.ErrEarly)
+		c.refuses("forged", other.phone.showAt(w.now), lunch, tender.ErrInvalid) // the same number, and other keys
+		text := w.phone.show()
+		c.refuses("half", text[:len(text)/2/3*3], lunch, paycode.ErrHalf)
+		c.refuses("none", "281234567890123456", lunch, tender.ErrInvalid)
+
+		used := w.phone.show()
+		c.sells("lunch "+c.when(), used, yuan)
+		c.refuses("replay", used, yuan, tender.ErrSpent)
+		c.restart()
+		c.refuses("replay after a restart", used, yuan, tender.ErrSpent)
+	}
+	w.pass(3 * 24 * time.Hour)
+	c.pull()
+	w.pass(20 * time.Hour)
+	c.refuses("expired", w.phone.show(), lunch, tender.ErrExpired)
+}
+
+// when makes a Ref of the time.
+func (c *till) when() string { return c.w.now.Format("150405") }
+
+// TestForeign refuses what another school has signed with its own number.
+func TestForeign(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	signer, err := paycode.Hardware(other.secrets.Campus())
+	w.ok(err)
+	g, _, err := paycode.ParseGrant(other.phone.granted)
+	w.ok(err)
+	g.School = 32
+	other.phone.granted, err = paycode.Issue(g, signer)
+	w.ok(err)
+	c := w.till("C01")
+	c.refuses("foreign", other.phone.showAt(w.now), lunch, tender.ErrForeign)
+}
+
+// TestEveryBit: no bit of a code is there for nothing.
+func TestEveryBit(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	c.away = true
+	code, err := paycode.Parse(w.phone.show())
+	w.ok(err)
+	whole := code.Bytes()
+	for i := range len(whole) * 8 {
+		b := bytes.Clone(whole)
+		b[i/8] ^= 1 << (i % 8)
+		wrong, err := paycode.ParseBytes(b)
+		if err != nil {
+			continue // it has no text
+		}
+		if s, err := c.sell("x", wrong.Text(), yuan); err == nil {
+			t.Fatalf("bit %d of byte %d: sold as %+v", i%8, i/8, s)
+		}
+	}
+	c.sells("whole", code.Text(), yuan)
+}
+
+// TestLostPhone: a terminal that knows refuses; one that does not sells what the
+// upstream then lists.
+func TestLostPhone(t *testing.T) {
+	w := newWorld(t)
+	near, far := w.till("C01"), w.till("C02")
+	far.away = true
+	w.pass(time.Minute)
+	w.ok(phone.Revoke(t.Context(), w.books, w.phone.key.Public().ID(), "reported lost"))
+	near.pull()
+	w.pass(time.Second)
+	near.refuses("lost", w.phone.show(), lunch, tender.ErrRevoked)
+	far.sells("unheard of", w.phone.show(), lunch)
+	far.push()
+	if got := w.inbox(); !slices.Equal(got, []string{"code of a lost phone"}) || w.balance() != 88*yuan {
+		t.Errorf("inbox %q, balance %s", got, w.balance())
+	}
+}
+
+// TestNoKeys: a terminal that has not heard of any key takes nothing.
+func TestNoKeys(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	feeds, err := feed.Open(t.Context(), filepath.Join(t.TempDir(), "feeds.db"))
+	w.ok(err)
+	defer feeds.Close()
+	c.Feeds = feeds
+	c.refuses("s1", w.phone.show(), lunch, tender.ErrOffline)
+}
+
+// TestTwoTills shows one code at two terminals in the dark. Without gossip both
+// sell, and the upstream lists it; with gossip the second refuses.
+func TestTwoTills(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.till("C01"), w.till("C02")
+	a.away, b.away = true, true
+	code := w.phone.show()
+	a.sells("s1", code, lunch)
+	b.sells("s2", code, lunch)
+	a.push()
+	b.push()
+	if got := w.inbox(); !slices.Equal(got, []string{"code used twice"}) {
+		t.Errorf("inbox %q, want the code to be listed", got)
+	}
+
+	w.circle(a, b)
+	w.pass(24 * time.Hour) // another day's allowance
+	code = w.phone.show()
+	a.sells("s3", code, lunch)
+	heard(t, b, code)
+	b.refuses("s4", code, lunch, tender.ErrSpent)
+	b.sells("s5", w.phone.show(), 28*yuan)
+	b.refuses("s6", w.phone.show(), yuan, tender.ErrAllowance) // 12 next door and 28 here
+	a.push()
+	b.push()
+	if got := w.inbox(); len(got) != 1 {
+		t.Errorf("inbox %q, want nothing new", got)
+	}
+}
+
+// circle makes tills neighbours.
+func (w *world) circle(all ...*till) {
+	w.t.Helper()
+	var conns []net.PacketConn
+	for range all {
+		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+		w.ok(err)
+		conns = append(conns, conn)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for i, c := range all {
+		paper, err := journal.Certify(c.id, c.key.Public().(ed25519.PublicKey), w.now, w.secrets.Campus())
+		w.ok(err)
+		var peers []net.Addr
+		for _, conn := range conns { // itself too, as in a group
+			peers = append(peers, conn.LocalAddr())
+		}
+		at := w.now.Add(24 * time.Hour) // the world's clock belongs to the test
+		g := gossip.New(gossip.Config{
+			Conn: conns[i], Peers: peers, Key: c.key, Paper: paper,
+			Campus: w.secrets.Campus().Public().(ed25519.PublicKey), Now: func() time.Time { return at },
+			Log: slog.New(slog.DiscardHandler),
+		})
+		c.Neighbours = g
+		running.Go(func() { g.Run(ctx) })
+	}
+	w.t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		for _, conn := range conns {
+			conn.Close()
+		}
+	})
+}
+
+// heard waits until a till has heard of a code.
+func heard(t *testing.T, c *till, text string) {
+	t.Helper()
+	code, err := paycode.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		if _, taken := c.Neighbours.Taken(code.Use()); taken {
+			return
+		}
+	}
+	t.Fatal("not heard")
+}
+
+// TestSlow: an upstream that does not answer in time is none. What it holds all
+// the same is captured by the sale that was made without it.
+func TestSlow(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	c.Upstream = deaf{c}
+	s, err := c.sell("s1", w.phone.show(), lunch)
+	if err != nil || s.Online || s.Known {
+		t.Fatalf("sold %+v, %v; want it sold alone", s, err)
+	}
+	c.Upstream = c
+	c.push()
+	if got := w.balance(); got != 88*yuan || w.inbox() != nil {
+		t.Errorf("balance %s, inbox %q", got, w.inbox())
+	}
+	c.sells("s2", w.phone.show(), 30*yuan)
+	if c.push(); w.balance() != 58*yuan { // nothing is held any more
+		t.Errorf("balance %s", w.balance())
+	}
+}
+
+// deaf is an upstream whose answers get lost.
+type deaf struct{ Authorizer }
+
+func (d deaf) Authorize(ctx context.Context, q client.AuthorizeRequest) (client.Approval, error) {
+	if _, err := d.Authorizer.Authorize(ctx, q); err != nil {
+		return client.Approval{}, err
+	}
+	return client.Approval{}, context.DeadlineExceeded
+}
+
+// TestMidnight: a code that was taken before midnight is spent after it.
+func TestMidnight(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	c.away = true
+	w.now = time.Date(2026, 3, 2, 15, 59, 50, 0, time.UTC)
+	code := w.phone.show()
+	c.sells("s1", code, lunch)
+	w.pass(20 * time.Second)
+	c.refuses("s2", code, lunch, tender.ErrSpent)
+	c.restart()
+	c.refuses("s3", code, lunch, tender.ErrSpent)
+	c.sells("s4", w.phone.show(), 30*yuan)
+}
+
+// TestBusy: somebody else writes between the question and the sale.
+func TestBusy(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	times := 2
+	c.Upstream = writing{c, func() {
+		if times--; times >= 0 {
+			_, err := c.book.Append(t.Context(), journal.Entry{
+				Kind: journal.DrawerOpened, Ref: fmt.Sprintf("drawer-%d", times), Operator: "c7",
+			})
+			w.ok(err)
+		}
+	}}
+	c.sells("s1", w.phone.show(), lunch)
+	c.push()
+	if got := w.balance(); got != 88*yuan || w.inbox() != nil {
+		t.Errorf("balance %s, inbox %q", got, w.inbox())
+	}
+	times = 100
+	if s, err := c.sell("s2", w.phone.show(), lunch); !errors.Is(err, ErrBusy) {
+		t.Errorf("sold %+v, %v; want ErrBusy", s, err)
+	}
+}
+
+// writing is an upstream while which answers something is written.
+type writing struct {
+	Authorizer
+	write func()
+}
+
+func (u writing) Authorize(ctx context.Context, q client.AuthorizeRequest) (client.Approval, error) {
+	a, err := u.Authorizer.Authorize(ctx, q)
+	u.write()
+	return a, err
+}
