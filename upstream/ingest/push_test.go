@@ -33,7 +33,7 @@ func TestPush(t *testing.T) {
 		want[a], want[payee] = 94*yuan, 13*yuan
 		w.wants(want)
 		w.mirror(p, 46*yuan)
-		w.inbox()
+		w.inbox(ingest.ChannelDiffers) // nobody has asked the channel here
 		w.sound()
 	})
 }
