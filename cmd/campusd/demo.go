@@ -15,7 +15,9 @@ import (
 	"quancun/pboc"
 	"quancun/upstream/keys"
 	"quancun/upstream/server"
+	"quancun/upstream/staff"
 	"quancun/upstream/store"
+	"quancun/upstream/wire"
 )
 
 // person is a made-up holder. The ID numbers are of region 000000, which does
@@ -62,6 +64,22 @@ var people = []person{
 	{"周敏", "2026000108", "000000200508081232", 6000, []piece{
 		{"expired", "已过有效期", 108, 6000, 6000, store.CardActive, "20250831"},
 		{"retired", "已换卡作废", 109, 2000, 2000, store.CardRetired, demoExpiry}}},
+}
+
+// crew are those of the demonstration's holders who work at terminals: their
+// cards are also their staff cards, and their PINs the same.
+var crew = []struct {
+	person
+	role staff.Role
+}{
+	{person{"孙桂英", "60201", "000000198509011236", 2000, []piece{
+		{"cashier", "收银员", 201, 2000, 2000, store.CardActive, demoExpiry}}}, staff.Cashier},
+	{person{"周建国", "60202", "000000197909021236", 2000, []piece{
+		{"supervisor", "主管", 202, 2000, 2000, store.CardActive, demoExpiry}}}, staff.Supervisor},
+	{person{"吴敏", "60203", "000000198809031239", 2000, []piece{
+		{"clerk", "卡务员", 203, 2000, 2000, store.CardActive, demoExpiry}}}, staff.Clerk},
+	{person{"郑强", "60204", "000000199009041230", 2000, []piece{
+		{"admin", "管理员", 204, 2000, 2000, store.CardActive, demoExpiry}}}, staff.Admin},
 }
 
 // demoCard is what a card maker needs to make one of the cards. JSON.
@@ -124,7 +142,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	if err := keys.WriteSecret(*file, append(text, '\n')); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%d holders, %d cards: %s\n", len(people), len(cards), *file)
+	_, err = fmt.Fprintf(out, "%d holders, %d cards: %s\n", len(people)+len(crew), len(cards), *file)
 	return err
 }
 
@@ -144,31 +162,25 @@ func (p place) seed(ctx context.Context, d data) ([]demoCard, error) {
 
 func (d data) seed(ctx context.Context, k keyStore) (cards []demoCard, err error) {
 	for _, p := range people {
-		pin, err := server.InitialPIN(p.id)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.number, err)
-		}
-		h := store.Holder{Account: store.HolderAccount(p.number), Name: p.name, Number: p.number}
-		kept, err := server.NewPIN(ctx, k, h.Account, &pin)
+		own, err := d.seedPerson(ctx, k, p)
 		if err != nil {
 			return nil, err
 		}
-		if err := d.books.AddHolder(ctx, h, kept, p.balance); err != nil {
+		cards = append(cards, own...)
+	}
+	for _, m := range crew {
+		own, err := d.seedPerson(ctx, k, m.person)
+		if err != nil {
 			return nil, err
 		}
-		for _, c := range p.cards {
-			asn, factor := c.numbers()
-			err := d.books.AddCard(ctx, store.Card{
-				No: asn, Account: h.Account, Factor: factor, UID: c.uid(), Status: c.status, Mirror: c.mirror,
-			})
-			if err != nil {
-				return nil, err
-			}
-			own, err := k.IssueCard(ctx, factor)
-			if err != nil {
-				return nil, err
-			}
-			cards = append(cards, c.demo(p, string(pin[:]), own))
+		cards = append(cards, own...)
+		member := staff.Member{No: m.number, Name: m.name, Role: m.role, Card: own[0].CardNo}
+		kept, err := server.NewPIN(ctx, k, member.Owner(), (*[wire.PINLen]byte)([]byte(own[0].PIN)))
+		if err != nil {
+			return nil, err
+		}
+		if err := staff.NewRoll(d.books).Add(ctx, member, kept, "demo"); err != nil {
+			return nil, err
 		}
 	}
 	stranger := piece{"unknown", "外校的卡", 900, 0, 1234, 0, demoExpiry}
@@ -178,6 +190,37 @@ func (d data) seed(ctx context.Context, k keyStore) (cards []demoCard, err error
 			UID: fmt.Sprintf("08%06X", i), Name: "不是校园卡", Kind: kind, Note: "不是校园卡", Keys: keysText(keys.CardKeys{}),
 			Start: demoStart, Expiry: demoExpiry,
 		})
+	}
+	return cards, nil
+}
+
+// seedPerson opens a holder's account, and returns the holder's cards.
+func (d data) seedPerson(ctx context.Context, k keyStore, p person) (cards []demoCard, err error) {
+	pin, err := server.InitialPIN(p.id)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.number, err)
+	}
+	h := store.Holder{Account: store.HolderAccount(p.number), Name: p.name, Number: p.number}
+	kept, err := server.NewPIN(ctx, k, h.Account, &pin)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.books.AddHolder(ctx, h, kept, p.balance); err != nil {
+		return nil, err
+	}
+	for _, c := range p.cards {
+		asn, factor := c.numbers()
+		err := d.books.AddCard(ctx, store.Card{
+			No: asn, Account: h.Account, Factor: factor, UID: c.uid(), Status: c.status, Mirror: c.mirror,
+		})
+		if err != nil {
+			return nil, err
+		}
+		own, err := k.IssueCard(ctx, factor)
+		if err != nil {
+			return nil, err
+		}
+		cards = append(cards, c.demo(p, string(pin[:]), own))
 	}
 	return cards, nil
 }

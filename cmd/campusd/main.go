@@ -7,6 +7,9 @@
 //	campusd terminal show ID --data DIR
 //	campusd terminal reset ID --data DIR --address HOST:PORT
 //	campusd terminal revoke ID --data DIR
+//	campusd staff add NO NAME --role ROLE --card CARD --data DIR
+//	campusd staff list --data DIR
+//	campusd staff role|card|revoke|reset-pin NO --data DIR
 //	campusd keys show|generate|import --data DIR --config FILE
 //	campusd account NO --data DIR
 //	campusd verify --data DIR
@@ -62,7 +65,8 @@ func main() {
 }
 
 var errUsage = errors.New(
-	"usage: campusd serve | terminal add|list|show|reset|revoke | keys show|generate|import |\n" +
+	"usage: campusd serve | terminal add|list|show|reset|revoke |\n" +
+		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import |\n" +
 		"  account NO | holder show|lost|found|limit|name|unlock|pin|open|retire |\n" +
 		"  verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
@@ -79,6 +83,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return serve(ctx, args, log)
 	case "terminal":
 		return terminal(ctx, args, out)
+	case "staff":
+		return staffCommand(ctx, args, out)
 	case "keys":
 		return keysCommand(args, out)
 	case "account":

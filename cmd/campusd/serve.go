@@ -24,6 +24,7 @@ import (
 	"quancun/upstream/payment"
 	"quancun/upstream/server"
 	"quancun/upstream/server/enrol"
+	"quancun/upstream/staff"
 )
 
 // stopMax is how long calls under way may take after the signal to stop. It
@@ -81,6 +82,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		Services: []server.Service{pays}, Notices: pays,
 		SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
 	})
+	s.Services = append(s.Services, staff.NewServer(staff.NewRoll(d.books), s))
 	door := enrol.New(enrol.Config{Books: d.books, PKI: d.pki, Campus: k, Now: time.Now, Log: log})
 	terminals, err := net.Listen("tcp", *listen)
 	if err != nil {
