@@ -167,6 +167,9 @@ var layers = map[string]layer{
 			"github.com/skip2/go-qrcode", "github.com/makiuchi-d/gozxing",
 		},
 	},
+	"lab/printer": {
+		ours: []string{"lab/reply", "assets"}, theirs: []string{text, "golang.org/x/image", "github.com/skip2/go-qrcode"},
+	},
 
 	"kiosk/rules":   {ours: []string{"money"}},
 	"kiosk/tender":  {ours: []string{"money"}},
@@ -209,6 +212,7 @@ var layers = map[string]layer{
 		},
 		theirs: []string{fyne, toml, sync, sys},
 	},
+	"app/printer": {ours: []string{"money", "journal"}, theirs: []string{text, serial, sys}},
 	"app/identity": {
 		ours:   []string{"journal", "upstream/client"},
 		theirs: []string{"github.com/google/go-tpm", toml, sys},

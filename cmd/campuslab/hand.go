@@ -41,6 +41,7 @@ func hand(ctx context.Context, verb string, args []string, out io.Writer) error 
 		"close":  func(e *errand, ctx context.Context) error { return e.trade(ctx, "close") },
 		"forge":  func(e *errand, ctx context.Context) error { return e.trade(ctx, "forge") },
 		"code":   (*errand).payCode,
+		"paper":  (*errand).paper,
 		"fault":  (*errand).fault,
 		"cards":  func(e *errand, ctx context.Context) error { return e.cards(ctx, "", nil) },
 		"lay":    (*errand).lay,

@@ -56,6 +56,11 @@ The student's phone (or open the address that serve prints in a browser):
   campuslab forge QR              send a "paid" that Alipay did not sign
   campuslab code                  show a payment code, for a till's scanner
 
+A receipt printer alone, which prints to this screen and as pictures:
+  campuslab printer --dir DIR [--listen ADDR] [--columns 32]
+  campuslab paper [ok|low|out|open|close|offline|online|jam|free]
+                                  do that to it, or ask how it is (also with serve --printer)
+
 One card alone, without a lab:
   campuslab card serve --cards FILE --card NAME [--vpcd ADDR]
                                   on a terminal's reader, or this machine's pcscd
@@ -83,7 +88,7 @@ Faults of the gateway:
   campuslab fault list            which are armed
   campuslab fault clear           none any more
 
-All but serve and card serve ask the lab at $CAMPUSLAB, or --at URL;
+All but serve, printer and card serve ask the lab at $CAMPUSLAB, or --at URL;
 http://127.0.0.1:7080 if neither is there. With --json they print what the lab
 answered, for scripts.
 "campuslab card lay X" is the same as "campuslab lay X".
@@ -103,6 +108,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return serve(ctx, args[1:], out)
 	case "card":
 		return card(ctx, args[1:], out)
+	case "printer":
+		return printerServe(ctx, args[1:], out)
 	}
 	return hand(ctx, args[0], args[1:], out)
 }

@@ -23,9 +23,9 @@ import (
 
 // options are the flags of serve.
 type options struct {
-	dir, alipay, http, cards, vpcd string
-	scale, slow                    int
-	anywhere                       bool
+	dir, alipay, http, cards, vpcd, printer string
+	scale, slow, columns                    int
+	anywhere                                bool
 }
 
 func serve(ctx context.Context, args []string, out io.Writer) error {
@@ -36,6 +36,8 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.alipay, "alipay", "127.0.0.1:7081", "`address` of the Alipay gateway; empty for none")
 	f.StringVar(&o.http, "http", "127.0.0.1:7080", "`address` of the phone's page and the control interface")
 	f.StringVar(&o.cards, "cards", "", "`file` of personalised cards, as campusd demo writes it; empty for no cards")
+	f.StringVar(&o.printer, "printer", "", "`address` of a receipt printer, such as 127.0.0.1:9100; empty for none")
+	f.IntVar(&o.columns, "columns", 48, "characters in a line of the printer's")
 	readerFlags(f, &o.vpcd, &o.slow)
 	f.IntVar(&o.scale, "notify-scale", 60, "send notifications again this many `times` faster than Alipay does")
 	f.BoolVar(&o.anywhere, "anywhere", false, "let other machines in; anybody there can pay and tear")
@@ -48,8 +50,11 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	case f.NArg() > 0:
 		return fmt.Errorf("serve does not know %q\n%w", f.Arg(0), errUsage)
 	}
-	l := &lab{options: o, out: out, log: slog.New(slog.NewTextHandler(out, nil))}
-	return l.run(ctx)
+	return newLab(o, out).run(ctx)
+}
+
+func newLab(o options, out io.Writer) *lab {
+	return &lab{options: o, out: out, log: slog.New(slog.NewTextHandler(out, nil))}
 }
 
 // lab is everything in one process.
@@ -67,6 +72,7 @@ type Paper struct {
 	AppKey    string `json:"app_private_key_file,omitempty"`
 	AlipayKey string `json:"alipay_public_key_file,omitempty"`
 	VPCD      string `json:"vpcd,omitempty"`
+	Printer   string `json:"printer,omitempty"`
 }
 
 // run starts what the options ask for, and returns when all of it has ended.
@@ -88,6 +94,11 @@ func (l *lab) run(ctx context.Context) (err error) {
 	var paper Paper
 	if l.alipay != "" {
 		if err := l.startAlipay(ctx, work, mux, &paper); err != nil {
+			return errors.Join(err, stop(work))
+		}
+	}
+	if l.printer != "" {
+		if paper.Printer, err = l.startPrinter(ctx, work, mux); err != nil {
 			return errors.Join(err, stop(work))
 		}
 	}
@@ -226,6 +237,9 @@ func (l *lab) publish(p Paper) error {
 	}
 	if p.VPCD != "" {
 		fmt.Fprintf(l.out, "Cards are laid on the reader at %s\n", p.VPCD)
+	}
+	if p.Printer != "" {
+		fmt.Fprintf(l.out, "Receipt printer: tcp:%s\n", p.Printer)
 	}
 	if l.anywhere {
 		fmt.Fprintln(l.out, "Other machines may reach it, and it asks nobody who they are.")
