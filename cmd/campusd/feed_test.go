@@ -192,7 +192,7 @@ func (s *site) wantBehind(a *audience) {
 	s.t.Helper()
 	terminal := func(want string) {
 		s.t.Helper()
-		if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^K01 .* ` + want + ` +0$`).MatchString(got) {
+		if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^K01 .* ` + want + ` +- +0$`).MatchString(got) {
 			s.t.Errorf("terminal list: %s\nwant it behind by %s", got, want)
 		}
 	}

@@ -2,9 +2,11 @@ package ingest_test
 
 import (
 	"crypto/sha256"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"quancun/journal"
 	"quancun/money"
@@ -302,12 +304,16 @@ func TestPart(t *testing.T) {
 		p.debit(c.intend(p, "announced", 2*yuan))
 		c.push()
 		c.approved(c.ask(p, "held", 3*yuan), 8*yuan)
+		began := w.now
+		w.now = w.now.Add(time.Hour)
 		d.approved(d.ask(p, "another's", yuan), 5*yuan)
+		c.approved(c.request(p, "another", yuan), 4*yuan)
+		w.holdings(map[string]ingest.Holding{"C01": {3, 6 * yuan, began}, "C02": {1, yuan, w.now}})
 		if err := w.books.RevokeTerminal(t.Context(), c.terminal.ID); err != nil {
 			t.Fatal(err)
 		}
 		broken, err := w.in.Verify(t.Context())
-		if err != nil || len(broken) != 2 || !strings.Contains(broken[0], "shut out") {
+		if err != nil || len(broken) != 3 || !strings.Contains(broken[0], "shut out") {
 			t.Errorf("verify: %q, %v; want what is held for who is shut out", broken, err)
 		}
 		for range 2 {
@@ -315,6 +321,7 @@ func TestPart(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		w.holdings(map[string]ingest.Holding{"C02": {1, yuan, w.now}})
 		w.wants(map[store.Account]money.Fen{a: 8 * yuan, suspense("C01"): 2 * yuan})
 		d.approved(d.ask(p, "x", yuan), 7*yuan)
 		d.sighted(p)
@@ -323,6 +330,14 @@ func TestPart(t *testing.T) {
 		w.inbox()
 		w.sound()
 	})
+}
+
+func (w *world) holdings(want map[string]ingest.Holding) {
+	w.t.Helper()
+	got, err := ingest.Holdings(w.t.Context(), w.books)
+	if err != nil || !maps.Equal(got, want) {
+		w.t.Errorf("holdings are %+v, %v; want %+v", got, err, want)
+	}
 }
 
 // TestHoldsOfOldEpoch: a hold goes with the number that it was placed under.
