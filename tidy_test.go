@@ -89,7 +89,7 @@ var layers = map[string]layer{
 	"upstream/channel":  {ours: []string{"money"}},
 	"upstream/alipay":   {ours: []string{"money", "upstream/channel"}, theirs: []string{"github.com/smartwalle", text}},
 	"upstream/client": {
-		ours:   []string{"money", "pboc", "journal", "upstream/wire/..."},
+		ours:   []string{"money", "pboc", "journal", "paycode", "upstream/wire/..."},
 		theirs: []string{connect, protobuf, toml},
 	},
 	"upstream/reconcile": {ours: []string{"money", "upstream/channel"}},
@@ -160,6 +160,10 @@ var layers = map[string]layer{
 	},
 
 	"lab/disk": {theirs: []string{sqlite}},
+	"lab/wallet": {
+		ours:   []string{"money", "paycode", "lab/reply", "upstream/client"},
+		theirs: []string{"github.com/skip2/go-qrcode"},
+	},
 	"lab/...": {
 		ours: []string{"money", "pboc", "lab/...", "reader/...", "assets"},
 		theirs: []string{
@@ -224,7 +228,7 @@ var layers = map[string]layer{
 		theirs: []string{toml, sync},
 	},
 	"cmd/campuslab": {
-		ours:   []string{"money", "pboc", "lab/...", "reader/...", "cmd/internal/..."},
+		ours:   []string{"money", "pboc", "paycode", "lab/...", "reader/...", "cmd/internal/..."},
 		theirs: []string{toml, sync},
 	},
 	"cmd/internal/lockfile": {},

@@ -25,6 +25,8 @@ type config struct {
 		EN string `toml:"en"`
 	} `toml:"school"`
 	Policy policy `toml:"policy"`
+	// Codes are those of virtual cards.
+	Codes codes `toml:"codes"`
 	// Keys is where the keys are, if they are in a PKCS #11 token.
 	Keys struct {
 		Module  string `toml:"module"`
@@ -71,7 +73,7 @@ func defaults() policy {
 // readConfig reads the file and refuses what it does not understand: a
 // misspelt cap would be no cap.
 func readConfig(path string) (c config, err error) {
-	c.Policy = defaults()
+	c.Policy, c.Codes = defaults(), defaultCodes()
 	meta, err := toml.DecodeFile(path, &c)
 	if err != nil {
 		return c, fmt.Errorf("read config: %w", err)
@@ -91,7 +93,7 @@ func readConfig(path string) (c config, err error) {
 	if (c.Keys.Module == "") != (c.Keys.PINFile == "") {
 		return c, errors.New("read config: keys: a token needs module and pin_file")
 	}
-	if err := c.Policy.check(); err != nil {
+	if err := errors.Join(c.Policy.check(), c.Codes.policy().Check()); err != nil {
 		return c, fmt.Errorf("read config: %w", err)
 	}
 	return c, nil

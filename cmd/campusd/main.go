@@ -20,6 +20,9 @@
 //	campusd settle list|close|pay --data DIR
 //	campusd feed list|show|forward NAME --data DIR
 //	campusd feed publish NAME --data DIR --file FILE
+//	campusd phone list [ACCOUNT] --data DIR
+//	campusd phone invite ACCOUNT --data DIR --address HOST:PORT
+//	campusd phone revoke PHONE --data DIR --why TEXT
 //	campusd books copy --data DIR --config FILE
 //	campusd grant ROLE --data DIR --config FILE
 //	campusd demo --data DIR --cards FILE
@@ -70,6 +73,7 @@ var errUsage = errors.New(
 		"  account NO | holder show|lost|found|limit|name|unlock|pin|open|retire |\n" +
 		"  verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
+		"  phone list|invite|revoke |\n" +
 		"  books copy | grant ROLE | demo\n(each with --data DIR)")
 
 // run is main without the process: tests start it.
@@ -105,6 +109,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return feedCommand(ctx, args, out)
 	case "books":
 		return booksCommand(ctx, args, out)
+	case "phone":
+		return phoneCommand(ctx, args, out)
 	case "grant":
 		return grant(ctx, args, out)
 	case "demo":

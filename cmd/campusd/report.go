@@ -16,6 +16,7 @@ import (
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/payment"
+	"quancun/upstream/phone"
 	"quancun/upstream/store"
 )
 
@@ -49,6 +50,7 @@ func verifyAll(ctx context.Context, b *store.Books, k keys.Store, out io.Writer)
 		b.Verify, ingest.New(b, k, ingest.Policy{}).Verify, clearing.New(b).Verify,
 		func(ctx context.Context) ([]string, error) { return payment.Verify(ctx, b) },
 		centre.New(b).Verify,
+		func(ctx context.Context) ([]string, error) { return phone.Verify(ctx, b) },
 	} {
 		more, err := check(ctx)
 		if err != nil {

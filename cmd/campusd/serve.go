@@ -83,7 +83,13 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
 	})
 	s.Services = append(s.Services, staff.NewServer(staff.NewRoll(d.books), s))
-	door := enrol.New(enrol.Config{Books: d.books, PKI: d.pki, Campus: k, Now: time.Now, Log: log})
+	phones, err := p.phones(ctx, c, d.books, k, log)
+	if err != nil {
+		return err
+	}
+	door := enrol.New(enrol.Config{
+		Books: d.books, PKI: d.pki, Campus: k, Phones: phones, Now: time.Now, Log: log,
+	})
 	terminals, err := net.Listen("tcp", *listen)
 	if err != nil {
 		return err
@@ -94,7 +100,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	log.Info("serving", "terminals", terminals.Addr().String(), "notices", notices.Addr().String())
 	daily := &clearing.Daily{House: clearing.New(d.books), Source: alipaySource, Statements: ch, Log: log}
-	err = serveAll(ctx, together(s.Run, daily.Run, pays.Run),
+	err = serveAll(ctx, together(s.Run, daily.Run, pays.Run, phones.Run),
 		endpoint{httpServer(door.Doors(s.Handler()), log), tls.NewListener(terminals, d.pki.Server())},
 		endpoint{httpServer(s.NotifyHandler(), log), notices})
 	log.Info("stopped", "err", err)

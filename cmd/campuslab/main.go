@@ -61,6 +61,12 @@ A receipt printer alone, which prints to this screen and as pictures:
   campuslab paper [ok|low|out|open|close|offline|online|jam|free]
                                   do that to it, or ask how it is (also with serve --printer)
 
+The student's phone as a virtual card, whose codes a till takes:
+  campuslab phone bind TICKET     TICKET is what "campusd phone invite" prints
+  campuslab phone show ACCOUNT    codes that change, as QR and as text; also at
+                                  /wallet/ of a lab that was started with --phones
+  campuslab phone help            the rest of it
+
 One card alone, without a lab:
   campuslab card serve --cards FILE --card NAME [--vpcd ADDR]
                                   on a terminal's reader, or this machine's pcscd
@@ -88,7 +94,7 @@ Faults of the gateway:
   campuslab fault list            which are armed
   campuslab fault clear           none any more
 
-All but serve, printer and card serve ask the lab at $CAMPUSLAB, or --at URL;
+All but serve, printer, card serve and phone ask the lab at $CAMPUSLAB, or --at URL;
 http://127.0.0.1:7080 if neither is there. With --json they print what the lab
 answered, for scripts.
 "campuslab card lay X" is the same as "campuslab lay X".
@@ -106,6 +112,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return nil
 	case "serve":
 		return serve(ctx, args[1:], out)
+	case "phone":
+		return phoneCommand(ctx, args[1:], out)
 	case "card":
 		return card(ctx, args[1:], out)
 	case "printer":

@@ -19,13 +19,14 @@ import (
 	"quancun/lab/alipay"
 	"quancun/lab/cards"
 	"quancun/lab/phone"
+	"quancun/lab/wallet"
 )
 
 // options are the flags of serve.
 type options struct {
-	dir, alipay, http, cards, vpcd, printer string
-	scale, slow, columns                    int
-	anywhere                                bool
+	dir, alipay, http, cards, vpcd, printer, phones string
+	scale, slow, columns                            int
+	anywhere                                        bool
 }
 
 func serve(ctx context.Context, args []string, out io.Writer) error {
@@ -38,6 +39,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.cards, "cards", "", "`file` of personalised cards, as campusd demo writes it; empty for no cards")
 	f.StringVar(&o.printer, "printer", "", "`address` of a receipt printer, such as 127.0.0.1:9100; empty for none")
 	f.IntVar(&o.columns, "columns", 48, "characters in a line of the printer's")
+	f.StringVar(&o.phones, "phones", "", "`folder` of phones, as campuslab phone bind makes them; empty for none")
 	readerFlags(f, &o.vpcd, &o.slow)
 	f.IntVar(&o.scale, "notify-scale", 60, "send notifications again this many `times` faster than Alipay does")
 	f.BoolVar(&o.anywhere, "anywhere", false, "let other machines in; anybody there can pay and tear")
@@ -114,6 +116,9 @@ func (l *lab) run(ctx context.Context) (err error) {
 		mux.Handle("/cards", s.Handler())
 		mux.Handle("/cards/", s.Handler())
 		paper.VPCD = l.vpcd
+	}
+	if l.phones != "" {
+		mux.Handle("/wallet/", wallet.Handler(l.phones))
 	}
 	addr, err := l.listen(ctx, work, l.http, l.guard(mux))
 	if err != nil {
@@ -234,6 +239,9 @@ func (l *lab) publish(p Paper) error {
 	if p.Gateway != "" {
 		fmt.Fprintf(l.out, "Student's phone: %s/\nAlipay gateway:  %s for app %s\n", p.Control, p.Gateway, p.AppID)
 		fmt.Fprintf(l.out, "  merchant's key: %s\n  Alipay's key:   %s\n", p.AppKey, p.AlipayKey)
+	}
+	if l.phones != "" {
+		fmt.Fprintf(l.out, "Virtual cards:   %s/wallet/\n", p.Control)
 	}
 	if p.VPCD != "" {
 		fmt.Fprintf(l.out, "Cards are laid on the reader at %s\n", p.VPCD)

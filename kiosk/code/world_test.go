@@ -116,7 +116,7 @@ func (w *world) bind(code [32]byte) *handset {
 	w.t.Helper()
 	key, err := paycode.GenerateKey(paycode.Ed25519)
 	w.ok(err)
-	w.ok(w.registry.Invite(w.t.Context(), account, code, w.now.Add(time.Hour)))
+	w.ok(phone.Invite(w.t.Context(), w.books, account, code, w.now.Add(time.Hour)))
 	granted, err := w.registry.Bind(w.t.Context(), code, key.Public(), "phone")
 	w.ok(err)
 	return &handset{w: w, key: key, granted: granted}

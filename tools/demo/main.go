@@ -120,10 +120,11 @@ func explain(s *stack.Stack, display *xvfb.Display) {
   terminal      quancun, process %d, card reader %q
   cards         the window beside it: lay one down, take it away, tear it off
   phone         %s is the student's phone: pay an order there, or break it
+  virtual card  %s/wallet/ shows the codes of a phone; a till takes them
   lab           CAMPUSLAB=%s bin/campuslab help says what else can be done
   upstream      %s
   logs          %s
-`, s.Terminal.PID(), s.Reader, s.LabURL(), s.LabURL(), s.UpstreamAddr, s.File("log"))
+`, s.Terminal.PID(), s.Reader, s.LabURL(), s.LabURL(), s.LabURL(), s.UpstreamAddr, s.File("log"))
 	if cards, err := s.Cards(); err != nil {
 		say(err.Error())
 	} else {

@@ -76,6 +76,34 @@ func (s *Stack) enrol(ctx context.Context) error {
 	return err
 }
 
+// phoneAccounts are the demonstration's holders who have a phone.
+var phoneAccounts = []string{"2026000101", "2026000102"}
+
+// bindPhones makes phones virtual cards, as a holder does: with a code from the
+// upstream.
+func (s *Stack) bindPhones(ctx context.Context) error {
+	for _, account := range phoneAccounts {
+		if _, err := os.Stat(s.File("phones/" + account + ".phone")); !errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		s.Tell("binding the phone of account " + account)
+		out, err := s.Campusd(ctx, "phone", "invite", account, "--address", s.UpstreamAddr)
+		if err != nil {
+			return err
+		}
+		ticket := enrolmentCode.Find(out)
+		if ticket == nil {
+			return fmt.Errorf("campusd has printed no code for a phone: %s", out)
+		}
+		_, err = output(exec.CommandContext(ctx, filepath.Join(s.Bin, "campuslab"),
+			"phone", "bind", string(ticket), "--dir", s.File("phones")))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 var enrolmentCode = regexp.MustCompile(`quancun://\S+`)
 
 // upstreamConfig writes the upstream's configuration. It needs the keys that
@@ -100,6 +128,9 @@ en = "Example University"
 
 [policy]
 pay_seconds = %d
+
+[codes]
+school = 31
 
 [alipay]
 app_id = %q

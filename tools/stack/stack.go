@@ -146,7 +146,7 @@ func (s *Stack) labArgs() []string {
 	return []string{
 		"serve",
 		"--dir", s.File("lab"), "--alipay", s.AlipayAddr, "--http", s.LabAddr,
-		"--cards", s.File("cards.json"), "--vpcd", s.VPCDAddr,
+		"--cards", s.File("cards.json"), "--vpcd", s.VPCDAddr, "--phones", s.File("phones"),
 	}
 }
 
@@ -203,7 +203,10 @@ func (s *Stack) StartServices(ctx context.Context) error {
 	if err := s.StartAndWait(ctx, s.Upstream, s.UpstreamAddr); err != nil {
 		return err
 	}
-	return s.enrol(ctx)
+	if err := s.enrol(ctx); err != nil {
+		return err
+	}
+	return s.bindPhones(ctx)
 }
 
 // StartAndWait starts p and returns when it listens on addr.

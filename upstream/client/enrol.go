@@ -173,10 +173,13 @@ func (p *Provisioning) Seal(w io.Writer) (io.WriteCloser, error) {
 }
 
 func atDoor(address string, config *tls.Config) (quancunv1connect.EnrolmentServiceClient, func()) {
+	h, done := httpAtDoor(config)
+	return quancunv1connect.NewEnrolmentServiceClient(h, "https://"+address, connect.WithReadMaxBytes(64<<10)), done
+}
+
+func httpAtDoor(config *tls.Config) (h *http.Client, done func()) {
 	t := newTransport(config)
-	h := &http.Client{Transport: t, CheckRedirect: neverRedirect}
-	return quancunv1connect.NewEnrolmentServiceClient(h, "https://"+address, connect.WithReadMaxBytes(64<<10)),
-		t.CloseIdleConnections
+	return &http.Client{Transport: t, CheckRedirect: neverRedirect}, t.CloseIdleConnections
 }
 
 // verifyByFingerprint verifies a server's certificate by the CA that has the

@@ -53,7 +53,7 @@ func (s *school) phone(account, name string) *handset {
 	}
 	s.codes++
 	code := [32]byte{s.codes}
-	if err := s.registry.Invite(s.t.Context(), account, code, s.now.Add(time.Hour)); err != nil {
+	if err := phone.Invite(s.t.Context(), s.books, account, code, s.now.Add(time.Hour)); err != nil {
 		s.t.Fatal(err)
 	}
 	granted, err := s.registry.Bind(s.t.Context(), code, key.Public(), name)

@@ -124,12 +124,12 @@ func (r *Registry) signer(ctx context.Context, tx *sqldb.Tx, a paycode.Algorithm
 
 // Invite writes down a one-time code by which a phone becomes an account's. Only
 // its hash is given. [ErrAccount] for an account that can have none.
-func (r *Registry) Invite(ctx context.Context, account string, codeHash [32]byte, expires time.Time) error {
+func Invite(ctx context.Context, books *store.Books, account string, codeHash [32]byte, expires time.Time) error {
 	if !fits(account) {
 		return ErrAccount
 	}
 	a := store.HolderAccount(account)
-	err := r.books.Write(ctx, func(tx *sqldb.Tx) error {
+	err := books.Write(ctx, func(tx *sqldb.Tx) error {
 		var one int
 		err := tx.QueryRow(ctx, `SELECT 1 FROM holders WHERE account = ?`, a).Scan(&one)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -140,7 +140,7 @@ func (r *Registry) Invite(ctx context.Context, account string, codeHash [32]byte
 		}
 		_, err = tx.Exec(ctx, `
 			INSERT INTO phone_invitations (code_hash, account, made_ms, expires_ms) VALUES (?, ?, ?, ?)`,
-			codeHash[:], a, r.books.Now().UnixMilli(), expires.UnixMilli())
+			codeHash[:], a, books.Now().UnixMilli(), expires.UnixMilli())
 		return err
 	})
 	if err != nil {

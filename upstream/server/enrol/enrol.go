@@ -56,11 +56,17 @@ type Campus interface {
 	SealPublicKey() []byte
 }
 
+// Phones answer those who have no certificate and want none.
+type Phones interface {
+	Handler() (path string, h http.Handler)
+}
+
 // Config is what a server is made of.
 type Config struct {
 	Books  Books
 	PKI    *pki.Authority
 	Campus Campus
+	Phones Phones // who answer at the same door; nil for none
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -88,6 +94,9 @@ func (s *Server) Doors(inside http.Handler) http.Handler {
 		}))
 	door := http.NewServeMux()
 	door.Handle(path, h)
+	if s.Phones != nil {
+		door.Handle(s.Phones.Handler())
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || r.TLS.ServerName != wire.EnrolName {
 			inside.ServeHTTP(w, r)
