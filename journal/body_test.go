@@ -121,6 +121,9 @@ func TestDecodeRefuses(t *testing.T) {
 // so that an entry has one form only, and that nothing makes Decode panic.
 func FuzzDecode(f *testing.F) {
 	f.Add(full().Encode(HashOf(nil)))
+	for _, k := range Kinds() {
+		f.Add(sound(k).Post(false, 0).Encode(Hash{}))
+	}
 	f.Add(Entry{Seq: 1, At: noon, Kind: Started, Details: json.RawMessage(`{}`)}.Encode(Hash{}))
 	f.Add([]byte(`{"v":1,"seq":1,"prev":"` + strings.Repeat("0", 64) + `","at":"2026-03-02T12:00:00.005Z","kind":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

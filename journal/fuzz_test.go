@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -95,5 +96,38 @@ func FuzzParseFrontier(f *testing.F) {
 		if got.Size != size+1 {
 			t.Errorf("size %d after one more than %d", got.Size, size)
 		}
+	})
+}
+
+// FuzzReport adds up a journal in which reports say anything: a report that is
+// let pass is what a tally of the entries would have written.
+func FuzzReport(f *testing.F) {
+	d := Tally{}
+	good, err := json.Marshal(d.Report(ShiftClosed))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good, true)
+	f.Add([]byte(`{"z":1,"from":-1,"till":9223372036854775807}`), false)
+	f.Add([]byte(`[]`), true)
+	f.Fuzz(func(t *testing.T, details []byte, z bool) {
+		sum := NewTally("T1")
+		e := Entry{Terminal: "T1", Epoch: Epoch{1}, Seq: 2, Kind: ShiftReport, Details: details}
+		if z {
+			e.Kind = ShiftClosed
+		}
+		first := Entry{Terminal: "T1", Epoch: Epoch{1}, Seq: 1, Kind: Started}
+		if err := sum.Add(first); err != nil {
+			t.Fatal(err)
+		}
+		e.Origin = first.Position()
+		want := sum.Report(e.Kind)
+		if sum.Check(e) == nil {
+			if got, err := e.Report(); err != nil || got.seen() != want.seen() {
+				t.Errorf("%s is let pass as %+v, %v, want %+v", details, got, err, want)
+			}
+		}
+		_ = sum.Add(e) // it may not be readable, and must not end the program
+		sum.Report(ShiftClosed)
 	})
 }

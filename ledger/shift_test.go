@@ -3,6 +3,9 @@ package ledger
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -122,5 +125,46 @@ func TestEpochInShift(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestRecoverInShift: a journal is damaged in the middle of a shift, all of which
+// upstream has. What can be read of the shift is in its Z, and the numbers go on.
+func TestRecoverInShift(t *testing.T) {
+	l, ctx := labAt(filepath.Join(t.TempDir(), "journal.db")), t.Context()
+	l.o.Sentinel = false
+	l.open(t)
+	var upstream journal.Frontier
+	l.append(t, opened("O1"))
+	l.append(t, report(t, l, journal.ShiftClosed, "Z1"))
+	l.append(t, opened("O2"))
+	for i := range 200 {
+		l.append(t, journal.Entry{
+			Kind: journal.CodeSale, Ref: fmt.Sprintf("S%03d", i), Account: "2026", Merchant: "M1", Amount: 100,
+		})
+	}
+	if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content := must2(os.ReadFile(l.path))
+	clear(content[len(content)/2/4096*4096:][:4096])
+	if err := os.WriteFile(l.path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Recover(ctx, l.path, l.o); err != nil {
+		t.Fatal(err)
+	}
+	l.open(t)
+	defer l.Close()
+	r := tally(t, l).Report(journal.ShiftClosed)
+	if r.Z != 2 || r.Shift != "O2" || !r.Part || r.Float != 20_000 || r.Code.Count < 100 || r.Perpetual != r.Code.Amount {
+		t.Errorf("the next Z is %+v", r)
+	}
+	l.append(t, report(t, l, journal.ShiftClosed, "Z2"))
+	if _, err := l.Verify(ctx); err != nil {
+		t.Error(err)
 	}
 }
