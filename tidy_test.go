@@ -71,6 +71,7 @@ var layers = map[string]layer{
 		ours:   []string{"money", "pboc", "reader", "reader/apdu", "reader/profile", "reader/purse", "reader/vpcd"},
 		theirs: []string{text},
 	},
+	"reader/sam":        {ours: []string{"pboc", "reader", "reader/apdu", "reader/purse", "reader/sim"}},
 	"reader/pcsc":       {ours: []string{"reader", "reader/apdu"}, theirs: []string{"github.com/ebfe/scard"}},
 	"reader/vpcd":       {ours: []string{"reader", "reader/apdu"}},
 	"reader/scanner":    {ours: []string{"journal", "paycode"}, theirs: []string{serial, sys}},
@@ -206,7 +207,7 @@ var layers = map[string]layer{
 		theirs: []string{sync},
 	},
 	"ui/...": {
-		ours:   []string{"money", "kiosk", "kiosk/till", "ui/...", "assets"},
+		ours:   []string{"money", "kiosk", "kiosk/rules", "kiosk/till", "ui/...", "assets"},
 		theirs: []string{fyne, "github.com/skip2/go-qrcode"},
 	},
 	"app/...": {

@@ -20,12 +20,22 @@ type Config struct {
 	Mirror   string `toml:"mirror"`   // file on a second medium, for what upstream does not have yet; none if empty
 	Feeds    string `toml:"feeds"`    // SQLite file, made if absent; "feeds.db" beside the journal if empty
 	Profile  string `toml:"profile"`  // card profile; the common one if empty
+	Face     string `toml:"face"`     // "kiosk", or "cashier" for a till; a kiosk if empty
 
 	Keys   KeysConfig   `toml:"keys"`
 	Reader ReaderConfig `toml:"reader"`
 	Panel  PanelConfig  `toml:"panel"`
 	Help   HelpConfig   `toml:"help"`
+
+	Till TillConfig `toml:"till"` // of the cashier's face
+	SAM  SAMConfig  `toml:"sam"`
 }
+
+// The faces.
+const (
+	kioskName   = "kiosk"
+	cashierName = "cashier"
+)
 
 // KeysConfig says where the machine keeps the terminal's own keys.
 type KeysConfig struct {
@@ -61,6 +71,8 @@ const DefaultConfig = "/etc/quancun/terminal.toml"
 // not know is an error: a misspelt setting must not look like one that took.
 func ReadConfig(path string) (*Config, error) {
 	c := &Config{
+		Face:   kioskName,
+		Till:   TillConfig{BudgetMS: 300}, // design 2, rule 3: a tap takes less than a second
 		Reader: ReaderConfig{Kind: "pcsc", Listen: "127.0.0.1:35963"},
 		Panel:  PanelConfig{WidthPX: 1080, HeightPX: 1920, WidthMM: 268, FullScreen: true},
 	}
@@ -77,7 +89,7 @@ func ReadConfig(path string) (*Config, error) {
 	if c.Feeds == "" && c.Journal != "" {
 		c.Feeds = filepath.Join(filepath.Dir(c.Journal), "feeds.db")
 	}
-	for _, p := range []*string{&c.Terminal, &c.Journal, &c.Mirror, &c.Feeds, &c.Profile, &c.Keys.File} {
+	for _, p := range []*string{&c.Terminal, &c.Journal, &c.Mirror, &c.Feeds, &c.Profile, &c.Keys.File, &c.SAM.File} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
@@ -102,6 +114,14 @@ func (c *Config) check() error {
 	check(c.Panel.WidthMM >= 100, "panel.width_mm: measure the panel, in millimetres")
 	if _, err := profile.Read(c.Profile); err != nil {
 		errs = append(errs, err)
+	}
+	check(c.Face == kioskName || c.Face == cashierName, `face: "kiosk" or "cashier"`)
+	if c.Face == cashierName {
+		_, err := c.Till.plan()
+		errs = append(errs, err)
+		check(c.SAM.Kind == "file" && c.SAM.File != "" || c.SAM.Kind == "pcsc",
+			`sam: kind "file" and a file, or "pcsc"`)
+		check(c.Till.BudgetMS > 0 && c.Till.BudgetMS <= 5000, "till.budget_ms: between 1 and 5000")
 	}
 	return errors.Join(errs...)
 }

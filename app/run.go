@@ -17,6 +17,7 @@ import (
 
 	"quancun/app/identity"
 	"quancun/kiosk"
+	"quancun/kiosk/till"
 	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/ledger/push"
@@ -80,13 +81,12 @@ type terminal struct {
 	renewer *identity.Renewer
 	pusher  *push.Pusher
 	puller  *feed.Puller
-	session *kiosk.Session
 	keeper  *kiosk.Keeper
 	clock   kiosk.Clock
+	face    face
+	closers []io.Closer // of what a face needs besides
 
 	cards  chan reader.State
-	inputs chan kiosk.Input
-	views  chan kiosk.View
 	health chan kiosk.Health
 }
 
@@ -96,8 +96,7 @@ type terminal struct {
 func newTerminal(c *Config) (_ *terminal, err error) {
 	t := &terminal{
 		config: c, log: slog.Default(), clock: kiosk.NewClock(time.Now),
-		cards: make(chan reader.State), inputs: make(chan kiosk.Input, 16),
-		views: make(chan kiosk.View, 64), health: make(chan kiosk.Health),
+		cards: make(chan reader.State), health: make(chan kiosk.Health),
 	}
 	defer func() {
 		if err != nil {
@@ -125,10 +124,7 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 	t.renewer = &identity.Renewer{
 		File: c.Terminal, Papers: p, Keys: keys, Client: t.client, Now: t.clock.Now, Log: t.log,
 	}
-	if t.book != nil {
-		t.join(p, cardProfile)
-	}
-	return t, nil
+	return t, t.join(p, cardProfile)
 }
 
 func (t *terminal) openBook(p *client.Provisioning, keys client.Keys) error {
@@ -162,40 +158,48 @@ func bookOptions(c *Config, p *client.Provisioning, keys client.Keys) ledger.Opt
 	}
 }
 
-// join connects the parts.
-func (t *terminal) join(who *client.Provisioning, p *profile.Profile) {
+// joined is what both faces stand on.
+type joined struct {
+	profile *profile.Profile
+	terms   *kiosk.Terms
+}
+
+// join connects the parts. Without a journal there is only a face that says so.
+func (t *terminal) join(who *client.Provisioning, p *profile.Profile) error {
 	clock, terms, hand := t.clock, kiosk.NewTerms(who.Terminal, who.TerminalNo), new(kiosk.InHand)
+	holders := &kioskFace{line: newLine[kiosk.View, kiosk.Input](t.log)}
+	cashiers := &tillFace{line: newLine[till.View, till.Input](t.log)}
+	if t.face = holders; t.config.Face == cashierName {
+		t.face = cashiers
+	}
+	if t.book == nil {
+		return nil
+	}
 	t.pusher = push.New(push.Options{Book: t.book, Upstream: t.client, Campus: who.CampusKey, Log: t.log})
 	t.puller = feed.NewPuller(t.feeds, kiosk.FeedSource(t.client), t.log)
 	t.renewer.Adopted = func(p *client.Provisioning) { t.pusher.Trust(p.CampusKey) }
-	t.session = &kiosk.Session{
-		Desk: &kiosk.Desk{
-			Device: t.device, Upstream: t.client, Book: t.book, Profile: p,
-			Clock: clock, Terms: terms, InHand: hand, Log: t.log, Certificate: who.JournalCertificate,
-		},
-		Clock: clock, Cards: t.cards, Inputs: t.inputs, Health: t.health, Show: t.show, Log: t.log,
-	}
 	t.keeper = &kiosk.Keeper{
 		Upstream: t.client, Outbox: t.book, Push: t.pusher, Pull: t.puller, Feeds: t.feeds,
 		Clock: clock, Terms: terms, InHand: hand, Version: Version,
 		Health: t.health, Every: keepEvery, Log: t.log,
 	}
-}
-
-// show never blocks the flow: the screen wants the newest view, and drops what
-// it has not drawn yet.
-func (t *terminal) show(v kiosk.View) {
-	for {
-		select {
-		case t.views <- v:
-			return
-		default:
+	if t.config.Face == cashierName {
+		session, err := t.joinTill(joined{p, terms})
+		if err != nil {
+			return err
 		}
-		select {
-		case <-t.views:
-		default:
-		}
+		session.Inputs, session.Show = cashiers.inputs, cashiers.show
+		cashiers.session = session
+		return nil
 	}
+	holders.session = &kiosk.Session{
+		Desk: &kiosk.Desk{
+			Device: t.device, Upstream: t.client, Book: t.book, Profile: p,
+			Clock: clock, Terms: terms, InHand: hand, Log: t.log, Certificate: who.JournalCertificate,
+		},
+		Clock: clock, Cards: t.cards, Inputs: holders.inputs, Health: t.health, Show: holders.show, Log: t.log,
+	}
+	return nil
 }
 
 // tryAgain is how long a terminal whose journal cannot be opened says so before
@@ -205,7 +209,7 @@ const tryAgain = time.Minute
 // work runs everything but the window until ctx ends.
 func (t *terminal) work(ctx context.Context) error {
 	if t.book == nil {
-		t.show(kiosk.View{Step: kiosk.OutOfOrder, Fault: t.fault, Health: kiosk.Health{Fault: t.fault}})
+		t.face.outOfOrder(t.fault)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -215,7 +219,7 @@ func (t *terminal) work(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return reader.Watch(ctx, t.device, t.cards, t.log) })
-	g.Go(func() error { return t.session.Run(ctx) })
+	g.Go(func() error { return t.face.serve(ctx) })
 	g.Go(func() error { return t.keeper.Run(ctx) })
 	g.Go(func() error { return t.pusher.Run(ctx) })
 	g.Go(func() error { return t.puller.Run(ctx) })
@@ -240,6 +244,9 @@ func (t *terminal) close() error {
 	}
 	if t.client != nil {
 		t.client.Close()
+	}
+	for _, c := range t.closers {
+		errs = append(errs, c.Close())
 	}
 	if t.feeds != nil {
 		errs = append(errs, t.feeds.Close())
@@ -283,7 +290,7 @@ func (t *terminal) serve() error {
 			os.Exit(exitFailed)
 		}
 	}()
-	return t.window(ctx)
+	return t.show(ctx)
 }
 
 func exit(log *slog.Logger, err error) {

@@ -36,9 +36,9 @@ func settleFyne() error {
 	return errors.Join(errs...)
 }
 
-// window shows the flow's views and takes the person's inputs. It has to be
-// called on the main goroutine and returns when the window has gone.
-func (t *terminal) window(ctx context.Context) error {
+// show shows the flow's views and takes the person's inputs. It has to be called
+// on the main goroutine and returns when the window has gone.
+func (t *terminal) show(ctx context.Context) error {
 	if err := settleFyne(); err != nil {
 		return err
 	}
@@ -48,13 +48,13 @@ func (t *terminal) window(ctx context.Context) error {
 	}
 	c := t.config
 	a := app.NewWithID(fyneID)
-	w := ui.New(a, ui.Options{
+	w := t.face.window(a, ui.Options{
 		Panel: screenPanel(c.Panel), Texts: texts, FullScreen: c.Panel.FullScreen, HideCursor: c.Panel.HideCursor,
-		Phone: c.Help.Phone, Title: "Quancun 圈存", OnInput: t.input, Now: t.now,
+		Phone: c.Help.Phone, Title: "Quancun 圈存", Now: t.now,
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.Run(ctx) })
-	g.Go(func() error { return t.forward(ctx, w) })
+	g.Go(func() error { return w.forward(ctx) })
 	w.Open()
 	a.Run()
 	return nil
@@ -63,29 +63,6 @@ func (t *terminal) window(ctx context.Context) error {
 // screenPanel is the panel as the screens know it.
 func screenPanel(c PanelConfig) ui.Panel {
 	return ui.Panel{WidthPx: c.WidthPX, HeightPx: c.HeightPX, WidthMM: float64(c.WidthMM)}
-}
-
-// forward shows each view. It is the only place where the flow meets Fyne.
-func (t *terminal) forward(ctx context.Context, w *ui.Window) error {
-	for {
-		select {
-		case v := <-t.views:
-			w.Show(v)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// input hands on what a person did. It never waits, because it is called by
-// the screen: a flow that has not taken sixteen taps will not miss another.
-func (t *terminal) input(in kiosk.Input) {
-	select {
-	case t.inputs <- in:
-	default:
-		in.PIN.Wipe()
-		t.log.Warn("input dropped", "event", int(in.Event))
-	}
 }
 
 func (t *terminal) now() time.Time { return t.clock.Now().In(kiosk.Beijing) }

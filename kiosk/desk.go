@@ -171,12 +171,16 @@ func (d *Desk) cardAlone() func(*View) {
 }
 
 // holder is whose card it is, as the card says; after sign-in the account says.
-func (d *Desk) holder() Holder {
-	return Holder{Name: maskName(d.info.Name), Number: maskNumber(d.info.HolderNo), Card: d.cardEnd()}
+func (d *Desk) holder() Holder { return HolderOf(d.info) }
+
+// HolderOf is whose card it is, as the card says, and as far as a screen may
+// show it.
+func HolderOf(i purse.Info) Holder {
+	return Holder{Name: maskName(i.Name), Number: maskNumber(i.HolderNo), Card: cardEnd(i)}
 }
 
-// cardEnd is as much of the card's number as a screen may show.
-func (d *Desk) cardEnd() string { return strings.TrimPrefix(d.info.CardNo.String(), "…") }
+// cardEnd is as much of a card's number as a screen may show.
+func cardEnd(i purse.Info) string { return strings.TrimPrefix(i.CardNo.String(), "…") }
 
 // signIn checks the PIN upstream, where five tries are counted, and only then
 // shows it to the card, which has but three and no way back.
@@ -234,8 +238,10 @@ func (d *Desk) checkPIN(ctx context.Context, pin *PIN) (outcome, bool) {
 
 // What the card says of a PIN that upstream has taken.
 var (
-	errCardPIN     = errors.New("kiosk: the card has another PIN than the upstream")
-	errCardPINLock = errors.New("kiosk: the card's PIN is locked")
+	// ErrCardPIN means that the card's own PIN is another one.
+	ErrCardPIN = errors.New("kiosk: the card has another PIN than the upstream")
+	// ErrCardPINLock means that the card takes no PIN any more.
+	ErrCardPINLock = errors.New("kiosk: the card's PIN is locked")
 )
 
 func (d *Desk) showCardPIN(pin *PIN) error {
@@ -251,9 +257,9 @@ func (d *Desk) showCardPIN(pin *PIN) error {
 	left, wrong := purse.PINTries(err)
 	switch {
 	case wrong && left == 0:
-		return errors.Join(errCardPINLock, err)
+		return errors.Join(ErrCardPINLock, err)
 	case wrong:
-		return errors.Join(errCardPIN, err)
+		return errors.Join(ErrCardPIN, err)
 	case err != nil && Explain(err) == CodeInternal:
 		return errors.Join(ErrCardGone, err)
 	}
@@ -263,7 +269,7 @@ func (d *Desk) showCardPIN(pin *PIN) error {
 // shown returns the account as the screen may show it.
 func (d *Desk) shown(n Notice) func(*View) {
 	a, p, policy := d.account, d.info.Balance, d.Terms.Policy()
-	card := d.cardEnd()
+	card := cardEnd(d.info)
 	return func(v *View) {
 		v.Notice = n
 		v.Holder = Holder{Name: a.MaskedName, Number: a.MaskedNumber, Card: card}

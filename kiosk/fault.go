@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"quancun/kiosk/rules"
+	"quancun/kiosk/tender"
 	"quancun/ledger"
 	"quancun/reader/apdu"
 	"quancun/reader/purse"
@@ -54,6 +55,17 @@ const (
 	CodePaidBefore   Code = 4004 // an earlier sale of this card turned out to be paid
 	CodeSaleDoubt    Code = 4101 // nobody knows whether the card has paid
 	CodeSaleForged   Code = 4102 // the card says that it has paid, and could not prove itself
+	CodePayDoubt     Code = 4103 // nobody knows whether a code has paid
+	CodePayOffline   Code = 4201 // this way of paying needs the upstream
+	CodePayForeign   Code = 4202 // code of another school or service
+	CodePayInvalid   Code = 4203 // code is not whole, or not genuine
+	CodePayExpired   Code = 4204 // code has expired
+	CodePayEarly     Code = 4205 // code is from the future
+	CodePaySpent     Code = 4206 // code was used before
+	CodePayRevoked   Code = 4207 // phone or account was reported lost
+	CodePayAllowance Code = 4208 // more than this code may pay while the upstream is away
+	CodePayPIN       Code = 4209 // above the daily limit a code does not do
+	CodePayRefused   Code = 4210 // the payer, or the payer's bank, has said no
 )
 
 // Codes lists every code, for the tests that look for its words.
@@ -63,7 +75,9 @@ var Codes = []Code{
 	CodeCardSilent, CodeCardRefused, CodeNotGenuine, CodeCardAhead,
 	CodePINLocked, CodeCardPIN, CodeCardPINLock, CodeSessionOver,
 	CodeAmount, CodeCap, CodeNoChannel, CodeConflict, CodeLoadRefused, CodeLoadDoubt, CodeLoadNoAnswer,
-	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeSaleDoubt, CodeSaleForged,
+	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeSaleDoubt, CodeSaleForged, CodePayDoubt,
+	CodePayOffline, CodePayForeign, CodePayInvalid, CodePayExpired, CodePayEarly, CodePaySpent, CodePayRevoked,
+	CodePayAllowance, CodePayPIN, CodePayRefused,
 }
 
 // reasons says which code a refusal of the upstream has.
@@ -109,9 +123,21 @@ var causes = []struct {
 	{rules.ErrDay, CodeAlone},
 	{rules.ErrList, CodeAlone},
 	{rules.ErrQueue, CodeAlone},
+	{tender.ErrUnknown, CodePayDoubt},
+	{tender.ErrOffline, CodePayOffline},
+	{tender.ErrForeign, CodePayForeign},
+	{tender.ErrInvalid, CodePayInvalid},
+	{tender.ErrExpired, CodePayExpired},
+	{tender.ErrEarly, CodePayEarly},
+	{tender.ErrSpent, CodePaySpent},
+	{tender.ErrRevoked, CodePayRevoked},
+	{tender.ErrAllowance, CodePayAllowance},
+	{tender.ErrPIN, CodePayPIN},
+	{tender.ErrNotEnough, CodeNotEnough},
+	{tender.ErrRefused, CodePayRefused},
 	{ErrNoSAM, CodeNoSAM},
-	{errCardPINLock, CodeCardPINLock},
-	{errCardPIN, CodeCardPIN},
+	{ErrCardPINLock, CodeCardPINLock},
+	{ErrCardPIN, CodeCardPIN},
 	{ErrNoAnswer, CodeOffline},
 	{ErrCardGone, CodeCardSilent},
 	{purse.ErrForeign, CodeForeignCard},

@@ -116,8 +116,9 @@ type attempt struct {
 var errAgain = errors.New("kiosk: begin again")
 
 // Sell debits the card. The outcomes are three: no error is "sold";
-// [ErrSaleInDoubt] and [ErrNotGenuine] are "unknown"; and after every other
-// error nothing has moved. [rules.ErrPIN] asks for the holder's PIN.
+// [ErrSaleInDoubt] and [ErrNotGenuine] are "unknown", of the sale that Sold.Ref
+// names; and after every other error nothing has moved. [rules.ErrPIN] asks for
+// the holder's PIN.
 func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, error) {
 	if err := s.Book.Room(ctx); err != nil {
 		return Sold{}, fmt.Errorf("sell: %w", err)
@@ -127,9 +128,8 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 		return Sold{Before: before}, err
 	}
 	s.waiting = nil
-	a := attempt{Sale: sale, ref: sale.Ref}
+	a, sold := attempt{Sale: sale, ref: sale.Ref}, Sold{}
 	for a.tries < triesMax && (a.tries == 0 || errors.Is(err, errAgain)) {
-		var sold Sold
 		if sold, err = s.try(ctx, card, &a); err == nil {
 			sold.Before = before
 			return sold, nil
@@ -145,7 +145,8 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 	case a.held:
 		s.letGo(ctx, a)
 	}
-	return Sold{Before: before}, fmt.Errorf("sell: %w", err)
+	sold.Before = before
+	return sold, fmt.Errorf("sell: %w", err)
 }
 
 // settleBefore ends what is open of this card. What has to wait for a PIN or for
@@ -346,11 +347,12 @@ func (s *Seller) write(ctx context.Context, card purse.Card, a *attempt, debit p
 		_, ending := s.end(ctx, intent, journal.NotWritten, word{by: statusOf(err)})
 		return Sold{}, errors.Join(err, ending)
 	case err != nil:
-		return Sold{}, errors.Join(fmt.Errorf("%w: %w", ErrSaleInDoubt, err), s.doubt(ctx, intent))
+		open := errors.Join(fmt.Errorf("%w: %w", ErrSaleInDoubt, err), s.doubt(ctx, intent))
+		return Sold{Ref: intent.Ref}, open
 	}
 	switch err := s.checkMAC2(intent, paid.MAC2); {
 	case errors.Is(err, ErrNotGenuine), errors.Is(err, errNoProof):
-		return Sold{}, errors.Join(ErrNotGenuine, err, s.doubtForged(ctx, intent, paid.TAC))
+		return Sold{Ref: intent.Ref}, errors.Join(ErrNotGenuine, err, s.doubtForged(ctx, intent, paid.TAC))
 	case err != nil:
 		s.Log.Error("SAM did not check MAC2; upstream will check the TAC", "ref", intent.Ref, "err", err)
 	}

@@ -39,7 +39,7 @@ type Target struct {
 
 // serveMap writes the map once, when it is ready, and then on each SIGUSR1,
 // until ctx ends. A signal that came before would end the program.
-func (w *Window) serveMap(ctx context.Context) {
+func (f *frame) serveMap(ctx context.Context) {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
 	defer signal.Stop(asked)
@@ -50,7 +50,7 @@ func (w *Window) serveMap(ctx context.Context) {
 			return
 		case <-asked:
 			fyne.Do(func() {
-				if err := w.writeMap(os.Getenv(mapVariable)); err != nil {
+				if err := f.writeMap(os.Getenv(mapVariable)); err != nil {
 					fmt.Fprintln(os.Stderr, "e2e map:", err)
 				}
 			})
@@ -59,8 +59,8 @@ func (w *Window) serveMap(ctx context.Context) {
 }
 
 // writeMap replaces the file in one step, so that a reader sees a whole one.
-func (w *Window) writeMap(name string) error {
-	b, err := json.MarshalIndent(w.targets(), "", "\t")
+func (f *frame) writeMap(name string) error {
+	b, err := json.MarshalIndent(f.targets(), "", "\t")
 	if err != nil {
 		return err
 	}
@@ -70,11 +70,11 @@ func (w *Window) writeMap(name string) error {
 	return os.Rename(name+".new", name)
 }
 
-func (w *Window) targets() Map {
-	m := Map{Step: int(w.view.Step), Language: string(w.o.Texts.Language()), Targets: make(map[string]Target)}
-	scale := w.window.Canvas().Scale()
+func (f *frame) targets() Map {
+	m := Map{Step: f.step, Language: string(f.o.Texts.Language()), Targets: make(map[string]Target)}
+	scale := f.window.Canvas().Scale()
 	px := func(v float32) int { return int(v*scale + 0.5) }
-	widget.Walk(w.screen.Top(), func(o fyne.CanvasObject, at fyne.Position) {
+	widget.Walk(f.page.Top(), func(o fyne.CanvasObject, at fyne.Position) {
 		b, ok := o.(*widget.Button)
 		if !ok {
 			return

@@ -5,4 +5,4 @@ package ui
 import "context"
 
 // serveMap does nothing in a terminal that is for people: see e2e.go.
-func (w *Window) serveMap(context.Context) {}
+func (f *frame) serveMap(context.Context) {}

@@ -1,24 +1,24 @@
-// Package ui is the face of the kiosk: one window that shows what
-// [kiosk.View] says and reports what a person does as [kiosk.Input]. It knows
-// the flow's steps and words, and neither cards nor databases nor networks.
+// Package ui is the terminal's two faces: the kiosk's [Window] and the cashier's
+// [Till]. Each shows what a View says and reports what a person does as an Input.
+// They know the flows' steps and words, and neither cards nor databases nor
+// networks.
 //
-// Pages are in ui/screen, their parts in ui/widget, their look in ui/look.
+// Pages are in ui/screen and ui/till, their parts in ui/widget, their look in
+// ui/look.
 package ui
 
 import (
-	"context"
 	"reflect"
-	"sync"
 	"time"
 
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
+	"quancun/kiosk/till"
 	"quancun/ui/look"
 	"quancun/ui/screen"
 	"quancun/ui/sound"
 	"quancun/ui/text"
-	"quancun/ui/widget"
 )
 
 // Panel is the screen of the terminal; see [look.Panel].
@@ -42,6 +42,10 @@ type Options struct {
 	// OnInput takes what a person did. It is called on the UI goroutine and
 	// must not wait. A PIN in it is the taker's to wipe.
 	OnInput func(kiosk.Input)
+	// OnTill takes what a person did at a till, in the same way, and Staff says
+	// that cashiers sign in there.
+	OnTill func(till.Input)
+	Staff  bool
 	// Now is the time of day, in the zone in which times are shown; nil:
 	// time.Now.
 	Now func() time.Time
@@ -49,9 +53,7 @@ type Options struct {
 
 // Window is the kiosk's window.
 type Window struct {
-	window fyne.Window
-	player *sound.Player
-	o      Options
+	*frame
 
 	// Owned by the UI goroutine.
 	view   kiosk.View
@@ -62,51 +64,12 @@ type Window struct {
 // New makes the window and shows Home in it; [Window.Open] puts it on the
 // panel. It sets the app's theme. It is called before the app runs.
 func New(app fyne.App, o Options) *Window {
-	app.Settings().SetTheme(look.Theme{})
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	w := &Window{window: app.NewWindow(o.Title), player: sound.NewPlayer(), o: o}
-	w.window.SetPadded(false)
-	w.window.SetMaster()
-	w.window.SetCloseIntercept(func() {}) // nobody closes a kiosk from the front
-	if o.FullScreen {
-		w.window.SetFullScreen(true)
-	} else {
-		w.window.Resize(o.Panel.Size())
-		w.window.SetFixedSize(true)
-	}
-	w.window.Canvas().SetOnTypedRune(w.rune)
-	w.window.Canvas().SetOnTypedKey(w.key)
+	w := &Window{frame: newFrame(app, o)}
+	w.onRune = w.rune
 	o.Texts.OnChange(w.rebuild)
 	w.view = kiosk.View{Step: kiosk.Home}
 	w.rebuild()
 	return w
-}
-
-// Open puts the window on the panel.
-func (w *Window) Open() { w.window.Show() }
-
-// Close takes the window away, which ends the app.
-func (w *Window) Close() { fyne.Do(w.window.Close) }
-
-// Run keeps countdowns and the clock going and plays sounds until ctx ends,
-// and returns ctx's error.
-func (w *Window) Run(ctx context.Context) error {
-	var done sync.WaitGroup
-	defer done.Wait()
-	done.Go(func() { _ = w.player.Run(ctx) })
-	done.Go(func() { w.serveMap(ctx) })
-	second := time.NewTicker(time.Second)
-	defer second.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-second.C:
-			fyne.Do(func() { w.screen.Tick(w.o.Now()) })
-		}
-	}
 }
 
 // Show shows v. It may be called on any goroutine and does not wait.
@@ -160,19 +123,11 @@ func visible(v kiosk.View) kiosk.View {
 // rebuild draws the page of the view anew.
 func (w *Window) rebuild() {
 	w.screen = screen.Build(w.view, screen.Stage{
-		Texts: w.o.Texts,
-		Kit: widget.Kit{Panel: w.o.Panel, HideCursor: w.o.HideCursor,
-			Click: func() { w.player.Play(sound.Key) }},
-		Now: w.o.Now(), Phone: w.o.Phone, Typed: &w.typed,
+		Texts: w.o.Texts, Kit: w.kit(), Now: w.o.Now(), Phone: w.o.Phone, Typed: &w.typed,
 		On:         w.o.OnInput,
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
 	})
-	content := widget.Pile()
-	if w.o.HideCursor {
-		content.Add(widget.NewCursorless())
-	}
-	content.Add(w.screen.Object)
-	w.window.SetContent(content)
+	w.put(w.screen, w.screen.Object, int(w.view.Step))
 }
 
 // announce plays what belongs to a change.
@@ -202,17 +157,5 @@ func (w *Window) rune(r rune) {
 	if r >= '0' && r <= '9' {
 		w.player.Play(sound.Key)
 		w.screen.TypeDigit(byte(r))
-	}
-}
-
-// key takes the other keys of a keypad.
-func (w *Window) key(e *fyne.KeyEvent) {
-	switch e.Name {
-	case fyne.KeyEscape:
-		w.screen.Leave()
-	case fyne.KeyReturn, fyne.KeyEnter:
-		w.screen.Confirm()
-	case fyne.KeyBackspace, fyne.KeyDelete:
-		w.screen.Erase()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"text/tabwriter"
 
+	"quancun/pboc"
 	"quancun/upstream/keys"
 	"quancun/upstream/keys/token"
 	"quancun/upstream/store"
@@ -60,10 +61,13 @@ func (c config) token() token.Config {
 	return token.Config{Module: c.Keys.Module, Slot: c.Keys.Slot, PINFile: c.Keys.PINFile}
 }
 
-// keysCommand shows where the keys are, or fills a token.
-func keysCommand(args []string, out io.Writer) error {
+// keysCommand shows where the keys are, fills a token, or makes a till's SAM.
+func keysCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errUsage
+	}
+	if args[0] == "sam" {
+		return makeSAM(ctx, args[1:], out)
 	}
 	f := flag.NewFlagSet("keys "+args[0], flag.ContinueOnError)
 	var p place
@@ -112,6 +116,49 @@ func (p place) fillToken(c config, how string, out io.Writer) error {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "Now put %s and campus.pem beside it into a safe, and remove them here.\n", p.keyFile())
+	return err
+}
+
+// makeSAM writes the software SAM of a terminal, for a till that has no SAM in a
+// slot. Making it anew is harmless: a card's MACs do not ask for numbers in a
+// row.
+func makeSAM(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("keys sam", flag.ContinueOnError)
+	var p place
+	p.flags(f)
+	file := f.String("o", "", "file to write")
+	words, err := parse(f, args, 1)
+	if err != nil {
+		return err
+	}
+	if *file == "" {
+		return fmt.Errorf("-o is missing\n%w", errUsage)
+	}
+	c, err := p.read()
+	if err != nil {
+		return err
+	}
+	if c.Keys.Module != "" {
+		return errors.New("the keys are in a token, which gives none away: put a SAM into the till")
+	}
+	d, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	t, err := d.books.Terminal(ctx, words[0])
+	if err := errors.Join(err, d.books.Close()); err != nil {
+		return err
+	}
+	s, err := keys.ReadSecrets(p.keyFile())
+	if err != nil {
+		return err
+	}
+	text := pboc.SAMFile{Terminal: t.No, Purchase: s.Purchase, Next: 1}.Encode()
+	if err := keys.WriteSecret(*file, text); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "SAM of terminal %s: %s\n"+
+		"Bring it there on a medium that you can destroy, and remove it here.\n", words[0], *file)
 	return err
 }
 

@@ -11,6 +11,7 @@
 //	campusd staff list --data DIR
 //	campusd staff role|card|revoke|reset-pin NO --data DIR
 //	campusd keys show|generate|import --data DIR --config FILE
+//	campusd keys sam ID --data DIR -o FILE
 //	campusd account NO --data DIR
 //	campusd verify --data DIR
 //	campusd report --data DIR
@@ -69,7 +70,7 @@ func main() {
 
 var errUsage = errors.New(
 	"usage: campusd serve | terminal add|list|show|reset|revoke |\n" +
-		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import |\n" +
+		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import|sam |\n" +
 		"  account NO | holder show|lost|found|limit|name|unlock|pin|open|retire |\n" +
 		"  verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
@@ -90,7 +91,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	case "staff":
 		return staffCommand(ctx, args, out)
 	case "keys":
-		return keysCommand(args, out)
+		return keysCommand(ctx, args, out)
 	case "account":
 		return account(ctx, args, out)
 	case "holder":

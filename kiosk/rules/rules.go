@@ -166,6 +166,28 @@ func (r Rules) Alone(s Sale) error {
 	return NeedPIN(s, r.DailyLimit)
 }
 
+// Budget is what may still be sold without asking upstream, as things stand.
+// Its zero value is nothing.
+type Budget struct {
+	Sale money.Fen // at once
+	Left money.Fen // in all, until upstream has been told
+	Max  money.Fen // that Left can be
+}
+
+// Budget returns what may still be sold alone, for the age of the list and of
+// the queue in s and what the queue holds. Of the card nothing is asked.
+func (r Rules) Budget(s Sale) Budget {
+	most := r.QueueMax
+	r, err := r.aged(Sale{
+		ListAge: s.ListAge, QueueAge: s.QueueAge, QueueAmount: s.QueueAmount, QueueCount: s.QueueCount,
+	})
+	if err != nil {
+		return Budget{Max: most}
+	}
+	left := max(most-s.QueueAmount, 0)
+	return Budget{Sale: min(r.SaleMax, left), Left: left, Max: most}
+}
+
 // aged returns the limits as they are for how old the list and the queue are.
 func (r Rules) aged(s Sale) (Rules, error) {
 	switch {

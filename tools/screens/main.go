@@ -1,4 +1,4 @@
-// Command screens draws every page of the kiosk, in every state, language and
+// Command screens draws every page of the kiosk and of the till, in every state, language and
 // panel size, without a display: so that somebody looks at what people will
 // see. It also makes one contact sheet for each size and language.
 package main
@@ -25,27 +25,29 @@ func main() {
 	out := flag.String("out", "build/screens", "folder to draw into")
 	only := flag.String("only", "", "draw the pages whose name contains this")
 	size := flag.String("size", "", "draw this size only, such as 1080x1920")
+	name := flag.String("face", "", "draw this face only: kiosk or till")
 	flag.Parse()
-	if err := run(*out, *only, *size); err != nil {
+	if err := run(*out, *name, *only, *size); err != nil {
 		fmt.Fprintln(os.Stderr, "screens:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out, only, size string) error {
+func run(out, name, only, size string) error {
 	test.NewApp().Settings().SetTheme(look.Theme{})
 	texts, err := text.New()
 	if err != nil {
 		return err
 	}
-	for name, panel := range specimen.Panels {
-		if size != "" && size != name {
+	for _, f := range faces() {
+		if name != "" && name != f.name {
 			continue
 		}
-		for _, language := range text.Languages {
-			texts.SetLanguage(language)
-			folder := filepath.Join(out, name, string(language))
-			if err := drawAll(folder, only, panel, texts); err != nil {
+		for pixels, panel := range f.panels {
+			if size != "" && size != pixels {
+				continue
+			}
+			if err := f.drawAll(filepath.Join(out, f.name, pixels), only, panel, texts); err != nil {
 				return err
 			}
 		}
@@ -53,23 +55,59 @@ func run(out, only, size string) error {
 	return nil
 }
 
-// drawAll draws the pages of one size in one language, and their sheet.
-func drawAll(folder, only string, panel look.Panel, texts *text.Texts) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	sheet := newSheet(panel)
+// face is one of the terminal's faces.
+type face struct {
+	name   string
+	panels map[string]look.Panel
+	pages  []page
+}
+
+// page is a state of a page, and how it is drawn.
+type page struct {
+	name string
+	draw func(look.Panel, *text.Texts) image.Image
+}
+
+func faces() []face {
+	kiosk := face{name: "kiosk", panels: specimen.Panels}
 	for _, v := range specimen.Views() {
-		if !strings.Contains(v.Name, only) {
-			continue
-		}
-		picture := specimen.Draw(v.View, panel, texts)
-		if err := write(filepath.Join(folder, v.Name+".png"), picture); err != nil {
+		kiosk.pages = append(kiosk.pages, page{v.Name, func(p look.Panel, t *text.Texts) image.Image {
+			return specimen.Draw(v.View, p, t)
+		}})
+	}
+	till := face{name: "till", panels: specimen.TillPanels}
+	for _, v := range specimen.TillViews() {
+		till.pages = append(till.pages, page{v.Name, func(p look.Panel, t *text.Texts) image.Image {
+			return specimen.DrawTill(v.View, p, t)
+		}})
+	}
+	return []face{kiosk, till}
+}
+
+// drawAll draws the pages of one size in every language, and their sheets.
+func (f face) drawAll(folder, only string, panel look.Panel, texts *text.Texts) error {
+	for _, language := range text.Languages {
+		texts.SetLanguage(language)
+		folder := filepath.Join(folder, string(language))
+		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return err
 		}
-		sheet.add(picture)
+		sheet := newSheet(panel)
+		for _, p := range f.pages {
+			if !strings.Contains(p.name, only) {
+				continue
+			}
+			picture := p.draw(panel, texts)
+			if err := write(filepath.Join(folder, p.name+".png"), picture); err != nil {
+				return err
+			}
+			sheet.add(picture)
+		}
+		if err := write(folder+".png", sheet.picture()); err != nil {
+			return err
+		}
 	}
-	return write(folder+".png", sheet.picture())
+	return nil
 }
 
 // sheet is a contact sheet: all pages of a size, small, side by side.

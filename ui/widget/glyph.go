@@ -1,6 +1,8 @@
 package widget
 
 import (
+	"image/color"
+
 	"fyne.io/fyne/v2"
 
 	"quancun/ui/look"
@@ -10,4 +12,9 @@ import (
 // and high.
 func (k Kit) Glyph(name string, size float64, f Face) fyne.CanvasObject {
 	return k.picture(look.Icon(name, f.ink(), f.ground()), size, size)
+}
+
+// Sign is an icon in white on a coloured ground, size millimetres wide and high.
+func (k Kit) Sign(name string, size float64, ground color.NRGBA) fyne.CanvasObject {
+	return k.picture(look.Icon(name, look.Surface, ground), size, size)
 }

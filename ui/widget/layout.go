@@ -222,3 +222,19 @@ func (l *grid) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 		o.Resize(fyne.NewSize(width, height))
 	}
 }
+
+// Part gives object that part of the width there is, from the left.
+func Part(share float32, object fyne.CanvasObject) *fyne.Container {
+	return container.New(&part{share: share}, object)
+}
+
+type part struct{ share float32 }
+
+func (l *part) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size{} }
+
+func (l *part) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	for _, o := range objects {
+		o.Move(fyne.Position{})
+		o.Resize(fyne.NewSize(size.Width*l.share, size.Height))
+	}
+}

@@ -1,7 +1,9 @@
 package widget
 
 import (
+	"cmp"
 	"strconv"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -136,4 +138,65 @@ func Yuan(sum string) int64 {
 		panic("widget: internal error: the pad typed " + sum)
 	}
 	return n
+}
+
+// PricePad takes an amount in yuan and fen, with a point as on a price tag.
+type PricePad struct {
+	Keys fyne.CanvasObject
+
+	sum     *string
+	changed func()
+}
+
+// PricePad makes a pad that types into sum and calls changed after each key.
+func (k Kit) PricePad(sum *string, height float64, words PadWords, changed func()) *PricePad {
+	p := &PricePad{sum: sum, changed: changed}
+	f := Face{Name: "point", Label: "."}
+	point := k.Key(f, Centre(k.Line(".", Style{Type: look.Figure, Bold: true})), func() { p.Type('.') })
+	erase := k.Button(Face{Name: "erase", Label: words.Erase}, p.Erase)
+	p.Keys = k.pad(height, point, erase, func(d byte) { p.Type(rune(d)) })
+	return p
+}
+
+// Type types a digit or the point.
+func (p *PricePad) Type(r rune) {
+	TypePrice(p.sum, r)
+	p.changed()
+}
+
+// Erase takes the last one back.
+func (p *PricePad) Erase() {
+	if n := len(*p.sum); n > 0 {
+		*p.sum = (*p.sum)[:n-1]
+		p.changed()
+	}
+}
+
+// A price has at most that many digits before its point, and after it.
+const (
+	priceYuan = 3
+	priceFen  = 2
+)
+
+// TypePrice types a digit or the point into sum, unless it would no longer be a
+// price then.
+func TypePrice(sum *string, r rune) {
+	yuan, fen, dotted := strings.Cut(*sum, ".")
+	switch {
+	case r == '.' && !dotted:
+		*sum = cmp.Or(yuan, "0") + "."
+	case r < '0' || r > '9':
+	case dotted && len(fen) < priceFen:
+		*sum += string(r)
+	case !dotted && yuan == "0":
+		*sum = string(r)
+	case !dotted && len(yuan) < priceYuan:
+		*sum += string(r)
+	}
+}
+
+// Price returns sum as it is read, with two digits after the point.
+func Price(sum string) string {
+	yuan, fen, _ := strings.Cut(sum, ".")
+	return cmp.Or(yuan, "0") + "." + fen + "00"[len(fen):]
 }

@@ -1,0 +1,319 @@
+package till
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/kiosk/rules"
+	"quancun/kiosk/tender"
+	"quancun/money"
+	"quancun/reader/purse"
+	"quancun/upstream/client"
+)
+
+// begin takes the card up, unless it is still held since the PIN was asked, and
+// makes sure that the sale is about it.
+func (d *Desk) begin(ctx context.Context) error {
+	if d.card == nil {
+		info, err := d.takeUp()
+		if err != nil {
+			return err
+		}
+		d.info = info
+	}
+	if err := d.usable(d.info); err != nil {
+		return err
+	}
+	if d.sale.card != d.info.CardNo {
+		d.Cards.Drop(ctx) // whatever is held for the card before
+		d.sale = sale{card: d.info.CardNo}
+	}
+	if d.sale.ref == "" {
+		d.sale.ref = kiosk.NewRef()
+	}
+	return nil
+}
+
+// sell debits the card on the reader.
+func (d *Desk) sell(ctx context.Context, v View) outcome {
+	if err := d.begin(ctx); err != nil {
+		return d.notSold(ctx, kiosk.Sold{}, err, v)
+	}
+	now := Result{Ref: d.sale.ref, Amount: v.Amount, At: d.now(), With: ByCard}
+	if before, is := d.recent.repeats(d.info.CardNo, now); is && !d.sale.confirmed {
+		d.letGo()
+		holder := kiosk.HolderOf(d.info)
+		return outcome{Repeated, func(v *View) { v.Holder, v.Sale = holder, before }}
+	}
+	sold, err := d.Cards.Sell(ctx, d.card, kiosk.Sale{
+		Ref: d.sale.ref, Card: d.info, Merchant: d.Plan.Merchant, Operator: v.Operator.No,
+		Amount: v.Amount, PIN: d.sale.pinned, Alone: !v.Health.Upstream,
+	})
+	if err != nil {
+		return d.notSold(ctx, sold, err, v)
+	}
+	now.Ref, now.Number, now.Online = sold.Ref, sold.Entry, sold.Online
+	return d.sold(now, sold.Purse)
+}
+
+// sold shows a sale to a card that was made.
+func (d *Desk) sold(r Result, left money.Fen) outcome {
+	d.recent.add(d.info.CardNo, r, r.At.Add(repeatWithin))
+	d.info.Balance = left
+	holder, notice := kiosk.HolderOf(d.info), NoNotice
+	if d.sale.leveled {
+		notice = LoadedFirst
+	}
+	r.Holder = holder.Name
+	return outcome{Paid, func(v *View) {
+		v.Holder, v.Balance, v.Known, v.Sale, v.Last, v.Notice = holder, left, true, r, r, notice
+	}}
+}
+
+// notSold tells the ways in which a sale can stop apart.
+func (d *Desk) notSold(ctx context.Context, sold kiosk.Sold, err error, v View) outcome {
+	d.Log.Warn("sale stopped", "ref", d.sale.ref, "err", err)
+	holder := kiosk.HolderOf(d.info)
+	open := Result{Ref: sold.Ref, Amount: v.Amount, At: d.now(), With: ByCard}
+	switch {
+	case errors.Is(err, kiosk.ErrSaleInDoubt):
+		d.letGo()
+		return outcome{Silent, func(v *View) { v.Holder, v.Sale = holder, open }}
+	case errors.Is(err, kiosk.ErrNotGenuine):
+		d.letGo()
+		return outcome{NotKnown, func(v *View) { v.Holder, v.Sale, v.Fault = holder, open, kiosk.CodeSaleForged }}
+	case errors.Is(err, kiosk.ErrPaidBefore):
+		return d.paidBefore(ctx, sold.Before)
+	case errors.Is(err, rules.ErrPIN):
+		return outcome{NeedPIN, func(v *View) { v.Holder = holder }}
+	case errors.Is(err, kiosk.ErrCardGone):
+		d.letGo()
+		return outcome{CardGone, func(v *View) { v.Notice = CardLeft }}
+	}
+	balance, known := d.info.Balance, d.sale.card == d.info.CardNo
+	short := errors.Is(err, rules.ErrPurse) && v.Health.Upstream && !d.sale.leveled
+	failed := d.fail("sell", err)
+	return outcome{Failed, func(v *View) {
+		failed.patch(v)
+		v.Holder, v.Balance, v.Known, v.Short = holder, balance, known, short
+	}}
+}
+
+// paidBefore asks whether the sale that has just turned out to be paid is the
+// one that is being made.
+func (d *Desk) paidBefore(ctx context.Context, ended []kiosk.Settled) outcome {
+	var last kiosk.Settled
+	for _, s := range ended {
+		if s.Kind == journal.SaleIntent && s.Outcome == journal.Written {
+			last = s
+		}
+	}
+	r := Result{Ref: last.Ref, Amount: last.Amount, Number: last.Entry, With: ByCard}
+	if item, err := d.Book.Get(ctx, last.Ref); err == nil {
+		r.At, r.Online = item.First.At.In(kiosk.Beijing), len(item.First.Details) > 0
+	}
+	holder, balance := kiosk.HolderOf(d.info), d.info.Balance
+	r.Holder = holder.Name
+	d.letGo()
+	return outcome{EarlierWas, func(v *View) { v.Holder, v.Balance, v.Known, v.Sale = holder, balance, true, r }}
+}
+
+// settle asks the card that came back what became of the sale.
+func (d *Desk) settle(ctx context.Context, v View) outcome {
+	before := d.info
+	info, err := d.takeUp()
+	if err != nil {
+		d.Log.Warn("card in doubt is not readable", "err", err)
+		d.letGo()
+		return outcome{CardGone, func(v *View) { v.Notice = CardUnreadable }}
+	}
+	if !before.Same(info) {
+		d.letGo()
+		return outcome{OtherCard, func(v *View) { v.Notice = OtherCardThere }}
+	}
+	d.info = info
+	_, err = d.Cards.SettleOpen(ctx, d.card, info)
+	switch {
+	case errors.Is(err, kiosk.ErrNotGenuine):
+		d.letGo()
+		return outcome{NotKnown, func(v *View) { v.Fault = kiosk.CodeSaleForged }}
+	case errors.Is(err, kiosk.ErrInDoubt), errors.Is(err, kiosk.ErrCardGone):
+		d.letGo()
+		return outcome{Silent, func(v *View) { v.Notice = CardLeft }}
+	case err != nil && kiosk.Explain(err) == kiosk.CodeJournal:
+		return outcome{NotKnown, nil}
+	}
+	return d.became(ctx, v.Sale)
+}
+
+// became says what the journal knows of a sale that was in doubt. Whoever has
+// settled it, this card or another terminal, it is there.
+func (d *Desk) became(ctx context.Context, r Result) outcome {
+	item, err := d.Book.Get(ctx, r.Ref)
+	switch {
+	case err != nil, item.Open():
+		d.Log.Warn("doubt stays", "ref", r.Ref, "err", err)
+		d.letGo()
+		return outcome{NotKnown, nil}
+	case item.End.Outcome.Happened():
+		r.Number, r.At, r.Online = item.End.Seq, d.now(), len(item.First.Details) > 0
+		return d.sold(r, d.info.Balance)
+	}
+	d.sale.ref = "" // that name is used up
+	return outcome{NotPaid, func(v *View) { v.Notice = EarlierSettled }}
+}
+
+// checkPIN has the holder's PIN checked: upstream, where five tries are counted,
+// or by the card, while nobody else can be asked.
+func (d *Desk) checkPIN(ctx context.Context, pin *kiosk.PIN, v View) outcome {
+	defer pin.Wipe()
+	var account client.Account
+	err := d.begin(ctx)
+	if err == nil {
+		account, err = d.askPIN(ctx, pin, v)
+	}
+	if left, wrong := pinWrong(err); wrong {
+		return outcome{PINWrong, func(v *View) { v.PIN.Wrong, v.PIN.TriesLeft = true, left }}
+	}
+	switch {
+	case errors.Is(err, kiosk.ErrCardGone):
+		d.letGo()
+		return outcome{CardGone, func(v *View) { v.Notice = CardLeft }}
+	case err != nil:
+		return d.fail("check PIN", err)
+	}
+	d.sale.pinned = true
+	switch {
+	case !v.PIN.Level:
+		return outcome{PINRight, nil}
+	case d.info.Balance+account.ToLoad < v.Amount:
+		return d.fail("level", fmt.Errorf("%w: and the account would not bring it there", rules.ErrPurse))
+	}
+	return outcome{PINLevel, nil}
+}
+
+// askPIN asks the upstream about a PIN, and the card where it has to know it, or
+// is the only one who can be asked.
+func (d *Desk) askPIN(ctx context.Context, pin *kiosk.PIN, v View) (client.Account, error) {
+	if !v.Health.Upstream {
+		return client.Account{}, d.showPIN(pin)
+	}
+	no := d.info.CardNo.Full()
+	card, err := d.Gate.LookUpCard(ctx, no)
+	var account client.Account
+	if err == nil {
+		d.sale.session, account, err = d.Gate.SignIn(ctx, no, card.Challenge, pin.Digits())
+	}
+	refusal := (*client.Refusal)(nil)
+	switch {
+	case errors.As(err, &refusal):
+		return account, err
+	case err != nil && v.PIN.Level:
+		return account, fmt.Errorf("%w: %w", kiosk.ErrNoAnswer, err)
+	case err != nil:
+		d.Log.Warn("upstream did not check a PIN", "err", err)
+		return account, d.showPIN(pin)
+	case v.PIN.Level && d.Profile.PIN.ForLoad:
+		return account, d.showPIN(pin)
+	}
+	return account, nil
+}
+
+// showPIN has the card check a PIN. It counts three tries and has no way back.
+func (d *Desk) showPIN(pin *kiosk.PIN) error {
+	err := purse.VerifyPIN{
+		PIN: (*purse.PIN)(pin.Digits()), Encoding: d.Profile.PIN.Encoding, Key: d.Profile.PIN.Key,
+	}.Send(d.card)
+	left, wrong := purse.PINTries(err)
+	switch {
+	case wrong && left > 0 && d.sale.session == nil:
+		return &client.Refusal{Reason: client.PINWrong, TriesLeft: left}
+	case wrong && left > 0:
+		return fmt.Errorf("%w: %w", kiosk.ErrCardPIN, err) // the upstream has taken it
+	case wrong:
+		return fmt.Errorf("%w: %w", kiosk.ErrCardPINLock, err)
+	case err != nil && kiosk.Explain(err) == kiosk.CodeInternal:
+		return errors.Join(kiosk.ErrCardGone, err)
+	}
+	return err
+}
+
+// level loads the purse from the account, so that it can pay.
+func (d *Desk) level(ctx context.Context) outcome {
+	if d.card == nil {
+		return outcome{CardGone, func(v *View) { v.Notice = CardLeft }}
+	}
+	loader := &kiosk.Loader{Settler: d.Cards.Settler}
+	loader.SAM = nil // a load has nothing to ask of it
+	done, err := loader.Load(ctx, d.card, kiosk.LoadRequest{Session: d.sale.session, Card: d.info},
+		func(kiosk.LoadStage, money.Fen) {})
+	switch {
+	case err == nil:
+		d.info.Balance, d.sale.leveled = done.Purse, true
+		return outcome{Leveled, nil}
+	case errors.Is(err, kiosk.ErrInDoubt), errors.Is(err, kiosk.ErrCardGone):
+		// The account is the truth: a load that nobody knows of costs nothing, and
+		// is settled when the card comes back.
+		d.letGo()
+		return outcome{CardGone, func(v *View) { v.Notice = CardLeft }}
+	case errors.Is(err, kiosk.ErrNeedPIN):
+		return outcome{NeedPIN, func(v *View) { v.PIN.Level = true }}
+	}
+	return d.fail("level", err)
+}
+
+// pay sells for a code from the scanner.
+func (d *Desk) pay(ctx context.Context, code string, v View) outcome {
+	d.Cards.Drop(ctx)
+	d.leave()
+	for i := range d.Ways {
+		if d.Ways[i].Takes(code) {
+			d.way = &d.Ways[i]
+		}
+	}
+	switch {
+	case d.way == nil:
+		return d.fail("pay by code", tender.ErrForeign)
+	case d.way.Online && !v.Health.Upstream:
+		return d.fail("pay by code", tender.ErrOffline)
+	}
+	r := Result{Ref: kiosk.NewRef(), Amount: v.Amount, With: d.way.Kind}
+	sold, err := d.way.Seller.Sell(ctx, code, tender.Sale{
+		Ref: r.Ref, Merchant: d.Plan.Merchant, Operator: v.Operator.No, Amount: v.Amount, Alone: !v.Health.Upstream,
+	})
+	return d.paid(r, sold, err)
+}
+
+// query asks what became of a code's payment.
+func (d *Desk) query(ctx context.Context, v View) outcome {
+	if d.way != nil {
+		if asker, can := d.way.Seller.(Asker); can {
+			sold, err := asker.Query(ctx, v.Sale.Ref)
+			return d.paid(v.Sale, sold, err)
+		}
+	}
+	return outcome{NotKnown, nil}
+}
+
+// paid shows what came of a sale for a code.
+func (d *Desk) paid(r Result, sold tender.Sold, err error) outcome {
+	r.At = d.now()
+	switch {
+	case errors.Is(err, tender.ErrUnknown):
+		d.Log.Warn("payment is not known", "ref", r.Ref, "err", err)
+		return outcome{NotKnown, func(v *View) { v.Sale, v.Fault = r, kiosk.CodePayDoubt }}
+	case err != nil:
+		return d.fail("pay by code", err)
+	}
+	r.Number, r.Online, r.Holder = sold.Entry, sold.Online, sold.Holder
+	if sold.Ref != "" {
+		r.Ref = sold.Ref
+	}
+	return outcome{Paid, func(v *View) {
+		v.Holder, v.Balance, v.Known = kiosk.Holder{Name: sold.Holder}, sold.Balance, sold.Known
+		v.Sale, v.Last = r, r
+	}}
+}

@@ -1,0 +1,278 @@
+package till
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"quancun/kiosk"
+	"quancun/kiosk/rules"
+	"quancun/ledger/feed"
+	"quancun/money"
+	"quancun/reader"
+)
+
+// Session walks one sale after the other through the flow, for as long as the
+// till runs. It owns the View; the [Desk] owns the card.
+type Session struct {
+	Desk   *Desk
+	Terms  *kiosk.Terms
+	Feeds  kiosk.Feeds
+	Cards  <-chan reader.State // from reader.Watch
+	Inputs <-chan Input        // from the screen and the scanner
+	Health <-chan kiosk.Health // from the Keeper
+	Show   func(View)          // must not block
+	Log    *slog.Logger
+
+	// What follows belongs to the goroutine of Run.
+	view    View
+	slot    reader.State
+	visit   int                // counts steps, so that a late result is known as late
+	tried   uint32             // insertion that was looked at last
+	paid    uint32             // insertion that a sale was made to
+	keyed   bool               // the cashier wants another price than the meal's
+	cancel  context.CancelFunc // of the act, if one is under way
+	ends    time.Time          // of the step, by the monotonic clock; zero: never
+	timer   *time.Timer
+	jobs    chan job
+	results chan result
+}
+
+type job struct {
+	ctx   context.Context
+	visit int
+	act   act
+}
+
+type result struct {
+	visit int
+	outcome
+}
+
+// Run serves until ctx ends, and returns ctx's error.
+func (s *Session) Run(ctx context.Context) error {
+	s.jobs, s.results = make(chan job, 16), make(chan result)
+	s.timer = time.NewTimer(0)
+	defer s.timer.Stop()
+	last, err := s.Desk.remember(ctx)
+	if err != nil {
+		s.Log.Error("sales of a moment ago not read", "err", err) // the Keeper says what that means
+	}
+	plan := s.Desk.Plan
+	s.view = View{Place: plan.Place, Products: plan.Products, Last: last}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.perform(ctx) })
+	g.Go(func() error { return s.walk(ctx) })
+	return g.Wait()
+}
+
+// perform is the Desk's goroutine. Before it returns the card is let go.
+func (s *Session) perform(ctx context.Context) error {
+	defer s.Desk.leave()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case j := <-s.jobs:
+			r := result{j.visit, j.act(j.ctx)}
+			select {
+			case s.results <- r:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+func (s *Session) walk(ctx context.Context) error {
+	s.enter(ctx, Locked, Input{}, nil)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case in := <-s.Inputs:
+			s.input(ctx, in)
+		case state := <-s.Cards:
+			s.card(ctx, state)
+		case health := <-s.Health:
+			s.health(ctx, health)
+		case r := <-s.results:
+			if r.visit == s.visit { // else the till has gone on; what it did is in the journal
+				s.settle(ctx, r.outcome)
+			}
+		case <-s.timer.C:
+			if s.view.Step == OutOfOrder && s.due() {
+				return kiosk.ErrRestart
+			}
+			s.tick(ctx)
+		}
+	}
+}
+
+// input takes what a person did. The PIN is the Desk's from here on, or wiped.
+func (s *Session) input(ctx context.Context, in Input) {
+	if in.Event > Lock {
+		s.Log.Error("screen sent an event that is not a person's", "event", int(in.Event))
+		return
+	}
+	if in.Event == Leave && s.view.Step == Present {
+		s.keyed = true
+	}
+	if s.allowed(in) && s.event(ctx, in.Event, in) {
+		return
+	}
+	in.PIN.Wipe()
+	if in.Event == Scanned {
+		s.answer()
+	}
+}
+
+// allowed refuses what the flow allows and the moment does not.
+func (s *Session) allowed(in Input) bool {
+	switch in.Event {
+	case Typed:
+		return in.PIN != nil && in.PIN.Full()
+	case Priced:
+		return in.Amount > 0 && in.Amount <= saleMax
+	case Scanned:
+		return in.Code != "" && s.view.Amount > 0
+	case LoadFirst:
+		return s.view.Short
+	case AskAgain:
+		return s.view.Sale.With != ByCard
+	case Lock:
+		return s.Desk.Staff != nil
+	}
+	return true
+}
+
+// answer says that a card or a code was noticed where it changes nothing.
+func (s *Session) answer() {
+	s.view.Taps++
+	if s.view.Step == Ready || s.view.Step == Glance {
+		s.view.Notice = PriceFirst
+	}
+	s.Show(s.view)
+}
+
+// card turns a change of the reader into events. A card that was swapped
+// between two looks is one that left and one that came.
+func (s *Session) card(ctx context.Context, now reader.State) {
+	before := s.slot
+	s.slot = now
+	if before.Card && (!now.Card || now.Insertions != before.Insertions) {
+		s.event(ctx, CardOut, Input{})
+	}
+	if now.Card && (!before.Card || now.Insertions != before.Insertions) {
+		s.cardIn(ctx)
+	}
+	if now.Connected != before.Connected {
+		s.health(ctx, s.view.Health)
+	}
+}
+
+// cardIn answers a card, whatever the till is about: no tap is swallowed.
+func (s *Session) cardIn(ctx context.Context) {
+	switch s.view.Step {
+	case Selling, Settling, CheckingPIN, Levelling, ReadingStaff, Looking:
+		return // it is being read, or will be
+	}
+	if !s.event(ctx, s.tapped(), Input{}) && s.view.Step != OutOfOrder {
+		s.answer()
+	}
+}
+
+// tapped is what a card means that has just been laid down.
+func (s *Session) tapped() Event {
+	switch s.view.Step {
+	case Sold:
+		if s.fixed() > 0 {
+			s.view.Amount = s.fixed()
+			return CardIn // the next in the queue
+		}
+		return Retapped
+	case Declined:
+		if s.view.Amount == 0 {
+			return Retapped
+		}
+	case Unknown:
+		if s.view.Sale.With != ByCard {
+			return Retapped // the answer is upstream, not on a card
+		}
+	}
+	return CardIn
+}
+
+// fixed is the price that everybody pays now, or 0.
+func (s *Session) fixed() money.Fen {
+	if s.keyed {
+		return 0
+	}
+	return s.Desk.Plan.Now(s.Desk.now()).Price
+}
+
+// health shows what the till can do, and closes it when it could take money
+// without being able to write it down.
+func (s *Session) health(ctx context.Context, h kiosk.Health) {
+	h.Reader = s.slot.Connected
+	s.view.Health = h
+	s.look()
+	moved := false
+	if h.Fault != 0 {
+		moved = s.event(ctx, Broken, Input{})
+	} else {
+		moved = s.event(ctx, Mended, Input{})
+	}
+	if !moved {
+		s.Show(s.view)
+	}
+}
+
+// look says what may be sold in the dark, and which ways of paying there are.
+func (s *Session) look() {
+	h, now := s.view.Health, s.Desk.now()
+	facts := rules.Sale{
+		ListAge: s.Feeds.Status(feed.Hotlist).Age(now), QueueAmount: h.Queue.Amount, QueueCount: h.Queue.Count,
+	}
+	if h.Queue.Count > 0 {
+		facts.QueueAge = now.Sub(h.Queue.Since)
+	}
+	s.view.Dark = s.Terms.Rules().Budget(facts)
+	s.view.Meal = s.Desk.Plan.Now(now)
+	s.view.Ways = sources(s.Desk.Ways, h, s.view.Dark)
+}
+
+// sources are the ways of paying in the order in which a cashier asks for them,
+// each with the reason if it is not there.
+func sources(ways []Way, h kiosk.Health, dark rules.Budget) []Source {
+	card := Source{Kind: ByCard}
+	switch {
+	case !h.Reader:
+		card.Why = NoReader
+	case !h.Upstream && dark.Sale <= 0:
+		card.Why = NoDark
+	}
+	all := []Source{card}
+	for _, kind := range []Kind{ByCode, ByAlipay} {
+		all = append(all, Source{kind, codeReason(kind, ways, h, dark)})
+	}
+	return all
+}
+
+func codeReason(kind Kind, ways []Way, h kiosk.Health, dark rules.Budget) Reason {
+	for _, w := range ways {
+		switch {
+		case w.Kind != kind:
+		case h.Upstream:
+			return NoReason
+		case w.Online:
+			return NoUpstream
+		case dark.Sale <= 0:
+			return NoDark
+		default:
+			return NoReason
+		}
+	}
+	return NotBuilt
+}

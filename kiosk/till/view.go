@@ -1,0 +1,162 @@
+package till
+
+import (
+	"time"
+
+	"quancun/kiosk"
+	"quancun/kiosk/rules"
+	"quancun/money"
+)
+
+// View is what the screen may know: values, masked where they are personal. A
+// field that does not belong to the step is zero. Times are Beijing's.
+type View struct {
+	Step Step
+	Ends time.Time // when the step ends by itself; zero: never
+
+	Operator Operator // who is signed in
+	Place    string   // of the till, as receipts call it
+	Products []Product
+	Meal     Meal      // that is served now at a fixed price; its Price is 0 for none
+	Amount   money.Fen // the price; 0: none is set
+
+	Health kiosk.Health
+	Dark   rules.Budget // what may still be sold without the upstream
+	Ways   []Source     // ways of paying, in the order in which they are asked for
+
+	Holder  kiosk.Holder
+	Balance money.Fen // of purse or account; meaningful when Known
+	Known   bool
+	Sale    Result  // Sold, Unknown, PaidBefore, Ask: the sale that it is about
+	Last    Result  // that was made before; zero: none since the sign-in
+	PIN     PINHint // StaffPIN, EnterPIN
+	Notice  Notice
+	Short   bool       // Declined: the purse is too low, and the upstream is there to load it
+	Taps    int        // cards laid down and codes scanned where they change nothing; a page answers them
+	Fault   kiosk.Code // Declined, Locked, Unknown, OutOfOrder; 0: none
+}
+
+// Operator is who sells.
+type Operator struct {
+	No   string // staff number, which the journal keeps
+	Name string
+}
+
+// Result is a sale that came to an end, or that nobody knows the end of.
+type Result struct {
+	Ref    string
+	Amount money.Fen
+	At     time.Time
+	Number int64 // of the journal entry; 0: none
+	Online bool  // the upstream has agreed
+	With   Kind  // how it was paid
+	Holder string
+}
+
+// Kind is a way of paying. Lower ones are asked for first.
+type Kind int
+
+// The kinds.
+const (
+	ByCard   Kind = 1
+	ByCode   Kind = 2 // virtual card
+	ByAlipay Kind = 3
+)
+
+// Source is a way of paying as it stands now.
+type Source struct {
+	Kind Kind
+	// Why says why it cannot be used now; 0: it can.
+	Why Reason
+}
+
+// Reason is why a way of paying is not there.
+type Reason int
+
+// The reasons.
+const (
+	NoReason   Reason = 0
+	NoReader   Reason = 1
+	NoUpstream Reason = 2 // it needs the upstream, which is away
+	NotBuilt   Reason = 3 // this till is not set up for it
+	NoDark     Reason = 4 // nothing more may be sold without the upstream
+)
+
+// PINHint is what the PIN page says beside the pad.
+type PINHint struct {
+	Wrong     bool
+	TriesLeft int // meaningful when Wrong
+	// Level says that the PIN is asked for a load, because the purse is too low.
+	Level bool
+}
+
+// Notice is one line that a page shows above its content.
+type Notice int
+
+// The notices.
+const (
+	NoNotice       Notice = 0
+	CardLeft       Notice = 1 // it was lifted too early; nothing was charged
+	OtherCardThere Notice = 2 // that is another card
+	CardUnreadable Notice = 3
+	PriceFirst     Notice = 4 // a code was scanned, and there is no price
+	EarlierSettled Notice = 5 // an earlier sale of this card has been settled: it was not paid
+	LoadedFirst    Notice = 6 // the purse was loaded, and then it paid
+)
+
+// Input is what a person did at the till.
+type Input struct {
+	Event  Event
+	Amount money.Fen  // Priced
+	PIN    *kiosk.PIN // Typed; the flow wipes it
+	Code   string     // Scanned
+}
+
+// at returns the view of the next step. What a step alone may show ends with
+// it, and what belongs to a sale ends with the sale.
+func (v View) at(step Step, e Event) View {
+	before := v.Step
+	v.Step = step
+	v.Notice, v.Fault, v.Short, v.Taps = NoNotice, 0, false, 0
+	v.PIN = PINHint{Level: v.PIN.Level && !over(step) || e == LoadFirst}
+	switch step {
+	case Locked, OutOfOrder:
+		v = View{Step: step, Place: v.Place, Products: v.Products, Meal: v.Meal, Health: v.Health, Dark: v.Dark,
+			Ways: v.Ways, Last: v.Last}
+		v.Last.Holder = "" // nobody is there who may know
+		if step == OutOfOrder {
+			v.Fault = v.Health.Fault
+		}
+	case Ready:
+		v.Amount = 0
+		v = v.without()
+	case Looking:
+		v.Amount = 0 // the price was that of another sale
+		v = v.without()
+	case Present:
+		if before != Ask && before != PaidBefore {
+			v = v.without()
+		}
+	case Sold:
+		if e == WasThis {
+			v.Amount, v.Last = v.Sale.Amount, v.Sale
+		}
+	case Unknown:
+		v.Fault = kiosk.CodeSaleDoubt
+	}
+	if before == Looking && e == Timeout {
+		v.Fault = kiosk.CodeCardSilent
+	}
+	return v
+}
+
+// over reports whether a step is no part of the sale before it.
+func over(s Step) bool {
+	return s == Ready || s == Present || s == Sold || s == Declined || s == Locked
+}
+
+// without forgets who was there.
+func (v View) without() View {
+	v.Holder, v.Balance, v.Known, v.Sale = kiosk.Holder{}, 0, false, Result{}
+	return v
+}

@@ -1,0 +1,60 @@
+package pboc
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// SAMFile is a purchase SAM that is a file, for a till that has no SAM in a slot.
+// Upstream's operator makes it, for one terminal, and that terminal keeps it. It
+// holds the key that every card's purchase key comes from: whoever has it can
+// pretend to be a till, so it is worth guarding as a SAM is.
+type SAMFile struct {
+	Terminal TerminalNo
+	Purchase Key    // master
+	Next     uint32 // transaction number; those below it may have been used
+}
+
+// samFile is the file's form: JSON, with hexadecimal digits.
+type samFile struct {
+	Terminal string `json:"terminal_no"`
+	Purchase string `json:"purchase_master"`
+	Next     uint32 `json:"next_transaction"`
+}
+
+// Format keeps the key out of every log and message.
+func (f SAMFile) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "SAM of terminal %x", f.Terminal[:]) }
+
+// Encode returns the file's text.
+func (f SAMFile) Encode() []byte {
+	text, err := json.MarshalIndent(samFile{
+		hex.EncodeToString(f.Terminal[:]), hex.EncodeToString(f.Purchase[:]), f.Next,
+	}, "", "\t")
+	if err != nil {
+		panic("pboc: internal error: " + err.Error()) // strings and a number
+	}
+	return append(text, '\n')
+}
+
+// ErrNoSAMFile means that a text is no [SAMFile]. It does not say why, since that
+// might quote the key.
+var ErrNoSAMFile = errors.New("pboc: not a SAM's file")
+
+// ParseSAMFile reads a file's text.
+func ParseSAMFile(text []byte) (f SAMFile, err error) {
+	var kept samFile
+	if json.Unmarshal(text, &kept) != nil || kept.Next == 0 ||
+		!unhex(f.Terminal[:], kept.Terminal) || !unhex(f.Purchase[:], kept.Purchase) {
+		return SAMFile{}, ErrNoSAMFile
+	}
+	f.Next = kept.Next
+	return f, nil
+}
+
+// unhex fills to with digits, and reports whether they are just as many.
+func unhex(to []byte, digits string) bool {
+	b, err := hex.DecodeString(digits)
+	return err == nil && len(b) == len(to) && copy(to, b) == len(to)
+}

@@ -1,0 +1,74 @@
+package sam
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"quancun/pboc"
+	"quancun/reader"
+	"quancun/reader/purse"
+)
+
+// Slot is a SAM in a reader's slot. It is powered when it is first asked for and
+// then stays so; after a failure, or when it was pulled, the next command powers
+// it anew. It is safe for use by several goroutines.
+type Slot struct {
+	Device   reader.Device
+	Terminal pboc.TerminalNo // that it has to be of
+
+	mu  sync.Mutex
+	sam reader.Card // powered; nil: none; guarded by mu
+}
+
+// Transmit implements purse.Card.
+func (s *Slot) Transmit(command []byte) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sam == nil {
+		if err := s.power(); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := s.sam.Transmit(command)
+	if err != nil {
+		// Whatever it was asked is lost: a sale that has not been debited is begun
+		// anew, and one that has is checked by its TAC.
+		return nil, errors.Join(err, s.drop())
+	}
+	return answer, nil
+}
+
+// power connects to the SAM and makes sure whose it is.
+func (s *Slot) power() error {
+	sam, err := s.Device.Connect()
+	if err != nil {
+		return fmt.Errorf("sam: %w", err)
+	}
+	s.sam = sam
+	no, err := purse.ReadTerminalNo{}.Send(sam)
+	if err == nil && no != s.Terminal {
+		err = fmt.Errorf("%w: %s", ErrOther, no)
+	}
+	if err != nil {
+		return errors.Join(err, s.drop())
+	}
+	return nil
+}
+
+func (s *Slot) drop() error {
+	sam := s.sam
+	s.sam = nil
+	return sam.Close()
+}
+
+// Close gives the SAM and its slot up.
+func (s *Slot) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	if s.sam != nil {
+		err = s.drop()
+	}
+	return errors.Join(err, s.Device.Close())
+}

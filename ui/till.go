@@ -1,0 +1,102 @@
+package ui
+
+import (
+	"reflect"
+
+	"fyne.io/fyne/v2"
+
+	"quancun/kiosk/till"
+	"quancun/ui/sound"
+	face "quancun/ui/till"
+)
+
+// Till is the cashier's window.
+type Till struct {
+	*frame
+
+	// Owned by the UI goroutine.
+	view   till.View
+	screen *face.Screen
+	typed  face.Typed
+}
+
+// NewTill makes the window and shows a locked till in it; [Till.Open] puts it on
+// the panel. It sets the app's theme. It is called before the app runs.
+func NewTill(app fyne.App, o Options) *Till {
+	w := &Till{frame: newFrame(app, o), view: till.View{Step: till.Locked}}
+	w.onRune = w.rune
+	w.onFunction = func(n int) { w.screen.Function(n) }
+	o.Texts.OnChange(w.rebuild)
+	w.rebuild()
+	return w
+}
+
+// Show shows v. It may be called on any goroutine and does not wait.
+func (w *Till) Show(v till.View) {
+	fyne.Do(func() { w.show(v) })
+}
+
+func (w *Till) show(v till.View) {
+	before := w.view
+	w.view = v
+	w.announce(before, v)
+	if v.Step != before.Step {
+		w.typed.Step(v.Step)
+	}
+	before.Ends, before.Taps = v.Ends, v.Taps
+	if reflect.DeepEqual(before, v) { // a page drawn anew under a finger loses the tap
+		w.screen.Ends(v.Ends, w.o.Now())
+		return
+	}
+	w.rebuild()
+}
+
+// rebuild draws the page of the view anew.
+func (w *Till) rebuild() {
+	w.screen = face.Build(w.view, face.Stage{
+		Texts: w.o.Texts, Kit: w.kit(), Now: w.o.Now(), Phone: w.o.Phone, Staff: w.o.Staff, Typed: &w.typed,
+		On:         w.o.OnTill,
+		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
+	})
+	w.put(w.screen, w.screen.Object, int(w.view.Step))
+}
+
+// announce plays what belongs to a change: a cashier looks at the plate.
+func (w *Till) announce(before, now till.View) {
+	if now.Taps > before.Taps {
+		w.player.Play(sound.Attention)
+	}
+	if now.Step == before.Step {
+		return
+	}
+	switch now.Step {
+	case till.Sold:
+		w.player.Play(sound.OK)
+	case till.Declined, till.OutOfOrder:
+		w.player.Play(sound.Refuse)
+	case till.StaffPIN, till.EnterPIN:
+		if now.PIN.Wrong {
+			w.player.Play(sound.Refuse)
+		} else {
+			w.player.Play(sound.Attention)
+		}
+	case till.Locked:
+		if now.Fault != 0 {
+			w.player.Play(sound.Refuse)
+		}
+	case till.Doubt, till.Unknown, till.Ask, till.PaidBefore:
+		w.player.Play(sound.Attention)
+	case till.Present:
+		if now.Notice != till.NoNotice {
+			w.player.Play(sound.Attention)
+		}
+	}
+}
+
+// rune takes a character of a keyboard.
+func (w *Till) rune(r rune) {
+	if r >= '0' && r <= '9' || r == '.' {
+		w.player.Play(sound.Key)
+		w.screen.Type(r)
+	}
+}

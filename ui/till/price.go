@@ -1,0 +1,178 @@
+package till
+
+import (
+	"strconv"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+
+	"quancun/kiosk/till"
+	"quancun/money"
+	"quancun/ui/look"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+const priceShare = 0.52
+
+// price takes the amount: by keys, or by a product's.
+func (p *page) price() fyne.CanvasObject {
+	says, _ := p.columns(priceShare)
+	sum := &p.s.Typed.Sum
+	figure := p.k.Line("", widget.Style{Type: look.Display, Bold: true, Align: fyne.TextAlignCenter})
+	charge := p.charge(sum)
+	show := func() {
+		figure.Text = "¥" + widget.Price(*sum)
+		charge.SetDisabled(typedPrice(*sum) == 0)
+		figure.Refresh()
+	}
+	show()
+	pad := p.k.PricePad(sum, p.padKey(1), widget.PadWords{Clear: p.t.T("pad.clear"), Erase: p.t.T("pad.erase")}, show)
+	p.screen.typeRune, p.screen.erase = pad.Type, pad.Erase
+
+	words := p.k.Column(5)
+	if n := p.notice(says); n != nil {
+		words.Add(n)
+	}
+	words.Add(p.text(p.t.T("till.price.title"), look.Lead, false, says))
+	words.Add(p.k.Box(look.Surface, look.Edge, 5, figure))
+	if products := p.products(); products != nil {
+		words.Add(products)
+	} else {
+		words.Add(p.text(p.t.T("till.price.hint"), look.Body, false, says))
+	}
+	return p.split(priceShare, words, p.k.Column(4, pad.Keys, p.k.Sized(0, p.confirmHeight(), charge)))
+}
+
+func typedPrice(sum string) money.Fen {
+	f, err := money.Parse(widget.Price(sum))
+	if err != nil {
+		return 0 // nothing was typed
+	}
+	return f
+}
+
+// confirmHeight is that of the key that charges, in millimetres.
+func (p *page) confirmHeight() float64 {
+	if p.k.Panel.Portrait() {
+		return 34
+	}
+	return 27
+}
+
+// padKey is the height of a pad's key in millimetres, so that pad and the key
+// below it, if there is one, fill the page.
+func (p *page) padKey(below int) float64 {
+	const least, most, gaps = 20, 38, 3 * 4
+	if p.k.Panel.Portrait() {
+		return most
+	}
+	room := float64(p.height()/p.k.MM(1)) - float64(below)*(p.confirmHeight()+4)
+	return min(most, max(least, (room-gaps)/4))
+}
+
+func (p *page) charge(sum *string) *widget.Button {
+	send := func() {
+		if f := typedPrice(*sum); f > 0 {
+			p.s.On(till.Input{Event: till.Priced, Amount: f})
+		}
+	}
+	p.screen.confirm = send
+	return p.k.Button(widget.Face{Name: "charge", Label: p.t.T("till.charge"), Type: look.Heading,
+		Rank: widget.Primary}, send)
+}
+
+// products are the keys of what is sold here, the meal of now before them, or
+// nil.
+func (p *page) products() fyne.CanvasObject {
+	all := p.v.Products
+	if p.v.Meal.Price > 0 {
+		all = append([]till.Product{{Name: p.v.Meal.Name, Price: p.v.Meal.Price}}, all...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	columns, most := 2, 6
+	if p.k.Panel.Portrait() {
+		columns, most = 3, 9
+	} else if p.dark() {
+		most = 4
+	}
+	all = all[:min(len(all), most)]
+	p.screen.function = func(n int) {
+		if n <= len(all) {
+			p.s.On(till.Input{Event: till.Priced, Amount: all[n-1].Price})
+		}
+	}
+	room, _ := p.columns(priceShare)
+	cell := (room-p.k.MM(4)*float32(columns-1))/float32(columns) - p.k.MM(6)
+	grid := p.k.Grid(columns, 4, 26)
+	for i, product := range all {
+		grid.Add(p.product(i+1, product, cell))
+	}
+	return grid
+}
+
+// product is a key with a name, in the font that has every character, and a
+// price.
+func (p *page) product(n int, product till.Product, width float32) fyne.CanvasObject {
+	f := widget.Face{Name: "product-" + strconv.Itoa(n), Label: product.Name}
+	name := p.k.Clipped(product.Name,
+		widget.Style{Type: look.Body, Colour: f.Ink(), Align: fyne.TextAlignCenter}, width)
+	price := p.k.Line(text.Amount(product.Price),
+		widget.Style{Type: look.Lead, Bold: true, Colour: f.Ink(), Align: fyne.TextAlignCenter})
+	return p.k.Key(f, widget.Centre(p.k.Column(0, name, price)), func() {
+		p.s.On(till.Input{Event: till.Priced, Amount: product.Price})
+	})
+}
+
+// present asks for a card or a code, and says which ways of paying there are, in
+// the order in which they are asked for.
+func (p *page) present() fyne.CanvasObject {
+	says, does := p.columns(priceShare)
+	words := p.k.Column(6)
+	if n := p.notice(says); n != nil {
+		words.Add(n)
+	}
+	if meal := p.v.Meal; meal.Price > 0 && meal.Price == p.v.Amount {
+		words.Add(p.text(p.t.T("till.meal", "meal", meal.Name), look.Lead, false, says))
+	}
+	words.Add(p.k.Line(text.Amount(p.v.Amount),
+		widget.Style{Type: look.Display + 5, Bold: true, Align: fyne.TextAlignCenter}))
+	words.Add(widget.CentreX(p.k.Icon("card-on-reader", 92, 69, look.Neutral)))
+	words.Add(p.text(p.t.T("till.present"), look.Heading, true, says))
+	list := p.k.Column(6)
+	for _, w := range p.v.Ways {
+		list.Add(p.way(w, does))
+	}
+	return p.split(priceShare, widget.CentreY(words), widget.CentreY(list))
+}
+
+// way is a way of paying and whether it is there.
+func (p *page) way(w till.Source, width float32) fyne.CanvasObject {
+	tone, icon, ink := look.Well, "ok", look.Ink
+	if w.Why != till.NoReason {
+		tone, icon, ink = look.Careful, "warning", look.Soft
+	}
+	mark := p.k.Icon(icon, 15, 15, tone)
+	if w.Why == till.NotBuilt {
+		mark = p.k.Sized(15, 15, canvas.NewRectangle(look.Ground))
+	}
+	room := width - p.k.MM(2*6+15+6)
+	words := p.k.Column(1,
+		p.k.Line(p.t.T(wayKey(w.Kind)), widget.Style{Type: look.Lead, Bold: true, Colour: ink}),
+		p.k.Text(p.t.T(reasonKey(w.Why)), widget.Style{Type: look.Body, Colour: look.Soft}, room))
+	return p.k.Box(look.Surface, look.Line, 6, p.k.Row(6, widget.CentreY(mark), widget.Grow(words)))
+}
+
+// notice is the banner of the view's notice, or nil.
+func (p *page) notice(width float32) fyne.CanvasObject {
+	if p.v.Notice == till.NoNotice {
+		return nil
+	}
+	tone, icon := look.Careful, "warning"
+	if p.v.Notice == till.LoadedFirst || p.v.Notice == till.EarlierSettled {
+		tone, icon = look.Well, "ok"
+	}
+	return widget.CentreX(p.k.Banner(tone, icon, p.t.T("till.notice."+strconv.Itoa(int(p.v.Notice))), width))
+}
