@@ -18,6 +18,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -221,4 +222,37 @@ func (c *Circle) Sum(account string, since time.Time) (sum money.Fen) {
 		}
 	}
 	return sum
+}
+
+// Listen opens what a Circle hears by and tells. listen is the address of a
+// multicast group, such as 239.255.31.1:7946, which then is all that is told; or
+// this machine's own, with the neighbours' as peers.
+func Listen(listen string, peers []string) (net.PacketConn, []net.Addr, error) {
+	own, err := net.ResolveUDPAddr("udp", listen)
+	if err != nil {
+		return nil, nil, fmt.Errorf("gossip: %w", err)
+	}
+	if own.IP.IsMulticast() {
+		if len(peers) > 0 {
+			return nil, nil, errors.New("gossip: a group has no peers besides")
+		}
+		conn, err := net.ListenMulticastUDP("udp", nil, own)
+		if err != nil {
+			return nil, nil, fmt.Errorf("gossip: %w", err)
+		}
+		return conn, []net.Addr{own}, nil
+	}
+	var all []net.Addr
+	for _, p := range peers {
+		a, err := net.ResolveUDPAddr("udp", p)
+		if err != nil {
+			return nil, nil, fmt.Errorf("gossip: %w", err)
+		}
+		all = append(all, a)
+	}
+	conn, err := net.ListenUDP("udp", own)
+	if err != nil {
+		return nil, nil, fmt.Errorf("gossip: %w", err)
+	}
+	return conn, all, nil
 }

@@ -186,6 +186,24 @@ func TestLost(t *testing.T) {
 	}
 }
 
+func TestListen(t *testing.T) {
+	conn, peers, err := Listen("127.0.0.1:0", []string{"127.0.0.1:7946", "127.0.0.1:7947"})
+	if err != nil || len(peers) != 2 || peers[1].String() != "127.0.0.1:7947" {
+		t.Fatalf("peers %v, %v", peers, err)
+	}
+	conn.Close()
+	for _, bad := range []string{"127.0.0.1", "127.0.0.1:x"} {
+		if conn, _, err := Listen("127.0.0.1:0", []string{bad}); err == nil {
+			conn.Close()
+			t.Errorf("peer %q was taken", bad)
+		}
+	}
+	if conn, _, err := Listen("239.255.31.1:7946", []string{"127.0.0.1:1"}); err == nil {
+		conn.Close()
+		t.Error("a group with peers was taken")
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	a := terminal(f, "C01", "campus")
 	f.Add(a.says(f, spent(1)))
