@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"quancun/tools/crash/trial"
 )
 
 // figure is a line of the results.
@@ -41,6 +43,7 @@ var benchmarks = []benchmark{
 	{"idle", []string{"idle"}, measureIdle},
 	{"load", []string{"load"}, measureLoad},
 	{"tap", []string{"tap"}, measureTap},
+	{"code", []string{"code.approval"}, measureCode},
 	{"rush", []string{"rush"}, measureRush},
 	{"commits", []string{"P1", "P2", "P3", "P10"}, measureCommits},
 	{"hotlist", []string{"P8"}, measureHotlist},
@@ -118,4 +121,20 @@ func run(ctx context.Context, prefix string) error {
 func median(d []time.Duration) time.Duration {
 	d = slices.Sorted(slices.Values(d))
 	return d[len(d)/2]
+}
+
+// crashStates is how many states of a disk after a power cut are looked at.
+const crashStates = 5000
+
+// measureCrash measures how fast make crash looks at states.
+func measureCrash(ctx context.Context, _ string) ([]figure, error) {
+	r, err := trial.Cuts(ctx, trial.Options{Seed: 1, States: crashStates})
+	if err == nil && r.Bad > 0 {
+		err = fmt.Errorf("%d of %d states are bad: %q", r.Bad, r.States, r.First)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []figure{{"P11", r.Rate(), "/s", "", fmt.Sprintf(
+		"states after a power cut, looked at, with %.0f %% of the machine; at least 500", 100*r.Share())}}, nil
 }

@@ -36,6 +36,7 @@ type desk struct {
 	ended      map[string]HoldState // what has become of attempts, by ref
 	uses       []phone.Use          // codes that were taken
 	usedAt     []journal.Position   // by which entries
+	uncoded    []*fact              // sales to codes that show none
 	proved     map[string]int64     // by card, the highest counter at which it has proved a purchase
 
 	also []store.Account                 // to be locked with those of the bookings

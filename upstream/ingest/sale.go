@@ -313,7 +313,11 @@ func channelSays(ctx context.Context, tx *sqldb.Tx, e journal.Entry) (says bool,
 // sale into the inbox that no code proves.
 func (d *desk) noteCode(f *fact) {
 	e := f.entry
-	if f.codeFault != nil {
+	switch {
+	case f.codeFault == nil:
+	case f.codeFault.kind == CodeMissing:
+		d.uncoded = append(d.uncoded, f)
+	default:
 		d.exceptAmount(f.codeFault.kind, e.Position(), e.Amount, f.codeFault.detail)
 	}
 	if f.code != nil {
@@ -332,6 +336,12 @@ var oddities = map[phone.Oddity]ExceptionKind{
 // writeUses writes down which codes were taken, and puts into the inbox what is
 // odd about them. The accounts are locked.
 func (d *desk) writeUses() error {
+	if n := len(d.uncoded); n > 0 { // one line for each journal: it is its program that writes none
+		f := d.uncoded[0]
+		e := exception(CodeMissing, f.Position, fmt.Sprintf("of %d sales, the first is %s", n, f.entry.Ref))
+		e.Ref, e.Amount = f.Terminal+"/"+f.Epoch.String(), f.entry.Amount
+		d.exceptions = append(d.exceptions, e)
+	}
 	found, err := phone.Note(d.ctx, d.tx, d.uses)
 	for _, o := range found {
 		d.exceptAmount(oddities[o.Oddity], d.usedAt[o.Use], d.uses[o.Use].Amount, o.Detail)
