@@ -42,6 +42,10 @@ const (
 	CodeCardPIN      Code = 2202 // the card's own PIN is another one
 	CodeCardPINLock  Code = 2203 // the card's own PIN is locked
 	CodeSessionOver  Code = 2204
+	CodeNotStaff     Code = 2301 // not a card of the staff
+	CodeStaffLocked  Code = 2302 // PIN of a member of the staff
+	CodeStaffAway    Code = 2303 // upstream is away, and the last sign-in too long ago
+	CodeForbidden    Code = 2304 // the role does not do this
 	CodeAmount       Code = 3001 // out of range
 	CodeCap          Code = 3002 // the balance would exceed its cap
 	CodeNoChannel    Code = 3003 // the payment service refused the order
@@ -74,6 +78,7 @@ var Codes = []Code{
 	CodeForeignCard, CodeNotEnabled, CodeExpired, CodeNotStarted, CodeHot, CodeUnknownCard, CodeRetired,
 	CodeCardSilent, CodeCardRefused, CodeNotGenuine, CodeCardAhead,
 	CodePINLocked, CodeCardPIN, CodeCardPINLock, CodeSessionOver,
+	CodeNotStaff, CodeStaffLocked, CodeStaffAway, CodeForbidden,
 	CodeAmount, CodeCap, CodeNoChannel, CodeConflict, CodeLoadRefused, CodeLoadDoubt, CodeLoadNoAnswer,
 	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeSaleDoubt, CodeSaleForged, CodePayDoubt,
 	CodePayOffline, CodePayForeign, CodePayInvalid, CodePayExpired, CodePayEarly, CodePaySpent, CodePayRevoked,

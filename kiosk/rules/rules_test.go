@@ -83,6 +83,30 @@ func TestAlone(t *testing.T) {
 	}
 }
 
+// TestBudget: what may still be sold in the dark shrinks as the list and the
+// queue age, and never below nothing.
+func TestBudget(t *testing.T) {
+	const yuan = money.Yuan
+	hours := func(n int) time.Duration { return time.Duration(n)*time.Hour + 1 }
+	for _, tt := range []struct {
+		facts Sale
+		want  Budget
+	}{
+		{Sale{}, Budget{100 * yuan, 100_000 * yuan, 100_000 * yuan}},
+		{Sale{QueueAmount: 400 * yuan, QueueCount: 9}, Budget{100 * yuan, 99_600 * yuan, 100_000 * yuan}},
+		{Sale{QueueAmount: 99_970 * yuan}, Budget{30 * yuan, 30 * yuan, 100_000 * yuan}},
+		{Sale{QueueAmount: 200_000 * yuan}, Budget{0, 0, 100_000 * yuan}},
+		{Sale{ListAge: hours(72)}, Budget{50 * yuan, 100_000 * yuan, 100_000 * yuan}},
+		{Sale{QueueAge: hours(72)}, Budget{30 * yuan, 100_000 * yuan, 100_000 * yuan}},
+		{Sale{ListAge: hours(7 * 24)}, Budget{0, 0, 100_000 * yuan}},
+		{Sale{ListAge: math.MaxInt64}, Budget{0, 0, 100_000 * yuan}},
+	} {
+		if got := Default().Budget(tt.facts); got != tt.want {
+			t.Errorf("%+v leaves %+v, want %+v", tt.facts, got, tt.want)
+		}
+	}
+}
+
 func TestParse(t *testing.T) {
 	r, err := Parse([]byte(`{"offline_sale_max_fen":2000,"hotlist_stop_hours":48,"of_a_later_program":{"x":1}}`))
 	want := Default()

@@ -8,6 +8,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/staff"
 	"quancun/kiosk/tender"
 	"quancun/ledger"
 	"quancun/reader"
@@ -16,10 +17,10 @@ import (
 	"quancun/upstream/client"
 )
 
-// Staff signs cashiers in. A *[client.Refusal] with [client.PINWrong] is a PIN
-// that was wrong.
+// Staff signs cashiers in and out. [staff.Desk] is one.
 type Staff interface {
-	SignIn(ctx context.Context, card purse.Info, pin *kiosk.PIN) (Operator, error)
+	SignIn(ctx context.Context, card purse.Info, pin *kiosk.PIN) (staff.Member, error)
+	SignOut(ctx context.Context) error
 }
 
 // Seller sells for a code.
@@ -98,7 +99,9 @@ type act func(ctx context.Context) outcome
 // act returns what v's step asks for, or nil.
 func (d *Desk) act(v View, in Input) act {
 	switch v.Step {
-	case Locked, OutOfOrder, Ready:
+	case Locked, OutOfOrder:
+		return d.lock
+	case Ready:
 		return d.idle
 	case ReadingStaff:
 		return d.readStaff
@@ -131,6 +134,16 @@ func (d *Desk) idle(ctx context.Context) outcome {
 	d.Cards.Drop(ctx)
 	d.leave()
 	return outcome{}
+}
+
+// lock forgets the sale, and who has sold.
+func (d *Desk) lock(ctx context.Context) outcome {
+	if d.Staff != nil {
+		if err := d.Staff.SignOut(ctx); err != nil {
+			d.Log.Error("nobody is signed out", "err", err)
+		}
+	}
+	return d.idle(ctx)
 }
 
 // leave lets the card go, too.
@@ -214,15 +227,35 @@ func (d *Desk) readStaff(context.Context) outcome {
 // signIn checks a cashier's PIN.
 func (d *Desk) signIn(ctx context.Context, pin *kiosk.PIN) outcome {
 	defer pin.Wipe()
-	who, err := d.Staff.SignIn(ctx, d.info, pin)
-	if left, wrong := pinWrong(err); wrong {
-		return outcome{PINWrong, func(v *View) { v.PIN = PINHint{Wrong: true, TriesLeft: left} }}
+	m, err := d.Staff.SignIn(ctx, d.info, pin)
+	if wrong := (*staff.PINWrong)(nil); errors.As(err, &wrong) {
+		return outcome{PINWrong, func(v *View) { v.PIN = PINHint{Wrong: true, TriesLeft: wrong.Left} }}
+	}
+	if err == nil {
+		err = m.Allow(staff.Sell, "", nil)
 	}
 	if err != nil {
-		return d.fail("sign in", err)
+		d.Log.Warn("nobody signed in", "err", err)
+		code := explainStaff(err)
+		return outcome{Failed, func(v *View) { v.Fault = code }}
 	}
-	d.Log.Info("signed in", "operator", who.No)
-	return outcome{SignedIn, func(v *View) { v.Operator, v.Holder = who, kiosk.Holder{} }}
+	d.Log.Info("signed in", "operator", m.No)
+	return outcome{SignedIn, func(v *View) { v.Operator, v.Holder = Operator{m.No, m.Name}, kiosk.Holder{} }}
+}
+
+// explainStaff returns the code of an error of a sign-in.
+func explainStaff(err error) kiosk.Code {
+	switch {
+	case errors.Is(err, staff.ErrNobody):
+		return kiosk.CodeNotStaff
+	case errors.Is(err, staff.ErrPINLocked):
+		return kiosk.CodeStaffLocked
+	case errors.Is(err, staff.ErrAway):
+		return kiosk.CodeStaffAway
+	case errors.Is(err, staff.ErrForbidden):
+		return kiosk.CodeForbidden
+	}
+	return kiosk.Explain(err)
 }
 
 // pinWrong reports whether the upstream has said that a PIN is wrong.

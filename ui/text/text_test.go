@@ -72,6 +72,8 @@ var used = regexp.MustCompile(`\.T\("([a-z.0-9]+)"`)
 func TestEveryKeyIsThere(t *testing.T) {
 	texts := newTexts(t)
 	files, err := filepath.Glob("../screen/*.go")
+	tills, _ := filepath.Glob("../till/*.go")
+	files = append(files, tills...)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no pages found: %v", err)
 	}

@@ -76,9 +76,8 @@ func (p *page) working() fyne.CanvasObject {
 // outOfOrder is the page of a till that takes nobody's money.
 func (p *page) outOfOrder() fyne.CanvasObject {
 	title, _ := p.t.Fault(p.v.Fault)
-	m := message{
-		picture: "closed", tone: look.Careful, title: p.t.T("outoforder.title"), body: p.t.T("till.outoforder"),
-	}
+	m := message{picture: "closed", tone: look.Careful}
+	m.title, m.body = p.t.T("outoforder.title"), p.t.T("till.outoforder")
 	return p.message(m,
 		widget.CentreX(p.k.Banner(look.Careful, "warning", title, p.width())), widget.CentreX(p.code(p.width())))
 }

@@ -174,5 +174,7 @@ func (p *page) notice(width float32) fyne.CanvasObject {
 	if p.v.Notice == till.LoadedFirst || p.v.Notice == till.EarlierSettled {
 		tone, icon = look.Well, "ok"
 	}
-	return widget.CentreX(p.k.Banner(tone, icon, p.t.T("till.notice."+strconv.Itoa(int(p.v.Notice))), width))
+	return widget.CentreX(p.k.Banner(tone, icon, p.t.T(noticeKey(p.v.Notice)), width))
 }
+
+func noticeKey(n till.Notice) string { return "till.notice." + strconv.Itoa(int(n)) }

@@ -25,17 +25,40 @@ type verdict struct {
 	body   string
 }
 
+// scale is how large a verdict is set.
+type scale struct {
+	sign, gap     float64 // in millimetres
+	title, amount look.Type
+}
+
+// scales are tried until one fits: what has more to say says it smaller.
+var scales = []scale{
+	{34, 5, look.Figure, look.Display + 4},
+	{26, 3, look.Figure, look.Display},
+	{20, 2, look.Title, look.Figure},
+	{16, 1, look.Heading, look.Title},
+}
+
 // verdict fills its half of the page with a colour. White on it reaches 7:1.
-func (p *page) verdict(v verdict) fyne.CanvasObject {
+func (p *page) verdict(v verdict) (filled fyne.CanvasObject) {
+	for _, s := range scales {
+		if filled = p.scaled(v, s); filled.MinSize().Height <= p.height() {
+			break
+		}
+	}
+	return filled
+}
+
+func (p *page) scaled(v verdict, s scale) fyne.CanvasObject {
 	width, _ := p.columns(resultShare)
-	room := width - p.k.MM(2*10)
+	room := width - p.k.MM(2*8)
 	ground := canvas.NewRectangle(v.ground)
 	ground.CornerRadius = p.k.MM(5)
-	white := widget.Style{Colour: look.Surface, Align: fyne.TextAlignCenter, Bold: true, Type: look.Figure}
-	column := p.k.Column(5, widget.Spring(),
-		widget.CentreX(p.k.Sign(v.icon, 34, v.ground)), p.k.Text(v.title, white, room))
+	white := widget.Style{Colour: look.Surface, Align: fyne.TextAlignCenter, Bold: true, Type: s.title}
+	column := p.k.Column(s.gap, widget.Spring(),
+		widget.CentreX(p.k.Sign(v.icon, s.sign, v.ground)), p.k.Text(v.title, white, room))
 	if v.amount > 0 {
-		white.Type = look.Display + 4
+		white.Type = s.amount
 		column.Add(p.k.Line(text.Amount(v.amount), white))
 	}
 	if v.body != "" {
@@ -43,7 +66,7 @@ func (p *page) verdict(v verdict) fyne.CanvasObject {
 		column.Add(p.k.Text(v.body, white, room))
 	}
 	column.Add(widget.Spring())
-	return widget.Pile(ground, p.k.Inset(10, column))
+	return widget.Pile(ground, p.k.Inset(8, column))
 }
 
 // result puts a verdict beside whom it is about and what can be done.
@@ -70,7 +93,7 @@ func (p *page) person(width float32) fyne.CanvasObject {
 	if h.Name == "" && h.Card == "" {
 		return nil
 	}
-	photo := widget.Pile(canvas.NewRectangle(look.Off), p.k.Inset(4, p.k.Icon("account", 26, 26, look.Neutral)))
+	photo := widget.Pile(canvas.NewRectangle(look.Off), p.k.Inset(4, p.k.Icon("person", 26, 26, look.Neutral)))
 	names := p.k.Column(1, p.k.Line(h.Name, widget.Style{Type: look.Heading}))
 	small := widget.Style{Type: look.Body, Colour: look.Soft}
 	if h.Number != "" {

@@ -1,0 +1,314 @@
+package kiosk_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"quancun/journal"
+	"quancun/kiosk"
+	flow "quancun/kiosk/till"
+	"quancun/money"
+	"quancun/reader"
+	"quancun/reader/sim"
+)
+
+// window is a till with its face: the flow, and a cashier who sees its views.
+type window struct {
+	*till
+	inputs  chan flow.Input
+	health  chan kiosk.Health
+	views   chan flow.View
+	current flow.View // seen last
+	close   func()
+}
+
+// openWindow starts the face of a till, as a cashier finds it after a start.
+func (c *till) openWindow() *window {
+	c.world.t.Helper()
+	w := &window{
+		till: c, inputs: make(chan flow.Input), health: make(chan kiosk.Health), views: make(chan flow.View, 4096),
+	}
+	cards := make(chan reader.State)
+	session := &flow.Session{
+		Desk: &flow.Desk{
+			Device: c.slot, Cards: c.seller, Gate: c.up, Book: c.book, Profile: c.world.profile, Clock: c.clock,
+			Plan: flow.Plan{Merchant: merchant, Operator: flow.Operator{No: "c7"}}, Log: c.log,
+		},
+		Terms: c.terms, Feeds: c.feeds, Cards: cards, Inputs: w.inputs, Health: w.health, Log: c.log,
+		Show: func(v flow.View) { w.views <- v },
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { session.Run(ctx) })                        //nolint:errcheck // ends by cancel
+	running.Go(func() { reader.Watch(ctx, c.slot, cards, c.log) }) //nolint:errcheck // ends by cancel
+	w.close = sync.OnceFunc(func() { cancel(); running.Wait() })
+	c.world.t.Cleanup(w.close)
+	w.health <- kiosk.Health{Terminal: c.id, Upstream: true}
+	w.see(flow.Ready)
+	return w
+}
+
+// see waits for one of the steps and returns its view.
+func (w *window) see(steps ...flow.Step) flow.View {
+	w.world.t.Helper()
+	late := time.After(60 * time.Second)
+	for {
+		for _, s := range steps {
+			if w.current.Step == s {
+				return w.current
+			}
+		}
+		select {
+		case w.current = <-w.views:
+		case <-late:
+			w.world.t.Fatalf("the till shows step %d, and none of %v", w.current.Step, steps)
+		}
+	}
+}
+
+// do has the cashier do something, and forgets what was shown before.
+func (w *window) do(in flow.Input) {
+	w.world.t.Helper()
+	w.current = flow.View{}
+	w.inputs <- in
+}
+
+func (w *window) price(f money.Fen) { w.do(flow.Input{Event: flow.Priced, Amount: f}) }
+
+// layCard has the card laid down anew.
+func (w *window) layCard() {
+	w.slot.Take()
+	time.Sleep(30 * time.Millisecond) // a hand is slower than the reader
+	w.current = flow.View{}
+	w.slot.Lay(w.world.card)
+}
+
+func (w *window) typePIN(digits string) {
+	p := new(kiosk.PIN)
+	for _, d := range digits {
+		p.Add(byte(d))
+	}
+	w.do(flow.Input{Event: flow.Typed, PIN: p})
+}
+
+// TestTillSells is a lunch at the window, and what comes after it: the same card
+// again is answered, and the same price once more is asked about.
+func TestTillSells(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	w := tills[0].openWindow()
+	w.price(lunch)
+	w.see(flow.Present)
+	w.layCard()
+	v := w.see(flow.Sold)
+	if v.Sale.Amount != lunch || !v.Sale.Online || v.Balance != opening-lunch || v.Holder.Name != "欧**明" ||
+		v.Sale.Number == 0 {
+		t.Errorf("sold: %+v", v)
+	}
+	w.layCard()
+	if v := w.see(flow.Glance); v.Balance != opening-lunch || v.Sale.Amount != lunch {
+		t.Errorf("re-tap is answered by %+v", v)
+	}
+	w.do(flow.Input{Event: flow.Leave})
+	w.see(flow.Ready)
+	w.price(lunch)
+	w.see(flow.Present)
+	w.layCard()
+	w.see(flow.Ask)
+	w.do(flow.Input{Event: flow.Confirmed})
+	w.see(flow.Sold)
+	world.told(w.post)
+	if n := world.balanced(w.till); n != 2 {
+		t.Errorf("%d lunches paid, want 2", n)
+	}
+}
+
+// TestTillLeavesCards: the card of the last customer, who has left it lying
+// there, is not charged for the next.
+func TestTillLeavesCards(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	w := tills[0].openWindow()
+	w.price(lunch)
+	w.layCard()
+	w.see(flow.Sold)
+	w.price(lunch + yuan)
+	w.see(flow.Present)
+	time.Sleep(300 * time.Millisecond)
+	for len(w.views) > 0 {
+		if w.current = <-w.views; w.current.Step != flow.Present {
+			t.Fatalf("went on to step %d by itself", w.current.Step)
+		}
+	}
+	world.told(w.post)
+	if n := world.balanced(w.till); n != 1 {
+		t.Errorf("%d lunches paid, want 1", n)
+	}
+}
+
+// TestTillLimit: above the daily limit the holder's PIN is asked, upstream or, in
+// the dark, of the card.
+func TestTillLimit(t *testing.T) {
+	for _, dark := range []bool{false, true} {
+		t.Run(fmt.Sprint("dark=", dark), func(t *testing.T) {
+			t.Parallel()
+			world, tills := newShop(t, "T01")
+			world.limit(10 * yuan)
+			w := tills[0].openWindow()
+			price := lunch
+			if dark {
+				w.up.goAway("Authorize", false)
+				w.health <- kiosk.Health{Terminal: w.id, Since: time.Now()}
+				w.seller.Terms = kiosk.NewTerms(w.id, w.number)
+				price = 51 * yuan
+				state := world.card.State()
+				state.Balance = uint32(60 * yuan)
+				world.card = sim.New(state)
+			}
+			w.price(price)
+			w.layCard()
+			w.see(flow.EnterPIN)
+			w.typePIN("000000")
+			if v := w.see(flow.EnterPIN); !v.PIN.Wrong || v.PIN.TriesLeft == 0 {
+				t.Errorf("wrong PIN: %+v", v.PIN)
+			}
+			w.typePIN(pin)
+			if v := w.see(flow.Sold, flow.Declined); v.Step != flow.Sold || v.Sale.Online == dark {
+				t.Errorf("after the PIN: step %d, fault %d, sale %+v", v.Step, v.Fault, v.Sale)
+			}
+			if dark {
+				return // the purse held more than the account: not for the books
+			}
+			world.told(w.post)
+			world.balanced(w.till)
+		})
+	}
+}
+
+// TestTillTorn: a card that is torn off is asked for, and says itself whether it
+// has paid. One that has not pays in the same tap.
+func TestTillTorn(t *testing.T) {
+	for name, how := range map[string]sim.How{"before": sim.TearBefore, "after": sim.TearAfter} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			world, tills := newShop(t, "T01")
+			w := tills[0].openWindow()
+			world.card.Break(sim.Break{How: how, INS: 0x54})
+			w.price(lunch)
+			w.layCard()
+			if v := w.see(flow.Doubt); v.Sale.Ref == "" || v.Sale.Amount != lunch {
+				t.Errorf("doubt: %+v", v.Sale)
+			}
+			w.layCard()
+			if v := w.see(flow.Sold); v.Balance != opening-lunch {
+				t.Errorf("balance %s", v.Balance)
+			}
+			world.told(w.post)
+			if n := world.balanced(w.till); n != 1 {
+				t.Errorf("%d lunches paid, want 1", n)
+			}
+		})
+	}
+}
+
+// TestTillDark: with the upstream gone the card pays, the screen says so, and
+// everything reconciles when it is back.
+func TestTillDark(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	w := tills[0].openWindow()
+	w.up.goAway("Authorize", false)
+	w.health <- kiosk.Health{Terminal: w.id, Since: time.Now()}
+	w.price(lunch)
+	w.layCard()
+	v := w.see(flow.Sold)
+	if v.Sale.Online || v.Health.Upstream || v.Dark.Sale == 0 || v.Ways[0].Why != flow.NoReason {
+		t.Errorf("dark: %+v", v)
+	}
+	w.up.set(brokenAt{})
+	world.told(w.post)
+	if n := world.balanced(w.till); n != 1 {
+		t.Errorf("%d lunches paid, want 1", n)
+	}
+}
+
+// serve sells lunch at the window as a cashier does, and says what the cashier
+// was told. A customer who leaves does not come back.
+func (w *window) serve(leaves bool) verdict {
+	w.world.t.Helper()
+	w.price(lunch)
+	w.see(flow.Present)
+	w.layCard()
+	for again := 0; ; again++ {
+		v := w.see(flow.Sold, flow.Declined, flow.Unknown, flow.Doubt, flow.Present, flow.PaidBefore, flow.OutOfOrder)
+		switch {
+		case v.Step == flow.Sold:
+			return verdict{sold: true}
+		case v.Step == flow.Declined:
+			return verdict{refused: true, err: fmt.Errorf("declined, fault %d", v.Fault)}
+		case v.Step == flow.Present:
+			return verdict{refused: true, err: fmt.Errorf("lifted too early")}
+		case v.Step != flow.Doubt, leaves, again > 2:
+			return verdict{err: fmt.Errorf("step %d, fault %d", v.Step, v.Fault)}
+		}
+		w.layCard()
+	}
+}
+
+// TestTillBroken breaks a sale through the till's face at each point at which the
+// world can break it, as TestSaleBroken does without one. Whatever the screen
+// said has to be so after a power cut.
+func TestTillBroken(t *testing.T) {
+	for name, breaks := range saleBreaks() {
+		for _, leaves := range []bool{false, true} {
+			if leaves {
+				name += ", leaves"
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				world, tills := newShop(t, "T01")
+				w := tills[0].openWindow()
+				breaks(world, w.till)
+				v := w.serve(leaves)
+				w.close()
+				world.surviveSale(v, w.till)
+			})
+		}
+	}
+}
+
+// TestTillKilled turns the power off while each step of a sale is shown, and
+// looks again: whoever starts the till anew is told of the sale that was made.
+func TestTillKilled(t *testing.T) {
+	for _, at := range []flow.Step{flow.Present, flow.Selling, flow.Doubt, flow.Settling, flow.Sold} {
+		t.Run(fmt.Sprint("step ", int(at)), func(t *testing.T) {
+			t.Parallel()
+			world, tills := newShop(t, "T01")
+			w := tills[0].openWindow()
+			if at == flow.Doubt || at == flow.Settling {
+				world.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
+			}
+			w.price(lunch)
+			w.layCard()
+			if at == flow.Settling {
+				w.see(flow.Doubt)
+				w.layCard()
+			}
+			w.see(at)
+			v := verdict{sold: at == flow.Sold}
+			w.close()
+			world.surviveSale(v, w.till)
+			paid := world.purse() != opening
+			told := w.openWindow().current.Last
+			if _, err := w.book.Get(t.Context(), told.Ref); paid != (told.Amount == lunch) || paid && err != nil {
+				t.Errorf("card has paid: %v; the till says %+v (%v)", paid, told, err)
+			}
+			if held := world.booked(journal.SuspenseAccount(w.id)); held != 0 {
+				t.Errorf("%s stay in suspense", held)
+			}
+		})
+	}
+}

@@ -1,0 +1,187 @@
+package till_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/test"
+
+	"quancun/kiosk"
+	"quancun/kiosk/till"
+	"quancun/money"
+	"quancun/ui/look"
+	"quancun/ui/specimen"
+	"quancun/ui/text"
+	face "quancun/ui/till"
+	"quancun/ui/widget"
+)
+
+func newApp(t *testing.T) {
+	t.Helper()
+	test.NewTempApp(t).Settings().SetTheme(look.Theme{})
+}
+
+// newStage is a stage on that panel. What a person does is appended to told.
+func newStage(t *testing.T, p look.Panel, l text.Language, told *[]till.Input) face.Stage {
+	t.Helper()
+	texts, err := text.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts.SetLanguage(l)
+	return face.Stage{
+		Texts: texts, Kit: widget.Kit{Panel: p}, Now: specimen.Now, Phone: specimen.Phone, Staff: true,
+		Typed: &face.Typed{}, On: func(in till.Input) { *told = append(*told, in) }, OnLanguage: func() {},
+	}
+}
+
+// buttons returns the keys that can be tapped on a page, by name.
+func buttons(root fyne.CanvasObject) map[string]*widget.Button {
+	found := make(map[string]*widget.Button)
+	widget.Walk(root, func(o fyne.CanvasObject, _ fyne.Position) {
+		if b, ok := o.(*widget.Button); ok {
+			found[b.Name] = b
+		}
+	})
+	return found
+}
+
+// TestEveryPage builds every specimen in every language on every panel, and holds
+// it to its panel, every key to a finger, and every line to its room. A cashier
+// sits before it, at arm's length: capitals of 3.5 mm and keys of 15 mm.
+func TestEveryPage(t *testing.T) {
+	newApp(t)
+	for name, p := range specimen.TillPanels {
+		for _, l := range text.Languages {
+			for _, v := range specimen.TillViews() {
+				t.Run(fmt.Sprintf("%s/%s/%s", name, l, v.Name), func(t *testing.T) {
+					var told []till.Input
+					checkRoom(t, p, face.Build(v.View, newStage(t, p, l, &told)))
+				})
+			}
+		}
+	}
+}
+
+func checkRoom(t *testing.T, p look.Panel, s *face.Screen) {
+	t.Helper()
+	const slack = 0.6 // half a pixel, for rounding
+	panel := p.Size()
+	if min := s.Object.MinSize(); min.Width > panel.Width+slack || min.Height > panel.Height+slack {
+		t.Errorf("page needs %v, panel has %v", min, panel)
+	}
+	widget.Walk(s.Object, func(o fyne.CanvasObject, at fyne.Position) {
+		size := o.Size()
+		if at.X < -slack || at.Y < -slack || at.X+size.Width > panel.Width+slack || at.Y+size.Height > panel.Height+slack {
+			t.Errorf("%T at %v of %v leaves the panel", o, at, size)
+		}
+		switch o := o.(type) {
+		case *canvas.Text:
+			if capital := float64(o.TextSize) * 0.733 / p.True(); capital < 3.5 {
+				t.Errorf("%q has capitals of %.1f mm, want 3.5", o.Text, capital)
+			}
+			if min := o.MinSize(); min.Width > size.Width+slack || min.Height > size.Height+slack {
+				t.Errorf("%q needs %v and has %v", o.Text, min, size)
+			}
+		case *widget.Button:
+			if smaller := float64(min(size.Width, size.Height)) / p.True(); smaller < 15 {
+				t.Errorf("key %q is %.1f mm, want at least 15", o.Name, smaller)
+			}
+		}
+	})
+}
+
+// TestEveryStepHasAPage, even with nothing to say on it.
+func TestEveryStepHasAPage(t *testing.T) {
+	newApp(t)
+	shown := map[till.Step]bool{}
+	for _, v := range specimen.TillViews() {
+		shown[v.View.Step] = true
+	}
+	for step := till.Locked; step <= till.OutOfOrder; step++ {
+		if !shown[step] {
+			t.Errorf("step %d has no specimen", step)
+		}
+		var told []till.Input
+		face.Build(till.View{Step: step}, newStage(t, specimen.TillPanels["1024x768"], text.Chinese, &told))
+	}
+}
+
+// TestKeysAreTheFlows taps every key of every page, and holds what it sends to
+// what the flow takes there.
+func TestKeysAreTheFlows(t *testing.T) {
+	newApp(t)
+	for _, v := range specimen.TillViews() {
+		var told []till.Input
+		s := face.Build(v.View, newStage(t, specimen.TillPanels["1024x768"], text.English, &told))
+		s.Type('7')
+		for _, name := range slices.Sorted(maps.Keys(buttons(s.Object))) {
+			if b := buttons(s.Object)[name]; name != "clear" && name != "erase" && name != "point" &&
+				!strings.HasPrefix(name, "digit-") {
+				test.Tap(b)
+			}
+		}
+		for _, in := range told {
+			if _, ok := v.View.Step.Next(in.Event); !ok {
+				t.Errorf("%s sends event %d, which the flow does not take", v.Name, in.Event)
+			}
+		}
+	}
+}
+
+// TestKeyboardAlone sells and leaves with a keyboard alone, and begins the next
+// price on the page of the sale before.
+func TestKeyboardAlone(t *testing.T) {
+	newApp(t)
+	var told []till.Input
+	stage := newStage(t, specimen.TillPanels["1024x768"], text.Chinese, &told)
+	s := face.Build(till.View{Step: till.Sold}, stage)
+	for _, r := range "12.505" { // more than two digits after the point are none
+		s.Type(r)
+	}
+	if len(told) != 1 || told[0].Event != till.Leave {
+		t.Fatalf("the first digit sends %+v", told)
+	}
+	stage.Typed.Step(till.Ready)
+	s = face.Build(till.View{Step: till.Ready, Products: []till.Product{{Name: "面", Price: 900}}}, stage)
+	s.Erase()
+	s.Confirm()
+	s.Function(1)
+	s.Function(2)
+	want := []money.Fen{1250, 900}
+	for i, in := range told[1:] {
+		if in.Event != till.Priced || in.Amount != want[i] {
+			t.Errorf("key %d sends %+v, want %s", i, in, want[i])
+		}
+	}
+	if len(told) != 3 {
+		t.Errorf("sent %+v", told)
+	}
+	told = nil
+	s = face.Build(till.View{Step: till.EnterPIN}, stage)
+	for _, r := range "123456" {
+		s.Type(r)
+	}
+	s.Leave()
+	if len(told) != 2 || told[0].PIN == nil || !told[0].PIN.Full() || told[1].Event != till.Leave {
+		t.Errorf("PIN page sends %+v", told)
+	}
+}
+
+// TestNothingPersonal: a price page shows nobody's name.
+func TestNothingPersonal(t *testing.T) {
+	newApp(t)
+	var told []till.Input
+	s := face.Build(till.View{Step: till.Ready, Holder: kiosk.Holder{Name: "欧**明"}},
+		newStage(t, specimen.TillPanels["1024x768"], text.Chinese, &told))
+	widget.Walk(s.Object, func(o fyne.CanvasObject, _ fyne.Position) {
+		if line, ok := o.(*canvas.Text); ok && strings.Contains(line.Text, "欧") {
+			t.Errorf("the page says %q", line.Text)
+		}
+	})
+}
