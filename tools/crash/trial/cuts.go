@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"quancun/lab/disk"
@@ -57,10 +58,29 @@ func (s setting) prepare() (t *station, first promise, err error) {
 		return t, first, err
 	}
 	first.head, err = headOf(t.disk, path)
-	version := binary.BigEndian.Uint32(s.old[60:]) // user_version in SQLite's file header
-	t.copies[fmt.Sprintf("%s.v%d.bak", path, version)] = first.head.Seq
-	return t, first, err
+	newest, err2 := newestVersion()
+	if version := versionIn(s.old); version < newest { // otherwise there is nothing to bring up to date
+		t.copies[fmt.Sprintf("%s.v%d.bak", path, version)] = first.head.Seq
+	}
+	return t, first, errors.Join(err, err2)
 }
+
+// versionIn reads user_version out of the header of SQLite's file.
+func versionIn(file []byte) uint32 { return binary.BigEndian.Uint32(file[60:]) }
+
+// newestVersion returns the version of a journal that this program makes.
+var newestVersion = sync.OnceValues(func() (uint32, error) {
+	s := newStation(disk.New(disk.Options{}), setting{})
+	defer s.disk.Close()
+	if err := errors.Join(s.open(context.Background()), s.close()); err != nil {
+		return 0, err
+	}
+	file, err := s.disk.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	return versionIn(file), nil
+})
 
 func newStation(d *disk.Disk, s setting) *station {
 	t := &station{disk: d, pages: s.pages, wall: noon, up: time.Hour, copies: map[string]int64{}}
