@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -125,13 +126,14 @@ func TestHoldEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		write func(c *till, p *purse)
 		left  money.Fen // available afterwards
+		state ingest.HoldState
 	}{
-		"CodeSale":   {func(c *till, _ *purse) { c.sellByCode("1001", "x", 6*yuan) }, 4 * yuan},
-		"NotWritten": {func(c *till, p *purse) { c.end(c.intend(p, "x", 6*yuan), journal.NotWritten, pboc.MAC{}) }, 10 * yuan},
-		"Doubt":      {func(c *till, p *purse) { c.doubt(c.intend(p, "x", 6*yuan)) }, 4 * yuan},
-		"Intent":     {func(c *till, p *purse) { c.intend(p, "x", 6*yuan) }, 4 * yuan},
-		"Other":      {func(c *till, p *purse) { c.intend(p, "y", 6*yuan) }, 10 * yuan},
-		"Less":       {func(c *till, p *purse) { c.sell(p, "x", 2*yuan) }, 8 * yuan},
+		"CodeSale":   {func(c *till, _ *purse) { c.sellByCode("1001", "x", 6*yuan) }, 4 * yuan, ingest.HoldCaptured},
+		"NotWritten": {func(c *till, p *purse) { c.end(c.intend(p, "x", 6*yuan), journal.NotWritten, pboc.MAC{}) }, 10 * yuan, ingest.HoldReleased},
+		"Doubt":      {func(c *till, p *purse) { c.doubt(c.intend(p, "x", 6*yuan)) }, 4 * yuan, ingest.HoldCaptured},
+		"Intent":     {func(c *till, p *purse) { c.intend(p, "x", 6*yuan) }, 4 * yuan, ingest.HoldBound},
+		"Other":      {func(c *till, p *purse) { c.intend(p, "y", 6*yuan) }, 10 * yuan, ingest.HoldReleased},
+		"Less":       {func(c *till, p *purse) { c.sell(p, "x", 2*yuan) }, 8 * yuan, ingest.HoldCaptured},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
@@ -145,10 +147,52 @@ func TestHoldEnds(t *testing.T) {
 				c.write(till, p)
 				till.push()
 				d.approved(d.ask(p, "after", 1), c.left)
+				got, err := sqldb.Texts(t.Context(), w.books.Live(), `SELECT CAST(state AS TEXT) FROM holds WHERE attempt = 'x'`)
+				if want := fmt.Sprint(int(c.state)); err != nil || len(got) != 1 || got[0] != want {
+					t.Errorf("state of the hold is %q, %v; want %s", got, err, want)
+				}
 				w.sound()
 			})
 		})
 	}
+}
+
+// TestHoldLost: sales come that were approved, and nothing is held for them. One
+// line says so for each journal, with the first of them. It is no loss when the
+// journal has passed the number that was held under.
+func TestHoldLost(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.holder("1001", 100*yuan)
+		p, c, d := w.card(1, store.HolderAccount("1001"), 50*yuan), w.till("C01"), w.till("C02")
+		approved := func(c *till, ref string, amount money.Fen) journal.Entry {
+			in := c.intend(p, ref, amount)
+			c.bodies, c.hashes = c.bodies[:in.Seq-1], c.hashes[:in.Seq-1]
+			in.Details = []byte(`{"approved":true}`)
+			return c.write(in)
+		}
+		d.approved(d.ask(p, "held", yuan), 100*yuan)
+		d.write(journal.Entry{Kind: journal.Started})
+		d.end(approved(d, "held", yuan), journal.NotWritten, pboc.MAC{})
+		d.push()
+		d.approved(d.ask(p, "bound", yuan), 100*yuan)
+		approved(d, "bound", yuan)
+		d.push()
+		w.inbox()
+		for i, amount := range []money.Fen{3 * yuan, 5 * yuan, 7 * yuan} {
+			in := approved(c, fmt.Sprint("lost", i), amount)
+			c.end(in, journal.Written, p.debit(in))
+			if i > 0 {
+				c.push()
+			}
+		}
+		w.inbox(ingest.HoldLost)
+		lines, err := w.books.Exceptions(t.Context())
+		if want := fmt.Sprintf("C01/%s of 2 sales, the first is lost0: 3.00", c.epoch); err != nil || len(lines) != 1 ||
+			fmt.Sprintf("%s %s: %s", lines[0].Ref, lines[0].Detail, lines[0].Amount) != want {
+			t.Errorf("inbox %+v, %v; want %s", lines, err, want)
+		}
+		w.sound()
+	})
 }
 
 func TestAuthorizeDeclines(t *testing.T) {
