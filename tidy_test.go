@@ -212,7 +212,7 @@ var layers = map[string]layer{
 	},
 	"app/...": {
 		ours: []string{
-			"money", "pboc", "journal", "app/...", "assets", "ui/...", "kiosk", "kiosk/...", "ledger", "ledger/...", "reader/...",
+			"money", "pboc", "journal", "paycode", "app/...", "assets", "ui/...", "kiosk", "kiosk/...", "ledger", "ledger/...", "reader/...",
 			"upstream/client",
 		},
 		theirs: []string{fyne, toml, sync, sys},

@@ -29,6 +29,8 @@ type Config struct {
 
 	Till TillConfig `toml:"till"` // of the cashier's face
 	SAM  SAMConfig  `toml:"sam"`
+
+	Gossip GossipConfig `toml:"gossip"` // of the cashier's face
 }
 
 // The faces.

@@ -84,7 +84,8 @@ type terminal struct {
 	keeper  *kiosk.Keeper
 	clock   kiosk.Clock
 	face    face
-	closers []io.Closer // of what a face needs besides
+	closers []io.Closer                   // of what a face needs besides
+	beside  []func(context.Context) error // what runs for it
 
 	cards  chan reader.State
 	health chan kiosk.Health
@@ -225,6 +226,9 @@ func (t *terminal) work(ctx context.Context) error {
 	g.Go(func() error { return t.puller.Run(ctx) })
 	g.Go(func() error { return t.renewer.Run(ctx) })
 	g.Go(func() error { t.audit(ctx); return nil })
+	for _, run := range t.beside {
+		g.Go(func() error { return run(ctx) })
+	}
 	return g.Wait()
 }
 

@@ -119,7 +119,7 @@ func (t *terminal) joinTill(j joined) (*till.Session, error) {
 	return &till.Session{
 		Desk: &till.Desk{
 			Device: t.device, Cards: seller, Gate: t.client, Book: t.book, Plan: plan, Profile: j.profile,
-			Clock: t.clock, Log: t.log,
+			Ways: []till.Way{t.takeCodes(j)}, Clock: t.clock, Log: t.log,
 		},
 		Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Health: t.health, Log: t.log,
 	}, nil

@@ -239,12 +239,12 @@ func (w *world) circle(all ...*till) {
 		}
 		at := w.now.Add(24 * time.Hour) // the world's clock belongs to the test
 		g := gossip.New(gossip.Config{
-			Conn: conns[i], Peers: peers, Key: c.key, Paper: paper,
+			Key: c.key, Paper: paper,
 			Campus: w.secrets.Campus().Public().(ed25519.PublicKey), Now: func() time.Time { return at },
 			Log: slog.New(slog.DiscardHandler),
 		})
 		c.Neighbours = g
-		running.Go(func() { g.Run(ctx) })
+		running.Go(func() { g.Run(ctx, conns[i], peers) })
 	}
 	w.t.Cleanup(func() {
 		cancel()

@@ -50,9 +50,7 @@ const keepFor = 24 * time.Hour
 
 // Config is what a Circle is made of.
 type Config struct {
-	Conn   net.PacketConn // that datagrams come by and leave from; the caller closes it
-	Peers  []net.Addr     // to whom they go: terminals, or a group of them
-	Key    crypto.Signer  // of this terminal's journal
+	Key    crypto.Signer // of this terminal's journal
 	Paper  journal.Certificate
 	Campus ed25519.PublicKey
 	Now    func() time.Time
@@ -65,6 +63,8 @@ type Circle struct {
 	Config
 
 	mu    sync.Mutex
+	conn  net.PacketConn   // that datagrams come by and leave from; nil before Run; guarded by mu
+	peers []net.Addr       // to whom they go: terminals, or a group of them; guarded by mu
 	heard map[string]*peer // by terminal; guarded by mu
 	told  []Spent          // this terminal's last ones, to be told again; guarded by mu
 }
@@ -78,19 +78,46 @@ type peer struct {
 // New returns a Circle.
 func New(c Config) *Circle { return &Circle{Config: c, heard: map[string]*peer{}} }
 
-// Run hears until ctx ends, and tells the last codes again a few times: datagrams
-// get lost. It returns ctx's error.
-func (c *Circle) Run(ctx context.Context) error {
+// openEvery is how long it takes until a network that was not there is tried
+// again.
+const openEvery = 15 * time.Second
+
+// Keep hears and tells by what [Listen] opens until ctx ends, and returns ctx's
+// error. A network that is not there yet, or goes, is tried again.
+func (c *Circle) Keep(ctx context.Context, listen string, peers []string) error {
+	for {
+		conn, to, err := Listen(listen, peers)
+		if err == nil {
+			err = errors.Join(c.Run(ctx, conn, to), conn.Close())
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c.Log.Warn("no way to the neighbours", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(openEvery):
+		}
+	}
+}
+
+// Run hears by conn until ctx ends, tells peers, and tells them the last codes
+// again a few times: datagrams get lost. It returns ctx's error, and earlier the
+// one of a conn that is closed. The caller closes conn.
+func (c *Circle) Run(ctx context.Context, conn net.PacketConn, peers []net.Addr) error {
+	c.mu.Lock()
+	c.conn, c.peers = conn, peers
+	c.mu.Unlock()
 	var again sync.WaitGroup
 	defer again.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { c.Conn.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	again.Go(func() { c.repeat(ctx) })
 	b := make([]byte, packetMax+1)
 	for {
-		n, from, err := c.Conn.ReadFrom(b)
+		n, from, err := conn.ReadFrom(b)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -154,8 +181,11 @@ func (c *Circle) send(news []Spent) {
 		c.Log.Error("news not signed", "err", err)
 		return
 	}
-	for _, to := range c.Peers {
-		if _, err := c.Conn.WriteTo(b, to); err != nil {
+	c.mu.Lock()
+	conn, peers := c.conn, c.peers
+	c.mu.Unlock()
+	for _, to := range peers {
+		if _, err := conn.WriteTo(b, to); err != nil {
 			c.Log.Debug("neighbour not told", "to", to.String(), "err", err)
 		}
 	}

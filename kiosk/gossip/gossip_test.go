@@ -155,23 +155,23 @@ func TestBounded(t *testing.T) {
 // TestLost: a datagram that is lost is made good by one of the next.
 func TestLost(t *testing.T) {
 	a, b := terminal(t, "C01", "campus"), terminal(t, "C02", "campus")
-	for _, c := range []*Circle{a, b} {
+	var conns []net.PacketConn
+	for range 2 {
 		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		c.Conn = conn
+		conns = append(conns, conn)
 	}
 	a.Tell(spent(1)) // to nobody
-	a.Peers = []net.Addr{b.Conn.LocalAddr()}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	for _, c := range []*Circle{a, b} {
+	for i, c := range []*Circle{a, b} {
 		running.Go(func() {
-			if err := c.Run(ctx); !errors.Is(err, context.Canceled) {
+			if err := c.Run(ctx, conns[i], []net.Addr{conns[1-i].LocalAddr()}); !errors.Is(err, context.Canceled) {
 				t.Errorf("ran until %v", err)
 			}
 		})
@@ -201,6 +201,18 @@ func TestListen(t *testing.T) {
 	if conn, _, err := Listen("239.255.31.1:7946", []string{"127.0.0.1:1"}); err == nil {
 		conn.Close()
 		t.Error("a group with peers was taken")
+	}
+}
+
+// TestKeep ends when it is told to, whether there is a network or not.
+func TestKeep(t *testing.T) {
+	a := terminal(t, "C01", "campus")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, listen := range []string{"127.0.0.1:0", "198.51.100.1:7946"} { // the second is none of ours
+		if err := a.Keep(ctx, listen, nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: kept until %v", listen, err)
+		}
 	}
 }
 
