@@ -13,6 +13,7 @@
 //	campusd keys show|generate|import --data DIR --config FILE
 //	campusd keys sam ID --data DIR -o FILE
 //	campusd account NO --data DIR
+//	campusd payment ORDER --data DIR
 //	campusd verify --data DIR
 //	campusd report --data DIR
 //	campusd reconcile --data DIR --config FILE [--day DAY]
@@ -71,7 +72,7 @@ func main() {
 var errUsage = errors.New(
 	"usage: campusd serve | terminal add|list|show|reset|revoke |\n" +
 		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import|sam |\n" +
-		"  account NO | holder show|lost|found|limit|name|unlock|pin|open|retire |\n" +
+		"  account NO | payment ORDER | holder show|lost|found|limit|name|unlock|pin|open|retire |\n" +
 		"  verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
 		"  phone list|invite|revoke |\n" +
@@ -94,6 +95,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return keysCommand(ctx, args, out)
 	case "account":
 		return account(ctx, args, out)
+	case "payment":
+		return paymentCommand(ctx, args, out)
 	case "holder":
 		return holderCommand(ctx, args, out)
 	case "verify":

@@ -284,6 +284,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"keys", "nonsense"}, "usage"},
 		{[]string{"keys", "generate"}, "names no token"},
 		{[]string{"account", "1"}, "no account"},
+		{[]string{"payment", "S1"}, "no payment"},
 		{[]string{"demo", "--cards", s.path("cards.json")}, "there already"},
 		{[]string{"demo", "--cards", s.path("again.json")}, "other content"},
 		{[]string{"grant", "campusd"}, "only PostgreSQL"},

@@ -72,6 +72,68 @@ func verifyAll(ctx context.Context, b *store.Books, k keys.Store, out io.Writer)
 	return err
 }
 
+// paymentReport is a payment by code, as it is printed.
+type paymentReport struct {
+	Order    string    `json:"order"`
+	Terminal string    `json:"terminal"`
+	Merchant string    `json:"merchant"`
+	Amount   money.Fen `json:"amount_fen"`
+	Created  time.Time `json:"created"`
+	State    string    `json:"state"`
+	TradeNo  string    `json:"trade_no,omitempty"`
+	PaidAt   time.Time `json:"paid_at,omitzero"`
+	Mismatch bool      `json:"mismatch,omitempty"`
+	Tries    int       `json:"tries"`
+	Next     time.Time `json:"next,omitzero"` // when Alipay is asked again
+
+	Refunds []refundReport `json:"refunds,omitempty"`
+}
+
+type refundReport struct {
+	No     string    `json:"no"`
+	Amount money.Fen `json:"amount_fen"`
+	State  string    `json:"state"`
+}
+
+var (
+	paymentStates = map[payment.State]string{
+		payment.Created: "created", payment.Waiting: "waiting", payment.Checking: "checking", payment.Paid: "paid",
+		payment.Closed: "closed", payment.Returned: "returned",
+	}
+	refundStates = map[payment.RefundState]string{
+		payment.RefundAsked: "asked", payment.RefundDone: "done", payment.RefundRefused: "refused",
+	}
+)
+
+// paymentCommand prints what is known of a payment by code.
+func paymentCommand(ctx context.Context, args []string, out io.Writer) error {
+	return onBooks(ctx, "payment", args, 1, func(b *store.Books, no []string) error {
+		d := payment.New(payment.Config{Books: b})
+		p, err := d.Payment(ctx, no[0])
+		if errors.Is(err, store.ErrNone) {
+			return fmt.Errorf("no payment %q", no[0])
+		}
+		if err != nil {
+			return err
+		}
+		r := paymentReport{
+			Order: p.No, Terminal: p.Terminal, Merchant: p.Merchant, Amount: p.Amount, Created: p.Created,
+			State: paymentStates[p.State], TradeNo: p.TradeNo, PaidAt: p.PaidAt, Mismatch: p.Mismatch,
+			Tries: p.Tries, Next: p.Next,
+		}
+		all, err := d.Refunds(ctx, p.No)
+		if err != nil {
+			return err
+		}
+		for _, x := range all {
+			r.Refunds = append(r.Refunds, refundReport{x.No, x.Amount, refundStates[x.State]})
+		}
+		e := json.NewEncoder(out)
+		e.SetIndent("", "\t")
+		return e.Encode(r)
+	})
+}
+
 // grant gives a role of PostgreSQL what campusd needs, so that campusd does not
 // have to run as the owner of its tables.
 func grant(ctx context.Context, args []string, out io.Writer) error {

@@ -90,7 +90,9 @@ func TestUpstreamSlow(t *testing.T) {
 	}
 	w.up.set(func() { w.up.down = true })
 	sale = w.sale(12 * yuan)
-	if _, err := w.seller().Sell(t.Context(), w.code(), sale); !errors.Is(err, tender.ErrUnknown) {
+	s := w.seller()
+	s.Patience.Pay, s.Patience.Cancel = time.Second, 500*time.Millisecond
+	if _, err := s.Sell(t.Context(), w.code(), sale); !errors.Is(err, tender.ErrUnknown) {
 		t.Errorf("gone for good: %v, want unknown", err)
 	}
 	if _, err := w.seller().Query(t.Context(), sale.Ref); !errors.Is(err, tender.ErrUnknown) {

@@ -262,7 +262,7 @@ func (w *world) restart() {
 func (w *world) seller() *channel.Seller {
 	return &channel.Seller{
 		Book: w.book, Upstream: w.up, InHand: w.hand, Log: slog.New(slog.DiscardHandler),
-		Patience: channel.Patience{Pay: 3 * time.Second, Cancel: time.Second, Retry: 20 * time.Millisecond},
+		Patience: channel.Patience{Pay: 10 * time.Second, Cancel: 10 * time.Second, Retry: 20 * time.Millisecond},
 	}
 }
 

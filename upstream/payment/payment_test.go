@@ -54,6 +54,10 @@ func TestPaid(t *testing.T) {
 		if got := w.payment("S1"); got.State != payment.Paid || got.Refunded != 20*yuan {
 			t.Errorf("at last %+v", got)
 		}
+		all, err := w.desk.Refunds(t.Context(), "S1")
+		if err != nil || len(all) != 2 || all[0].Amount+all[1].Amount != 20*yuan || all[0].State != payment.RefundDone {
+			t.Errorf("Refunds = %+v, %v", all, err)
+		}
 		w.whole()
 	})
 }
@@ -81,7 +85,10 @@ func TestTurnedDown(t *testing.T) {
 // four seconds, the cancellation right after the last of them, and no word of
 // failure before it is done.
 func TestPatience(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
+	w.patience = 3 * time.Second
+	w.restart()
 	w.arm(lab.Fault{Method: "pay", Kind: lab.Wait})
 	w.arm(lab.Fault{Method: "cancel", Kind: lab.RetryFlag, Standing: true})
 	start := w.now()
@@ -141,6 +148,10 @@ func TestPayBroken(t *testing.T) {
 
 func breakOnce(t *testing.T, payer string, f lab.Fault) {
 	w := newWorld(t)
+	if f.Kind == lab.Delay {
+		w.patience = lateMax
+		w.restart()
+	}
 	w.arm(f)
 	switch payer {
 	case "agrees", "leaves":
@@ -184,7 +195,10 @@ func breakOnce(t *testing.T, payer string, f lab.Fault) {
 // nobody is told that it failed, people are told that it hangs, and it is paid
 // when the channel comes back.
 func TestSilence(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
+	w.patience = 500 * time.Millisecond // what is silent is not waited for
+	w.restart()
 	w.arm(lab.Fault{Method: "*", Kind: lab.Drop, Booked: true}) // of the payment, which is made
 	w.arm(lab.Fault{Method: "query", Kind: lab.Drop, Standing: true})
 	w.arm(lab.Fault{Method: "cancel", Kind: lab.Drop, Standing: true})

@@ -149,6 +149,23 @@ func (d *Desk) setRefund(ctx context.Context, r Refund, s RefundState, next time
 	return nil
 }
 
+// Refunds returns the refunds of a payment, in the order in which they were asked
+// for.
+func (d *Desk) Refunds(ctx context.Context, orderNo string) (all []Refund, err error) {
+	err = sqldb.Each(ctx, d.books.Live(), func(rows *sql.Rows) error {
+		r := Refund{OrderNo: orderNo}
+		err := rows.Scan(&r.No, &r.Amount, &r.State, &r.Tries)
+		all = append(all, r)
+		return err
+	}, `
+		SELECT refund_no, amount_fen, state, tries FROM payment_refunds WHERE order_no = ?
+		ORDER BY asked_ms, refund_no`, orderNo)
+	if err != nil {
+		return nil, fmt.Errorf("read refunds: %w", err)
+	}
+	return all, nil
+}
+
 func readRefund(ctx context.Context, q sqldb.Querier, orderNo, no string) (Refund, error) {
 	r := Refund{OrderNo: orderNo, No: no}
 	err := q.QueryRow(ctx, `

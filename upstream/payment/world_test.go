@@ -34,6 +34,8 @@ type world struct {
 	line    *line
 	desk    *payment.Desk
 
+	patience time.Duration // of the desk with one call
+
 	mu    sync.Mutex
 	clock time.Time // guarded by mu
 }
@@ -92,7 +94,7 @@ func newWorld(t *testing.T) *world {
 
 func newWorldOn(t *testing.T, dsn string) *world {
 	t.Helper()
-	w := &world{t: t, clock: time.Now()}
+	w := &world{t: t, clock: time.Now(), patience: callMax}
 	var err error
 	w.books, err = store.OpenDSN(t.Context(), dsn, w.now)
 	w.must(err)
@@ -108,16 +110,18 @@ func newWorldOn(t *testing.T, dsn string) *world {
 	return w
 }
 
-// callMax is the desk's patience with one call, and late is longer.
+// callMax is the desk's patience with one call where nothing is late. Where
+// something is, by late, it is lateMax.
 const (
-	callMax = 400 * time.Millisecond
-	late    = 600 * time.Millisecond
+	callMax = 20 * time.Second
+	lateMax = 2 * time.Second
+	late    = 3 * time.Second
 )
 
 // restart is a campusd that died and comes back.
 func (w *world) restart() {
 	w.desk = payment.New(payment.Config{
-		Books: w.books, Channel: w.line, Pace: payment.Pace{Call: callMax}, Now: w.now,
+		Books: w.books, Channel: w.line, Pace: payment.Pace{Call: w.patience}, Now: w.now,
 	})
 }
 
