@@ -30,6 +30,8 @@ func aLedger(args []string, out io.Writer) error {
 	tools := []command{
 		{"verify", "verify [FILE]: prove that a journal or an archive is what was written", verifyLedger},
 		{"export", "export [FILE]: write a journal out, for others to read", exportLedger},
+		{"sales", "sales [FILE] -by day|hour|item|meal: what was sold, as a table (CSV)", salesOfLedger},
+		{"shifts", "shifts [FILE]: all X and Z reports, as a table (CSV)", shiftsOfLedger},
 		{"backup", "backup TO: copy the journal, beside a terminal at work", backupLedger},
 		{"restore", "restore FROM: put a backup in the place of a journal that is gone", restoreLedger},
 		{"recover", "recover: make a journal of what is left of a damaged one, and of the mirror", recoverLedger},

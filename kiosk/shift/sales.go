@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -74,31 +75,46 @@ func (p Period) has(t time.Time) bool { return !t.Before(p.From) && t.Before(p.U
 // the clock was wrong, they are too, and no sale is missed or counted twice for
 // it.
 func Sales(ctx context.Context, book Book, p Period, by By, meals ...Meal) ([]Line, error) {
+	return SalesIn(since(ctx, book, p.From), p, by, meals...)
+}
+
+// SalesIn is [Sales] for entries of a journal from some number on, in order.
+func SalesIn(entries iter.Seq2[journal.Entry, error], p Period, by By, meals ...Meal) ([]Line, error) {
 	s := &sorting{by: by, meals: meals, lines: map[string]*Line{}, items: map[string][]Item{}}
-	first, err := firstAt(ctx, book, p.From)
-	if err != nil {
-		return nil, fmt.Errorf("read sales: %w", err)
-	}
-	for {
-		page, err := book.Since(ctx, first, pageLen)
-		if err != nil {
+	for e, err := range entries {
+		var said journal.Entry
+		if err == nil {
+			said, err = e.Inner()
+		}
+		switch {
+		case err != nil:
 			return nil, fmt.Errorf("read sales: %w", err)
-		}
-		for _, e := range page {
-			first = e.Seq + 1
-			said, err := e.Inner()
-			switch {
-			case err != nil:
-				return nil, fmt.Errorf("read sales: %w", err)
-			case p.has(said.At):
-				s.add(said)
-			case e.Kind != journal.Carried && e.Kind != journal.EpochOpened && !e.At.Before(p.Until):
-				return s.sorted(), nil
-			}
-		}
-		if len(page) == 0 {
+		case p.has(said.At):
+			s.add(said)
+		case e.Kind != journal.Carried && e.Kind != journal.EpochOpened && !e.At.Before(p.Until):
 			return s.sorted(), nil
 		}
+	}
+	return s.sorted(), nil
+}
+
+// since yields the entries from a moment on.
+func since(ctx context.Context, book Book, from time.Time) iter.Seq2[journal.Entry, error] {
+	return func(yield func(journal.Entry, error) bool) {
+		next, err := firstAt(ctx, book, from)
+		for err == nil {
+			var page []journal.Entry
+			if page, err = book.Since(ctx, next, pageLen); err == nil && len(page) == 0 {
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+				next = e.Seq + 1
+			}
+		}
+		yield(journal.Entry{}, err)
 	}
 }
 
