@@ -38,6 +38,34 @@ func TestPush(t *testing.T) {
 	})
 }
 
+// TestGreet: a terminal says up to where we have acknowledged its journal. Only if
+// we have less has something been lost, which is one line however often it is said.
+func TestGreet(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		c := w.till("C01")
+		c.write(journal.Entry{Kind: journal.Started})
+		c.sellByCode("1001", "s1", 1)
+		c.push()
+		greet := func(epoch journal.Epoch, acked, have int64) {
+			t.Helper()
+			h, err := w.in.Greet(t.Context(), journal.Position{Terminal: "C01", Epoch: epoch, Seq: acked})
+			if err != nil || h.Seq != have || h.Epoch != epoch {
+				t.Errorf("greeted with %d: %+v, %v; want %d entries of %s", acked, h, err, have, epoch)
+			}
+		}
+		greet(c.epoch, 0, 2) // an older program says nothing
+		greet(c.epoch, 1, 2)
+		greet(c.epoch, 2, 2)
+		w.inbox(ingest.UnknownAccount)
+		greet(c.epoch, 3, 2)
+		greet(c.epoch, 3, 2)
+		w.inbox(ingest.UnknownAccount, ingest.Lost)
+		greet(journal.Epoch{9}, 1, 0)
+		w.inbox(ingest.UnknownAccount, ingest.Lost, ingest.Lost)
+		w.sound()
+	})
+}
+
 func TestEveryKind(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		a := w.holder("1001", 100*yuan)
@@ -105,6 +133,18 @@ func TestPushRejected(t *testing.T) {
 		c.rejects(clone.batch(1, 3), journal.ErrFork, 4) // one line for it is enough
 		w.wants(map[store.Account]money.Fen{a: 98 * yuan, payee: 2 * yuan})
 		w.inbox(ingest.Lost, ingest.Fork)
+
+		long := w.till("C03")
+		for range journal.BatchMax + 1 {
+			long.write(journal.Entry{Kind: journal.Started})
+		}
+		all := long.batch(1, journal.BatchMax+1)
+		long.rejects(all, journal.ErrUnproven, 0) // but for what a person has carried here
+		ack, err := w.in.Carry(t.Context(), long.terminal, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		long.checkAck(all, ack)
 		w.sound()
 	})
 }
