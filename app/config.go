@@ -30,7 +30,9 @@ type Config struct {
 	Till TillConfig `toml:"till"` // of the cashier's face
 	SAM  SAMConfig  `toml:"sam"`
 
-	Gossip GossipConfig `toml:"gossip"` // of the cashier's face
+	Gossip  GossipConfig  `toml:"gossip"` // of the cashier's face
+	Staff   StaffConfig   `toml:"staff"`
+	Scanner ScannerConfig `toml:"scanner"`
 }
 
 // The faces.
@@ -75,6 +77,7 @@ func ReadConfig(path string) (*Config, error) {
 	c := &Config{
 		Face:   kioskName,
 		Till:   TillConfig{BudgetMS: 300}, // design 2, rule 3: a tap takes less than a second
+		Staff:  StaffConfig{OfflineHours: 72},
 		Reader: ReaderConfig{Kind: "pcsc", Listen: "127.0.0.1:35963"},
 		Panel:  PanelConfig{WidthPX: 1080, HeightPX: 1920, WidthMM: 268, FullScreen: true},
 	}
@@ -91,7 +94,12 @@ func ReadConfig(path string) (*Config, error) {
 	if c.Feeds == "" && c.Journal != "" {
 		c.Feeds = filepath.Join(filepath.Dir(c.Journal), "feeds.db")
 	}
-	for _, p := range []*string{&c.Terminal, &c.Journal, &c.Mirror, &c.Feeds, &c.Profile, &c.Keys.File, &c.SAM.File} {
+	if c.Staff.Keep == "" && c.Journal != "" {
+		c.Staff.Keep = filepath.Join(filepath.Dir(c.Journal), "staff.keep")
+	}
+	for _, p := range []*string{
+		&c.Terminal, &c.Journal, &c.Mirror, &c.Feeds, &c.Profile, &c.Keys.File, &c.SAM.File, &c.Staff.Keep,
+	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
@@ -123,6 +131,8 @@ func (c *Config) check() error {
 		errs = append(errs, err)
 		check(c.SAM.Kind == "file" && c.SAM.File != "" || c.SAM.Kind == "pcsc",
 			`sam: kind "file" and a file, or "pcsc"`)
+		check(!c.Staff.SignIn || c.Staff.OfflineHours >= 0 && c.Staff.OfflineHours <= 24*31,
+			"staff.offline_hours: between 0 and 744")
 		check(c.Till.BudgetMS > 0 && c.Till.BudgetMS <= 5000, "till.budget_ms: between 1 and 5000")
 	}
 	return errors.Join(errs...)

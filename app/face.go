@@ -3,11 +3,14 @@ package app
 import (
 	"context"
 	"log/slog"
+	"sync"
+	"time"
 
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
 	"quancun/kiosk/till"
+	"quancun/reader/scanner"
 	"quancun/ui"
 )
 
@@ -115,7 +118,8 @@ func (w kioskWindow) forward(ctx context.Context) error { return w.face.forward(
 // tillFace is the face for cashiers.
 type tillFace struct {
 	line[till.View, till.Input]
-	session *till.Session // nil: the journal cannot be used
+	session *till.Session     // nil: the journal cannot be used
+	scans   chan scanner.Scan // of a serial scanner
 }
 
 func (f *tillFace) serve(ctx context.Context) error { return f.session.Run(ctx) }
@@ -131,6 +135,7 @@ func (f *tillFace) window(a fyne.App, o ui.Options) window {
 		}
 	}
 	o.Staff = f.session != nil && f.session.Desk.Staff != nil
+	o.Keys = (&wedge{scans: f.scan}).take
 	return tillWindow{ui.NewTill(a, o), f}
 }
 
@@ -140,3 +145,63 @@ type tillWindow struct {
 }
 
 func (w tillWindow) forward(ctx context.Context) error { return w.face.forward(ctx, w.Show) }
+
+// wedge tells what a scanner types from what a person does.
+type wedge struct {
+	scans func(scanner.Scan)
+
+	mu   sync.Mutex
+	keys scanner.Wedge // guarded by mu
+}
+
+// lookAfter is when keys that were held back are looked at again.
+const lookAfter = 60 * time.Millisecond
+
+// take takes a key; '\n' is Enter. What a person has pressed is passed on, now or
+// a moment later.
+func (w *wedge) take(key rune, pass func(rune)) {
+	w.with(pass, func(at time.Time) scanner.Typed {
+		if key == '\n' {
+			return w.keys.Enter(at)
+		}
+		return w.keys.Key(key, at)
+	})
+}
+
+func (w *wedge) with(pass func(rune), do func(at time.Time) scanner.Typed) {
+	w.mu.Lock()
+	out := do(time.Now())
+	pending := w.keys.Pending()
+	w.mu.Unlock()
+	for _, r := range out.Keys {
+		pass(r)
+	}
+	if out.Done {
+		w.scans(out.Scan)
+	}
+	if pending {
+		time.AfterFunc(lookAfter, func() { w.with(pass, w.keys.Idle) })
+	}
+}
+
+// scan hands a code to the flow. Half of one is answered too: a cashier hears
+// that something was read, and scans again.
+func (f *tillFace) scan(s scanner.Scan) {
+	if s.Half {
+		s.Text = ""
+		f.log.Info("half a code was thrown away")
+	}
+	f.send(till.Input{Event: till.Scanned, Code: s.Text})
+}
+
+// readScans hands on what a serial scanner reads.
+func (f *tillFace) readScans(ctx context.Context) error {
+	for {
+		select {
+		case s := <-f.scans:
+			f.scan(s)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"quancun/ledger/push"
 	"quancun/reader"
 	"quancun/reader/profile"
+	"quancun/reader/scanner"
 	"quancun/upstream/client"
 )
 
@@ -125,7 +126,7 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 	t.renewer = &identity.Renewer{
 		File: c.Terminal, Papers: p, Keys: keys, Client: t.client, Now: t.clock.Now, Log: t.log,
 	}
-	return t, t.join(p, cardProfile)
+	return t, t.join(p, keys, cardProfile)
 }
 
 func (t *terminal) openBook(p *client.Provisioning, keys client.Keys) error {
@@ -163,13 +164,15 @@ func bookOptions(c *Config, p *client.Provisioning, keys client.Keys) ledger.Opt
 type joined struct {
 	profile *profile.Profile
 	terms   *kiosk.Terms
+	hand    *kiosk.InHand
+	keys    client.Keys
 }
 
 // join connects the parts. Without a journal there is only a face that says so.
-func (t *terminal) join(who *client.Provisioning, p *profile.Profile) error {
+func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.Profile) error {
 	clock, terms, hand := t.clock, kiosk.NewTerms(who.Terminal, who.TerminalNo), new(kiosk.InHand)
 	holders := &kioskFace{line: newLine[kiosk.View, kiosk.Input](t.log)}
-	cashiers := &tillFace{line: newLine[till.View, till.Input](t.log)}
+	cashiers := &tillFace{line: newLine[till.View, till.Input](t.log), scans: make(chan scanner.Scan)}
 	if t.face = holders; t.config.Face == cashierName {
 		t.face = cashiers
 	}
@@ -185,7 +188,7 @@ func (t *terminal) join(who *client.Provisioning, p *profile.Profile) error {
 		Health: t.health, Every: keepEvery, Log: t.log,
 	}
 	if t.config.Face == cashierName {
-		session, err := t.joinTill(joined{p, terms})
+		session, err := t.joinTill(joined{p, terms, hand, keys}, cashiers)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"quancun/reader/pcsc"
 	"quancun/reader/purse"
 	"quancun/reader/sam"
+	"quancun/reader/scanner"
 )
 
 // TillConfig says what a cashier's face sells, and for whom.
@@ -98,8 +100,8 @@ func openSAM(c SAMConfig, terminal pboc.TerminalNo) (purse.Card, io.Closer, erro
 	return nil, nil, fmt.Errorf("sam.kind %q is not known", c.Kind)
 }
 
-// joinTill makes the flow of a till.
-func (t *terminal) joinTill(j joined) (*till.Session, error) {
+// joinTill makes the flow of a till, and what works beside it.
+func (t *terminal) joinTill(j joined, face *tillFace) (*till.Session, error) {
 	plan, err := t.config.Till.plan()
 	if err != nil {
 		return nil, err
@@ -116,11 +118,21 @@ func (t *terminal) joinTill(j joined) (*till.Session, error) {
 		Upstream: t.client, Push: t.pusher, Feeds: t.feeds, Terms: j.terms, Clock: t.clock,
 		Budget: time.Duration(t.config.Till.BudgetMS) * time.Millisecond, Log: t.log,
 	}
+	desk := &till.Desk{
+		Device: t.device, Cards: seller, Gate: t.client, Book: t.book, Plan: plan, Profile: j.profile,
+		Ways: t.ways(j), Clock: t.clock, Log: t.log,
+	}
+	if t.config.Staff.SignIn {
+		if desk.Staff, err = t.staffDesk(j.keys); err != nil {
+			return nil, err
+		}
+	}
+	if port := t.config.Scanner.Serial; port != "" {
+		serial := scanner.Serial{Port: port, Baud: t.config.Scanner.Baud, Log: t.log}
+		t.beside = append(t.beside, face.readScans,
+			func(ctx context.Context) error { return serial.Run(ctx, face.scans) })
+	}
 	return &till.Session{
-		Desk: &till.Desk{
-			Device: t.device, Cards: seller, Gate: t.client, Book: t.book, Plan: plan, Profile: j.profile,
-			Ways: []till.Way{t.takeCodes(j)}, Clock: t.clock, Log: t.log,
-		},
-		Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Health: t.health, Log: t.log,
+		Desk: desk, Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Health: t.health, Log: t.log,
 	}, nil
 }

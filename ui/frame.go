@@ -52,7 +52,7 @@ func newFrame(app fyne.App, o Options) *frame {
 		f.window.Resize(o.Panel.Size())
 		f.window.SetFixedSize(true)
 	}
-	f.window.Canvas().SetOnTypedRune(func(r rune) { f.onRune(r) })
+	f.window.Canvas().SetOnTypedRune(func(r rune) { f.typed(r) })
 	f.window.Canvas().SetOnTypedKey(f.key)
 	return f
 }
@@ -98,13 +98,32 @@ func (f *frame) put(p page, object fyne.CanvasObject, step int) {
 	f.window.SetContent(content)
 }
 
+// typed takes a key that makes a character, or Enter as a line's end. What a
+// scanner types is not the page's.
+func (f *frame) typed(r rune) {
+	if f.o.Keys == nil {
+		f.press(r)
+		return
+	}
+	f.o.Keys(r, func(r rune) { fyne.Do(func() { f.press(r) }) })
+}
+
+// press does what a person asks for who presses a key.
+func (f *frame) press(r rune) {
+	if r == '\n' {
+		f.page.Confirm()
+		return
+	}
+	f.onRune(r)
+}
+
 // key takes the keys of a keyboard that are no characters.
 func (f *frame) key(e *fyne.KeyEvent) {
 	switch e.Name {
 	case fyne.KeyEscape:
 		f.page.Leave()
 	case fyne.KeyReturn, fyne.KeyEnter:
-		f.page.Confirm()
+		f.typed('\n')
 	case fyne.KeyBackspace, fyne.KeyDelete:
 		f.page.Erase()
 	default:

@@ -46,6 +46,10 @@ type Options struct {
 	// that cashiers sign in there.
 	OnTill func(till.Input)
 	Staff  bool
+	// Keys, if not nil, is given each key that makes a character, and Enter as
+	// '\n', before a page is: a scanner may have typed it. It is called on the UI
+	// goroutine; what it passes on, from any goroutine, a person has pressed.
+	Keys func(key rune, pass func(key rune))
 	// Now is the time of day, in the zone in which times are shown; nil:
 	// time.Now.
 	Now func() time.Time

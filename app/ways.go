@@ -1,0 +1,120 @@
+package app
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"quancun/kiosk/channel"
+	"quancun/kiosk/code"
+	"quancun/kiosk/gossip"
+	"quancun/kiosk/staff"
+	"quancun/kiosk/till"
+	"quancun/paycode"
+	"quancun/reader/scanner"
+	"quancun/upstream/client"
+)
+
+// StaffConfig says whether cashiers sign in.
+type StaffConfig struct {
+	SignIn       bool   `toml:"sign_in"`       // by staff card and PIN; otherwise till.operator sells
+	OfflineHours int    `toml:"offline_hours"` // after a sign-in upstream, in which the till may do it alone
+	Keep         string `toml:"keep"`          // file of those who may; "staff.keep" beside the journal if empty
+}
+
+// ScannerConfig says where codes are read. A scanner that types as a keyboard
+// does needs no setting.
+type ScannerConfig struct {
+	Serial string `toml:"serial"` // such as /dev/ttyACM0; none if empty
+	Baud   int    `toml:"baud"`
+}
+
+// ways are the ways of paying by a code.
+func (t *terminal) ways(j joined) []till.Way {
+	left := &channel.Keeper{Book: t.book, Upstream: t.client, InHand: j.hand, Every: keepEvery, Log: t.log}
+	t.beside = append(t.beside, left.Run)
+	wallet := till.Way{
+		Kind: till.ByAlipay, Online: true,
+		Takes:  func(code string) bool { return scanner.KindOf(code) == scanner.Alipay },
+		Seller: &channel.Seller{Book: t.book, Upstream: t.client, InHand: j.hand, Log: t.log},
+	}
+	return []till.Way{t.takeCodes(j), wallet}
+}
+
+// staffPatience is how long the upstream may take to check a member's PIN.
+const staffPatience = 5 * time.Second
+
+// staffDesk is where cashiers sign in.
+func (t *terminal) staffDesk(keys client.Keys) (*staff.Desk, error) {
+	secret, err := keepSecret(keys.Journal)
+	if err != nil {
+		return nil, err
+	}
+	keep, err := staff.OpenKeep(t.config.Staff.Keep, secret)
+	if err != nil {
+		return nil, err
+	}
+	d := staff.NewDesk(staff.Config{
+		Upstream: t.client, Book: t.book, Keep: keep, Patience: staffPatience, Now: t.clock.Now, Log: t.log,
+		Offline: time.Duration(t.config.Staff.OfflineHours) * time.Hour,
+	})
+	t.beside = append(t.beside, func(ctx context.Context) error { return t.refreshStaff(ctx, d) })
+	return d, nil
+}
+
+// keepSecret is what the file of the staff is sealed with: it follows from the
+// terminal's own key, and is worth nothing on another machine. An Ed25519
+// signature of the same words is always the same.
+func keepSecret(key crypto.Signer) (secret [32]byte, err error) {
+	signature, err := key.Sign(rand.Reader, []byte("quancun staff keep v1\n"), crypto.Hash(0))
+	if err != nil {
+		return secret, fmt.Errorf("staff: %w", err)
+	}
+	return sha256.Sum256(signature), nil
+}
+
+// refreshEvery is how soon a member who was revoked can sell no more.
+const refreshEvery = time.Minute
+
+func (t *terminal) refreshStaff(ctx context.Context, d *staff.Desk) error {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	for {
+		if err := d.Refresh(ctx); err != nil && ctx.Err() == nil {
+			t.log.Info("staff was not refreshed", "err", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// GossipConfig says how tills on one network tell each other which codes they
+// have taken.
+type GossipConfig struct {
+	Listen string   `toml:"listen"` // UDP: a multicast group's address, or this machine's own; none if empty
+	Peers  []string `toml:"peers"`  // the neighbours' addresses, if it is no group
+}
+
+// takeCodes returns the way of paying by a virtual card's code.
+func (t *terminal) takeCodes(j joined) till.Way {
+	s := &code.Seller{
+		Book: t.book, Upstream: t.client, Push: t.pusher, Feeds: t.feeds, Rules: j.terms.Rules, Now: t.clock.Now,
+		Budget: time.Duration(t.config.Till.BudgetMS) * time.Millisecond, Log: t.log,
+	}
+	if c := t.config.Gossip; c.Listen != "" {
+		who := t.renewer.Papers
+		circle := gossip.New(gossip.Config{
+			Key: t.renewer.Keys.Journal, Paper: who.JournalCertificate, Campus: who.CampusKey,
+			Now: t.clock.Now, Log: t.log,
+		})
+		s.Neighbours = circle
+		t.beside = append(t.beside, func(ctx context.Context) error { return circle.Keep(ctx, c.Listen, c.Peers) })
+	}
+	return till.Way{Kind: till.ByCode, Takes: paycode.Ours, Seller: s}
+}
