@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"quancun/upstream/ingest"
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 )
 
 // school is an upstream that has phones.
@@ -171,4 +173,77 @@ func TestLostPhone(t *testing.T) {
 		w.wants(map[store.Account]money.Fen{a: 85 * yuan})
 		w.sound()
 	})
+}
+
+// TestGrants: what is signed for a phone ends at the end of a day, is the same for
+// the whole day on which it is given, and never outlives the account.
+func TestGrants(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		s := newSchool(w)
+		w.holder("1001", 100*yuan)
+		guest := w.holder("1002", 100*yuan)
+		h := s.phone("1001", "phone")
+		grants := func(account string) (all []time.Time) {
+			t.Helper()
+			list, err := phone.List(t.Context(), w.books, account)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range list {
+				all = append(all, p.Until)
+			}
+			return all
+		}
+		again, err := s.registry.Renew(t.Context(), h.key.Public())
+		if err != nil || string(again) != string(h.granted) {
+			t.Errorf("renewed in the same day: another grant, %v", err)
+		}
+		end := time.Date(2026, 3, 5, 16, 0, 0, 0, time.UTC) // midnight in Beijing, after the third day
+		if got := grants("1001"); len(got) != 1 || !got[0].Equal(end) {
+			t.Errorf("good until %v, want %v", got, end)
+		}
+		w.now = w.now.Add(24 * time.Hour)
+		if _, err := s.registry.Renew(t.Context(), h.key.Public()); err != nil {
+			t.Error(err)
+		}
+		if got := grants("1001"); !got[0].Equal(end.Add(24 * time.Hour)) {
+			t.Errorf("good until %v on the next day", got)
+		}
+
+		until := w.now.Add(time.Hour)
+		if err := w.books.Write(t.Context(), func(tx *sqldb.Tx) error {
+			return w.books.SetUntil(t.Context(), tx, guest, until)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		g := s.phone("1002", "guest's phone")
+		if got := grants("1002"); len(got) != 1 || !got[0].Equal(until) {
+			t.Errorf("a guest's is good until %v, want %v", got, until)
+		}
+		s.revoked(t, 0)
+		w.now = until
+		if _, err := s.registry.Renew(t.Context(), g.key.Public()); !errors.Is(err, phone.ErrRevoked) {
+			t.Errorf("renewed when the account has ended: %v", err)
+		}
+		s.revoked(t, 1)
+		w.now = until.Add(paycode.LifeMax + paycode.Tolerance + time.Second) // nothing of it is good any more
+		s.revoked(t, 0)
+		w.sound()
+	})
+}
+
+// revoked wants terminals to be told of so many lost phones.
+func (s *school) revoked(t *testing.T, want int) {
+	t.Helper()
+	if err := s.registry.Publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, content, err := s.books.Content(t.Context(), "keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := paycode.ParseKeys(content)
+	if err != nil || len(k.Revoked) != want || len(k.Issuers) != 1 {
+		t.Errorf("published %s, %v; want %d revoked", content, err, want)
+	}
 }

@@ -27,6 +27,8 @@ func TestCopy(t *testing.T) {
 	c = c.reopen(c.next()-3, journal.ReasonForked) // of which one journal refers to the other, and back
 	in := c.intend(p, "torn", 5*yuan)
 	c.doubt(in)
+	w.holder("1002", 10*yuan)
+	c.takeCode("code", "1002", newSchool(w).phone("1002", "phone").show(), yuan, false)
 	c.push()
 
 	to, err := store.OpenDSN(t.Context(), pgtest.New(t).DSN, w.books.Now)
@@ -37,17 +39,17 @@ func TestCopy(t *testing.T) {
 	if err != nil || rows < 30 {
 		t.Fatalf("CopyTo = %d rows, %v", rows, err)
 	}
-	w.wants(map[store.Account]money.Fen{a: 86 * yuan, payee: 9 * yuan, suspense("C01"): 5 * yuan})
+	w.wants(map[store.Account]money.Fen{a: 86 * yuan, payee: 10 * yuan, suspense("C01"): 5 * yuan})
 	if err := w.books.Close(); err != nil {
 		t.Fatal(err)
 	}
 	w.books = to
 	w.in = ingest.New(w.books, w.keys, ingest.Policy{CardReserve: reserve, DailyLimit: 50 * yuan})
 	w.sound()
-	w.wants(map[store.Account]money.Fen{a: 86 * yuan, payee: 9 * yuan, suspense("C01"): 5 * yuan})
+	w.wants(map[store.Account]money.Fen{a: 86 * yuan, payee: 10 * yuan, suspense("C01"): 5 * yuan})
 	c.end(in, journal.NotWritten, pboc.MAC{})
 	c.sell(p, "s3", yuan)
 	c.push()
-	w.wants(map[store.Account]money.Fen{a: 90 * yuan, payee: 10 * yuan, suspense("C01"): 0})
+	w.wants(map[store.Account]money.Fen{a: 90 * yuan, payee: 11 * yuan, suspense("C01"): 0})
 	w.sound()
 }

@@ -90,7 +90,8 @@ func Revoke(ctx context.Context, books *store.Books, d paycode.DeviceID, why str
 }
 
 // Keys returns what terminals have to know at a moment. A phone is among the
-// revoked for as long as anything that was signed for it is good.
+// revoked for as long as anything that was signed for it is good; one whose account
+// has ended, too.
 func Keys(ctx context.Context, q sqldb.Querier, now time.Time) (k paycode.Keys, err error) {
 	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
 		var i paycode.Issuer
@@ -111,9 +112,10 @@ func Keys(ctx context.Context, q sqldb.Querier, now time.Time) (k paycode.Keys, 
 		k.Revoked = append(k.Revoked, d)
 		return err
 	}, `
-		SELECT p.device FROM phones p WHERE p.revoked_ms IS NOT NULL AND ? <=
+		SELECT p.device FROM phones p JOIN holders h ON h.account = p.account
+		WHERE (p.revoked_ms IS NOT NULL OR h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?, false)) AND ? <=
 			(SELECT coalesce(max(expires_ms), 0) FROM phone_grants g WHERE g.device = p.device)
-		ORDER BY p.device COLLATE "C"`, now.Add(-paycode.LifeMax-paycode.Tolerance).UnixMilli())
+		ORDER BY p.device COLLATE "C"`, now.UnixMilli(), now.Add(-paycode.LifeMax-paycode.Tolerance).UnixMilli())
 	if err != nil {
 		return k, fmt.Errorf("read revoked phones: %w", err)
 	}

@@ -239,26 +239,30 @@ var beijing = time.FixedZone("CST", 8*60*60)
 // gets the same, and writes that down.
 func (r *Registry) grant(ctx context.Context, tx *sqldb.Tx, k paycode.PublicKey) ([]byte, error) {
 	var account store.Account
-	var revoked sql.NullInt64
-	err := tx.QueryRow(ctx, `SELECT account, revoked_ms FROM phones WHERE device = ?`, k.ID().String()).
-		Scan(&account, &revoked)
+	var until sql.NullInt64 // the account's end
+	var over bool
+	now := r.books.Now()
+	err := tx.QueryRow(ctx, `
+		SELECT p.account, h.until_ms,
+			p.revoked_ms IS NOT NULL OR h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?, false)
+		FROM phones p JOIN holders h ON h.account = p.account WHERE p.device = ?`,
+		now.UnixMilli(), k.ID().String()).Scan(&account, &until, &over)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, ErrUnknown
 	case err != nil:
 		return nil, err
-	case revoked.Valid:
+	case over:
 		return nil, ErrRevoked
 	}
 	s, issuer, err := r.signer(ctx, tx, k.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	y, m, d := r.books.Now().In(beijing).Date()
 	g := paycode.Grant{
 		School: r.policy.School, Purpose: paycode.Pay, Issuer: issuer, Account: account.No(),
 		CodeMax: r.policy.CodeMax, DayMax: r.policy.DayMax,
-		Expires: time.Date(y, m, d+r.policy.Days+1, 0, 0, 0, 0, beijing).UTC(), Device: k,
+		Expires: r.ends(now, until), Device: k,
 	}
 	_, err = tx.Exec(ctx, `
 		INSERT INTO phone_grants (device, issuer, code_max_fen, day_max_fen, issued_ms, expires_ms)
@@ -266,9 +270,20 @@ func (r *Registry) grant(ctx context.Context, tx *sqldb.Tx, k paycode.PublicKey)
 			CAST(?6 AS BIGINT)
 		WHERE NOT EXISTS (SELECT 1 FROM phone_grants WHERE device = ?1 AND issuer = ?2 AND code_max_fen = ?3
 			AND day_max_fen = ?4 AND expires_ms = ?6)`,
-		k.ID().String(), int64(issuer), g.CodeMax, g.DayMax, r.books.Now().UnixMilli(), g.Expires.UnixMilli())
+		k.ID().String(), int64(issuer), g.CodeMax, g.DayMax, now.UnixMilli(), g.Expires.UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("write grant: %w", err)
 	}
 	return paycode.Issue(g, s)
+}
+
+// ends returns when what is signed now ends: at the end of a day, and no later than
+// the account does.
+func (r *Registry) ends(now time.Time, until sql.NullInt64) time.Time {
+	y, m, d := now.In(beijing).Date()
+	end := time.Date(y, m, d+r.policy.Days+1, 0, 0, 0, 0, beijing).UTC()
+	if t := time.UnixMilli(until.Int64).UTC().Truncate(time.Second); until.Valid && t.Before(end) {
+		return t
+	}
+	return end
 }
