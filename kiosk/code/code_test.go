@@ -17,6 +17,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk/gossip"
 	"quancun/kiosk/tender"
+	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/paycode"
 	"quancun/upstream/client"
@@ -350,4 +351,58 @@ func (u writing) Authorize(ctx context.Context, q client.AuthorizeRequest) (clie
 	a, err := u.Authorizer.Authorize(ctx, q)
 	u.write()
 	return a, err
+}
+
+// TestKilled ends the program while the sale is being written down, before the
+// entry is on the disk and after. Whoever asks again gets one sale, and the code is
+// good for no other.
+func TestKilled(t *testing.T) {
+	for _, kept := range []bool{false, true} {
+		for _, away := range []bool{false, true} {
+			w := newWorld(t)
+			c := w.till("C01")
+			c.away = away
+			c.Book = dying{c.book, kept}
+			text := w.phone.show()
+			if s, err := c.sell("s1", text, lunch); !errors.Is(err, tender.ErrUnknown) {
+				t.Errorf("kept %t: %+v, %v; want it unknown", kept, s, err)
+			}
+			c.restart()
+			if kept {
+				c.refuses("s2", text, lunch, tender.ErrSpent)
+			}
+			if s, err := c.sell("s1", text, lunch); err != nil || s.Entry == 0 {
+				t.Errorf("kept %t, away %t: %+v, %v; want it sold", kept, away, s, err)
+			}
+			c.refuses("s3", text, lunch, tender.ErrSpent)
+			c.push()
+			if got := w.balance(); got != 88*yuan || w.inbox() != nil {
+				t.Errorf("kept %t, away %t: balance %s, inbox %q", kept, away, got, w.inbox())
+			}
+		}
+	}
+}
+
+// dying is a journal whose disk fails.
+type dying struct {
+	Book
+	kept bool // what it was given is on the disk all the same
+}
+
+func (d dying) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	if d.kept {
+		if _, err := d.Book.Append(ctx, e); err != nil {
+			return journal.Entry{}, err
+		}
+	}
+	return journal.Entry{}, ledger.ErrFailed
+}
+
+// TestConflict: a Ref is one sale. What else is asked for under it is refused.
+func TestConflict(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	c.sells("s1", w.phone.show(), lunch)
+	c.refuses("s1", w.phone.show(), lunch, ledger.ErrConflict)
+	c.refuses("s1", mustCode(t, c, "s1"), lunch+1, ledger.ErrConflict)
 }
