@@ -69,6 +69,31 @@ func TestReadConfig(t *testing.T) {
 	}
 }
 
+// TestPrinterConfig refuses a printer that no till could have.
+func TestPrinterConfig(t *testing.T) {
+	whole := `face = "cashier"` + wholeConfig + `
+[till]
+merchant = "canteen"
+operator = "c1"
+[sam]
+kind = "pcsc"
+[scanner]
+serial = "/dev/ttyACM0"
+[printer]
+address = "tcp:192.168.1.20:9100"
+width_mm = 58
+`
+	if _, err := app.ReadConfig(write(t, "terminal.toml", whole)); err != nil {
+		t.Fatal(err)
+	}
+	for old, wrong := range map[string]string{"tcp:192": "lpt:192", "= 58": "= 57", "address": "adress"} {
+		bad := write(t, "terminal.toml", strings.Replace(whole, old, wrong, 1))
+		if _, err := app.ReadConfig(bad); err == nil {
+			t.Errorf("%s for %s is taken", wrong, old)
+		}
+	}
+}
+
 // TestUsage: a command line that is not understood says what there is.
 func TestUsage(t *testing.T) {
 	for _, tt := range []struct {

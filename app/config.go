@@ -33,6 +33,7 @@ type Config struct {
 	Gossip  GossipConfig  `toml:"gossip"` // of the cashier's face
 	Staff   StaffConfig   `toml:"staff"`
 	Scanner ScannerConfig `toml:"scanner"`
+	Printer PrinterConfig `toml:"printer"`
 }
 
 // The faces.
@@ -75,11 +76,12 @@ const DefaultConfig = "/etc/quancun/terminal.toml"
 // not know is an error: a misspelt setting must not look like one that took.
 func ReadConfig(path string) (*Config, error) {
 	c := &Config{
-		Face:   kioskName,
-		Till:   TillConfig{BudgetMS: 300}, // design 2, rule 3: a tap takes less than a second
-		Staff:  StaffConfig{OfflineHours: 72},
-		Reader: ReaderConfig{Kind: "pcsc", Listen: "127.0.0.1:35963"},
-		Panel:  PanelConfig{WidthPX: 1080, HeightPX: 1920, WidthMM: 268, FullScreen: true},
+		Face:    kioskName,
+		Till:    TillConfig{BudgetMS: 300}, // design 2, rule 3: a tap takes less than a second
+		Staff:   StaffConfig{OfflineHours: 72},
+		Printer: PrinterConfig{WidthMM: 80},
+		Reader:  ReaderConfig{Kind: "pcsc", Listen: "127.0.0.1:35963"},
+		Panel:   PanelConfig{WidthPX: 1080, HeightPX: 1920, WidthMM: 268, FullScreen: true},
 	}
 	meta, err := toml.DecodeFile(path, c)
 	if err != nil {
@@ -99,6 +101,7 @@ func ReadConfig(path string) (*Config, error) {
 	}
 	for _, p := range []*string{
 		&c.Terminal, &c.Journal, &c.Mirror, &c.Feeds, &c.Profile, &c.Keys.File, &c.SAM.File, &c.Staff.Keep,
+		&c.Printer.Receipts,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)
@@ -131,6 +134,7 @@ func (c *Config) check() error {
 		errs = append(errs, err)
 		check(c.SAM.Kind == "file" && c.SAM.File != "" || c.SAM.Kind == "pcsc",
 			`sam: kind "file" and a file, or "pcsc"`)
+		errs = append(errs, c.Printer.check())
 		check(!c.Staff.SignIn || c.Staff.OfflineHours >= 0 && c.Staff.OfflineHours <= 24*31,
 			"staff.offline_hours: between 0 and 744")
 		check(c.Till.BudgetMS > 0 && c.Till.BudgetMS <= 5000, "till.budget_ms: between 1 and 5000")

@@ -192,9 +192,9 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 		if err != nil {
 			return err
 		}
-		session.Inputs, session.Show = cashiers.inputs, cashiers.show
-		cashiers.session = session
-		return nil
+		session.Inputs, cashiers.session = cashiers.inputs, session
+		session.Show, err = t.printReceipts(session.Desk.Plan, cashiers.show)
+		return err
 	}
 	holders.session = &kiosk.Session{
 		Desk: &kiosk.Desk{

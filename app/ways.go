@@ -5,9 +5,13 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
+	"quancun/app/paper"
+	"quancun/app/printer"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/code"
 	"quancun/kiosk/gossip"
@@ -30,6 +34,30 @@ type StaffConfig struct {
 type ScannerConfig struct {
 	Serial string `toml:"serial"` // such as /dev/ttyACM0; none if empty
 	Baud   int    `toml:"baud"`
+}
+
+// PrinterConfig is where receipts come out.
+type PrinterConfig struct {
+	Address  string `toml:"address"`  // such as "usb:/dev/usb/lp0" or "tcp:192.168.1.20:9100"; none if empty
+	WidthMM  int    `toml:"width_mm"` // of the paper: 58 or 80
+	Receipts string `toml:"receipts"` // folder for what is not printed yet; "receipts" beside the journal if empty
+}
+
+// widths are the printer's columns, by the width of the paper in millimetres.
+var widths = map[int]printer.Width{58: printer.Paper58, 80: printer.Paper80}
+
+func (c PrinterConfig) check() error {
+	if c.Address == "" {
+		return nil
+	}
+	var errs []error
+	if err := printer.CheckAddress(c.Address); err != nil {
+		errs = append(errs, fmt.Errorf("printer.address: %w", err))
+	}
+	if widths[c.WidthMM] == 0 {
+		errs = append(errs, errors.New("printer.width_mm: 58 or 80"))
+	}
+	return errors.Join(errs...)
 }
 
 // ways are the ways of paying by a code.
@@ -117,4 +145,39 @@ func (t *terminal) takeCodes(j joined) till.Way {
 		t.beside = append(t.beside, func(ctx context.Context) error { return circle.Keep(ctx, c.Listen, c.Peers) })
 	}
 	return till.Way{Kind: till.ByCode, Takes: paycode.Ours, Seller: s}
+}
+
+// paperEvery is how often the printer is looked at for receipts that wait.
+const paperEvery = 10 * time.Second
+
+// printReceipts has a receipt of each sale printed that show is given.
+func (t *terminal) printReceipts(plan till.Plan, show func(till.View)) (func(till.View), error) {
+	c := t.config.Printer
+	if c.Address == "" {
+		return show, nil
+	}
+	if c.Receipts == "" {
+		c.Receipts = filepath.Join(filepath.Dir(t.config.Journal), "receipts")
+	}
+	tray, err := printer.OpenTray(c.Receipts, t.clock.Now)
+	if tray == nil {
+		return nil, err
+	}
+	if err != nil {
+		t.log.Error("some kept receipts are not read", "err", err)
+	}
+	clerk := paper.New(paper.Clerk{
+		Book: t.book, Words: printer.Chinese, Certificate: t.renewer.Papers.JournalCertificate,
+		Issuer: printer.Issuer{Merchant: plan.Place, Terminal: t.renewer.Papers.Terminal},
+		Desk: &printer.Desk{
+			Printer: &printer.Printer{Address: c.Address, Width: widths[c.WidthMM]}, Tray: tray,
+			Marks: printer.Chinese.Marks,
+		},
+		Every: paperEvery, Log: t.log,
+	})
+	t.beside = append(t.beside, clerk.Run)
+	return func(v till.View) {
+		clerk.See(v)
+		show(v)
+	}, nil
 }

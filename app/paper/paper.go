@@ -1,0 +1,125 @@
+// Package paper prints a receipt of each sale that a till shows as made. It
+// watches what the screen is shown and reads the rest in the journal, so that the
+// till does not wait for paper, and no receipt is of a sale that is not written
+// down.
+package paper
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"quancun/app/printer"
+	"quancun/journal"
+	"quancun/kiosk/till"
+	"quancun/ledger"
+)
+
+// Book is the part of the journal that receipts are made of. [ledger.Book] is
+// one.
+type Book interface {
+	Get(ctx context.Context, ref string) (ledger.Item, error)
+	// Receipt returns the signed receipt for what came of a reference.
+	Receipt(ctx context.Context, ref string, c journal.Certificate) (journal.Receipt, error)
+}
+
+// queueMax is how many sales may wait to be put into the tray. That takes a
+// moment; what waits for the printer is in the tray.
+const queueMax = 256
+
+// Clerk prints receipts. Make one with [New].
+type Clerk struct {
+	Book        Book
+	Desk        *printer.Desk
+	Issuer      printer.Issuer // but for the school, which the upstream names
+	Words       printer.Words
+	Certificate journal.Certificate
+	Every       time.Duration // between looks at what could not be printed
+	Log         *slog.Logger
+
+	sold chan sale
+	last string // belongs to who calls See
+}
+
+// sale is what the screen has shown of one.
+type sale struct {
+	till.Result
+	school string
+	view   till.View
+}
+
+// New returns c, ready to work.
+func New(c Clerk) *Clerk {
+	c.sold = make(chan sale, queueMax)
+	return &c
+}
+
+// See takes what the screen is shown. It never waits. One goroutine calls it.
+func (c *Clerk) See(v till.View) {
+	if v.Step != till.Sold || v.Sale.Ref == c.last || v.Sale.Number == 0 {
+		return
+	}
+	c.last = v.Sale.Ref
+	select {
+	case c.sold <- sale{v.Sale, v.Health.SchoolZH, v}:
+	default:
+		c.Log.Error("receipt not made: too many wait", "ref", v.Sale.Ref)
+	}
+}
+
+// Run prints until ctx ends, and returns ctx's error.
+func (c *Clerk) Run(ctx context.Context) error {
+	again := time.NewTicker(c.Every)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case s := <-c.sold:
+			if err := c.print(ctx, s); err != nil && ctx.Err() == nil {
+				c.Log.Warn("receipt not printed", "ref", s.Ref, "err", err)
+			}
+		case <-again.C:
+			c.printKept(ctx)
+		}
+	}
+}
+
+// means are what the till calls otherwise.
+var means = map[till.Kind]printer.Means{
+	till.ByCard: printer.ByCard, till.ByCode: printer.ByCode, till.ByAlipay: printer.ByChannel,
+}
+
+func (c *Clerk) print(ctx context.Context, s sale) error {
+	item, err := c.Book.Get(ctx, s.Ref)
+	if err != nil {
+		return err
+	}
+	receipt := printer.Sale{
+		Entry: item.End, Paid: means[s.With], Holder: s.Holder, Balance: s.view.Balance, Known: s.view.Known,
+		Offline: !s.Online,
+	}
+	signed, err := c.Book.Receipt(ctx, s.Ref, c.Certificate)
+	if err == nil {
+		receipt.Proof = signed.Text()
+	} else if !errors.Is(err, ledger.ErrNoKey) {
+		return err
+	}
+	issuer := c.Issuer
+	issuer.School = s.school
+	return c.Desk.Print(ctx, issuer.Sale(c.Words, receipt))
+}
+
+// printKept prints what is left over, if the printer would.
+func (c *Clerk) printKept(ctx context.Context) {
+	if len(c.Desk.Tray.Unprinted()) == 0 {
+		return
+	}
+	if s, err := c.Desk.Printer.Status(ctx); err != nil || !s.Ready() {
+		return
+	}
+	if n, err := c.Desk.PrintKept(ctx); err != nil && ctx.Err() == nil {
+		c.Log.Warn("kept receipts not printed", "printed", n, "err", err)
+	}
+}
