@@ -97,11 +97,11 @@ func (b *Book) Audit(ctx context.Context) error {
 // brought up to date, for which the folder for temporary files needs room.
 func VerifyFile(ctx context.Context, path string, t Trust) (r Report, err error) {
 	old, err := oldVersion(ctx, path)
-	if err != nil || old > 0 {
-		if err == nil {
-			r, err = verifyOld(ctx, path, old, t)
-		}
+	switch {
+	case err != nil:
 		return r, err
+	case old > 0:
+		return verifyOld(ctx, path, old, t)
 	}
 	err = inspect(ctx, system{}, path, func(db *sql.DB) error {
 		return transactRead(ctx, db, func(q querier) error {
