@@ -123,7 +123,7 @@ func (t *terminal) joinTill(j joined, face *tillFace) (*till.Session, error) {
 		Ways: t.ways(j), Clock: t.clock, Log: t.log,
 	}
 	if t.config.Staff.SignIn {
-		if desk.Staff, err = t.staffDesk(j.keys); err != nil {
+		if desk.Staff, err = t.staffDesk(j.keys, face); err != nil {
 			return nil, err
 		}
 	}

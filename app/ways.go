@@ -2,9 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -76,8 +73,8 @@ func (t *terminal) ways(j joined) []till.Way {
 const staffPatience = 5 * time.Second
 
 // staffDesk is where cashiers sign in.
-func (t *terminal) staffDesk(keys client.Keys) (*staff.Desk, error) {
-	secret, err := keepSecret(keys.Journal)
+func (t *terminal) staffDesk(keys client.Keys, face *tillFace) (*staff.Desk, error) {
+	secret, err := staff.Secret(keys.Journal)
 	if err != nil {
 		return nil, err
 	}
@@ -89,30 +86,24 @@ func (t *terminal) staffDesk(keys client.Keys) (*staff.Desk, error) {
 		Upstream: t.client, Book: t.book, Keep: keep, Patience: staffPatience, Now: t.clock.Now, Log: t.log,
 		Offline: time.Duration(t.config.Staff.OfflineHours) * time.Hour,
 	})
-	t.beside = append(t.beside, func(ctx context.Context) error { return t.refreshStaff(ctx, d) })
+	t.beside = append(t.beside, func(ctx context.Context) error { return t.refreshStaff(ctx, d, face) })
 	return d, nil
-}
-
-// keepSecret is what the file of the staff is sealed with: it follows from the
-// terminal's own key, and is worth nothing on another machine. An Ed25519
-// signature of the same words is always the same.
-func keepSecret(key crypto.Signer) (secret [32]byte, err error) {
-	signature, err := key.Sign(rand.Reader, []byte("quancun staff keep v1\n"), crypto.Hash(0))
-	if err != nil {
-		return secret, fmt.Errorf("staff: %w", err)
-	}
-	return sha256.Sum256(signature), nil
 }
 
 // refreshEvery is how soon a member who was revoked can sell no more.
 const refreshEvery = time.Minute
 
-func (t *terminal) refreshStaff(ctx context.Context, d *staff.Desk) error {
+// refreshStaff asks what has become of members until ctx ends, and locks a till
+// at which nobody is signed in any more as soon as no sale is under way.
+func (t *terminal) refreshStaff(ctx context.Context, d *staff.Desk, face *tillFace) error {
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
 	for {
 		if err := d.Refresh(ctx); err != nil && ctx.Err() == nil {
 			t.log.Info("staff was not refreshed", "err", err)
+		}
+		if d.Current().No == "" {
+			face.send(till.Input{Event: till.Lock}) // which means nothing to a till that is locked
 		}
 		select {
 		case <-tick.C:
