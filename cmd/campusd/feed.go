@@ -95,6 +95,9 @@ func publishFeed(ctx context.Context, args []string, out io.Writer) error {
 		if *file == "" {
 			return fmt.Errorf("--file is missing\n%w", errUsage)
 		}
+		if name[0] == wire.FeedKeys {
+			return errors.New("the keys follow the phones: see phone list")
+		}
 		version, now, err := contentOf(ctx, b, name[0])
 		if err != nil {
 			return err

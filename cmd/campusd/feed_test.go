@@ -116,9 +116,10 @@ func testFeeds(t *testing.T, s *site) {
 	for _, tt := range []struct{ name, content, want string }{
 		{wire.FeedSettings, "{\n\"offline_sale_max\": 2000}", `line 2: settings: "offline_sale_max" is not a setting`},
 		{wire.FeedSettings, "{\n\"offline_sale_max_fen\": 20.5}", "line 2: settings: json: cannot unmarshal"},
-		{wire.FeedKeys, "", "is empty"},
-		{wire.FeedKeys, strings.Repeat(" ", contentMax+1), "more than 1048576 bytes"},
+		{wire.FeedBath, "", "is empty"},
+		{wire.FeedBath, strings.Repeat(" ", contentMax+1), "more than 1048576 bytes"},
 		{wire.FeedHotlist, "{}", "follows the cards"},
+		{wire.FeedKeys, "{}", "follow the phones"},
 		{"lunch", "{}", `no feed "lunch"`},
 	} {
 		if out, err := publish(tt.name, tt.content); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -174,11 +174,32 @@ func TestPhoneRefused(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"phone", "invite", "nobody", "--address", addr}, {"phone", "revoke", "00"},
+		{"feed", "publish", "keys", "--file", s.path("campusd.toml")},
 		{"phone", "revoke", strings.Repeat("0", 32)},
 	} {
 		if out, err := s.campusd(args...); err == nil {
 			t.Errorf("campusd %q says %q", args, out)
 		}
+	}
+}
+
+// TestOtherSchool: a number that was changed by mistake would make all phones
+// strangers, so nothing is served.
+func TestOtherSchool(t *testing.T) {
+	s := newSite(t)
+	s.withCodes("")
+	s.must("demo", "--cards", s.path("cards.json"))
+	_, stop := s.serve()
+	stop()
+	text, err := os.ReadFile(s.path("campusd.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("campusd.toml", strings.Replace(string(text), "school = 31", "school = 32", 1))
+	_, err = s.campusd("serve", "--listen", "127.0.0.1:0", "--notify-listen", "127.0.0.1:0",
+		"--config", s.path("campusd.toml"))
+	if err == nil || !strings.Contains(err.Error(), "another number of the school") {
+		t.Errorf("served under another number: %v", err)
 	}
 }
 

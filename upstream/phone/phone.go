@@ -93,12 +93,18 @@ func Open(ctx context.Context, books *store.Books, p Policy, signers ...paycode.
 }
 
 func (r *Registry) addIssuer(ctx context.Context, tx *sqldb.Tx, k paycode.PublicKey) error {
-	var known, last int64
+	var known, last, foreign int64
 	err := tx.QueryRow(ctx, `
-		SELECT count(CASE WHEN public_key = ? THEN 1 END), coalesce(max(issuer), 0) FROM code_issuers`, k.Bytes).
-		Scan(&known, &last)
-	if err != nil || known > 0 {
+		SELECT count(CASE WHEN public_key = ? THEN 1 END), coalesce(max(issuer), 0),
+			count(CASE WHEN school <> ? THEN 1 END) FROM code_issuers`, k.Bytes, int64(r.policy.School)).
+		Scan(&known, &last, &foreign)
+	switch {
+	case err != nil:
 		return err
+	case foreign > 0: // terminals would take every code for another school's
+		return errors.New("the books have signed for phones under another number of the school")
+	case known > 0:
+		return nil
 	}
 	_, err = tx.Exec(ctx, `
 		INSERT INTO code_issuers (issuer, school, algorithm, public_key, since_ms) VALUES (?, ?, ?, ?, ?)`,
