@@ -5,14 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"quancun/app"
+	labprinter "quancun/lab/printer"
 	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/money"
@@ -191,6 +194,33 @@ func TestDoctor(t *testing.T) {
 	}
 	if code != 1 {
 		t.Errorf("exit %d", code)
+	}
+}
+
+// TestDoctorPrinter: a printer that does not print is no reason not to sell, and
+// what has to be done about it is said.
+func TestDoctorPrinter(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := labprinter.New(48, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = there.Serve(ctx, l) })
+	defer func() { stop(); serving.Wait() }()
+	config := write(t, "terminal.toml", wholeConfig+"[printer]\naddress = \"tcp:"+l.Addr().String()+"\"\n")
+	for _, tt := range []struct{ paper, want string }{
+		{"ok", "ok    printer       tcp:127"}, {"low", "→ have a new roll ready"}, {"out", "→ put a new roll in"},
+	} {
+		if err := there.Set(labprinter.State{Paper: tt.paper}); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		app.Run([]string{"doctor", "-config", config}, &out, &out)
+		if !strings.Contains(out.String(), tt.want) {
+			t.Errorf("with paper %s it does not say %q:\n%s", tt.paper, tt.want, out.String())
+		}
 	}
 }
 

@@ -72,6 +72,9 @@ func examine(config string) []finding {
 	}
 	all = append(all, finding{"configuration", config, "", false}, panel(c.Panel), cardReader(c.Reader),
 		journalFile(c.Journal), queue(c.Journal), feeds(c.Feeds))
+	if c.Printer.Address != "" {
+		all = append(all, c.Printer.examine())
+	}
 	return append(all, upstream(c)...)
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,33 @@ func (c PrinterConfig) check() error {
 		errs = append(errs, errors.New("printer.width_mm: 58 or 80"))
 	}
 	return errors.Join(errs...)
+}
+
+// advice is how to mend a printer, by what it says.
+var advice = map[error]string{
+	printer.ErrPaper:   "put a new roll in",
+	printer.ErrCover:   "close its cover",
+	printer.ErrOffline: "look at its lights: its manual says what they mean",
+	printer.ErrAway:    "is it switched on? The user needs the group lp for USB, dialout for a serial line",
+}
+
+// examine says how the printer is. A till sells without one.
+func (c PrinterConfig) examine() finding {
+	const name = "printer"
+	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	defer stop()
+	s, err := (&printer.Printer{Address: c.Address, Width: widths[c.WidthMM]}).Status(ctx)
+	if err == nil {
+		err = s.Err()
+	}
+	switch {
+	case err != nil:
+		mend := cmp.Or(advice[err], "look at printer.address")
+		return finding{name, fmt.Sprintf("%s: %v", c.Address, err), mend, true}
+	case s.Paper == printer.PaperLow:
+		return finding{name, c.Address + ": paper is low", "have a new roll ready", true}
+	}
+	return finding{name, c.Address, "", false}
 }
 
 // ways are the ways of paying by a code.
