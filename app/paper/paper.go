@@ -38,20 +38,13 @@ type Clerk struct {
 	Every       time.Duration // between looks at what could not be printed
 	Log         *slog.Logger
 
-	sold chan sale
+	sold chan till.View
 	last string // belongs to who calls See
-}
-
-// sale is what the screen has shown of one.
-type sale struct {
-	till.Result
-	school string
-	view   till.View
 }
 
 // New returns c, ready to work.
 func New(c Clerk) *Clerk {
-	c.sold = make(chan sale, queueMax)
+	c.sold = make(chan till.View, queueMax)
 	return &c
 }
 
@@ -62,7 +55,7 @@ func (c *Clerk) See(v till.View) {
 	}
 	c.last = v.Sale.Ref
 	select {
-	case c.sold <- sale{v.Sale, v.Health.SchoolZH, v}:
+	case c.sold <- v:
 	default:
 		c.Log.Error("receipt not made: too many wait", "ref", v.Sale.Ref)
 	}
@@ -76,9 +69,9 @@ func (c *Clerk) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case s := <-c.sold:
-			if err := c.print(ctx, s); err != nil && ctx.Err() == nil {
-				c.Log.Warn("receipt not printed", "ref", s.Ref, "err", err)
+		case v := <-c.sold:
+			if err := c.print(ctx, v); err != nil && ctx.Err() == nil {
+				c.Log.Warn("receipt not printed", "ref", v.Sale.Ref, "err", err)
 			}
 		case <-again.C:
 			c.printKept(ctx)
@@ -91,13 +84,15 @@ var means = map[till.Kind]printer.Means{
 	till.ByCard: printer.ByCard, till.ByCode: printer.ByCode, till.ByAlipay: printer.ByChannel,
 }
 
-func (c *Clerk) print(ctx context.Context, s sale) error {
+// print prints the receipt of the sale that the screen has shown.
+func (c *Clerk) print(ctx context.Context, v till.View) error {
+	s := v.Sale
 	item, err := c.Book.Get(ctx, s.Ref)
 	if err != nil {
 		return err
 	}
 	receipt := printer.Sale{
-		Entry: item.End, Paid: means[s.With], Holder: s.Holder, Balance: s.view.Balance, Known: s.view.Known,
+		Entry: item.End, Paid: means[s.With], Holder: s.Holder, Balance: v.Balance, Known: v.Known,
 		Offline: !s.Online,
 	}
 	signed, err := c.Book.Receipt(ctx, s.Ref, c.Certificate)
@@ -107,7 +102,7 @@ func (c *Clerk) print(ctx context.Context, s sale) error {
 		return err
 	}
 	issuer := c.Issuer
-	issuer.School = s.school
+	issuer.School = v.Health.SchoolZH
 	return c.Desk.Print(ctx, issuer.Sale(c.Words, receipt))
 }
 
