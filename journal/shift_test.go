@@ -94,6 +94,10 @@ func TestReport(t *testing.T) {
 	}
 	d.add(d.report(ShiftReport))
 	d.add(Entry{Kind: ClockStep})
+	want.X, want.ClockSteps = 1, 1
+	if got := d.tally.Report(ShiftClosed); got != want {
+		t.Errorf("after an X, Z is %+v, want %+v", got, want)
+	}
 	d.add(d.report(ShiftClosed))
 	if _, open := d.tally.Opened(); open {
 		t.Error("a shift is open after the Z")
@@ -173,5 +177,29 @@ func TestReportAfterEpoch(t *testing.T) {
 	}
 	if e, open := d.tally.Opened(); !open || e.Operator != "c8" {
 		t.Errorf("the shift that is open is %+v", e)
+	}
+}
+
+// TestCountedSince: a count is one as long as nothing but a drop comes after it.
+func TestCountedSince(t *testing.T) {
+	for _, tt := range []struct {
+		entry Entry
+		want  bool
+	}{
+		{Entry{Kind: CashOut, Amount: 1}, true},
+		{Entry{Kind: CodeSale, Account: "2026", Merchant: "m1", Amount: 1}, true},
+		{Entry{Kind: CashIn, Amount: 1}, false},
+		{Entry{Kind: CashTopUp, Account: "2026", Amount: 1}, false},
+		{Entry{Kind: PayOut, Account: "2026", Amount: 1}, false},
+		{Entry{Kind: DrawerOpened, Operator: "c7"}, false},
+		{Entry{Kind: ShiftOpened, Operator: "c7"}, false},
+	} {
+		d := newDrawer(t)
+		d.add(Entry{Kind: ShiftOpened, Operator: "c7", Amount: 100})
+		d.add(Entry{Kind: Counted, Operator: "c7", Amount: 100})
+		d.add(tt.entry)
+		if got := d.tally.Report(ShiftClosed).Counted; got != tt.want {
+			t.Errorf("counted before %s: %t, want %t", tt.entry.Kind, got, tt.want)
+		}
 	}
 }

@@ -35,8 +35,17 @@ var targets = []target{
 	{
 		files: []string{
 			"journal/sync.go", "journal/tree.go", "journal/checkpoint.go", "journal/posting.go", "journal/entry.go",
+			"journal/shift.go",
 		},
 		tests: []string{"./journal"},
+	},
+	{
+		files: []string{"kiosk/shift/shift.go", "kiosk/shift/drawer.go"},
+		tests: []string{"./kiosk/shift", "-run=^Test[^P]"}, // the power cut takes longer than all others together
+	},
+	{
+		files: []string{"kiosk/staff/desk.go", "kiosk/staff/keep.go"},
+		tests: []string{"./kiosk/staff"},
 	},
 	{
 		files: []string{
