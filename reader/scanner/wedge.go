@@ -10,6 +10,10 @@ const (
 	// burstMin is how many keys within a gap of each other no person types.
 	burstMin = 3
 
+	// stall is how long a machine that types may be held up by a busy window
+	// before the rest of its code is not waited for any more.
+	stall = 300 * time.Millisecond
+
 	// codeMin is the shortest code; a wallet's has sixteen digits.
 	codeMin = 8
 
@@ -70,7 +74,11 @@ func (w *Wedge) Enter(at time.Time) Typed {
 // followed them. It is to be called some time after each key, such as every
 // hundredth of a second.
 func (w *Wedge) Idle(at time.Time) (out Typed) {
-	if len(w.buf) == 0 || at.Sub(w.last) <= gap {
+	patience := gap
+	if len(w.buf) >= burstMin {
+		patience = stall
+	}
+	if len(w.buf) == 0 || at.Sub(w.last) <= patience {
 		return out
 	}
 	buf := w.buf
