@@ -18,7 +18,7 @@ help: ## show this list
 setup: ## install what build, run and tests need (Debian)
 	tools/setup/setup.sh
 
-run: setup ## the whole system on this machine; READER=pcsc for a real card stack
+run: setup ## the whole system on this machine; FACE=cashier for a till, READER=pcsc for a real card stack
 	go build -o build/demo ./tools/demo
 	exec build/demo
 

@@ -34,22 +34,23 @@ const (
 func main() {
 	dir := flag.String("dir", "run", "keeps everything; remove it to begin anew")
 	reader := flag.String("reader", os.Getenv("READER"), `"vpcd", or "pcsc" for a real card stack (or READER)`)
+	face := flag.String("face", os.Getenv("FACE"), `"kiosk", or "cashier" for a till (or FACE)`)
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	err := run(ctx, *dir, stack.Reader(*reader))
+	err := run(ctx, stack.Options{Dir: *dir, Reader: stack.Reader(*reader), Face: *face})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir string, reader stack.Reader) (err error) {
+func run(ctx context.Context, o stack.Options) (err error) {
 	if err := build(ctx); err != nil {
 		return err
 	}
-	o := stack.Options{Dir: dir, Reader: reader, TerminalArgs: []string{"--window"}, Tell: say}
+	o.TerminalArgs, o.Tell = []string{"--window"}, say
 	var display *xvfb.Display
 	if os.Getenv("DISPLAY") == "" {
 		say("there is no screen here: starting one that nobody sees")

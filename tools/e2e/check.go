@@ -126,7 +126,7 @@ func (s *stage) agree() error {
 	if err != nil {
 		return err
 	}
-	if len(b.Cards) != 1 || purse != b.BalanceFen || b.Cards[0].MirrorFen != b.BalanceFen {
+	if len(b.Cards) != 1 || purse != b.BalanceFen+s.byCode || b.Cards[0].MirrorFen != purse {
 		return fmt.Errorf("account %s, mirror %+v, purse %s", b.BalanceFen, b.Cards, purse)
 	}
 	if len(b.Alarms) > 0 {

@@ -23,12 +23,16 @@ import (
 type scenario struct {
 	name string
 	what string
+	face string // of the terminal; a kiosk if empty
 	play func(*stage) error
 
 	// named says that it is played only when it is asked for by name, because
 	// it takes long.
 	named bool
 }
+
+// cashier is the face of a till.
+const cashier = "cashier"
 
 // scenarioMax bounds a story: a machine that hangs has failed.
 const scenarioMax = 5 * time.Minute
@@ -84,7 +88,7 @@ func choose(names []string) ([]scenario, error) {
 func run(ctx context.Context, s scenario, bin, dir string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, scenarioMax)
 	defer cancel()
-	st, err := newStage(ctx, bin, dir)
+	st, err := newStage(ctx, s.face, bin, dir)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ var scenarios = []scenario{
 	{name: "account", what: "balance, history and the card's own log, in English", play: account},
 	{name: "reader", what: "the card service is restarted, and a foreign card laid down", play: readerRestarted},
 	{name: "second", what: "a second instance on one journal explains itself and quits", play: secondInstance},
+	{name: "sale-card", what: "lunch at a till, and the same once more", face: cashier, play: saleCard},
+	{name: "sale-dark", what: "a card and a phone pay while the upstream is gone", face: cashier, play: saleDark},
+	{name: "sale-limit", what: "the fifty-first yuan of the day asks for the PIN", face: cashier, play: saleLimit},
 	{name: "soak", what: "seventy-five visits, and the machine has not grown", play: soak, named: true},
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"quancun/kiosk"
+	"quancun/money"
 	"quancun/tools/stack"
 	"quancun/tools/xvfb"
 )
@@ -30,12 +31,13 @@ type stage struct {
 	card    string // that the person holds, as the lab calls it
 	pin     string
 	account string
+	byCode  money.Fen // that the account has spent and the card not
 	shots   int
 }
 
 // newStage starts everything in a new dir. The person holds the card of the
 // demonstration that is level with its account.
-func newStage(ctx context.Context, bin, dir string) (_ *stage, err error) {
+func newStage(ctx context.Context, face, bin, dir string) (_ *stage, err error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
@@ -52,7 +54,7 @@ func newStage(ctx context.Context, bin, dir string) (_ *stage, err error) {
 		return s, err
 	}
 	s.stack, err = stack.New(stack.Options{
-		Dir: dir, Bin: bin, Reader: stack.PCSC, Panel: panel,
+		Dir: dir, Bin: bin, Reader: stack.PCSC, Panel: panel, Face: face,
 		TerminalPath: filepath.Join(bin, "quancun-e2e"),
 		Env:          append(s.display.Env(), "QUANCUN_E2E_MAP="+s.mapFile(dir)),
 	})

@@ -166,6 +166,7 @@ func (s *Stack) terminalConfig() []byte {
 	return fmt.Appendf(nil, `# Written by tools/stack at each start.
 terminal = %q
 journal = %q
+face = %q
 
 [reader]
 kind = %q
@@ -177,8 +178,31 @@ width_px = %d
 height_px = %d
 width_mm = %d
 full_screen = %t
-`, s.File("terminal.pem"), s.File("journal.db"), s.Reader, s.VPCDAddr, name,
-		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen)
+
+[till]
+merchant = "canteen-1"
+place = "第一食堂 3 号窗"
+operator = "c7"
+operator_name = "王师傅"
+product = [
+	{ name = "套餐", price = "12.00" }, { name = "牛肉面", price = "14.00" }, { name = "盖浇饭", price = "11.00" },
+	{ name = "小菜", price = "3.00" }, { name = "米饭", price = "0.50" }, { name = "豆浆", price = "2.00" },
+]
+
+[sam]
+kind = "file"
+file = %q
+`, s.File("terminal.pem"), s.File("journal.db"), s.Face, s.Reader, s.VPCDAddr, name,
+		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen, s.File("terminal.sam"))
+}
+
+// makeSAM gives a till its SAM, as an admin does.
+func (s *Stack) makeSAM(ctx context.Context) error {
+	if _, err := os.Stat(s.File("terminal.sam")); s.Face != "cashier" || !errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	_, err := s.Campusd(ctx, "keys", "sam", Terminal, "-o", s.File("terminal.sam"))
+	return err
 }
 
 // readdress has a terminal that an earlier run provisioned call the upstream

@@ -45,7 +45,8 @@ type Options struct {
 	Reader Reader // VPCD if empty
 	Panel  Panel  // DefaultPanel if zero
 
-	PaySeconds int // that a payment may take; 90 if zero
+	Face       string // of the terminal: "kiosk", or "cashier" for a till; a kiosk if empty
+	PaySeconds int    // that a payment may take; 90 if zero
 
 	Database string // connection string of a PostgreSQL for the upstream's books; "" for a file
 
@@ -110,6 +111,7 @@ func (o *Options) complete() (err error) {
 	o.Bin = cmp.Or(o.Bin, "bin")
 	o.Reader = cmp.Or(o.Reader, VPCD)
 	o.PaySeconds = cmp.Or(o.PaySeconds, 90)
+	o.Face = cmp.Or(o.Face, "kiosk")
 	o.Panel = cmp.Or(o.Panel, DefaultPanel)
 	if o.Tell == nil {
 		o.Tell = func(string) {}
@@ -204,6 +206,9 @@ func (s *Stack) StartServices(ctx context.Context) error {
 		return err
 	}
 	if err := s.enrol(ctx); err != nil {
+		return err
+	}
+	if err := s.makeSAM(ctx); err != nil {
 		return err
 	}
 	return s.bindPhones(ctx)
