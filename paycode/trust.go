@@ -76,8 +76,8 @@ func (k Keys) issuer(index byte) (PublicKey, bool) {
 	return PublicKey{}, false
 }
 
-// revoked reports whether a phone is lost.
-func (k Keys) revoked(d DeviceID) bool {
+// IsRevoked reports whether a phone is lost.
+func (k Keys) IsRevoked(d DeviceID) bool {
 	_, ok := slices.BinarySearchFunc(k.Revoked, d, func(a, b DeviceID) int { return bytes.Compare(a[:], b[:]) })
 	return ok
 }
@@ -110,7 +110,7 @@ func (k Keys) Check(c Code, purpose Purpose, now time.Time, life time.Duration) 
 		return err
 	}
 	switch age := now.Sub(c.Time); {
-	case k.revoked(c.Device.ID()):
+	case k.IsRevoked(c.Device.ID()):
 		return ErrRevoked
 	case age < -Tolerance:
 		return ErrEarly

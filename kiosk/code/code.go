@@ -252,6 +252,10 @@ func (s *Seller) decide(ctx context.Context, a *attempt) error {
 		return nil
 	case r.Reason == client.NotEnough:
 		return tender.ErrNotEnough
+	case r.Reason == client.ChallengeSpent:
+		return fmt.Errorf("%w: at another terminal", tender.ErrSpent)
+	case r.Reason == client.CardIsHot:
+		return tender.ErrRevoked
 	}
 	return fmt.Errorf("%w: %w", tender.ErrRefused, &client.Refusal{Reason: r.Reason})
 }
@@ -266,7 +270,7 @@ func (s *Seller) ask(ctx context.Context, a *attempt) (err error) {
 	defer cancel()
 	a.approval, err = s.Upstream.Authorize(within, client.AuthorizeRequest{
 		Epoch: a.epoch, Seq: a.seq, Attempt: a.Ref, Account: a.code.Account, Merchant: a.Merchant, Amount: a.Amount,
-		Virtual: true,
+		Virtual: true, Code: a.text,
 	})
 	no, behind := (*client.Refusal)(nil), (*journal.PushError)(nil)
 	switch {

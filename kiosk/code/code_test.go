@@ -406,3 +406,30 @@ func TestConflict(t *testing.T) {
 	c.refuses("s1", w.phone.show(), lunch, ledger.ErrConflict)
 	c.refuses("s1", mustCode(t, c, "s1"), lunch+1, ledger.ErrConflict)
 }
+
+// TestTwoTillsOnline: the upstream gives one terminal the money for a code, and no
+// other, also before the first has told of the sale.
+func TestTwoTillsOnline(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.till("C01"), w.till("C02")
+	code := w.phone.show()
+	a.sells("s1", code, lunch)
+	b.refuses("s2", code, lunch, tender.ErrSpent)
+	a.push()
+	b.refuses("s3", code, lunch, tender.ErrSpent)
+	b.sells("s4", w.phone.show(), lunch)
+
+	code = w.phone.show()
+	a.away = true
+	a.sells("s5", code, lunch) // in the dark, and told of before the other asks
+	a.push()
+	b.refuses("s6", code, lunch, tender.ErrSpent)
+
+	w.pass(time.Second)
+	w.ok(phone.Revoke(t.Context(), w.books, w.phone.key.Public().ID(), "reported lost"))
+	b.refuses("s7", w.phone.show(), lunch, tender.ErrRevoked) // of which only the upstream knows
+	b.push()
+	if got := w.balance(); got != 64*yuan || w.inbox() != nil {
+		t.Errorf("balance %s, inbox %q", got, w.inbox())
+	}
+}

@@ -199,7 +199,7 @@ func (c *till) Authorize(ctx context.Context, q client.AuthorizeRequest) (client
 	}
 	a, err := c.w.in.Authorize(ctx, c.terminal(), ingest.Request{
 		Epoch: q.Epoch, Seq: q.Seq, Attempt: q.Attempt, CardNo: q.CardNo, Account: q.Account, Merchant: q.Merchant,
-		Amount: q.Amount, Virtual: q.Virtual,
+		Amount: q.Amount, Virtual: q.Virtual, Code: q.Code,
 	})
 	return client.Approval{
 		Approved: a.Approved, Reason: client.Reason(a.Reason), Available: a.Available, SpentToday: a.SpentToday,

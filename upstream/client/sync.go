@@ -55,7 +55,8 @@ type AuthorizeRequest struct {
 	Account  string // account number; "" for the card's
 	Merchant string
 	Amount   money.Fen
-	Virtual  bool // the card reserve is not to be touched
+	Virtual  bool   // the card reserve is not to be touched
+	Code     string // that the virtual card's phone has shown
 	Reading  Reading
 }
 
@@ -80,7 +81,7 @@ func (c *Client) Authorize(ctx context.Context, q AuthorizeRequest) (Approval, e
 	defer cancel()
 	m := &v1.AuthorizeRequest{
 		Epoch: q.Epoch[:], Seq: q.Seq, Attempt: q.Attempt, CardNo: q.CardNo, Account: q.Account,
-		Merchant: q.Merchant, AmountFen: int64(q.Amount), Virtual: q.Virtual,
+		Merchant: q.Merchant, AmountFen: int64(q.Amount), Virtual: q.Virtual, Code: q.Code,
 	}
 	if q.Reading != (Reading{}) {
 		m.Reading = &v1.Reading{

@@ -9,6 +9,8 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/paycode"
+	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 	v1 "quancun/upstream/wire/quancun/v1"
@@ -26,6 +28,7 @@ type Request struct {
 	Merchant string
 	Amount   money.Fen
 	Virtual  bool     // the card reserve is not to be touched
+	Code     string   // that a phone has shown for it; "" for none
 	Reading  *Reading // what the card has just said; nil for none
 }
 
@@ -47,6 +50,7 @@ var ErrMalformed = errors.New("ingest: malformed request")
 func (q Request) Check() error {
 	name := func(s string) bool { return s == "" || journal.IsName(s) }
 	if q.Seq < 1 || q.Amount <= 0 || q.Amount > journal.AmountMax || !journal.IsName(q.Attempt) ||
+		q.Code != "" && (!q.Virtual || q.CardNo != "") ||
 		!name(q.CardNo) || !name(q.Account) || !name(q.Merchant) || q.CardNo == "" && q.Account == "" {
 		return ErrMalformed
 	}
@@ -207,8 +211,40 @@ func (a *asking) decide() error {
 		a.answer.Reason = v1.Reason_REASON_NOT_ENOUGH
 		return nil
 	}
+	if reason, err := a.admit(); err != nil || reason != 0 {
+		a.answer.Reason = reason
+		return err
+	}
 	a.answer.Approved = true
 	return a.place()
+}
+
+// admit says why the code that a phone has shown is good for nothing: it is not
+// what the terminal takes it for, its phone is lost, or another terminal has it.
+func (a *asking) admit() (v1.Reason, error) {
+	q := a.request
+	if q.Code == "" {
+		return 0, nil
+	}
+	k, err := phone.Keys(a.ctx, a.tx, a.now)
+	if err != nil {
+		return 0, err
+	}
+	c, err := paycode.Parse(q.Code)
+	if err == nil {
+		err = k.Verify(c, paycode.Pay)
+	}
+	if err != nil || c.Account != q.Account {
+		return v1.Reason_REASON_ACCOUNT_UNKNOWN, nil
+	}
+	if k.IsRevoked(c.Device.ID()) {
+		return v1.Reason_REASON_CARD_HOT, nil
+	}
+	first, err := phone.Ask(a.ctx, a.tx, c.Use(), a.terminal)
+	if err != nil || first {
+		return 0, err
+	}
+	return v1.Reason_REASON_CHALLENGE_SPENT, nil
 }
 
 func (a *asking) place() error {
@@ -229,7 +265,9 @@ func (a *asking) place() error {
 // the journal has passed it.
 func (a *asking) again() (again, same bool, err error) {
 	q := a.request
-	was := Request{Epoch: q.Epoch, Seq: q.Seq, Attempt: q.Attempt, Account: q.Account, Reading: q.Reading}
+	was := Request{
+		Epoch: q.Epoch, Seq: q.Seq, Attempt: q.Attempt, Account: q.Account, Reading: q.Reading, Code: q.Code,
+	}
 	var account store.Account
 	var state HoldState
 	err = a.tx.QueryRow(a.ctx, `

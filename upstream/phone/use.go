@@ -3,6 +3,7 @@ package phone
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -179,4 +180,33 @@ func (n *noting) write() error {
 		return fmt.Errorf("write uses of codes: %w", err)
 	}
 	return nil
+}
+
+// asksKept is how long it is known which terminal has asked for a code: longer
+// than one can be shown.
+const asksKept = 10 * 60 // seconds
+
+// Ask notes that a terminal is given a hold for a code. It reports false if another
+// terminal was, or has taken the code. The same terminal may ask again: what it has
+// taken it knows itself.
+func Ask(ctx context.Context, tx *sqldb.Tx, u paycode.Use, terminal string) (first bool, err error) {
+	device := u.Device.String()
+	_, err1 := tx.Exec(ctx, `DELETE FROM code_asks WHERE device = ? AND made_s < ?`, device, u.Time-asksKept)
+	_, err2 := tx.Exec(ctx, `
+		INSERT INTO code_asks (device, made_s, counter, terminal) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		device, u.Time, int64(u.Counter), terminal)
+	if err := errors.Join(err1, err2); err != nil {
+		return false, fmt.Errorf("ask for a code: %w", err)
+	}
+	var others int64
+	err = tx.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM code_asks
+				WHERE device = ?1 AND made_s = ?2 AND counter = ?3 AND terminal <> ?4)
+			+ (SELECT count(*) FROM code_uses u JOIN journals j ON j.id = u.journal
+				WHERE u.device = ?1 AND u.made_s = ?2 AND u.counter = ?3 AND j.terminal <> ?4)`,
+		device, u.Time, int64(u.Counter), terminal).Scan(&others)
+	if err != nil {
+		return false, fmt.Errorf("ask for a code: %w", err)
+	}
+	return others == 0, nil
 }

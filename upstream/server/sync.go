@@ -58,7 +58,7 @@ func (s *Server) Authorize(ctx context.Context, q *connect.Request[v1.AuthorizeR
 	m := q.Msg
 	r := ingest.Request{
 		Seq: m.Seq, Attempt: m.Attempt, CardNo: m.CardNo, Account: m.Account, Merchant: m.Merchant,
-		Amount: money.Fen(m.AmountFen), Virtual: m.Virtual,
+		Amount: money.Fen(m.AmountFen), Virtual: m.Virtual, Code: m.Code,
 	}
 	ok := epoch(&r.Epoch, m.Epoch)
 	if ok && m.CardNo != "" {

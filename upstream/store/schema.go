@@ -42,6 +42,7 @@ var tables = []sqldb.Table{
 	{Name: "centre_acts"},
 	{Name: "payments"}, {Name: "payment_refunds"}, {Name: "channel_bookings"},
 	{Name: "code_issuers"}, {Name: "phones"}, {Name: "phone_invitations"}, {Name: "phone_grants"}, {Name: "code_uses"},
+	{Name: "code_asks"},
 	{Name: "staff"}, {Name: "staff_changes"},
 }
 
@@ -128,6 +129,7 @@ var rights = map[string]sqldb.Rights{
 	"phone_invitations": {Update: []string{"used_ms", "device"}},
 	"phone_grants":      {},
 	"code_uses":         {},
+	"code_asks":         {Delete: true},
 
 	"staff": {Update: []string{
 		"role", "card_no", "pin_salt", "pin_hash", "pin_wrong", "pin_version", "revoked_ms",

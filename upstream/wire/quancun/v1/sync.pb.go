@@ -266,6 +266,7 @@ type AuthorizeRequest struct {
 	AmountFen     int64                  `protobuf:"varint,7,opt,name=amount_fen,json=amountFen,proto3" json:"amount_fen,omitempty"`
 	Virtual       bool                   `protobuf:"varint,8,opt,name=virtual,proto3" json:"virtual,omitempty"` // the card reserve is not to be touched
 	Reading       *Reading               `protobuf:"bytes,9,opt,name=reading,proto3" json:"reading,omitempty"`  // what the card has just said; unset for none
+	Code          string                 `protobuf:"bytes,10,opt,name=code,proto3" json:"code,omitempty"`       // of a virtual card, as its phone has shown it; "" for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -361,6 +362,13 @@ func (x *AuthorizeRequest) GetReading() *Reading {
 		return x.Reading
 	}
 	return nil
+}
+
+func (x *AuthorizeRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
 }
 
 type AuthorizeResponse struct {
@@ -1068,7 +1076,7 @@ const file_quancun_v1_sync_proto_rawDesc = "" +
 	"\x04note\x18\x02 \x01(\fR\x04note\"k\n" +
 	"\fPushRejected\x12.\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x16.quancun.v1.PushReasonR\x06reason\x12+\n" +
-	"\x04head\x18\x02 \x01(\v2\x17.quancun.v1.JournalHeadR\x04head\"\x8b\x02\n" +
+	"\x04head\x18\x02 \x01(\v2\x17.quancun.v1.JournalHeadR\x04head\"\x9f\x02\n" +
 	"\x10AuthorizeRequest\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\fR\x05epoch\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x03R\x03seq\x12\x18\n" +
@@ -1079,7 +1087,9 @@ const file_quancun_v1_sync_proto_rawDesc = "" +
 	"\n" +
 	"amount_fen\x18\a \x01(\x03R\tamountFen\x12\x18\n" +
 	"\avirtual\x18\b \x01(\bR\avirtual\x12-\n" +
-	"\areading\x18\t \x01(\v2\x13.quancun.v1.ReadingR\areading\"\xfb\x01\n" +
+	"\areading\x18\t \x01(\v2\x13.quancun.v1.ReadingR\areading\x12\x12\n" +
+	"\x04code\x18\n" +
+	" \x01(\tR\x04code\"\xfb\x01\n" +
 	"\x11AuthorizeResponse\x12\x1a\n" +
 	"\bapproved\x18\x01 \x01(\bR\bapproved\x12*\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x12.quancun.v1.ReasonR\x06reason\x12#\n" +
