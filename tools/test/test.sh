@@ -39,7 +39,7 @@ packages() {
 # The race detector would have the window library compiled once more, for
 # minutes, so what draws goes without. The screens draw into memory in tests and
 # need no window library, nor its tags.
-units() { packages money pboc journal ledger reader upstream kiosk lab cmd | xargs -r go test -race; }
+units() { packages money pboc paycode journal ledger reader upstream kiosk lab cmd | xargs -r go test -race -timeout=20m; }
 screens() { packages ui assets | xargs -r go test -tags=; }
 others() { packages app tools | xargs -r go test; }
 
