@@ -358,3 +358,38 @@ func TestRefused(t *testing.T) {
 	refuses("Z after cash has come", z(act("a")), ErrUncounted)
 	c.sound()
 }
+
+// TestWrittenDown: each entry says who did what with the drawer, why, and who has
+// allowed it.
+func TestWrittenDown(t *testing.T) {
+	c, ctx := newTill(t), t.Context()
+	for _, s := range steps[:9] {
+		c.ok(s.do(ctx, c))
+	}
+	for ref, want := range map[string]string{
+		"r1": `{}`,
+		"r3": `{"what":"in","reason":"换零钱","released":{"what":"cash in or out","by":"s1"}}`,
+		"r4": `{"what":"no sale","reason":"换零钱","released":{"what":"open the drawer","by":"s1"}}`,
+		"r5": `{"what":"drop"}`,
+		"r6": `{"what":"out","reason":"换零钱","released":{"what":"cash in or out","by":"s1"}}`,
+		"r8": `{"reason":"换零钱","pieces":{"1":9,"10":9,"100":4,"1000":5,"10000":1}}`,
+	} {
+		i, err := c.Get(ctx, ref)
+		if err != nil || string(i.First.Details) != want || i.First.Operator != "c7" {
+			t.Errorf("%s by %s: %s, %v, want %s", ref, i.First.Operator, i.First.Details, err, want)
+		}
+	}
+}
+
+// TestCountSaidAgain: a count that was taken is not counted anew when it is said
+// again after cash has come in.
+func TestCountSaidAgain(t *testing.T) {
+	c, ctx := newTill(t), t.Context()
+	c.ok(c.Drawer.Open(ctx, act("o1"), 100*yuan))
+	for range 2 {
+		if got, err := c.Drawer.Count(ctx, act("n1"), notes(100*yuan)); err != nil || got != 0 {
+			t.Errorf("Count = %s, %v", got, err)
+		}
+		c.topUp("t1", yuan)
+	}
+}

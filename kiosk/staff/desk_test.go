@@ -298,6 +298,7 @@ func TestRefresh(t *testing.T) {
 	if m := p.Current(); m.Role != staff.Supervisor {
 		t.Errorf("%+v is signed in", m)
 	}
+	p.restart(1)
 	p.line.away = true
 	m, err := p.signIn(card1, right)
 	if err != nil || m.Role != staff.Supervisor {
@@ -306,6 +307,7 @@ func TestRefresh(t *testing.T) {
 	p.line.away = false
 	p.ok(p.up.Roll.SetPIN(ctx, "c7", p.up.PIN("c7", wrong), "test"))
 	p.ok(p.Refresh(ctx))
+	p.restart(1)
 	p.line.away = true
 	_, err = p.signIn(card1, right)
 	p.wants("with the old PIN", err, staff.ErrAway)
