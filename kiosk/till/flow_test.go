@@ -7,6 +7,7 @@ import (
 
 	"quancun/kiosk"
 	"quancun/money"
+	"quancun/reader/purse"
 )
 
 // last is the highest number of a step and of an event of the flow.
@@ -85,6 +86,147 @@ func TestNobodyAborts(t *testing.T) {
 				t.Errorf("step %d: event %d drops a card that is being written", s, e)
 			}
 		}
+	}
+}
+
+// TestNext: what is not in the table leaves the step alone, and every event means
+// something somewhere.
+func TestNext(t *testing.T) {
+	used := map[Event]bool{}
+	for s := Locked; s <= lastStep; s++ {
+		for e := Event(0); e <= lastEvent+1; e++ {
+			want, listed := steps[s][e]
+			used[e] = used[e] || listed
+			if !listed {
+				want = s
+			}
+			if got, ok := s.Next(e); got != want || ok != listed {
+				t.Errorf("Step(%d).Next(%d) = %d, %v; want %d, %v", s, e, got, ok, want, listed)
+			}
+		}
+	}
+	for e := Event(0); e <= lastEvent+1; e++ {
+		named := e >= Priced && e <= Lock || e >= CardIn && e <= lastEvent
+		if used[e] != named {
+			t.Errorf("event %d: used %v, and there is such an event: %v", e, used[e], named)
+		}
+	}
+}
+
+// TestFlowKeepsMoney: a step that has money on its way is left for one that has
+// none only by what says where the money is, by giving it back before anything
+// was written, or by a person who has read that nobody knows.
+func TestFlowKeepsMoney(t *testing.T) {
+	ends := map[Owner][]Event{
+		Held:     {Leave, Timeout, CardOut, CardGone, Failed}, // the card is untouched
+		InCard:   {Paid, Failed, CardGone, Repeated, EarlierWas},
+		Payment:  {Paid, Failed},
+		Suspense: {Leave},
+	}
+	for s := Locked; s <= lastStep; s++ {
+		for e, next := range steps[s] {
+			if s.Held() && !next.Held() && !slices.Contains(ends[s.Rule().Holds], e) {
+				t.Errorf("step %d: event %d drops the money on the way to %d", s, e, next)
+			}
+		}
+	}
+}
+
+// TestUnknownIsNoRefusal: a sale of which nobody knows becomes paid, not paid,
+// or stays unknown; a card that was silent is never called declined.
+func TestUnknownIsNoRefusal(t *testing.T) {
+	for _, s := range []Step{Doubt, Settling, Unknown} {
+		for e, next := range steps[s] {
+			if next == Declined || next == Ready && s != Unknown {
+				t.Errorf("step %d: event %d turns a doubt into %d", s, e, next)
+			}
+		}
+	}
+}
+
+// TestViewForgets: nothing of a customer is left when the next price is asked
+// for, and nothing of a cashier when the till is locked.
+func TestViewForgets(t *testing.T) {
+	sale := Result{Ref: "r", Amount: 12 * money.Yuan, Holder: "张*三", With: ByCard}
+	full := View{
+		Step: Sold, Operator: Operator{"c7", "李*"}, Place: "p", Amount: sale.Amount, Holder: kiosk.Holder{Name: "张*三"},
+		Balance: 1, Known: true, Sale: sale, Last: sale, PIN: PINHint{Wrong: true, TriesLeft: 2}, Notice: CardLeft,
+		Short: true, Taps: 3, Fault: kiosk.CodeHot, Health: kiosk.Health{Terminal: "T1", Fault: kiosk.CodeFull},
+	}
+	for _, step := range []Step{Ready, Looking, Locked, OutOfOrder} {
+		got := full.at(step, Timeout)
+		if got.Step != step || got.Holder != (kiosk.Holder{}) || got.Balance != 0 || got.Known || got.Amount != 0 ||
+			got.Sale != (Result{}) || got.PIN != (PINHint{}) || got.Notice != 0 || got.Short || got.Taps != 0 {
+			t.Errorf("step %d still has %+v", step, got)
+		}
+		if got.Last.Ref != sale.Ref || got.Place != full.Place || got.Health != full.Health {
+			t.Errorf("step %d has lost what is the till's: %+v", step, got)
+		}
+	}
+	if got := full.at(Locked, Lock); got.Operator != (Operator{}) || got.Last.Holder != "" {
+		t.Errorf("locked, and it shows %+v of %q", got.Operator, got.Last.Holder)
+	}
+	if got := full.at(OutOfOrder, Broken).Fault; got != kiosk.CodeFull {
+		t.Errorf("out of order with fault %d", got)
+	}
+	if got := full.at(Present, Priced); got.Holder != (kiosk.Holder{}) || got.Amount != full.Amount {
+		t.Errorf("next sale shows %+v for %s", got.Holder, got.Amount)
+	}
+	if got := full.at(Unknown, NotKnown).Fault; got != kiosk.CodeSaleDoubt {
+		t.Errorf("unknown with fault %d", got)
+	}
+}
+
+// TestRecent: the same card with the same price is asked about for a while, a
+// re-tap is answered for longer, and what nobody asks about is forgotten.
+func TestRecent(t *testing.T) {
+	start := time.Date(2026, 11, 26, 12, 0, 0, 0, kiosk.Beijing)
+	mine, other := purse.CardNo{1}, purse.CardNo{2}
+	var r recent
+	r.add(mine, Result{Ref: "a", Amount: money.Yuan, At: start}, start.Add(repeatWithin))
+	for _, tt := range []struct {
+		card   purse.CardNo
+		amount money.Fen
+		after  time.Duration
+		want   bool
+	}{
+		{mine, money.Yuan, repeatWithin - 1, true},
+		{mine, money.Yuan, repeatWithin, false},
+		{mine, money.Yuan + 1, 0, false},
+		{other, money.Yuan, 0, false},
+	} {
+		before, got := r.repeats(tt.card, Result{Amount: tt.amount, At: start.Add(tt.after)})
+		if got != tt.want || got && before.Ref != "a" {
+			t.Errorf("%+v: %v, %+v", tt, got, before)
+		}
+	}
+	if got := r.of(mine, start.Add(lookedAt)); got.Ref != "a" {
+		t.Errorf("re-tap is told of %+v", got)
+	}
+	if got := r.of(mine, start.Add(lookedAt+1)); got != (Result{}) {
+		t.Errorf("re-tap is told of %+v, too late", got)
+	}
+	for i := range 3 * 24 * 60 { // a sale a minute, and nobody ever looks
+		at := start.Add(time.Duration(i) * time.Minute)
+		r.add(other, Result{Ref: "b", Amount: money.Yuan, At: at}, at.Add(repeatWithin))
+	}
+	if len(r) > 12 {
+		t.Errorf("after three days %d sales are kept", len(r))
+	}
+}
+
+// TestRecentAfterStart: a sale of before a start is asked about for its whole
+// time, even if it was made long before.
+func TestRecentAfterStart(t *testing.T) {
+	made := time.Date(2026, 11, 26, 12, 0, 0, 0, kiosk.Beijing)
+	started := made.Add(lookedAt - time.Minute)
+	var r recent
+	r.add(purse.CardNo{1}, Result{Ref: "a", Amount: money.Yuan, At: made}, started.Add(restartWithin))
+	later := started.Add(restartWithin - time.Second)
+	r.of(purse.CardNo{1}, later)
+	r.add(purse.CardNo{2}, Result{Ref: "b", At: later}, later.Add(repeatWithin))
+	if _, is := r.repeats(purse.CardNo{1}, Result{Amount: money.Yuan, At: later}); !is {
+		t.Error("a sale of before the start is forgotten too early")
 	}
 }
 

@@ -2,6 +2,7 @@ package till
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"quancun/journal"
@@ -30,7 +31,10 @@ type past struct {
 	Result
 }
 
+// add notes a sale, and forgets those that nobody asks about any more: a till
+// runs for months.
 func (r *recent) add(card purse.CardNo, s Result, until time.Time) {
+	*r = slices.DeleteFunc(*r, func(p past) bool { return s.At.Sub(p.At) > lookedAt && !s.At.Before(p.until) })
 	*r = append(*r, past{card.Full(), until, s})
 }
 
@@ -44,20 +48,13 @@ func (r *recent) repeats(card purse.CardNo, s Result) (Result, bool) {
 	return Result{}, false
 }
 
-// of returns the newest sale to a card, or the zero Result. What is too long ago
-// is forgotten on the way.
+// of returns the newest sale to a card, or the zero Result.
 func (r *recent) of(card purse.CardNo, now time.Time) (last Result) {
-	kept := (*r)[:0]
 	for _, p := range *r {
-		if now.Sub(p.At) > lookedAt {
-			continue
-		}
-		kept = append(kept, p)
-		if p.card == card.Full() {
+		if p.card == card.Full() && now.Sub(p.At) <= lookedAt {
 			last = p.Result
 		}
 	}
-	*r = kept
 	return last
 }
 
