@@ -123,7 +123,7 @@ func TestReconcile(t *testing.T) {
 		}
 	}
 	s.check("the books are whole", "verify")
-	s.check(`(?s)= float.*holder +8 .*reconciled with Alipay: `+day+`\ninbox: 1 open, 10\.00`, "report")
+	s.check(`(?s)= float.*holder +12 .*reconciled with Alipay: `+day+`\ninbox: 1 open, 10\.00`, "report")
 }
 
 // TestServeReconciles lets serve find a day that it has missed.
