@@ -125,8 +125,11 @@ func (p *page) sold() fyne.CanvasObject {
 		how = "till.sold.online"
 	}
 	lines.Add(p.k.Clipped(p.t.T(wayKey(p.v.Sale.With))+"   "+p.t.T(how), small, does))
-	return p.result(verdict{ground: look.Good, icon: "check", title: p.t.T("till.sold"), amount: p.v.Amount,
-		body: p.t.T("till.sold.body")}, lines)
+	v := verdict{ground: look.Good, icon: "check", title: p.t.T("till.sold"), amount: p.v.Amount}
+	if p.v.Sale.With == till.ByCard {
+		v.body = p.t.T("till.sold.body")
+	}
+	return p.result(v, lines)
 }
 
 // declined is a sale that was certainly not made, and why.
