@@ -18,6 +18,7 @@ import (
 // makes sure that the sale is about it.
 func (d *Desk) begin(ctx context.Context) error {
 	if d.card == nil {
+		d.info = purse.Info{} // whoever was here before
 		info, err := d.takeUp()
 		if err != nil {
 			return err
@@ -93,7 +94,7 @@ func (d *Desk) notSold(ctx context.Context, sold kiosk.Sold, err error, v View) 
 		d.letGo()
 		return outcome{CardGone, func(v *View) { v.Notice = CardLeft }}
 	}
-	balance, known := d.info.Balance, d.sale.card == d.info.CardNo
+	balance, known := d.info.Balance, d.info.CardNo != (purse.CardNo{}) && d.sale.card == d.info.CardNo
 	short := errors.Is(err, rules.ErrPurse) && v.Health.Upstream && !d.sale.leveled
 	failed := d.fail("sell", err)
 	return outcome{Failed, func(v *View) {
