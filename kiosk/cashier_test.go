@@ -13,6 +13,8 @@ import (
 	"quancun/money"
 	"quancun/reader"
 	"quancun/reader/sim"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 )
 
 // window is a till with its face: the flow, and a cashier who sees its views.
@@ -186,6 +188,75 @@ func TestTillLimit(t *testing.T) {
 			world.balanced(w.till)
 		})
 	}
+}
+
+// TestTillLoadsFirst: a purse that is too low is loaded from the account, and pays
+// in the same tap; also when the card is torn off while it is loaded.
+func TestTillLoadsFirst(t *testing.T) {
+	const price, more = 40 * yuan, 20 * yuan // the purse holds 30, the account 50
+	for name, breaks := range map[string][]sim.Break{
+		"whole": nil, "torn before": {{How: sim.TearBefore, INS: 0x52}}, "torn after": {{How: sim.TearAfter, INS: 0x52}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			world, tills := newShop(t, "T01")
+			world.credit(more)
+			w := tills[0].openWindow()
+			w.price(price)
+			w.layCard()
+			if v := w.see(flow.Declined); !v.Short || v.Balance != opening {
+				t.Fatalf("declined: %+v", v)
+			}
+			for _, b := range breaks {
+				world.card.Break(b)
+			}
+			w.do(flow.Input{Event: flow.LoadFirst})
+			w.see(flow.EnterPIN)
+			w.typePIN(pin)
+			v := w.see(flow.Sold, flow.Present, flow.Declined, flow.Unknown)
+			for again := 0; breaks != nil && v.Step != flow.Sold && again < 3; again++ {
+				if v.Step != flow.Present || v.Notice != flow.CardLeft {
+					t.Fatalf("after the card was torn off: step %d, notice %d, fault %d", v.Step, v.Notice, v.Fault)
+				}
+				w.layCard()
+				if v = w.see(flow.Sold, flow.Declined, flow.EnterPIN); v.Step == flow.Declined && v.Short {
+					w.do(flow.Input{Event: flow.LoadFirst})
+					v = w.see(flow.EnterPIN)
+				}
+				if v.Step == flow.EnterPIN {
+					w.typePIN(pin)
+					v = w.see(flow.Sold, flow.Present, flow.Declined)
+				}
+			}
+			if v.Step != flow.Sold || v.Balance != opening+more-price {
+				t.Fatalf("step %d, fault %d, balance %s", v.Step, v.Fault, v.Balance)
+			}
+			world.told(w.post)
+			got := world.booked(journal.MerchantAccount(merchant))
+			if left := opening + more - price; world.balance() != left || world.purse() != left || got != price {
+				t.Errorf("account %s, purse %s, merchant %s", world.balance(), world.purse(), got)
+			}
+			if broken, err := world.books.Verify(t.Context()); err != nil || broken != nil {
+				t.Errorf("books: %q, %v", broken, err)
+			}
+		})
+	}
+}
+
+// credit puts money on the holder's account that is not on the card.
+func (w *world) credit(f money.Fen) {
+	w.t.Helper()
+	ctx, a := w.t.Context(), store.HolderAccount("2026012345")
+	w.ok(w.books.Write(ctx, func(tx *sqldb.Tx) error {
+		at, err := w.books.LockAccounts(ctx, tx, []store.Account{store.Opening, a})
+		if err != nil {
+			return err
+		}
+		_, err = w.books.PostAll(ctx, tx, at, []store.Entry{{
+			Kind: store.KindOpening, Place: "opening", Debit: store.Opening, Credit: a, Amount: f,
+		}})
+		return err
+	}))
 }
 
 // TestTillTorn: a card that is torn off is asked for, and says itself whether it

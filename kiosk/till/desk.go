@@ -124,7 +124,12 @@ func (d *Desk) act(v View, in Input) act {
 	case Querying:
 		return func(ctx context.Context) outcome { return d.query(ctx, v) }
 	case Sold, Declined:
-		return d.over
+		return func(ctx context.Context) outcome {
+			if in.Event == WasThis { // that sale is of a moment ago, too
+				d.recent.add(d.info.CardNo, v.Sale, d.now().Add(repeatWithin))
+			}
+			return d.over(ctx)
+		}
 	}
 	return nil
 }
