@@ -85,6 +85,10 @@ var Codes = []Code{
 	CodePayAllowance, CodePayPIN, CodePayRefused,
 }
 
+// Doubt reports whether c says that nobody knows what has become of somebody's
+// money. It is then never shown as refused.
+func (c Code) Doubt() bool { return c == CodeSaleDoubt || c == CodeSaleForged || c == CodePayDoubt }
+
 // reasons says which code a refusal of the upstream has.
 var reasons = map[client.Reason]Code{
 	client.CardIsUnknown:    CodeUnknownCard,

@@ -184,11 +184,15 @@ func (d *Desk) present(_ context.Context, e Event) outcome {
 	return outcome{}
 }
 
-// fail is the outcome of a step that cannot go on. Nothing has moved.
+// fail is the outcome of a step that cannot go on. Nothing has moved, unless
+// nobody knows that.
 func (d *Desk) fail(doing string, err error) outcome {
-	code := kiosk.Explain(err)
+	code, event := kiosk.Explain(err), Failed
+	if code.Doubt() {
+		event = NotKnown
+	}
 	d.Log.Warn("step failed", "doing", doing, "code", int(code), "err", err)
-	return outcome{Failed, func(v *View) { v.Fault = code }}
+	return outcome{event, func(v *View) { v.Fault = code }}
 }
 
 // takeUp powers the card and reads who it is. A card that falls silent is

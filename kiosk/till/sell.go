@@ -97,7 +97,7 @@ func (d *Desk) notSold(ctx context.Context, sold kiosk.Sold, err error, v View) 
 	balance, known := d.info.Balance, d.info.CardNo != (purse.CardNo{}) && d.sale.card == d.info.CardNo
 	short := errors.Is(err, rules.ErrPurse) && v.Health.Upstream && !d.sale.leveled
 	failed := d.fail("sell", err)
-	return outcome{Failed, func(v *View) {
+	return outcome{failed.event, func(v *View) {
 		failed.patch(v)
 		v.Holder, v.Balance, v.Known, v.Short = holder, balance, known, short
 	}}

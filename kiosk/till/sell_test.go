@@ -1,11 +1,13 @@
 package till
 
 import (
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/tender"
 	"quancun/money"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
@@ -30,5 +32,19 @@ func TestForeignCardIsNobody(t *testing.T) {
 	o.patch(&v)
 	if v.Fault != kiosk.CodeForeignCard || v.Holder.Name != "" || v.Balance != 0 || v.Known || v.Short {
 		t.Errorf("foreign card is shown as %+v", v)
+	}
+}
+
+// TestDoubtIsNoRefusal: whatever step an error stops, one that leaves money in
+// doubt is never shown as a refusal.
+func TestDoubtIsNoRefusal(t *testing.T) {
+	d := &Desk{Log: slog.New(slog.DiscardHandler)}
+	for err, want := range map[error]Event{
+		kiosk.ErrSaleInDoubt: NotKnown, kiosk.ErrNotGenuine: NotKnown, tender.ErrUnknown: NotKnown,
+		tender.ErrOffline: Failed, kiosk.ErrNoSAM: Failed,
+	} {
+		if o := d.fail("test", fmt.Errorf("wrapped: %w", err)); o.event != want {
+			t.Errorf("%v leads to event %d, want %d", err, o.event, want)
+		}
 	}
 }

@@ -95,6 +95,9 @@ func TillViews() []TillView {
 	list := append(tillArriving(), tillSelling()...)
 	list = append(list, tillEnding()...)
 	for _, c := range kiosk.Codes {
+		if c.Doubt() {
+			continue // the till never refuses for it
+		}
 		list = append(list, tillView("20-declined-"+faultName(c), till.View{Step: till.Declined, Amount: 1200, Fault: c,
 			Holder: holder}))
 	}
