@@ -17,6 +17,7 @@ import (
 
 	"quancun/app/identity"
 	"quancun/kiosk"
+	"quancun/kiosk/channel"
 	"quancun/kiosk/till"
 	"quancun/ledger"
 	"quancun/ledger/feed"
@@ -187,6 +188,10 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 		Clock: clock, Terms: terms, InHand: hand, Version: Version,
 		Health: t.health, Every: keepEvery, Log: t.log,
 	}
+	// What a till has left open is ended under either face: a till may have become
+	// a kiosk since.
+	left := &channel.Keeper{Book: t.book, Upstream: t.client, InHand: hand, Every: keepEvery, Log: t.log}
+	t.beside = append(t.beside, left.Run)
 	if t.config.Face == cashierName {
 		session, err := t.joinTill(joined{p, terms, hand, keys}, cashiers)
 		if err != nil {

@@ -87,8 +87,6 @@ func (c PrinterConfig) examine() finding {
 
 // ways are the ways of paying by a code.
 func (t *terminal) ways(j joined) []till.Way {
-	left := &channel.Keeper{Book: t.book, Upstream: t.client, InHand: j.hand, Every: keepEvery, Log: t.log}
-	t.beside = append(t.beside, left.Run)
 	wallet := till.Way{
 		Kind: till.ByAlipay, Online: true,
 		Takes:  func(code string) bool { return scanner.KindOf(code) == scanner.Alipay },

@@ -97,7 +97,8 @@ type Desk struct{ books *store.Books }
 // New returns the desk of books.
 func New(books *store.Books) *Desk { return &Desk{books} }
 
-// Do does an act. Nothing happens if it was done before; the same reference
+// Do does an act. Nothing happens if it was done before, and a PIN that came with
+// it first stays, since no two of them can be compared; the same reference
 // with another content is [store.ErrConflict]. A holder or card that is not in
 // the books is [store.ErrNone], and what may not be is [ErrRefused]. After every
 // other error it is not known whether it was done: do it again.
