@@ -199,6 +199,11 @@ var layers = map[string]layer{
 		},
 		theirs: []string{sync},
 	},
+	"kiosk/office": {
+		ours: []string{
+			"money", "kiosk", "kiosk/staff", "kiosk/tender", "reader", "reader/profile", "reader/purse",
+		},
+	},
 	"kiosk/till": {
 		ours: []string{
 			"money", "journal", "ledger", "ledger/feed", "kiosk", "kiosk/...", "reader", "reader/profile", "reader/purse",

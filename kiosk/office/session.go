@@ -1,0 +1,316 @@
+package office
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"quancun/kiosk"
+	"quancun/kiosk/staff"
+	"quancun/kiosk/tender"
+	"quancun/reader"
+	"quancun/reader/profile"
+)
+
+// How long a page waits for a person.
+const (
+	askMax  = 2 * time.Minute
+	readMax = 2 * time.Minute // of what came of a task
+	menuMax = 5 * time.Minute
+)
+
+// Paper is where reports come out.
+type Paper interface {
+	// Print prints a report. After an error it is kept, and printed as soon as the
+	// printer is ready.
+	Print(ctx context.Context, r Report) error
+}
+
+// Files is where reports are saved.
+type Files interface {
+	// Save writes a report as a table and as a page, and returns where they are.
+	Save(ctx context.Context, r Report) (place string, err error)
+}
+
+// Desk is what the tasks of a till work with.
+type Desk struct {
+	Tasks   []Task
+	Staff   *staff.Desk // nil: nobody signs in, and nobody can release anything
+	Paper   Paper       // nil: there is no printer
+	Files   Files       // nil: nothing can be saved
+	Device  reader.Device
+	Profile *profile.Profile
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Session is the back of a till. Its methods may be called from any goroutine;
+// Serve runs once at a time.
+type Session struct {
+	Desk *Desk
+	Show func(View) // must not block
+
+	inputs chan Input
+	cards  chan reader.State
+	online atomic.Bool
+
+	// What follows belongs to the goroutine of Serve.
+	view   View
+	member staff.Member
+	slot   reader.State
+	taken  uint32 // insertion that has answered a question of this task
+}
+
+// New returns a session that shows its views to show.
+func New(d *Desk, show func(View)) *Session {
+	return &Session{Desk: d, Show: show, inputs: make(chan Input, 16), cards: make(chan reader.State, 16)}
+}
+
+// Send hands over what a person did. It never waits; who is sixteen taps ahead
+// will not miss one.
+func (s *Session) Send(in Input) {
+	select {
+	case s.inputs <- in:
+	default:
+		in.Answer.PIN.Wipe()
+	}
+}
+
+// Card hands over a change of the reader.
+func (s *Session) Card(now reader.State) {
+	select {
+	case s.cards <- now:
+	default: // the next look has the newest state
+	}
+}
+
+// Online says whether the upstream answers.
+func (s *Session) Online(yes bool) { s.online.Store(yes) }
+
+// Serve serves m until m leaves, and returns nil, or ctx's error. A task that is
+// under way is at its end then.
+func (s *Session) Serve(ctx context.Context, m staff.Member, slot reader.State) error {
+	s.member, s.slot = m, slot
+	s.drain()
+	for {
+		s.view = View{Page: Menu, Entries: s.menu()}
+		in, err := s.wait(ctx, menuMax)
+		if err != nil {
+			return err
+		}
+		switch {
+		case in.Event == Left:
+			return nil
+		case in.Event == Picked && in.Pick >= 0 && in.Pick < len(s.view.Entries) && s.view.Entries[in.Pick].Why == "":
+			if err := s.run(ctx, s.view.Entries[in.Pick].task); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// drain forgets what was done at pages that nobody sees any more.
+func (s *Session) drain() {
+	for {
+		select {
+		case in := <-s.inputs:
+			in.Answer.PIN.Wipe()
+		default:
+			return
+		}
+	}
+}
+
+// menu is what m may do, and what can be done now. What only others may do is
+// shown if one of them can release it.
+func (s *Session) menu() (all []Entry) {
+	for _, t := range s.Desk.Tasks {
+		e := Entry{Name: t.Name, Group: t.Group, task: t}
+		switch {
+		case t.Online && !s.online.Load():
+			e.Why = NeedsUpstream
+		case !s.member.Role.May(t.Needs) && s.Desk.Staff == nil:
+			continue
+		case !s.member.Role.May(t.Needs):
+			e.Release = true
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// wait shows the view and returns what the person did; nothing for long means
+// that they have left.
+func (s *Session) wait(ctx context.Context, long time.Duration) (Input, error) {
+	s.view.Ends = s.Desk.Now().Add(long)
+	s.Show(s.view)
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	for {
+		select {
+		case in := <-s.inputs:
+			return in, nil
+		case s.slot = <-s.cards:
+		case <-timer.C:
+			return Input{Event: Left}, nil
+		case <-ctx.Done():
+			return Input{}, ctx.Err()
+		}
+	}
+}
+
+// ended is how a task's Run ended.
+type ended struct {
+	report Report
+	err    error
+}
+
+// run runs a task to its end and shows what came of it.
+func (s *Session) run(ctx context.Context, t Task) error {
+	s.taken = 0
+	asks, answers, end := make(chan Question), make(chan Answer, 1), make(chan ended, 1)
+	talk := &Talk{desk: s.Desk, member: s.member, ref: kiosk.NewRef(), ask: asks, answer: answers}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		var e ended
+		if talk.given, e.err = talk.Need(ctx, t.Needs); e.err == nil {
+			e.report, e.err = t.Run(ctx, talk)
+		}
+		end <- e
+	}()
+	for {
+		select {
+		case q := <-asks:
+			s.view = View{Page: Asking, Task: t.Name, Question: q}
+			if q.Kind == Working {
+				s.Show(s.view)
+				continue
+			}
+			a, err := s.question(ctx, q)
+			if err != nil {
+				<-end
+				return err
+			}
+			answers <- a
+		case s.slot = <-s.cards:
+		case in := <-s.inputs: // nobody leaves what is being done
+			in.Answer.PIN.Wipe()
+		case e := <-end:
+			return s.end(ctx, t, e)
+		}
+	}
+}
+
+// question waits for the answer to q. A card that lies there already answers, but
+// for one that has answered another question of this task.
+func (s *Session) question(ctx context.Context, q Question) (Answer, error) {
+	s.view.Ends = s.Desk.Now().Add(askMax)
+	s.Show(s.view)
+	timer := time.NewTimer(askMax)
+	defer timer.Stop()
+	for {
+		if q.wantsCard() && s.slot.Card && s.slot.Insertions != s.taken {
+			s.taken = s.slot.Insertions
+			return Answer{Card: true}, nil
+		}
+		select {
+		case in := <-s.inputs:
+			if a, ok := q.reply(in); ok {
+				return a, nil
+			}
+		case s.slot = <-s.cards:
+		case <-timer.C:
+			return Answer{Left: true}, nil
+		case <-ctx.Done():
+			return Answer{}, ctx.Err()
+		}
+	}
+}
+
+// reply returns what in says to q, if anything.
+func (q Question) reply(in Input) (Answer, bool) {
+	if in.Event == Answered && q.answeredBy(in.Answer) {
+		return in.Answer, true
+	}
+	in.Answer.PIN.Wipe()
+	return Answer{Left: true}, in.Event == Left
+}
+
+// end shows how a task ended until it was read. Who has left needs no telling.
+func (s *Session) end(ctx context.Context, t Task, e ended) error {
+	if errors.Is(e.err, ErrLeft) {
+		return nil
+	}
+	if ctx.Err() != nil && e.err != nil {
+		return ctx.Err()
+	}
+	s.view = View{Page: Ended, Task: t.Name, Report: e.report, Outcome: outcomeOf(e.err)}
+	s.view.CanPrint, s.view.CanSave = s.Desk.Paper != nil, s.Desk.Files != nil
+	if e.err != nil {
+		s.Desk.Log.Warn("task ended", "task", string(t.Name), "outcome", int(s.view.Outcome), "err", e.err)
+		s.view.Fault, s.view.Why = explain(e.err)
+	}
+	if e.report.Print && e.err == nil {
+		s.print(ctx)
+	}
+	for {
+		in, err := s.wait(ctx, readMax)
+		if err != nil {
+			return err
+		}
+		switch in.Event {
+		case Left:
+			return nil
+		case PrintIt:
+			s.print(ctx)
+		case SaveIt:
+			s.save(ctx)
+		}
+	}
+}
+
+// print prints the report that is shown, and says so on the page.
+func (s *Session) print(ctx context.Context) {
+	if s.Desk.Paper == nil {
+		return
+	}
+	s.view.Printed = Printing
+	s.Show(s.view)
+	if s.view.Printed = Printed; s.Desk.Paper.Print(ctx, s.view.titled()) != nil {
+		s.view.Printed = NotYet
+	}
+}
+
+// save writes the report that is shown into files, and says where on the page.
+func (s *Session) save(ctx context.Context) {
+	if s.Desk.Files == nil {
+		return
+	}
+	place, err := s.Desk.Files.Save(ctx, s.view.titled())
+	if err != nil {
+		s.Desk.Log.Error("report not saved", "err", err)
+	}
+	s.view.Saved, s.view.NotSaved = place, err != nil
+}
+
+// outcomeOf returns how a task ended that returned err.
+func outcomeOf(err error) Outcome {
+	switch {
+	case err == nil:
+		return Done
+	case errors.Is(err, tender.ErrUnknown), kiosk.Explain(err).Doubt():
+		return Unknown
+	}
+	return Refused
+}
+
+// explain returns the code of an error, or its own words.
+func explain(err error) (kiosk.Code, Word) {
+	if r := (*Refusal)(nil); errors.As(err, &r) {
+		return 0, r.Why
+	}
+	return kiosk.Explain(err), ""
+}
