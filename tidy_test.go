@@ -78,8 +78,9 @@ var layers = map[string]layer{
 	"reader/pcsctest":   {ours: []string{"money", "pboc", "reader/..."}},
 	"reader/readertest": {ours: []string{"money", "pboc", "reader/..."}},
 
-	"journal": {ours: []string{"money", "pboc"}, theirs: []string{mod, crypto}},
-	"paycode": {ours: []string{"money"}, theirs: []string{gmsm, crypto}},
+	"journal":  {ours: []string{"money", "pboc"}, theirs: []string{mod, crypto}},
+	"paycode":  {ours: []string{"money"}, theirs: []string{gmsm, crypto}},
+	"bathcode": {},
 
 	"ledger":        {ours: []string{"money", "pboc", "journal"}, theirs: []string{sqlite, sys, mod}},
 	"ledger/push":   {ours: []string{"money", "journal", "ledger"}},
