@@ -81,6 +81,7 @@ var layers = map[string]layer{
 	"journal":  {ours: []string{"money", "pboc"}, theirs: []string{mod, crypto}},
 	"paycode":  {ours: []string{"money"}, theirs: []string{gmsm, crypto}},
 	"bathcode": {},
+	"water":    {ours: []string{"money", "bathcode"}},
 
 	"ledger":        {ours: []string{"money", "pboc", "journal"}, theirs: []string{sqlite, sys, mod}},
 	"ledger/push":   {ours: []string{"money", "journal", "ledger"}},

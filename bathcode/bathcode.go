@@ -64,6 +64,9 @@ func DayOf(t time.Time) Day {
 
 var firstDay = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
+// Start returns the midnight with which d begins.
+func (d Day) Start() time.Time { return time.Date(2000, time.January, 1+int(d), 0, 0, 0, 0, beijing) }
+
 // month returns the year and month of d as a number, such as 202611.
 func (d Day) month() uint32 {
 	t := firstDay.AddDate(0, 0, int(d))
@@ -109,6 +112,12 @@ func LoadKey(p Place, d Day, b [32]byte) Key { return Key{p, d.month(), b} }
 
 // Bytes returns the key itself, to be brought to a controller.
 func (k Key) Bytes() [32]byte { return k.key }
+
+// Sign returns the MAC by which whoever has the key knows that a message is from
+// another who has it. No message can be taken for the context of a code.
+func (k Key) Sign(message []byte) [32]byte {
+	return [32]byte(tag(k.key[:], append([]byte("SIGN"), message...)))
+}
 
 // Covers reports whether k is the key of a slot.
 func (k Key) Covers(s Slot) bool { return k.place == s.Place && k.month == s.Day.month() }

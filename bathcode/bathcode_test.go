@@ -132,8 +132,20 @@ func TestDay(t *testing.T) {
 			t.Errorf("%v is day %d, want %d", at, got, want)
 		}
 	}
+	if at := time.Date(2026, 11, 26, 0, 0, 0, 0, beijing); !Day(9826).Start().Equal(at) || DayOf(Day(9826).Start()) != 9826 {
+		t.Errorf("day 9826 begins at %v, want %v", Day(9826).Start(), at)
+	}
 	if Day(9830).month() != 202611 || Day(9831).month() != 202612 {
 		t.Error("December does not begin on its first day")
+	}
+}
+
+// TestSign knows a message again, and no other by it.
+func TestSign(t *testing.T) {
+	k, other := master.Key(Place{3, 12}, today), master.Key(Place{3, 0}, today)
+	signed := k.Sign([]byte("used"))
+	if k.Sign([]byte("used")) != signed || k.Sign([]byte("user")) == signed || other.Sign([]byte("used")) == signed {
+		t.Error("a signature is not of its message and key alone")
 	}
 }
 
