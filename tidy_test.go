@@ -95,6 +95,10 @@ var layers = map[string]layer{
 		ours:   []string{"money", "pboc", "journal", "paycode", "upstream/wire/..."},
 		theirs: []string{connect, protobuf, toml},
 	},
+	"upstream/client/centre": {
+		ours:   []string{"money", "pboc", "upstream/client", "upstream/wire", "upstream/wire/..."},
+		theirs: []string{connect, protobuf},
+	},
 	"upstream/reconcile": {ours: []string{"money", "upstream/channel"}},
 	"upstream/clearing": {
 		ours: []string{

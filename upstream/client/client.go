@@ -58,10 +58,12 @@ type Client struct {
 	sync    quancunv1connect.SyncServiceClient
 	payment quancunv1connect.PaymentServiceClient
 	staff   quancunv1connect.StaffServiceClient
+	way     Way
 	line    line
 	options Options
 
 	mu     sync.Mutex
+	signed map[string][]byte // sessions of the staff, by their numbers; guarded by mu
 	campus ed25519.PublicKey // that feeds are signed by; empty if the provisioning has none; guarded by mu
 	pinKey []byte            // the upstream's, from the last Hello; guarded by mu
 }
@@ -75,7 +77,7 @@ func Dial(p *Provisioning, o Options) *Client {
 	if o.Address == "" {
 		o.Address = p.Address
 	}
-	c := &Client{options: o}
+	c := &Client{options: o, signed: map[string][]byte{}}
 	c.Adopt(p)
 	h := &http.Client{Transport: o.Transport, CheckRedirect: neverRedirect}
 	if h.Transport == nil {
@@ -83,12 +85,24 @@ func Dial(p *Provisioning, o Options) *Client {
 	}
 	again := connect.WithInterceptors(connect.UnaryInterceptorFunc(c.line.again))
 	url := "https://" + o.Address
+	c.way = Way{HTTP: h, URL: url, Options: []connect.ClientOption{connect.WithReadMaxBytes(1 << 20), again}}
 	c.rpc = quancunv1connect.NewTerminalServiceClient(h, url, connect.WithReadMaxBytes(1<<20), again)
 	c.staff = quancunv1connect.NewStaffServiceClient(h, url, connect.WithReadMaxBytes(1<<20), again)
 	c.sync = quancunv1connect.NewSyncServiceClient(h, url, connect.WithReadMaxBytes(feedMax), again)
 	c.payment = quancunv1connect.NewPaymentServiceClient(h, url, connect.WithReadMaxBytes(1<<20), again)
 	return c
 }
+
+// Way is how calls reach the upstream. It is for packages beside this one, which
+// have services of their own and make their clients with it.
+type Way struct {
+	HTTP    connect.HTTPClient
+	URL     string
+	Options []connect.ClientOption
+}
+
+// Way returns how this client's calls reach the upstream.
+func (c *Client) Way() Way { return c.way }
 
 // neverRedirect: the upstream never does.
 func neverRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

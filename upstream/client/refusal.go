@@ -59,6 +59,10 @@ type Refusal struct {
 // Error names the reason.
 func (r *Refusal) Error() string { return "upstream refused: " + r.Reason.String() }
 
+// Explain makes of an error of a call what the calls of this package return for
+// it. It is for packages beside this one.
+func Explain(call string, err error) error { return explain(call, err) }
+
 // explain makes a Refusal, or a journal.PushError, of an error that carries
 // one, and leaves every other error an unknown outcome.
 func explain(call string, err error) error {

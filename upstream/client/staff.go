@@ -78,7 +78,37 @@ func (c *Client) SignInStaff(ctx context.Context, cardNo string, pin *[wire.PINL
 		}
 		return Staff{}, err
 	}
-	return staffOf(r.Msg.Member), nil
+	m := staffOf(r.Msg.Member)
+	c.KeepStaffSession(m.No, r.Msg.Session)
+	return m, nil
+}
+
+// StaffSession returns the session that a member's last sign-in has opened here,
+// by staff number, or nil. It is in this process's memory and nowhere else.
+func (c *Client) StaffSession(no string) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.signed[no]
+}
+
+// KeepStaffSession keeps a session in place of the member's last one; an empty one
+// ends it.
+func (c *Client) KeepStaffSession(no string, session []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if delete(c.signed, no); len(session) > 0 {
+		c.signed[no] = session
+	}
+}
+
+// SealPIN seals a PIN to the upstream, for a challenge and a name. The caller
+// wipes pin.
+func (c *Client) SealPIN(ctx context.Context, challenge []byte, name string, pin *[wire.PINLen]byte) ([]byte, error) {
+	key, err := c.sealingKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return wire.SealPIN(key, challenge, name, pin)
 }
 
 // CheckStaff returns those of the members who may still sign in, as they are

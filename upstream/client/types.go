@@ -86,6 +86,7 @@ const (
 	OpenLoadDoubt     OpenKind = 3 // the card left while it was being written
 	OpenNotLevel      OpenKind = 4 // on the account, not yet on the card
 	OpenPurchaseDoubt OpenKind = 5 // the card left while it was paying; set aside
+	OpenHold          OpenKind = 6 // held for a sale of which the terminal has not told yet
 )
 
 // OpenItem is money of a holder that is on its way.

@@ -54,6 +54,10 @@ func SealPIN(publicKey, challenge []byte, cardNo string, pin *[PINLen]byte) ([]b
 	return append(enc, sealed...), nil
 }
 
+// CentrePIN is what stands for an account where a PIN is sealed at the card centre
+// or a challenge is asked for.
+func CentrePIN(account string) string { return "centre/" + account }
+
 // StaffCard is what stands for a member of the staff's card where a PIN is sealed
 // or a challenge is asked for: the same card may be a holder's, with another PIN.
 func StaffCard(cardNo string) string { return "staff/" + cardNo }

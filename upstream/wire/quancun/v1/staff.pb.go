@@ -372,6 +372,7 @@ func (x *SignInStaffRequest) GetSealedPin() []byte {
 type SignInStaffResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        *StaffMember           `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Session       []byte                 `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"` // for CentreService, at this terminal; unset for a role that has nothing to do there
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -409,6 +410,13 @@ func (*SignInStaffResponse) Descriptor() ([]byte, []int) {
 func (x *SignInStaffResponse) GetMember() *StaffMember {
 	if x != nil {
 		return x.Member
+	}
+	return nil
+}
+
+func (x *SignInStaffResponse) GetSession() []byte {
+	if x != nil {
+		return x.Session
 	}
 	return nil
 }
@@ -576,9 +584,10 @@ const file_quancun_v1_staff_proto_rawDesc = "" +
 	"\acard_no\x18\x01 \x01(\tR\x06cardNo\x12\x1c\n" +
 	"\tchallenge\x18\x02 \x01(\fR\tchallenge\x12\x1d\n" +
 	"\n" +
-	"sealed_pin\x18\x03 \x01(\fR\tsealedPin\"F\n" +
+	"sealed_pin\x18\x03 \x01(\fR\tsealedPin\"`\n" +
 	"\x13SignInStaffResponse\x12/\n" +
-	"\x06member\x18\x01 \x01(\v2\x17.quancun.v1.StaffMemberR\x06member\"%\n" +
+	"\x06member\x18\x01 \x01(\v2\x17.quancun.v1.StaffMemberR\x06member\x12\x18\n" +
+	"\asession\x18\x02 \x01(\fR\asession\"%\n" +
 	"\x11CheckStaffRequest\x12\x10\n" +
 	"\x03nos\x18\x01 \x03(\tR\x03nos\"G\n" +
 	"\x12CheckStaffResponse\x121\n" +

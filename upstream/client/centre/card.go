@@ -1,0 +1,114 @@
+package centre
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"quancun/pboc"
+	"quancun/upstream/wire"
+	v1 "quancun/upstream/wire/quancun/v1"
+)
+
+// Blank is a card that nobody has yet.
+type Blank struct {
+	Ref     string // of the act that is to issue it
+	Account string
+	UID     string // hexadecimal
+}
+
+// Plan is what a card is to say of itself and of its holder.
+type Plan struct {
+	CardNo        string // 20 hexadecimal digits
+	Name, Number  string
+	Start, Expiry time.Time
+}
+
+// Begin gives a number to the card that the act of b.Ref is to issue. The same ref
+// has the same number. Nothing is issued by it. Refusals: HolderUnknown,
+// AccountClosed, ActConflict, ActClosed.
+func (d *Desk) Begin(ctx context.Context, clerk string, b Blank) (Plan, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	session, err := d.session(clerk)
+	if err != nil {
+		return Plan{}, err
+	}
+	r, err := d.rpc.BeginCard(ctx, connect.NewRequest(&v1.BeginCardRequest{
+		Session: session, Ref: b.Ref, Account: b.Account, Uid: b.UID,
+	}))
+	if err != nil {
+		return Plan{}, explain("begin card", err)
+	}
+	m := r.Msg
+	return Plan{m.CardNo, m.Name, m.Number, at(m.Start), at(m.Expiry)}, nil
+}
+
+// Command asks for what only a holder of keys can make for a card that was begun.
+// Its fields besides Ref are those of keys.Command.
+type Command struct {
+	Ref       string
+	Part      int
+	Factor    [8]byte // by the card's profile
+	Index     byte
+	Challenge []byte // the card's
+	Header    []byte
+	Data      []byte
+}
+
+// Command returns what the card is to be sent. It does not say that the card has
+// taken it. Refusals: NoBlanks, FactorTaken, ActUnknown if the card was not begun,
+// ActClosed.
+func (d *Desk) Command(ctx context.Context, clerk string, c Command) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	session, err := d.session(clerk)
+	if err != nil {
+		return nil, err
+	}
+	r, err := d.rpc.CardCommand(ctx, connect.NewRequest(&v1.CardCommandRequest{
+		Session: session, Ref: c.Ref, Part: int32(c.Part), Factor: c.Factor[:], Index: int32(c.Index),
+		Challenge: c.Challenge, Header: c.Header, Data: c.Data,
+	}))
+	if err != nil {
+		return nil, explain("card command", err)
+	}
+	return r.Msg.Data, nil
+}
+
+// NewPIN is a PIN that a card is to take.
+type NewPIN struct {
+	Account string // the card's
+	CardNo  string
+	ASCII   bool // the card keeps it as characters, and not as BCD
+}
+
+// SignPIN returns the MAC by which the card takes pin (RELOAD PIN), if that is the
+// PIN of the account upstream and the card may be used. The caller wipes pin. The
+// MAC may be asked for again. Refusals: CardUnknown, PINWrong with the tries left,
+// PINLocked.
+func (d *Desk) SignPIN(ctx context.Context, clerk string, n NewPIN, pin *[wire.PINLen]byte) (mac pboc.MAC, err error) {
+	ctx, cancel := context.WithTimeout(ctx, sealed)
+	defer cancel()
+	challenge, cipher, err := d.seal(ctx, clerk, n.Account, pin)
+	if err != nil {
+		return mac, err
+	}
+	session, err := d.session(clerk)
+	if err != nil {
+		return mac, err
+	}
+	r, err := d.rpc.SignPIN(ctx, connect.NewRequest(&v1.SignPINRequest{
+		Session: session, CardNo: n.CardNo, Challenge: challenge, SealedPin: cipher, Ascii: n.ASCII,
+	}))
+	if err != nil {
+		return mac, explain("sign PIN", err)
+	}
+	if len(r.Msg.Mac) != len(mac) {
+		return mac, errors.New("sign PIN: malformed answer")
+	}
+	copy(mac[:], r.Msg.Mac)
+	return mac, nil
+}
