@@ -12,6 +12,7 @@ package pboc
 
 import (
 	"cmp"
+	"crypto/cipher"
 	"crypto/des" //nolint:gosec // what the cards speak
 	"crypto/subtle"
 	"encoding/binary"
@@ -114,7 +115,11 @@ func (k Key) Folded() (s SessionKey) {
 	return s
 }
 
-func (k Key) encrypt(dst, src []byte) {
+func (k Key) encrypt(dst, src []byte) { k.cipher().Encrypt(dst, src) }
+
+func (k Key) decrypt(dst, src []byte) { k.cipher().Decrypt(dst, src) }
+
+func (k Key) cipher() cipher.Block {
 	var triple [24]byte // two-key EDE is three-key EDE with the first key again
 	copy(triple[:], k[:])
 	copy(triple[16:], k[:8])
@@ -122,7 +127,7 @@ func (k Key) encrypt(dst, src []byte) {
 	if err != nil {
 		panic("pboc: internal error: " + err.Error()) // only the length can be wrong
 	}
-	c.Encrypt(dst, src)
+	return c
 }
 
 // desMAC is single-DES CBC-MAC with a zero initial vector; 80 and then 00 are

@@ -21,8 +21,7 @@ type vector struct {
 	Checks []struct{ Name, Expected string }
 }
 
-// elsewhere are the vectors of secure messaging, which this package does not
-// do: no terminal writes files or keys on a card.
+// elsewhere are the vectors of secure messaging, which [TestSecureVectors] has.
 var elsewhere = map[string]bool{
 	"psam-loadkey-sm": true, "klks-mac-1": true, "klks-mac-2": true, "fmcos-f9-add": true,
 	"fmcos-extauth-4": true, "fm1208-transport-extauth": true,

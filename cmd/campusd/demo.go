@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -157,8 +158,15 @@ func (p place) seed(ctx context.Context, d data) ([]demoCard, error) {
 		return nil, err
 	}
 	cards, err := d.seed(ctx, k)
+	if err == nil && c.Keys.Module == "" {
+		err = keys.WriteBlanks(p.keyFile(), factoryKey)
+	}
 	return cards, errors.Join(err, done())
 }
+
+// factoryKey is the transport key of the lab's blanks, which is that of chips as
+// they leave their factory.
+var factoryKey = pboc.Key(bytes.Repeat([]byte{0xFF}, len(pboc.Key{})))
 
 func (d data) seed(ctx context.Context, k keyStore) (cards []demoCard, err error) {
 	for _, p := range people {

@@ -66,8 +66,11 @@ func keysCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errUsage
 	}
-	if args[0] == "sam" {
+	switch args[0] {
+	case "sam":
 		return makeSAM(ctx, args[1:], out)
+	case "blank":
+		return takeTransportKey(args[1:], os.Stdin, out)
 	}
 	f := flag.NewFlagSet("keys "+args[0], flag.ContinueOnError)
 	var p place
@@ -159,6 +162,39 @@ func makeSAM(ctx context.Context, args []string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "SAM of terminal %s: %s\n"+
 		"Bring it there on a medium that you can destroy, and remove it here.\n", words[0], *file)
+	return err
+}
+
+// takeTransportKey reads the key with which blanks come from their maker, so that
+// cards can be personalised at a counter: 32 hexadecimal digits.
+func takeTransportKey(args []string, in io.Reader, out io.Writer) error {
+	f := flag.NewFlagSet("keys blank", flag.ContinueOnError)
+	var p place
+	p.flags(f)
+	if _, err := parse(f, args, 0); err != nil {
+		return err
+	}
+	c, err := p.read()
+	if err != nil {
+		return err
+	}
+	if c.Keys.Module != "" {
+		return errors.New("the keys are in a token, which personalises no cards yet")
+	}
+	if _, err := os.Lstat(p.keyFile()); err != nil {
+		return err // to look makes none
+	}
+	var text []byte
+	defer func() { clear(text) }()
+	var key pboc.Key
+	if _, err := fmt.Fscanf(in, "%32x", &text); err != nil || copy(key[:], text) != len(key) {
+		return errors.New("that is no key: 32 hexadecimal digits, on the standard input")
+	}
+	if err := keys.WriteBlanks(p.keyFile(), key); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "Blanks of this maker can be personalised. Put a copy of %s into the safe.\n",
+		filepath.Join(p.dir, "blanks.json"))
 	return err
 }
 

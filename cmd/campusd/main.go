@@ -12,6 +12,7 @@
 //	campusd staff role|card|revoke|reset-pin NO --data DIR
 //	campusd keys show|generate|import --data DIR --config FILE
 //	campusd keys sam ID --data DIR -o FILE
+//	campusd keys blank --data DIR < TRANSPORT-KEY
 //	campusd account NO --data DIR
 //	campusd payment ORDER --data DIR
 //	campusd verify --data DIR
@@ -71,7 +72,7 @@ func main() {
 
 var errUsage = errors.New(
 	"usage: campusd serve | terminal add|list|show|reset|revoke |\n" +
-		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import|sam |\n" +
+		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import|sam|blank |\n" +
 		"  account NO | payment ORDER | holder show|lost|found|limit|name|unlock|pin|open|retire |\n" +
 		"  verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +

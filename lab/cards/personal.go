@@ -101,7 +101,10 @@ func (p Personal) state() (sim.State, error) {
 	if b, err := hex.DecodeString(p.UID); err != nil || copy(uid[:], b) != len(b) || len(b) != len(uid) {
 		return sim.State{}, errors.New("uid is not 8 hex digits")
 	}
-	if p.foreign() != "" {
+	switch {
+	case p.Kind == string(sim.Blank):
+		return sim.NewBlank(profile.Default(), sim.LabTransport, uid), nil
+	case p.foreign() != "":
 		return sim.Foreign(sim.Model(p.Kind), uid), nil
 	}
 	no, err := purse.ParseCardNo(p.CardNo)

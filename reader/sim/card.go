@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"quancun/pboc"
 	"quancun/reader"
 	"quancun/reader/apdu"
 )
@@ -60,7 +61,11 @@ type volatile struct {
 	inDF     bool // the application is selected, and not the MF
 	file     byte // the transparent file selected by identifier, or 0
 	verified bool // the PIN was
+	mf       bool // the card's control key was (external authentication)
 	pending  pending
+
+	challenge *pboc.Challenge // for the next command
+	drawn     *pboc.Challenge // for this command; nil: there was none
 }
 
 // New returns a card with the given state, in memory only.
@@ -255,9 +260,10 @@ func (c *Card) dispatch(cmd command) ([]byte, apdu.Status) {
 	switch c.state.Model {
 	case M1:
 		return nil, 0x6300 // the reader's word for a card that understands nothing
-	case Bank, Blank:
+	case Bank:
 		return c.selectForeign(cmd)
 	}
+	c.drawn, c.challenge = c.challenge, nil
 	handle, ok := commands[[2]byte{cmd.cla, cmd.ins}]
 	switch {
 	case ok:
@@ -268,7 +274,7 @@ func (c *Card) dispatch(cmd command) ([]byte, apdu.Status) {
 	return nil, apdu.UnknownCLA
 }
 
-// commands are what a campus card knows, by CLA and INS.
+// commands are what a campus card knows, and a blank, by CLA and INS.
 var commands = map[[2]byte]func(*Card, command) ([]byte, apdu.Status){
 	{0x00, 0xA4}: (*Card).selectFile,
 	{0x00, 0xB0}: (*Card).readBinary,
@@ -281,4 +287,11 @@ var commands = map[[2]byte]func(*Card, command) ([]byte, apdu.Status){
 	{0x80, 0x52}: (*Card).creditLoad,
 	{0x80, 0x54}: (*Card).debitPurchase,
 	{0x80, 0x5A}: (*Card).prove,
+
+	// What makes a blank a campus card.
+	{0x00, 0x82}: (*Card).authenticate,
+	{0x80, 0xE0}: (*Card).createFile,
+	{0x80, 0x0E}: (*Card).eraseDF,
+	{0x84, 0xD4}: (*Card).writeKey,
+	{0x04, 0xD6}: (*Card).updateBinary,
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 
+	"quancun/pboc"
 	"quancun/reader/apdu"
 )
 
@@ -72,7 +73,7 @@ func (c *Card) selectDF(application bool) ([]byte, apdu.Status) {
 	if application && c.state.Locked {
 		return nil, apdu.Unsupported
 	}
-	c.volatile = volatile{powered: true, inDF: application}
+	c.volatile = volatile{powered: true, inDF: application, mf: c.mf}
 	name, inner := []byte(mfName), []byte{0x88, 0x01, 0x01}
 	if application {
 		name = c.state.AID
@@ -98,9 +99,7 @@ func (c *Card) selectForeign(cmd command) ([]byte, apdu.Status) {
 		return nil, apdu.UnknownCLA
 	case cmd.ins != 0xA4:
 		return nil, apdu.UnknownINS
-	case c.state.Model == Bank && cmd.p1 == 0x04 && string(cmd.data) == mfName:
-		return c.selectDF(false)
-	case c.state.Model == Blank && cmd.p1 == 0x00 && bytes.Equal(cmd.data, []byte{0x3F, 0x00}):
+	case cmd.p1 == 0x04 && string(cmd.data) == mfName:
 		return c.selectDF(false)
 	}
 	return nil, apdu.NotFound
@@ -169,5 +168,7 @@ func (c *Card) getChallenge(cmd command) ([]byte, apdu.Status) {
 	if _, err := io.ReadFull(c.random, b); err != nil {
 		return nil, apdu.WriteFailed
 	}
+	c.challenge = new(pboc.Challenge)
+	copy(c.challenge[:], b)
 	return b, apdu.OK
 }

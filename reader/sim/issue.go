@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"golang.org/x/text/encoding/simplifiedchinese"
-
 	"quancun/money"
+	"quancun/pboc"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
 )
@@ -44,20 +43,33 @@ func Issue(p *profile.Profile, m Masters, h Holder) (State, error) {
 	if h.Balance < 0 || h.Balance > p.Purse.Ceiling {
 		return State{}, fmt.Errorf("sim: balance %s is over the ceiling", h.Balance)
 	}
-	holder, err := holderFile(p.Holder, h)
+	holder, err := purse.HolderFile(p.Holder, h.Name, h.Number)
 	if err != nil {
 		return State{}, err
 	}
+	application := purse.ApplicationFile(p.Application, purse.NewCard{
+		CardNo: h.CardNo, Start: h.Start, Expiry: h.Expiry,
+	}, !h.Disabled)
 	s := State{
 		Model: Campus, ATR: atrFM1208, UID: h.UID[:],
 		AID: Hex(p.AID), DF: p.DF, LogSFI: p.Log.SFI,
-		Files: map[byte]Hex{p.Application.SFI: applicationFile(p.Application, h), p.Holder.SFI: holder},
+		Files: map[byte]Hex{p.Application.SFI: application, p.Holder.SFI: holder},
 		Purse: p.Purse.Kind, Balance: uint32(h.Balance), Ceiling: p.Purse.Ceiling,
 		PIN: pin, PINTries: pinTriesMax, PINForLoad: p.PIN.ForLoad, PINForLog: p.PIN.ForLog,
 		Keys:       m.For(factor(p.Factor, h)),
 		KeyVersion: 1, LoadKey: p.Purse.LoadKey, PurchaseKey: p.Purse.PurchaseKey,
 	}
 	return s, nil
+}
+
+// NewBlank returns a card that nobody has issued yet, of the kind that p describes
+// once it is: its chip's rules are p's. Its control key is the transport key, as
+// the maker delivers it.
+func NewBlank(p *profile.Profile, transport pboc.Key, uid [4]byte) State {
+	return State{
+		Model: Blank, ATR: atrFM1208, UID: uid[:], MFControl: Key(transport), MFTries: pinTriesMax,
+		Purse: p.Purse.Kind, Ceiling: p.Purse.Ceiling, PINForLoad: p.PIN.ForLoad, PINForLog: p.PIN.ForLog,
+	}
 }
 
 // Foreign returns a card that is no campus card.
@@ -68,58 +80,6 @@ func Foreign(m Model, uid [4]byte) State {
 		s.ATR = Hex("\x3B\x8F\x80\x01\x80\x4F\x0C\xA0\x00\x00\x03\x06\x03\x00\x01\x00\x00\x00\x00\x6A")
 	}
 	return s
-}
-
-func applicationFile(l profile.Application, h Holder) Hex {
-	b := make(Hex, l.Length)
-	copy(b[l.CardNo.Offset:l.CardNo.Offset+l.CardNo.Length], h.CardNo[10-l.CardNo.Length:])
-	b[l.Enabled] = 0x03 // as the manual's own sample
-	if h.Disabled && len(l.NotEnabled) > 0 {
-		b[l.Enabled] = l.NotEnabled[0]
-	}
-	putDate(b[l.Start:], h.Start)
-	putDate(b[l.Expiry:], h.Expiry)
-	return b
-}
-
-func putDate(b []byte, d purse.Date) {
-	for i := 3; i >= 0; i, d = i-1, d/100 {
-		b[i] = byte(d/10%10<<4 | d%10)
-	}
-}
-
-func holderFile(l profile.Holder, h Holder) (Hex, error) {
-	b := make(Hex, l.Length)
-	if l.Length > 0 {
-		b[0] = 0x01 // card type identifier; overwritten where a field begins at 0
-	}
-	if err := putText(b, l.Name, h.Name); err != nil {
-		return nil, fmt.Errorf("sim: name: %w", err)
-	}
-	if err := putText(b, l.Number, h.Number); err != nil {
-		return nil, fmt.Errorf("sim: number: %w", err)
-	}
-	return b, nil
-}
-
-func putText(b []byte, f profile.Field, s string) error {
-	text := []byte(s)
-	var err error
-	switch f.Encoding {
-	case profile.EncodingGBK:
-		text, err = simplifiedchinese.GB18030.NewEncoder().Bytes(text)
-	case profile.EncodingBCD:
-		text, err = bcd(s)
-	}
-	if err != nil {
-		return err
-	}
-	if len(text) > f.Length {
-		return fmt.Errorf("%d bytes do not fit into %d", len(text), f.Length)
-	}
-	clear(b[f.Offset : f.Offset+f.Length])
-	copy(b[f.Offset:], text)
-	return nil
 }
 
 // bcd packs digits two to a byte, and fills up with F.

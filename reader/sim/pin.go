@@ -11,7 +11,7 @@ import (
 // verifyPIN is VERIFY PIN, 4.3.
 func (c *Card) verifyPIN(cmd command) ([]byte, apdu.Status) {
 	switch {
-	case !c.inDF:
+	case !c.inDF || c.state.PIN == nil:
 		return nil, apdu.KeyNotFound
 	case len(cmd.data) < 2 || len(cmd.data) > 6:
 		return nil, apdu.WrongLength
@@ -45,7 +45,7 @@ func (c *Card) checkPIN(pin []byte) apdu.Status {
 // changePIN is CHANGE PIN (P1 01) and RELOAD PIN (P1 00), 4.3.
 func (c *Card) changePIN(cmd command) ([]byte, apdu.Status) {
 	switch {
-	case !c.inDF:
+	case !c.inDF || c.state.PIN == nil:
 		return nil, apdu.KeyNotFound
 	case cmd.p1 == 0x01:
 		old, pin, ok := bytes.Cut(cmd.data, []byte{0xFF})

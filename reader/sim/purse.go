@@ -24,7 +24,9 @@ const (
 )
 
 // hasPurse reports whether p2 names the purse that the card has.
-func (c *Card) hasPurse(p2 byte) bool { return c.inDF && p2 == c.state.Purse.P2() }
+func (c *Card) hasPurse(p2 byte) bool {
+	return c.inDF && c.state.Model == Campus && p2 == c.state.Purse.P2()
+}
 
 func (c *Card) isDeposit() bool { return c.state.Purse == profile.KindED }
 

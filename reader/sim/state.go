@@ -67,6 +67,15 @@ type State struct {
 	Algorithm   byte `json:"algorithm"`
 	LoadKey     byte `json:"load_key"`
 	PurchaseKey byte `json:"purchase_key"`
+
+	// What a blank is made a campus card with. Cards of [Issue] have none of it.
+	MFControl   Key  `json:"mf_control,omitzero"`  // of the card; a blank's is the transport key
+	MFTries     int  `json:"mf_tries,omitempty"`   // left
+	Control     Key  `json:"control,omitzero"`     // of the application
+	Maintenance Key  `json:"maintenance,omitzero"` // of its files
+	FileErrors  int  `json:"file_errors,omitempty"`
+	KeyFile     bool `json:"key_file,omitempty"`   // was created
+	PurseFile   bool `json:"purse_file,omitempty"` // was created
 }
 
 // Proof is what GET TRANSACTION PROVE needs of the last transaction.
@@ -99,6 +108,10 @@ func (m Masters) For(factor [8]byte) Keys {
 		Reload:   Key(m.Reload.Diversify(factor)),
 	}
 }
+
+// LabTransport is the control key of the lab's blanks: that of a chip as it
+// leaves its factory.
+var LabTransport = labKey("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF")
 
 // LabMasters are the invented master keys of the project's traces, for the lab
 // and for tests. Everybody knows them, so no real card may carry them.

@@ -25,6 +25,7 @@ import (
 // "keys.Software(…)".
 type Software struct {
 	secrets   Secrets
+	blanks    *blankKeys // nil: it personalises no cards
 	pin, seal hpke.PrivateKey
 }
 
@@ -93,6 +94,9 @@ func OpenSoftware(path string) (*Software, error) {
 		return nil, err
 	}
 	s := &Software{secrets: *secrets}
+	if s.blanks, err = readBlanks(path); err != nil {
+		return nil, err
+	}
 	if s.pin, err = wire.KEM().NewPrivateKey(secrets.PIN[:]); err != nil {
 		return nil, errors.New("read key file: the PIN key is not one")
 	}

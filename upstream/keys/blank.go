@@ -1,0 +1,99 @@
+package keys
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"quancun/pboc"
+)
+
+// ErrNoBlanks means that this store cannot personalise cards: nobody has given it
+// the key with which blanks come from their maker.
+var ErrNoBlanks = errors.New("keys: there is no transport key of blanks")
+
+// Personaliser makes what a blank gets while it is personalised at a counter. It is
+// apart from [Issuer]: no key comes out.
+type Personaliser interface {
+	// Personalise returns the data field of the command that brings a part to the
+	// card with this factor. The error is [ErrNoBlanks], or [pboc.ErrNoPart] for an
+	// order that cannot be.
+	Personalise(ctx context.Context, f Factor, o pboc.Order) ([]byte, error)
+}
+
+// blanks is the file of what personalising takes besides the key file: JSON, all
+// values hexadecimal. A site that personalises no cards has none.
+type blanks struct {
+	Version     int    `json:"version"` // 1
+	Transport   secret `json:"transport"`
+	Control     secret `json:"control_master"`
+	Maintenance secret `json:"maintenance_master"`
+}
+
+func blanksFile(keyFile string) string { return filepath.Join(filepath.Dir(keyFile), "blanks.json") }
+
+// WriteBlanks writes down, beside the key file, the transport key with which the
+// maker delivers blanks, and makes the masters of the keys that take its place. A
+// copy of the file belongs in the safe.
+func WriteBlanks(keyFile string, transport pboc.Key) error {
+	var control, maintenance pboc.Key
+	rand.Read(control[:])     //nolint:errcheck // it never fails
+	rand.Read(maintenance[:]) //nolint:errcheck // it never fails
+	text, err := json.MarshalIndent(blanks{
+		Version: 1, Transport: transport[:], Control: control[:], Maintenance: maintenance[:],
+	}, "", "\t")
+	if err != nil {
+		return err
+	}
+	defer clear(text)
+	return WriteSecret(blanksFile(keyFile), text)
+}
+
+// blankKeys are the keys of the file of blanks; nil if there is none.
+type blankKeys struct{ transport, control, maintenance pboc.Key }
+
+// Format keeps the keys out of every log and message.
+func (blankKeys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "keys.blankKeys(…)") }
+
+func readBlanks(keyFile string) (*blankKeys, error) {
+	path := blanksFile(keyFile)
+	text, err := ReadSecret(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read keys of blanks: %w", err)
+	}
+	defer clear(text)
+	var f blanks
+	const size = len(pboc.Key{})
+	if json.Unmarshal(text, &f) != nil || f.Version != 1 ||
+		len(f.Transport) != size || len(f.Control) != size || len(f.Maintenance) != size {
+		return nil, fmt.Errorf("read keys of blanks: %s is no such file", path) // the decoder's words may quote it
+	}
+	return &blankKeys{pboc.Key(f.Transport), pboc.Key(f.Control), pboc.Key(f.Maintenance)}, nil
+}
+
+// Personalise implements [Personaliser].
+func (s *Software) Personalise(_ context.Context, f Factor, o pboc.Order) ([]byte, error) {
+	if s.blanks == nil {
+		return nil, ErrNoBlanks
+	}
+	card := s.CardKeys(f)
+	k := pboc.NewKeys{
+		// The control key of the card and that of its application are two: the second
+		// level has a factor of its own.
+		Transport: s.blanks.transport, Issuer: s.blanks.control.Diversify(f),
+		Control: s.blanks.control.Diversify(f).Diversify(f), Maintenance: s.blanks.maintenance.Diversify(f),
+		TAC: card.DTK, Reload: card.DRPK, Purchase: card.DPK, Load: card.DLK,
+	}
+	rand.Read(k.PIN[:]) //nolint:errcheck // it never fails
+	for i := range k.PIN {
+		k.PIN[i] = 0xA0 | k.PIN[i]&0x0F // no digits: nobody can type it
+	}
+	return k.Field(o)
+}
