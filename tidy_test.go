@@ -210,6 +210,12 @@ var layers = map[string]layer{
 			"money", "kiosk", "kiosk/staff", "kiosk/tender", "reader", "reader/profile", "reader/purse",
 		},
 	},
+	"kiosk/office/aftersale": {
+		ours: []string{
+			"money", "journal", "ledger", "kiosk", "kiosk/channel", "kiosk/office", "kiosk/refund", "kiosk/staff",
+			"kiosk/tender", "reader/purse",
+		},
+	},
 	"kiosk/till": {
 		ours: []string{
 			"money", "journal", "ledger", "ledger/feed", "kiosk", "kiosk/...", "reader", "reader/profile", "reader/purse",

@@ -79,12 +79,14 @@ func Open(ctx context.Context, b Book, ref string) (bool, error) {
 	return err == nil && item.Open(), err
 }
 
-// intentRef names the intent of a sale or of a refund: they cannot share one
-// reference, since each says something by itself.
-func intentRef(ref string) string { return "pay_" + ref }
+// IntentPrefix stands before the reference of a sale or a refund in that of its
+// intent: they cannot share one, since each says something by itself.
+const IntentPrefix = "pay_"
+
+func intentRef(ref string) string { return IntentPrefix + ref }
 
 // refOf is the sale or the refund that an intent is of.
-func refOf(intent journal.Entry) string { return intent.Ref[len("pay_"):] }
+func refOf(intent journal.Entry) string { return intent.Ref[len(IntentPrefix):] }
 
 // requestOf describes a payment to the upstream as its intent has it.
 func requestOf(intent journal.Entry) client.CodeRequest {

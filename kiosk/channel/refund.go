@@ -9,6 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk/tender"
+	"quancun/ledger"
 	"quancun/money"
 	"quancun/upstream/client"
 )
@@ -62,7 +63,12 @@ func (s *Refunder) Refund(ctx context.Context, r Refund) (journal.Entry, error) 
 	}
 	s.InHand.Take(intent.Ref)
 	defer s.InHand.Drop(intent.Ref)
-	if _, err := s.Book.Append(ctx, intent); err != nil {
+	_, err = s.Book.Append(ctx, intent)
+	if errors.Is(err, ledger.ErrFailed) {
+		// If it is written all the same, the Keeper makes it after the next start.
+		return journal.Entry{}, fmt.Errorf("%w: %w", tender.ErrUnknown, err)
+	}
+	if err != nil {
 		return journal.Entry{}, fmt.Errorf("refund: %w", err) // nobody was asked
 	}
 	refund, err := giveBack(ctx, s.Book, s.Upstream, intent)

@@ -83,6 +83,7 @@ func Refuse(why Word, cause error) error { return &Refusal{why, cause} }
 type Report struct {
 	Title Word // "" for the task's own name
 	No    string
+	Ref   string // of the entry that it is about, whose own receipt is printed; "" for none
 	Facts []Fact
 	Table Table
 	Plot  []Bar

@@ -153,9 +153,9 @@ func (d *Desk) given(ctx context.Context, sale journal.Entry) (money.Fen, error)
 }
 
 // Refund makes a refund. No error is "given back"; tender.ErrUnknown is "being
-// checked" (a channel alone leaves one so, and channel.Keeper goes on); after
-// every other error nothing has moved. The same request again gives back nothing
-// twice.
+// checked": a channel has not said, and channel.Keeper goes on, or the journal
+// has failed, and the next start knows. After every other error nothing has
+// moved. The same request again gives back nothing twice.
 func (d *Desk) Refund(ctx context.Context, q Request) (Done, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -188,6 +188,9 @@ func (d *Desk) Refund(ctx context.Context, q Request) (Done, error) {
 		Kind: journal.Refund, Ref: q.Ref, Card: s.Sale.Card, Account: s.Sale.Account, Merchant: s.Sale.Merchant,
 		Operator: q.Operator, Amount: q.Amount, Origin: s.Sale.Position(), Details: note,
 	})
+	if errors.Is(err, ledger.ErrFailed) {
+		err = fmt.Errorf("%w: %w", tender.ErrUnknown, err) // it may be written
+	}
 	if err != nil {
 		return Done{}, fmt.Errorf("refund: %w", err)
 	}

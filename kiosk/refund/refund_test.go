@@ -1,12 +1,17 @@
 package refund_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"path/filepath"
 	"testing"
 
 	"quancun/journal"
+	"quancun/kiosk/channel"
 	"quancun/kiosk/refund"
+	"quancun/kiosk/tender"
 	"quancun/ledger"
 	"quancun/money"
 )
@@ -111,6 +116,51 @@ func TestVoid(t *testing.T) {
 	q.Void = false
 	if much := (*refund.TooMuchError)(nil); !errors.As(second(d.Refund(t.Context(), q)), &much) || much.Left != 0 {
 		t.Errorf("given back twice: left %v", much)
+	}
+}
+
+// failing is a journal whose disk fails as it is written to.
+type failing struct {
+	*ledger.Book
+	kept bool // what was being written is there all the same
+}
+
+func (f failing) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	if f.kept {
+		if _, err := f.Book.Append(ctx, e); err != nil {
+			return journal.Entry{}, err
+		}
+	}
+	return journal.Entry{}, fmt.Errorf("%w: disk", ledger.ErrFailed)
+}
+
+// hand keeps nobody off anything.
+type hand struct{}
+
+func (hand) Take(string)     {}
+func (hand) Drop(string)     {}
+func (hand) Has(string) bool { return false }
+
+// TestJournalFails: a refund that may have been written down is being checked,
+// and not refused.
+func TestJournalFails(t *testing.T) {
+	for _, kept := range []bool{false, true} {
+		b := newBook(t)
+		write(t, b,
+			journal.Entry{Kind: journal.CodeSale, Ref: "code", Account: "1001", Merchant: "canteen", Amount: 20 * yuan},
+			journal.Entry{Kind: journal.ChannelSale, Ref: "alipay", Merchant: "canteen", Amount: 20 * yuan},
+		)
+		bad := failing{b, kept}
+		d := &refund.Desk{
+			Book: bad, Limit: 100 * yuan,
+			Channel: &channel.Refunder{Book: bad, InHand: hand{}, Log: slog.New(slog.DiscardHandler)},
+		}
+		for _, sale := range []string{"code", "alipay"} {
+			q := refund.Request{Ref: "R" + sale, Sale: sale, Operator: "c1"}
+			if _, err := d.Refund(t.Context(), q); !errors.Is(err, tender.ErrUnknown) {
+				t.Errorf("%s, kept %t: %v, want ErrUnknown", sale, kept, err)
+			}
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ const (
 	Void        Privilege = "void"  // the last sale, by the till that made it
 	Refund      Privilege = "refund"
 	RefundAbove Privilege = "refund above the limit"
+	Receipts    Privilege = "receipts" // copies of them, and the printer
 
 	OpenShift  Privilege = "open shift"
 	CloseShift Privilege = "close shift" // one's own
@@ -78,6 +79,7 @@ var privileges = map[Privilege][]Role{
 	Void:        {Cashier, Supervisor},
 	Refund:      {Cashier, Supervisor},
 	RefundAbove: {Supervisor},
+	Receipts:    {Cashier, Supervisor, Clerk, Admin},
 
 	OpenShift:  {Cashier, Supervisor, Clerk},
 	CloseShift: {Cashier, Supervisor, Clerk},

@@ -14,6 +14,7 @@ const mayTable = `
 	void                         x        x           .      .
 	refund                       x        x           .      .
 	refund above the limit       .        x           .      .
+	receipts                     x        x           x      x
 	open shift                   x        x           x      .
 	close shift                  x        x           x      .
 	close somebody else's shift  .        x           .      .

@@ -1,0 +1,190 @@
+package aftersale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/kiosk/office"
+	"quancun/kiosk/refund"
+	"quancun/ledger"
+	"quancun/reader/purse"
+)
+
+const (
+	lastMax   = 6   // sales to choose among
+	lookBack  = 200 // entries in which they are looked for
+	numberMax = 600 // characters of a receipt's code
+)
+
+// choose asks which of the last entries that pass it is, or for its number or
+// code, and returns its reference.
+func (c *Config) choose(ctx context.Context, t *office.Talk, what office.Word, pass func(journal.Entry) bool,
+) (string, error) {
+	last, err := c.last(ctx, pass)
+	if err != nil {
+		return "", err
+	}
+	options := []office.Option{{Word: byNumber}}
+	for _, e := range last {
+		options = append(options, office.Option{Text: c.line(e)})
+	}
+	i, err := t.Choose(ctx, what, options)
+	switch {
+	case err != nil:
+		return "", err
+	case i > 0:
+		return last[i-1].Ref, nil
+	}
+	text, err := t.Text(ctx, saleNumber, numberMax)
+	if err != nil {
+		return "", err
+	}
+	return c.find(ctx, text)
+}
+
+// last returns the newest entries that pass, the newest first.
+func (c *Config) last(ctx context.Context, pass func(journal.Entry) bool) ([]journal.Entry, error) {
+	page, err := c.Book.Recent(ctx, lookBack)
+	if err != nil {
+		return nil, err
+	}
+	var all []journal.Entry
+	for _, e := range page {
+		if len(all) < lastMax && pass(e) {
+			all = append(all, e)
+		}
+	}
+	return all, nil
+}
+
+// isSale reports whether an entry says that a sale was paid.
+func isSale(e journal.Entry) bool {
+	return e.Kind == journal.CodeSale || e.Kind == journal.ChannelSale ||
+		e.Kind == journal.SaleEnd && e.Outcome.Happened()
+}
+
+// hasReceipt reports whether a receipt is printed of an entry.
+func hasReceipt(e journal.Entry) bool { return isSale(e) || e.Kind == journal.Refund }
+
+// line is an entry in one line that reads the same in every language.
+func (c *Config) line(e journal.Entry) string {
+	sign := ""
+	if e.Kind == journal.Refund {
+		sign = "-"
+	}
+	s := fmt.Sprintf("%s  %s¥%s  %s", e.At.In(kiosk.Beijing).Format("15:04:05"), sign, e.Amount, c.number(e))
+	if e.Card != "" {
+		s += "  " + cardOf(e)
+	}
+	return s
+}
+
+// number is an entry's number as its receipt has it.
+func (c *Config) number(e journal.Entry) string { return fmt.Sprintf("%s-%d", c.Terminal, e.Seq) }
+
+// cardOf is the masked number of the card that an entry is about.
+func cardOf(e journal.Entry) string {
+	no, err := purse.ParseCardNo(e.Card)
+	if err != nil {
+		return ""
+	}
+	return no.String()
+}
+
+// find returns the reference that a text stands for: the code of a receipt, the
+// number of one, or an order number as wallets show it.
+func (c *Config) find(ctx context.Context, text string) (string, error) {
+	text = strings.TrimSpace(text)
+	if strings.Contains(text, journal.ReceiptPrefix) {
+		return c.read(text)
+	}
+	terminal, no, named := strings.Cut(text, "-")
+	if !named {
+		no = text
+	}
+	seq, err := strconv.ParseInt(no, 10, 64)
+	switch {
+	case err != nil:
+		return strings.ToLower(text), nil
+	case named && !strings.EqualFold(terminal, c.Terminal):
+		return "", office.Refuse(elsewhere, nil)
+	}
+	page, err := c.Book.Since(ctx, seq, 1)
+	if err == nil && (len(page) == 0 || page[0].Seq != seq) {
+		err = office.Refuse(noSale, nil)
+	}
+	if err != nil {
+		return "", err
+	}
+	e, err := page[0].Inner()
+	return e.Ref, err
+}
+
+// read returns the reference in the code of a receipt.
+func (c *Config) read(code string) (string, error) {
+	r, err := journal.OpenReceipt(code, c.Campus())
+	switch {
+	case errors.Is(err, journal.ErrMalformed):
+		return "", office.Refuse(noCode, err)
+	case err != nil:
+		return "", office.Refuse(notGenuine, err)
+	case r.Terminal != c.Terminal:
+		return "", office.Refuse(elsewhere, nil)
+	}
+	return r.Ref, nil
+}
+
+// look returns how the sale of a reference stands, or why it cannot be given
+// back.
+func (c *Config) look(ctx context.Context, ref string) (refund.Standing, error) {
+	s, err := c.Refunds.Look(ctx, ref)
+	return s, named(err)
+}
+
+// facts are what there is to say about a sale.
+func (c *Config) facts(s refund.Standing) []office.Fact {
+	amount := office.Amount(fAmount, s.Sale.Amount)
+	amount.Strong = true
+	all := []office.Fact{
+		amount, office.Moment(fTime, s.Sale.At), office.Text(fNumber, c.number(s.Sale)),
+		office.Said(fMeans, means[s.Source]),
+	}
+	if card := cardOf(s.Sale); card != "" {
+		all = append(all, office.Text(fCard, card))
+	}
+	if s.Given > 0 {
+		all = append(all, office.Amount(fGiven, s.Given), office.Amount(fLeft, s.Left))
+	}
+	return all
+}
+
+// names are the words for what stops a refund.
+var names = []struct {
+	err  error
+	word office.Word
+}{
+	{refund.ErrNotFound, noSale},
+	{refund.ErrOpen, stillOpen},
+	{refund.ErrBefore, before},
+	{refund.ErrRelease, needsSecond},
+	{refund.ErrVoid, partVoid},
+	{ledger.ErrRefund, tooMuch},
+}
+
+// named gives an error of a refund its word, if it has one.
+func named(err error) error {
+	if much := (*refund.TooMuchError)(nil); errors.As(err, &much) {
+		return office.Refuse(tooMuch, err)
+	}
+	for _, n := range names {
+		if errors.Is(err, n.err) {
+			return office.Refuse(n.word, err)
+		}
+	}
+	return err
+}
