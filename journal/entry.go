@@ -36,7 +36,8 @@ type Entry struct {
 	Ref string
 
 	// Card is the card's serial number in full, in the same alphabet. Account
-	// is the holder's account number, where the terminal knows it.
+	// is the holder's account number, where the terminal knows it. With
+	// [CentreIntent] both are those that the act is about.
 	Card    string
 	Account string
 
@@ -123,6 +124,9 @@ func (e Entry) Check() error {
 	if len(e.Details) > DetailsLenMax || len(e.Details) > 0 && !json.Valid(e.Details) {
 		return e.rule("details")
 	}
+	if err := e.checkCentre(); err != nil {
+		return err
+	}
 	return e.checkPostings()
 }
 
@@ -133,7 +137,7 @@ func (e Entry) checkNames() error {
 	}{
 		{"ref", e.Ref, !e.Kind.LedgerOnly()},
 		{"card", e.Card, e.needsCard()},
-		{"account", e.Account, false},
+		{"account", e.Account, e.Kind.Intent() == CentreIntent},
 		{"merchant", e.Merchant, e.needsMerchant()},
 		{"operator", e.Operator, e.Kind.ofStaff()},
 		{"terminal", e.Terminal, false},
@@ -153,7 +157,7 @@ func (e Entry) checkNames() error {
 }
 
 func (e Entry) movesMoney() bool {
-	return e.Kind.IsIntent() || e.Kind >= SaleIntent && e.Kind != Counted && !e.Kind.ofStaff()
+	return !e.Kind.ofStaff() && (e.Kind.IsIntent() || e.Kind >= SaleIntent && e.Kind != Counted)
 }
 
 func (e Entry) needsCard() bool {

@@ -33,6 +33,12 @@ func sound(k Kind) Entry {
 		e.Outcome = Paid
 	case LoadEnd, SaleEnd, Evidence:
 		e.Outcome = Written
+	case CentreIntent, CentreEnd:
+		e.Amount, e.Merchant, e.Account = 0, "", "1001"
+		e.Details = json.RawMessage(`{"act":3,"document":2,"evidence":"123X"}`)
+		if k == CentreEnd {
+			e.Outcome, e.Details = Done, nil
+		}
 	}
 	return e
 }
@@ -167,5 +173,37 @@ func TestNames(t *testing.T) {
 		if e, err := ParseEpoch(s); err == nil {
 			t.Errorf("ParseEpoch(%q) = %s, want an error", s, e)
 		}
+	}
+}
+
+// TestCentre is what an entry of the card centre may not say.
+func TestCentre(t *testing.T) {
+	for name, spoil := range map[string]func(*Entry){
+		"NoClerk":     func(e *Entry) { e.Operator = "" },
+		"NoAccount":   func(e *Entry) { e.Account = "" },
+		"Money":       func(e *Entry) { e.Amount = 1 },
+		"Seller":      func(e *Entry) { e.Merchant = "m1" },
+		"NoDetails":   func(e *Entry) { e.Details = nil },
+		"NoAct":       func(e *Entry) { e.Details = json.RawMessage(`{"document":1}`) },
+		"NoDocument":  func(e *Entry) { e.Details = json.RawMessage(`{"act":1}`) },
+		"WholeNumber": func(e *Entry) { e.Details = json.RawMessage(`{"act":1,"document":1,"evidence":"12345"}`) },
+		"Outcome":     func(e *Entry) { e.Outcome = Done },
+	} {
+		e := sound(CentreIntent)
+		spoil(&e)
+		if err := e.Check(); !errors.Is(err, ErrRule) {
+			t.Errorf("%s: %v, want %v", name, err, ErrRule)
+		}
+	}
+	for _, o := range []Outcome{0, Paid, Written, 23} {
+		e := sound(CentreEnd)
+		e.Outcome = o
+		if err := e.Check(); !errors.Is(err, ErrRule) {
+			t.Errorf("end with %s: %v, want %v", o, err, ErrRule)
+		}
+	}
+	a, err := sound(CentreIntent).Centre()
+	if want := (CentreAct{Act: 3, Document: 2, Evidence: "123X"}); err != nil || a != want {
+		t.Errorf("Centre = %+v, %v, want %+v", a, err, want)
 	}
 }

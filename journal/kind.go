@@ -60,6 +60,9 @@ const (
 	PaymentEnd    Kind = 81 // that was paid, or closed, or never asked for
 	ReturnIntent  Kind = 82 // a channel is about to be asked to give some of a sale back
 	ReturnEnd     Kind = 83 // it has, or never will
+
+	CentreIntent Kind = 90 // a clerk is about to do something for a holder (办理); Details say what
+	CentreEnd    Kind = 91 // upstream has done it, or never will
 )
 
 // kinds is all that is known of a kind.
@@ -104,6 +107,9 @@ var kinds = map[Kind]struct {
 	PaymentEnd:    {name: "payment end", begins: PaymentIntent},
 	ReturnIntent:  {name: "return intent", begins: ReturnIntent},
 	ReturnEnd:     {name: "return end", begins: ReturnIntent},
+
+	CentreIntent: {name: "centre intent", begins: CentreIntent},
+	CentreEnd:    {name: "centre end", begins: CentreIntent},
 }
 
 // Kinds returns every kind, in the order of their numbers.
@@ -131,7 +137,7 @@ func (k Kind) IsIntent() bool { return k != 0 && kinds[k].begins == k }
 
 // IsEnd reports whether k says how an intent came out.
 func (k Kind) IsEnd() bool {
-	return k == TopUpEnd || k == LoadEnd || k == SaleEnd || k == PaymentEnd || k == ReturnEnd
+	return k == TopUpEnd || k == LoadEnd || k == SaleEnd || k == PaymentEnd || k == ReturnEnd || k == CentreEnd
 }
 
 // IsDoubt reports whether k says that nobody knows how an intent came out.
@@ -153,8 +159,10 @@ func (k Kind) Doubt() Kind {
 func (k Kind) Sums() bool { return k == ShiftClosed || k == ShiftReport }
 
 // ofStaff reports whether k is about who stands at the till and what they do
-// with the drawer. It always says who that is.
-func (k Kind) ofStaff() bool { return k >= ShiftOpened && k <= SignedIn || k == SignedOut }
+// with the drawer, or for a holder. It always says who that is.
+func (k Kind) ofStaff() bool {
+	return k >= ShiftOpened && k <= SignedIn || k == SignedOut || k == CentreIntent || k == CentreEnd
+}
 
 // LedgerOnly reports whether only the ledger itself writes k.
 func (k Kind) LedgerOnly() bool { return kinds[k].ledger }
@@ -177,15 +185,28 @@ const (
 	// another terminal or a later counter has proved upstream.
 	Elsewhere    Outcome = 13
 	ElsewhereNot Outcome = 14
+	// Done and NotDone are of the card centre: upstream has done it, or never will.
+	Done    Outcome = 21
+	NotDone Outcome = 22
+)
+
+// of is what an outcome is of.
+type of int
+
+const (
+	ofOrder of = iota + 1
+	ofCard
+	ofCentre
 )
 
 var outcomes = map[Outcome]struct {
-	name  string
-	order bool // of an order; otherwise of a card
+	name string
+	of   of
 }{
-	Paid: {"paid", true}, Closed: {"closed", true}, Refused: {"refused", true},
-	Written: {"written", false}, NotWritten: {"not written", false},
-	Elsewhere: {"elsewhere", false}, ElsewhereNot: {"elsewhere not", false},
+	Paid: {"paid", ofOrder}, Closed: {"closed", ofOrder}, Refused: {"refused", ofOrder},
+	Written: {"written", ofCard}, NotWritten: {"not written", ofCard},
+	Elsewhere: {"elsewhere", ofCard}, ElsewhereNot: {"elsewhere not", ofCard},
+	Done: {"done", ofCentre}, NotDone: {"not done", ofCentre},
 }
 
 // String returns the outcome in words, for logs and for people who verify.
@@ -202,12 +223,13 @@ func (o Outcome) Happened() bool { return o == Written || o == Elsewhere }
 // of reports whether o is an outcome of k. A load that was settled elsewhere
 // may not say in which way: entries of the first form did not.
 func (o Outcome) of(k Kind) bool {
-	known, ok := outcomes[o]
-	switch k {
+	switch known := outcomes[o]; k {
 	case TopUpEnd, PaymentEnd, ReturnEnd:
-		return ok && known.order
+		return known.of == ofOrder
 	case LoadEnd, SaleEnd, Evidence:
-		return ok && !known.order
+		return known.of == ofCard
+	case CentreEnd:
+		return known.of == ofCentre
 	}
 	return o == 0
 }

@@ -26,6 +26,7 @@ type entry struct {
 	card     string
 	account  string
 	merchant string
+	operator string
 	postings []posting
 	details  []byte
 	origin   int64 // number of the entry there
@@ -99,7 +100,7 @@ func (b *books) post(e entry) error {
 	case 3:
 		return b.carry(e)
 	}
-	if err := b.order(e); err != nil {
+	if err := errors.Join(b.order(e), e.centre()); err != nil {
 		return err
 	}
 	var sum int64
@@ -162,7 +163,7 @@ func (b *books) carry(e entry) error {
 }
 
 // intents are the kinds of intent, by the kinds that go on with them.
-var intents = map[int]int{11: 10, 12: 10, 21: 20, 22: 20, 41: 40, 42: 40, 81: 80, 83: 82}
+var intents = map[int]int{11: 10, 12: 10, 21: 20, 22: 20, 41: 40, 42: 40, 81: 80, 83: 82, 91: 90}
 
 func (b *books) order(e entry) error {
 	intent, goesOn := intents[e.kind]
@@ -177,7 +178,7 @@ func (b *books) order(e entry) error {
 		return nil
 	case b.begun[e.ref] != intent || b.ended[e.ref]:
 		return fmt.Errorf("kind %d of reference %q, which is not open", e.kind, e.ref)
-	case e.kind == 11 || e.kind == 21 || e.kind == 41:
+	case e.kind == 11 || e.kind == 21 || e.kind == 41 || e.kind == 91:
 		b.ended[e.ref] = true
 		return nil
 	case e.kind == 81 || e.kind == 83:
@@ -271,7 +272,7 @@ func read(body []byte) (e entry, prev []byte, err error) {
 	c.bytes(8 + 1) // uptime, clock
 	e.kind, e.outcome, e.amount = int(c.number(2)), int(c.number(1)), c.number(8)
 	e.terminal, e.ref, e.card, e.account, e.merchant = c.text(), c.text(), c.text(), c.text(), c.text()
-	c.text() // operator
+	e.operator = c.text()
 	if c.number(1) == 1 {
 		c.text()
 		c.bytes(8)

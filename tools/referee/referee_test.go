@@ -91,7 +91,7 @@ func (l *till) live() {
 	l.now = l.now.Add(time.Duration(l.r.Int63n(int64(9 * time.Hour))))
 	ref, merchant := fmt.Sprintf("R%04d", l.n), fmt.Sprintf("M%d", l.r.Intn(3))
 	e := journal.Entry{Ref: ref, Amount: 1 + money.Fen(l.r.Intn(10_000))}
-	switch k := l.r.Intn(15); k {
+	switch k := l.r.Intn(17); k {
 	case 0, 1, 2:
 		e.Kind, e.Merchant = journal.SaleIntent, merchant
 		l.append(e)
@@ -122,6 +122,22 @@ func (l *till) live() {
 		l.append(e)
 	case 14:
 		l.report(ref)
+	case 15, 16:
+		l.serve(ref)
+	}
+}
+
+// serve does something for a holder, to its end or not.
+func (l *till) serve(ref string) {
+	l.append(journal.Entry{
+		Kind: journal.CentreIntent, Ref: ref, Account: "1001", Operator: "k7",
+		Details: json.RawMessage(`{"act":3,"document":2,"evidence":"123X","limit_fen":8000}`),
+	})
+	if how := l.r.Intn(3); how > 0 {
+		l.append(journal.Entry{
+			Kind: journal.CentreEnd, Ref: ref, Operator: "k7",
+			Outcome: []journal.Outcome{journal.Done, journal.NotDone}[how-1],
+		})
 	}
 }
 
@@ -369,6 +385,29 @@ func TestReportDiffers(t *testing.T) {
 		}
 		if err := l.book.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestCentre: the referee sees what a clerk's entry may not say.
+func TestCentre(t *testing.T) {
+	sound := entry{kind: 90, account: "1001", operator: "k7", details: []byte(`{"act":3,"document":2,"evidence":"123X"}`)}
+	if err := sound.centre(); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*entry){
+		"no clerk":     func(e *entry) { e.operator = "" },
+		"no account":   func(e *entry) { e.account = "" },
+		"money":        func(e *entry) { e.amount = 1 },
+		"merchant":     func(e *entry) { e.merchant = "m1" },
+		"whole number": func(e *entry) { e.details = []byte(`{"act":3,"document":2,"evidence":"12345"}`) },
+		"no document":  func(e *entry) { e.details = []byte(`{"act":3}`) },
+		"no outcome":   func(e *entry) { e.kind = 91 },
+	} {
+		e := sound
+		spoil(&e)
+		if e.centre() == nil {
+			t.Errorf("%s: the referee sees nothing", name)
 		}
 	}
 }

@@ -1,0 +1,45 @@
+package journal
+
+import "encoding/json"
+
+// CentreAct is the Details of a [CentreIntent]: what a clerk is about to do for the
+// holder of the entry's account, and on sight of what.
+type CentreAct struct {
+	Act      int    `json:"act"`      // its kind, numbered as upstream/centre does
+	Document int    `json:"document"` // that was shown, numbered there too
+	Evidence string `json:"evidence,omitempty"`
+	Limit    int64  `json:"limit_fen,omitempty"`
+	Until    string `json:"until,omitempty"`    // last day, 2006-01-02
+	Released string `json:"released,omitempty"` // staff number of who allowed it, if the operator may not alone
+}
+
+// evidenceMax is how much of a document's number may be kept: enough to say which
+// it was to whoever has it, and to nobody else.
+const evidenceMax = 4
+
+// Centre returns what a [CentreIntent] announces.
+func (e Entry) Centre() (a CentreAct, err error) {
+	if e.Kind != CentreIntent || json.Unmarshal(e.Details, &a) != nil || a.Act < 1 || a.Document < 1 {
+		return CentreAct{}, e.rule("it does not say what the card centre does, on sight of what")
+	}
+	if len(a.Evidence) > evidenceMax || a.Evidence != "" && !IsName(a.Evidence) {
+		return CentreAct{}, e.rule("more of a document than its last %d characters", evidenceMax)
+	}
+	return a, nil
+}
+
+// checkCentre: the card centre's desk moves nothing by itself, and says what it
+// does.
+func (e Entry) checkCentre() error {
+	if e.Kind.Intent() != CentreIntent {
+		return nil
+	}
+	if e.Amount != 0 || e.Merchant != "" {
+		return e.rule("it moves money, or sells")
+	}
+	if e.Kind == CentreEnd {
+		return nil
+	}
+	_, err := e.Centre()
+	return err
+}
