@@ -47,20 +47,16 @@ func (d *Desk) Begin(ctx context.Context, clerk string, b Blank) (Plan, error) {
 }
 
 // Command asks for what only a holder of keys can make for a card that was begun.
-// Its fields besides Ref are those of keys.Command.
 type Command struct {
-	Ref       string
-	Part      int
-	Factor    [8]byte // by the card's profile
-	Index     byte
-	Challenge []byte // the card's
-	Header    []byte
-	Data      []byte
+	Ref    string
+	Factor [8]byte // by the card's profile
+	pboc.Order
 }
 
-// Command returns what the card is to be sent. It does not say that the card has
-// taken it. Refusals: NoBlanks, FactorTaken, ActUnknown if the card was not begun,
-// ActClosed.
+// Command returns the data field of the command that brings a part to the card. It
+// does not say that the card has taken it. It may be asked for again, and after the
+// card was issued too. Refusals: NoBlanks, FactorTaken, ActUnknown if the card was
+// not begun, ActClosed, Malformed.
 func (d *Desk) Command(ctx context.Context, clerk string, c Command) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -69,13 +65,13 @@ func (d *Desk) Command(ctx context.Context, clerk string, c Command) ([]byte, er
 		return nil, err
 	}
 	r, err := d.rpc.CardCommand(ctx, connect.NewRequest(&v1.CardCommandRequest{
-		Session: session, Ref: c.Ref, Part: int32(c.Part), Factor: c.Factor[:], Index: int32(c.Index),
-		Challenge: c.Challenge, Header: c.Header, Data: c.Data,
+		Session: session, Ref: c.Ref, Factor: c.Factor[:], Part: int32(c.Part), Challenge: c.Challenge[:],
+		Index: uint32(c.Index), Sfi: uint32(c.SFI), Offset: uint32(c.Offset), Data: c.Data,
 	}))
 	if err != nil {
 		return nil, explain("card command", err)
 	}
-	return r.Msg.Data, nil
+	return r.Msg.Field, nil
 }
 
 // NewPIN is a PIN that a card is to take.

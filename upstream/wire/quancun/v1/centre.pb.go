@@ -1235,13 +1235,14 @@ func (x *BeginCardResponse) GetExpiry() *timestamppb.Timestamp {
 type CardCommandRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`             // as in BeginCardRequest
-	Part          int32                  `protobuf:"varint,3,opt,name=part,proto3" json:"part,omitempty"`          // see keys.Part
-	Factor        []byte                 `protobuf:"bytes,4,opt,name=factor,proto3" json:"factor,omitempty"`       // 8 bytes: by which the card's keys are diversified, by its profile
-	Index         int32                  `protobuf:"varint,5,opt,name=index,proto3" json:"index,omitempty"`        // of a key
-	Challenge     []byte                 `protobuf:"bytes,6,opt,name=challenge,proto3" json:"challenge,omitempty"` // the card's
-	Header        []byte                 `protobuf:"bytes,7,opt,name=header,proto3" json:"header,omitempty"`       // of the command
-	Data          []byte                 `protobuf:"bytes,8,opt,name=data,proto3" json:"data,omitempty"`
+	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`       // as in BeginCardRequest
+	Factor        []byte                 `protobuf:"bytes,3,opt,name=factor,proto3" json:"factor,omitempty"` // 8 bytes: by which the card's keys are diversified, by its profile
+	Part          int32                  `protobuf:"varint,4,opt,name=part,proto3" json:"part,omitempty"`    // this and the rest: see pboc.Order
+	Challenge     []byte                 `protobuf:"bytes,5,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	Index         uint32                 `protobuf:"varint,6,opt,name=index,proto3" json:"index,omitempty"`
+	Sfi           uint32                 `protobuf:"varint,7,opt,name=sfi,proto3" json:"sfi,omitempty"`
+	Offset        uint32                 `protobuf:"varint,8,opt,name=offset,proto3" json:"offset,omitempty"`
+	Data          []byte                 `protobuf:"bytes,9,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1290,13 +1291,6 @@ func (x *CardCommandRequest) GetRef() string {
 	return ""
 }
 
-func (x *CardCommandRequest) GetPart() int32 {
-	if x != nil {
-		return x.Part
-	}
-	return 0
-}
-
 func (x *CardCommandRequest) GetFactor() []byte {
 	if x != nil {
 		return x.Factor
@@ -1304,9 +1298,9 @@ func (x *CardCommandRequest) GetFactor() []byte {
 	return nil
 }
 
-func (x *CardCommandRequest) GetIndex() int32 {
+func (x *CardCommandRequest) GetPart() int32 {
 	if x != nil {
-		return x.Index
+		return x.Part
 	}
 	return 0
 }
@@ -1318,11 +1312,25 @@ func (x *CardCommandRequest) GetChallenge() []byte {
 	return nil
 }
 
-func (x *CardCommandRequest) GetHeader() []byte {
+func (x *CardCommandRequest) GetIndex() uint32 {
 	if x != nil {
-		return x.Header
+		return x.Index
 	}
-	return nil
+	return 0
+}
+
+func (x *CardCommandRequest) GetSfi() uint32 {
+	if x != nil {
+		return x.Sfi
+	}
+	return 0
+}
+
+func (x *CardCommandRequest) GetOffset() uint32 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
 }
 
 func (x *CardCommandRequest) GetData() []byte {
@@ -1334,7 +1342,7 @@ func (x *CardCommandRequest) GetData() []byte {
 
 type CardCommandResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	Field         []byte                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1369,9 +1377,9 @@ func (*CardCommandResponse) Descriptor() ([]byte, []int) {
 	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{17}
 }
 
-func (x *CardCommandResponse) GetData() []byte {
+func (x *CardCommandResponse) GetField() []byte {
 	if x != nil {
-		return x.Data
+		return x.Field
 	}
 	return nil
 }
@@ -1751,18 +1759,19 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
 	"\x06number\x18\x03 \x01(\tR\x06number\x120\n" +
 	"\x05start\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x122\n" +
-	"\x06expiry\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06expiry\"\xcc\x01\n" +
+	"\x06expiry\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06expiry\"\xde\x01\n" +
 	"\x12CardCommandRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
-	"\x03ref\x18\x02 \x01(\tR\x03ref\x12\x12\n" +
-	"\x04part\x18\x03 \x01(\x05R\x04part\x12\x16\n" +
-	"\x06factor\x18\x04 \x01(\fR\x06factor\x12\x14\n" +
-	"\x05index\x18\x05 \x01(\x05R\x05index\x12\x1c\n" +
-	"\tchallenge\x18\x06 \x01(\fR\tchallenge\x12\x16\n" +
-	"\x06header\x18\a \x01(\fR\x06header\x12\x12\n" +
-	"\x04data\x18\b \x01(\fR\x04data\")\n" +
-	"\x13CardCommandResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\x96\x01\n" +
+	"\x03ref\x18\x02 \x01(\tR\x03ref\x12\x16\n" +
+	"\x06factor\x18\x03 \x01(\fR\x06factor\x12\x12\n" +
+	"\x04part\x18\x04 \x01(\x05R\x04part\x12\x1c\n" +
+	"\tchallenge\x18\x05 \x01(\fR\tchallenge\x12\x14\n" +
+	"\x05index\x18\x06 \x01(\rR\x05index\x12\x10\n" +
+	"\x03sfi\x18\a \x01(\rR\x03sfi\x12\x16\n" +
+	"\x06offset\x18\b \x01(\rR\x06offset\x12\x12\n" +
+	"\x04data\x18\t \x01(\fR\x04data\"+\n" +
+	"\x13CardCommandResponse\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\fR\x05field\"\x96\x01\n" +
 	"\x0eSignPINRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x17\n" +
 	"\acard_no\x18\x02 \x01(\tR\x06cardNo\x12\x1c\n" +
