@@ -68,6 +68,24 @@ func (s *Server) open(ctx context.Context, token []byte) (session, error) {
 	return n, nil
 }
 
+// Holder returns the account of whoever is signed in at the terminal that calls,
+// by the token of [Server.SignIn]. Other services ask it who wants to see
+// something. It refuses.
+func (s *Server) Holder(ctx context.Context, token []byte) (store.Account, error) {
+	n, err := s.open(ctx, token)
+	return n.account, err
+}
+
+// Spender is [Server.Holder] for who wants to spend: the card is still one that
+// may.
+func (s *Server) Spender(ctx context.Context, token []byte) (store.Account, error) {
+	n, err := s.open(ctx, token)
+	if err == nil {
+		_, err = s.usable(ctx, n.card)
+	}
+	return n.account, err
+}
+
 func parseSession(body []byte) (n session, err error) {
 	in := cryptobyte.String(body)
 	var version uint8

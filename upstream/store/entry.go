@@ -31,6 +31,8 @@ const (
 	KindFee        Kind = 13
 	KindCorrection Kind = 14 // of another entry, which it names, or of a difference with others' books
 	KindPaidOut    Kind = 15 // to a merchant, for its days
+
+	KindBath Kind = 17 // water that has run in a bath
 )
 
 // post writes an entry, and returns the credited account's balance after it.

@@ -75,6 +75,13 @@ var dump = []struct{ table, query string }{
 			u.amount_fen
 		FROM code_uses u JOIN journals j ON j.id = u.journal
 		ORDER BY j.terminal COLLATE "C", j.epoch, u.seq, u.part`},
+	{"bath reservations", `SELECT r.ref, r.terminal, r.account, r.hall, r.stall, r.day, r.slot, r.n, r.cap_fen,
+			r.litre_fen, r.litre_pulses, r.from_ms, r.to_ms, r.cancel_ms, r.made_ms, r.state, r.moved_ms, r.hold,
+			r.captured_fen, n.n
+		FROM bath_reservations r LEFT JOIN (` + counted + `) AS n ON n.id = r.entry_id ORDER BY r.ref COLLATE "C"`},
+	{"bath reports", `SELECT digest, hall, controller, day, slot, final, line FROM bath_reports ORDER BY digest`},
+	{"bath uses", `SELECT hall, controller, day, slot, n, part, stall, start_s, end_s, pulses, amount_fen, pauses,
+			ending, inside, ref, report FROM bath_uses ORDER BY hall, controller, day, slot, n, part`},
 }
 
 // StateHash returns the SHA-256 of all that the books say about money, at one

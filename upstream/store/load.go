@@ -140,8 +140,9 @@ func (t *cardTx) Available() (money.Fen, error) {
 // Held returns what holds keep of an account. Whoever decides by it has the
 // account locked: no hold is placed without that.
 func Held(ctx context.Context, q sqldb.Querier, a Account) (f money.Fen, err error) {
-	err = q.QueryRow(ctx, `SELECT CAST(coalesce(sum(amount_fen), 0) AS BIGINT) FROM holds
-		WHERE account = ? AND state <= 2`, a).Scan(&f)
+	err = q.QueryRow(ctx, `SELECT CAST(coalesce(sum(amount_fen), 0) AS BIGINT) FROM (
+		SELECT amount_fen FROM holds WHERE account = ?1 AND state <= 2
+		UNION ALL SELECT cap_fen FROM bath_reservations WHERE account = ?1 AND hold = 1) AS held`, a).Scan(&f)
 	return f, err
 }
 

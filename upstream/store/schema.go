@@ -44,6 +44,8 @@ var tables = []sqldb.Table{
 	{Name: "code_issuers"}, {Name: "phones"}, {Name: "phone_invitations"}, {Name: "phone_grants"}, {Name: "code_uses"},
 	{Name: "code_asks"},
 	{Name: "staff"}, {Name: "staff_changes"},
+	{Name: "bath_halls"}, {Name: "bath_stalls"}, {Name: "bath_slots"}, {Name: "bath_reservations"},
+	{Name: "bath_reports"}, {Name: "bath_uses"},
 }
 
 // ErrNotEmpty means that books cannot be copied to where books are.
@@ -135,4 +137,11 @@ var rights = map[string]sqldb.Rights{
 		"role", "card_no", "pin_salt", "pin_hash", "pin_wrong", "pin_version", "revoked_ms",
 	}},
 	"staff_changes": {},
+
+	"bath_halls":        {Update: []string{"name", "cap_fen", "litre_fen", "litre_pulses", "cancel_min", "closed"}},
+	"bath_stalls":       {Update: []string{"closed"}},
+	"bath_slots":        {Update: []string{"closed"}},
+	"bath_reservations": {Update: []string{"state", "moved_ms", "hold", "captured_fen", "entry_id"}},
+	"bath_reports":      {Update: []string{"digest"}},
+	"bath_uses":         {},
 }
