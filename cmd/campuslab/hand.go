@@ -24,9 +24,9 @@ import (
 
 // errand is one command line for a lab that runs elsewhere.
 type errand struct {
-	at, card, late, delay, code, sub, order string
-	fen                                     int64
-	last, json, booked, standing            bool
+	at, card, vpcd, late, delay, code, sub, order string
+	fen                                           int64
+	last, json, booked, standing                  bool
 
 	words []string // what is left of the command line without its flags
 	out   io.Writer
@@ -62,6 +62,7 @@ func hand(ctx context.Context, verb string, args []string, out io.Writer) error 
 	f.BoolVar(&e.last, "last", false, "the newest order (pay, scan, close, forge)")
 	f.StringVar(&e.late, "late", "", "pay this much later, such as `5s`")
 	f.StringVar(&e.card, "card", "", "another `card` than the one on the reader (tear, silent)")
+	f.StringVar(&e.vpcd, "vpcd", "", "`address` of another reader than the lab's own (lay)")
 	f.StringVar(&e.delay, "delay", "", "how long a fault takes, such as `5s`")
 	f.StringVar(&e.code, "code", "", "`code` of an error, such as 40004")
 	f.StringVar(&e.sub, "sub", "", "sub `code` of an error, such as ACQ.SYSTEM_ERROR")
@@ -241,7 +242,7 @@ func (e *errand) lay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.cards(ctx, "/lay", map[string]any{"card": card})
+	return e.cards(ctx, "/lay", map[string]any{"card": card, "reader": e.vpcd})
 }
 
 func (e *errand) slow(ctx context.Context) error {

@@ -74,6 +74,7 @@ One card alone, without a lab:
 Cards:
   campuslab cards                 which there are, and which lies on the reader
   campuslab lay CARD              lay one down; CARD is a number or name from the list
+      --vpcd ADDR                 on another reader than the lab's own
   campuslab take                  take it away
   campuslab tear before|after [COMMAND]
                                   tear it off at its next COMMAND, before or after the

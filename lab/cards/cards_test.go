@@ -360,3 +360,26 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestNextTill: a holder takes the card from one till to the next, and it lies
+// in one place at a time.
+func TestNextTill(t *testing.T) {
+	l := newLab(t)
+	l.lay(t, "2024002").Close()
+	next, err := vpcd.Listen("127.0.0.1:0", time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	body := fmt.Sprintf(`{"card":"2024002","reader":%q}`, next.Addr())
+	status, list := l.post(t, "/cards/lay", body)
+	if status != http.StatusOK || !list[1].Laid || list[1].Where != next.Addr() {
+		t.Fatalf("laid at the next till: %d, %+v", status, list[1])
+	}
+	l.waitFor(t, false)
+	l.reader = next
+	l.waitFor(t, true)
+	if err := l.Take(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,6 +1,7 @@
 package cards
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 // Handler returns the control API, below /cards. All bodies are JSON.
 //
 //	GET  /cards          the list of [Info]
-//	POST /cards/lay      {"card": "2024001"}: the holder's number, the card's, or a name
+//	POST /cards/lay      {"card": "2024001"}: the holder's number, the card's, or a name;
+//	                     "reader": "127.0.0.1:35964" for another reader than the lab's own
 //	POST /cards/take     {}
 //	POST /cards/tear     {"when": "before"|"after", "command": "credit"|"debit"|…|3, "card": ""};
 //	                     before and credit if left out, and the card on the reader
@@ -42,7 +44,7 @@ func (s *Server) Handler() http.Handler {
 			reply.OK(w, s.List())
 		})
 	}
-	post("/cards/lay", func(c call) error { return s.Lay(c.Card) })
+	post("/cards/lay", func(c call) error { return s.LayAt(c.Card, cmp.Or(c.Reader, s.vpcd)) })
 	post("/cards/take", func(call) error { return s.Take() })
 	post("/cards/tear", func(c call) error {
 		if !c.Command.said {
@@ -65,6 +67,7 @@ func (s *Server) Handler() http.Handler {
 // call is the body of any call.
 type call struct {
 	Card    string  `json:"card"`
+	Reader  string  `json:"reader"`
 	When    string  `json:"when"`
 	Command command `json:"command"`
 	MS      int     `json:"ms"`

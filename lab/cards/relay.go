@@ -21,10 +21,10 @@ type relay struct {
 // dialMax is how long a reader may take to accept: it is on this machine.
 const dialMax = 2 * time.Second
 
-// join connects to the reader, as a card does.
-func (s *Server) join(ctx context.Context) (*relay, error) {
+// join connects to the reader at addr, as a card does.
+func (s *Server) join(ctx context.Context, addr string) (*relay, error) {
 	d := net.Dialer{Timeout: dialMax}
-	conn, err := d.DialContext(ctx, "tcp", s.vpcd)
+	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}

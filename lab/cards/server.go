@@ -237,7 +237,11 @@ func (s *Server) find(ref string) (*card, error) {
 // Lay lays a card on the reader, in place of one that lies there. It returns
 // when the reader has taken the connection; the terminal sees the card some
 // tenths of a second later.
-func (s *Server) Lay(ref string) error {
+func (s *Server) Lay(ref string) error { return s.LayAt(ref, s.vpcd) }
+
+// LayAt lays a card on another reader than the server's own, as a holder does
+// who goes to the next till. A card that lies anywhere is taken away first.
+func (s *Server) LayAt(ref, vpcd string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, err := s.find(ref)
@@ -248,17 +252,17 @@ func (s *Server) Lay(ref string) error {
 		s.takeAway()
 	}
 	ctx, take := context.WithCancel(context.Background())
-	r, err := s.join(ctx)
+	r, err := s.join(ctx, vpcd)
 	if err != nil {
 		take()
-		return fmt.Errorf("%w (%s)", ErrNoReader, s.vpcd)
+		return fmt.Errorf("%w (%s)", ErrNoReader, vpcd)
 	}
-	l := &laid{card: c, at: s.vpcd, take: take, gone: make(chan struct{})}
+	l := &laid{card: c, at: vpcd, take: take, gone: make(chan struct{})}
 	s.laid = l
 	go func() {
 		defer close(l.gone)
 		defer take()
-		how := s.lie(ctx, r, c.Card)
+		how := s.lie(ctx, r, l)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.ending = how
@@ -273,10 +277,10 @@ const redial = 200 * time.Millisecond
 // lie keeps a card on the reader until it is taken away or torn off, and says
 // which. A reader that hangs up, as one does whose terminal starts anew, finds
 // the card where it was.
-func (s *Server) lie(ctx context.Context, r *relay, card *sim.Card) (how string) {
+func (s *Server) lie(ctx context.Context, r *relay, l *laid) (how string) {
 	for {
 		if r != nil {
-			if err := r.serve(ctx, card); errors.Is(err, sim.ErrTorn) {
+			if err := r.serve(ctx, l.Card); errors.Is(err, sim.ErrTorn) {
 				return "torn"
 			}
 		}
@@ -285,7 +289,7 @@ func (s *Server) lie(ctx context.Context, r *relay, card *sim.Card) (how string)
 			return "taken"
 		case <-time.After(redial):
 		}
-		r, _ = s.join(ctx) // without a reader it is nil, and the card goes on waiting
+		r, _ = s.join(ctx, l.at) // without a reader it is nil, and the card goes on waiting
 	}
 }
 
