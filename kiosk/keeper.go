@@ -40,8 +40,9 @@ type Keeper struct {
 }
 
 // doubtEvery is how many rounds pass between two questions about what is in
-// doubt: only another terminal can have news, so there is no hurry.
-const doubtEvery = 20
+// doubt. Only another terminal can have news, but the card may be there already,
+// and a cashier here may be waiting to know.
+const doubtEvery = 4
 
 // Run keeps until ctx ends, and returns ctx's error.
 func (k *Keeper) Run(ctx context.Context) error {
