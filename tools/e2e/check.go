@@ -106,14 +106,18 @@ func (s *stage) books() (b books, err error) {
 	return b, json.Unmarshal(text, &b)
 }
 
-// agree ends the terminal and checks that card, journal and upstream tell the
+// agree ends the terminals and checks that card, journals and upstream tell the
 // same story, with nothing open and nothing to be alarmed about.
 func (s *stage) agree() error {
-	if err := s.settled(); err != nil {
-		return err
+	for _, w := range s.windows {
+		if err := s.settled(w); err != nil {
+			return err
+		}
 	}
-	if err := s.stack.Terminal.Stop(); err != nil {
-		return fmt.Errorf("stop the terminal: %w", err)
+	for _, w := range s.windows {
+		if err := w.terminal.Stop(); err != nil {
+			return fmt.Errorf("stop the terminal: %w", err)
+		}
 	}
 	if _, err := s.tool("campusd", "verify", "--data", s.stack.File("upstream")); err != nil {
 		return err
@@ -132,27 +136,34 @@ func (s *stage) agree() error {
 	if len(b.Alarms) > 0 {
 		return fmt.Errorf("alarms: %v", b.Alarms)
 	}
-	report, err := ledger.VerifyFile(s.ctx, s.stack.File("journal.db"), ledger.Trust{})
-	if err != nil || report.Open != 0 {
-		return fmt.Errorf("journal: %d open, %w", report.Open, errors.Join(err))
+	for _, w := range s.windows {
+		report, err := ledger.VerifyFile(s.ctx, w.journal(), ledger.Trust{})
+		if err != nil || report.Open != 0 {
+			return fmt.Errorf("journal %s: %d open, %w", w.journal(), report.Open, errors.Join(err))
+		}
 	}
 	return nil
 }
 
-// settled waits until the terminal's keeper has ended what was left open.
-func (s *stage) settled() error {
+// settled waits until a terminal's keeper has ended what was left open.
+func (s *stage) settled(w *window) error {
+	return s.written(w, func(r ledger.Report) bool { return r.Open == 0 })
+}
+
+// written waits until a terminal's journal is as ok says.
+func (s *stage) written(w *window, ok func(ledger.Report) bool) error {
 	var report ledger.Report
-	file := s.stack.File("journal.db")
 	for range 60 {
 		var err error
-		if report, err = ledger.VerifyFile(s.ctx, file, ledger.Trust{}); err == nil && report.Open == 0 {
+		if report, err = ledger.VerifyFile(s.ctx, w.journal(), ledger.Trust{}); err == nil && ok(report) {
 			return nil
 		}
-		if err := s.pause(500 * time.Millisecond); err != nil {
+		if err := s.pause(pollEvery); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("the journal keeps %d open", report.Open)
+	return fmt.Errorf("journal %s: %d entries, %d open, %d upstream", w.journal(), report.Entries, report.Open,
+		report.Acked)
 }
 
 const pollEvery = 500 * time.Millisecond
@@ -177,7 +188,7 @@ func (s *stage) creditedQuietly(before books) error {
 
 // residentKB returns how much memory the terminal holds.
 func (s *stage) residentKB() (kb int, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.stack.Terminal.PID()))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.here.terminal.PID()))
 	if err != nil {
 		return 0, err
 	}

@@ -22,18 +22,45 @@ import (
 // panel is the one that the pages are drawn for first: 21.5 inches, upright.
 var panel = stack.Panel{WidthPX: 1080, HeightPX: 1920, WidthMM: 268, FullScreen: true}
 
-// stage is one machine with everything behind it, and one person in front.
+// stage is one machine, or two, with everything behind them, and one person in
+// front.
 type stage struct {
 	ctx     context.Context
 	dir     string
 	stack   *stack.Stack
-	display *xvfb.Display
-	card    string // that the person holds, as the lab calls it
+	windows []*window
+	here    *window // that the person stands at: one of windows
+	card    string  // that the person holds, as the lab calls it
 	pin     string
 	account string
 	byCode  money.Fen // that the account has spent and the card not
 	shots   int
 }
+
+// window is a terminal, and the screen that it shows itself on.
+type window struct {
+	terminal *stack.Process
+	display  *xvfb.Display
+	slot     int    // of the service's readers, that it sells at
+	mapFile  string // that it writes: see ui.Map
+}
+
+// open makes a screen for a window, and where that keeps its things.
+func (s *stage) open(dir string, slot int) (*window, error) {
+	display, err := xvfb.Start(s.ctx, panel.WidthPX, panel.HeightPX)
+	if err != nil {
+		return nil, err
+	}
+	w := &window{display: display, slot: slot, mapFile: filepath.Join(dir, "map.json")}
+	s.windows = append(s.windows, w)
+	return w, nil
+}
+
+// env is the environment of the window's terminal.
+func (w *window) env() []string { return append(w.display.Env(), "QUANCUN_E2E_MAP="+w.mapFile) }
+
+// journal is the file of the window's terminal.
+func (w *window) journal() string { return filepath.Join(w.terminal.Dir, "journal.db") }
 
 // newStage starts everything in a new dir. The person holds the card of the
 // demonstration that is level with its account.
@@ -41,8 +68,10 @@ func newStage(ctx context.Context, face, bin, dir string) (_ *stage, err error) 
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	if bin, err = filepath.Abs(bin); err != nil { // the programs run in dir
-		return nil, err
+	for _, path := range []*string{&bin, &dir} { // the programs run in dir
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
 	}
 	s := &stage{ctx: ctx, dir: dir}
 	defer func() {
@@ -50,17 +79,18 @@ func newStage(ctx context.Context, face, bin, dir string) (_ *stage, err error) 
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.display, err = xvfb.Start(ctx, panel.WidthPX, panel.HeightPX); err != nil {
+	if s.here, err = s.open(dir, 0); err != nil {
 		return s, err
 	}
 	s.stack, err = stack.New(stack.Options{
 		Dir: dir, Bin: bin, Reader: stack.PCSC, Panel: panel, Face: face,
 		TerminalPath: filepath.Join(bin, "quancun-e2e"),
-		Env:          append(s.display.Env(), "QUANCUN_E2E_MAP="+s.mapFile(dir)),
+		Env:          s.here.env(),
 	})
 	if err != nil {
 		return s, err
 	}
+	s.here.terminal = s.stack.Terminal
 	if err := s.stack.Start(ctx); err != nil {
 		return s, err
 	}
@@ -74,7 +104,7 @@ func newStage(ctx context.Context, face, bin, dir string) (_ *stage, err error) 
 // the terminal.
 func (s *stage) ready() error {
 	for end := time.Now().Add(seeMax); time.Now().Before(end); {
-		if _, err := os.Stat(s.mapFile(s.dir)); err == nil {
+		if _, err := os.Stat(s.here.mapFile); err == nil {
 			return nil
 		}
 		if err := s.pause(50 * time.Millisecond); err != nil {
@@ -86,13 +116,34 @@ func (s *stage) ready() error {
 
 // restart starts the terminal again after its power was cut.
 func (s *stage) restart() error {
-	if err := os.Remove(s.mapFile(s.dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(s.here.mapFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := s.stack.Terminal.Start(); err != nil {
+	if err := s.here.terminal.Start(); err != nil {
 		return err
 	}
 	return s.ready()
+}
+
+// another puts a second till beside the first, with a screen, a reader and a
+// journal of its own.
+func (s *stage) another(name string) (*window, error) {
+	w, err := s.open(s.stack.File(name), 1)
+	if err != nil {
+		return nil, err
+	}
+	if w.terminal, err = s.stack.Another(s.ctx, name, w.env()); err != nil {
+		return nil, err
+	}
+	before := s.here
+	s.here = w
+	defer func() { s.here = before }()
+	return w, s.restart()
+}
+
+// goTo has the person go to a window.
+func (s *stage) goTo(w *window) func() error {
+	return func() error { s.here = w; return nil }
 }
 
 func (s *stage) close() error {
@@ -101,27 +152,24 @@ func (s *stage) close() error {
 		errs = append(errs, s.stack.Stop())
 		errs = append(errs, s.threads())
 	}
-	if s.display != nil {
-		errs = append(errs, s.display.Close())
+	for _, w := range s.windows {
+		errs = append(errs, w.display.Close())
 	}
 	return errors.Join(errs...)
 }
 
 // threads looks for what only a build with Fyne's thread checks can find.
 func (s *stage) threads() error {
-	log, err := os.ReadFile(filepath.Join(s.dir, "log", "quancun.log"))
-	if err == nil && bytes.Contains(log, []byte("Error in Fyne call thread")) {
-		return errors.New("the window was touched from another goroutine; see log/quancun.log")
+	for _, w := range s.windows {
+		if w.terminal == nil {
+			continue
+		}
+		log, err := os.ReadFile(w.terminal.Log)
+		if err == nil && bytes.Contains(log, []byte("Error in Fyne call thread")) {
+			return fmt.Errorf("the window was touched from another goroutine; see %s", w.terminal.Log)
+		}
 	}
 	return nil
-}
-
-func (s *stage) mapFile(dir string) string {
-	path, err := filepath.Abs(filepath.Join(dir, "map.json"))
-	if err != nil {
-		return filepath.Join(dir, "map.json")
-	}
-	return path
 }
 
 // screen is where everything is that can be tapped, as ui writes it.
@@ -140,13 +188,13 @@ const slow = 2 * time.Second
 // look asks the window what it shows, until end or for a moment. A window that
 // draws late is waited for; a terminal that has ended is not.
 func (s *stage) look(end time.Time) (now screen, err error) {
-	path := s.mapFile(s.dir)
+	path := s.here.mapFile
 	_ = os.Remove(path)
 	asked := time.Now()
 	if soon := asked.Add(slow); end.Before(soon) {
 		end = soon
 	}
-	s.stack.Terminal.Signal(syscall.SIGUSR1)
+	s.here.terminal.Signal(syscall.SIGUSR1)
 	for {
 		text, err := os.ReadFile(path)
 		took := time.Since(asked).Truncate(time.Millisecond)
@@ -156,8 +204,8 @@ func (s *stage) look(end time.Time) (now screen, err error) {
 			fallthrough
 		case err == nil:
 			return now, json.Unmarshal(text, &now)
-		case s.stack.Terminal.PID() == 0:
-			return now, errors.Join(errors.New("the terminal has ended"), s.stack.Terminal.Err())
+		case s.here.terminal.PID() == 0:
+			return now, errors.Join(errors.New("the terminal has ended"), s.here.terminal.Err())
 		case time.Now().After(end):
 			return now, fmt.Errorf("the terminal runs, and the window has not answered for %v", took)
 		}
@@ -212,7 +260,7 @@ func (s *stage) tap(name string) error {
 	if !ok || !t.Enabled {
 		return fmt.Errorf("step %d has nothing to tap called %q", now.Step, name)
 	}
-	return s.display.Tap(t.X+t.W/2, t.Y+t.H/2)
+	return s.here.display.Tap(t.X+t.W/2, t.Y+t.H/2)
 }
 
 // await taps target once the window shows step.
@@ -238,10 +286,15 @@ func (s *stage) typePIN(step kiosk.Step) error {
 
 // shot takes a picture. A picture that fails is no failure.
 func (s *stage) shot(name string) {
-	if s.display != nil {
+	if s.here != nil {
 		s.shots++
-		_ = s.display.Screenshot(filepath.Join(s.dir, fmt.Sprintf("%02d-%s.png", s.shots, name)))
+		_ = s.here.display.Screenshot(filepath.Join(s.dir, fmt.Sprintf("%02d-%s.png", s.shots, name)))
 	}
+}
+
+// lay lays the person's card on the reader of the window.
+func (s *stage) lay() error {
+	return s.lab("lay", s.card, "--vpcd", s.stack.Service.Addr(s.here.slot))
 }
 
 // lab has the lab do something.

@@ -23,10 +23,13 @@ func (s *stage) at(step till.Step) func() error {
 	return func() error { _, err := s.see(kiosk.Step(step)); return err }
 }
 
-// priced keys lunch, once the till asks for a price: by its function key, as who
-// sells all day does.
-func (s *stage) priced() error {
-	return s.steps(s.at(till.Ready), func() error { return s.display.Press("F1") })
+// priced keys lunch, once the till asks for a price.
+func (s *stage) priced() error { return s.keyed("F1")() }
+
+// keyed keys a price, once the till asks for one: by a function key, as who sells
+// all day does.
+func (s *stage) keyed(key string) func() error {
+	return func() error { return s.steps(s.at(till.Ready), func() error { return s.here.display.Press(key) }) }
 }
 
 // again goes back to the price, with the card taken away.
@@ -39,7 +42,7 @@ func (s *stage) again() error {
 
 // back goes back to the price.
 func (s *stage) back() error {
-	if err := s.display.Press("Escape"); err != nil {
+	if err := s.here.display.Press("Escape"); err != nil {
 		return err
 	}
 	return s.at(till.Ready)()
@@ -49,7 +52,7 @@ func (s *stage) back() error {
 func (s *stage) sold() error {
 	return s.steps(
 		s.priced, s.at(till.Present),
-		func() error { return s.lab("lay", s.card) },
+		s.lay,
 		s.at(till.Sold), s.again,
 	)
 }
@@ -74,10 +77,10 @@ func (s *stage) spent(before books, want money.Fen) error {
 
 // scan has the till's scanner type a code, as fast as scanners do.
 func (s *stage) scan(code string) error {
-	if err := s.display.Type(code); err != nil {
+	if err := s.here.display.Type(code); err != nil {
 		return err
 	}
-	return s.display.Press("Return")
+	return s.here.display.Press("Return")
 }
 
 // campusCode is what a phone shows that is the virtual card of the person's
@@ -106,7 +109,7 @@ func saleCard(s *stage) error {
 		// The card still has its place at the reader when it is laid down again for
 		// the same price: the till asks.
 		s.priced, s.at(till.Present),
-		func() error { return s.lab("lay", s.card) },
+		s.lay,
 		s.at(till.Ask),
 		s.again,
 		func() error { return s.spent(before, lunch) },
@@ -149,7 +152,7 @@ func saleLimit(s *stage) error {
 	for _, product := range []string{"product-1", "product-2", "product-3"} { // 37 yuan
 		err := s.steps(
 			func() error { return s.await(kiosk.Step(till.Ready), product) }, s.at(till.Present),
-			func() error { return s.lab("lay", s.card) },
+			s.lay,
 			s.at(till.Sold), s.again,
 		)
 		if err != nil {
@@ -161,7 +164,7 @@ func saleLimit(s *stage) error {
 		func() error { return s.tap("digit-5") },
 		func() error { return s.tap("charge") }, // 52 yuan in all
 		s.at(till.Present),
-		func() error { return s.lab("lay", s.card) },
+		s.lay,
 		func() error { return s.typePIN(kiosk.Step(till.EnterPIN)) },
 		s.at(till.Sold), s.again,
 		func() error { return s.spent(before, 52*money.Yuan) },

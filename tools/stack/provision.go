@@ -17,7 +17,7 @@ import (
 // upstream's data with demonstration holders, and their cards. What an earlier
 // run made, it keeps.
 func (s *Stack) provision(ctx context.Context) error {
-	if err := os.WriteFile(s.File("terminal.toml"), s.terminalConfig(), 0o600); err != nil {
+	if err := os.WriteFile(s.File("terminal.toml"), s.terminalConfig(s.own()), 0o600); err != nil {
 		return err
 	}
 	if err := s.readdress(); err != nil {
@@ -53,16 +53,16 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 	return out, err
 }
 
-// enrol makes the stack's terminal one, as an admin does: with a code from the
-// upstream, which has to be there.
-func (s *Stack) enrol(ctx context.Context) error {
-	if _, err := os.Stat(s.File("terminal.pem")); !errors.Is(err, os.ErrNotExist) {
+// enrol makes t a terminal, as an admin does: with a code from the upstream,
+// which has to be there.
+func (s *Stack) enrol(ctx context.Context, t terminal) error {
+	if _, err := os.Stat(t.file("terminal.pem")); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	s.Tell("enrolling terminal " + Terminal)
-	out, err := s.Campusd(ctx, "terminal", "add", Terminal, "--address", s.UpstreamAddr)
+	s.Tell("enrolling terminal " + t.name)
+	out, err := s.Campusd(ctx, "terminal", "add", t.name, "--address", s.UpstreamAddr)
 	if err != nil { // an earlier run has come as far as this
-		out, err = s.Campusd(ctx, "terminal", "reset", Terminal, "--address", s.UpstreamAddr)
+		out, err = s.Campusd(ctx, "terminal", "reset", t.name, "--address", s.UpstreamAddr)
 	}
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (s *Stack) enrol(ctx context.Context) error {
 		return fmt.Errorf("campusd has printed no enrolment code: %s", out)
 	}
 	_, err = output(exec.CommandContext(ctx, s.TerminalPath,
-		"enrol", "--config", s.File("terminal.toml"), "--code", string(code)))
+		"enrol", "--config", t.file("terminal.toml"), "--code", string(code)))
 	return err
 }
 
@@ -157,11 +157,11 @@ func (s *Stack) find(dir, name string) (found string, err error) {
 	return found, err
 }
 
-// terminalConfig returns the terminal's configuration.
-func (s *Stack) terminalConfig() []byte {
+// terminalConfig returns the configuration of t.
+func (s *Stack) terminalConfig(t terminal) []byte {
 	name := ""
 	if s.Service != nil {
-		name = s.Service.Reader(0)
+		name = s.Service.Reader(t.slot)
 	}
 	return fmt.Appendf(nil, `# Written by tools/stack at each start.
 terminal = %q
@@ -192,16 +192,16 @@ product = [
 [sam]
 kind = "file"
 file = %q
-`, s.File("terminal.pem"), s.File("journal.db"), s.Face, s.Reader, s.VPCDAddr, name,
-		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen, s.File("terminal.sam"))
+`, t.file("terminal.pem"), t.file("journal.db"), s.Face, s.Reader, s.VPCDAddr, name,
+		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen, t.file("terminal.sam"))
 }
 
 // makeSAM gives a till its SAM, as an admin does.
-func (s *Stack) makeSAM(ctx context.Context) error {
-	if _, err := os.Stat(s.File("terminal.sam")); s.Face != "cashier" || !errors.Is(err, os.ErrNotExist) {
+func (s *Stack) makeSAM(ctx context.Context, t terminal) error {
+	if _, err := os.Stat(t.file("terminal.sam")); s.Face != "cashier" || !errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	_, err := s.Campusd(ctx, "keys", "sam", Terminal, "-o", s.File("terminal.sam"))
+	_, err := s.Campusd(ctx, "keys", "sam", t.name, "-o", t.file("terminal.sam"))
 	return err
 }
 

@@ -48,7 +48,7 @@ func TestTerminalConfig(t *testing.T) {
 			Width int `toml:"width_px"`
 		}
 	}
-	if err := toml.Unmarshal(s.terminalConfig(), &c); err != nil {
+	if err := toml.Unmarshal(s.terminalConfig(s.own()), &c); err != nil {
 		t.Fatal(err)
 	}
 	if c.Terminal != s.File("terminal.pem") || c.Reader.Kind != "vpcd" || c.Reader.Listen != s.VPCDAddr ||

@@ -24,7 +24,7 @@ import (
 // readyMax is how long a program may take until it listens.
 const readyMax = 30 * time.Second
 
-// Terminal is the name of the stack's one terminal.
+// Terminal is the name of the stack's own terminal.
 const Terminal = "demo01"
 
 // Reader is how the terminal reaches a card.
@@ -81,6 +81,8 @@ type Stack struct {
 	Lab      *Process // campuslab serve
 	Terminal *Process // quancun run
 	Tray     *Process // quancun tray; the part of the screen that cards lie on
+
+	others []*Process // terminals from Another
 
 	// Service is the stack's own pcscd: nil unless Reader is PCSC, and before
 	// the start. There can be one in a program.
@@ -205,10 +207,10 @@ func (s *Stack) StartServices(ctx context.Context) error {
 	if err := s.StartAndWait(ctx, s.Upstream, s.UpstreamAddr); err != nil {
 		return err
 	}
-	if err := s.enrol(ctx); err != nil {
+	if err := s.enrol(ctx, s.own()); err != nil {
 		return err
 	}
-	if err := s.makeSAM(ctx); err != nil {
+	if err := s.makeSAM(ctx, s.own()); err != nil {
 		return err
 	}
 	return s.bindPhones(ctx)
@@ -227,7 +229,9 @@ func (s *Stack) StartAndWait(ctx context.Context, p *Process, addr string) error
 
 // processes returns the programs in the order in which they depend on each
 // other.
-func (s *Stack) processes() []*Process { return []*Process{s.Lab, s.Upstream, s.Terminal, s.Tray} }
+func (s *Stack) processes() []*Process {
+	return append([]*Process{s.Lab, s.Upstream, s.Terminal, s.Tray}, s.others...)
+}
 
 // Wait returns when ctx or one of the programs ends, with the program's error.
 func (s *Stack) Wait(ctx context.Context) error {
