@@ -234,7 +234,12 @@ var layers = map[string]layer{
 		},
 		theirs: []string{fyne, toml, sync, sys},
 	},
-	"app/paper":   {ours: []string{"money", "journal", "app/printer", "kiosk", "kiosk/till", "ledger"}},
+	"app/paper": {
+		ours: []string{
+			"money", "journal", "paycode", "app/printer", "kiosk", "kiosk/channel", "kiosk/office", "kiosk/office/...",
+			"kiosk/till", "ledger",
+		},
+	},
 	"app/printer": {ours: []string{"money", "journal"}, theirs: []string{text, serial, sys}},
 	"app/identity": {
 		ours:   []string{"journal", "upstream/client"},

@@ -183,7 +183,7 @@ func (t *terminal) printReceipts(plan till.Plan, show func(till.View)) (func(til
 	if err != nil {
 		t.log.Error("some kept receipts are not read", "err", err)
 	}
-	clerk := paper.New(paper.Clerk{
+	clerk := (&paper.Clerk{
 		Book: t.book, Words: printer.Chinese, Certificate: t.renewer.Papers.JournalCertificate,
 		Issuer: printer.Issuer{Merchant: plan.Place, Terminal: t.renewer.Papers.Terminal},
 		Desk: &printer.Desk{
@@ -191,7 +191,7 @@ func (t *terminal) printReceipts(plan till.Plan, show func(till.View)) (func(til
 			Marks: printer.Chinese.Marks,
 		},
 		Every: paperEvery, Log: t.log,
-	})
+	}).Start()
 	t.beside = append(t.beside, clerk.Run)
 	return func(v till.View) {
 		clerk.See(v)

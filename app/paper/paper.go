@@ -1,17 +1,19 @@
 // Package paper prints a receipt of each sale that a till shows as made. It
 // watches what the screen is shown and reads the rest in the journal, so that the
 // till does not wait for paper, and no receipt is of a sale that is not written
-// down.
+// down. What was not seen on the screen, such as a refund, a copy, or a sale
+// before a power cut, it makes from the journal alone.
 package paper
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"quancun/app/printer"
 	"quancun/journal"
+	"quancun/kiosk/office"
 	"quancun/kiosk/till"
 	"quancun/ledger"
 )
@@ -20,6 +22,7 @@ import (
 // one.
 type Book interface {
 	Get(ctx context.Context, ref string) (ledger.Item, error)
+	Recent(ctx context.Context, n int) ([]journal.Entry, error)
 	// Receipt returns the signed receipt for what came of a reference.
 	Receipt(ctx context.Context, ref string, c journal.Certificate) (journal.Receipt, error)
 }
@@ -28,7 +31,7 @@ type Book interface {
 // moment; what waits for the printer is in the tray.
 const queueMax = 256
 
-// Clerk prints receipts. Make one with [New].
+// Clerk prints receipts. Start makes it ready.
 type Clerk struct {
 	Book        Book
 	Desk        *printer.Desk
@@ -36,20 +39,25 @@ type Clerk struct {
 	Words       printer.Words
 	Certificate journal.Certificate
 	Every       time.Duration // between looks at what could not be printed
+	Reports     office.Paper  // prints what is about no entry of the journal; nil until tasks are done
 	Log         *slog.Logger
 
-	sold chan till.View
-	last string // belongs to who calls See
+	sold   chan till.View
+	last   string                 // belongs to who calls See
+	school atomic.Pointer[string] // its name, as it was shown last
 }
 
-// New returns c, ready to work.
-func New(c Clerk) *Clerk {
+// Start makes c ready to work, and returns it.
+func (c *Clerk) Start() *Clerk {
 	c.sold = make(chan till.View, queueMax)
-	return &c
+	return c
 }
 
 // See takes what the screen is shown. It never waits. One goroutine calls it.
 func (c *Clerk) See(v till.View) {
+	if v.Health.SchoolZH != "" {
+		c.school.Store(&v.Health.SchoolZH)
+	}
 	if v.Step != till.Sold || v.Sale.Ref == c.last || v.Sale.Number == 0 {
 		return
 	}
@@ -63,6 +71,10 @@ func (c *Clerk) See(v till.View) {
 
 // Run prints until ctx ends, and returns ctx's error.
 func (c *Clerk) Run(ctx context.Context) error {
+	lost, err := c.lost(ctx)
+	if err != nil && ctx.Err() == nil {
+		c.Log.Error("lost receipts not looked for", "err", err)
+	}
 	again := time.NewTicker(c.Every)
 	defer again.Stop()
 	for {
@@ -74,6 +86,8 @@ func (c *Clerk) Run(ctx context.Context) error {
 				c.Log.Warn("receipt not printed", "ref", v.Sale.Ref, "err", err)
 			}
 		case <-again.C:
+			c.makeUp(ctx, lost) // by now the school's name is known
+			lost = nil
 			c.printKept(ctx)
 		}
 	}
@@ -95,15 +109,11 @@ func (c *Clerk) print(ctx context.Context, v till.View) error {
 		Entry: item.End, Paid: means[s.With], Holder: s.Holder, Balance: v.Balance, Known: v.Known,
 		Offline: !s.Online,
 	}
-	signed, err := c.Book.Receipt(ctx, s.Ref, c.Certificate)
-	if err == nil {
-		receipt.Proof = signed.Text()
-	} else if !errors.Is(err, ledger.ErrNoKey) {
+	slip, err := c.proven(ctx, receipt)
+	if err != nil {
 		return err
 	}
-	issuer := c.Issuer
-	issuer.School = v.Health.SchoolZH
-	return c.Desk.Print(ctx, issuer.Sale(c.Words, receipt))
+	return c.Desk.Print(ctx, slip)
 }
 
 // printKept prints what is left over, if the printer would.

@@ -80,16 +80,35 @@ func isID(id string) bool {
 func (t *Tray) file(id string) string { return filepath.Join(t.dir, id+".json") }
 
 // Keep puts a receipt into the tray. One that is there already stays as it is.
-func (t *Tray) Keep(s Slip) error {
-	if !isID(s.ID) {
-		return fmt.Errorf("keep receipt: %q is no name of one", s.ID)
+func (t *Tray) Keep(s Slip) error { return t.keep(Kept{Slip: s}) }
+
+// KeepUnsure does the same with one that may have been printed before.
+func (t *Tray) KeepUnsure(s Slip) error { return t.keep(Kept{Slip: s, Unsure: true}) }
+
+func (t *Tray) keep(k Kept) error {
+	if !isID(k.Slip.ID) {
+		return fmt.Errorf("keep receipt: %q is no name of one", k.Slip.ID)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, there := t.kept[s.ID]; there {
+	if _, there := t.kept[k.Slip.ID]; there {
 		return nil
 	}
-	return t.put(Kept{Slip: s, At: t.now()})
+	k.At = t.now()
+	return t.put(k)
+}
+
+// Begins returns when the oldest receipt was put there; the zero time if there is
+// none.
+func (t *Tray) Begins() (oldest time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.kept {
+		if oldest.IsZero() || k.At.Before(oldest) {
+			oldest = k.At
+		}
+	}
+	return oldest
 }
 
 // put writes a receipt down. mu is held.
@@ -196,6 +215,8 @@ type Desk struct {
 	Printer *Printer
 	Tray    *Tray
 	Marks   Marks
+
+	mu sync.Mutex // held while one is printed: nobody prints the same beside it
 }
 
 // Print keeps a receipt and prints it. After an error it stays in the tray, and
@@ -205,21 +226,23 @@ func (d *Desk) Print(ctx context.Context, s Slip) error {
 	if err := d.Tray.Keep(s); err != nil {
 		return err
 	}
-	k, err := d.Tray.Get(s.ID)
+	return d.print(ctx, s.ID)
+}
+
+// print prints what is kept, once. Whether it is on paper is written down before
+// the next one.
+func (d *Desk) print(ctx context.Context, id string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, err := d.Tray.Get(id)
 	if err != nil || k.Printed {
 		return err
 	}
-	return d.print(ctx, k)
-}
-
-// print prints what is kept. Whether it is on paper is written down before the
-// next one.
-func (d *Desk) print(ctx context.Context, k Kept) error {
 	s := k.Slip
 	if k.Unsure {
 		s.Mark = d.Marks.Unsure
 	}
-	err := d.Printer.Print(ctx, s)
+	err = d.Printer.Print(ctx, s)
 	if err != nil && !errors.Is(err, ErrUnsure) {
 		return err
 	}
@@ -231,7 +254,7 @@ func (d *Desk) print(ctx context.Context, k Kept) error {
 // returns how many it has printed.
 func (d *Desk) PrintKept(ctx context.Context) (n int, err error) {
 	for _, k := range d.Tray.Unprinted() {
-		if err := d.print(ctx, k); err != nil {
+		if err := d.print(ctx, k.Slip.ID); err != nil {
 			return n, err
 		}
 		n++
@@ -248,7 +271,7 @@ func (d *Desk) Copy(ctx context.Context, id string) (n int, err error) {
 		return 0, err
 	}
 	if !k.Printed {
-		return 0, d.print(ctx, k)
+		return 0, d.print(ctx, id)
 	}
 	if k, err = d.Tray.change(id, func(k *Kept) { k.Copies++ }); err != nil {
 		return 0, err

@@ -42,8 +42,8 @@ type Receipts interface {
 	// PrintWaiting prints what waits, and returns how many that were.
 	PrintWaiting(ctx context.Context) (int, error)
 	// Copy prints the receipt of a reference once more, as the copy of the number
-	// that it returns; 0 if it had never been printed. With a number, an error
-	// means that the copy is counted and may be on paper.
+	// that it returns; 0 if it had never been printed. After [PrinterUnsure] it may
+	// be on paper.
 	Copy(ctx context.Context, ref string) (int, error)
 }
 

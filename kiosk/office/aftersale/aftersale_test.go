@@ -250,6 +250,10 @@ func TestCopy(t *testing.T) {
 	if v.Outcome != office.Done || fact(v.Report.Facts, "fact.printer").Word != aftersale.PrinterUnsure || w.paper.copies["S1"] != 3 {
 		t.Errorf("unsure: %+v", v)
 	}
+	w.paper.err = office.Refuse(aftersale.PrinterOut, nil)
+	if v := w.do(aftersale.Copy, s); v.Outcome != office.Refused || v.Why != aftersale.PrinterOut {
+		t.Errorf("no paper: %+v", v)
+	}
 }
 
 func TestPrinter(t *testing.T) {

@@ -2,6 +2,7 @@ package aftersale
 
 import (
 	"context"
+	"errors"
 
 	"quancun/kiosk/office"
 )
@@ -16,17 +17,25 @@ func (c *Config) copy(ctx context.Context, t *office.Talk) (office.Report, error
 		return office.Report{}, err
 	}
 	n, err := c.Receipts.Copy(ctx, ref)
-	if n == 0 && err != nil {
+	unsure := isUnsure(err)
+	if err != nil && !unsure {
 		return office.Report{}, err
 	}
 	var facts []office.Fact
 	if n > 0 {
 		facts = append(facts, office.Count(fCopyNo, int64(n)))
 	}
-	if err != nil {
+	if unsure {
 		facts = append(facts, office.Said(fPrinter, PrinterUnsure))
 	}
 	return office.Report{Facts: facts}, nil
+}
+
+// isUnsure reports whether something may be on paper that the printer has not
+// confirmed.
+func isUnsure(err error) bool {
+	var no *office.Refusal
+	return errors.As(err, &no) && no.Why == PrinterUnsure
 }
 
 // printer says how the printer is, and prints what waits for it.
