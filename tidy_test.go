@@ -114,6 +114,8 @@ var layers = map[string]layer{
 		},
 		theirs: []string{connect, protobuf},
 	},
+	"upstream/biller/vendor": {ours: []string{"money"}},
+	"upstream/biller/srun":   {ours: []string{"money", "upstream/biller/vendor", "upstream/channel"}},
 	"upstream/keys/token": {
 		ours:   []string{"money", "pboc", "upstream/keys", "upstream/wire"},
 		theirs: []string{"github.com/miekg/pkcs11", "github.com/ThalesGroup/crypto11", toml, crypto},
