@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,18 +97,21 @@ func TestSync(t *testing.T) {
 	ack = takes(t, &upstream, must(t, l.Batch)(ctx, 602))
 
 	// What upstream could only have said of another journal is refused.
-	for name, change := range map[string]func(*journal.Ack){
-		"OtherHash":   func(a *journal.Ack) { a.Head.Hash[0]++ },
-		"OtherEpoch":  func(a *journal.Ack) { a.Head.Epoch[0]++ },
-		"Future":      func(a *journal.Ack) { a.Head.Seq++ },
-		"Unsigned":    func(a *journal.Ack) { a.Note = nil },
-		"NotCosigned": func(a *journal.Ack) { a.Note = must(t, l.Batch)(ctx, 602).Note },
-		"SmallerNote": func(a *journal.Ack) { a.Note = first.Note },
+	for name, no := range map[string]struct {
+		change func(*journal.Ack)
+		want   error
+	}{
+		"OtherHash":   {func(a *journal.Ack) { a.Head.Hash[0]++ }, journal.ErrFork},
+		"OtherEpoch":  {func(a *journal.Ack) { a.Head.Epoch[0]++ }, ErrNotFound},
+		"Future":      {func(a *journal.Ack) { a.Head.Seq++ }, ErrNotFound},
+		"Unsigned":    {func(a *journal.Ack) { a.Note = nil }, journal.ErrUnsigned},
+		"NotCosigned": {func(a *journal.Ack) { a.Note = must(t, l.Batch)(ctx, 602).Note }, journal.ErrUnsigned},
+		"SmallerNote": {func(a *journal.Ack) { a.Note = first.Note }, journal.ErrUnsigned},
 	} {
 		wrong := ack
-		change(&wrong)
-		if err := l.Acknowledge(ctx, wrong); err == nil || errors.Is(err, ErrFailed) {
-			t.Errorf("%s: Acknowledge = %v, want a refusal", name, err)
+		no.change(&wrong)
+		if err := l.Acknowledge(ctx, wrong); !errors.Is(err, no.want) || errors.Is(err, ErrFailed) {
+			t.Errorf("%s: Acknowledge = %v, want %v", name, err, no.want)
 		}
 	}
 	waiting(2, 500, noon.Add(time.Second+600*time.Millisecond), 601)
@@ -121,6 +125,29 @@ func TestSync(t *testing.T) {
 	waiting(1, 0, noon.Add(time.Second+602*time.Millisecond), 603)
 	if r, err := l.Verify(ctx); err != nil || r.Entries != 604 || r.Acked != 603 {
 		t.Errorf("Verify = %+v, %v, want 604 entries, 603 acknowledged", r, err)
+	}
+}
+
+// TestCheckpointsKept keeps one acknowledged checkpoint of each 256 entries.
+func TestCheckpointsKept(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	l.Book.o.Sentinel = false
+	var upstream journal.Frontier
+	for _, to := range []int64{200, 250, 260, 270} {
+		for seq := upstream.Size + 1; seq <= to; seq++ {
+			if seq > 1 { // which was the start
+				l.append(t, sale(fmt.Sprint("S", seq)))
+			}
+		}
+		if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, upstream.Size+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var kept string
+	err := behind(t, l.path).QueryRowContext(ctx, `SELECT group_concat(size, ' ' ORDER BY size) FROM checkpoint
+		WHERE cosigned IS NOT NULL`).Scan(&kept)
+	if err != nil || kept != "250 270" {
+		t.Errorf("checkpoints of %s entries are kept, %v, want 250 270", kept, err)
 	}
 }
 
@@ -146,6 +173,67 @@ func TestNext(t *testing.T) {
 		if got := l.append(t, sale(fmt.Sprint("S", step))); err != nil || got.Seq != seq || got.Epoch != epoch {
 			t.Errorf("Next = %s/%d, %v, and the entry is %s", epoch, seq, err, got.Position())
 		}
+	}
+}
+
+// TestNextForgets sets a clock that was compared with upstream's: it was right
+// then, and nobody knows now.
+func TestNextForgets(t *testing.T) {
+	l := newLab(t)
+	l.Synced(l.wall)
+	if got := l.append(t, sale("S1")); got.Clock != journal.ClockSynced {
+		t.Errorf("after the comparison the clock is %v", got.Clock)
+	}
+	l.wall = l.wall.Add(2 * time.Hour)
+	if _, _, err := l.Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.append(t, sale("S2")); got.Clock != journal.ClockAlone {
+		t.Errorf("after it was set the clock is %v", got.Clock)
+	}
+}
+
+// TestBatchLimit pushes more than fits into one batch.
+func TestBatchLimit(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	l.Book.o.Sentinel = false
+	for i := range 30 {
+		e := sale(fmt.Sprintf("S%02d", i))
+		e.Details = []byte(`{"long":"` + strings.Repeat("x", 40<<10) + `"}`)
+		l.append(t, e)
+	}
+	var upstream journal.Frontier
+	for from := int64(1); from <= 31; from = upstream.Size + 1 {
+		b := must(t, l.Batch)(ctx, from)
+		size := 0
+		for _, body := range b.Bodies {
+			size += len(body)
+		}
+		if size > journal.BatchBytesMax || size < journal.BatchBytesMax-50<<10 && upstream.Size+int64(len(b.Bodies)) < 31 {
+			t.Errorf("batch from %d has %d bytes", from, size)
+		}
+		takes(t, &upstream, b)
+	}
+}
+
+// TestBatchGap deletes an entry from behind. What comes after it is pushed under
+// no number but its own.
+func TestBatchGap(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	for _, ref := range []string{"S1", "S2", "S3"} {
+		l.append(t, sale(ref))
+	}
+	db := behind(t, l.path)
+	for _, q := range []string{`DROP TRIGGER journal_is_never_deleted`, `DELETE FROM journal WHERE seq = 3`} {
+		if _, err := db.ExecContext(ctx, q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, err := l.Batch(ctx, 2); !errors.Is(err, ErrTampered) {
+		t.Errorf("batch over a gap = %d entries, %v, want ErrTampered", len(b.Bodies), err)
+	}
+	if b, err := l.Batch(ctx, 3); !errors.Is(err, ErrTampered) {
+		t.Errorf("batch from a gap = %d entries, %v, want ErrTampered", len(b.Bodies), err)
 	}
 }
 
