@@ -207,6 +207,12 @@ var layers = map[string]layer{
 		},
 		theirs: []string{sync},
 	},
+	"kiosk/office/counter": {
+		ours: []string{
+			"money", "pboc", "journal", "ledger", "kiosk", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/tender",
+			"reader", "reader/apdu", "reader/profile", "reader/purse", "upstream/client", "upstream/client/centre",
+		},
+	},
 	"kiosk/office": {
 		ours: []string{
 			"money", "kiosk", "kiosk/staff", "kiosk/tender", "reader", "reader/profile", "reader/purse",

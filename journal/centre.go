@@ -9,6 +9,7 @@ type CentreAct struct {
 	Document int    `json:"document"` // that was shown, numbered there too
 	Evidence string `json:"evidence,omitempty"`
 	Limit    int64  `json:"limit_fen,omitempty"`
+	Fee      int64  `json:"fee_fen,omitempty"`  // that goes with it, in an entry of its own
 	Until    string `json:"until,omitempty"`    // last day, 2006-01-02
 	Released string `json:"released,omitempty"` // staff number of who allowed it, if the operator may not alone
 }

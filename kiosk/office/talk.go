@@ -231,6 +231,59 @@ func (d *Desk) connect() (*Card, error) {
 	return &Card{card, info}, nil
 }
 
+// AnyCard asks for a card that need not be one of ours, such as a blank. The caller
+// closes it.
+func (t *Talk) AnyCard(ctx context.Context, name Word, facts ...Fact) (reader.Card, error) {
+	q := Question{Kind: AskCard, Name: name, Facts: facts}
+	for {
+		if _, err := t.put(ctx, q); err != nil {
+			return nil, err
+		}
+		if err := t.Work(ctx, ReadingCard); err != nil {
+			return nil, err
+		}
+		c, err := t.desk.Device.Connect()
+		if err == nil {
+			return c, nil
+		}
+		t.desk.Log.Warn("card not powered", "err", err)
+		q.Wrong = WrongCard
+	}
+}
+
+// Own has who is there show card and PIN again, because the upstream does not know
+// them any more. Somebody else's are [WrongPerson].
+func (t *Talk) Own(ctx context.Context) error {
+	if t.desk.Staff == nil {
+		return Refuse(NoSecond, staff.ErrForbidden)
+	}
+	card, pin := Question{Kind: AskStaffCard, Name: OwnCard}, Question{Kind: AskStaffPIN, Name: OwnPIN}
+	for {
+		info, err := t.staffCard(ctx, card)
+		if err != nil {
+			return err
+		}
+		a, err := t.put(ctx, pin)
+		if err != nil {
+			return err
+		}
+		if err := t.Work(ctx, CheckingPIN); err != nil {
+			a.PIN.Wipe()
+			return err
+		}
+		err = t.desk.Staff.Unlock(ctx, info, a.PIN)
+		var wrong *staff.PINWrong
+		switch {
+		case errors.As(err, &wrong):
+			card.Wrong = WrongPIN
+		case errors.Is(err, staff.ErrForbidden), errors.Is(err, staff.ErrNobody):
+			card.Wrong = WrongPerson
+		default:
+			return err
+		}
+	}
+}
+
 // Need has a second person release p, if who is there may not do it alone. It
 // returns nil if they may. The person is asked for a card and a PIN, and may be
 // anybody who may do p.

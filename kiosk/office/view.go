@@ -97,6 +97,8 @@ const (
 	NoSecond      Word = "no.second" // nobody signs in here, so nobody can release
 	SecondCard    Word = "second.card"
 	SecondPIN     Word = "second.pin"
+	OwnCard       Word = "own.card"
+	OwnPIN        Word = "own.pin"
 	ReadingCard   Word = "reading.card"
 	CheckingPIN   Word = "checking.pin"
 

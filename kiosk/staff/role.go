@@ -56,6 +56,7 @@ const (
 	SignCount  Privilege = "sign a count" // as the second person
 	XReport    Privilege = "X report"
 
+	Serve         Privilege = "serve a holder" // look, and report a loss
 	IssueCard     Privilege = "issue a card"
 	CashTopUp     Privilege = "cash top-up"
 	PayOut        Privilege = "pay-out" // and retire the account
@@ -91,6 +92,7 @@ var privileges = map[Privilege][]Role{
 	SignCount:  {Cashier, Supervisor, Clerk},
 	XReport:    {Cashier, Supervisor, Clerk},
 
+	Serve:         {Clerk},
 	IssueCard:     {Clerk},
 	CashTopUp:     {Clerk},
 	PayOut:        {Clerk},

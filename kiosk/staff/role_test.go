@@ -24,6 +24,7 @@ const mayTable = `
 	count                        x        x           x      .
 	sign a count                 x        x           x      .
 	X report                     x        x           x      .
+	serve a holder               .        .           x      .
 	issue a card                 .        .           x      .
 	cash top-up                  .        .           x      .
 	pay-out                      .        .           x      .

@@ -1,0 +1,224 @@
+package counter
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"quancun/kiosk"
+	"quancun/kiosk/office"
+	"quancun/money"
+	"quancun/upstream/client"
+	"quancun/upstream/client/centre"
+)
+
+// What is asked, and said, of an account.
+const (
+	askWhich  office.Word = "centre.which" // of several cards
+	askLimit  office.Word = "centre.limit.new"
+	askName   office.Word = "centre.name.new"
+	askNew    office.Word = "centre.temporary.number"
+	askUntil  office.Word = "centre.temporary.until"
+	askPIN    office.Word = "centre.pin.new"
+	askAgain  office.Word = "centre.pin.again"
+	sure      office.Word = "centre.sure"
+	factNew   office.Word = "centre.fact.new"
+	factDone  office.Word = "centre.fact.done"
+	spread    office.Word = "centre.lost.spread" // how soon every till knows it
+	noActive  office.Word = "centre.no.active"
+	noHot     office.Word = "centre.no.hot"
+	isThere   office.Word = "centre.is.there"
+	oneWeek   office.Word = "centre.until.week"
+	oneMonth  office.Word = "centre.until.month"
+	oneTerm   office.Word = "centre.until.term"
+	oneYear   office.Word = "centre.until.year"
+	byCode    office.Word = "centre.temporary.code" // the holder pays by virtual card
+	notOnCard office.Word = "centre.name.card"      // the card keeps the old name
+)
+
+// limitMax is the highest daily limit, as the upstream has it.
+const limitMax = 1000 * money.Yuan
+
+// nameMax is the longest name, as the upstream has it.
+const nameMax = 40
+
+// new names an act of this task.
+func (s *serving) new(k centre.Kind) centre.Act { return centre.Act{Ref: s.Ref(), Kind: k} }
+
+// confirmed asks for the last word, does the act, and reports it.
+func (s *serving) confirmed(ctx context.Context, a centre.Act, facts ...office.Fact) (office.Report, error) {
+	facts = s.with(facts...)
+	if err := s.Confirm(ctx, sure, facts...); err != nil {
+		return office.Report{}, err
+	}
+	done, err := s.do(ctx, a, nil)
+	if err != nil {
+		return office.Report{No: a.Ref}, err
+	}
+	return office.Report{No: a.Ref, Facts: append(facts, office.Moment(factDone, done.At))}, nil
+}
+
+// lost reports a card lost.
+func (s *serving) lost(ctx context.Context) (office.Report, error) {
+	return s.mark(ctx, centre.Lost, client.CardActive)
+}
+
+// found undoes that.
+func (s *serving) found(ctx context.Context) (office.Report, error) {
+	return s.mark(ctx, centre.Found, client.CardHot)
+}
+
+// mark does an act with a card of the holder that has a status.
+func (s *serving) mark(ctx context.Context, k centre.Kind, has client.CardStatus) (office.Report, error) {
+	if err := s.findOpen(ctx); err != nil {
+		return office.Report{}, err
+	}
+	no, err := s.which(ctx, has)
+	if err != nil {
+		return office.Report{}, err
+	}
+	if err := s.document(ctx); err != nil {
+		return office.Report{}, err
+	}
+	a := s.new(k)
+	a.Card = no
+	r, err := s.confirmed(ctx, a, office.Text(factCard, end(no)))
+	if k == centre.Lost {
+		r.Next = spread
+	}
+	return r, err
+}
+
+// which asks which card with a status is meant, if there are several.
+func (s *serving) which(ctx context.Context, has client.CardStatus) (string, error) {
+	var nos []string
+	var options []office.Option
+	for _, c := range s.holder.Cards {
+		if c.Status == has {
+			nos, options = append(nos, c.No), append(options, office.Option{Text: end(c.No)})
+		}
+	}
+	switch {
+	case len(nos) == 0 && has == client.CardHot:
+		return "", office.Refuse(noHot, nil)
+	case len(nos) == 0:
+		return "", office.Refuse(noActive, nil)
+	case len(nos) == 1:
+		return nos[0], nil
+	}
+	n, err := s.Choose(ctx, askWhich, options, s.masked()...)
+	if err != nil {
+		return "", err
+	}
+	return nos[n], nil
+}
+
+// limit changes the daily limit.
+func (s *serving) limit(ctx context.Context) (office.Report, error) {
+	if err := s.findOpen(ctx); err != nil {
+		return office.Report{}, err
+	}
+	if err := s.document(ctx); err != nil {
+		return office.Report{}, err
+	}
+	was := office.Amount(factLimit, s.holder.DailyLimit)
+	a := s.new(centre.Limited)
+	var err error
+	if a.Limit, err = s.Amount(ctx, askLimit, 0, limitMax, s.with(was)...); err != nil {
+		return office.Report{}, err
+	}
+	return s.confirmed(ctx, a, was, office.Fact{Name: factNew, Kind: office.IsAmount, Amount: a.Limit, Strong: true})
+}
+
+// name corrects the name.
+func (s *serving) name(ctx context.Context) (office.Report, error) {
+	if err := s.findOpen(ctx); err != nil {
+		return office.Report{}, err
+	}
+	if err := s.document(ctx); err != nil {
+		return office.Report{}, err
+	}
+	a := s.new(centre.Named)
+	typed, err := s.Text(ctx, askName, nameMax, s.whole()...)
+	if err != nil {
+		return office.Report{}, err
+	}
+	a.Name = strings.TrimSpace(typed)
+	r, err := s.confirmed(ctx, a, office.Fact{Name: factNew, Text: a.Name, Strong: true})
+	r.Next = notOnCard
+	return r, err
+}
+
+// stays are for how long somebody may be there for a time.
+var stays = []struct {
+	word office.Word
+	days int
+}{{oneWeek, 7}, {oneMonth, 31}, {oneTerm, 180}, {oneYear, 365}}
+
+// temporary opens an account for somebody without a card, who pays by code.
+func (s *serving) temporary(ctx context.Context) (office.Report, error) {
+	a := s.new(centre.Opened)
+	no, err := s.Number(ctx, askNew, numberMax)
+	if err != nil {
+		return office.Report{}, err
+	}
+	if a.Account, err = no, s.mustBeNew(ctx, no); err != nil {
+		return office.Report{}, err
+	}
+	typed, err := s.Text(ctx, askName, nameMax, office.Text(factNumber, no))
+	if err != nil {
+		return office.Report{}, err
+	}
+	a.Name = strings.TrimSpace(typed)
+	s.holder = centre.Holder{Account: no, Number: no, Name: a.Name, MaskedName: a.Name}
+	var options []office.Option
+	for _, x := range stays {
+		options = append(options, office.Option{Word: x.word})
+	}
+	n, err := s.Choose(ctx, askUntil, options, s.masked()...)
+	if err != nil {
+		return office.Report{}, err
+	}
+	a.Until = lastMoment(s.Now(), stays[n].days)
+	if err := s.document(ctx); err != nil {
+		return office.Report{}, err
+	}
+	return s.opened(ctx, a)
+}
+
+// opened does the act, with the PIN that the holder chooses.
+func (s *serving) opened(ctx context.Context, a centre.Act) (office.Report, error) {
+	pin, err := s.NewPIN(ctx, askPIN, askAgain)
+	if err != nil {
+		return office.Report{}, err
+	}
+	defer pin.Wipe()
+	facts := s.with(day(factUntil, a.Until))
+	if err := s.Confirm(ctx, sure, facts...); err != nil {
+		return office.Report{}, err
+	}
+	done, err := s.do(ctx, a, pin)
+	if err != nil {
+		return office.Report{No: a.Ref}, err
+	}
+	facts = append(facts, office.Moment(factDone, done.At))
+	return office.Report{No: a.Ref, Facts: facts, Next: byCode}, nil
+}
+
+// mustBeNew refuses a number that somebody has.
+func (s *serving) mustBeNew(ctx context.Context, no string) error {
+	err := s.lookUp(ctx, centre.Find{Account: no})
+	if err == nil {
+		return office.Refuse(isThere, nil)
+	}
+	if why(err) == noHolder {
+		return nil
+	}
+	return err
+}
+
+// lastMoment is the end of the day that is so many days after now's, at the campus.
+func lastMoment(now time.Time, days int) time.Time {
+	y, m, d := now.In(kiosk.Beijing).Date()
+	return time.Date(y, m, d+days+1, 0, 0, -1, 0, kiosk.Beijing)
+}

@@ -1,0 +1,325 @@
+package counter
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/kiosk/office"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/reader"
+	"quancun/reader/apdu"
+	"quancun/reader/purse"
+	"quancun/upstream/client"
+	"quancun/upstream/client/centre"
+)
+
+// What is asked, and said, of a new card.
+const (
+	askFee     office.Word = "centre.fee"
+	feeCash    office.Word = "centre.fee.cash"
+	feeAccount office.Word = "centre.fee.account"
+	layBlank   office.Word = "centre.blank"
+	hasCard    office.Word = "centre.has.card"
+	hasNone    office.Word = "centre.has.none"
+	notBlank   office.Word = "centre.not.blank"
+	wasIssued  office.Word = "centre.was.issued"
+	blankOpen  office.Word = "centre.blank.open" // it was begun, and goes on under "open"
+	cardNext   office.Word = "centre.card.next"  // what to tell the holder
+	feeLeft    office.Word = "centre.fee.left"   // the fee could not be taken
+	pinLeft    office.Word = "centre.pin.left"   // the card has no PIN yet
+
+	factFee     office.Word = "centre.fact.fee"
+	factNewCard office.Word = "centre.fact.card.new"
+	factOld     office.Word = "centre.fact.card.old"
+)
+
+// making is a card that is being made for a holder.
+type making struct {
+	ref  string
+	plan centre.Plan
+	fee  money.Fen // 0 for none
+	cash bool      // the fee is taken in cash
+	uid  string
+	card reader.Card // on the reader; nil: it has to be laid down again
+}
+
+// issue makes the first card of a holder.
+func (s *serving) issue(ctx context.Context) (office.Report, error) {
+	if err := s.findOpen(ctx); err != nil {
+		return office.Report{}, err
+	}
+	if len(s.current()) > 0 {
+		return office.Report{}, office.Refuse(hasCard, nil)
+	}
+	return s.make(ctx, 0)
+}
+
+// replace makes a card in place of one that was lost or is broken, for a fee.
+func (s *serving) replace(ctx context.Context) (office.Report, error) {
+	if err := s.findOpen(ctx); err != nil {
+		return office.Report{}, err
+	}
+	if len(s.current()) == 0 {
+		return office.Report{}, office.Refuse(hasNone, nil)
+	}
+	return s.make(ctx, s.holder.ReplacementFee)
+}
+
+// current is the cards that the holder has, as far as they are shown.
+func (s *serving) current() (ends []string) {
+	for _, c := range s.holder.Cards {
+		if c.Status != client.CardRetired {
+			ends = append(ends, end(c.No))
+		}
+	}
+	return ends
+}
+
+func (s *serving) make(ctx context.Context, fee money.Fen) (office.Report, error) {
+	if !s.holder.Until.IsZero() {
+		return office.Report{}, office.Refuse(byCode, nil)
+	}
+	if err := s.noneBegun(ctx); err != nil {
+		return office.Report{}, err
+	}
+	if err := s.document(ctx); err != nil {
+		return office.Report{}, err
+	}
+	m := &making{ref: s.Ref(), fee: fee}
+	defer m.letGo()
+	if err := s.askFee(ctx, m); err != nil {
+		return office.Report{}, err
+	}
+	pin, err := s.NewPIN(ctx, askPIN, askAgain)
+	if err != nil {
+		return office.Report{}, err
+	}
+	defer pin.Wipe()
+	if err := s.layBlank(ctx, m); err != nil {
+		return office.Report{}, err
+	}
+	if err := s.Confirm(ctx, sure, s.making(m)...); err != nil {
+		return office.Report{}, err
+	}
+	if err := s.begin(ctx, m); err != nil {
+		return office.Report{}, err
+	}
+	return s.goOn(ctx, m, pin)
+}
+
+// noneBegun refuses to begin a second card while one is on its way.
+func (s *serving) noneBegun(ctx context.Context) error {
+	begun, err := s.begun(ctx)
+	for _, e := range begun {
+		if e.Account == s.holder.Account {
+			return office.Refuse(blankOpen, nil)
+		}
+	}
+	return err
+}
+
+// askFee asks where the fee comes from.
+func (s *serving) askFee(ctx context.Context, m *making) error {
+	if m.fee == 0 {
+		return nil
+	}
+	account := office.Option{Word: feeAccount}
+	if s.holder.Available < m.fee {
+		account.Note = notEnough
+	}
+	n, err := s.Choose(ctx, askFee, []office.Option{{Word: feeCash}, account}, s.with(office.Amount(factFee, m.fee))...)
+	if m.cash = n == 0; err != nil || !m.cash {
+		return err
+	}
+	return s.mustHaveShift(ctx)
+}
+
+// layBlank has a blank laid down.
+func (s *serving) layBlank(ctx context.Context, m *making) (err error) {
+	if m.card, err = s.AnyCard(ctx, layBlank, s.masked()...); err != nil {
+		return err
+	}
+	info, err := purse.Open(m.card, s.Profile)
+	if err == nil && info.Enabled && (m.plan.CardNo == "" || info.CardNo.Full() != m.plan.CardNo) {
+		return office.Refuse(wasIssued, purse.ErrIssued)
+	}
+	uid, err := purse.GetUID{}.Send(m.card)
+	if err != nil {
+		return office.Refuse(notBlank, err)
+	}
+	m.uid = hex.EncodeToString(uid)
+	return nil
+}
+
+func (m *making) letGo() {
+	if m.card != nil {
+		_ = m.card.Close() // it may be gone
+		m.card = nil
+	}
+}
+
+func (s *serving) making(m *making) []office.Fact {
+	facts := s.masked()
+	for _, old := range s.current() {
+		facts = append(facts, office.Text(factOld, old))
+	}
+	if m.fee > 0 {
+		from := feeAccount
+		if m.cash {
+			from = feeCash
+		}
+		facts = append(facts, office.Fact{Name: factFee, Kind: office.IsAmount, Amount: m.fee, Strong: true},
+			office.Said(askFee, from))
+	}
+	return facts
+}
+
+// begin gives the card its number, writes down that it is made, and takes the fee
+// if it is paid in cash: from then on the cash is the holder's.
+func (s *serving) begin(ctx context.Context, m *making) (err error) {
+	if err := s.Work(ctx, doing); err != nil {
+		return err
+	}
+	blank := centre.Blank{Ref: m.ref, Account: s.holder.Account, UID: m.uid}
+	if m.plan, err = s.Centre.Begin(ctx, s.clerk, blank); err != nil {
+		return nothing(err)
+	}
+	if _, err := s.Book.Append(ctx, s.intent(s.issued(m), m.fee)); err != nil {
+		return err
+	}
+	if !m.cash {
+		return nil
+	}
+	if _, err := s.takeCash(ctx, m.ref+cashSuffix, m.fee); err != nil {
+		return errors.Join(err, s.end(ctx, m.ref, journal.NotDone))
+	}
+	return nil
+}
+
+// issued is the act of a card that is made.
+func (s *serving) issued(m *making) centre.Act {
+	return centre.Act{
+		Ref: m.ref, Kind: centre.Issued, Account: s.holder.Account, Document: s.seen.document, Card: m.plan.CardNo,
+	}
+}
+
+// goOn makes the card from wherever it stands: writes it, has it issued, takes the
+// fee, and gives it its PIN. What is left open goes on under [Open].
+func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (office.Report, error) {
+	r := office.Report{
+		No: m.ref, Facts: append(s.making(m), office.Text(factNewCard, end(m.plan.CardNo))), Next: blankOpen,
+	}
+	if err := s.writeCard(ctx, m); err != nil {
+		return r, err
+	}
+	if err := s.Work(ctx, doing); err != nil {
+		return r, checked(err)
+	}
+	_, err := s.ask(ctx, s.issued(m), nil)
+	if no, ok := refusal(err); ok {
+		if why(no) == signInAgain {
+			return r, checked(err) // it goes on once the clerk has signed in
+		}
+		r.Next = givenUp
+		return r, errors.Join(no, s.end(ctx, m.ref, journal.NotDone))
+	}
+	if err != nil {
+		return r, checked(err)
+	}
+	r.Next, r.Print = cardNext, true
+	left, err := s.charge(ctx, m)
+	if err == nil {
+		err = s.end(ctx, m.ref, journal.Done)
+	}
+	if err != nil {
+		return r, checked(err)
+	}
+	switch {
+	case s.newPIN(ctx, m, pin) != nil:
+		r.Next = pinLeft
+	case left:
+		r.Next = feeLeft
+	}
+	r.Facts = append(r.Facts, office.Moment(factDone, s.Now()))
+	return r, nil
+}
+
+// writeCard writes the card. What was not written goes on with the same card, or with
+// another blank.
+func (s *serving) writeCard(ctx context.Context, m *making) error {
+	start, expiry := purse.DateOf(m.plan.Start.In(kiosk.Beijing)), purse.DateOf(m.plan.Expiry.In(kiosk.Beijing))
+	n := purse.NewCard{Name: m.plan.Name, Number: m.plan.Number, Start: start, Expiry: expiry}
+	var err error
+	if n.CardNo, err = purse.ParseCardNo(m.plan.CardNo); err != nil {
+		return err
+	}
+	for {
+		if err := s.Work(ctx, writing); err != nil {
+			return checked(err)
+		}
+		err := s.personalise(ctx, m, n)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return checked(ctx.Err())
+		}
+		s.Log.Warn("card not written", "ref", m.ref, "err", err)
+		if _, refused := refusal(err); refused || !cards(err) {
+			return checked(err)
+		}
+		m.letGo()
+		if err := s.layBlank(ctx, m); err != nil {
+			return checked(fmt.Errorf("no card to go on with: %v", err)) //nolint:errorlint // who has left is told
+		}
+	}
+}
+
+// cards reports whether err is about the card: another try, or another blank, may
+// do.
+func cards(err error) bool {
+	var status apdu.Status
+	return errors.As(err, &status) || errors.Is(err, reader.ErrGone) || errors.Is(err, reader.ErrSilent) ||
+		errors.Is(err, apdu.ErrNoAnswer) || errors.Is(err, purse.ErrNotBlank) || errors.Is(err, purse.ErrForeign)
+}
+
+func (s *serving) personalise(ctx context.Context, m *making, n purse.NewCard) error {
+	if m.card == nil {
+		return reader.ErrGone
+	}
+	uid, err := hex.DecodeString(m.uid)
+	if err != nil {
+		return err
+	}
+	factor, err := n.Factor(s.Profile, uid)
+	if err != nil {
+		return err
+	}
+	return purse.Personalise(m.card, s.Profile, n, func(o pboc.Order) ([]byte, error) {
+		return s.Centre.Command(ctx, s.clerk, centre.Command{Ref: m.ref, Factor: factor, Order: o})
+	})
+}
+
+// charge takes the fee, once, and reports whether it is left to be taken because
+// the holder has not as much.
+func (s *serving) charge(ctx context.Context, m *making) (left bool, err error) {
+	if m.fee == 0 {
+		return false, nil
+	}
+	ref := m.ref + feeSuffix
+	if charged, err := s.has(ctx, ref); err != nil || charged {
+		return false, err
+	}
+	_, err = s.spend(ctx, journal.Entry{
+		Kind: journal.Fee, Ref: ref, Account: s.holder.Account, Operator: s.Member().No, Amount: m.fee,
+	})
+	if why(err) == notEnough {
+		return true, nil
+	}
+	return false, err
+}

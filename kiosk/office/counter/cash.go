@@ -1,0 +1,210 @@
+package counter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"quancun/journal"
+	"quancun/kiosk/office"
+	"quancun/ledger"
+	"quancun/money"
+	"quancun/upstream/client"
+	"quancun/upstream/client/centre"
+)
+
+// What is asked, and said, of cash.
+const (
+	noShift    office.Word = "centre.no.shift"
+	askCash    office.Word = "centre.cash"
+	cashIn     office.Word = "centre.cash.in"  // count it, then confirm
+	cashOut    office.Word = "centre.cash.out" // count it out, then confirm
+	noRoom     office.Word = "centre.no.room"
+	drawerLow  office.Word = "centre.drawer.low"
+	notEnough  office.Word = "centre.not.enough"
+	retireOnce office.Word = "centre.retire.later"
+
+	factCash  office.Word = "centre.fact.cash"
+	factPaid  office.Word = "centre.fact.paid"
+	factAfter office.Word = "centre.fact.after"
+)
+
+// topUp takes cash onto an account.
+func (s *serving) topUp(ctx context.Context) (office.Report, error) {
+	if err := s.mustHaveShift(ctx); err != nil {
+		return office.Report{}, err
+	}
+	if err := s.findOpen(ctx); err != nil {
+		return office.Report{}, err
+	}
+	if s.holder.TopUpMax < 1 {
+		return office.Report{}, office.Refuse(noRoom, nil)
+	}
+	amount, err := s.Amount(ctx, askCash, 1, s.holder.TopUpMax, s.whole()...)
+	if err != nil {
+		return office.Report{}, err
+	}
+	facts := s.with(office.Fact{Name: factCash, Kind: office.IsAmount, Amount: amount, Strong: true})
+	if err := s.Confirm(ctx, cashIn, facts...); err != nil {
+		return office.Report{}, err
+	}
+	e, err := s.takeCash(ctx, s.Ref(), amount)
+	if err != nil {
+		return office.Report{}, err
+	}
+	facts = append(facts, office.Amount(factAfter, s.holder.Balance+amount), office.Moment(factDone, e.At))
+	return office.Report{No: e.Ref, Facts: facts, Print: true}, nil
+}
+
+// mustHaveShift refuses cash for which no drawer answers.
+func (s *serving) mustHaveShift(ctx context.Context) error {
+	state, err := s.Shift.State(ctx)
+	if err == nil && !state.Open {
+		err = office.Refuse(noShift, nil)
+	}
+	return err
+}
+
+// takeCash takes cash onto the holder's account, if the upstream lets it. An error
+// is that nobody has it written down: it is given back.
+func (s *serving) takeCash(ctx context.Context, ref string, amount money.Fen) (journal.Entry, error) {
+	if err := s.Work(ctx, doing); err != nil {
+		return journal.Entry{}, err
+	}
+	if err := s.Centre.AllowCash(ctx, s.clerk, s.holder.Account, amount); err != nil {
+		return journal.Entry{}, nothing(err)
+	}
+	return s.Book.Append(ctx, journal.Entry{
+		Kind: journal.CashTopUp, Ref: ref, Account: s.holder.Account, Operator: s.Member().No, Amount: amount,
+	})
+}
+
+// retire closes an account, and gives back in cash what is on it.
+func (s *serving) retire(ctx context.Context) (office.Report, error) {
+	if err := s.mustHaveShift(ctx); err != nil {
+		return office.Report{}, err
+	}
+	if err := s.findOpen(ctx); err != nil {
+		return office.Report{}, err
+	}
+	if h := s.holder; len(h.Open) > 0 || h.Available != h.Balance || h.Balance < 0 {
+		return office.Report{}, office.Refuse(leftOver, nil)
+	}
+	if err := s.document(ctx); err != nil {
+		return office.Report{}, err
+	}
+	paid, ref := s.holder.Balance, s.Ref()
+	facts := s.with(office.Fact{Name: factPaid, Kind: office.IsAmount, Amount: paid, Strong: true})
+	ask := sure
+	if paid > 0 {
+		ask = cashOut
+	}
+	if err := s.Confirm(ctx, ask, facts...); err != nil {
+		return office.Report{}, err
+	}
+	if paid > 0 {
+		if err := s.payOut(ctx, ref+payOutSuffix, paid); err != nil {
+			return office.Report{}, err
+		}
+	}
+	report := office.Report{No: ref, Facts: facts, Print: paid > 0}
+	if err := s.emptied(ctx); err != nil {
+		report.Next = retireOnce // the cash is out, and the account is empty: nothing can be lost
+		return report, nil       //nolint:nilerr // it is said
+	}
+	done, err := s.do(ctx, centre.Act{Ref: ref, Kind: centre.Retired}, nil)
+	if err == nil {
+		report.Facts = append(report.Facts, office.Moment(factDone, done.At))
+		return report, nil
+	}
+	if paid > 0 && why(err) != "" {
+		report.Next = retireOnce
+		return report, nil
+	}
+	return report, err
+}
+
+// What references of money that goes with an act end in.
+const (
+	payOutSuffix = ".out"
+	cashSuffix   = ".in"
+	feeSuffix    = ".fee"
+)
+
+// payOut gives cash from the drawer for money of the account.
+func (s *serving) payOut(ctx context.Context, ref string, amount money.Fen) error {
+	if err := s.Work(ctx, doing); err != nil {
+		return err
+	}
+	_, err := s.spend(ctx, journal.Entry{
+		Kind: journal.PayOut, Ref: ref, Account: s.holder.Account, Operator: s.Member().No, Amount: amount,
+	})
+	if errors.Is(err, ledger.ErrShort) {
+		return office.Refuse(drawerLow, err)
+	}
+	return err
+}
+
+// How long the upstream is waited for, in looks.
+const (
+	triesMax = 40
+	emptyMax = 60
+)
+
+// spend writes an entry that takes money off the account, once the upstream holds
+// it. It waits until the upstream has the journal that far, since what goes before
+// may be what there is to spend. After an error nothing was written.
+func (s *serving) spend(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	for range triesMax {
+		epoch, seq, err := s.Book.Next(ctx)
+		if err != nil {
+			return e, err
+		}
+		a, err := s.Money.Authorize(ctx, client.AuthorizeRequest{
+			Epoch: epoch, Seq: seq, Attempt: e.Ref, Account: e.Account, Amount: e.Amount,
+		})
+		switch behind := (*journal.PushError)(nil); {
+		case errors.As(err, &behind):
+			s.Push.Heard(behind.Head, true)
+		case err != nil:
+			return e, nothing(err)
+		case a.Approved:
+			if now, next, err := s.Book.Next(ctx); err != nil || now == epoch && next == seq {
+				return s.write(ctx, e, err)
+			}
+			continue // somebody else has written, which lets the money go
+		case a.Reason == client.NotEnough:
+			return e, office.Refuse(notEnough, nil)
+		case a.Reason != client.NumberPassed:
+			return e, office.Refuse(refusedWord, &client.Refusal{Reason: a.Reason})
+		}
+		if err := s.sleep(ctx); err != nil {
+			return e, err
+		}
+	}
+	return e, office.Refuse(away, errors.New("the upstream does not catch up with the journal"))
+}
+
+func (s *serving) write(ctx context.Context, e journal.Entry, err error) (journal.Entry, error) {
+	if err != nil {
+		return e, err
+	}
+	return s.Book.Append(ctx, e)
+}
+
+// emptied waits until the upstream has booked what was paid out.
+func (s *serving) emptied(ctx context.Context) error {
+	if err := s.Work(ctx, waiting); err != nil {
+		return err
+	}
+	for range emptyMax {
+		h, err := s.Centre.Find(ctx, s.clerk, centre.Find{Account: s.holder.Account})
+		if err == nil && h.Balance == 0 && h.Available == 0 && len(h.Open) == 0 {
+			return nil
+		}
+		if err := s.sleep(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("account %s is not empty upstream after %v", s.holder.MaskedName, emptyMax*s.Pause)
+}

@@ -1,0 +1,162 @@
+// Package counter is the card centre's desk (卡务窗口) at a terminal: what a clerk
+// does for a holder who stands there with a document.
+//
+// Each task looks the holder up, shows who it is, asks, and has the clerk confirm.
+// Then it writes down what it is about to do, has the upstream do it, writes the
+// card, and writes down what came of it. The upstream does an act of a reference
+// once, so that whatever was left open by a lost answer or a power cut is asked
+// after and ended: at the start of the next task, or by hand ([Open]).
+//
+// Money moves by entries of their own: cash onto an account or off it, and a fee.
+// Cash is the holder's from the moment in which it is in the drawer, whatever
+// becomes of what it was for.
+//
+// It refuses to know screens, and holds no key: what a card gets comes from the
+// upstream for this card, concealed.
+package counter
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"quancun/journal"
+	"quancun/kiosk/office"
+	"quancun/kiosk/shift"
+	"quancun/kiosk/staff"
+	"quancun/ledger"
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/reader/profile"
+	"quancun/upstream/client"
+	"quancun/upstream/client/centre"
+)
+
+// Centre is what the upstream does for a clerk. [centre.Desk] is it.
+type Centre interface {
+	Find(ctx context.Context, clerk string, f centre.Find) (centre.Holder, error)
+	AllowCash(ctx context.Context, clerk, account string, amount money.Fen) error
+	Acts
+	Cards
+}
+
+// Acts are done once.
+type Acts interface {
+	Do(ctx context.Context, clerk string, a centre.Act, pin *[6]byte) (centre.Done, error)
+	Did(ctx context.Context, ref string) (centre.Done, error)
+	Close(ctx context.Context, ref string) (a centre.Done, was bool, err error)
+}
+
+// Cards is what takes the keys of cards.
+type Cards interface {
+	Begin(ctx context.Context, clerk string, b centre.Blank) (centre.Plan, error)
+	Command(ctx context.Context, clerk string, c centre.Command) ([]byte, error)
+	SignPIN(ctx context.Context, clerk string, n centre.NewPIN, pin *[6]byte) (pboc.MAC, error)
+}
+
+// Authorizer holds money under the number of the next entry. [client.Client] is
+// one.
+type Authorizer interface {
+	Authorize(ctx context.Context, q client.AuthorizeRequest) (client.Approval, error)
+}
+
+// Listener hears how far the upstream has the journal, and pushes.
+type Listener interface {
+	Heard(theirs journal.Head, back bool)
+}
+
+// Book is the journal. [ledger.Book] is one.
+type Book interface {
+	Append(ctx context.Context, e journal.Entry) (journal.Entry, error)
+	Get(ctx context.Context, ref string) (ledger.Item, error)
+	OpenItems(ctx context.Context) ([]journal.Entry, error)
+	// Next returns the position that the next entry will have.
+	Next(ctx context.Context) (journal.Epoch, int64, error)
+	Waiting(ctx context.Context) (ledger.Waiting, error)
+}
+
+// Shift says whether one is open. [shift.Drawer] is one.
+type Shift interface {
+	State(ctx context.Context) (shift.State, error)
+}
+
+// Config is what the desk works with.
+type Config struct {
+	Centre  Centre
+	Money   Authorizer
+	Push    Listener
+	Book    Book
+	Shift   Shift
+	Profile *profile.Profile
+	Now     func() time.Time
+	Log     *slog.Logger
+	Pause   time.Duration // between two looks at the upstream; 0 is a quarter of a second
+}
+
+// Tasks returns what a clerk does. All of it needs the upstream, since nothing
+// here is anybody's to decide alone.
+func Tasks(c Config) []office.Task {
+	if c.Pause == 0 {
+		c.Pause = time.Second / 4
+	}
+	d := &desk{c}
+	task := func(name office.Word, needs staff.Privilege, run script) office.Task {
+		return office.Task{Name: name, Group: office.Holders, Needs: needs, Online: true, Run: d.task(run)}
+	}
+	return []office.Task{
+		task(Look, staff.Serve, (*serving).look),
+		task(TopUp, staff.CashTopUp, (*serving).topUp),
+		task(Lost, staff.Serve, (*serving).lost),
+		task(Found, staff.UndoLoss, (*serving).found),
+		task(Replace, staff.Replace, (*serving).replace),
+		task(Issue, staff.IssueCard, (*serving).issue),
+		task(Limit, staff.ChangeLimit, (*serving).limit),
+		task(PIN, staff.ChangePIN, (*serving).pin),
+		task(Name, staff.CorrectHolder, (*serving).name),
+		task(Temporary, staff.Temporary, (*serving).temporary),
+		task(Retire, staff.PayOut, (*serving).retire),
+		task(Open, staff.Serve, (*serving).open),
+	}
+}
+
+type desk struct{ Config }
+
+// serving is one run of a task.
+type serving struct {
+	*desk
+	*office.Talk
+	clerk  string // staff number of who answers for it upstream
+	holder centre.Holder
+	seen   seen
+}
+
+type script func(s *serving, ctx context.Context) (office.Report, error)
+
+// task returns a script as a task runs it. What an earlier one has left open is
+// ended first, as far as that takes nobody.
+func (d *desk) task(run script) func(context.Context, *office.Talk) (office.Report, error) {
+	return func(ctx context.Context, t *office.Talk) (office.Report, error) {
+		s := &serving{desk: d, Talk: t, clerk: t.Member().No}
+		if r := t.Release(); r != nil {
+			s.clerk = r.By.No
+		}
+		d.settle(ctx)
+		return run(s, ctx)
+	}
+}
+
+// The tasks.
+const (
+	Look      office.Word = "centre.look"
+	TopUp     office.Word = "centre.topup"
+	Lost      office.Word = "centre.lost"
+	Found     office.Word = "centre.found"
+	Replace   office.Word = "centre.replace"
+	Issue     office.Word = "centre.issue"
+	Limit     office.Word = "centre.limit"
+	PIN       office.Word = "centre.pin"
+	Name      office.Word = "centre.name"
+	Temporary office.Word = "centre.temporary"
+	Retire    office.Word = "centre.retire"
+	Open      office.Word = "centre.open"
+)

@@ -1,0 +1,317 @@
+package counter_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"quancun/journal"
+	"quancun/kiosk/office"
+	"quancun/kiosk/office/counter"
+	"quancun/reader/profile"
+	"quancun/reader/purse"
+	"quancun/reader/sim"
+	"quancun/upstream/client"
+)
+
+func (w *world) done(task office.Word) office.View {
+	w.t.Helper()
+	v := w.run(task)
+	if v.Outcome != office.Done {
+		w.t.Fatalf("%s: outcome %d, %s, fault %d", task, v.Outcome, v.Why, v.Fault)
+	}
+	return v
+}
+
+// ended checks that nothing is open, and how many acts were done.
+func (w *world) ended(acts int) {
+	w.t.Helper()
+	open, err := w.book.OpenItems(context.Background())
+	if err != nil || len(open) > 0 {
+		w.t.Errorf("open: %v, %v", open, err)
+	}
+	n := 0
+	for _, e := range w.entries(journal.CentreEnd) {
+		if e.Outcome == journal.Done {
+			n++
+		}
+	}
+	if n != acts || n != len(w.acts) {
+		w.t.Errorf("%d acts done in the journal and %d upstream, want %d", n, len(w.acts), acts)
+	}
+}
+
+// TestReplace makes a card in place of a lost one, for a fee in cash.
+func TestReplace(t *testing.T) {
+	w := newWorld(t)
+	w.openShift()
+	v := w.done(counter.Replace)
+	if v.Report.Next != "centre.card.next" || !v.Report.Print {
+		t.Errorf("report: %+v", v.Report)
+	}
+	w.ended(2) // the card and its PIN
+	w.made()
+	if w.balance() != 30*yuan || len(w.entries(journal.CashTopUp)) != 1 || len(w.entries(journal.Fee)) != 1 {
+		t.Errorf("balance %s", w.balance())
+	}
+	if e := w.entries(journal.CentreIntent)[0]; e.Operator != clerk.No || e.Account != "1001" || e.Card == "" {
+		t.Errorf("intent: %+v", e)
+	}
+}
+
+// made checks that the card in hand is the holder's, with their PIN, and the only
+// one.
+func (w *world) made() {
+	w.t.Helper()
+	info, err := w.opens()
+	if err != nil || !info.Enabled || info.Name != "王小明" || info.HolderNo != "2026000101" {
+		w.t.Fatalf("card: %+v, %v", info, err)
+	}
+	if err := (purse.VerifyPIN{PIN: &purse.PIN{'2', '4', '6', '8', '0', '2'}}).Send(w.card); err != nil {
+		w.t.Errorf("PIN: %v", err)
+	}
+	for _, c := range w.holder.Cards {
+		if want := c.No == info.CardNo.Full(); (c.Status == client.CardActive) != want {
+			w.t.Errorf("card %s has status %d", c.No, c.Status)
+		}
+	}
+}
+
+// TestReplaceCut cuts the power at each step, and goes on.
+func TestReplaceCut(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for step := 1; ; step++ {
+			finished := false
+			t.Run(fmt.Sprintf("%d after %v", step, after), func(t *testing.T) { finished = replaceCut(t, step, after) })
+			if finished {
+				if step < 20 {
+					t.Errorf("only %d steps", step)
+				}
+				break
+			}
+		}
+	}
+}
+
+func replaceCut(t *testing.T, step int, after bool) (finished bool) {
+	w := newWorld(t)
+	w.openShift()
+	w.power.left, w.power.after = step, after
+	v := w.run(counter.Replace)
+	if v.Page == office.Ended && v.Outcome == office.Done {
+		return true
+	}
+	w.reboot()
+	for range 3 {
+		w.done(counter.Open) // the first goes on, if there is anything
+	}
+	intents, cash := w.entries(journal.CentreIntent), w.entries(journal.CashTopUp)
+	switch {
+	case len(intents) == 0 && len(cash) == 0:
+		if w.balance() != 30*yuan || w.holder.Cards[0].Status != client.CardHot {
+			t.Errorf("nothing is written down, and something has happened")
+		}
+		w.done(counter.Replace) // as if nothing had been
+	case w.entries(journal.CentreEnd)[0].Outcome != journal.Done:
+		t.Errorf("it was given up")
+	}
+	if !w.hasPIN() {
+		w.done(counter.PIN) // as the report has said
+	}
+	w.made()
+	if fees := w.entries(journal.Fee); len(fees) != 1 || len(w.entries(journal.CashTopUp)) != 1 || w.balance() != 30*yuan {
+		t.Errorf("%d fees, balance %s", len(fees), w.balance())
+	}
+	if open, err := w.book.OpenItems(context.Background()); err != nil || len(open) > 0 {
+		t.Errorf("open: %v, %v", open, err)
+	}
+	return false
+}
+
+func (w *world) hasPIN() bool {
+	w.t.Helper()
+	if _, err := w.opens(); err != nil {
+		w.t.Fatal(err)
+	}
+	return purse.VerifyPIN{PIN: &purse.PIN{'2', '4', '6', '8', '0', '2'}}.Send(w.card) == nil
+}
+
+// TestGiveUp: cash that was taken for a card that is never made stays the holder's.
+func TestGiveUp(t *testing.T) {
+	w := newWorld(t)
+	w.openShift()
+	w.power.left = 6
+	w.run(counter.Replace)
+	w.reboot()
+	w.choose("centre.open.how", 1)
+	w.done(counter.Open)
+	w.ended(0)
+	if w.balance() != 45*yuan || len(w.entries(journal.Fee)) != 0 || w.holder.Cards[0].Status != client.CardHot {
+		t.Errorf("balance %s, cards %+v", w.balance(), w.holder.Cards)
+	}
+	w.choose("centre.fee", 1) // from the account, where it is now
+	w.done(counter.Replace)
+	if w.made(); w.balance() != 30*yuan {
+		t.Errorf("balance %s", w.balance())
+	}
+}
+
+// TestTornBlank: a card that was torn while it was made is laid down again; another
+// maker's does not do.
+func TestTornBlank(t *testing.T) {
+	w := newWorld(t)
+	w.choose("centre.fee", 1)
+	good := w.card
+	w.card = sim.New(sim.NewBlank(profile.Default(), [16]byte{7}, [4]byte{9}))
+	w.before = func(q office.Question) {
+		if q.Kind == office.AskCard && len(w.entries(journal.CentreIntent)) > 0 && w.card != good {
+			w.card = good
+			good.Break(sim.Break{How: sim.TearAfter, INS: 0xD4, Skip: 3})
+		}
+	}
+	w.done(counter.Replace)
+	if w.made(); w.balance() != 15*yuan {
+		t.Errorf("balance %s", w.balance())
+	}
+}
+
+// TestLostAnswers: what the upstream has done although nobody heard it is done.
+func TestLostAnswers(t *testing.T) {
+	w := newWorld(t)
+	w.loseDo = true
+	w.done(counter.Limit)
+	if w.ended(1); w.holder.DailyLimit != 20*yuan {
+		t.Errorf("limit %s", w.holder.DailyLimit)
+	}
+	w.loseClose = true
+	if v := w.run(counter.Found); v.Outcome != office.Unknown {
+		t.Errorf("nobody knows, and the page says %d", v.Outcome)
+	}
+	w.loseDo, w.loseClose = false, false
+	w.done(counter.Look) // which asks after it
+	w.ended(2)
+}
+
+// TestAccounts does what needs no card.
+func TestAccounts(t *testing.T) {
+	w := newWorld(t)
+	w.over = true // and nobody signs in here
+	if v := w.run(counter.Look); v.Outcome != office.Refused || v.Why != office.NoSecond {
+		t.Errorf("without a session: %+v", v)
+	}
+	if v := w.done(counter.Look); v.Report.Facts[2].Amount != 30*yuan || len(v.Report.Table.Rows) != 1 {
+		t.Errorf("look: %+v", v.Report)
+	}
+	w.done(counter.Found)
+	if v := w.run(counter.Found); v.Outcome != office.Refused || v.Why != "centre.no.hot" {
+		t.Errorf("found twice: %+v", v)
+	}
+	w.done(counter.Lost)
+	w.answers["centre.name.new"] = func() office.Answer { return office.Answer{Text: "Wang Ming "} }
+	w.done(counter.Name)
+	if w.holder.Name != "Wang Ming" {
+		t.Errorf("name %q", w.holder.Name)
+	}
+	w.answers["centre.sure"] = func() office.Answer { return office.Answer{Left: true} }
+	if v := w.run(counter.Limit); v.Page != office.Menu || w.holder.DailyLimit != 50*yuan {
+		t.Errorf("left, and: %+v", v)
+	}
+	w.ended(3)
+}
+
+func TestTemporary(t *testing.T) {
+	w := newWorld(t)
+	if v := w.run(counter.Temporary); v.Why != "" || v.Outcome != office.Done {
+		// The number is the holder's, and not the account's: it is free.
+		t.Fatalf("%+v", v)
+	}
+	if h := w.holder; h.Account != "2026000101" || h.Until.IsZero() || w.pinOf != [6]byte([]byte("246802")) {
+		t.Errorf("%+v", h)
+	}
+	if v := w.run(counter.Temporary); v.Outcome != office.Refused || v.Why != "centre.is.there" {
+		t.Errorf("the same number again: %+v", v)
+	}
+	if v := w.run(counter.Issue); v.Outcome != office.Refused {
+		t.Errorf("a card for who is there for a time: %+v", v)
+	}
+	w.ended(1)
+}
+
+// TestCash takes cash, and gives it back with the account.
+func TestCash(t *testing.T) {
+	w := newWorld(t)
+	if v := w.run(counter.TopUp); v.Outcome != office.Refused || v.Why != "centre.no.shift" {
+		t.Errorf("without a shift: %+v", v)
+	}
+	w.openShift()
+	if v := w.done(counter.TopUp); !v.Report.Print || w.balance() != 50*yuan {
+		t.Errorf("top-up: %+v, balance %s", v.Report, w.balance())
+	}
+	w.holder.TopUpMax = 0
+	if v := w.run(counter.TopUp); v.Outcome != office.Refused || v.Why != "centre.no.room" {
+		t.Errorf("over the cap: %+v", v)
+	}
+	w.done(counter.Retire)
+	if w.ended(1); !w.holder.Closed || w.balance() != 0 || len(w.entries(journal.PayOut)) != 1 {
+		t.Errorf("retired: %+v, balance %s", w.holder, w.balance())
+	}
+	if v := w.run(counter.TopUp); v.Outcome != office.Refused || v.Why != "centre.closed" {
+		t.Errorf("cash for a closed account: %+v", v)
+	}
+}
+
+// TestDrawerLow: an account is not retired for which there is no cash.
+func TestDrawerLow(t *testing.T) {
+	w := newWorld(t)
+	w.put(journal.Entry{Kind: journal.ShiftOpened, Ref: "s1", Operator: clerk.No, Amount: 10 * yuan})
+	if v := w.run(counter.Retire); v.Outcome != office.Refused || v.Why != "centre.drawer.low" {
+		t.Errorf("%+v", v)
+	}
+	if w.ended(0); w.balance() != 30*yuan || w.holder.Closed {
+		t.Errorf("balance %s", w.balance())
+	}
+}
+
+// TestRetireCut cuts the power at each step: the cash is out at most once, and the
+// account is closed in the end.
+func TestRetireCut(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for step := 1; ; step++ {
+			w := newWorld(t)
+			w.openShift()
+			w.power.left, w.power.after = step, after
+			if v := w.run(counter.Retire); v.Page == office.Ended && v.Outcome == office.Done {
+				break
+			}
+			w.reboot()
+			w.done(counter.Look)
+			if !w.holder.Closed {
+				w.done(counter.Retire)
+			}
+			if outs := w.entries(journal.PayOut); len(outs) != 1 || w.balance() != 0 || !w.holder.Closed {
+				t.Errorf("step %d, after %v: %d pay-outs, balance %s", step, after, len(outs), w.balance())
+			}
+		}
+	}
+}
+
+// TestPIN gives a card another PIN, also when it is torn.
+func TestPIN(t *testing.T) {
+	w := newWorld(t)
+	w.choose("centre.fee", 1)
+	w.done(counter.Replace)
+	w.asked = nil
+	w.card.Break(sim.Break{How: sim.TearBefore, INS: 0x5E})
+	w.answers["centre.pin.new"] = func() office.Answer { return office.Answer{PIN: digits("135791")} }
+	w.answers["centre.pin.again"] = w.answers["centre.pin.new"]
+	if v := w.done(counter.PIN); v.Report.Next != "centre.pin.both" || !slices.Contains(w.asked, "centre.pin.twice") {
+		t.Errorf("%+v, asked %v", v.Report, w.asked)
+	}
+	if _, err := w.opens(); err != nil {
+		t.Fatal(err)
+	}
+	if err := (purse.VerifyPIN{PIN: &purse.PIN{'1', '3', '5', '7', '9', '1'}}).Send(w.card); err != nil {
+		t.Errorf("PIN: %v", err)
+	}
+}

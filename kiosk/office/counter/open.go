@@ -1,0 +1,161 @@
+package counter
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/kiosk/office"
+	"quancun/ledger"
+	"quancun/money"
+	"quancun/upstream/client/centre"
+)
+
+// What is asked, and said, of what was left open.
+const (
+	nothingOpen office.Word = "centre.nothing.open"
+	askOpen     office.Word = "centre.open.which"
+	askGoOn     office.Word = "centre.open.how"
+	goOnWord    office.Word = "centre.open.go.on"
+	giveUp      office.Word = "centre.open.give.up"
+	givenUp     office.Word = "centre.given.up" // what was taken in cash is on the account
+	factSince   office.Word = "centre.fact.since"
+)
+
+// begun returns the cards that were begun here and are not at their end.
+func (d *desk) begun(ctx context.Context) (all []journal.Entry, err error) {
+	open, err := d.Book.OpenItems(ctx)
+	for _, e := range open {
+		if e.Kind == journal.CentreIntent {
+			all = append(all, e)
+		}
+	}
+	return all, err
+}
+
+// open shows what was left open here, and goes on with it or gives it up.
+func (s *serving) open(ctx context.Context) (office.Report, error) {
+	begun, err := s.begun(ctx)
+	if err != nil || len(begun) == 0 {
+		return office.Report{Facts: []office.Fact{office.Said(Open, nothingOpen)}}, err
+	}
+	var options []office.Option
+	for _, e := range begun {
+		at := e.At.In(kiosk.Beijing).Format(time.DateTime)
+		options = append(options, office.Option{Text: at + "  " + end(e.Account)})
+	}
+	n, err := s.Choose(ctx, askOpen, options)
+	if err != nil {
+		return office.Report{}, err
+	}
+	e := begun[n]
+	if err := s.lookUp(ctx, centre.Find{Account: e.Account}); err != nil {
+		return office.Report{}, err
+	}
+	m, err := s.resumed(ctx, e)
+	if err != nil {
+		return office.Report{}, err
+	}
+	defer m.letGo()
+	how, err := s.Choose(ctx, askGoOn, []office.Option{{Word: goOnWord}, {Word: giveUp}},
+		append(s.making(m), office.Moment(factSince, e.At))...)
+	if err != nil {
+		return office.Report{}, err
+	}
+	if how == 1 {
+		return s.giveUp(ctx, m)
+	}
+	return s.resume(ctx, m)
+}
+
+// resumed returns the card that an intent has begun, as the journal knows it.
+func (s *serving) resumed(ctx context.Context, e journal.Entry) (*making, error) {
+	a, err := e.Centre()
+	if err != nil {
+		return nil, err
+	}
+	if centre.Kind(a.Act) != centre.Issued {
+		return nil, office.Refuse(away, errors.New("the upstream was not asked yet what became of it"))
+	}
+	s.seen = seen{centre.Document(a.Document), a.Evidence}
+	m := &making{ref: e.Ref, fee: money.Fen(a.Fee)}
+	m.plan.CardNo = e.Card
+	charged, err := s.has(ctx, e.Ref+feeSuffix)
+	if err != nil {
+		return nil, err
+	}
+	if charged {
+		m.fee = 0
+	}
+	m.cash, err = s.has(ctx, e.Ref+cashSuffix)
+	return m, err
+}
+
+// has reports whether something is in the journal.
+func (d *desk) has(ctx context.Context, ref string) (bool, error) {
+	_, err := d.Book.Get(ctx, ref)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// resume goes on with a card. A fee that was not taken before the power failed is
+// taken now.
+func (s *serving) resume(ctx context.Context, m *making) (office.Report, error) {
+	taken := m.cash
+	if !taken {
+		if err := s.askFee(ctx, m); err != nil {
+			return office.Report{}, err
+		}
+	}
+	pin, err := s.NewPIN(ctx, askPIN, askAgain)
+	if err != nil {
+		return office.Report{}, err
+	}
+	defer pin.Wipe()
+	if err := s.layBlank(ctx, m); err != nil {
+		return office.Report{}, err
+	}
+	if err := s.Work(ctx, doing); err != nil {
+		return office.Report{}, err
+	}
+	m.plan, err = s.Centre.Begin(ctx, s.clerk, centre.Blank{Ref: m.ref, Account: s.holder.Account, UID: m.uid})
+	if err != nil {
+		return office.Report{}, checked(err)
+	}
+	if m.cash && !taken {
+		if _, err := s.takeCash(ctx, m.ref+cashSuffix, m.fee); err != nil {
+			return office.Report{}, err
+		}
+	}
+	return s.goOn(ctx, m, pin)
+}
+
+// giveUp ends a card that is not to be made any more. If it was issued all the
+// same, it stays so.
+func (s *serving) giveUp(ctx context.Context, m *making) (office.Report, error) {
+	r := office.Report{No: m.ref, Facts: s.making(m), Next: givenUp}
+	if err := s.Confirm(ctx, sure, r.Facts...); err != nil {
+		return office.Report{}, err
+	}
+	if err := s.Work(ctx, doing); err != nil {
+		return r, err
+	}
+	_, was, err := s.Centre.Close(ctx, m.ref)
+	if err != nil {
+		return r, checked(err)
+	}
+	if was {
+		if _, err := s.charge(ctx, m); err != nil {
+			return r, checked(err)
+		}
+		r.Next = pinLeft
+	}
+	if err := s.end(ctx, m.ref, outcome(was)); err != nil {
+		return r, checked(err)
+	}
+	return r, nil
+}
