@@ -224,6 +224,11 @@ var layers = map[string]layer{
 			"kiosk/tender", "reader/purse",
 		},
 	},
+	"kiosk/office/cash": {
+		ours: []string{
+			"money", "journal", "ledger", "kiosk", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/tender",
+		},
+	},
 	"kiosk/till": {
 		ours: []string{
 			"money", "journal", "ledger", "ledger/feed", "kiosk", "kiosk/...", "reader", "reader/profile", "reader/purse",

@@ -296,10 +296,15 @@ func (t *Talk) Need(ctx context.Context, p staff.Privilege) (*staff.Release, err
 
 // Second has a second person say yes to p, whatever who is there may do.
 func (t *Talk) Second(ctx context.Context, p staff.Privilege) (*staff.Release, error) {
+	return t.SecondFor(ctx, p, t.ref)
+}
+
+// SecondFor is [Talk.Second] for a part of the task that has a name of its own.
+func (t *Talk) SecondFor(ctx context.Context, p staff.Privilege, ref string) (*staff.Release, error) {
 	if t.desk.Staff == nil {
 		return nil, Refuse(NoSecond, staff.ErrForbidden)
 	}
-	what := staff.Ask{Privilege: p, Ref: t.ref}
+	what := staff.Ask{Privilege: p, Ref: ref}
 	card := Question{Kind: AskStaffCard, Name: SecondCard, Of: Privilege(p)}
 	for {
 		info, err := t.staffCard(ctx, card)

@@ -60,6 +60,11 @@ func (d *Drawer) NoSale(ctx context.Context, a Act) error {
 	return d.move(ctx, a, movement{journal.DrawerOpened, staff.NoSale, "no sale", 0})
 }
 
+// OpenToCount writes down that the drawer is opened to be counted, before it is.
+func (d *Drawer) OpenToCount(ctx context.Context, a Act) error {
+	return d.move(ctx, a, movement{journal.DrawerOpened, staff.Count, "count", 0})
+}
+
 // movement is something that is done with the drawer during a shift.
 type movement struct {
 	kind   journal.Kind
@@ -77,7 +82,7 @@ func (d *Drawer) move(ctx context.Context, a Act, m movement) error {
 	if m.kind != journal.DrawerOpened && (m.amount <= 0 || m.amount > journal.AmountMax) {
 		return fmt.Errorf("%w: %s", ErrAmount, m.amount)
 	}
-	if a.Reason == "" && m.needs != staff.Drop {
+	if a.Reason == "" && (m.needs == staff.CashMove || m.needs == staff.NoSale) {
 		return ErrReason
 	}
 	said := a.details()
@@ -152,12 +157,13 @@ func (d *Drawer) Count(ctx context.Context, a Act, c Count) (difference money.Fe
 	case !s.Open:
 		return 0, ErrClosed
 	case sum != s.Report.Till && a.Reason == "":
-		d.earlier[a.Ref] = append(d.earlier[a.Ref], sum)
+		d.earlier[s.Shift] = append(d.earlier[s.Shift], sum)
 		return 0, ErrDiffers
 	}
+	said.Earlier = d.earlier[s.Shift]
 	e, err := d.book.Append(ctx, a.entry(journal.Counted, sum, said))
 	if err == nil {
-		delete(d.earlier, a.Ref)
+		delete(d.earlier, s.Shift)
 	}
 	return e.Difference(), err
 }
@@ -168,7 +174,7 @@ func (d *Drawer) counted(a Act, c Count) (said details, sum money.Fen, err error
 		return said, 0, err
 	}
 	said = a.details()
-	said.Earlier, said.Pieces = d.earlier[a.Ref], map[string]int64{}
+	said.Pieces = map[string]int64{}
 	for worth, n := range c.Pieces {
 		if n > 0 {
 			said.Pieces[strconv.FormatInt(int64(worth), 10)] = n
@@ -264,11 +270,30 @@ func (d *Drawer) mayReport(a Act, k journal.Kind, s State) error {
 	if !s.Open {
 		return ErrClosed
 	}
-	r := s.Report
-	untouched := r.Brought == 0 && r.Till == 0 && r.Moved() == 0 && r.NoSales == 0 &&
-		r.TopUps.Count+r.PayOuts.Count+r.CashIn.Count+r.CashOut.Count == 0
-	if k == journal.ShiftClosed && !r.Counted && !untouched {
+	if k == journal.ShiftClosed && s.MustCount() {
 		return ErrUncounted
 	}
 	return nil
+}
+
+// Past returns the last n Z reports that this journal has, the newest first.
+func (d *Drawer) Past(ctx context.Context, n int) ([]journal.Entry, error) {
+	head, err := d.book.Head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read past shifts: %w", err)
+	}
+	var all []journal.Entry
+	for last := head.Seq; last > 0 && len(all) < n; last -= pageLen {
+		from := max(last-pageLen+1, 1)
+		page, err := d.book.Since(ctx, from, int(last-from+1))
+		if err != nil {
+			return nil, fmt.Errorf("read past shifts: %w", err)
+		}
+		for i := len(page) - 1; i >= 0 && len(all) < n; i-- {
+			if page[i].Kind == journal.ShiftClosed {
+				all = append(all, page[i])
+			}
+		}
+	}
+	return all, nil
 }

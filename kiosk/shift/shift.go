@@ -73,8 +73,9 @@ type Drawer struct {
 	epoch journal.Epoch  // of what was read; guarded by mu
 	next  int64          // the first entry that was not read; guarded by mu
 
-	// earlier are the sums of counts that were not taken, by Ref. They are written
-	// down with the one that is. Guarded by mu.
+	// earlier are the sums of counts that were not taken, by the Ref of the shift:
+	// who leaves and begins anew has counted, too. They are written down with the
+	// one that is taken. Guarded by mu.
 	earlier map[string][]money.Fen
 }
 
@@ -82,6 +83,9 @@ type Drawer struct {
 func New(book Book, terminal string, rules Rules) *Drawer {
 	return &Drawer{book: book, terminal: terminal, rules: rules, earlier: map[string][]money.Fen{}}
 }
+
+// Rules returns what the campus has decided.
+func (d *Drawer) Rules() Rules { return d.rules }
 
 // Act is who does something with the drawer, and why. The same Act, with the same
 // Ref, may be tried again after any error: what was done is not done twice.
@@ -107,6 +111,15 @@ type State struct {
 // OnDayOf reports whether the shift was opened on the day of now. A shift of
 // yesterday is shown, and goes on.
 func (s State) OnDayOf(now time.Time) bool { return DayOf(s.Opened) == DayOf(now) }
+
+// MustCount reports whether the drawer has to be counted before the shift ends:
+// unless nothing was ever in it, or only dropped from since the last count.
+func (s State) MustCount() bool {
+	r := s.Report
+	untouched := r.Brought == 0 && r.Till == 0 && r.Moved() == 0 && r.NoSales == 0 &&
+		r.TopUps.Count+r.PayOuts.Count+r.CashIn.Count+r.CashOut.Count == 0
+	return !r.Counted && !untouched
+}
 
 // State returns where the shift stands.
 func (d *Drawer) State(ctx context.Context) (State, error) {
