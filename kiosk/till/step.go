@@ -120,6 +120,8 @@ func (s *Session) note(step Step, in Input) {
 		s.tried = s.slot.Insertions
 	case in.Event == Priced:
 		s.view.Amount = in.Amount
+	case in.Event == SignedIn && s.Desk.Staff != nil:
+		s.paid = s.tried // the cashier's own card pays for nobody
 	case step == Sold:
 		s.paid, s.keyed = s.tried, false
 	case step == Locked:
