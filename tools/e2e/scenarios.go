@@ -23,7 +23,8 @@ var scenarios = []scenario{
 	{name: "sale-card", what: "lunch at a till, and the same once more", face: cashier, play: saleCard},
 	{name: "sale-dark", what: "a card and a phone pay while the upstream is gone", face: cashier, play: saleDark},
 	{name: "sale-limit", what: "the fifty-first yuan of the day asks for the PIN", face: cashier, play: saleLimit},
-	{name: "sale-torn-elsewhere", what: "torn off at one till, and settled at the next", face: cashier, play: saleTorn},
+	{name: "sale-torn-elsewhere", what: "torn off at a till, and settled at the next", face: cashier, play: saleTorn},
+	{name: "sale-left", what: "the power is cut while a wallet pays", face: cashier, play: saleLeft},
 	{name: "soak", what: "seventy-five visits, and the machine has not grown", play: soak, named: true},
 }
 
