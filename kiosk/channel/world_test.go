@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -125,6 +126,9 @@ type disk struct {
 	n    int // writes so far; guarded by mu
 	bad  int // number of the write that fails; 0 for none
 	kept bool
+
+	copied int    // number of the write after which the journal is copied
+	to     string // there; "" for no copy
 }
 
 var errDisk = errors.New("disk failed")
@@ -133,9 +137,14 @@ func (d *disk) Append(ctx context.Context, e journal.Entry) (journal.Entry, erro
 	d.mu.Lock()
 	d.n++
 	fails, kept := d.bad > 0 && d.n >= d.bad, d.kept && d.n == d.bad
+	copies := d.to != "" && d.n == d.copied
 	d.mu.Unlock()
 	if !fails {
-		return d.Book.Append(ctx, e)
+		written, err := d.Book.Append(ctx, e)
+		if copies {
+			err = errors.Join(err, d.Book.Backup(ctx, d.to))
+		}
+		return written, err
 	}
 	if kept {
 		if _, err := d.Book.Append(ctx, e); err != nil {
@@ -259,6 +268,20 @@ func (w *world) restart() {
 	w.up.set(func() { w.up.lost, w.up.slow, w.up.down = 0, 0, false })
 }
 
+// restore puts a copy in the journal's place, as it was at some time before.
+func (w *world) restore(from string) {
+	w.t.Helper()
+	w.ok(w.book.Close())
+	path := filepath.Join(w.dir, "journal.db")
+	for _, ending := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + ending); err != nil && !errors.Is(err, os.ErrNotExist) {
+			w.t.Fatal(err)
+		}
+	}
+	w.ok(ledger.Restore(w.t.Context(), from, path, ledger.Options{Terminal: "T01"}))
+	w.open()
+}
+
 func (w *world) seller() *channel.Seller {
 	return &channel.Seller{
 		Book: w.book, Upstream: w.up, InHand: w.hand, Log: slog.New(slog.DiscardHandler),
@@ -316,36 +339,54 @@ func (w *world) kept() (f money.Fen) {
 	return f
 }
 
-// agree pushes the journal, and holds it, the books and the channel against each
-// other.
-func (w *world) agree(want money.Fen) {
+// push has the upstream take the journal as far as it goes now.
+func (w *world) push() {
 	w.t.Helper()
 	p := push.New(push.Options{
 		Book: w.book.Book, Upstream: w.client, Campus: w.keys.Campus().Public().(ed25519.PublicKey),
 		Log: slog.New(slog.DiscardHandler),
 	})
-	head, err := w.book.Head(w.t.Context())
-	w.ok(err)
 	ctx, stop := context.WithTimeout(w.t.Context(), 20*time.Second)
 	defer stop()
 	var pushing sync.WaitGroup
 	pushing.Go(func() { _ = p.Run(ctx) })
 	for ctx.Err() == nil {
-		if acked, err := w.book.Acked(ctx); err == nil && acked.Seq >= head.Seq {
+		head, err := w.book.Head(ctx) // which a new epoch changes
+		w.ok(err)
+		if acked, err := w.book.Acked(ctx); err == nil && acked == head {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	stop()
 	pushing.Wait()
+}
+
+// agree pushes the journal, and holds it, the books and the channel against each
+// other, with nothing for the operator to look at.
+func (w *world) agree(want money.Fen) {
+	w.t.Helper()
+	w.push()
+	w.compare(want, want)
+	open, err := w.books.Exceptions(w.t.Context())
+	if err != nil || len(open) > 0 {
+		w.t.Errorf("inbox %+v, %v; want it empty", open, err)
+	}
+}
+
+// compare holds what the till says it has sold against what it should say, and
+// the books and the channel against what was sold.
+func (w *world) compare(own, want money.Fen) {
+	w.t.Helper()
 	here, err := w.book.Balance(w.t.Context(), journal.MerchantAccount("canteen"))
 	w.ok(err)
 	there, err := w.books.Balance(w.t.Context(), "merchant/canteen")
 	if err != nil && !errors.Is(err, store.ErrNone) {
 		w.t.Fatal(err)
 	}
-	if here != want || there != want || w.kept() != want {
-		w.t.Errorf("the till has sold %s, the books have %s and the channel %s; want %s", here, there, w.kept(), want)
+	if here != own || there != want || w.kept() != want {
+		w.t.Errorf("the till has sold %s, want %s; the books have %s and the channel %s, want %s",
+			here, own, there, w.kept(), want)
 	}
 	for _, verify := range []func(context.Context) ([]string, error){
 		w.books.Verify, w.in.Verify,
@@ -354,9 +395,5 @@ func (w *world) agree(want money.Fen) {
 		if broken, err := verify(w.t.Context()); err != nil || len(broken) > 0 {
 			w.t.Errorf("Verify = %q, %v", broken, err)
 		}
-	}
-	open, err := w.books.Exceptions(w.t.Context())
-	if err != nil || len(open) > 0 {
-		w.t.Errorf("inbox %+v, %v; want it empty", open, err)
 	}
 }
