@@ -107,6 +107,7 @@ func TestSync(t *testing.T) {
 		"Unsigned":    {func(a *journal.Ack) { a.Note = nil }, journal.ErrUnsigned},
 		"NotCosigned": {func(a *journal.Ack) { a.Note = must(t, l.Batch)(ctx, 602).Note }, journal.ErrUnsigned},
 		"SmallerNote": {func(a *journal.Ack) { a.Note = first.Note }, journal.ErrUnsigned},
+		"OtherRoot":   {func(a *journal.Ack) { a.Note = cosigned(t, l, a.Head, journal.Hash{1}) }, journal.ErrUnsigned},
 	} {
 		wrong := ack
 		no.change(&wrong)
@@ -126,6 +127,20 @@ func TestSync(t *testing.T) {
 	if r, err := l.Verify(ctx); err != nil || r.Entries != 604 || r.Acked != 603 {
 		t.Errorf("Verify = %+v, %v, want 604 entries, 603 acknowledged", r, err)
 	}
+}
+
+// cosigned is a checkpoint that both have signed, over a root that is not that of
+// the journal.
+func cosigned(t *testing.T, l *lab, h journal.Head, root journal.Hash) []byte {
+	t.Helper()
+	note, err := journal.Checkpoint{Terminal: "K01", Epoch: h.Epoch, Size: h.Seq, Root: root}.Sign(l.o.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if note, err = campus.Cosign(note, public(key), noon); err != nil {
+		t.Fatal(err)
+	}
+	return note
 }
 
 // TestCheckpointsKept keeps one acknowledged checkpoint of each 256 entries.
