@@ -126,6 +126,13 @@ var layers = map[string]layer{
 	},
 	"upstream/store/sqldb":  {theirs: []string{sqlite, postgres}},
 	"upstream/store/pgtest": {theirs: []string{postgres, sys}},
+	"upstream/bath": {
+		ours: []string{
+			"money", "journal", "bathcode", "water", "upstream/store", "upstream/store/sqldb", "upstream/server/call",
+			"upstream/wire/...",
+		},
+		theirs: []string{connect, protobuf},
+	},
 	"upstream/phone": {
 		ours:   []string{"money", "paycode", "upstream/store", "upstream/store/sqldb", "upstream/wire/..."},
 		theirs: []string{connect},

@@ -1,0 +1,4 @@
+package bath
+
+// Broken is Verify within a transaction.
+var Broken = findBroken

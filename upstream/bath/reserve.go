@@ -1,0 +1,397 @@
+package bath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"quancun/bathcode"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// Request asks for a place. The terminal has written down Ref before.
+type Request struct {
+	Ref      string
+	Terminal string
+	Account  store.Account
+	Hall     uint16
+	Stall    uint16 // 0 for whichever is free
+	Day      bathcode.Day
+	Slot     uint8
+}
+
+// Free is a slot of a day, and what of it can be had.
+type Free struct {
+	Slot     uint8
+	From, To time.Time
+	Places   int // of all
+	Free     int // now; 0 if nothing can be reserved any more
+	Stalls   []uint16
+}
+
+// Day returns the slots of a day in a hall that is not over.
+func (d *Desk) Day(ctx context.Context, hall uint16, day bathcode.Day) (h Hall, all []Free, err error) {
+	err = d.books.Read(ctx, func(tx *sqldb.Tx) error {
+		all = nil
+		if h, err = readHall(ctx, tx, hall); err != nil {
+			return err
+		}
+		for _, s := range h.Slots {
+			if s.Closed {
+				continue
+			}
+			f := Free{Slot: s.No}
+			f.From, f.To = s.On(day)
+			if d.when(h, day, f.To) == nil {
+				p, err := readPlaces(ctx, tx, h, bathcode.Slot{Day: day, No: s.No})
+				if err != nil {
+					return err
+				}
+				f.Places, f.Free, f.Stalls = p.all, p.free(), p.stalls()
+			}
+			all = append(all, f)
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, store.ErrNone):
+		return Hall{}, nil, refuse(HallUnknown)
+	case err != nil:
+		return Hall{}, nil, fmt.Errorf("read day: %w", err)
+	}
+	slices.SortFunc(all, func(a, b Free) int { return a.From.Compare(b.From) })
+	return h, all, nil
+}
+
+// when refuses a time at which nothing can be reserved.
+func (d *Desk) when(h Hall, day bathcode.Day, to time.Time) error {
+	now := d.books.Now()
+	switch {
+	case h.Closed:
+		return refuse(HallClosed)
+	case !now.Before(to):
+		return refuse(SlotOver)
+	case int(day) > int(bathcode.DayOf(now))+d.policy.DaysAhead:
+		return refuse(TooFar)
+	}
+	return nil
+}
+
+// Reserve takes a place, and holds what a shower may cost. The same request again
+// is the same reservation, as it stands by then. Otherwise it returns a
+// [*Refusal], and nothing has changed, or an error after which nobody knows: ask
+// again under the same reference.
+func (d *Desk) Reserve(ctx context.Context, q Request) (made Reservation, err error) {
+	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
+		t := taking{ctx: ctx, tx: tx, desk: d, Request: q}
+		made, err = t.reserve()
+		return err
+	})
+	var no *Refusal
+	if errors.As(err, &no) {
+		return Reservation{}, no
+	}
+	if err != nil {
+		return Reservation{}, fmt.Errorf("reserve: %w", err)
+	}
+	return made, nil
+}
+
+// taking is a request under way, in a transaction.
+type taking struct {
+	ctx  context.Context //nolint:containedctx // lives for one transaction
+	tx   *sqldb.Tx
+	desk *Desk
+	Request
+
+	hall     Hall
+	from, to time.Time
+}
+
+func (t *taking) reserve() (_ Reservation, err error) {
+	// Locked, so that places are given one after the other, and the same request
+	// twice at a time is seen to be one.
+	t.hall, err = lockHall(t.ctx, t.tx, t.Hall)
+	if errors.Is(err, store.ErrNone) {
+		return Reservation{}, refuse(HallUnknown)
+	}
+	if err != nil {
+		return Reservation{}, err
+	}
+	old, err := readOne(t.ctx, t.tx, t.Ref)
+	if err == nil {
+		return old, t.same(old)
+	}
+	if !errors.Is(err, store.ErrNone) {
+		return Reservation{}, err
+	}
+	if err := t.findSlot(); err != nil {
+		return Reservation{}, err
+	}
+	given, err := t.given()
+	if err != nil {
+		return Reservation{}, err
+	}
+	if err := t.mayHold(given); err != nil {
+		return Reservation{}, err
+	}
+	place, n, err := t.findPlace()
+	if err != nil {
+		return Reservation{}, err
+	}
+	if err := t.pass(given); err != nil {
+		return Reservation{}, err
+	}
+	return t.insert(place, n)
+}
+
+// same refuses what came under the reference of another reservation.
+func (t *taking) same(old Reservation) error {
+	asked := bathcode.Slot{Place: bathcode.Place{Hall: t.Hall, Stall: old.Slot.Place.Stall}, Day: t.Day, No: t.Slot}
+	if old.Terminal != t.Terminal || old.Account != t.Account || old.Slot != asked ||
+		t.Stall != 0 && old.Slot.Place.Stall != 0 && old.Slot.Place.Stall != t.Stall {
+		return refuse(Conflict)
+	}
+	return nil
+}
+
+// findSlot refuses a slot that cannot be had.
+func (t *taking) findSlot() error {
+	i := slices.IndexFunc(t.hall.Slots, func(s Slot) bool { return s.No == t.Slot && !s.Closed })
+	if i < 0 {
+		return refuse(SlotUnknown)
+	}
+	t.from, t.to = t.hall.Slots[i].On(t.Day)
+	return t.desk.when(t.hall, t.Day, t.to)
+}
+
+// given locks the reservations of the same slot that the holder has cancelled, and
+// that still hold money. What they hold passes to the new one, with the next serial
+// number: one holder cannot well have two showers at a time.
+func (t *taking) given() (all []Reservation, err error) {
+	own, err := lockWhere(t.ctx, t.tx, `r.account = ? AND r.hall = ? AND r.day = ? AND r.slot = ?`,
+		t.Account, t.Hall, t.Day, t.Slot)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range own {
+		if r.State == Reserved {
+			return nil, refuse(AlreadyYours)
+		}
+		if r.Hold == Held {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// mayHold refuses a holder who may not reserve, or has not enough. It locks the
+// account: what is held of it only changes behind that lock.
+func (t *taking) mayHold(given []Reservation) error {
+	at, err := t.desk.books.LockAccounts(t.ctx, t.tx, []store.Account{t.Account})
+	if err != nil {
+		return err
+	}
+	now := t.desk.books.Now()
+	var ended bool
+	var open, missed, oldest int64
+	err = t.tx.QueryRow(t.ctx, `
+		SELECT h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?2, false),
+			(SELECT count(*) FROM bath_reservations r WHERE r.account = ?1 AND r.state = 1 AND r.to_ms > ?2)
+		FROM holders h WHERE h.account = ?1`, t.Account, now.UnixMilli()).Scan(&ended, &open)
+	if err != nil {
+		return err
+	}
+	err = t.tx.QueryRow(t.ctx, `
+		SELECT count(*), coalesce(min(to_ms), 0) FROM bath_reservations
+		WHERE account = ? AND state = 4 AND to_ms > ?`, t.Account, now.Add(-t.desk.policy.Span).UnixMilli()).
+		Scan(&missed, &oldest)
+	if err != nil {
+		return err
+	}
+	held, err := store.Held(t.ctx, t.tx, t.Account)
+	if err != nil {
+		return err
+	}
+	available := at[t.Account].Balance - held
+	for _, r := range given {
+		available += r.Cap
+	}
+	switch {
+	case ended:
+		return refuse(AccountEnded)
+	case int(missed) >= t.desk.policy.NoShows:
+		return &Refusal{Reason: NoShows, Until: time.UnixMilli(oldest).Add(t.desk.policy.Span).UTC()}
+	case int(open) >= t.desk.policy.OpenMax:
+		return refuse(TooMany)
+	case available < t.hall.Cap:
+		return &Refusal{Reason: NotEnough, Limit: t.hall.Cap}
+	}
+	return nil
+}
+
+// findPlace returns the place and the next serial number of its codes in the slot.
+func (t *taking) findPlace() (bathcode.Place, uint8, error) {
+	p, err := readPlaces(t.ctx, t.tx, t.hall, bathcode.Slot{Day: t.Day, No: t.Slot})
+	if err != nil {
+		return bathcode.Place{}, 0, err
+	}
+	place := bathcode.Place{Hall: t.Hall}
+	if t.hall.Whole {
+		if p.free() == 0 {
+			return place, 0, refuse(SlotFull)
+		}
+		return place, uint8(p.issued[0]), nil
+	}
+	stalls := p.stalls()
+	if t.Stall != 0 && slices.Contains(stalls, t.Stall) {
+		stalls = []uint16{t.Stall}
+	} else if t.Stall != 0 || len(stalls) == 0 {
+		return place, 0, refuse(SlotFull)
+	}
+	// One whose code nobody was given, if there is one: nobody else turns up there.
+	place.Stall = slices.MinFunc(stalls, func(a, b uint16) int { return p.issued[a] - p.issued[b] })
+	return place, uint8(p.issued[place.Stall]), nil
+}
+
+// pass lets go of what the holder's cancelled reservations of the slot hold: the
+// new one holds it.
+func (t *taking) pass(given []Reservation) error {
+	for _, r := range given {
+		if err := release(t.ctx, t.tx, r.Ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *taking) insert(p bathcode.Place, n uint8) (Reservation, error) {
+	now := t.desk.books.Now().UnixMilli()
+	till := t.from.Add(-time.Duration(t.hall.Cancel) * time.Minute)
+	result, err := t.tx.Exec(t.ctx, `
+		INSERT INTO bath_reservations (ref, terminal, account, hall, stall, day, slot, n, cap_fen, litre_fen,
+			litre_pulses, from_ms, to_ms, cancel_ms, made_ms, moved_ms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (ref) DO NOTHING`,
+		t.Ref, t.Terminal, t.Account, t.Hall, p.Stall, t.Day, t.Slot, n, t.hall.Cap, t.hall.Tariff.PerLitre,
+		t.hall.Tariff.PulsesPerLitre, t.from.UnixMilli(), t.to.UnixMilli(), till.UnixMilli(), now, now)
+	if err != nil {
+		return Reservation{}, err
+	}
+	if rows, err := result.RowsAffected(); err != nil || rows == 0 {
+		return Reservation{}, errors.Join(refuse(Conflict), err) // another hall has the reference just now
+	}
+	return readOne(t.ctx, t.tx, t.Ref)
+}
+
+// places are the places of a slot.
+type places struct {
+	whole  bool
+	all    int            // stalls that are open
+	taken  map[uint16]int // places that somebody has, by stall; under 0 of a whole hall
+	issued map[uint16]int // codes that were given out, likewise
+	open   []uint16
+}
+
+func readPlaces(ctx context.Context, q sqldb.Querier, h Hall, s bathcode.Slot) (places, error) {
+	p := places{whole: h.Whole, taken: map[uint16]int{}, issued: map[uint16]int{}}
+	for _, stall := range h.Stalls {
+		if !stall.Closed {
+			p.open = append(p.open, stall.No)
+		}
+	}
+	p.all = len(p.open)
+	all, err := readWhere(ctx, q, `r.hall = ? AND r.day = ? AND r.slot = ?`, h.No, s.Day, s.No)
+	if err != nil {
+		return p, fmt.Errorf("read places: %w", err)
+	}
+	for _, r := range all {
+		p.issued[r.Slot.Place.Stall]++
+		if r.State == Reserved || r.State == Used {
+			p.taken[r.Slot.Place.Stall]++
+		}
+	}
+	return p, nil
+}
+
+// free returns how many places can be had.
+func (p places) free() int {
+	if p.whole {
+		return max(min(p.all-p.taken[0], bathcode.HallCodes-p.issued[0]), 0)
+	}
+	return len(p.stalls())
+}
+
+// stalls returns those that can be had; none of a whole hall, where nobody chooses.
+func (p places) stalls() (free []uint16) {
+	for _, s := range p.open {
+		if !p.whole && p.taken[s] == 0 && p.issued[s] < bathcode.StallCodes {
+			free = append(free, s)
+		}
+	}
+	return free
+}
+
+// Cancel gives a reservation up. What it holds is let go later: see the package.
+// One that is cancelled already is returned as it stands.
+func (d *Desk) Cancel(ctx context.Context, a store.Account, ref string) (r Reservation, err error) {
+	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
+		all, err := lockWhere(ctx, tx, `r.ref = ?`, ref)
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 || all[0].Account != a {
+			return refuse(RefUnknown)
+		}
+		now := d.books.Now()
+		switch r = all[0]; {
+		case r.State == Cancelled:
+			return nil
+		case r.State != Reserved:
+			return refuse(Over)
+		case now.After(r.CancelTill):
+			return refuse(TooLate)
+		}
+		_, err = tx.Exec(ctx, `UPDATE bath_reservations SET state = ?, moved_ms = ? WHERE ref = ?`,
+			int64(Cancelled), now.UnixMilli(), ref)
+		if err == nil {
+			r, err = readOne(ctx, tx, ref)
+		}
+		return err
+	})
+	var no *Refusal
+	if errors.As(err, &no) {
+		return Reservation{}, no
+	}
+	if err != nil {
+		return Reservation{}, fmt.Errorf("cancel: %w", err)
+	}
+	return r, nil
+}
+
+// mineMax is how many reservations [Desk.Mine] returns, and mineSpan how old their
+// slots are at most, unless money is held for them.
+const (
+	mineMax  = 20
+	mineSpan = 14 * 24 * time.Hour
+)
+
+// Mine returns the newest reservations of a holder, and all that hold money.
+func (d *Desk) Mine(ctx context.Context, a store.Account) (all []Reservation, err error) {
+	err = d.books.Read(ctx, func(tx *sqldb.Tx) error {
+		all, err = readWhere(ctx, tx, `r.account = ? AND (r.hold = 1 OR r.to_ms > ?)`,
+			a, d.books.Now().Add(-mineSpan).UnixMilli())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read reservations: %w", err)
+	}
+	slices.SortFunc(all, func(a, b Reservation) int { return b.From.Compare(a.From) })
+	n := 0
+	return slices.DeleteFunc(all, func(r Reservation) bool {
+		n++
+		return n > mineMax && r.Hold != Held
+	}), nil
+}

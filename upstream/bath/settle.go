@@ -1,0 +1,398 @@
+package bath
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"quancun/bathcode"
+	"quancun/money"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+	"quancun/water"
+)
+
+// The kinds of lines of the inbox that this package opens. What they are about is
+// the code: hall, controller, day, slot and serial number.
+const (
+	AboveHold     = "bath use above its hold"
+	AbovePrice    = "bath use above its price"
+	NoReservation = "bath use of no reservation"
+	ToldTwice     = "bath use told twice"
+	Outside       = "bath use outside of its slot"
+	AfterRelease  = "bath use after its release"
+	OtherStall    = "bath use at another stall"
+	TooEarly      = "bath report before its time"
+)
+
+// steps are what is to be done about a line of each kind.
+var steps = map[string]string{
+	AboveHold:     "look at the controller: its valve did not close at the cap; the rest is the campus's loss",
+	AbovePrice:    "give the controller a new setup: it has another price",
+	NoReservation: "find the reservation in an older copy of the books, or whose hand had the key",
+	ToldTwice:     "look at the controller: it has used one code twice, or its disk was restored",
+	Outside:       "set the controller's clock, and look at who has showered",
+	AfterRelease:  "look at the account: it may owe the shower",
+	OtherStall:    "look at which controller has which setup",
+	TooEarly:      "set the controller's clock: the slot's holds stay until a day has passed",
+}
+
+// owner is whose the lines are.
+const owner = "bath"
+
+// Taken is what a report has come to.
+type Taken struct {
+	Report  water.Report
+	Again   bool // it was here before, and has changed nothing
+	Uses    int  // codes of which it has told for the first time
+	Paid    money.Fen
+	Freed   int // holds that were let go
+	Listed  int // lines that were put into the inbox
+	listing []store.Exception
+}
+
+// Take settles by a report of a controller, a line that water.Report.Seal has made.
+// carrier is the terminal that has brought it, or "console". The same line again
+// changes nothing. It returns a [*Refusal] for what no controller of ours has made;
+// after another error nobody knows, and it is to be brought again.
+func (d *Desk) Take(ctx context.Context, carrier string, line []byte) (t Taken, err error) {
+	report, err := water.Open(line, d.master.Key)
+	if err != nil {
+		d.log.Warn("bath report refused", "carrier", carrier, "err", err)
+		return Taken{}, refuse(ReportUnknown)
+	}
+	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
+		s := settling{ctx: ctx, tx: tx, desk: d, now: d.books.Now(), digest: sha256.Sum256(line)}
+		s.Report = report
+		if err := s.settle(carrier, line); err != nil {
+			return err
+		}
+		t = s.Taken
+		return nil
+	})
+	if err != nil {
+		return Taken{}, fmt.Errorf("settle baths: %w", err)
+	}
+	return t, nil
+}
+
+// settling is a report under way, in a transaction.
+type settling struct {
+	ctx    context.Context //nolint:containedctx // lives for one transaction
+	tx     *sqldb.Tx
+	desk   *Desk
+	now    time.Time
+	digest [32]byte
+	Taken
+
+	hall     Hall
+	from, to time.Time
+	known    bool // the hall and the slot are
+	all      []Reservation
+	captures []capture
+}
+
+// capture is a use that is to be paid.
+type capture struct {
+	r      Reservation
+	amount money.Fen
+	at     time.Time
+}
+
+func (s *settling) settle(carrier string, line []byte) error {
+	slot := s.Report.Slot
+	// One report about a slot after the other, also where nobody has reserved.
+	if err := s.tx.Lock(s.ctx, "bath "+about(slot, 0)); err != nil {
+		return err
+	}
+	if err := s.findSlot(); err != nil {
+		return err
+	}
+	final := s.Report.Final && s.known && !s.now.Before(s.to)
+	fresh, err := s.keep(carrier, line, final)
+	if err != nil || !fresh {
+		s.Again = true
+		return err
+	}
+	if s.Report.Final && !final {
+		s.list(TooEarly, slot, 0, 0)
+	}
+	s.all, err = lockWhere(s.ctx, s.tx, `r.hall = ? AND r.stall = ? AND r.day = ? AND r.slot = ?`,
+		slot.Place.Hall, slot.Place.Stall, slot.Day, slot.No)
+	if err != nil {
+		return err
+	}
+	for _, u := range s.Report.Uses {
+		if err := s.use(u); err != nil {
+			return err
+		}
+	}
+	if err := s.capture(); err != nil {
+		return err
+	}
+	if final {
+		if err := s.free(); err != nil {
+			return err
+		}
+	}
+	s.Listed = len(s.listing)
+	return s.desk.books.Except(s.ctx, s.tx, s.listing)
+}
+
+// about names a code for the inbox: hall, controller, day, slot and serial number.
+func about(s bathcode.Slot, n uint8) string {
+	return fmt.Sprintf("%d/%d/%d/%d/%d", s.Place.Hall, s.Place.Stall, s.Day, s.No, n)
+}
+
+func (s *settling) list(kind string, slot bathcode.Slot, n uint8, amount money.Fen) {
+	s.listing = append(s.listing, store.Exception{
+		Kind: kind, Ref: about(slot, n), Amount: amount, Owner: owner, NextStep: steps[kind],
+		Detail: fmt.Sprintf("bath %q, %s, report %x",
+			s.hall.Name, slot.Day.Start().Format(time.DateOnly), s.digest[:8]),
+	})
+}
+
+// findSlot finds when the slot is, and keeps everybody from reserving in it. A
+// controller may know one that these books, which were restored from a copy, do not.
+func (s *settling) findSlot() (err error) {
+	slot := s.Report.Slot
+	s.hall, err = lockHall(s.ctx, s.tx, slot.Place.Hall)
+	if errors.Is(err, store.ErrNone) {
+		return nil
+	}
+	i := slices.IndexFunc(s.hall.Slots, func(t Slot) bool { return t.No == slot.No })
+	if err == nil && i >= 0 {
+		s.known = true
+		s.from, s.to = s.hall.Slots[i].On(slot.Day)
+	}
+	return err
+}
+
+// keep writes the report itself down, and reports whether it is new.
+func (s *settling) keep(carrier string, line []byte, final bool) (fresh bool, err error) {
+	slot := s.Report.Slot
+	result, err := s.tx.Exec(s.ctx, `
+		INSERT INTO bath_reports (digest, hall, controller, day, slot, final, line, carrier, received_ms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		s.digest[:], slot.Place.Hall, slot.Place.Stall, slot.Day, slot.No, final, string(line), carrier,
+		s.now.UnixMilli())
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+// use writes down what a code was used for, unless that is known already, and has
+// it paid if it is the first that is said of this code.
+func (s *settling) use(u water.Use) error {
+	before, err := s.told(u.N)
+	if err != nil || slices.Contains(before, u) {
+		return err
+	}
+	slot := s.Report.Slot
+	i := slices.IndexFunc(s.all, func(r Reservation) bool { return r.N == u.N })
+	var ref any
+	if i >= 0 {
+		ref = s.all[i].Ref
+	}
+	inside := s.known && u.Within(s.from, s.to, s.desk.policy.Grace)
+	_, err = s.tx.Exec(s.ctx, `
+		INSERT INTO bath_uses (hall, controller, day, slot, n, part, stall, start_s, end_s, pulses, amount_fen,
+			pauses, ending, inside, ref, report)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		slot.Place.Hall, slot.Place.Stall, slot.Day, slot.No, u.N, len(before), u.Stall, u.Start, u.End, u.Pulses,
+		u.Amount, u.Pauses, int64(u.Ending), inside, ref, s.digest[:])
+	if err != nil {
+		return fmt.Errorf("write use: %w", err)
+	}
+	if !inside {
+		s.list(Outside, slot, u.N, u.Amount)
+	}
+	if slot.Place.Stall != 0 && slot.Place.Stall != u.Stall {
+		s.list(OtherStall, slot, u.N, u.Amount)
+	}
+	switch {
+	case len(before) > 0:
+		s.list(ToldTwice, slot, u.N, u.Amount)
+		return nil // the first word has moved the money, and stays
+	case i < 0:
+		s.list(NoReservation, slot, u.N, u.Amount)
+		return nil
+	}
+	s.Uses++
+	s.price(&s.all[i], u)
+	return nil
+}
+
+// told returns what was said of a code before, the first word first.
+func (s *settling) told(n uint8) (all []water.Use, err error) {
+	slot := s.Report.Slot
+	err = sqldb.Each(s.ctx, s.tx, func(rows *sql.Rows) error {
+		u := water.Use{N: n}
+		err := rows.Scan(&u.Stall, &u.Start, &u.End, &u.Pulses, &u.Amount, &u.Pauses, &u.Ending)
+		all = append(all, u)
+		return err
+	}, `SELECT stall, start_s, end_s, pulses, amount_fen, pauses, ending FROM bath_uses
+		WHERE hall = ? AND controller = ? AND day = ? AND slot = ? AND n = ? ORDER BY part`,
+		slot.Place.Hall, slot.Place.Stall, slot.Day, slot.No, n)
+	if err != nil {
+		return nil, fmt.Errorf("read uses: %w", err)
+	}
+	return all, nil
+}
+
+// price decides what a use costs its holder: what the controller says, but not more
+// than was held, nor than the water costs at the price that was shown.
+func (s *settling) price(r *Reservation, u water.Use) {
+	amount := u.Amount
+	if r.Cap < u.Amount {
+		s.list(AboveHold, r.Slot, u.N, u.Amount-r.Cap)
+		amount = r.Cap
+	}
+	if cost := r.Tariff.Price(u.Pulses); cost < amount {
+		s.list(AbovePrice, r.Slot, u.N, amount-cost)
+		amount = cost
+	}
+	if r.Hold == Released {
+		s.list(AfterRelease, r.Slot, u.N, amount)
+	}
+	r.State = Used // not to be freed as unused
+	s.captures = append(s.captures, capture{*r, amount, time.Unix(u.End, 0)})
+}
+
+// capture pays for what was used, and lets go of what is held above it.
+func (s *settling) capture() error {
+	if len(s.captures) == 0 {
+		return nil
+	}
+	merchant := store.Account("merchant/" + s.hall.Merchant)
+	accounts := []store.Account{merchant}
+	for _, c := range s.captures {
+		accounts = append(accounts, c.r.Account)
+	}
+	at, err := s.desk.books.LockAccounts(s.ctx, s.tx, accounts)
+	if err != nil {
+		return err
+	}
+	for _, c := range s.captures {
+		if err := s.pay(c, merchant, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pay books one shower. What was let go before, its holder owes all the same: the
+// water has run, as in a sale in the dark. Only an account that was closed since
+// pays nothing any more; then the line in the inbox is all that is left.
+func (s *settling) pay(c capture, merchant store.Account, at map[store.Account]store.Footing) error {
+	if c.r.Hold == Released {
+		var closed bool
+		err := s.tx.QueryRow(s.ctx, `SELECT closed_ms IS NOT NULL FROM holders WHERE account = ?`, c.r.Account).
+			Scan(&closed)
+		if err != nil {
+			return err
+		}
+		if closed {
+			c.amount = 0
+		}
+	}
+	var entry any
+	if c.amount > 0 {
+		made := c.at
+		if made.After(s.now) {
+			made = s.now // by a clock that is ahead
+		}
+		posted, err := s.desk.books.PostAll(s.ctx, s.tx, at, []store.Entry{{
+			Kind: store.KindBath, Place: s.hall.Merchant, Made: made,
+			Debit: c.r.Account, Credit: merchant, Amount: c.amount,
+		}})
+		if err != nil {
+			return err
+		}
+		entry = posted[0].ID
+	}
+	_, err := s.tx.Exec(s.ctx, `
+		UPDATE bath_reservations SET state = 3, moved_ms = ?, hold = CASE WHEN hold = 1 THEN 2 ELSE hold END,
+			captured_fen = ?, entry_id = ? WHERE ref = ?`, s.now.UnixMilli(), c.amount, entry, c.r.Ref)
+	s.Paid += c.amount
+	return err
+}
+
+// free lets go of what is held for codes that were not used: the controller has
+// said so of the whole slot.
+func (s *settling) free() error {
+	var refs []string
+	for _, r := range s.all {
+		if r.State != Used && r.Hold == Held {
+			refs = append(refs, r.Ref)
+		}
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	s.Freed = len(refs)
+	_, err := s.tx.Exec(s.ctx, `
+		UPDATE bath_reservations SET state = 4, moved_ms = ?, hold = 3 WHERE state = 1 AND ref = ANY (?)`,
+		s.now.UnixMilli(), refs)
+	if err != nil {
+		return err
+	}
+	return release(s.ctx, s.tx, refs...)
+}
+
+// lapseEvery is how often it is looked whether a day has passed.
+const lapseEvery = time.Minute
+
+// Run lets go of what no controller says anything about, until ctx ends.
+func (d *Desk) Run(ctx context.Context) error {
+	t := time.NewTicker(lapseEvery)
+	defer t.Stop()
+	for {
+		if _, err := d.Lapse(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("holds of baths not released", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+// lapseMax is how many holds are let go in one transaction.
+const lapseMax = 500
+
+// Lapse lets go of what is held for slots that ended a day ago, if no controller has
+// said anything about them, and returns how many that were (section 5.3). Nobody
+// says that their holders did not come: nobody knows. If a report comes after all,
+// what it says was used is paid.
+func (d *Desk) Lapse(ctx context.Context) (n int, err error) {
+	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
+		now := d.books.Now()
+		refs, err := sqldb.Texts(ctx, tx, `
+			SELECT ref FROM bath_reservations WHERE hold = 1 AND to_ms <= ? ORDER BY ref LIMIT ? FOR NO KEY UPDATE`,
+			now.Add(-d.policy.ReleasedIn).UnixMilli(), lapseMax)
+		if n = len(refs); err != nil || n == 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE bath_reservations SET state = 5, moved_ms = ?, hold = 3 WHERE state = 1 AND ref = ANY (?)`,
+			now.UnixMilli(), refs)
+		if err != nil {
+			return err
+		}
+		return release(ctx, tx, refs...)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("release holds of baths: %w", err)
+	}
+	return n, nil
+}
+
+func fen(n sql.NullInt64) money.Fen { return money.Fen(n.Int64) }
