@@ -21,6 +21,10 @@ const (
 	menuMax = 5 * time.Minute
 )
 
+// ErrLock means that the till is to be locked: somebody has asked for it, nobody
+// stands there any more, or whoever was signed in is not.
+var ErrLock = errors.New("office: lock the till")
+
 // Paper is where reports come out.
 type Paper interface {
 	// Print prints a report. After an error it is kept, and printed as soon as the
@@ -55,17 +59,21 @@ type Session struct {
 	inputs chan Input
 	cards  chan reader.State
 	online atomic.Bool
+	turned chan struct{} // online has changed
 
 	// What follows belongs to the goroutine of Serve.
 	view   View
 	member staff.Member
 	slot   reader.State
 	taken  uint32 // insertion that has answered a question of this task
+	pages  int    // shown so far
+	lock   bool   // the till is to be locked
 }
 
 // New returns a session that shows its views to show.
 func New(d *Desk, show func(View)) *Session {
-	return &Session{Desk: d, Show: show, inputs: make(chan Input, 16), cards: make(chan reader.State, 16)}
+	return &Session{Desk: d, Show: show, inputs: make(chan Input, 16), cards: make(chan reader.State, 16),
+		turned: make(chan struct{}, 1)}
 }
 
 // Send hands over what a person did. It never waits; who is sixteen taps ahead
@@ -87,28 +95,62 @@ func (s *Session) Card(now reader.State) {
 }
 
 // Online says whether the upstream answers.
-func (s *Session) Online(yes bool) { s.online.Store(yes) }
+func (s *Session) Online(yes bool) {
+	if s.online.Swap(yes) == yes {
+		return
+	}
+	select {
+	case s.turned <- struct{}{}:
+	default: // the menu has not looked yet
+	}
+}
 
-// Serve serves m until m leaves, and returns nil, or ctx's error. A task that is
-// under way is at its end then.
+// Serve serves m until m leaves, and returns nil, [ErrLock], or ctx's error. A
+// task that is under way is at its end then.
 func (s *Session) Serve(ctx context.Context, m staff.Member, slot reader.State) error {
-	s.member, s.slot = m, slot
+	s.member, s.slot, s.lock = m, slot, false
 	s.drain()
 	for {
-		s.view = View{Page: Menu, Entries: s.menu()}
+		s.page(View{Page: Menu, Entries: s.menu()})
 		in, err := s.wait(ctx, menuMax)
-		if err != nil {
-			return err
-		}
 		switch {
+		case err != nil:
+			return err
+		case s.lock || !s.still():
+			return ErrLock
 		case in.Event == Left:
 			return nil
 		case in.Event == Picked && in.Pick >= 0 && in.Pick < len(s.view.Entries) && s.view.Entries[in.Pick].Why == "":
-			if err := s.run(ctx, s.view.Entries[in.Pick].task); err != nil {
-				return err
-			}
+			err = s.run(ctx, s.Desk.Tasks[s.view.Entries[in.Pick].task])
+		}
+		if err != nil {
+			return err
+		}
+		if s.lock || !s.still() {
+			return ErrLock
 		}
 	}
+}
+
+// still reports whether the member is still signed in, and takes what the upstream
+// has said of the member's role since.
+func (s *Session) still() bool {
+	if s.Desk.Staff == nil {
+		return true
+	}
+	now := s.Desk.Staff.Current()
+	if now.No != s.member.No {
+		return false
+	}
+	s.member = now
+	return true
+}
+
+// page begins a page.
+func (s *Session) page(v View) {
+	s.pages++
+	v.No = s.pages
+	s.view = v
 }
 
 // drain forgets what was done at pages that nobody sees any more.
@@ -126,8 +168,8 @@ func (s *Session) drain() {
 // menu is what m may do, and what can be done now. What only others may do is
 // shown if one of them can release it.
 func (s *Session) menu() (all []Entry) {
-	for _, t := range s.Desk.Tasks {
-		e := Entry{Name: t.Name, Group: t.Group, task: t}
+	for i, t := range s.Desk.Tasks {
+		e := Entry{Name: t.Name, Group: t.Group, task: i}
 		switch {
 		case t.Online && !s.online.Load():
 			e.Why = NeedsUpstream
@@ -141,8 +183,8 @@ func (s *Session) menu() (all []Entry) {
 	return all
 }
 
-// wait shows the view and returns what the person did; nothing for long means
-// that they have left.
+// wait shows the view and returns what the person did. Nothing for long means
+// that they have left: what came of a task, or the till.
 func (s *Session) wait(ctx context.Context, long time.Duration) (Input, error) {
 	s.view.Ends = s.Desk.Now().Add(long)
 	s.Show(s.view)
@@ -151,14 +193,36 @@ func (s *Session) wait(ctx context.Context, long time.Duration) (Input, error) {
 	for {
 		select {
 		case in := <-s.inputs:
-			return in, nil
+			if s.heard(&in) {
+				return in, nil
+			}
+		case <-s.turned:
+			if s.view.Page == Menu {
+				s.view.Entries = s.menu()
+				s.Show(s.view)
+			}
 		case s.slot = <-s.cards:
 		case <-timer.C:
+			s.lock = s.view.Page == Menu && s.Desk.Staff != nil
 			return Input{Event: Left}, nil
 		case <-ctx.Done():
 			return Input{}, ctx.Err()
 		}
 	}
+}
+
+// heard reports whether in is about the page that is shown, and not about one
+// that is over. Who locks the till leaves everything.
+func (s *Session) heard(in *Input) bool {
+	if in.No != 0 && in.No != s.view.No {
+		in.Answer.PIN.Wipe()
+		return false
+	}
+	if in.Event == LockUp {
+		s.lock = true
+		in.Event = Left
+	}
+	return true
 }
 
 // ended is how a task's Run ended.
@@ -184,7 +248,7 @@ func (s *Session) run(ctx context.Context, t Task) error {
 	for {
 		select {
 		case q := <-asks:
-			s.view = View{Page: Asking, Task: t.Name, Question: q}
+			s.page(View{Page: Asking, Task: t.Name, Question: q})
 			if q.Kind == Working {
 				s.Show(s.view)
 				continue
@@ -218,6 +282,9 @@ func (s *Session) question(ctx context.Context, q Question) (Answer, error) {
 		}
 		select {
 		case in := <-s.inputs:
+			if !s.heard(&in) {
+				continue
+			}
 			if a, ok := q.reply(in); ok {
 				return a, nil
 			}
@@ -247,7 +314,7 @@ func (s *Session) end(ctx context.Context, t Task, e ended) error {
 	if ctx.Err() != nil && e.err != nil {
 		return ctx.Err()
 	}
-	s.view = View{Page: Ended, Task: t.Name, Report: e.report, Outcome: outcomeOf(e.err)}
+	s.page(View{Page: Ended, Task: t.Name, Report: e.report, Outcome: outcomeOf(e.err)})
 	s.view.CanPrint, s.view.CanSave = s.Desk.Paper != nil, s.Desk.Files != nil
 	if e.err != nil {
 		s.Desk.Log.Warn("task ended", "task", string(t.Name), "outcome", int(s.view.Outcome), "err", e.err)

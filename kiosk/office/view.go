@@ -1,6 +1,7 @@
 package office
 
 import (
+	"strings"
 	"time"
 
 	"quancun/kiosk"
@@ -11,6 +12,7 @@ import (
 // zero.
 type View struct {
 	Page Page
+	No   int       // of the page; an [Input] says which it is about
 	Ends time.Time // when the page is left by itself; zero: never
 	Task Word      // Asking, Ended
 
@@ -58,7 +60,7 @@ type Entry struct {
 	Why     Word // why it cannot be done now; "": it can
 	Release bool // a second person has to release it
 
-	task Task
+	task int // in [Desk.Tasks]
 }
 
 // PrintState is what has become of printing a report.
@@ -74,6 +76,7 @@ const (
 
 // Input is what a person did.
 type Input struct {
+	No     int // of the page that it is about; 0: of the one that is shown
 	Event  Event
 	Pick   int    // Picked: index of the entry
 	Answer Answer // Answered
@@ -89,6 +92,7 @@ const (
 	Left     Event = 3
 	PrintIt  Event = 4
 	SaveIt   Event = 5
+	LockUp   Event = 6 // lock the till, which leaves everything that may be left
 )
 
 // Words of the conversation itself.
@@ -112,6 +116,14 @@ const (
 // Privilege returns the word for a privilege.
 func Privilege(p staff.Privilege) Word { return Word("may." + string(p)) }
 
+// WantsCard reports whether a card is asked for.
+func (v View) WantsCard() bool { return v.Page == Asking && v.Question.wantsCard() }
+
+// WantsCode reports whether a code may be scanned instead of typed.
+func (v View) WantsCode() bool {
+	return v.Page == Asking && (v.Question.Kind == AskNumber || v.Question.Kind == AskText)
+}
+
 func (q Question) wantsCard() bool { return q.Kind == AskCard || q.Kind == AskStaffCard }
 
 // answeredBy reports whether a answers q as to its form.
@@ -119,7 +131,9 @@ func (q Question) answeredBy(a Answer) bool {
 	switch q.Kind {
 	case AskPIN, AskStaffPIN:
 		return a.PIN != nil && a.PIN.Full()
-	case AskNumber, AskText:
+	case AskNumber:
+		return a.Text != "" && len(a.Text) <= q.Length && strings.Trim(a.Text, "0123456789") == ""
+	case AskText:
 		return a.Text != "" && len([]rune(a.Text)) <= q.Length
 	case AskCard, AskStaffCard:
 		return false // the reader answers

@@ -8,6 +8,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/office"
 	"quancun/kiosk/staff"
 	"quancun/kiosk/tender"
 	"quancun/ledger"
@@ -58,15 +59,17 @@ type Desk struct {
 	Cards   *kiosk.Seller // sells for cards
 	Gate    kiosk.Gate    // checks holders' PINs
 	Book    Sales
-	Staff   Staff // nil: nobody signs in, and Plan names who sells
+	Staff   Staff           // nil: nobody signs in, and Plan names who sells
+	Office  *office.Session // nil: there is none
 	Ways    []Way
 	Plan    Plan
 	Profile *profile.Profile
 	Clock   kiosk.Clock
 	Log     *slog.Logger
 
-	card   reader.Card // powered; nil: none
-	info   purse.Info  // of the card that the sale is about
+	member staff.Member // who is signed in
+	card   reader.Card  // powered; nil: none
+	info   purse.Info   // of the card that the sale is about
 	sale   sale
 	recent recent
 	way    *Way // of the code that is being paid by; nil: none
@@ -96,8 +99,8 @@ type outcome struct {
 // no return on it finishes whatever ctx says.
 type act func(ctx context.Context) outcome
 
-// act returns what v's step asks for, or nil.
-func (d *Desk) act(v View, in Input) act {
+// act returns what v's step asks for, or nil. slot is how the reader is.
+func (d *Desk) act(v View, in Input, slot reader.State) act {
 	switch v.Step {
 	case Locked, OutOfOrder:
 		return d.lock
@@ -123,6 +126,8 @@ func (d *Desk) act(v View, in Input) act {
 		return func(ctx context.Context) outcome { return d.pay(ctx, in.Code, v) }
 	case Querying:
 		return func(ctx context.Context) outcome { return d.query(ctx, v) }
+	case Office:
+		return func(ctx context.Context) outcome { return d.serveOffice(ctx, slot) }
 	case Sold, Declined:
 		return func(ctx context.Context) outcome {
 			if in.Event == WasThis { // that sale is of a moment ago, too
@@ -147,6 +152,7 @@ func (d *Desk) lock(ctx context.Context) outcome {
 		if err := d.Staff.SignOut(ctx); err != nil {
 			d.Log.Error("nobody is signed out", "err", err)
 		}
+		d.member = staff.Member{}
 	}
 	return d.idle(ctx)
 }
@@ -240,7 +246,8 @@ func (d *Desk) signIn(ctx context.Context, pin *kiosk.PIN) outcome {
 	if wrong := (*staff.PINWrong)(nil); errors.As(err, &wrong) {
 		return outcome{PINWrong, func(v *View) { v.PIN = PINHint{Wrong: true, TriesLeft: wrong.Left} }}
 	}
-	if err == nil {
+	sells := m.Role.May(staff.Sell)
+	if err == nil && !sells && d.Office == nil {
 		err = m.Allow(staff.Sell, "", nil)
 	}
 	if err != nil {
@@ -249,7 +256,12 @@ func (d *Desk) signIn(ctx context.Context, pin *kiosk.PIN) outcome {
 		return outcome{Failed, func(v *View) { v.Fault = code }}
 	}
 	d.Log.Info("signed in", "operator", m.No)
-	return outcome{SignedIn, func(v *View) { v.Operator, v.Holder = Operator{m.No, m.Name}, kiosk.Holder{} }}
+	d.member = m
+	event := SignedIn
+	if !sells {
+		event = OpenOffice
+	}
+	return outcome{event, func(v *View) { v.Operator, v.Holder = Operator{m.No, m.Name}, kiosk.Holder{} }}
 }
 
 // explainStaff returns the code of an error of a sign-in.

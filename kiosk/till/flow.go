@@ -44,12 +44,13 @@ const (
 	Declined     Step = 20 // certainly not paid, and why
 	Unknown      Step = 21 // being checked: neither hand over nor charge again
 	OutOfOrder   Step = 22 // the till takes nobody's money now
+	Office       Step = 23 // everything but selling: see package office, which owns it
 )
 
 // Event is something that happened at the till.
 type Event int
 
-// The events. Those up to Lock come from the cashier or the holder, the rest
+// The events. Those up to OpenOffice come from the cashier or the holder, the rest
 // from the card, the upstream, the clock and the machine itself.
 const (
 	Priced    Event = 1 // an amount was keyed, or products were
@@ -61,6 +62,10 @@ const (
 	LoadFirst Event = 7 // load the purse from the account, and then sell
 	Leave     Event = 8 // back to the price
 	Lock      Event = 9 // the cashier goes away, or has been away
+
+	// OpenOffice asks for what else there is to do; who signs in and may not sell
+	// is led there.
+	OpenOffice Event = 10
 
 	CardIn     Event = 20
 	CardOut    Event = 21
@@ -92,9 +97,10 @@ var steps = map[Step]map[Event]Step{
 	Locked:       {CardIn: ReadingStaff, SignedIn: Ready, Broken: OutOfOrder},
 	ReadingStaff: {CardRead: StaffPIN, Failed: Locked, Timeout: Locked},
 	StaffPIN:     {Typed: SigningIn, Leave: Locked, Timeout: Locked},
-	SigningIn:    {SignedIn: Ready, PINWrong: StaffPIN, Failed: Locked, Timeout: Locked},
+	SigningIn:    {SignedIn: Ready, OpenOffice: Office, PINWrong: StaffPIN, Failed: Locked, Timeout: Locked},
 
-	Ready:   {Priced: Present, CardIn: Looking, Lock: Locked, Timeout: Locked, Broken: OutOfOrder},
+	Ready: {Priced: Present, CardIn: Looking, OpenOffice: Office, Lock: Locked, Timeout: Locked,
+		Broken: OutOfOrder},
 	Looking: {CardRead: Glance, Failed: Declined, Timeout: Declined},
 	Glance: {Priced: Present, CardIn: Looking, CardOut: Ready, Leave: Ready, Timeout: Ready, Lock: Locked,
 		Broken: OutOfOrder},
@@ -124,6 +130,9 @@ var steps = map[Step]map[Event]Step{
 	Unknown: {CardIn: Settling, AskAgain: Querying, Leave: Ready},
 
 	OutOfOrder: {Mended: Locked},
+
+	// What is done in the office only the office ends.
+	Office: {Leave: Ready, Lock: Locked},
 }
 
 // Next returns the step after e, and whether e meant anything in s.
@@ -191,6 +200,7 @@ var stepRules = map[Step]Rule{
 	Sold:         {20 * time.Second, Nobody},
 	Declined:     {30 * time.Second, Nobody},
 	Unknown:      {0, Suspense}, // the cashier has to have read it
+	Office:       {0, Nobody},   // its pages have times of their own, its tasks owners
 }
 
 // Rule returns what s owes.

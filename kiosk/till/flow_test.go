@@ -12,7 +12,7 @@ import (
 
 // last is the highest number of a step and of an event of the flow.
 const (
-	lastStep  = OutOfOrder
+	lastStep  = Office
 	lastEvent = Mended
 )
 
@@ -49,7 +49,7 @@ func reachable(from Step) map[Step]bool {
 // for those at which nobody stands and those that a person has to have read.
 func TestFlowEnds(t *testing.T) {
 	works := []Step{Selling, Levelling, Settling, CheckingPIN, Paying, Querying} // their work ends
-	waits := []Step{Locked, OutOfOrder, PaidBefore, Unknown}
+	waits := []Step{Locked, OutOfOrder, PaidBefore, Unknown, Office}
 	for s := Locked; s <= lastStep; s++ {
 		rule := s.Rule()
 		if rule.Holds == 0 {
@@ -106,7 +106,7 @@ func TestNext(t *testing.T) {
 		}
 	}
 	for e := Event(0); e <= lastEvent+1; e++ {
-		named := e >= Priced && e <= Lock || e >= CardIn && e <= lastEvent
+		named := e >= Priced && e <= OpenOffice || e >= CardIn && e <= lastEvent
 		if used[e] != named {
 			t.Errorf("event %d: used %v, and there is such an event: %v", e, used[e], named)
 		}

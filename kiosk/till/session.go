@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quancun/kiosk"
+	"quancun/kiosk/office"
 	"quancun/kiosk/rules"
 	"quancun/ledger/feed"
 	"quancun/money"
@@ -38,6 +39,7 @@ type Session struct {
 	timer   *time.Timer
 	jobs    chan job
 	results chan result
+	office  chan office.View // newest page of the office
 }
 
 type job struct {
@@ -54,6 +56,7 @@ type result struct {
 // Run serves until ctx ends, and returns ctx's error.
 func (s *Session) Run(ctx context.Context) error {
 	s.jobs, s.results = make(chan job, 16), make(chan result)
+	s.openOffice()
 	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
 	last, err := s.Desk.remember(ctx)
@@ -61,7 +64,7 @@ func (s *Session) Run(ctx context.Context) error {
 		s.Log.Error("sales of a moment ago not read", "err", err) // the Keeper says what that means
 	}
 	plan := s.Desk.Plan
-	s.view = View{Place: plan.Place, Products: plan.Products, Last: last}
+	s.view = View{Place: plan.Place, Products: plan.Products, Last: last, HasOffice: s.Desk.Office != nil}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.perform(ctx) })
 	g.Go(func() error { return s.walk(ctx) })
@@ -97,6 +100,8 @@ func (s *Session) walk(ctx context.Context) error {
 			s.card(ctx, state)
 		case health := <-s.Health:
 			s.health(ctx, health)
+		case v := <-s.office:
+			s.showOffice(v)
 		case r := <-s.results:
 			if r.visit == s.visit { // else the till has gone on; what it did is in the journal
 				s.settle(ctx, r.outcome)
@@ -112,8 +117,12 @@ func (s *Session) walk(ctx context.Context) error {
 
 // input takes what a person did. The PIN is the Desk's from here on, or wiped.
 func (s *Session) input(ctx context.Context, in Input) {
-	if in.Event > Lock {
+	if in.Event > OpenOffice {
 		s.Log.Error("screen sent an event that is not a person's", "event", int(in.Event))
+		return
+	}
+	if s.view.Step == Office {
+		s.atOffice(in)
 		return
 	}
 	if in.Event == Leave && s.view.Step == Present {
@@ -122,7 +131,7 @@ func (s *Session) input(ctx context.Context, in Input) {
 	if s.allowed(in) && s.event(ctx, in.Event, in) {
 		return
 	}
-	in.PIN.Wipe()
+	in.Wipe()
 	if in.Event == Scanned {
 		s.answer()
 	}
@@ -143,6 +152,8 @@ func (s *Session) allowed(in Input) bool {
 		return s.view.Sale.With != ByCard
 	case Lock:
 		return s.Desk.Staff != nil
+	case OpenOffice:
+		return s.Desk.Office != nil
 	}
 	return true
 }
@@ -164,6 +175,9 @@ func (s *Session) card(ctx context.Context, now reader.State) {
 	if before.Card && (!now.Card || now.Insertions != before.Insertions) {
 		s.event(ctx, CardOut, Input{})
 	}
+	if s.view.Step == Office {
+		s.Desk.Office.Card(now)
+	}
 	if now.Card && (!before.Card || now.Insertions != before.Insertions) {
 		s.cardIn(ctx)
 	}
@@ -177,6 +191,10 @@ func (s *Session) cardIn(ctx context.Context) {
 	switch s.view.Step {
 	case Selling, Settling, CheckingPIN, Levelling, ReadingStaff, Looking:
 		return // it is being read, or will be
+	case Office:
+		if s.view.Office.WantsCard() || s.view.Office.Busy() {
+			return
+		}
 	}
 	if !s.event(ctx, s.tapped(), Input{}) && s.view.Step != OutOfOrder {
 		s.answer()
@@ -218,6 +236,9 @@ func (s *Session) health(ctx context.Context, h kiosk.Health) {
 	h.Reader = s.slot.Connected
 	s.view.Health = h
 	s.look()
+	if s.Desk.Office != nil {
+		s.Desk.Office.Online(h.Upstream)
+	}
 	moved := false
 	if h.Fault != 0 {
 		moved = s.event(ctx, Broken, Input{})

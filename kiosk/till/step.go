@@ -96,14 +96,15 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 		s.cancel = nil
 	}
 	s.visit++
+	before := s.view.Step
 	s.view = s.view.at(step, in.Event)
 	if patch != nil {
 		patch(&s.view)
 	}
-	s.note(step, in)
+	s.note(before, step, in)
 	s.arm(s.timeout(step))
 	s.Show(s.view)
-	if do := s.Desk.act(s.view, in); do != nil {
+	if do := s.Desk.act(s.view, in, s.slot); do != nil {
 		var work context.Context
 		work, s.cancel = context.WithCancel(ctx)
 		s.begin(ctx, job{work, s.visit, do})
@@ -113,8 +114,11 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 	}
 }
 
-// note keeps what later steps have to know of this one.
-func (s *Session) note(step Step, in Input) {
+// note keeps what later steps have to know of this one, and of the one before.
+func (s *Session) note(before, step Step, in Input) {
+	if before == Office {
+		s.tried = s.slot.Insertions // a card that the office was about does not pay by lying there
+	}
 	switch {
 	case in.Event == CardIn, in.Event == Retapped, step == Settling:
 		s.tried = s.slot.Insertions

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/office"
 	"quancun/kiosk/rules"
 	"quancun/money"
 )
@@ -34,6 +35,9 @@ type View struct {
 	Short   bool       // Declined: the purse is too low, and the upstream is there to load it
 	Taps    int        // cards laid down and codes scanned where they change nothing; a page answers them
 	Fault   kiosk.Code // Declined, Locked, Unknown, OutOfOrder; 0: none
+
+	HasOffice bool        // there is one
+	Office    office.View // Office
 }
 
 // Operator is who sells.
@@ -110,6 +114,15 @@ type Input struct {
 	Amount money.Fen  // Priced
 	PIN    *kiosk.PIN // Typed; the flow wipes it
 	Code   string     // Scanned
+
+	// Office is what was done on a page of the office; Event is 0 then.
+	Office office.Input
+}
+
+// Wipe forgets the PINs of an input that nobody takes.
+func (in Input) Wipe() {
+	in.PIN.Wipe()
+	in.Office.Answer.PIN.Wipe()
 }
 
 // at returns the view of the next step. What a step alone may show ends with
@@ -118,16 +131,17 @@ func (v View) at(step Step, e Event) View {
 	before := v.Step
 	v.Step = step
 	v.Notice, v.Fault, v.Short, v.Taps = NoNotice, 0, false, 0
+	v.Office = office.View{}
 	v.PIN = PINHint{Level: v.PIN.Level && !over(step) || e == LoadFirst}
 	switch step {
 	case Locked, OutOfOrder:
 		v = View{Step: step, Place: v.Place, Products: v.Products, Meal: v.Meal, Health: v.Health, Dark: v.Dark,
-			Ways: v.Ways, Last: v.Last}
+			Ways: v.Ways, Last: v.Last, HasOffice: v.HasOffice}
 		v.Last.Holder = "" // nobody is there who may know
 		if step == OutOfOrder {
 			v.Fault = v.Health.Fault
 		}
-	case Ready:
+	case Ready, Office:
 		v.Amount = 0
 		v = v.without()
 	case Looking:
@@ -152,7 +166,7 @@ func (v View) at(step Step, e Event) View {
 
 // over reports whether a step is no part of the sale before it.
 func over(s Step) bool {
-	return s == Ready || s == Present || s == Sold || s == Declined || s == Locked
+	return s == Ready || s == Present || s == Sold || s == Declined || s == Locked || s == Office
 }
 
 // without forgets who was there.

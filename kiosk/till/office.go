@@ -1,0 +1,78 @@
+package till
+
+import (
+	"context"
+	"errors"
+
+	"quancun/kiosk/office"
+	"quancun/kiosk/staff"
+	"quancun/reader"
+)
+
+// serveOffice serves whoever is signed in at the office, until they leave it. The
+// card is the office's meanwhile. Who may not sell leaves the till with it.
+func (d *Desk) serveOffice(ctx context.Context, slot reader.State) outcome {
+	d.Cards.Drop(ctx)
+	d.leave()
+	m := d.member
+	if d.Staff == nil {
+		m = staff.Member{No: d.Plan.Operator.No, Name: d.Plan.Operator.Name, Role: staff.Cashier}
+	}
+	err := d.Office.Serve(ctx, m, slot)
+	switch {
+	case ctx.Err() != nil:
+		return outcome{}
+	case errors.Is(err, office.ErrLock), !m.Role.May(staff.Sell):
+		return outcome{event: Lock}
+	case err != nil:
+		d.Log.Error("office ended", "err", err)
+	}
+	return outcome{event: Leave}
+}
+
+// openOffice takes what the office shows.
+func (s *Session) openOffice() {
+	if s.Desk.Office == nil {
+		return
+	}
+	s.office = make(chan office.View, 1)
+	s.Desk.Office.Show = func(v office.View) {
+		select {
+		case <-s.office: // the screen wants the newest
+		default:
+		}
+		s.office <- v // only the office sends
+	}
+}
+
+// showOffice shows a page of the office, unless it has been left since.
+func (s *Session) showOffice(v office.View) {
+	if s.view.Step != Office {
+		return
+	}
+	s.view.Office, s.view.Taps = v, 0
+	s.Show(s.view)
+}
+
+// atOffice hands on what a person did at a page of the office, which alone knows
+// whether it may be left now.
+func (s *Session) atOffice(in Input) {
+	in.PIN.Wipe()
+	page := s.view.Office
+	switch in.Event {
+	case 0:
+		s.Desk.Office.Send(in.Office)
+		return
+	case Leave:
+		s.Desk.Office.Send(office.Input{No: page.No, Event: office.Left})
+	case Lock:
+		s.Desk.Office.Send(office.Input{Event: office.LockUp})
+	case Scanned:
+		if in.Code == "" || !page.WantsCode() {
+			s.answer()
+			break
+		}
+		s.Desk.Office.Send(office.Input{No: page.No, Event: office.Answered, Answer: office.Answer{Text: in.Code}})
+	}
+	in.Office.Answer.PIN.Wipe()
+}
