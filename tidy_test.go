@@ -244,7 +244,7 @@ var layers = map[string]layer{
 		theirs: []string{sync},
 	},
 	"ui/...": {
-		ours:   []string{"money", "kiosk", "kiosk/rules", "kiosk/till", "ui/...", "assets"},
+		ours:   []string{"money", "kiosk", "kiosk/office", "kiosk/rules", "kiosk/staff", "kiosk/till", "ui/...", "assets"},
 		theirs: []string{fyne, "github.com/skip2/go-qrcode"},
 	},
 	"app/...": {

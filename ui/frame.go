@@ -33,6 +33,7 @@ type frame struct {
 	step       int          // of the flow that the page is of
 	onRune     func(r rune) // a character of a keyboard
 	onFunction func(n int)  // a function key, from 1; nil: the face has none
+	onTurn     func(by int) // an arrow; nil: nothing turns
 }
 
 // newFrame makes the window of a face. It sets the app's theme. It is called
@@ -127,12 +128,21 @@ func (f *frame) key(e *fyne.KeyEvent) {
 	case fyne.KeyBackspace, fyne.KeyDelete:
 		f.page.Erase()
 	default:
+		if by := arrows[e.Name]; by != 0 && f.onTurn != nil {
+			f.onTurn(by)
+			return
+		}
 		for n, name := range functionKeys {
 			if e.Name == name && f.onFunction != nil {
 				f.onFunction(n + 1)
 			}
 		}
 	}
+}
+
+// arrows are the keys that turn the parts of a page.
+var arrows = map[fyne.KeyName]int{
+	fyne.KeyUp: -1, fyne.KeyLeft: -1, fyne.KeyPageUp: -1, fyne.KeyDown: 1, fyne.KeyRight: 1, fyne.KeyPageDown: 1,
 }
 
 var functionKeys = []fyne.KeyName{

@@ -26,6 +26,7 @@ func NewTill(app fyne.App, o Options) *Till {
 	w := &Till{frame: newFrame(app, o), view: till.View{Step: till.Locked}}
 	w.onRune = w.rune
 	w.onFunction = func(n int) { w.screen.Function(n) }
+	w.onTurn = func(by int) { w.screen.Turn(by) }
 	o.Texts.OnChange(w.rebuild)
 	w.rebuild()
 	return w
@@ -43,7 +44,7 @@ func (w *Till) show(v till.View) {
 	if v.Step != before.Step {
 		w.typed.Step(v.Step)
 	}
-	before.Ends, before.Taps = v.Ends, v.Taps
+	before.Ends, before.Taps, before.Office.Ends = v.Ends, v.Taps, v.Office.Ends
 	if reflect.DeepEqual(before, v) { // a page drawn anew under a finger loses the tap
 		w.screen.Ends(v.Ends, w.o.Now())
 		return
@@ -57,6 +58,7 @@ func (w *Till) rebuild() {
 		Texts: w.o.Texts, Kit: w.kit(), Now: w.o.Now(), Phone: w.o.Phone, Staff: w.o.Staff, Typed: &w.typed,
 		On:         w.o.OnTill,
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
+		Redraw:     w.rebuild,
 	})
 	w.put(w.screen, w.screen.Object, int(w.view.Step))
 }
@@ -95,8 +97,7 @@ func (w *Till) announce(before, now till.View) {
 
 // rune takes a character of a keyboard.
 func (w *Till) rune(r rune) {
-	if r >= '0' && r <= '9' || r == '.' {
+	if w.screen.Type(r) {
 		w.player.Play(sound.Key)
-		w.screen.Type(r)
 	}
 }

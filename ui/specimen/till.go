@@ -36,7 +36,7 @@ func DrawTill(v till.View, p look.Panel, texts *text.Texts) image.Image {
 	c.Resize(p.Size())
 	c.SetContent(face.Build(v, face.Stage{
 		Texts: texts, Kit: widget.Kit{Panel: p}, Now: Now, Phone: Phone, Staff: true,
-		Typed: &face.Typed{Sum: typedAt(v.Step)}, On: func(till.Input) {}, OnLanguage: func() {},
+		Typed: &face.Typed{Sum: typedAt(v.Step)}, On: func(till.Input) {}, OnLanguage: func() {}, Redraw: func() {},
 	}).Object)
 	return c.Capture()
 }
@@ -64,6 +64,7 @@ var (
 
 // tillView completes v with what every step has.
 func tillView(name string, v till.View) TillView {
+	v.HasOffice = true
 	if v.Health == (kiosk.Health{}) {
 		v.Health = tillHealth
 	}
@@ -94,6 +95,7 @@ func darkened(v till.View) till.View {
 func TillViews() []TillView {
 	list := append(tillArriving(), tillSelling()...)
 	list = append(list, tillEnding()...)
+	list = append(list, officeViews()...)
 	for _, c := range kiosk.Codes {
 		if c.Doubt() {
 			continue // the till never refuses for it

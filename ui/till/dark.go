@@ -13,7 +13,7 @@ import (
 // dark reports whether the page has to say that the upstream is away. Before the
 // first answer nobody knows.
 func (p *page) dark() bool {
-	return !p.v.Health.Upstream && !p.v.Health.Since.IsZero() && p.v.Step != till.OutOfOrder
+	return !p.v.Health.Upstream && !p.v.Health.Since.IsZero() && p.v.Step != till.OutOfOrder && p.v.Step != till.Office
 }
 
 // darkBanner says since when the upstream is away, what works, what brings it

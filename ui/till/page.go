@@ -8,8 +8,10 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 
+	desk "quancun/kiosk/office"
 	"quancun/kiosk/till"
 	"quancun/ui/look"
+	"quancun/ui/office"
 	"quancun/ui/text"
 	"quancun/ui/widget"
 )
@@ -22,6 +24,7 @@ type page struct {
 	t *text.Texts
 
 	screen *Screen
+	office *office.Page // of the office's step; nil: it is another
 }
 
 // Measures of every page, in drawn millimetres.
@@ -112,11 +115,18 @@ func (p *page) status() string {
 // and how long the page will wait.
 func (p *page) foot() fyne.CanvasObject {
 	row := p.k.Row(6)
-	if p.accepts(till.Leave) {
-		row.Add(p.key(till.Input{Event: till.Leave}, widget.Face{
-			Name: "leave", Label: p.t.T(leaving(p.v.Step)), Icon: "back"}))
+	if p.screen.leaves {
+		row.Add(p.key(p.screen.leaving(), widget.Face{
+			Name: "leave", Label: p.t.T(p.leaving()), Icon: "back"}))
 	}
-	if p.s.Staff && p.accepts(till.Lock) {
+	if p.office != nil {
+		row.Objects = append(row.Objects, p.office.Foot...)
+	}
+	if p.v.HasOffice && p.accepts(till.OpenOffice) {
+		row.Add(p.key(till.Input{Event: till.OpenOffice}, widget.Face{
+			Name: "office", Label: p.t.T("till.office"), Icon: "menu"}))
+	}
+	if p.locks() {
 		row.Add(p.key(till.Input{Event: till.Lock}, widget.Face{Name: "lock", Label: p.t.T("till.lock"), Icon: "lock"}))
 	}
 	if p.v.Step == till.Ready && p.v.Last.Amount > 0 {
@@ -124,15 +134,25 @@ func (p *page) foot() fyne.CanvasObject {
 			"at", text.Clock(p.v.Last.At)), widget.Style{Type: look.Body, Colour: look.Soft})))
 	}
 	row.Add(widget.Spring())
-	if p.accepts(till.Timeout) && p.v.Step != till.Ready {
+	if p.office != nil || p.accepts(till.Timeout) && p.v.Step != till.Ready {
 		row.Add(widget.CentreY(p.countdown()))
 	}
 	return p.k.InsetXY(margin, 5, p.k.Sized(0, footKey, row))
 }
 
+// locks reports whether the till can be locked from this page.
+func (p *page) locks() bool {
+	if p.office != nil { // from its menu; who is amid something leaves that first
+		return p.s.Staff && p.v.Office.Page == desk.Menu
+	}
+	return p.s.Staff && p.accepts(till.Lock)
+}
+
 // leaving is the word for leaving a step.
-func leaving(s till.Step) string {
-	switch s {
+func (p *page) leaving() string {
+	switch p.v.Step {
+	case till.Office:
+		return p.office.Leave
 	case till.Present:
 		return "till.leave.price"
 	case till.Sold, till.Declined, till.Glance:
@@ -150,10 +170,14 @@ func leaving(s till.Step) string {
 // ever.
 func (p *page) countdown() fyne.CanvasObject {
 	words := func(now time.Time) string {
-		if p.screen.view.Ends.IsZero() {
+		ends := p.screen.view.Ends
+		if p.office != nil {
+			ends = p.v.Office.Ends
+		}
+		if ends.IsZero() {
 			return ""
 		}
-		left := max(0, int(math.Ceil(p.screen.view.Ends.Sub(now).Seconds())))
+		left := max(0, int(math.Ceil(ends.Sub(now).Seconds())))
 		return p.t.T("seconds", "seconds", left)
 	}
 	line := p.k.Line(words(p.s.Now), widget.Style{Type: look.Small, Colour: look.Soft})

@@ -4,7 +4,8 @@
 // [till.Step.Next] accepts from a person at that step.
 //
 // Everything can be done without a finger, too: digits, the point, Enter,
-// Escape, Backspace, and F1 to F12 for products.
+// Escape, Backspace, F1 to F12 for products, and * for the office, whose pages are
+// in package office.
 package till
 
 import (
@@ -13,7 +14,9 @@ import (
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
+	desk "quancun/kiosk/office"
 	"quancun/kiosk/till"
+	"quancun/ui/office"
 	"quancun/ui/text"
 	"quancun/ui/widget"
 )
@@ -29,6 +32,7 @@ type Stage struct {
 
 	On         func(till.Input) // what the person did
 	OnLanguage func()           // the other language was asked for
+	Redraw     func()           // the page has to be built anew: another part of it was asked for
 }
 
 // Typed is what a person has typed and not sent. It outlives a page; its owner
@@ -36,6 +40,8 @@ type Stage struct {
 type Typed struct {
 	PIN kiosk.PIN
 	Sum string // yuan, with at most one point
+
+	Office office.Typed
 }
 
 // Step forgets what was typed at a step before. A price that was begun on the
@@ -45,6 +51,8 @@ func (t *Typed) Step(now till.Step) {
 	if now != till.Ready {
 		t.Sum = ""
 	}
+	t.Office.PIN.Wipe()
+	t.Office = office.Typed{}
 }
 
 // Screen is a page on the panel. Its object fills the panel.
@@ -58,12 +66,16 @@ type Screen struct {
 	typeRune func(rune)
 	erase    func()
 	confirm  func()
+	turn     func(by int)
 	function func(n int)
+	leaves   bool // a person may leave
 }
 
 // Build makes the page of v.
 func Build(v till.View, s Stage) *Screen {
 	p := &page{v: v, s: s, k: s.Kit, t: s.Texts, screen: &Screen{view: v, stage: s}}
+	p.screen.leaves = p.accepts(till.Leave)
+	p.atOffice()
 	p.screen.Object = p.frame(p.content())
 	p.screen.Object.Resize(s.Kit.Panel.Size())
 	return p.screen
@@ -83,11 +95,22 @@ func (s *Screen) Ends(at, now time.Time) {
 	s.Tick(now)
 }
 
-// Type types a digit or a point, if the page has something to type into.
-func (s *Screen) Type(r rune) {
-	if s.typeRune != nil {
+// Office opens the office by this key, which a keypad beside the panel has, too.
+const Office = '*'
+
+// Type types a character, and reports whether the page has something to type it
+// into.
+func (s *Screen) Type(r rune) bool {
+	_, opens := s.view.Step.Next(till.OpenOffice)
+	switch {
+	case r == Office && opens && s.view.HasOffice:
+		s.stage.On(till.Input{Event: till.OpenOffice})
+	case s.typeRune != nil:
 		s.typeRune(r)
+	default:
+		return false
 	}
+	return true
 }
 
 // Erase takes the last digit back.
@@ -111,15 +134,31 @@ func (s *Screen) Function(n int) {
 	}
 }
 
+// Turn shows another part of the page, as arrows ask.
+func (s *Screen) Turn(by int) {
+	if s.turn != nil {
+		s.turn(by)
+	}
+}
+
 // Leave leaves, where the step allows it.
 func (s *Screen) Leave() {
-	if _, ok := s.view.Step.Next(till.Leave); ok {
-		s.stage.On(till.Input{Event: till.Leave})
+	if s.leaves {
+		s.stage.On(s.leaving())
 	}
 }
 
 // Top is what can be tapped now.
 func (s *Screen) Top() fyne.CanvasObject { return s.Object }
+
+// leaving is how this page is left. One of the office names itself, so that who
+// leaves twice does not leave the next page, too.
+func (s *Screen) leaving() till.Input {
+	if s.view.Step == till.Office {
+		return till.Input{Office: desk.Input{No: s.view.Office.No, Event: desk.Left}}
+	}
+	return till.Input{Event: till.Leave}
+}
 
 // content is the page of the step between header and footer. Every step has
 // one; a step without one is a mistake in this program.
@@ -148,6 +187,8 @@ func (p *page) content() fyne.CanvasObject {
 		return p.doubt()
 	case till.OutOfOrder:
 		return p.outOfOrder()
+	case till.Office:
+		return p.office.Object
 	}
 	panic("till: internal error: no page for this step")
 }

@@ -36,7 +36,7 @@ func newStage(t *testing.T, p look.Panel, l text.Language, told *[]till.Input) f
 	texts.SetLanguage(l)
 	return face.Stage{
 		Texts: texts, Kit: widget.Kit{Panel: p}, Now: specimen.Now, Phone: specimen.Phone, Staff: true,
-		Typed: &face.Typed{}, On: func(in till.Input) { *told = append(*told, in) }, OnLanguage: func() {},
+		Typed: &face.Typed{}, On: func(in till.Input) { *told = append(*told, in) }, OnLanguage: func() {}, Redraw: func() {},
 	}
 }
 
@@ -103,7 +103,7 @@ func TestEveryStepHasAPage(t *testing.T) {
 	for _, v := range specimen.TillViews() {
 		shown[v.View.Step] = true
 	}
-	for step := till.Locked; step <= till.OutOfOrder; step++ {
+	for step := till.Locked; step <= till.Office; step++ {
 		if !shown[step] {
 			t.Errorf("step %d has no specimen", step)
 		}

@@ -140,9 +140,45 @@ func Yuan(sum string) int64 {
 	return n
 }
 
+// NumberPad takes a number of which every digit counts, such as that of a card.
+type NumberPad struct {
+	Keys fyne.CanvasObject
+
+	number  *string
+	length  int
+	changed func()
+}
+
+// NumberPad makes a pad that types up to length digits into number and calls
+// changed after each key.
+func (k Kit) NumberPad(number *string, length int, height float64, words PadWords, changed func()) *NumberPad {
+	p := &NumberPad{number: number, length: length, changed: changed}
+	clear := k.Button(Face{Name: "clear", Label: words.Clear}, func() { *p.number = ""; p.changed() })
+	erase := k.Button(Face{Name: "erase", Label: words.Erase}, p.Erase)
+	p.Keys = k.pad(height, clear, erase, p.Type)
+	return p
+}
+
+// Type types a digit.
+func (p *NumberPad) Type(digit byte) {
+	if len(*p.number) < p.length {
+		*p.number += string(digit)
+		p.changed()
+	}
+}
+
+// Erase takes the last digit back.
+func (p *NumberPad) Erase() {
+	if n := len(*p.number); n > 0 {
+		*p.number = (*p.number)[:n-1]
+		p.changed()
+	}
+}
+
 // PricePad takes an amount in yuan and fen, with a point as on a price tag.
 type PricePad struct {
 	Keys fyne.CanvasObject
+	Yuan int // digits before the point at most; those of a price if nobody says so
 
 	sum     *string
 	changed func()
@@ -150,7 +186,7 @@ type PricePad struct {
 
 // PricePad makes a pad that types into sum and calls changed after each key.
 func (k Kit) PricePad(sum *string, height float64, words PadWords, changed func()) *PricePad {
-	p := &PricePad{sum: sum, changed: changed}
+	p := &PricePad{Yuan: priceYuan, sum: sum, changed: changed}
 	f := Face{Name: "point", Label: "."}
 	point := k.Key(f, Centre(k.Line(".", Style{Type: look.Figure, Bold: true})), func() { p.Type('.') })
 	erase := k.Button(Face{Name: "erase", Label: words.Erase}, p.Erase)
@@ -160,7 +196,7 @@ func (k Kit) PricePad(sum *string, height float64, words PadWords, changed func(
 
 // Type types a digit or the point.
 func (p *PricePad) Type(r rune) {
-	TypePrice(p.sum, r)
+	typeAmount(p.sum, r, p.Yuan)
 	p.changed()
 }
 
@@ -180,7 +216,10 @@ const (
 
 // TypePrice types a digit or the point into sum, unless it would no longer be a
 // price then.
-func TypePrice(sum *string, r rune) {
+func TypePrice(sum *string, r rune) { typeAmount(sum, r, priceYuan) }
+
+// typeAmount is TypePrice for so many digits before the point.
+func typeAmount(sum *string, r rune, digits int) {
 	yuan, fen, dotted := strings.Cut(*sum, ".")
 	switch {
 	case r == '.' && !dotted:
@@ -190,7 +229,7 @@ func TypePrice(sum *string, r rune) {
 		*sum += string(r)
 	case !dotted && yuan == "0":
 		*sum = string(r)
-	case !dotted && len(yuan) < priceYuan:
+	case !dotted && len(yuan) < digits:
 		*sum += string(r)
 	}
 }

@@ -1,0 +1,213 @@
+package office
+
+import (
+	"slices"
+	"strconv"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+
+	"quancun/kiosk/office"
+	"quancun/ui/look"
+	"quancun/ui/widget"
+)
+
+// partMax is how many keys there are on a page at most: each has a digit of the
+// keyboard.
+const partMax = 8
+
+// groups are the parts of the menu that have something in them.
+func groups(all []office.Entry) (found []office.Group) {
+	for _, e := range all {
+		if !slices.Contains(found, e.Group) {
+			found = append(found, e.Group)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// group is the part of the menu to begin with: the last one, or the first in which
+// there is something that nobody else has to release.
+func (p *page) group(found []office.Group) office.Group {
+	if slices.Contains(found, p.s.Typed.Group) {
+		return p.s.Typed.Group
+	}
+	for _, g := range found {
+		mine := func(e office.Entry) bool { return e.Group == g && !e.Release }
+		if slices.ContainsFunc(p.v.Entries, mine) {
+			return g
+		}
+	}
+	return found[0]
+}
+
+// menu is what there is to do, a group at a time.
+func (p *page) menu() fyne.CanvasObject {
+	p.out.Leave = "office.leave"
+	found := groups(p.v.Entries)
+	if len(found) == 0 {
+		return widget.Centre(p.centred(p.t.T("office.nothing"), look.Title, true, p.s.Room.Width))
+	}
+	now := p.group(found)
+	p.s.Typed.Group = now
+	choose := func(g office.Group) {
+		p.s.Typed.Group, p.s.Typed.Part = g, 0
+		p.s.Redraw()
+	}
+	p.out.Turn = func(by int) {
+		at := slices.Index(found, now) + by
+		choose(found[(at+len(found))%len(found)])
+	}
+	tabs := make([]fyne.CanvasObject, 0, len(found))
+	for _, g := range found {
+		f := widget.Face{Name: "group-" + strconv.Itoa(int(g)), Label: p.t.T("office.group." + strconv.Itoa(int(g))),
+			Type: look.Body}
+		if g == now {
+			f.Rank = widget.Primary
+		}
+		tabs = append(tabs, p.k.Button(f, func() { choose(g) }))
+	}
+	if p.k.Panel.Portrait() {
+		return p.k.Column(8, p.k.Grid(len(tabs), 4, 26, tabs...), widget.Grow(p.entries(now, p.s.Room.Width, 26+8)))
+	}
+	const wide = 62
+	left := p.k.Sized(wide, 0, p.k.Grid(1, 4, 32, tabs...))
+	return p.k.Row(gutter, left, widget.Wide(p.s.Room.Width-p.k.MM(wide+gutter),
+		p.entries(now, p.s.Room.Width-p.k.MM(wide+gutter), 0)))
+}
+
+// entries are the keys of a group. above is what the page has above them, in
+// millimetres.
+func (p *page) entries(g office.Group, width float32, above float64) fyne.CanvasObject {
+	var keys []choiceKey
+	for i, e := range p.v.Entries {
+		if e.Group != g {
+			continue
+		}
+		key := choiceKey{name: "pick-" + string(e.Name), label: p.word(e.Name), note: p.hint(e.Name),
+			send: func() { p.send(office.Input{Event: office.Picked, Pick: i}) }}
+		if e.Release {
+			key.mark = p.t.T("office.release")
+		}
+		if e.Why != "" {
+			key.note, key.off = p.word(e.Why), true
+		}
+		keys = append(keys, key)
+	}
+	return p.choices(keys, width, above)
+}
+
+// choice asks which of some things it is.
+func (p *page) choice() fyne.CanvasObject {
+	column := p.k.Column(6, p.heading(p.s.Room.Width))
+	if len(p.q.Facts) > 0 {
+		column.Add(p.facts(p.q.Facts, p.s.Room.Width, p.s.Room.Height*0.35))
+	}
+	var keys []choiceKey
+	for i, o := range p.q.Options {
+		key := choiceKey{name: "option-" + strconv.Itoa(i), label: o.Text, plain: true,
+			send: func() { p.answer(office.Answer{Choice: i}) }}
+		if o.Word != "" {
+			key.label, key.note, key.plain = p.word(o.Word), p.hint(o.Word), false
+		}
+		if o.Note != "" {
+			key.note, key.off = p.word(o.Note), true
+		}
+		keys = append(keys, key)
+	}
+	above := float64(column.MinSize().Height/p.k.MM(1)) + 6
+	column.Add(widget.Grow(p.choices(keys, p.s.Room.Width, above)))
+	return column
+}
+
+// choiceKey is a key with a number, a label and what there is to say of it.
+type choiceKey struct {
+	name, label, note, mark string
+
+	plain bool // the label is set in the font that has every character
+	off   bool
+	send  func()
+}
+
+// choices lays keys out, so many as there is room for, and turns pages for the
+// rest. A digit taps the key with that number.
+func (p *page) choices(all []choiceKey, width float32, above float64) fyne.CanvasObject {
+	columns := 2
+	if p.k.Panel.Portrait() {
+		columns = 1
+	}
+	const gap, least, most, pager = 4.0, 30.0, 44.0, 22.0
+	room := float64(p.s.Room.Height/p.k.MM(1)) - above
+	fit := func(room float64) int { return min(partMax, columns*max(1, int((room+gap)/(least+gap)))) }
+	size, turns := fit(room), len(all) > fit(room)
+	if turns {
+		room -= pager + gap
+		size = fit(room)
+	}
+	parts := (len(all) + size - 1) / size
+	part := min(p.s.Typed.Part, max(0, parts-1))
+	shown := all[part*size : min(len(all), (part+1)*size)]
+	rows := (size + columns - 1) / columns
+	height := min(most, max(least, (room-float64(rows-1)*gap)/float64(rows)))
+	cell := (width - p.k.MM(gap)*float32(columns-1)) / float32(columns)
+	grid := p.k.Grid(columns, gap, height)
+	for i, c := range shown {
+		grid.Add(p.key(i+1, c, cell))
+	}
+	for i := len(shown); i < columns; i++ {
+		grid.Add(p.k.Gap(1)) // a single key is not wider than others
+	}
+	p.out.Type = func(r rune) {
+		if n := int(r - '1'); n >= 0 && n < len(shown) && !shown[n].off {
+			shown[n].send()
+		}
+	}
+	if !turns {
+		return p.k.Column(0, grid, widget.Spring())
+	}
+	return p.k.Column(gap, grid, widget.Spring(), p.pager(part, parts))
+}
+
+// pager turns the parts of a page.
+func (p *page) pager(part, parts int) fyne.CanvasObject {
+	turn := func(to int) {
+		if to >= 0 && to < parts {
+			p.s.Typed.Part = to
+			p.s.Redraw()
+		}
+	}
+	if p.out.Turn == nil {
+		p.out.Turn = func(by int) { turn(part + by) }
+	}
+	return p.k.Sized(0, 22, widget.CentreX(p.k.Pager(widget.Pager{Number: part, Count: parts,
+		Previous: p.t.T("page.previous"), Next: p.t.T("page.next"),
+		Words: p.t.T("page.of", "number", part+1, "count", parts), OnTurn: turn})))
+}
+
+// key is one of the keys: its number, its label, and a line or two.
+func (p *page) key(n int, c choiceKey, width float32) fyne.CanvasObject {
+	f := widget.Face{Name: c.name, Label: c.label, Disabled: c.off}
+	const number, pad = 13.0, 4.0
+	circle := canvas.NewCircle(look.BlueTint)
+	if c.off {
+		circle.FillColor = look.Surface
+	}
+	mark := widget.Pile(circle, widget.Centre(p.k.Line(strconv.Itoa(n),
+		widget.Style{Type: look.Body, Bold: true, Colour: f.Ink()})))
+	room := width - p.k.MM(2*pad+number+pad)
+	label := widget.Style{Type: look.Lead, Bold: !c.plain, Colour: f.Ink()}
+	small := widget.Style{Type: look.Small, Colour: look.Soft}
+	if c.off {
+		small.Colour = look.OffInk
+	}
+	words := p.k.Column(1, p.k.Text(c.label, label, room))
+	if c.note != "" {
+		words.Add(p.k.Text(c.note, small, room))
+	}
+	if c.mark != "" && !c.off {
+		words.Add(p.k.Line(c.mark, widget.Style{Type: look.Small, Colour: look.Caution}))
+	}
+	return p.k.Key(f, p.k.InsetXY(pad, 1, p.k.Row(pad, widget.CentreY(p.k.Sized(number, number, mark)),
+		widget.Grow(widget.CentreY(words)))), c.send)
+}

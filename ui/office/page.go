@@ -1,0 +1,267 @@
+// Package office has one page for each sort of question that a task of the office
+// asks, one for the menu, and one for what came of a task. No task has a page of
+// its own: see [office.Talk].
+//
+// Like every page these are built from values and give back callbacks. They fill
+// the room between the header and the footer of a till, and everything on them can
+// be done by a keyboard: digits, letters, Enter, Escape and arrows.
+package office
+
+import (
+	"fmt"
+	"time"
+
+	"fyne.io/fyne/v2"
+
+	"quancun/kiosk"
+	"quancun/kiosk/office"
+	"quancun/ui/look"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+// Stage is what a page is built on: everything but the view.
+type Stage struct {
+	Texts *text.Texts
+	Kit   widget.Kit
+	Room  fyne.Size      // between header and footer, in pixels
+	Zone  *time.Location // in which times are shown
+	Phone string         // where the staff can ask; "": nowhere
+	Typed *Typed         // what was typed so far; the page goes on with it
+
+	On     func(office.Input) // what the person did
+	Redraw func()             // the page has to be built anew: another part of it was asked for
+}
+
+// Typed is what a person has typed and not sent, and which part of a page they
+// look at. It outlives a page; its owner forgets it by [Typed.On].
+type Typed struct {
+	PIN    kiosk.PIN
+	Text   string       // amount, number or text
+	Counts []string     // of pieces
+	Row    int          // of the pieces that are counted now
+	Part   int          // of what is too long for one page, from 0
+	Small  bool         // letters are small
+	Group  office.Group // of the menu; it is the same when the menu comes back
+
+	no int // of the page that it belongs to
+}
+
+// On forgets what was typed on another page than that of v.
+func (t *Typed) On(v office.View) {
+	if t.no != v.No {
+		t.PIN.Wipe()
+		*t = Typed{no: v.No, Group: t.Group}
+	}
+}
+
+// Page is a page between header and footer.
+type Page struct {
+	Object fyne.CanvasObject
+	Foot   []fyne.CanvasObject // keys for the footer, after leaving
+	Leave  string              // what leaving is called; "": nobody leaves now
+
+	Type    func(rune) // nil: there is nothing to type
+	Erase   func()
+	Confirm func()
+	Turn    func(by int) // by arrows: to another part of the page
+}
+
+// page is a page while it is being built.
+type page struct {
+	v   office.View
+	q   office.Question
+	s   Stage
+	k   widget.Kit
+	t   *text.Texts
+	out *Page
+}
+
+// Build makes the page of v.
+func Build(v office.View, s Stage) *Page {
+	s.Typed.On(v)
+	p := &page{v: v, q: v.Question, s: s, k: s.Kit, t: s.Texts, out: &Page{}}
+	p.out.Object = p.content()
+	return p.out
+}
+
+// content is the page's. Every page and every kind of question has one; one
+// without is a mistake in this program.
+func (p *page) content() fyne.CanvasObject {
+	switch p.v.Page {
+	case 0: // the office has only just been opened
+		return widget.Spring()
+	case office.Menu:
+		return p.menu()
+	case office.Ended:
+		return p.ended()
+	}
+	if p.q.Kind != office.Working {
+		p.out.Leave = "leave.cancel"
+	}
+	switch p.q.Kind {
+	case office.AskAmount:
+		return p.amount()
+	case office.AskNumber:
+		return p.number()
+	case office.AskText:
+		return p.letters()
+	case office.AskChoice:
+		return p.choice()
+	case office.AskPieces:
+		return p.pieces()
+	case office.AskCard, office.AskStaffCard:
+		return p.card()
+	case office.AskPIN, office.AskStaffPIN:
+		return p.pin()
+	case office.AskConfirm:
+		return p.sure()
+	case office.Working:
+		return p.working()
+	}
+	panic("office: internal error: no page for this question")
+}
+
+// send sends what was done on this page.
+func (p *page) send(in office.Input) {
+	in.No = p.v.No
+	p.s.On(in)
+}
+
+func (p *page) answer(a office.Answer) { p.send(office.Input{Event: office.Answered, Answer: a}) }
+
+// word returns the words of w.
+func (p *page) word(w office.Word, pairs ...any) string { return p.t.T("office."+string(w), pairs...) }
+
+// hint returns what else there is to say of w; "" for nothing.
+func (p *page) hint(w office.Word) string {
+	if key := "office." + string(w) + ".hint"; p.t.Has(key) {
+		return p.t.T(key)
+	}
+	return ""
+}
+
+// Value returns what stands for the value of f, where times are those of zone.
+func Value(t *text.Texts, f office.Fact, zone *time.Location) string {
+	switch f.Kind {
+	case office.IsAmount:
+		return text.Amount(f.Amount)
+	case office.IsCount:
+		return fmt.Sprint(f.Count)
+	case office.IsMoment:
+		if f.At.IsZero() {
+			return ""
+		}
+		return t.When(f.At.In(zone))
+	case office.IsWord:
+		if f.Word == "" {
+			return ""
+		}
+		return t.T("office." + string(f.Word))
+	}
+	return f.Text
+}
+
+// gutter is the room between the columns of a wide page, in drawn millimetres.
+const gutter = 10.0
+
+// columns is the room of the two halves of a page: beside each other on a wide
+// panel, under each other on an upright one.
+func (p *page) columns(share float32) (left, right float32) {
+	if p.k.Panel.Portrait() {
+		return p.s.Room.Width, p.s.Room.Width
+	}
+	room := p.s.Room.Width - p.k.MM(gutter)
+	return room * share, room * (1 - share)
+}
+
+// split puts what a page says and what it lets a person do where the panel has
+// room.
+func (p *page) split(share float32, says, does fyne.CanvasObject) fyne.CanvasObject {
+	if p.k.Panel.Portrait() {
+		return p.k.Column(8, widget.Grow(says), does)
+	}
+	left, right := p.columns(share)
+	return p.k.Row(gutter, widget.Wide(left, says), widget.Wide(right, does))
+}
+
+func (p *page) centred(words string, size look.Type, bold bool, width float32) fyne.CanvasObject {
+	s := widget.Style{Type: size, Bold: bold, Align: fyne.TextAlignCenter}
+	if !bold {
+		s.Colour = look.Soft
+	}
+	return p.k.Text(words, s, width)
+}
+
+// heading says which task it is, what is asked, and what was wrong with the answer
+// before.
+func (p *page) heading(width float32) *fyne.Container {
+	column := p.k.Column(4)
+	column.Add(p.centred(p.word(p.v.Task), look.Body, false, width))
+	column.Add(p.centred(p.word(p.q.Name), look.Title, true, width))
+	if hint := p.hint(p.q.Name); hint != "" {
+		column.Add(p.centred(hint, look.Body, false, width))
+	}
+	if p.q.Wrong != "" {
+		column.Add(widget.CentreX(p.k.Banner(look.Careful, "warning", p.wrong(), width)))
+	}
+	return column
+}
+
+func (p *page) wrong() string {
+	if p.q.Wrong == office.WrongAmount {
+		return p.word(p.q.Wrong, "least", text.Amount(p.q.Min), "most", text.Amount(p.q.Max))
+	}
+	return p.word(p.q.Wrong)
+}
+
+// factScales are how large facts are set: as large as there is room.
+var factScales = []struct {
+	size, strong look.Type
+	gap, pad     float64
+}{
+	{look.Lead, look.Title, 4, 7},
+	{look.Body, look.Heading, 2.5, 6},
+	{look.Small, look.Lead, 1, 4},
+}
+
+// facts lists what a page is about, as large as there is room; nil for nothing.
+func (p *page) facts(all []office.Fact, width, height float32) (box fyne.CanvasObject) {
+	if len(all) == 0 {
+		return nil
+	}
+	for _, s := range factScales {
+		column := p.k.Column(s.gap)
+		for i, f := range all {
+			if i > 0 {
+				column.Add(p.k.Rule())
+			}
+			size := s.size
+			if f.Strong {
+				size = s.strong
+			}
+			column.Add(p.fact(f, size, width-p.k.MM(2*s.pad)))
+		}
+		box = p.k.Box(look.Surface, look.Line, s.pad, column)
+		if box.MinSize().Height <= height {
+			break
+		}
+	}
+	return box
+}
+
+// fact is a name at the left and its value at the right. A name is set in the
+// regular font: the bold one lacks rare characters.
+func (p *page) fact(f office.Fact, size look.Type, width float32) fyne.CanvasObject {
+	value := Value(p.t, f, p.s.Zone)
+	bold := f.Kind != office.IsText
+	style := widget.Style{Type: size, Bold: bold}
+	name := p.k.Line(p.word(f.Name), widget.Style{Type: min(size, look.Lead), Colour: look.Soft})
+	line := p.k.Line(value, style)
+	room := width - name.MinSize().Width - p.k.MM(5)
+	if line.MinSize().Width <= room {
+		return p.k.Row(5, widget.CentreY(name), widget.Spring(), widget.CentreY(line))
+	}
+	style.Align = fyne.TextAlignTrailing
+	return p.k.Column(1, name, p.k.Text(value, style, width))
+}

@@ -1,0 +1,190 @@
+package office
+
+import (
+	"image/color"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+
+	"quancun/kiosk/office"
+	"quancun/ui/look"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+// verdict is how a task ended, in colour.
+type verdict struct {
+	ground color.NRGBA
+	icon   string
+	title  string
+	body   string
+	code   string // to be read out on the telephone; "": none
+}
+
+func (p *page) verdict() verdict {
+	r := p.v.Report
+	title := p.word(p.v.Task)
+	if r.Title != "" {
+		title = p.word(r.Title)
+	}
+	if r.No != "" {
+		title += "  " + r.No
+	}
+	switch p.v.Outcome {
+	case office.Done:
+		v := verdict{ground: look.Good, icon: "check", title: title}
+		if r.Next != "" {
+			v.body = p.word(r.Next)
+		}
+		return v
+	case office.Unknown:
+		v := verdict{ground: look.Unknown, icon: "unknown", title: p.t.T("office.unknown"), body: p.t.T("office.unknown.body")}
+		p.why(&v)
+		return v
+	}
+	v := verdict{ground: look.Bad, icon: "refused"}
+	p.why(&v)
+	v.body += "\n" + p.t.T("office.refused")
+	return v
+}
+
+// why says why a task was not done, or is not known to be.
+func (p *page) why(v *verdict) {
+	switch {
+	case p.v.Why != "":
+		v.title, v.body = p.word(p.v.Why), p.word(p.v.Why+".advice")
+	case p.v.Fault != 0:
+		v.title, v.body = p.t.Fault(p.v.Fault)
+		v.code = p.t.T("fault.code", "code", text.Code(p.v.Fault))
+		if p.s.Phone != "" {
+			v.code += "   " + p.t.T("phone", "phone", p.s.Phone)
+		}
+	}
+}
+
+// ended is what came of a task.
+func (p *page) ended() fyne.CanvasObject {
+	p.out.Leave = "office.back"
+	p.actions()
+	r := p.v.Report
+	v := p.verdict()
+	column := p.k.Column(5)
+	state := p.state()
+	if len(r.Facts) == 0 && len(r.Table.Rows) == 0 && len(r.Plot) == 0 {
+		if state != nil {
+			column.Add(state)
+		}
+		column.Add(widget.Grow(p.large(v)))
+		return column
+	}
+	column.Add(p.strip(v))
+	if state != nil {
+		column.Add(state)
+	}
+	room := p.s.Room.Height - column.MinSize().Height - p.k.MM(5)
+	column.Add(widget.Grow(p.body(r, room)))
+	return column
+}
+
+// actions are the keys of a report, and what Enter does.
+func (p *page) actions() {
+	p.out.Confirm = func() { p.send(office.Input{Event: office.Left}) }
+	var keys []func()
+	add := func(event office.Event, name, icon string) {
+		send := func() { p.send(office.Input{Event: event}) }
+		keys = append(keys, send)
+		label := p.t.T("office."+name, "key", len(keys))
+		p.out.Foot = append(p.out.Foot, p.k.Button(widget.Face{Name: name, Label: label, Icon: icon}, send))
+	}
+	if p.v.CanPrint {
+		add(office.PrintIt, "print", "print")
+	}
+	if p.v.CanSave {
+		add(office.SaveIt, "save", "save")
+	}
+	p.out.Type = func(r rune) {
+		if n := int(r - '1'); n >= 0 && n < len(keys) {
+			keys[n]()
+		}
+	}
+}
+
+// state says what has become of printing and saving; nil for nothing.
+func (p *page) state() fyne.CanvasObject {
+	column := p.k.Column(3)
+	add := func(tone look.Tone, icon, words string) {
+		column.Add(widget.CentreX(p.k.Banner(tone, icon, words, p.s.Room.Width)))
+	}
+	switch p.v.Printed {
+	case office.NotPrinted:
+	case office.Printing:
+		add(look.Neutral, "info", p.t.T("office.printing"))
+	case office.Printed:
+		add(look.Well, "ok", p.t.T("office.printed"))
+	case office.NotYet:
+		add(look.Careful, "warning", p.t.T("office.notprinted"))
+	}
+	switch {
+	case p.v.NotSaved:
+		add(look.Careful, "warning", p.t.T("office.notsaved"))
+	case p.v.Saved != "":
+		add(look.Well, "ok", p.t.T("office.saved", "place", p.v.Saved))
+	}
+	if len(column.Objects) == 0 {
+		return nil
+	}
+	return column
+}
+
+// large fills the page with a verdict that has nothing beside it.
+func (p *page) large(v verdict) fyne.CanvasObject {
+	width := p.s.Room.Width - p.k.MM(2*10)
+	ground := canvas.NewRectangle(v.ground)
+	ground.CornerRadius = p.k.MM(5)
+	white := widget.Style{Colour: look.Surface, Align: fyne.TextAlignCenter, Bold: true, Type: look.Figure}
+	column := p.k.Column(6, widget.Spring(), widget.CentreX(p.k.Sign(v.icon, 40, v.ground)),
+		p.k.Text(v.title, white, width))
+	white.Type, white.Bold = look.Lead, false
+	for _, words := range []string{v.body, v.code} {
+		if words != "" {
+			column.Add(p.k.Text(words, white, width))
+		}
+	}
+	column.Add(widget.Spring())
+	return widget.Pile(ground, p.k.Inset(10, column))
+}
+
+// strip is a verdict above what there is to read.
+func (p *page) strip(v verdict) fyne.CanvasObject {
+	const sign, pad, gap = 18.0, 5.0, 6.0
+	width := p.s.Room.Width - p.k.MM(2*pad+sign+gap)
+	ground := canvas.NewRectangle(v.ground)
+	ground.CornerRadius = p.k.MM(4)
+	white := widget.Style{Colour: look.Surface, Bold: true, Type: look.Heading}
+	words := p.k.Column(1, p.k.Text(v.title, white, width))
+	white.Type, white.Bold = look.Body, false
+	for _, more := range []string{v.body, v.code} {
+		if more != "" {
+			words.Add(p.k.Text(more, white, width))
+		}
+	}
+	return widget.Pile(ground, p.k.Inset(pad, p.k.Row(gap,
+		widget.CentreY(p.k.Sign(v.icon, sign, v.ground)), widget.Grow(widget.CentreY(words)))))
+}
+
+// body is what a report says: its plot, and its lines beside or below it.
+func (p *page) body(r office.Report, height float32) fyne.CanvasObject {
+	lines := len(r.Facts) + len(r.Table.Rows)
+	switch {
+	case len(r.Plot) == 0:
+		return p.lines(r, p.s.Room.Width, height)
+	case lines == 0:
+		return p.plot(r.Plot, p.s.Room.Width, height)
+	case p.k.Panel.Portrait():
+		const share = 0.42
+		return p.k.Column(6, p.plot(r.Plot, p.s.Room.Width, height*share),
+			widget.Grow(p.lines(r, p.s.Room.Width, height*(1-share)-p.k.MM(6))))
+	}
+	left, right := p.columns(0.5)
+	return p.k.Row(gutter, widget.Wide(left, p.plot(r.Plot, left, height)), widget.Wide(right, p.lines(r, right, height)))
+}

@@ -1,0 +1,27 @@
+package till
+
+import (
+	"fyne.io/fyne/v2"
+
+	desk "quancun/kiosk/office"
+	"quancun/kiosk/till"
+	"quancun/ui/office"
+)
+
+// atOffice builds the page of the office, if it is the office's step. It comes
+// before header and footer: they have keys of it.
+func (p *page) atOffice() {
+	if p.v.Step != till.Office {
+		return
+	}
+	p.office = &office.Page{} // for the room between header and footer, which has to be known first
+	room := fyne.NewSize(p.width(), p.height())
+	p.office = office.Build(p.v.Office, office.Stage{
+		Texts: p.t, Kit: p.k, Room: room, Zone: p.s.Now.Location(), Phone: p.s.Phone, Typed: &p.s.Typed.Office,
+		On:     func(in desk.Input) { p.s.On(till.Input{Office: in}) },
+		Redraw: p.s.Redraw,
+	})
+	s := p.screen
+	s.typeRune, s.erase, s.confirm, s.turn = p.office.Type, p.office.Erase, p.office.Confirm, p.office.Turn
+	s.leaves = p.office.Leave != ""
+}
