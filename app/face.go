@@ -8,6 +8,7 @@ import (
 
 	"fyne.io/fyne/v2"
 
+	"quancun/app/paper"
 	"quancun/kiosk"
 	"quancun/kiosk/till"
 	"quancun/reader/scanner"
@@ -119,10 +120,19 @@ func (w kioskWindow) forward(ctx context.Context) error { return w.face.forward(
 type tillFace struct {
 	line[till.View, till.Input]
 	session *till.Session     // nil: the journal cannot be used
+	clerk   *paper.Clerk      // nil: there is no printer
 	scans   chan scanner.Scan // of a serial scanner
 }
 
 func (f *tillFace) serve(ctx context.Context) error { return f.session.Run(ctx) }
+
+// see shows a view, and has a receipt printed of a sale in it.
+func (f *tillFace) see(v till.View) {
+	if f.clerk != nil {
+		f.clerk.See(v)
+	}
+	f.show(v)
+}
 
 func (f *tillFace) outOfOrder(fault kiosk.Code) {
 	f.show(till.View{Step: till.OutOfOrder, Fault: fault, Health: kiosk.Health{Fault: fault}})
@@ -131,7 +141,7 @@ func (f *tillFace) outOfOrder(fault kiosk.Code) {
 func (f *tillFace) window(a fyne.App, o ui.Options) window {
 	o.OnTill = func(in till.Input) {
 		if !f.send(in) {
-			in.PIN.Wipe()
+			in.Wipe()
 		}
 	}
 	o.Staff = f.session != nil && f.session.Desk.Staff != nil

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -84,6 +86,7 @@ type terminal struct {
 	pusher  *push.Pusher
 	puller  *feed.Puller
 	keeper  *kiosk.Keeper
+	campus  atomic.Pointer[ed25519.PublicKey] // whose word counts; papers that are renewed may name another
 	clock   kiosk.Clock
 	face    face
 	closers []io.Closer                   // of what a face needs besides
@@ -182,7 +185,11 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 	}
 	t.pusher = push.New(push.Options{Book: t.book, Upstream: t.client, Campus: who.CampusKey, Log: t.log})
 	t.puller = feed.NewPuller(t.feeds, kiosk.FeedSource(t.client), t.log)
-	t.renewer.Adopted = func(p *client.Provisioning) { t.pusher.Trust(p.CampusKey) }
+	t.campus.Store(&who.CampusKey)
+	t.renewer.Adopted = func(p *client.Provisioning) {
+		t.campus.Store(&p.CampusKey)
+		t.pusher.Trust(p.CampusKey)
+	}
 	t.keeper = &kiosk.Keeper{
 		Upstream: t.client, Outbox: t.book, Push: t.pusher, Pull: t.puller, Feeds: t.feeds,
 		Clock: clock, Terms: terms, InHand: hand, Version: Version,
@@ -193,13 +200,7 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 	left := &channel.Keeper{Book: t.book, Upstream: t.client, InHand: hand, Every: keepEvery, Log: t.log}
 	t.beside = append(t.beside, left.Run)
 	if t.config.Face == cashierName {
-		session, err := t.joinTill(joined{p, terms, hand, keys}, cashiers)
-		if err != nil {
-			return err
-		}
-		session.Inputs, cashiers.session = cashiers.inputs, session
-		session.Show, err = t.printReceipts(session.Desk.Plan, cashiers.show)
-		return err
+		return t.joinTill(joined{p, terms, hand, keys}, cashiers)
 	}
 	holders.session = &kiosk.Session{
 		Desk: &kiosk.Desk{
@@ -210,6 +211,8 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 	}
 	return nil
 }
+
+func (t *terminal) campusKey() ed25519.PublicKey { return *t.campus.Load() }
 
 // tryAgain is how long a terminal whose journal cannot be opened says so before
 // it ends, for its supervisor to start it again: a full disk may have room then.

@@ -7,7 +7,9 @@ import (
 	"io"
 	"time"
 
+	"quancun/app/back"
 	"quancun/kiosk"
+	"quancun/kiosk/channel"
 	"quancun/kiosk/till"
 	"quancun/money"
 	"quancun/pboc"
@@ -27,6 +29,10 @@ type TillConfig struct {
 	OperatorName string `toml:"operator_name"`
 
 	BudgetMS int `toml:"budget_ms"` // that a tap may wait for the upstream
+
+	// RefundLimit is the amount in yuan above which a second person releases a
+	// refund; every refund needs one if it is empty.
+	RefundLimit string `toml:"refund_limit"`
 
 	Products []ProductConfig `toml:"product"`
 	Meals    []MealConfig    `toml:"meal"`
@@ -101,38 +107,86 @@ func openSAM(c SAMConfig, terminal pboc.TerminalNo) (purse.Card, io.Closer, erro
 }
 
 // joinTill makes the flow of a till, and what works beside it.
-func (t *terminal) joinTill(j joined, face *tillFace) (*till.Session, error) {
+func (t *terminal) joinTill(j joined, face *tillFace) error {
 	plan, err := t.config.Till.plan()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	seller, err := t.seller(j)
+	if err != nil {
+		return err
+	}
+	clerk, err := t.openPrinter(plan)
+	if err != nil {
+		return err
+	}
+	wallet := &channel.Seller{Book: t.book, Upstream: t.client, InHand: j.hand, Log: t.log}
+	desk := &till.Desk{
+		Device: t.device, Cards: seller, Gate: t.client, Book: t.book, Plan: plan, Profile: j.profile,
+		Ways: t.ways(j, wallet), Clock: t.clock, Log: t.log,
+	}
+	office := back.Parts{
+		Terminal: t.renewer.Papers.Terminal, Book: t.book, Client: t.client, Campus: t.campusKey, Feeds: t.feeds,
+		Terms: j.terms, InHand: j.hand, Wallet: wallet, Clerk: clerk, Device: t.device, Profile: j.profile, Plan: plan,
+		Now: t.clock.Now, Log: t.log,
+	}
+	if office.RefundLimit, err = t.config.Till.refundLimit(); err != nil {
+		return err
+	}
+	if t.config.Staff.SignIn {
+		if office.Staff, err = t.staffDesk(j.keys, face); err != nil {
+			return err
+		}
+		desk.Staff = office.Staff
+	}
+	if desk.Office, err = back.New(office); err != nil {
+		return err
+	}
+	t.readScanner(face)
+	face.clerk = clerk
+	face.session = &till.Session{
+		Desk: desk, Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Inputs: face.inputs, Health: t.health,
+		Show: face.see, Log: t.log,
+	}
+	return nil
+}
+
+// seller sells for cards.
+func (t *terminal) seller(j joined) (*kiosk.Seller, error) {
 	module, closer, err := openSAM(t.config.SAM, j.terms.TerminalNo())
 	if err != nil {
 		return nil, err
 	}
 	t.closers = append(t.closers, closer)
-	seller := &kiosk.Seller{
+	return &kiosk.Seller{
 		Settler: kiosk.Settler{
 			Book: t.book, Issuer: t.client, Profile: j.profile, Terminal: j.terms.TerminalNo(), SAM: module,
 		},
 		Upstream: t.client, Push: t.pusher, Feeds: t.feeds, Terms: j.terms, Clock: t.clock,
 		Budget: time.Duration(t.config.Till.BudgetMS) * time.Millisecond, Log: t.log,
-	}
-	desk := &till.Desk{
-		Device: t.device, Cards: seller, Gate: t.client, Book: t.book, Plan: plan, Profile: j.profile,
-		Ways: t.ways(j), Clock: t.clock, Log: t.log,
-	}
-	if t.config.Staff.SignIn {
-		if desk.Staff, err = t.staffDesk(j.keys, face); err != nil {
-			return nil, err
-		}
-	}
-	if port := t.config.Scanner.Serial; port != "" {
-		serial := scanner.Serial{Port: port, Baud: t.config.Scanner.Baud, Log: t.log}
-		t.beside = append(t.beside, face.readScans,
-			func(ctx context.Context) error { return serial.Run(ctx, face.scans) })
-	}
-	return &till.Session{
-		Desk: desk, Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Health: t.health, Log: t.log,
 	}, nil
+}
+
+// readScanner reads a serial scanner, if there is one.
+func (t *terminal) readScanner(face *tillFace) {
+	port := t.config.Scanner.Serial
+	if port == "" {
+		return
+	}
+	serial := scanner.Serial{Port: port, Baud: t.config.Scanner.Baud, Log: t.log}
+	t.beside = append(t.beside, face.readScans,
+		func(ctx context.Context) error { return serial.Run(ctx, face.scans) })
+}
+
+// refundLimit is the amount above which a second person releases a refund; 0:
+// always.
+func (c TillConfig) refundLimit() (money.Fen, error) {
+	if c.RefundLimit == "" {
+		return 0, nil
+	}
+	f, err := money.Parse(c.RefundLimit)
+	if err != nil {
+		return 0, fmt.Errorf("till.refund_limit: %w", err)
+	}
+	return f, nil
 }

@@ -86,13 +86,11 @@ func (c PrinterConfig) examine() finding {
 }
 
 // ways are the ways of paying by a code.
-func (t *terminal) ways(j joined) []till.Way {
-	wallet := till.Way{
-		Kind: till.ByAlipay, Online: true,
-		Takes:  func(code string) bool { return scanner.KindOf(code) == scanner.Alipay },
-		Seller: &channel.Seller{Book: t.book, Upstream: t.client, InHand: j.hand, Log: t.log},
-	}
-	return []till.Way{t.takeCodes(j), wallet}
+func (t *terminal) ways(j joined, wallet *channel.Seller) []till.Way {
+	return []till.Way{t.takeCodes(j), {
+		Kind: till.ByAlipay, Online: true, Seller: wallet,
+		Takes: func(code string) bool { return scanner.KindOf(code) == scanner.Alipay },
+	}}
 }
 
 // staffPatience is how long the upstream may take to check a member's PIN.
@@ -167,11 +165,11 @@ func (t *terminal) takeCodes(j joined) till.Way {
 // paperEvery is how often the printer is looked at for receipts that wait.
 const paperEvery = 10 * time.Second
 
-// printReceipts has a receipt of each sale printed that show is given.
-func (t *terminal) printReceipts(plan till.Plan, show func(till.View)) (func(till.View), error) {
+// openPrinter returns who prints receipts, or nil if there is no printer.
+func (t *terminal) openPrinter(plan till.Plan) (*paper.Clerk, error) {
 	c := t.config.Printer
 	if c.Address == "" {
-		return show, nil
+		return nil, nil
 	}
 	if c.Receipts == "" {
 		c.Receipts = filepath.Join(filepath.Dir(t.config.Journal), "receipts")
@@ -193,8 +191,5 @@ func (t *terminal) printReceipts(plan till.Plan, show func(till.View)) (func(til
 		Every: paperEvery, Log: t.log,
 	}).Start()
 	t.beside = append(t.beside, clerk.Run)
-	return func(v till.View) {
-		clerk.See(v)
-		show(v)
-	}, nil
+	return clerk, nil
 }

@@ -105,6 +105,9 @@ func (s *Session) Online(yes bool) {
 	}
 }
 
+// IsOnline reports whether the upstream answers.
+func (s *Session) IsOnline() bool { return s.online.Load() }
+
 // Serve serves m until m leaves, and returns nil, [ErrLock], or ctx's error. A
 // task that is under way is at its end then.
 func (s *Session) Serve(ctx context.Context, m staff.Member, slot reader.State) error {

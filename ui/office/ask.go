@@ -60,8 +60,8 @@ func (p *page) says(width float32, typed fyne.CanvasObject) fyne.CanvasObject {
 		column.Add(typed)
 	}
 	height := p.s.Room.Height
-	if p.k.Panel.Portrait() {
-		height *= 0.55
+	if p.k.Panel.Portrait() { // the pad is below it
+		height -= p.k.MM(4*padMost + 4*padGap + upright + 8)
 	}
 	if facts := p.facts(p.q.Facts, width, height-column.MinSize().Height-p.k.MM(6)); facts != nil {
 		column.Add(facts)
@@ -107,7 +107,8 @@ func (p *page) number() fyne.CanvasObject {
 	says, _ := p.columns(padShare)
 	typed, line, done := p.typed(says)
 	show := func() { p.show(line, says); done.SetDisabled(p.s.Typed.Text == "") }
-	pad := p.k.NumberPad(&p.s.Typed.Text, p.q.Length, p.padKey(1), p.padWords(), show)
+	pad := p.k.NumberPad(&p.s.Typed.Text, p.padKey(1), p.padWords(), show)
+	pad.Length = p.q.Length
 	p.out.Type = func(r rune) {
 		if r >= '0' && r <= '9' {
 			pad.Type(byte(r))

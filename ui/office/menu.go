@@ -142,7 +142,7 @@ func (p *page) choices(all []choiceKey, width float32, above float64) fyne.Canva
 	fit := func(room float64) int { return min(partMax, columns*max(1, int((room+gap)/(least+gap)))) }
 	size, turns := fit(room), len(all) > fit(room)
 	if turns {
-		room -= pager + gap
+		room -= pager + 2*gap
 		size = fit(room)
 	}
 	parts := (len(all) + size - 1) / size

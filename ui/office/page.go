@@ -8,7 +8,7 @@
 package office
 
 import (
-	"fmt"
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -141,27 +141,6 @@ func (p *page) hint(w office.Word) string {
 	return ""
 }
 
-// Value returns what stands for the value of f, where times are those of zone.
-func Value(t *text.Texts, f office.Fact, zone *time.Location) string {
-	switch f.Kind {
-	case office.IsAmount:
-		return text.Amount(f.Amount)
-	case office.IsCount:
-		return fmt.Sprint(f.Count)
-	case office.IsMoment:
-		if f.At.IsZero() {
-			return ""
-		}
-		return t.When(f.At.In(zone))
-	case office.IsWord:
-		if f.Word == "" {
-			return ""
-		}
-		return t.T("office." + string(f.Word))
-	}
-	return f.Text
-}
-
 // gutter is the room between the columns of a wide page, in drawn millimetres.
 const gutter = 10.0
 
@@ -215,45 +194,60 @@ func (p *page) wrong() string {
 	return p.word(p.q.Wrong)
 }
 
-// factScales are how large facts are set: as large as there is room.
-var factScales = []struct {
+// factScale is how large facts are set.
+type factScale struct {
 	size, strong look.Type
 	gap, pad     float64
-}{
+}
+
+var factScales = []factScale{
 	{look.Lead, look.Title, 4, 7},
 	{look.Body, look.Heading, 2.5, 6},
 	{look.Small, look.Lead, 1, 4},
 }
 
-// facts lists what a page is about, as large as there is room; nil for nothing.
+// facts lists what a page is about, as large as there is room, and side by side if
+// there are too many for that; nil for nothing.
 func (p *page) facts(all []office.Fact, width, height float32) (box fyne.CanvasObject) {
 	if len(all) == 0 {
 		return nil
 	}
-	for _, s := range factScales {
-		column := p.k.Column(s.gap)
-		for i, f := range all {
-			if i > 0 {
-				column.Add(p.k.Rule())
+	for columns := 1; columns <= 2; columns++ {
+		for _, s := range factScales {
+			cell := (width-p.k.MM(2*s.pad+gutter*float64(columns-1)))/float32(columns) - 1 // for rounding
+			n := (len(all) + columns - 1) / columns
+			row := p.k.Row(gutter)
+			for part := range slices.Chunk(all, n) {
+				row.Add(widget.Wide(cell, p.factColumn(part, s, cell)))
 			}
-			size := s.size
-			if f.Strong {
-				size = s.strong
+			box = p.k.Box(look.Surface, look.Line, s.pad, row)
+			if box.MinSize().Height <= height {
+				return box
 			}
-			column.Add(p.fact(f, size, width-p.k.MM(2*s.pad)))
-		}
-		box = p.k.Box(look.Surface, look.Line, s.pad, column)
-		if box.MinSize().Height <= height {
-			break
 		}
 	}
 	return box
 }
 
+func (p *page) factColumn(all []office.Fact, s factScale, width float32) fyne.CanvasObject {
+	column := p.k.Column(s.gap)
+	for i, f := range all {
+		if i > 0 {
+			column.Add(p.k.Rule())
+		}
+		size := s.size
+		if f.Strong {
+			size = s.strong
+		}
+		column.Add(p.fact(f, size, width))
+	}
+	return p.k.Column(0, column, widget.Spring())
+}
+
 // fact is a name at the left and its value at the right. A name is set in the
 // regular font: the bold one lacks rare characters.
 func (p *page) fact(f office.Fact, size look.Type, width float32) fyne.CanvasObject {
-	value := Value(p.t, f, p.s.Zone)
+	value := p.t.Value(f, p.s.Zone)
 	bold := f.Kind != office.IsText
 	style := widget.Style{Type: size, Bold: bold}
 	name := p.k.Line(p.word(f.Name), widget.Style{Type: min(size, look.Lead), Colour: look.Soft})

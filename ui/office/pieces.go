@@ -44,11 +44,12 @@ func (p *page) pieces() fyne.CanvasObject {
 			now = count
 		}
 	}
-	pad := p.k.NumberPad(&typed.Counts[typed.Row], countDigits, p.padKey(1), p.padWords(), func() {
+	pad := p.k.NumberPad(&typed.Counts[typed.Row], p.padKey(1), p.padWords(), func() {
 		now.Text, total.Text = times(typed.Counts[typed.Row]), text.Amount(p.total())
 		now.Refresh()
 		total.Refresh()
 	})
+	pad.Length = countDigits
 	p.out.Type = func(r rune) {
 		if r >= '0' && r <= '9' {
 			pad.Type(byte(r))

@@ -38,8 +38,10 @@ func (p *page) verdict() verdict {
 		}
 		return v
 	case office.Unknown:
-		v := verdict{ground: look.Unknown, icon: "unknown", title: p.t.T("office.unknown"), body: p.t.T("office.unknown.body")}
+		v := verdict{ground: look.Unknown, icon: "unknown"}
 		p.why(&v)
+		v.body = v.title + "\n" + v.body
+		v.title = p.t.T("office.unknown")
 		return v
 	}
 	v := verdict{ground: look.Bad, icon: "refused"}
@@ -68,22 +70,14 @@ func (p *page) ended() fyne.CanvasObject {
 	p.actions()
 	r := p.v.Report
 	v := p.verdict()
-	column := p.k.Column(5)
-	state := p.state()
 	if len(r.Facts) == 0 && len(r.Table.Rows) == 0 && len(r.Plot) == 0 {
-		if state != nil {
-			column.Add(state)
-		}
-		column.Add(widget.Grow(p.large(v)))
+		column := p.k.Column(5, widget.Grow(p.large(v)))
+		column.Objects = append(column.Objects, p.states(p.s.Room.Width)...)
 		return column
 	}
-	column.Add(p.strip(v))
-	if state != nil {
-		column.Add(state)
-	}
-	room := p.s.Room.Height - column.MinSize().Height - p.k.MM(5)
-	column.Add(widget.Grow(p.body(r, room)))
-	return column
+	strip := p.strip(v)
+	room := p.s.Room.Height - strip.MinSize().Height - p.k.MM(5)
+	return p.k.Column(5, strip, widget.Grow(p.body(r, room)))
 }
 
 // actions are the keys of a report, and what Enter does.
@@ -109,11 +103,10 @@ func (p *page) actions() {
 	}
 }
 
-// state says what has become of printing and saving; nil for nothing.
-func (p *page) state() fyne.CanvasObject {
-	column := p.k.Column(3)
+// states says what has become of printing and saving.
+func (p *page) states(width float32) (all []fyne.CanvasObject) {
 	add := func(tone look.Tone, icon, words string) {
-		column.Add(widget.CentreX(p.k.Banner(tone, icon, words, p.s.Room.Width)))
+		all = append(all, widget.CentreX(p.k.Banner(tone, icon, words, width)))
 	}
 	switch p.v.Printed {
 	case office.NotPrinted:
@@ -128,12 +121,21 @@ func (p *page) state() fyne.CanvasObject {
 	case p.v.NotSaved:
 		add(look.Careful, "warning", p.t.T("office.notsaved"))
 	case p.v.Saved != "":
-		add(look.Well, "ok", p.t.T("office.saved", "place", p.v.Saved))
+		all = append(all, widget.CentreX(p.saved(width)))
 	}
-	if len(column.Objects) == 0 {
-		return nil
+	return all
+}
+
+// saved says where a report was saved: the end of the path says the most.
+func (p *page) saved(width float32) fyne.CanvasObject {
+	style := widget.Style{Type: look.Small, Colour: look.Good}
+	title := p.k.Line(p.t.T("office.saved"), widget.Style{Type: look.Body, Colour: look.Good})
+	place := p.k.Line(p.v.Saved, style)
+	for cut := []rune(p.v.Saved); len(cut) > 1 && place.MinSize().Width > p.k.Room(width); {
+		cut = cut[1:]
+		place.Text = "..." + string(cut)
 	}
-	return column
+	return p.k.Notice(look.Well, "ok", p.k.Column(0, title, place))
 }
 
 // large fills the page with a verdict that has nothing beside it.
@@ -154,18 +156,38 @@ func (p *page) large(v verdict) fyne.CanvasObject {
 	return widget.Pile(ground, p.k.Inset(10, column))
 }
 
-// strip is a verdict above what there is to read.
+// stripShare is what a strip leaves for its words, where there are states beside
+// it.
+const stripShare = 0.46
+
+// strip is a verdict above what there is to read, and beside it what has become of
+// printing and saving.
 func (p *page) strip(v verdict) fyne.CanvasObject {
-	const sign, pad, gap = 18.0, 5.0, 6.0
-	width := p.s.Room.Width - p.k.MM(2*pad+sign+gap)
+	room := p.s.Room.Width
+	beside := p.states(room)
+	if len(beside) == 0 {
+		return p.coloured(v, room)
+	}
+	if p.k.Panel.Portrait() {
+		return p.k.Column(4, append([]fyne.CanvasObject{p.coloured(v, room)}, beside...)...)
+	}
+	left, right := p.columns(stripShare)
+	states := p.k.Column(3, p.states(right)...)
+	return p.k.Row(gutter, widget.Wide(left, p.coloured(v, left)), widget.Wide(right, widget.CentreY(states)))
+}
+
+// coloured is a verdict in a few lines.
+func (p *page) coloured(v verdict, width float32) fyne.CanvasObject {
+	const sign, pad, gap = 16.0, 4.0, 6.0
+	room := width - p.k.MM(2*pad+sign+gap)
 	ground := canvas.NewRectangle(v.ground)
 	ground.CornerRadius = p.k.MM(4)
 	white := widget.Style{Colour: look.Surface, Bold: true, Type: look.Heading}
-	words := p.k.Column(1, p.k.Text(v.title, white, width))
+	words := p.k.Column(1, p.k.Text(v.title, white, room))
 	white.Type, white.Bold = look.Body, false
 	for _, more := range []string{v.body, v.code} {
 		if more != "" {
-			words.Add(p.k.Text(more, white, width))
+			words.Add(p.k.Text(more, white, room))
 		}
 	}
 	return widget.Pile(ground, p.k.Inset(pad, p.k.Row(gap,
@@ -186,5 +208,6 @@ func (p *page) body(r office.Report, height float32) fyne.CanvasObject {
 			widget.Grow(p.lines(r, p.s.Room.Width, height*(1-share)-p.k.MM(6))))
 	}
 	left, right := p.columns(0.5)
-	return p.k.Row(gutter, widget.Wide(left, p.plot(r.Plot, left, height)), widget.Wide(right, p.lines(r, right, height)))
+	return p.k.Row(gutter, widget.Wide(left, p.plot(r.Plot, left, height)),
+		widget.Wide(right, p.lines(r, right, height)))
 }

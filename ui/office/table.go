@@ -48,7 +48,8 @@ func (p *page) lines(r office.Report, width, height float32) fyne.CanvasObject {
 
 // parts puts lines on as many parts as they need. The first facts lines have no
 // heads above them.
-func (p *page) parts(all []fyne.CanvasObject, heads fyne.CanvasObject, facts int, height float32) [][]fyne.CanvasObject {
+func (p *page) parts(all []fyne.CanvasObject, heads fyne.CanvasObject, facts int,
+	height float32) [][]fyne.CanvasObject {
 	step := p.k.MM(2*2) + p.k.Rule().MinSize().Height
 	parts := [][]fyne.CanvasObject{nil}
 	used := float32(0)
@@ -95,7 +96,7 @@ func (p *page) table(t office.Table, width float32) table {
 	}
 	for i, row := range t.Rows {
 		for j, f := range row[:min(len(row), len(widths))] {
-			cells[i] = append(cells[i], Value(p.t, f, p.s.Zone))
+			cells[i] = append(cells[i], p.t.Value(f, p.s.Zone))
 			widths[j] = max(widths[j], measure(cells[i][j], false))
 		}
 	}

@@ -65,8 +65,8 @@ func officeMenus() []TillView {
 	}
 	full = append(full, entry(office.Reports, staff.XReport), entry(office.Machine, staff.Diagnose))
 	var holders []office.Entry
-	for _, p := range []staff.Privilege{staff.CashTopUp, staff.UndoLoss, staff.Replace, staff.IssueCard, staff.ChangePIN,
-		staff.ChangeLimit, staff.CorrectHolder, staff.Temporary, staff.PayOut, staff.Query} {
+	for _, p := range []staff.Privilege{staff.CashTopUp, staff.UndoLoss, staff.Replace, staff.IssueCard,
+		staff.ChangePIN, staff.ChangeLimit, staff.CorrectHolder, staff.Temporary, staff.PayOut, staff.Query} {
 		e := entry(office.Holders, p)
 		e.Why = office.NeedsUpstream
 		holders = append(holders, e)
@@ -154,11 +154,14 @@ func officeEnds() []TillView {
 	done := office.Report{Facts: facts(4), Next: may(staff.NoSale)}
 	return []TillView{
 		officeEnd("35-done", office.View{Outcome: office.Done}),
-		officeEnd("35-done-facts", office.View{Outcome: office.Done, Report: done, CanPrint: true, Printed: office.Printed}),
+		officeEnd("35-done-facts", office.View{Outcome: office.Done, Report: done, CanPrint: true,
+			Printed: office.Printed}),
 		officeEnd("35-done-not-printed", office.View{Outcome: office.Done, Report: done, CanPrint: true,
 			Printed: office.NotYet}),
-		officeEnd("36-report", office.View{Outcome: office.Done, Report: salesReport(12), CanPrint: true, CanSave: true}),
-		officeEnd("36-report-items", office.View{Outcome: office.Done, Report: items, CanPrint: true, CanSave: true}),
+		officeEnd("36-report", office.View{Outcome: office.Done, Report: salesReport(12), CanPrint: true,
+			CanSave: true}),
+		officeEnd("36-report-items", office.View{Outcome: office.Done, Report: items, CanPrint: true,
+			CanSave: true}),
 		officeEnd("36-report-short", office.View{Outcome: office.Done, Report: plain, CanPrint: true, CanSave: true,
 			Printed: office.Printing}),
 		officeEnd("36-report-long", office.View{Outcome: office.Done, Report: long, CanPrint: true, CanSave: true,

@@ -14,6 +14,7 @@ import (
 
 	"quancun/assets"
 	"quancun/kiosk"
+	"quancun/kiosk/office"
 	"quancun/money"
 )
 
@@ -126,6 +127,21 @@ func Change(f money.Fen) string {
 		return "+" + Amount(f)
 	}
 	return Amount(f)
+}
+
+// Value returns what stands for the value of a fact, with times in zone.
+func (t *Texts) Value(f office.Fact, zone *time.Location) string {
+	switch {
+	case f.Kind == office.IsAmount:
+		return Amount(f.Amount)
+	case f.Kind == office.IsCount:
+		return fmt.Sprint(f.Count)
+	case f.Kind == office.IsMoment && !f.At.IsZero():
+		return t.When(f.At.In(zone))
+	case f.Kind == office.IsWord && f.Word != "":
+		return t.T("office." + string(f.Word))
+	}
+	return f.Text
 }
 
 // Clock returns the time of day: "14:05".

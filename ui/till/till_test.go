@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"quancun/kiosk"
+	"quancun/kiosk/office"
 	"quancun/kiosk/till"
 	"quancun/money"
 	"quancun/ui/look"
@@ -127,10 +128,26 @@ func TestKeysAreTheFlows(t *testing.T) {
 			}
 		}
 		for _, in := range told {
+			if v.View.Step == till.Office && in.Event == 0 {
+				checkOffice(t, v.Name, v.View.Office, in.Office)
+				continue
+			}
 			if _, ok := v.View.Step.Next(in.Event); !ok {
 				t.Errorf("%s sends event %d, which the flow does not take", v.Name, in.Event)
 			}
 		}
+	}
+}
+
+// checkOffice holds what a page of the office sends to what the office takes.
+func checkOffice(t *testing.T, name string, v office.View, in office.Input) {
+	t.Helper()
+	ok := in.Event == office.Left && !v.Busy() ||
+		in.Event == office.Picked && v.Page == office.Menu && v.Entries[in.Pick].Why == "" ||
+		in.Event == office.Answered && v.Page == office.Asking && !v.Busy() ||
+		(in.Event == office.PrintIt || in.Event == office.SaveIt) && v.Page == office.Ended
+	if !ok || in.No != v.No {
+		t.Errorf("%s sends %+v, which the office does not take", name, in)
 	}
 }
 

@@ -142,17 +142,17 @@ func Yuan(sum string) int64 {
 
 // NumberPad takes a number of which every digit counts, such as that of a card.
 type NumberPad struct {
-	Keys fyne.CanvasObject
+	Keys   fyne.CanvasObject
+	Length int // digits at most
 
 	number  *string
-	length  int
 	changed func()
 }
 
-// NumberPad makes a pad that types up to length digits into number and calls
-// changed after each key.
-func (k Kit) NumberPad(number *string, length int, height float64, words PadWords, changed func()) *NumberPad {
-	p := &NumberPad{number: number, length: length, changed: changed}
+// NumberPad makes a pad that types into number and calls changed after each key.
+// Its owner says how long a number may be.
+func (k Kit) NumberPad(number *string, height float64, words PadWords, changed func()) *NumberPad {
+	p := &NumberPad{number: number, changed: changed}
 	clear := k.Button(Face{Name: "clear", Label: words.Clear}, func() { *p.number = ""; p.changed() })
 	erase := k.Button(Face{Name: "erase", Label: words.Erase}, p.Erase)
 	p.Keys = k.pad(height, clear, erase, p.Type)
@@ -161,7 +161,7 @@ func (k Kit) NumberPad(number *string, length int, height float64, words PadWord
 
 // Type types a digit.
 func (p *NumberPad) Type(digit byte) {
-	if len(*p.number) < p.length {
+	if len(*p.number) < p.Length {
 		*p.number += string(digit)
 		p.changed()
 	}

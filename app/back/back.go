@@ -1,0 +1,100 @@
+// Package back puts the office of a till together: what the staff can do there
+// besides selling. Each set of tasks is a package of its own under kiosk/office,
+// which knows nothing of the others; here they get the parts that they work with.
+package back
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"quancun/app/paper"
+	"quancun/kiosk"
+	"quancun/kiosk/channel"
+	"quancun/kiosk/office"
+	"quancun/kiosk/office/aftersale"
+	"quancun/kiosk/refund"
+	"quancun/kiosk/staff"
+	"quancun/kiosk/till"
+	"quancun/ledger"
+	"quancun/ledger/feed"
+	"quancun/money"
+	"quancun/reader"
+	"quancun/reader/profile"
+	"quancun/ui/text"
+	"quancun/upstream/client"
+)
+
+// Parts are the terminal's, which owns them.
+type Parts struct {
+	Terminal string // as receipts name it
+	Book     *ledger.Book
+	Client   *client.Client
+	Campus   func() ed25519.PublicKey
+	Feeds    *feed.Feeds
+	Terms    *kiosk.Terms
+	InHand   *kiosk.InHand
+	Wallet   *channel.Seller
+	Staff    *staff.Desk  // nil: nobody signs in
+	Clerk    *paper.Clerk // nil: there is no printer
+	Device   reader.Device
+	Profile  *profile.Profile
+	Plan     till.Plan
+
+	RefundLimit money.Fen // above which a second person releases a refund
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// sets are the sets of tasks, in the order of the menu. Whoever has made another
+// adds it here.
+var sets = []func(p Parts, online func() bool) []office.Task{
+	aftersales,
+}
+
+// New returns the office of a till that is made of p.
+func New(p Parts) (*office.Session, error) {
+	texts, err := text.New() // paper is in Chinese, whatever the screen shows
+	if err != nil {
+		return nil, err
+	}
+	d := &office.Desk{Staff: p.Staff, Device: p.Device, Profile: p.Profile, Now: p.Now, Log: p.Log}
+	s := office.New(d, nil)
+	for _, set := range sets {
+		d.Tasks = append(d.Tasks, set(p, s.IsOnline)...)
+	}
+	if p.Clerk != nil {
+		p.Clerk.Reports = &reports{texts: texts, clerk: p.Clerk, terminal: p.Terminal, staff: p.Staff, now: p.Now}
+		d.Paper = p.Clerk
+	}
+	return s, check(d.Tasks)
+}
+
+// check returns an error if two tasks have one name.
+func check(all []office.Task) error {
+	var names []office.Word
+	for _, t := range all {
+		if slices.Contains(names, t.Name) {
+			return errors.New("back: internal error: two tasks are called " + string(t.Name))
+		}
+		names = append(names, t.Name)
+	}
+	return nil
+}
+
+// aftersales are about sales that were made.
+func aftersales(p Parts, online func() bool) []office.Task {
+	c := aftersale.Config{
+		Terminal: p.Terminal, Book: p.Book, Wallet: p.Wallet, Campus: p.Campus, Online: online, Now: p.Now,
+		Refunds: &refund.Desk{Book: p.Book, Limit: p.RefundLimit, Channel: &channel.Refunder{
+			Book: p.Book, Upstream: p.Client, InHand: p.InHand, Log: p.Log,
+		}},
+	}
+	if p.Clerk != nil {
+		c.Receipts = p.Clerk
+	}
+	return aftersale.Tasks(c)
+}

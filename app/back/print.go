@@ -1,0 +1,105 @@
+package back
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"quancun/app/paper"
+	"quancun/app/printer"
+	"quancun/kiosk"
+	"quancun/kiosk/office"
+	"quancun/kiosk/staff"
+	"quancun/ui/text"
+)
+
+// reports prints what is about no entry of the journal: lists, tables, states.
+type reports struct {
+	texts    *text.Texts
+	clerk    *paper.Clerk
+	terminal string
+	staff    *staff.Desk // nil: nobody signs in
+	now      func() time.Time
+}
+
+// Print prints a report, or keeps it until the printer is ready.
+func (p *reports) Print(ctx context.Context, r office.Report) error {
+	return p.clerk.Desk.Print(ctx, p.slip(r))
+}
+
+// slip is a report on paper. What a plot shows is in it as amounts.
+func (p *reports) slip(r office.Report) printer.Slip {
+	s := printer.Slip{ID: kiosk.NewRef()}
+	add := func(left, right string, style printer.Style) {
+		s.Rows = append(s.Rows, printer.Row{Left: left, Right: right, Style: style})
+	}
+	w := p.clerk.Words
+	if place := p.clerk.Issuer.Merchant; place != "" {
+		add(place, "", printer.Centre)
+	}
+	add(strings.TrimSpace(p.word(r.Title)+" "+r.No), "", printer.Title)
+	add(w.Time, p.now().In(kiosk.Beijing).Format("2006-01-02 15:04:05"), printer.Plain)
+	add(p.texts.T("terminal", "id", p.terminal), "", printer.Plain)
+	if p.staff != nil {
+		add(w.Operator, p.staff.Current().No, printer.Plain)
+	}
+	if len(r.Facts) > 0 {
+		add("", "", printer.Rule)
+	}
+	for _, f := range r.Facts {
+		style := printer.Plain
+		if f.Strong {
+			style = printer.Strong
+		}
+		add(p.word(f.Name), p.value(f), style)
+	}
+	p.table(r, add)
+	if r.Next != "" {
+		add("", "", printer.Rule)
+		add(p.word(r.Next), "", printer.Centre)
+	}
+	return s
+}
+
+// table adds the rows of a table or, without one, the bars of a plot.
+func (p *reports) table(r office.Report, add func(left, right string, style printer.Style)) {
+	if len(r.Table.Rows) == 0 && len(r.Plot) == 0 {
+		return
+	}
+	add("", "", printer.Rule)
+	if len(r.Table.Rows) == 0 {
+		for _, b := range r.Plot {
+			add(b.Label, b.Value.String(), printer.Plain)
+		}
+		return
+	}
+	cells := make([]string, len(r.Table.Heads))
+	for i, h := range r.Table.Heads {
+		cells[i] = p.word(h)
+	}
+	line := func(style printer.Style) {
+		if len(cells) > 0 {
+			add(cells[0], strings.Join(cells[1:], "  "), style)
+		}
+	}
+	line(printer.Strong)
+	for _, row := range r.Table.Rows {
+		cells = cells[:0]
+		for _, f := range row {
+			cells = append(cells, p.value(f))
+		}
+		line(printer.Plain)
+	}
+}
+
+func (p *reports) word(w office.Word) string {
+	if w == "" {
+		return ""
+	}
+	return p.texts.T("office." + string(w))
+}
+
+// value is what stands for a value: printers have the wide sign of the yuan.
+func (p *reports) value(f office.Fact) string {
+	return strings.Replace(p.texts.Value(f, kiosk.Beijing), "¥", "￥", 1)
+}
