@@ -106,7 +106,14 @@ var layers = map[string]layer{
 		},
 	},
 	"upstream/centre": {ours: []string{"money", "journal", "upstream/store", "upstream/store/sqldb"}},
-	"upstream/keys":   {ours: []string{"money", "pboc", "upstream/wire"}, theirs: []string{toml, crypto}},
+	"upstream/centre/counter": {
+		ours: []string{
+			"money", "pboc", "upstream/centre", "upstream/keys", "upstream/server", "upstream/server/call",
+			"upstream/staff", "upstream/store", "upstream/wire", "upstream/wire/...",
+		},
+		theirs: []string{connect, protobuf},
+	},
+	"upstream/keys": {ours: []string{"money", "pboc", "upstream/wire"}, theirs: []string{toml, crypto}},
 	"upstream/payment": {
 		ours: []string{
 			"money", "journal", "upstream/channel", "upstream/store", "upstream/store/sqldb", "upstream/server/call",
@@ -160,9 +167,9 @@ var layers = map[string]layer{
 			"upstream/keys", "upstream/server", "upstream/server/call", "upstream/store", "upstream/store/sqldb",
 			"upstream/wire/...",
 		},
-		theirs: []string{connect},
+		theirs: []string{connect, crypto},
 	},
-	"upstream/staff/stafftest":    {ours: []string{"upstream/..."}},
+	"upstream/staff/stafftest":    {ours: []string{"money", "pboc", "upstream/..."}},
 	"upstream/server/pki/pkitest": {ours: []string{"upstream/server/pki"}},
 	"upstream/server/enrol": {
 		ours:   []string{"journal", "upstream/server/pki", "upstream/store", "upstream/wire/..."},

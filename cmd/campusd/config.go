@@ -10,6 +10,7 @@ import (
 
 	"quancun/money"
 	"quancun/upstream/alipay"
+	"quancun/upstream/centre/counter"
 	"quancun/upstream/ingest"
 	"quancun/upstream/server"
 	"quancun/upstream/store"
@@ -52,6 +53,8 @@ type policy struct {
 	PaySeconds   int         `toml:"pay_seconds"`
 	CardReserve  money.Fen   `toml:"card_reserve_fen"`
 	DailyLimit   money.Fen   `toml:"daily_limit_fen"`
+
+	ReplacementFee money.Fen `toml:"replacement_fee_fen"`
 }
 
 // defaults is a policy of its own each time: what reads a file into it writes
@@ -67,6 +70,8 @@ func defaults() policy {
 		PurseCeiling: 1000 * money.Yuan,
 		PaySeconds:   90,
 		DailyLimit:   50 * money.Yuan,
+
+		ReplacementFee: 15 * money.Yuan,
 	}
 }
 
@@ -109,8 +114,8 @@ func (p policy) check() error {
 		return errors.New("purse_ceiling_fen does not fit on a card")
 	case p.PaySeconds < 10 || p.PaySeconds > 600:
 		return errors.New("pay_seconds is not between 10 and 600")
-	case p.CardReserve < 0 || p.DailyLimit < 0:
-		return errors.New("card_reserve_fen or daily_limit_fen is below zero")
+	case p.CardReserve < 0 || p.DailyLimit < 0 || p.ReplacementFee < 0:
+		return errors.New("card_reserve_fen, daily_limit_fen or replacement_fee_fen is below zero")
 	}
 	for _, f := range p.TopUpChoices {
 		if f < p.TopUpMin || f > p.TopUpMax {
@@ -129,6 +134,10 @@ func (p policy) server() server.Policy {
 
 func (p policy) ingest() ingest.Policy {
 	return ingest.Policy{CardReserve: p.CardReserve, DailyLimit: p.DailyLimit}
+}
+
+func (p policy) counter() counter.Terms {
+	return counter.Terms{DailyLimit: p.DailyLimit, ReplacementFee: p.ReplacementFee}
 }
 
 func (c config) alipay() alipay.Config {

@@ -18,13 +18,16 @@ import (
 
 	"quancun/cmd/internal/lockfile"
 	"quancun/upstream/alipay"
+	"quancun/upstream/centre/counter"
 	"quancun/upstream/clearing"
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
+	"quancun/upstream/keys"
 	"quancun/upstream/payment"
 	"quancun/upstream/server"
 	"quancun/upstream/server/enrol"
 	"quancun/upstream/staff"
+	"quancun/upstream/store"
 )
 
 // stopMax is how long calls under way may take after the signal to stop. It
@@ -82,7 +85,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		Services: []server.Service{pays}, Notices: pays,
 		SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
 	})
-	s.Services = append(s.Services, staff.NewServer(staff.NewRoll(d.books), s))
+	s.Services = append(s.Services, counters(d.books, s, c.Policy)...)
 	phones, err := p.phones(ctx, c, d.books, k, log)
 	if err != nil {
 		return err
@@ -105,6 +108,15 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		endpoint{httpServer(s.NotifyHandler(), log), notices})
 	log.Info("stopped", "err", err)
 	return err
+}
+
+// counters are where the staff sign in, and where clerks stand.
+func counters(b *store.Books, s *server.Server, p policy) []server.Service {
+	signs := staff.NewServer(staff.NewRoll(b), s)
+	blanks, _ := s.Keys.(keys.Personaliser) // a store that makes no cards is none
+	return []server.Service{signs, counter.New(counter.Config{
+		Books: b, Server: s, Sessions: signs.Sessions(), Blanks: blanks, Terms: p.counter(),
+	})}
 }
 
 // together runs all of parts, until the first of them ends.

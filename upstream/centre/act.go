@@ -2,6 +2,7 @@ package centre
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strconv"
@@ -19,7 +20,7 @@ import (
 // check refuses what no books are needed to refuse.
 func (a Act) check() error {
 	switch {
-	case a.Ref == "" || len(a.Ref) > 64 || a.Clerk == "" || a.Place == "":
+	case a.Ref == "" || len(a.Ref) > refMax || a.Clerk == "" || a.Place == "":
 		return refused("it has no name, no clerk or no place")
 	case a.Document < IDCard || a.Document > Passport:
 		return refused("no document was seen")
@@ -73,6 +74,8 @@ type acting struct {
 	fresh bool // the holder was made by this act
 }
 
+func (t *acting) mayBegin() error { return mayBegin(t.ctx, t.tx, t.Ref) }
+
 // lockHolder keeps other acts for the holder out until the transaction ends. It
 // makes the one whose account is to be opened.
 func (t *acting) lockHolder() error {
@@ -86,6 +89,41 @@ func (t *acting) lockHolder() error {
 	}
 	_, err := t.books.LockHolder(t.ctx, t.tx, t.Account)
 	return err
+}
+
+// mustBeOpen returns [ErrEnded] for what nothing is done for any more: a lost card
+// may still be reported. Whose time is over may still be paid out and closed.
+func (t *acting) mustBeOpen() error {
+	if t.Kind == Lost || t.Kind == Opened {
+		return nil
+	}
+	err := (&Desk{t.books}).mustBeOpen(t.ctx, t.tx, t.Account)
+	if t.Kind == Retired && errors.Is(err, errOver) {
+		return nil
+	}
+	return err
+}
+
+// errOver is [ErrEnded] by time alone.
+var errOver = fmt.Errorf("%w: its time is over", ErrEnded)
+
+// mustBeOpen returns nil if the account of a holder is neither closed nor over.
+func (d *Desk) mustBeOpen(ctx context.Context, tx *sqldb.Tx, a store.Account) error {
+	var closed, over bool
+	err := tx.QueryRow(ctx, `
+		SELECT closed_ms IS NOT NULL, coalesce(until_ms <= ?, false) FROM holders WHERE account = ?`,
+		d.books.Now().UnixMilli(), a).Scan(&closed, &over)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return store.ErrNone
+	case err != nil:
+		return err
+	case closed:
+		return ErrEnded
+	case over:
+		return errOver
+	}
+	return nil
 }
 
 // date dates the act after all that were done for the holder before.
@@ -208,7 +246,7 @@ func (t *acting) retire() error {
 		return err
 	}
 	if left != "" {
-		return refused("%s", left)
+		return fmt.Errorf("%w: %s", ErrLeft, left)
 	}
 	t.Before = strings.Join(cards, " ")
 	return t.books.CloseHolder(t.ctx, t.tx, t.Account, t.At)

@@ -81,10 +81,17 @@ const (
 	LimitMax = 1000 * money.Yuan
 	StayMax  = 400 * 24 * time.Hour // of somebody who is there for a time
 	nameMax  = 40                   // characters
+	refMax   = 64
 )
 
 // ErrRefused means that the books say no, and that nothing has changed.
 var ErrRefused = errors.New("centre: refused")
+
+// Kinds of refusal that a counter has words of its own for.
+var (
+	ErrEnded = fmt.Errorf("%w: the account was closed, or is over", ErrRefused)
+	ErrLeft  = fmt.Errorf("%w: something is left", ErrRefused) // of an account that is to be closed
+)
 
 func refused(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
@@ -100,15 +107,15 @@ func New(books *store.Books) *Desk { return &Desk{books} }
 // Do does an act. Nothing happens if it was done before, and a PIN that came with
 // it first stays, since no two of them can be compared; the same reference
 // with another content is [store.ErrConflict]. A holder or card that is not in
-// the books is [store.ErrNone], and what may not be is [ErrRefused]. After every
+// the books is [store.ErrNone], and what may not be is [ErrRefused], of which
+// [ErrEnded], [ErrLeft] and [ErrClosed] are kinds. After every
 // other error it is not known whether it was done: do it again.
 func (d *Desk) Do(ctx context.Context, a Act) (done Act, err error) {
 	if err := a.check(); err != nil {
 		return Act{}, err
 	}
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
-		t := &acting{ctx: ctx, books: d.books, tx: tx, Act: a}
-		if err := t.lockHolder(); err != nil {
+		if err := lockRef(ctx, tx, a.Ref); err != nil {
 			return err
 		}
 		if done, err = readAct(ctx, tx, a.Ref); err == nil {
@@ -117,8 +124,11 @@ func (d *Desk) Do(ctx context.Context, a Act) (done Act, err error) {
 		if !errors.Is(err, store.ErrNone) {
 			return err
 		}
-		if err := errors.Join(t.date(), t.do()); err != nil {
-			return err
+		t := &acting{ctx: ctx, books: d.books, tx: tx, Act: a}
+		for _, step := range []func() error{t.mayBegin, t.lockHolder, t.date, t.mustBeOpen, t.do} {
+			if err := step(); err != nil {
+				return err
+			}
 		}
 		done = t.Act
 		return t.write()
@@ -127,6 +137,17 @@ func (d *Desk) Do(ctx context.Context, a Act) (done Act, err error) {
 		return Act{}, fmt.Errorf("%s for %s: %w", a.Kind, a.Account, err)
 	}
 	return done, nil
+}
+
+// Again returns the act of a's reference, if it was done before: nothing else can
+// come of doing a. It returns [store.ErrNone] if it was not, and
+// [store.ErrConflict] if it was another.
+func (d *Desk) Again(ctx context.Context, a Act) (Act, error) {
+	done, err := d.Did(ctx, a.Ref)
+	if err == nil {
+		err = done.same(a)
+	}
+	return done, err
 }
 
 // Did returns the act of a reference, or [store.ErrNone].

@@ -21,12 +21,18 @@ import (
 type Server struct {
 	quancunv1connect.UnimplementedStaffServiceHandler
 
-	roll   *Roll
-	server *server.Server
+	roll     *Roll
+	server   *server.Server
+	sessions *Sessions
 }
 
 // NewServer returns a server, to be served by s beside its own services.
-func NewServer(r *Roll, s *server.Server) *Server { return &Server{roll: r, server: s} }
+func NewServer(r *Roll, s *server.Server) *Server {
+	return &Server{roll: r, server: s, sessions: &Sessions{Roll: r, Keys: s.Keys, Now: s.Now}}
+}
+
+// Sessions are those that sign-ins have opened.
+func (s *Server) Sessions() *Sessions { return s.sessions }
 
 // Handler implements [server.Service].
 func (s *Server) Handler(options ...connect.HandlerOption) (path string, h http.Handler) {
@@ -77,7 +83,11 @@ func (s *Server) SignInStaff(ctx context.Context, q *connect.Request[v1.SignInSt
 	if err := s.provePIN(ctx, m, no, q.Msg); err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&v1.SignInStaffResponse{Member: said(m)}), nil
+	token, err := s.sessions.Token(ctx, Session{Member: m, Terminal: call.Terminal(ctx).ID, Signed: s.server.Now()})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&v1.SignInStaffResponse{Member: said(m), Session: token}), nil
 }
 
 // provePIN refuses unless the sealed PIN is the member's.

@@ -39,7 +39,7 @@ var tables = []sqldb.Table{
 	{Name: "certificates"}, {Name: "enrolments"},
 	{Name: "statements"}, {Name: "statement_lines"}, {Name: "movements"}, {Name: "differences"},
 	{Name: "corrections"}, {Name: "returns"}, {Name: "settlements"}, {Name: "settlement_lines"},
-	{Name: "centre_acts"},
+	{Name: "centre_acts"}, {Name: "centre_closed"}, {Name: "centre_cards"}, {Name: "centre_told"},
 	{Name: "payments"}, {Name: "payment_refunds"}, {Name: "channel_bookings"},
 	{Name: "code_issuers"}, {Name: "phones"}, {Name: "phone_invitations"}, {Name: "phone_grants"}, {Name: "code_uses"},
 	{Name: "code_asks"},
@@ -123,6 +123,9 @@ var rights = map[string]sqldb.Rights{
 	"settlement_lines": {},
 
 	"centre_acts":       {},
+	"centre_closed":     {},
+	"centre_cards":      {Update: []string{"factor"}},
+	"centre_told":       {Update: []string{"outcome", "ended_ms"}},
 	"payments":          {Update: []string{"state", "cause", "trade_no", "paid_ms", "mismatch", "tries", "next_ms"}},
 	"payment_refunds":   {Update: []string{"state", "ended_ms", "tries", "next_ms"}},
 	"channel_bookings":  {},

@@ -1,5 +1,5 @@
-// Package stafftest is an upstream with staff, on the loopback interface, for
-// tests at both ends of the wire: real TLS, real books, real keys.
+// Package stafftest is an upstream with staff and a card centre, on the loopback
+// interface, for tests at both ends of the wire: real TLS, real books, real keys.
 package stafftest
 
 import (
@@ -7,11 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"quancun/money"
+	"quancun/pboc"
+	"quancun/upstream/centre/counter"
 	"quancun/upstream/client"
 	"quancun/upstream/keys"
 	"quancun/upstream/server"
@@ -27,17 +32,34 @@ type World struct {
 	Books *store.Books
 	Roll  *staff.Roll
 
+	// Sessions are those that sign-ins open.
+	Sessions *staff.Sessions
+
 	t    testing.TB
 	keys *keys.Software
 	pki  *pki.Authority
 	addr string
+
+	mu    sync.Mutex
+	lose  string // the next call of this name is lost; "" for none; guarded by mu
+	after bool   // its answer is, and not the call itself; guarded by mu
 }
+
+// Transport is the key with which blanks come to this upstream.
+var Transport = pboc.Key{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
+
+// Terms are the school's.
+var Terms = counter.Terms{DailyLimit: 50 * money.Yuan, ReplacementFee: 15 * money.Yuan}
+
+// policy bounds cash.
+var policy = server.Policy{TopUpMin: money.Yuan, TopUpMax: 500 * money.Yuan, BalanceCap: 1000 * money.Yuan}
 
 // New starts an upstream whose books are where dsn says. It ends with the test.
 func New(t testing.TB, dsn string) *World {
 	t.Helper()
 	w, dir := &World{t: t}, t.TempDir()
 	var err error
+	w.ok(keys.WriteBlanks(filepath.Join(dir, "keys.json"), Transport))
 	w.keys, err = keys.OpenSoftware(filepath.Join(dir, "keys.json"))
 	w.ok(err)
 	w.pki, err = pki.Open(dir, time.Now())
@@ -45,12 +67,18 @@ func New(t testing.TB, dsn string) *World {
 	w.Books, err = store.OpenDSN(t.Context(), dsn, nil)
 	w.ok(err)
 	w.Roll = staff.NewRoll(w.Books)
-	s := server.New(server.Config{Books: w.Books, Keys: w.keys})
-	s.Services = append(s.Services, staff.NewServer(w.Roll, s))
+	s := server.New(server.Config{Books: w.Books, Keys: w.keys, Policy: policy})
+	signs := staff.NewServer(w.Roll, s)
+	w.Sessions = signs.Sessions()
+	s.Services = append(s.Services, signs, counter.New(counter.Config{
+		Books: w.Books, Server: s, Sessions: w.Sessions, Blanks: w.keys, Terms: Terms,
+	}))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.ok(err)
 	w.addr = l.Addr().String()
-	h := &http.Server{Handler: s.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	h := &http.Server{
+		Handler: w.breaking(s.Handler()), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
 	var running sync.WaitGroup
 	running.Go(func() { h.Serve(tls.NewListener(l, w.pki.Server())) }) //nolint:errcheck // it ends by Close
 	t.Cleanup(func() {
@@ -59,6 +87,56 @@ func New(t testing.TB, dsn string) *World {
 		w.ok(w.Books.Close())
 	})
 	return w
+}
+
+// Lose has the next call of a name, such as "DoAct", get lost: itself or, after it
+// has had its effect, its answer.
+func (w *World) Lose(name string, answer bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lose, w.after = name, answer
+}
+
+// lost reports whether a call is the one to be lost, and which part of it.
+func (w *World) lost(path string) (lost, after bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lose == "" || !strings.HasSuffix(path, "/"+w.lose) {
+		return false, false
+	}
+	w.lose = ""
+	return true, w.after
+}
+
+// breaking loses what [World.Lose] says.
+func (w *World) breaking(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(out http.ResponseWriter, q *http.Request) {
+		lost, after := w.lost(q.URL.Path)
+		if !lost {
+			next.ServeHTTP(out, q)
+			return
+		}
+		if after {
+			next.ServeHTTP(httptest.NewRecorder(), q)
+		}
+		panic(http.ErrAbortHandler)
+	})
+}
+
+// ReloadMAC is what a card of this upstream with a factor believes a PIN by.
+func (w *World) ReloadMAC(factor [8]byte, pin []byte) pboc.MAC {
+	w.t.Helper()
+	mac, err := w.keys.ReloadMAC(w.t.Context(), factor, pin)
+	w.ok(err)
+	return mac
+}
+
+// HolderPIN returns how a holder's PIN is kept.
+func (w *World) HolderPIN(a store.Account, pin string) store.PIN {
+	w.t.Helper()
+	p, err := server.NewPIN(w.t.Context(), w.keys, a, (*[wire.PINLen]byte)([]byte(pin)))
+	w.ok(err)
+	return p
 }
 
 func (w *World) ok(err error) {

@@ -372,7 +372,7 @@ func (x *SignInStaffRequest) GetSealedPin() []byte {
 type SignInStaffResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        *StaffMember           `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
-	Session       []byte                 `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"` // for CentreService, at this terminal; unset for a role that has nothing to do there
+	Session       []byte                 `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"` // for CentreService, at this terminal
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

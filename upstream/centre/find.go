@@ -1,0 +1,153 @@
+package centre
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// Person is a holder as a clerk has to know them, all of one moment.
+type Person struct {
+	store.Holder
+	Until, Closed time.Time // zero for neither
+	Balance, Held money.Fen
+	Limit         *money.Fen // of their own; nil for the school's
+	Cards         []store.Card
+	Open          []Open
+	Acts          []Act // the newest
+}
+
+// Ended reports whether the account was closed, or is over, at a time.
+func (p Person) Ended(now time.Time) bool {
+	return !p.Closed.IsZero() || !p.Until.IsZero() && !now.Before(p.Until)
+}
+
+// OpenKind says what is open of an account.
+type OpenKind int
+
+// What can be open besides a balance.
+const (
+	OpenTopUp OpenKind = 1 // an order that has not ended
+	OpenLoad  OpenKind = 2
+	OpenSale  OpenKind = 3 // in doubt: its amount is in suspense
+	OpenHold  OpenKind = 4
+)
+
+// Open is something that is under way, or in doubt.
+type Open struct {
+	Kind   OpenKind
+	Amount money.Fen
+	Since  time.Time
+	Place  string // merchant or terminal
+}
+
+// Key is by what a holder is looked for: one of them is set.
+type Key struct {
+	Account string // account number
+	Card    string // 20 hexadecimal digits, upper case
+	Number  string // student or staff number
+}
+
+// actsShown is how many acts a clerk is shown.
+const actsShown = 10
+
+// Find returns a holder, or [store.ErrNone].
+func (d *Desk) Find(ctx context.Context, k Key) (p Person, err error) {
+	err = d.books.Read(ctx, func(tx *sqldb.Tx) error {
+		p = Person{}
+		a, err := accountOf(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		return p.read(ctx, tx, a)
+	})
+	if err != nil && !errors.Is(err, store.ErrNone) {
+		err = fmt.Errorf("find a holder: %w", err)
+	}
+	return p, err
+}
+
+func accountOf(ctx context.Context, tx *sqldb.Tx, k Key) (a store.Account, err error) {
+	switch {
+	case k.Card != "":
+		err = tx.QueryRow(ctx, `SELECT account FROM cards WHERE card_no = ?`, k.Card).Scan(&a)
+	case k.Number != "":
+		err = tx.QueryRow(ctx, `SELECT account FROM holders WHERE number = ?`, k.Number).Scan(&a)
+	default:
+		return store.HolderAccount(k.Account), nil
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		err = store.ErrNone
+	}
+	return a, err
+}
+
+func (p *Person) read(ctx context.Context, tx *sqldb.Tx, a store.Account) (err error) {
+	var until, closed sql.NullInt64
+	err = tx.QueryRow(ctx, `
+		SELECT h.account, h.name, h.number, h.pin_wrong >= ?, h.until_ms, h.closed_ms, h.daily_limit_fen, a.balance_fen
+		FROM holders h JOIN accounts a ON a.account = h.account WHERE h.account = ?`, store.PINTriesMax, a).
+		Scan(&p.Account, &p.Name, &p.Number, &p.PINLocked, &until, &closed, &p.Limit, &p.Balance)
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.ErrNone
+	}
+	if err != nil {
+		return err
+	}
+	p.Until, p.Closed = moment(until), moment(closed)
+	p.Held, err = store.Held(ctx, tx, a)
+	if err != nil {
+		return err
+	}
+	err1 := sqldb.Each(ctx, tx, p.addCard, `
+		SELECT card_no, account, uid, status, mirror_fen FROM cards WHERE account = ? ORDER BY status, card_no`, a)
+	err2 := sqldb.Each(ctx, tx, p.addOpen, openOf, a, int64(journal.SaleIntent))
+	err3 := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		act, err := scanAct(rows)
+		p.Acts = append(p.Acts, act)
+		return err
+	}, selectAct+`WHERE account = ? ORDER BY at_ms DESC, ref LIMIT ?`, a, actsShown)
+	return errors.Join(err1, err2, err3)
+}
+
+func (p *Person) addCard(rows *sql.Rows) error {
+	var c store.Card
+	err := rows.Scan(&c.No, &c.Account, &c.UID, &c.Status, &c.Mirror)
+	p.Cards = append(p.Cards, c)
+	return err
+}
+
+// openOf is what keeps an account from being closed, besides its balance: as
+// store's LeftOf has it.
+const openOf = `
+	SELECT 1, amount_fen, created_ms, terminal FROM orders WHERE account = ?1 AND state < 4
+	UNION ALL
+	SELECT 2, l.amount_fen, l.created_ms, l.terminal FROM loads l JOIN cards c ON c.card_no = l.card_no
+		WHERE c.account = ?1 AND l.state = 1
+	UNION ALL
+	SELECT 3, amount_fen, opened_ms, merchant FROM claims WHERE account = ?1 AND kind = ?2 AND state = 1
+	UNION ALL
+	SELECT 4, amount_fen, placed_ms, merchant FROM holds WHERE account = ?1 AND state <= 2`
+
+func (p *Person) addOpen(rows *sql.Rows) error {
+	var o Open
+	var since int64
+	err := rows.Scan(&o.Kind, &o.Amount, &since, &o.Place)
+	o.Since = time.UnixMilli(since).UTC()
+	p.Open = append(p.Open, o)
+	return err
+}
+
+func moment(ms sql.NullInt64) time.Time {
+	if !ms.Valid {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms.Int64).UTC()
+}
