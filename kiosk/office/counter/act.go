@@ -35,6 +35,7 @@ const (
 	pinWrong    office.Word = "centre.pin.wrong"
 	tooMuch     office.Word = "centre.too.much"
 	leftOver    office.Word = "centre.left.over"
+	unsure      office.Word = "centre.unsure"
 )
 
 // whys says which words a refusal of the upstream has.
@@ -69,8 +70,13 @@ func nothing(err error) error {
 	return office.Refuse(away, err)
 }
 
-// checked returns err as one after which nobody knows: it is being checked.
-func checked(err error) error { return fmt.Errorf("%w: %w", tender.ErrUnknown, err) }
+// checked returns err as one after which nobody knows: it is being checked. Whatever
+// the error says of itself, the page says that.
+func checked(err error) error { return inDoubt(unsure, err) }
+
+func inDoubt(why office.Word, err error) error {
+	return fmt.Errorf("%w: %w", tender.ErrUnknown, office.Refuse(why, err))
+}
 
 // intent returns what is written down before an act is asked for. The fee is what
 // goes with it, or 0.
@@ -211,7 +217,7 @@ func outcome(done bool) journal.Outcome {
 
 // why returns the words of a refusal, or "".
 func why(err error) office.Word {
-	if r := (*office.Refusal)(nil); errors.As(err, &r) {
+	if r := (*office.Refusal)(nil); !errors.Is(err, tender.ErrUnknown) && errors.As(err, &r) {
 		return r.Why
 	}
 	return ""

@@ -116,7 +116,8 @@ func (s *serving) make(ctx context.Context, fee money.Fen) (office.Report, error
 func (s *serving) noneBegun(ctx context.Context) error {
 	begun, err := s.begun(ctx)
 	for _, e := range begun {
-		if e.Account == s.holder.Account {
+		a, err := e.Centre()
+		if err == nil && centre.Kind(a.Act) == centre.Issued && e.Account == s.holder.Account {
 			return office.Refuse(blankOpen, nil)
 		}
 	}
@@ -211,25 +212,25 @@ func (s *serving) issued(m *making) centre.Act {
 // goOn makes the card from wherever it stands: writes it, has it issued, takes the
 // fee, and gives it its PIN. What is left open goes on under [Open].
 func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (office.Report, error) {
-	r := office.Report{
-		No: m.ref, Facts: append(s.making(m), office.Text(factNewCard, end(m.plan.CardNo))), Next: blankOpen,
-	}
+	r := office.Report{No: m.ref, Facts: append(s.making(m), office.Text(factNewCard, end(m.plan.CardNo)))}
 	if err := s.writeCard(ctx, m); err != nil {
 		return r, err
 	}
 	if err := s.Work(ctx, doing); err != nil {
-		return r, checked(err)
+		return r, inDoubt(blankOpen, err)
 	}
 	_, err := s.ask(ctx, s.issued(m), nil)
 	if no, ok := refusal(err); ok {
 		if why(no) == signInAgain {
-			return r, checked(err) // it goes on once the clerk has signed in
+			return r, inDoubt(blankOpen, err) // it goes on once the clerk has signed in
 		}
-		r.Next = givenUp
+		if m.cash {
+			no = office.Refuse(givenUp, no)
+		}
 		return r, errors.Join(no, s.end(ctx, m.ref, journal.NotDone))
 	}
 	if err != nil {
-		return r, checked(err)
+		return r, inDoubt(blankOpen, err)
 	}
 	r.Next, r.Print = cardNext, true
 	left, err := s.charge(ctx, m)
@@ -237,7 +238,7 @@ func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (office.R
 		err = s.end(ctx, m.ref, journal.Done)
 	}
 	if err != nil {
-		return r, checked(err)
+		return r, inDoubt(blankOpen, err)
 	}
 	switch {
 	case s.newPIN(ctx, m, pin) != nil:
@@ -260,22 +261,23 @@ func (s *serving) writeCard(ctx context.Context, m *making) error {
 	}
 	for {
 		if err := s.Work(ctx, writing); err != nil {
-			return checked(err)
+			return inDoubt(blankOpen, err)
 		}
 		err := s.personalise(ctx, m, n)
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
-			return checked(ctx.Err())
+			return inDoubt(blankOpen, ctx.Err())
 		}
 		s.Log.Warn("card not written", "ref", m.ref, "err", err)
 		if _, refused := refusal(err); refused || !cards(err) {
-			return checked(err)
+			return inDoubt(blankOpen, err)
 		}
 		m.letGo()
 		if err := s.layBlank(ctx, m); err != nil {
-			return checked(fmt.Errorf("no card to go on with: %v", err)) //nolint:errorlint // who has left is told
+			// Not as the error that it is: who has left is told, too.
+			return inDoubt(blankOpen, fmt.Errorf("no card to go on with: %v", err)) //nolint:errorlint // see above
 		}
 	}
 }

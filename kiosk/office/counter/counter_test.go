@@ -185,12 +185,20 @@ func TestLostAnswers(t *testing.T) {
 		t.Errorf("limit %s", w.holder.DailyLimit)
 	}
 	w.loseClose = true
-	if v := w.run(counter.Found); v.Outcome != office.Unknown {
-		t.Errorf("nobody knows, and the page says %d", v.Outcome)
+	if v := w.run(counter.Found); v.Outcome != office.Unknown || v.Why != "centre.unsure" {
+		t.Errorf("nobody knows, and the page says %d, %s", v.Outcome, v.Why)
+	}
+	w.choose("centre.fee", 1)
+	if v := w.run(counter.Replace); v.Outcome != office.Unknown || v.Why != "centre.blank.open" {
+		t.Errorf("nobody knows of the card, and the page says %d, %s", v.Outcome, v.Why)
 	}
 	w.loseDo, w.loseClose = false, false
 	w.done(counter.Look) // which asks after it
-	w.ended(2)
+	w.done(counter.Open) // and goes on with the card
+	if w.ended(4); w.balance() != 15*yuan {
+		t.Errorf("balance %s", w.balance())
+	}
+	w.made()
 }
 
 // TestAccounts does what needs no card.

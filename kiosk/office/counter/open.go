@@ -24,7 +24,7 @@ const (
 	factSince   office.Word = "centre.fact.since"
 )
 
-// begun returns the cards that were begun here and are not at their end.
+// begun returns the acts that were begun here and are not at their end.
 func (d *desk) begun(ctx context.Context) (all []journal.Entry, err error) {
 	open, err := d.Book.OpenItems(ctx)
 	for _, e := range open {
@@ -124,7 +124,7 @@ func (s *serving) resume(ctx context.Context, m *making) (office.Report, error) 
 	}
 	m.plan, err = s.Centre.Begin(ctx, s.clerk, centre.Blank{Ref: m.ref, Account: s.holder.Account, UID: m.uid})
 	if err != nil {
-		return office.Report{}, checked(err)
+		return office.Report{}, nothing(err)
 	}
 	if m.cash && !taken {
 		if _, err := s.takeCash(ctx, m.ref+cashSuffix, m.fee); err != nil {
