@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"quancun/journal"
@@ -144,12 +145,22 @@ func (d *Desk) given(ctx context.Context, sale journal.Entry) (money.Fen, error)
 		return 0, err
 	}
 	open, err := d.Book.OpenItems(ctx)
-	for _, intent := range open {
-		if intent.Kind == journal.ReturnIntent && intent.Origin == sale.Position() {
-			sum += intent.Amount
-		}
+	if err != nil {
+		return 0, err
 	}
-	return sum, err
+	for _, intent := range open {
+		if intent.Kind != journal.ReturnIntent || intent.Origin != sale.Position() {
+			continue
+		}
+		_, err := d.Book.Get(ctx, strings.TrimPrefix(intent.Ref, channel.IntentPrefix))
+		switch {
+		case errors.Is(err, ledger.ErrNotFound):
+			sum += intent.Amount
+		case err != nil:
+			return 0, err
+		} // otherwise it is in the sum, and lacks only its end
+	}
+	return sum, nil
 }
 
 // Refund makes a refund. No error is "given back"; tender.ErrUnknown is "being

@@ -168,6 +168,32 @@ var scenes = []scene{
 	alone(journal.PayOut), alone(journal.CashIn), alone(journal.CashOut), alone(journal.Counted),
 	alone(journal.Fee), alone(journal.Sighting), alone(journal.Evidence), alone(journal.ShiftOpened),
 	alone(journal.DrawerOpened), alone(journal.SignedIn), alone(journal.SignedOut),
+	byChannel(journal.PaymentIntent, journal.Paid), byChannel(journal.PaymentIntent, journal.Closed),
+	byChannel(journal.PaymentIntent, 0), byChannel(journal.ReturnIntent, journal.Paid),
+	byChannel(journal.ReturnIntent, journal.Refused), byChannel(journal.ReturnIntent, 0),
+}
+
+// byChannel is what a channel is asked for: a sale, or to give some of one back.
+// Without an outcome nobody ever hears of it.
+func byChannel(intent journal.Kind, o journal.Outcome) scene {
+	return func(r *rand.Rand, ref string) []journal.Entry {
+		e := journal.Entry{
+			Kind: intent, Ref: "pay_" + ref, Merchant: merchant(r), Amount: amount(r), Details: details(r),
+		}
+		moves := journal.Entry{Kind: journal.ChannelSale, Ref: ref, Merchant: e.Merchant, Amount: e.Amount}
+		end := journal.Entry{Kind: journal.PaymentEnd, Ref: e.Ref, Outcome: o}
+		if intent == journal.ReturnIntent {
+			e.Origin = journal.Position{Terminal: "K02", Epoch: journal.Epoch{1}, Seq: 1 + r.Int64N(1000)}
+			moves.Kind, moves.Origin, end.Kind = journal.Refund, e.Origin, journal.ReturnEnd
+		}
+		switch o {
+		case 0:
+			return []journal.Entry{e}
+		case journal.Paid:
+			return []journal.Entry{e, moves, end}
+		}
+		return []journal.Entry{e, end}
+	}
 }
 
 func topUp(o journal.Outcome) scene {
