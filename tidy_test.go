@@ -99,6 +99,9 @@ var layers = map[string]layer{
 		ours:   []string{"money", "pboc", "upstream/client", "upstream/wire", "upstream/wire/..."},
 		theirs: []string{connect, protobuf},
 	},
+	"upstream/client/bath": {
+		ours: []string{"money", "upstream/client", "upstream/wire/..."}, theirs: []string{connect, protobuf},
+	},
 	"upstream/reconcile": {ours: []string{"money", "upstream/channel"}},
 	"upstream/clearing": {
 		ours: []string{
