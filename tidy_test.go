@@ -124,6 +124,13 @@ var layers = map[string]layer{
 		},
 		theirs: []string{connect, protobuf},
 	},
+	"upstream/biller": {
+		ours: []string{
+			"money", "journal", "upstream/biller/vendor", "upstream/biller/srun", "upstream/biller/electricity",
+			"upstream/store", "upstream/store/sqldb", "upstream/server/call", "upstream/server/hub", "upstream/wire/...",
+		},
+		theirs: []string{connect, protobuf},
+	},
 	"upstream/biller/vendor": {ours: []string{"money"}},
 	"upstream/biller/srun":   {ours: []string{"money", "upstream/biller/vendor", "upstream/channel"}},
 	"upstream/keys/token": {

@@ -45,7 +45,7 @@ func takeMovements(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (
 	var amount []money.Fen
 	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
 		var e ledgerEntry
-		err := rows.Scan(&e.id, &e.amount, &e.at, &e.order, &e.corrects, &e.terminals, &e.body, &e.origin)
+		err := rows.Scan(&e.id, &e.amount, &e.at, &e.order, &e.refund, &e.corrects, &e.terminals, &e.body, &e.origin)
 		if err != nil {
 			return err
 		}
@@ -58,13 +58,16 @@ func takeMovements(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (
 		amount, at = append(amount, e.amount), append(at, e.at)
 		return nil
 	}, store.Lines(`l.before_id > (SELECT coalesce(max(entry_id), 0) FROM movements WHERE account = ?1)`)+`
-		SELECT e.id, p.amount_fen, coalesce(o.paid_ms, e.made_ms, e.at_ms), coalesce(e.order_no, ''),
+		SELECT e.id, p.amount_fen, coalesce(o.paid_ms, e.made_ms, e.at_ms),
+			coalesce(e.order_no, b.order_no, r.order_no, ''), coalesce(r.refund_no, ''),
 			coalesce(d.about, ''), e.journal IS NOT NULL, j.body, u.body
 		FROM (SELECT entry_id, amount_fen FROM lines
 			WHERE entry_id > (SELECT coalesce(max(entry_id), 0) FROM movements WHERE account = ?1)
 			ORDER BY entry_id LIMIT ?2) AS p
 		JOIN entries e ON e.id = p.entry_id
 		LEFT JOIN orders o ON o.order_no = e.order_no AND e.kind = 1
+		LEFT JOIN bills b ON b.entry_id = e.id
+		LEFT JOIN bill_refunds r ON r.entry_id = e.id
 		LEFT JOIN corrections c ON c.entry_id = e.id AND c.kind <> 3
 		LEFT JOIN differences d ON d.exception_id = c.exception_id
 		LEFT JOIN journal_entries j ON j.journal = e.journal AND j.seq = e.seq
@@ -84,7 +87,8 @@ type ledgerEntry struct {
 	id        int64
 	amount    money.Fen // as posted
 	at        int64
-	order     string // a top-up's
+	order     string // a top-up's or a bill's
+	refund    string // of a bill
 	corrects  string // what the difference is about that it corrects
 	terminals bool   // it is a terminal's
 	body      []byte // of the terminal's entry, if we hold it under this number
@@ -96,7 +100,7 @@ type ledgerEntry struct {
 func (e ledgerEntry) about() (about, refundNo string, err error) {
 	switch {
 	case e.order != "":
-		return e.order, "", nil
+		return e.order, e.refund, nil
 	case e.corrects != "":
 		return e.corrects, "", nil
 	case !e.terminals:

@@ -31,6 +31,7 @@ const (
 	KindFee        Kind = 13
 	KindCorrection Kind = 14 // of another entry, which it names, or of a difference with others' books
 	KindPaidOut    Kind = 15 // to a merchant, for its days
+	KindBill       Kind = 16 // to a biller, such as for the network
 
 	KindBath Kind = 17 // water that has run in a bath
 )

@@ -67,6 +67,12 @@ var dump = []struct{ table, query string }{
 	{"bookings of channels", `SELECT b.terminal, b.ref, j.epoch, b.seq
 		FROM channel_bookings b JOIN journals j ON j.id = b.journal
 		ORDER BY b.terminal COLLATE "C", b.ref COLLATE "C"`},
+	{"bills", `SELECT b.order_no, b.terminal, b.account, b.biller, b.target, b.amount_fen, b.created_ms, b.deadline_ms,
+			b.state, b.cause, b.sent_ms, b.record_no, n.n, b.late
+		FROM bills b LEFT JOIN (` + counted + `) AS n ON n.id = b.entry_id ORDER BY b.order_no COLLATE "C"`},
+	{"refunds of bills", `SELECT r.order_no, r.refund_no, r.amount_fen, n.n, r.reason, r.by_one, r.by_two, r.at_ms
+		FROM bill_refunds r JOIN (` + counted + `) AS n ON n.id = r.entry_id
+		ORDER BY r.order_no COLLATE "C", r.refund_no COLLATE "C"`},
 	{"phones", `SELECT device, account, algorithm, public_key, bound_ms, revoked_ms FROM phones
 		ORDER BY device COLLATE "C"`},
 	{"phone grants", `SELECT device, issuer, code_max_fen, day_max_fen, issued_ms, expires_ms FROM phone_grants

@@ -136,6 +136,7 @@ func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account) (what strin
 		{"money is held for a bath", `SELECT 1 FROM bath_reservations WHERE account = ? AND hold = 1`},
 		{"a sale is in doubt", `SELECT 1 FROM claims WHERE account = ? AND state = 1`},
 		{"a top-up is under way", `SELECT 1 FROM orders WHERE account = ? AND state < 4`},
+		{"a bill is being paid", `SELECT 1 FROM bills WHERE account = ? AND state IN (1, 2, 3, 6)`},
 		{"a load is under way", `SELECT 1 FROM loads l JOIN cards c ON c.card_no = l.card_no
 			WHERE c.account = ? AND l.state = 1`},
 	} {

@@ -137,12 +137,13 @@ func (t *cardTx) Available() (money.Fen, error) {
 	return at[t.card.Account].Balance - held, err
 }
 
-// Held returns what holds keep of an account. Whoever decides by it has the
-// account locked: no hold is placed without that.
+// Held returns what holds, baths and unpaid bills keep of an account. Whoever
+// decides by it has the account locked: nothing is held without that.
 func Held(ctx context.Context, q sqldb.Querier, a Account) (f money.Fen, err error) {
 	err = q.QueryRow(ctx, `SELECT CAST(coalesce(sum(amount_fen), 0) AS BIGINT) FROM (
 		SELECT amount_fen FROM holds WHERE account = ?1 AND state <= 2
-		UNION ALL SELECT cap_fen FROM bath_reservations WHERE account = ?1 AND hold = 1) AS held`, a).Scan(&f)
+		UNION ALL SELECT cap_fen FROM bath_reservations WHERE account = ?1 AND hold = 1
+		UNION ALL SELECT amount_fen FROM bills WHERE account = ?1 AND state IN (1, 2, 3, 6)) AS held`, a).Scan(&f)
 	return f, err
 }
 

@@ -17,13 +17,14 @@ type View struct {
 	Holder    Holder
 	Card      Card
 	Balance   money.Fen
-	Held      money.Fen // of the balance, by sales under way
+	Held      money.Fen // of the balance, by sales and bills under way
 	Credited  time.Time // when the balance last grew; zero if never
 	Checking  []Order   // cancelled, or never shown; the outcome is unknown
 	Late      []Order   // paid after they were closed, and not seen yet
 	OpenLoads []Load    // of this card
 	Doubts    []Doubt   // of all cards of the account
-	Unseen    bool      // whether Late holds any that [Books.MarkSeen] would mark
+	Bills     []OpenBill
+	Unseen    bool // whether Late holds any that [Books.MarkSeen] would mark
 }
 
 // Doubt is a purchase of which nobody knows yet whether the card has paid. Its
@@ -32,6 +33,15 @@ type Doubt struct {
 	Amount money.Fen
 	Made   time.Time // as the terminal says
 	Place  string
+}
+
+// OpenBill is a payment to a biller of which nobody knows yet what it came to.
+// Its amount is held.
+type OpenBill struct {
+	OrderNo string
+	Title   string
+	Amount  money.Fen
+	Created time.Time
 }
 
 // View returns what a holder who signed in at since is to see with a card. It
@@ -73,7 +83,21 @@ func readView(ctx context.Context, tx *sqldb.Tx, cardNo string, since time.Time)
 	v.OpenLoads, err3 = readLoads(ctx, tx, `WHERE card_no = ? AND state = 1 ORDER BY created_ms`, cardNo)
 	v.Doubts, err4 = readDoubts(ctx, tx, a)
 	err5 := tx.QueryRow(ctx, `SELECT EXISTS (`+unseen+`)`, a, since.UnixMilli()).Scan(&v.Unseen)
-	return v, errors.Join(err1, err2, err3, err4, err5)
+	v.Bills, err = readOpenBills(ctx, tx, a)
+	return v, errors.Join(err1, err2, err3, err4, err5, err)
+}
+
+func readOpenBills(ctx context.Context, tx *sqldb.Tx, a Account) (all []OpenBill, err error) {
+	err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var b OpenBill
+		var created sql.NullInt64
+		err := rows.Scan(&b.OrderNo, &b.Title, &b.Amount, &created)
+		b.Created = fromMS(created)
+		all = append(all, b)
+		return err
+	}, `SELECT order_no, title, amount_fen, created_ms FROM bills WHERE account = ? AND state IN (1, 2, 3, 6)
+		ORDER BY created_ms, order_no`, a)
+	return all, err
 }
 
 // readDoubts returns an account's open claims of purchases, oldest first. A
@@ -139,9 +163,9 @@ func Lines(onward string) string {
 }
 
 var movements = `(` + Lines(`true`) + `
-	SELECT e.at_ms, e.made_ms, e.kind, l.amount_fen, l.balance_fen, e.place, coalesce(e.order_no, '') AS ref,
-		0 AS part, e.id
-	FROM lines l JOIN entries e ON e.id = l.entry_id
+	SELECT e.at_ms, e.made_ms, e.kind, l.amount_fen, l.balance_fen, e.place,
+		coalesce(e.order_no, b.order_no, '') AS ref, 0 AS part, e.id
+	FROM lines l JOIN entries e ON e.id = l.entry_id LEFT JOIN bills b ON b.entry_id = coalesce(e.undoes, e.id)
 	UNION ALL
 	SELECT m.at_ms, NULL, m.kind, m.amount_fen, m.balance_fen, m.place, m.load_id, 1, m.id
 	FROM purse_moves m JOIN cards c ON c.card_no = m.card_no WHERE c.account = ?1 AND m.kind = 2) AS movements`
