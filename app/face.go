@@ -3,13 +3,16 @@ package app
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"fyne.io/fyne/v2"
 
 	"quancun/app/paper"
+	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/channel"
 	"quancun/kiosk/till"
 	"quancun/reader/scanner"
 	"quancun/ui"
@@ -122,9 +125,24 @@ type tillFace struct {
 	session *till.Session     // nil: the journal cannot be used
 	clerk   *paper.Clerk      // nil: there is no printer
 	scans   chan scanner.Scan // of a serial scanner
+	news    chan till.News    // of sales and refunds that were left open
 }
 
 func (f *tillFace) serve(ctx context.Context) error { return f.session.Run(ctx) }
+
+// ended tells the cashier what became of a sale or a refund that was left open. A
+// kiosk, and a cashier who has read nothing for long, do without: it is in the
+// journal.
+func (f *tillFace) ended(intent journal.Entry, done bool) {
+	n, ok := till.NewsOf(intent, strings.TrimPrefix(intent.Ref, channel.IntentPrefix), done)
+	if !ok {
+		return
+	}
+	select {
+	case f.news <- n:
+	default:
+	}
+}
 
 // see shows a view, and has a receipt printed of a sale in it.
 func (f *tillFace) see(v till.View) {

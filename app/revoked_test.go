@@ -100,7 +100,7 @@ func (s *signedInTill) serve(dir string) {
 	s.ok(err)
 	slot.Lay(sim.New(card))
 	cards, health := make(chan reader.State), make(chan kiosk.Health)
-	s.face = &tillFace{line: newLine[till.View, till.Input](log)}
+	s.face = &tillFace{line: newLine[till.View, till.Input](log), news: make(chan till.News, 1)}
 	s.face.session = &till.Session{
 		Desk: &till.Desk{
 			Device: slot, Cards: &kiosk.Seller{Log: log}, Book: s.book, Staff: s.desk, Plan: till.Plan{Merchant: "m1"},
@@ -108,7 +108,7 @@ func (s *signedInTill) serve(dir string) {
 			Profile: profile.Default(), Clock: clock, Log: log,
 		},
 		Terms: kiosk.NewTerms("K01", pboc.TerminalNo{1}), Feeds: feeds, Cards: cards, Health: health,
-		Inputs: s.face.inputs, Show: s.face.show, Log: log,
+		Inputs: s.face.inputs, News: s.face.news, Show: s.face.show, Log: log,
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

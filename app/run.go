@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quancun/app/identity"
+	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/till"
@@ -176,7 +177,8 @@ type joined struct {
 func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.Profile) error {
 	clock, terms, hand := t.clock, kiosk.NewTerms(who.Terminal, who.TerminalNo), new(kiosk.InHand)
 	holders := &kioskFace{line: newLine[kiosk.View, kiosk.Input](t.log)}
-	cashiers := &tillFace{line: newLine[till.View, till.Input](t.log), scans: make(chan scanner.Scan)}
+	cashiers := &tillFace{line: newLine[till.View, till.Input](t.log), scans: make(chan scanner.Scan),
+		news: make(chan till.News, 16)}
 	if t.face = holders; t.config.Face == cashierName {
 		t.face = cashiers
 	}
@@ -197,7 +199,11 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 	}
 	// What a till has left open is ended under either face: a till may have become
 	// a kiosk since.
-	left := &channel.Keeper{Book: t.book, Upstream: t.client, InHand: hand, Every: keepEvery, Log: t.log}
+	left := &channel.Keeper{
+		Book: t.book, Upstream: t.client, InHand: hand, Every: keepEvery, Log: t.log,
+		Ended: func(intent journal.Entry, err error) { cashiers.ended(intent, err == nil) },
+	}
+	t.keeper.Ended = func(sale journal.Entry, o journal.Outcome) { cashiers.ended(sale, o.Happened()) }
 	t.beside = append(t.beside, left.Run)
 	if t.config.Face == cashierName {
 		return t.joinTill(joined{p, terms, hand, keys}, cashiers)

@@ -146,7 +146,7 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 	face.clerk = clerk
 	face.session = &till.Session{
 		Desk: desk, Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Inputs: face.inputs, Health: t.health,
-		Show: face.see, Log: t.log,
+		News: face.news, Show: face.see, Log: t.log,
 	}
 	return nil
 }

@@ -35,6 +35,10 @@ type Keeper struct {
 	Every    time.Duration // between rounds
 	Log      *slog.Logger
 
+	// Ended, if not nil, hears of each sale in doubt that another terminal has
+	// settled.
+	Ended func(sale journal.Entry, o journal.Outcome)
+
 	health   Health // as told last
 	settings uint64 // version of the settings that are in force
 }
@@ -197,10 +201,10 @@ func (k *Keeper) endOrder(ctx context.Context, no string) error {
 // endDoubts asks whether the upstream knows what became of the loads and sales
 // that this terminal has in doubt: another terminal has met the card.
 func (k *Keeper) endDoubts(ctx context.Context) {
-	kinds := make(map[string]journal.Kind)
+	intents := make(map[string]journal.Entry)
 	var refs []string
 	for _, intent := range k.open(ctx, journal.LoadIntent, journal.SaleIntent) {
-		kinds[intent.Ref] = intent.Kind
+		intents[intent.Ref] = intent
 		refs = append(refs, intent.Ref)
 	}
 	for part := range slices.Chunk(refs, client.SettlementsMax) {
@@ -210,13 +214,21 @@ func (k *Keeper) endDoubts(ctx context.Context) {
 			return
 		}
 		for ref, outcome := range outcomes {
-			_, err := k.Outbox.Append(ctx, journal.Entry{
-				Kind: endOf(kinds[ref]), Ref: ref, Outcome: outcome, Details: word{by: "upstream"}.details(),
-			})
-			if err != nil {
-				k.Log.Warn("doubt stays", "ref", ref, "err", err)
-			}
+			k.endDoubt(ctx, intents[ref], outcome)
 		}
+	}
+}
+
+func (k *Keeper) endDoubt(ctx context.Context, intent journal.Entry, o journal.Outcome) {
+	_, err := k.Outbox.Append(ctx, journal.Entry{
+		Kind: endOf(intent.Kind), Ref: intent.Ref, Outcome: o, Details: word{by: "upstream"}.details(),
+	})
+	if err != nil {
+		k.Log.Warn("doubt stays", "ref", intent.Ref, "err", err)
+		return
+	}
+	if k.Ended != nil && intent.Kind == journal.SaleIntent {
+		k.Ended(intent, o)
 	}
 }
 

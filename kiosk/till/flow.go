@@ -50,7 +50,7 @@ const (
 // Event is something that happened at the till.
 type Event int
 
-// The events. Those up to OpenOffice come from the cashier or the holder, the rest
+// The events. Those up to Read come from the cashier or the holder, the rest
 // from the card, the upstream, the clock and the machine itself.
 const (
 	Priced    Event = 1 // an amount was keyed, or products were
@@ -66,6 +66,7 @@ const (
 	// OpenOffice asks for what else there is to do; who signs in and may not sell
 	// is led there.
 	OpenOffice Event = 10
+	Read       Event = 11 // the oldest news was read
 
 	CardIn     Event = 20
 	CardOut    Event = 21
@@ -99,12 +100,13 @@ var steps = map[Step]map[Event]Step{
 	StaffPIN:     {Typed: SigningIn, Leave: Locked, Timeout: Locked},
 	SigningIn:    {SignedIn: Ready, OpenOffice: Office, PINWrong: StaffPIN, Failed: Locked, Timeout: Locked},
 
-	Ready: {Priced: Present, CardIn: Looking, OpenOffice: Office, Lock: Locked, Timeout: Locked,
+	Ready: {Priced: Present, CardIn: Looking, OpenOffice: Office, Read: Ready, Lock: Locked, Timeout: Locked,
 		Broken: OutOfOrder},
 	Looking: {CardRead: Glance, Failed: Declined, Timeout: Declined},
 	Glance: {Priced: Present, CardIn: Looking, CardOut: Ready, Leave: Ready, Timeout: Ready, Lock: Locked,
 		Broken: OutOfOrder},
-	Present: {CardIn: Selling, Scanned: Paying, Leave: Ready, Timeout: Ready, Lock: Locked, Broken: OutOfOrder},
+	Present: {CardIn: Selling, Scanned: Paying, Read: Present, Leave: Ready, Timeout: Ready, Lock: Locked,
+		Broken: OutOfOrder},
 
 	// From here on a card may be written: nothing but its own word, or its
 	// silence, leads out.

@@ -106,7 +106,7 @@ func TestNext(t *testing.T) {
 		}
 	}
 	for e := Event(0); e <= lastEvent+1; e++ {
-		named := e >= Priced && e <= OpenOffice || e >= CardIn && e <= lastEvent
+		named := e >= Priced && e <= Read || e >= CardIn && e <= lastEvent
 		if used[e] != named {
 			t.Errorf("event %d: used %v, and there is such an event: %v", e, used[e], named)
 		}
@@ -165,6 +165,13 @@ func TestViewForgets(t *testing.T) {
 	}
 	if got := full.at(Locked, Lock); got.Operator != (Operator{}) || got.Last.Holder != "" {
 		t.Errorf("locked, and it shows %+v of %q", got.Operator, got.Last.Holder)
+	}
+	full.News = []News{{Ref: "a"}, {Ref: "b"}}
+	if got := full.at(Locked, Lock).News; len(got) != 2 {
+		t.Errorf("locked, and of the news it has %+v", got)
+	}
+	if got := full.at(Ready, Read).News; len(got) != 1 || got[0].Ref != "b" {
+		t.Errorf("read one, left is %+v", got)
 	}
 	if got := full.at(OutOfOrder, Broken).Fault; got != kiosk.CodeFull {
 		t.Errorf("out of order with fault %d", got)

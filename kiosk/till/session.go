@@ -24,6 +24,7 @@ type Session struct {
 	Cards  <-chan reader.State // from reader.Watch
 	Inputs <-chan Input        // from the screen and the scanner
 	Health <-chan kiosk.Health // from the Keeper
+	News   <-chan News         // of what was left open; nil: none
 	Show   func(View)          // must not block
 	Log    *slog.Logger
 
@@ -102,6 +103,8 @@ func (s *Session) walk(ctx context.Context) error {
 			s.health(ctx, health)
 		case v := <-s.office:
 			s.showOffice(v)
+		case n := <-s.News:
+			s.hear(n)
 		case r := <-s.results:
 			if r.visit == s.visit { // else the till has gone on; what it did is in the journal
 				s.settle(ctx, r.outcome)
@@ -117,7 +120,7 @@ func (s *Session) walk(ctx context.Context) error {
 
 // input takes what a person did. The PIN is the Desk's from here on, or wiped.
 func (s *Session) input(ctx context.Context, in Input) {
-	if in.Event > OpenOffice {
+	if in.Event > Read {
 		s.Log.Error("screen sent an event that is not a person's", "event", int(in.Event))
 		return
 	}
@@ -154,6 +157,8 @@ func (s *Session) allowed(in Input) bool {
 		return s.Desk.Staff != nil
 	case OpenOffice:
 		return s.Desk.Office != nil
+	case Read:
+		return len(s.view.News) > 0
 	}
 	return true
 }

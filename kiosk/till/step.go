@@ -102,6 +102,7 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 		patch(&s.view)
 	}
 	s.note(before, step, in)
+	s.told()
 	s.arm(s.timeout(step))
 	s.Show(s.view)
 	if do := s.Desk.act(s.view, in, s.slot); do != nil {

@@ -35,6 +35,7 @@ type View struct {
 	Short   bool       // Declined: the purse is too low, and the upstream is there to load it
 	Taps    int        // cards laid down and codes scanned where they change nothing; a page answers them
 	Fault   kiosk.Code // Declined, Locked, Unknown, OutOfOrder; 0: none
+	News    []News     // that nobody has read yet, the oldest first
 
 	HasOffice bool        // there is one
 	Office    office.View // Office
@@ -136,7 +137,7 @@ func (v View) at(step Step, e Event) View {
 	switch step {
 	case Locked, OutOfOrder:
 		v = View{Step: step, Place: v.Place, Products: v.Products, Meal: v.Meal, Health: v.Health, Dark: v.Dark,
-			Ways: v.Ways, Last: v.Last, HasOffice: v.HasOffice}
+			Ways: v.Ways, Last: v.Last, HasOffice: v.HasOffice, News: v.News}
 		v.Last.Holder = "" // nobody is there who may know
 		if step == OutOfOrder {
 			v.Fault = v.Health.Fault
@@ -157,6 +158,9 @@ func (v View) at(step Step, e Event) View {
 		}
 	case Unknown:
 		v.Fault = kiosk.CodeSaleDoubt
+	}
+	if e == Read && len(v.News) > 0 {
+		v.News = v.News[1:]
 	}
 	if before == Looking && e == Timeout {
 		v.Fault = kiosk.CodeCardSilent

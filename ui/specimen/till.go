@@ -112,6 +112,8 @@ func tillArriving() []TillView {
 	plain.Products = nil
 	meal.Meal = till.Meal{Name: "午餐", Price: 1200}
 	first.Notice = till.PriceFirst
+	news := ready
+	news.News = []till.News{{Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), With: till.ByAlipay, Done: true}}
 	broke := darkened(ready)
 	broke.Dark.Sale, broke.Dark.Left = 0, 0
 	broke.Ways = []till.Source{{Kind: till.ByCard, Why: till.NoDark}, {Kind: till.ByCode, Why: till.NoDark},
@@ -129,6 +131,8 @@ func tillArriving() []TillView {
 		tillView("05-ready-meal", meal),
 		tillView("05-ready-price-first", first),
 		tillView("05-ready-dark", darkened(ready)),
+		tillView("05-ready-news", news),
+		tillView("05-ready-news-dark", darkened(news)),
 		tillView("05-ready-nothing-left", broke),
 		tillView("06-looking", till.View{Step: till.Looking}),
 		tillView("07-glance", till.View{Step: till.Glance, Holder: holder, Balance: 12350, Known: true}),
@@ -147,7 +151,8 @@ func tillSelling() []TillView {
 	some := step(till.Present)
 	some.Ways = []till.Source{{Kind: till.ByCard}, {Kind: till.ByCode, Why: till.NotBuilt},
 		{Kind: till.ByAlipay, Why: till.NotBuilt}}
-	meal, left, noReader := step(till.Present), step(till.Present), step(till.Present)
+	meal, left, noReader, news := step(till.Present), step(till.Present), step(till.Present), step(till.Present)
+	news.News = []till.News{{Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), Refund: true}}
 	meal.Meal, left.Notice = till.Meal{Name: "午餐", Price: 1200}, till.CardLeft
 	noReader.Ways = []till.Source{{Kind: till.ByCard, Why: till.NoReader}, {Kind: till.ByCode}, {Kind: till.ByAlipay}}
 	level, wrong, ask, before := step(till.EnterPIN), step(till.EnterPIN), step(till.Ask), step(till.PaidBefore)
@@ -163,6 +168,8 @@ func tillSelling() []TillView {
 		tillView("08-present-card-left", left),
 		tillView("08-present-no-reader", noReader),
 		tillView("08-present-dark", darkened(step(till.Present))),
+		tillView("08-present-news", news),
+		tillView("08-present-news-dark", darkened(news)),
 		tillView("09-selling", step(till.Selling)),
 		tillView("10-ask", ask),
 		tillView("11-enter-pin", step(till.EnterPIN)),

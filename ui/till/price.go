@@ -34,7 +34,11 @@ func (p *page) price() fyne.CanvasObject {
 	if n := p.notice(says); n != nil {
 		words.Add(n)
 	}
-	words.Add(p.text(p.t.T("till.price.title"), look.Lead, false, says))
+	if n := p.news(says); n != nil {
+		words.Add(n)
+	} else {
+		words.Add(p.text(p.t.T("till.price.title"), look.Lead, false, says))
+	}
 	words.Add(p.k.Box(look.Surface, look.Edge, 5, figure))
 	if products := p.products(); products != nil {
 		words.Add(products)
@@ -75,6 +79,8 @@ func (p *page) charge(sum *string) *widget.Button {
 	send := func() {
 		if f := typedPrice(*sum); f > 0 {
 			p.s.On(till.Input{Event: till.Priced, Amount: f})
+		} else if len(p.v.News) > 0 {
+			p.s.On(till.Input{Event: till.Read})
 		}
 	}
 	p.screen.confirm = send
@@ -95,8 +101,8 @@ func (p *page) products() fyne.CanvasObject {
 	columns, most := 2, 6
 	if p.k.Panel.Portrait() {
 		columns, most = 3, 9
-	} else if p.dark() {
-		most = 4
+	} else {
+		most -= p.taken()
 	}
 	all = all[:min(len(all), most)]
 	p.screen.function = func(n int) {
@@ -134,12 +140,17 @@ func (p *page) present() fyne.CanvasObject {
 	if n := p.notice(says); n != nil {
 		words.Add(n)
 	}
+	if n := p.news(says); n != nil {
+		words.Add(n)
+	}
 	if meal := p.v.Meal; meal.Price > 0 && meal.Price == p.v.Amount {
 		words.Add(p.text(p.t.T("till.meal", "meal", meal.Name), look.Lead, false, says))
 	}
 	words.Add(p.k.Line(text.Amount(p.v.Amount),
 		widget.Style{Type: look.Display + 5, Bold: true, Align: fyne.TextAlignCenter}))
-	words.Add(widget.CentreX(p.k.Icon("card-on-reader", 92, 69, look.Neutral)))
+	if len(p.v.News) == 0 { // which needs the picture's room
+		words.Add(widget.CentreX(p.k.Icon("card-on-reader", 92, 69, look.Neutral)))
+	}
 	words.Add(p.text(p.t.T("till.present"), look.Heading, true, says))
 	list := p.k.Column(6)
 	for _, w := range p.v.Ways {
@@ -163,6 +174,45 @@ func (p *page) way(w till.Source, width float32) fyne.CanvasObject {
 		p.k.Line(p.t.T(wayKey(w.Kind)), widget.Style{Type: look.Lead, Bold: true, Colour: ink}),
 		p.k.Text(p.t.T(reasonKey(w.Why)), widget.Style{Type: look.Body, Colour: look.Soft}, room))
 	return p.k.Box(look.Surface, look.Line, 6, p.k.Row(6, widget.CentreY(mark), widget.Grow(words)))
+}
+
+// taken is how many products have no room beside what else has to be said.
+func (p *page) taken() (n int) {
+	if p.dark() {
+		n += 2
+	}
+	if len(p.v.News) > 0 {
+		n += 2
+	}
+	return n
+}
+
+// news is a key with the oldest news that nobody has read, or nil. Who has read it
+// taps it, or presses Enter.
+func (p *page) news(width float32) fyne.CanvasObject {
+	if len(p.v.News) == 0 {
+		return nil
+	}
+	n := p.v.News[0]
+	word := "till.news.notpaid"
+	switch {
+	case n.Refund && n.Done:
+		word = "till.news.back"
+	case n.Refund:
+		word = "till.news.notback"
+	case n.Done:
+		word = "till.news.paid"
+	}
+	read := till.Input{Event: till.Read}
+	if p.v.Step == till.Present {
+		p.screen.confirm = func() { p.s.On(read) }
+	}
+	f := widget.Face{Name: "news", Label: word}
+	words := p.k.Column(1,
+		p.k.Text(p.t.T(word, "at", text.Clock(n.At), "amount", text.Amount(n.Amount), "way", p.t.T(wayKey(n.With))),
+			widget.Style{Type: look.Body, Bold: true, Colour: f.Ink()}, p.k.Room(width)),
+		p.k.Line(p.t.T("till.news.read"), widget.Style{Type: look.Body, Colour: f.Ink()}))
+	return p.k.Key(f, p.k.Inset(3, words), func() { p.s.On(read) })
 }
 
 // notice is the banner of the view's notice, or nil.

@@ -1,0 +1,60 @@
+package till
+
+import (
+	"slices"
+	"time"
+
+	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/money"
+)
+
+// News is what has become of a sale or a refund that nobody knew the end of when
+// the cashier saw it last.
+type News struct {
+	Ref    string // of the sale
+	Amount money.Fen
+	At     time.Time // when it was begun
+	With   Kind
+	Refund bool
+	Done   bool // it was paid, or given back
+}
+
+// newsMax is how many wait to be read. Who has not read so many asks the journal.
+const newsMax = 20
+
+// NewsOf returns the news of an intent that has ended: done says how. ok is false
+// for what is no cashier's.
+func NewsOf(intent journal.Entry, ref string, done bool) (n News, ok bool) {
+	n = News{Ref: ref, Amount: intent.Amount, At: intent.At.In(kiosk.Beijing), With: ByAlipay, Done: done}
+	switch intent.Kind {
+	case journal.SaleIntent:
+		n.With = ByCard
+	case journal.ReturnIntent:
+		n.Refund = true
+	case journal.PaymentIntent:
+	default:
+		return News{}, false
+	}
+	return n, true
+}
+
+// hear shows news from now on, until it is read.
+func (s *Session) hear(n News) {
+	s.view.News = append(slices.Clone(s.view.News), n)
+	if more := len(s.view.News) - newsMax; more > 0 {
+		s.view.News = s.view.News[more:]
+	}
+	s.told()
+	s.Show(s.view)
+}
+
+// told takes news away of a sale whose end is on the page.
+func (s *Session) told() {
+	if s.view.Step != Sold && s.view.Step != Declined {
+		return
+	}
+	s.view.News = slices.DeleteFunc(slices.Clone(s.view.News), func(n News) bool {
+		return !n.Refund && n.Ref == s.view.Sale.Ref
+	})
+}
