@@ -267,7 +267,7 @@ var layers = map[string]layer{
 	"app/...": {
 		ours: []string{
 			"money", "pboc", "journal", "paycode", "app/...", "assets", "ui/...", "kiosk", "kiosk/...", "ledger", "ledger/...", "reader/...",
-			"upstream/client",
+			"upstream/client", "upstream/client/centre",
 		},
 		theirs: []string{fyne, toml, sync, sys},
 	},

@@ -10,6 +10,7 @@ import (
 	"quancun/app/back"
 	"quancun/kiosk"
 	"quancun/kiosk/channel"
+	"quancun/kiosk/shift"
 	"quancun/kiosk/till"
 	"quancun/money"
 	"quancun/pboc"
@@ -127,8 +128,9 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 	}
 	office := back.Parts{
 		Terminal: t.renewer.Papers.Terminal, Book: t.book, Client: t.client, Campus: t.campusKey, Feeds: t.feeds,
-		Terms: j.terms, InHand: j.hand, Wallet: wallet, Clerk: clerk, Device: t.device, Profile: j.profile, Plan: plan,
-		Now: t.clock.Now, Log: t.log,
+		Terms: j.terms, InHand: j.hand, Wallet: wallet, Push: t.pusher,
+		Clerk: clerk, Device: t.device, Profile: j.profile, Plan: plan,
+		Drawer: shift.New(t.book, t.renewer.Papers.Terminal, shift.Rules{}), Now: t.clock.Now, Log: t.log,
 	}
 	if office.RefundLimit, err = t.config.Till.refundLimit(); err != nil {
 		return err

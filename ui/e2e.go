@@ -22,6 +22,7 @@ const mapVariable = "QUANCUN_E2E_MAP"
 // can be tapped. Targets are found by their label and by their name.
 type Map struct {
 	Step     int               `json:"step"`
+	Part     string            `json:"part"` // of a step that has pages of its own: see [frame.part]
 	Language string            `json:"language"`
 	Targets  map[string]Target `json:"targets"`
 }
@@ -71,7 +72,7 @@ func (f *frame) writeMap(name string) error {
 }
 
 func (f *frame) targets() Map {
-	m := Map{Step: f.step, Language: string(f.o.Texts.Language()), Targets: make(map[string]Target)}
+	m := Map{Step: f.step, Part: f.part, Language: string(f.o.Texts.Language()), Targets: make(map[string]Target)}
 	scale := f.window.Canvas().Scale()
 	px := func(v float32) int { return int(v*scale + 0.5) }
 	widget.Walk(f.page.Top(), func(o fyne.CanvasObject, at fyne.Position) {

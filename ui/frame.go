@@ -31,6 +31,7 @@ type frame struct {
 	// Owned by the UI goroutine.
 	page       page
 	step       int          // of the flow that the page is of
+	part       string       // of a step that has pages of its own, for tests; "": it has none
 	onRune     func(r rune) // a character of a keyboard
 	onFunction func(n int)  // a function key, from 1; nil: the face has none
 	onTurn     func(by int) // an arrow; nil: nothing turns

@@ -5,6 +5,7 @@ import (
 
 	"fyne.io/fyne/v2"
 
+	"quancun/kiosk/office"
 	"quancun/kiosk/till"
 	"quancun/ui/sound"
 	face "quancun/ui/till"
@@ -60,7 +61,23 @@ func (w *Till) rebuild() {
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
 		Redraw:     w.rebuild,
 	})
+	w.part = part(w.view.Office)
 	w.put(w.screen, w.screen.Object, int(w.view.Step))
+}
+
+// part names a page of the office: its question, or how a task ended.
+func part(v office.View) string {
+	switch v.Page {
+	case office.Menu:
+		return "menu"
+	case office.Asking:
+		return string(v.Question.Name)
+	case office.Ended:
+		return string(v.Task) + map[office.Outcome]string{
+			office.Done: " done", office.Refused: " refused", office.Unknown: " unknown",
+		}[v.Outcome]
+	}
+	return ""
 }
 
 // announce plays what belongs to a change: a cashier looks at the plate.

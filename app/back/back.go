@@ -15,16 +15,21 @@ import (
 	"quancun/kiosk/channel"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/aftersale"
+	"quancun/kiosk/office/cash"
+	"quancun/kiosk/office/counter"
 	"quancun/kiosk/refund"
+	"quancun/kiosk/shift"
 	"quancun/kiosk/staff"
 	"quancun/kiosk/till"
 	"quancun/ledger"
 	"quancun/ledger/feed"
+	"quancun/ledger/push"
 	"quancun/money"
 	"quancun/reader"
 	"quancun/reader/profile"
 	"quancun/ui/text"
 	"quancun/upstream/client"
+	"quancun/upstream/client/centre"
 )
 
 // Parts are the terminal's, which owns them.
@@ -37,6 +42,8 @@ type Parts struct {
 	Terms    *kiosk.Terms
 	InHand   *kiosk.InHand
 	Wallet   *channel.Seller
+	Push     *push.Pusher
+	Drawer   *shift.Drawer
 	Staff    *staff.Desk  // nil: nobody signs in
 	Clerk    *paper.Clerk // nil: there is no printer
 	Device   reader.Device
@@ -52,7 +59,9 @@ type Parts struct {
 // sets are the sets of tasks, in the order of the menu. Whoever has made another
 // adds it here.
 var sets = []func(p Parts, online func() bool) []office.Task{
+	drawers,
 	aftersales,
+	counters,
 }
 
 // New returns the office of a till that is made of p.
@@ -83,6 +92,17 @@ func check(all []office.Task) error {
 		names = append(names, t.Name)
 	}
 	return nil
+}
+
+// drawers are about the drawer and its shift.
+func drawers(p Parts, _ func() bool) []office.Task { return cash.Tasks(cash.Config{Drawer: p.Drawer}) }
+
+// counters are the card centre's.
+func counters(p Parts, _ func() bool) []office.Task {
+	return counter.Tasks(counter.Config{
+		Centre: centre.New(p.Client), Money: p.Client, Push: p.Push, Book: p.Book, Shift: p.Drawer, Profile: p.Profile,
+		Now: p.Now, Log: p.Log,
+	})
 }
 
 // aftersales are about sales that were made.

@@ -85,6 +85,7 @@ type books struct {
 	BalanceFen money.Fen `json:"balance_fen"`
 	Cards      []struct {
 		CardNo    string    `json:"card_no"`
+		Status    string    `json:"status"`
 		MirrorFen money.Fen `json:"mirror_fen"`
 		Loads     []struct {
 			State string `json:"state"`
@@ -104,6 +105,16 @@ func (s *stage) books() (b books, err error) {
 		return b, err
 	}
 	return b, json.Unmarshal(text, &b)
+}
+
+// mirrors is what the cards that may be used hold, by the books.
+func (b books) mirrors() (all []money.Fen) {
+	for _, c := range b.Cards {
+		if c.Status != "retired" {
+			all = append(all, c.MirrorFen)
+		}
+	}
+	return all
 }
 
 // agree ends the terminals and checks that card, journals and upstream tell the
@@ -130,7 +141,8 @@ func (s *stage) agree() error {
 	if err != nil {
 		return err
 	}
-	if len(b.Cards) != 1 || purse != b.BalanceFen+s.byCode || b.Cards[0].MirrorFen != purse {
+	mirrors := b.mirrors()
+	if len(mirrors) != 1 || purse != b.BalanceFen+s.byCode || mirrors[0] != purse {
 		return fmt.Errorf("account %s, mirror %+v, purse %s", b.BalanceFen, b.Cards, purse)
 	}
 	if len(b.Alarms) > 0 {

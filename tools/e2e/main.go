@@ -24,7 +24,9 @@ type scenario struct {
 	name string
 	what string
 	face string // of the terminal; a kiosk if empty
-	play func(*stage) error
+	// staff says that cashiers and clerks sign in.
+	staff bool
+	play  func(*stage) error
 
 	// named says that it is played only when it is asked for by name, because
 	// it takes long.
@@ -88,7 +90,7 @@ func choose(names []string) ([]scenario, error) {
 func run(ctx context.Context, s scenario, bin, dir string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, scenarioMax)
 	defer cancel()
-	st, err := newStage(ctx, s.face, bin, dir)
+	st, err := newStage(ctx, s, bin, dir)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -25,6 +26,8 @@ var scenarios = []scenario{
 	{name: "sale-limit", what: "the fifty-first yuan of the day asks for the PIN", face: cashier, play: saleLimit},
 	{name: "sale-torn-elsewhere", what: "torn off at a till, and settled at the next", face: cashier, play: saleTorn},
 	{name: "sale-left", what: "the power is cut while a wallet pays", face: cashier, play: saleLeft},
+	{name: "replace-card", what: "a lost card is replaced at the desk, for a fee in cash, and pays",
+		face: cashier, staff: true, play: replaceCard},
 	{name: "soak", what: "seventy-five visits, and the machine has not grown", play: soak, named: true},
 }
 
@@ -211,11 +214,15 @@ func readerRestarted(s *stage) error {
 	if err != nil {
 		return err
 	}
+	bank, err := s.named("bank")
+	if err != nil {
+		return err
+	}
 	return s.steps(
 		func() error { _, err := s.see(kiosk.Home); return err },
 		s.stack.Service.Restart,
 		func() error { return s.pause(2 * time.Second) },
-		func() error { return s.lab("lay", s.foreign()) },
+		func() error { return s.lab("lay", bank) },
 		func() error { _, err := s.see(kiosk.Fault); return err },
 		s.home,
 		s.order,
@@ -226,18 +233,15 @@ func readerRestarted(s *stage) error {
 	)
 }
 
-// foreign returns the lab's name of a bank's card.
-func (s *stage) foreign() string {
+// named returns the lab's name of the first card of a kind.
+func (s *stage) named(kind string) (string, error) {
 	cards, err := s.cards()
-	if err != nil {
-		return ""
-	}
 	for _, c := range cards {
-		if c.Kind == "bank" {
-			return c.Card
+		if c.Kind == kind {
+			return c.Card, nil
 		}
 	}
-	return ""
+	return "", errors.Join(err, fmt.Errorf("the lab has no card of kind %q", kind))
 }
 
 // secondInstance starts the terminal once more on the same journal.

@@ -64,7 +64,7 @@ func (w *window) journal() string { return filepath.Join(w.terminal.Dir, "journa
 
 // newStage starts everything in a new dir. The person holds the card of the
 // demonstration that is level with its account.
-func newStage(ctx context.Context, face, bin, dir string) (_ *stage, err error) {
+func newStage(ctx context.Context, of scenario, bin, dir string) (_ *stage, err error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func newStage(ctx context.Context, face, bin, dir string) (_ *stage, err error) 
 		return s, err
 	}
 	s.stack, err = stack.New(stack.Options{
-		Dir: dir, Bin: bin, Reader: stack.PCSC, Panel: panel, Face: face,
+		Dir: dir, Bin: bin, Reader: stack.PCSC, Panel: panel, Face: of.face, SignIn: of.staff,
 		TerminalPath: filepath.Join(bin, "quancun-e2e"),
 		Env:          s.here.env(),
 	})
@@ -175,6 +175,7 @@ func (s *stage) threads() error {
 // screen is where everything is that can be tapped, as ui writes it.
 type screen struct {
 	Step    kiosk.Step `json:"step"`
+	Part    string     `json:"part"` // of the office: what it asks, or how a task has ended
 	Targets map[string]struct {
 		X, Y, W, H int
 		Enabled    bool

@@ -189,11 +189,14 @@ product = [
 	{ name = "小菜", price = "3.00" }, { name = "米饭", price = "0.50" }, { name = "豆浆", price = "2.00" },
 ]
 
+[staff]
+sign_in = %t
+
 [sam]
 kind = "file"
 file = %q
 `, t.file("terminal.pem"), t.file("journal.db"), s.Face, s.Reader, s.VPCDAddr, name,
-		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen, t.file("terminal.sam"))
+		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen, s.SignIn, t.file("terminal.sam"))
 }
 
 // makeSAM gives a till its SAM, as an admin does.

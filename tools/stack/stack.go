@@ -46,6 +46,7 @@ type Options struct {
 	Panel  Panel  // DefaultPanel if zero
 
 	Face       string // of the terminal: "kiosk", or "cashier" for a till; a kiosk if empty
+	SignIn     bool   // the staff of a till sign in with their cards
 	PaySeconds int    // that a payment may take; 90 if zero
 
 	Database string // connection string of a PostgreSQL for the upstream's books; "" for a file

@@ -34,6 +34,7 @@ const (
 	pinLeft    office.Word = "centre.pin.left"   // the card has no PIN yet
 
 	factFee     office.Word = "centre.fact.fee"
+	factFrom    office.Word = "centre.fact.fee.from"
 	factNewCard office.Word = "centre.fact.card.new"
 	factOld     office.Word = "centre.fact.card.old"
 )
@@ -103,7 +104,11 @@ func (s *serving) make(ctx context.Context, fee money.Fen) (office.Report, error
 	if err := s.layBlank(ctx, m); err != nil {
 		return office.Report{}, err
 	}
-	if err := s.Confirm(ctx, sure, s.making(m)...); err != nil {
+	ask := sure
+	if m.cash {
+		ask = cashIn
+	}
+	if err := s.Confirm(ctx, ask, s.making(m)...); err != nil {
 		return office.Report{}, err
 	}
 	if err := s.begin(ctx, m); err != nil {
@@ -175,7 +180,7 @@ func (s *serving) making(m *making) []office.Fact {
 			from = feeCash
 		}
 		facts = append(facts, office.Fact{Name: factFee, Kind: office.IsAmount, Amount: m.fee, Strong: true},
-			office.Said(askFee, from))
+			office.Said(factFrom, from))
 	}
 	return facts
 }
