@@ -157,7 +157,7 @@ var layers = map[string]layer{
 	"upstream/ingest": {
 		ours: []string{
 			"money", "pboc", "journal", "paycode", "upstream/store", "upstream/store/sqldb", "upstream/keys",
-			"upstream/phone", "upstream/wire/...",
+			"upstream/centre", "upstream/phone", "upstream/wire/...",
 		},
 	},
 	"upstream/feed": {

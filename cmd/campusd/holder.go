@@ -82,8 +82,11 @@ func holderCommand(ctx context.Context, args []string, out io.Writer) error {
 		return errUsage
 	}
 	name, args := args[0], args[1:]
-	if name == "show" {
+	switch name {
+	case "show":
 		return showHolder(ctx, args, out)
+	case "untold":
+		return showUntold(ctx, args, out)
 	}
 	act, ok := holderActs[name]
 	if !ok {
@@ -192,6 +195,24 @@ func showHolder(ctx context.Context, args []string, out io.Writer) error {
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.At.In(beijing).Format(time.DateTime), x.Kind, x.Clerk,
 				x.Place, x.Card, before, after)
+		}
+		return w.Flush()
+	})
+}
+
+// showUntold prints what terminals' journals and the books have not both told to
+// its end.
+func showUntold(ctx context.Context, args []string, out io.Writer) error {
+	return onBooks(ctx, "holder untold", args, 0, func(b *store.Books, _ []string) error {
+		all, err := centre.New(b).Untold(ctx)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "WHEN\tWHAT\tFOR\tBY\tAT\tIN THE BOOKS\tREF")
+		for _, u := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", u.At.In(beijing).Format(time.DateTime), u.Kind, u.Account,
+				u.Clerk, u.Terminal, map[bool]string{true: "done", false: "not yet"}[u.Done], u.Ref)
 		}
 		return w.Flush()
 	})

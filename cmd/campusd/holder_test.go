@@ -75,6 +75,7 @@ func TestHolder(t *testing.T) {
 	if out := s.must("holder", "show", demo.HolderNo); strings.Contains(out, "张") {
 		t.Errorf("a name is shown:\n%s", out)
 	}
+	s.check(`REF\n$`, "holder", "untold") // all of it was done here
 	s.check("the books are whole", "verify")
 }
 

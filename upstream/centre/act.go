@@ -204,6 +204,9 @@ func (t *acting) rename() error {
 // The new purse is empty and is brought level at its first contact; what the
 // old one held is on the account.
 func (t *acting) issue() error {
+	if err := t.takeMade(); err != nil {
+		return err
+	}
 	if _, err := t.books.Card(t.ctx, t.Card); !errors.Is(err, store.ErrNone) {
 		if err == nil {
 			err = refused("card %s was issued before", t.Card)
@@ -218,6 +221,24 @@ func (t *acting) issue() error {
 	return t.books.IssueCard(t.ctx, t.tx, store.Card{
 		No: t.Card, Account: t.Account, Factor: t.Factor, UID: t.UID, Status: store.CardActive,
 	})
+}
+
+// takeMade has the act issue the card that was made for it at its terminal. One
+// that never was is [store.ErrNone]. The upstream itself issues cards that come
+// with their keys.
+func (t *acting) takeMade() error {
+	if t.Place == Console {
+		return nil
+	}
+	m, err := readMade(t.ctx, t.tx, t.Ref)
+	if err != nil {
+		return err
+	}
+	if m.Terminal != t.Place || m.Account != t.Account || m.CardNo != t.Card || m.Factor == nil {
+		return store.ErrConflict
+	}
+	t.Factor, t.UID = *m.Factor, m.UID
+	return nil
 }
 
 // open lets somebody who has no card spend by code until a day.
@@ -286,6 +307,14 @@ var checks = []struct{ name, query string }{
 	{"card was issued to another holder", `
 		SELECT a.card_no FROM centre_acts a LEFT JOIN cards c ON c.card_no = a.card_no
 		WHERE a.kind = 7 AND (c.account IS NULL OR c.account <> a.account)`},
+	{"act was done, and closed", `SELECT a.ref FROM centre_acts a JOIN centre_closed c ON c.ref = a.ref`},
+	{"card was issued at a counter that was not made there", `
+		SELECT a.card_no FROM centre_acts a LEFT JOIN centre_cards m ON m.ref = a.ref
+		LEFT JOIN cards c ON c.card_no = a.card_no
+		WHERE a.kind = 7 AND a.place <> 'console' AND (m.ref IS NULL OR m.card_no <> a.card_no OR m.account <> a.account
+			OR m.terminal <> a.place OR m.factor IS NULL OR m.factor <> c.factor)`},
+	{"two cards have the same keys", `
+		SELECT m.card_no FROM centre_cards m JOIN cards c ON c.factor = m.factor AND c.card_no <> m.card_no`},
 }
 
 // last selects the holders with the last act of a kind.

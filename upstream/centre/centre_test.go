@@ -69,6 +69,9 @@ func (c *counter) ok(err error) {
 func (c *counter) act(a centre.Act) centre.Act {
 	c.acts++
 	a.Ref, a.Place, a.Clerk = fmt.Sprintf("act%d", c.acts), "desk1", clerk
+	if a.Kind == centre.Issued { // at a terminal a card has to be made first
+		a.Place = centre.Console
+	}
 	if a.Account == "" {
 		a.Account = account
 	}

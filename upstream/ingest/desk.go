@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/upstream/centre"
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -37,6 +39,7 @@ type desk struct {
 	uses       []phone.Use          // codes that were taken
 	usedAt     []journal.Position   // by which entries
 	uncoded    []*fact              // sales to codes that show none
+	told       []centre.Told        // of the card centre's acts
 	proved     map[string]int64     // by card, the highest counter at which it has proved a purchase
 
 	also []store.Account                 // to be locked with those of the bookings
@@ -163,7 +166,7 @@ func (d *desk) write() error {
 	if err := d.writeClaims(); err != nil {
 		return err
 	}
-	if err := d.writeUses(); err != nil {
+	if err := errors.Join(d.writeUses(), d.writeTold()); err != nil {
 		return err
 	}
 	return d.g.books.Except(d.ctx, d.tx, d.exceptions)

@@ -39,6 +39,8 @@ const (
 	ChannelDiffers   ExceptionKind = "channel differs"      // from what a sale by code, or its refund, says
 	ChannelTwice     ExceptionKind = "channel twice"        // a sale by code, or its refund, that is booked already
 	OrderUnknown     ExceptionKind = "order unknown"        // its code was shown, and it is not in the books
+	ActMissing       ExceptionKind = "act missing"          // the card centre has done it, and it is not in the books
+	ActDiffers       ExceptionKind = "act differs"          // from what the card centre's clerk has written down
 	Fork             ExceptionKind = "fork"                 // two entries under one number
 	EpochOpened      ExceptionKind = "epoch opened"         // a journal was rewound, or two machines have one name
 	EpochUnexplained ExceptionKind = "epoch unexplained"    // a new journal that does not name the one before
@@ -88,6 +90,8 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	ChannelDiffers:   {operator, "compare with the channel's bill; correct the sale if it was never paid"},
 	ChannelTwice:     {operator, "nothing, if the terminal was restored from a copy: it is booked once"},
 	OrderUnknown:     {clerk, "look for the order in the channel's bill; credit or refund it"},
+	ActMissing:       {operator, "these books are older than they were: have the clerk do it again"},
+	ActDiffers:       {clerk, "ask the clerk what was done, and do again what was not"},
 	Fork:             {operator, "find the second machine with this terminal's name, or who restored it"},
 	EpochOpened:      {operator, "find out whether the machine was restored, or is there twice"},
 	EpochUnexplained: {operator, "find out what became of the terminal's disk; push or export the old journal"},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"quancun/journal"
+	"quancun/upstream/centre"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -228,6 +229,31 @@ var handlers = map[journal.Kind]func(*desk, *fact) error{
 	journal.Refund:      (*desk).refund,
 	journal.Sighting:    (*desk).sight,
 	journal.Evidence:    (*desk).prove,
+
+	journal.CentreIntent: (*desk).tell,
+	journal.CentreEnd:    (*desk).tell,
+}
+
+// tell takes what a clerk has written down of an act, which has moved nothing.
+func (d *desk) tell(f *fact) error {
+	d.told = append(d.told, centre.Told{Terminal: d.terminal, Entry: f.entry})
+	return nil
+}
+
+// misfits are the kinds of exception that acts lead to.
+var misfits = map[centre.Misfit]ExceptionKind{
+	centre.Twice: IntentTwice, centre.Unknown: NoIntent, centre.Missing: ActMissing, centre.Differs: ActDiffers,
+	centre.DoneHere: ActDiffers,
+}
+
+// writeTold writes down what was told of acts, and puts into the inbox what the
+// books do not say.
+func (d *desk) writeTold() error {
+	found, err := centre.Note(d.ctx, d.tx, d.told)
+	for _, m := range found {
+		d.except(misfits[m.Misfit], d.told[m.Told].Entry.Position(), "%s", m.Detail)
+	}
+	return err
 }
 
 // work does what one entry leads to. What is wrong with it ends here.

@@ -16,6 +16,7 @@ import (
 	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
+	"quancun/upstream/centre"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -221,7 +222,8 @@ func (c *Campus) judge(ctx context.Context) error {
 func (c *Campus) verify(ctx context.Context) error {
 	broken, err := c.office.books.Verify(ctx)
 	more, err2 := c.office.journal.Verify(ctx)
-	for _, b := range append(broken, more...) {
+	acts, err3 := centre.New(c.office.books).Verify(ctx)
+	for _, b := range slices.Concat(broken, more, acts) {
 		c.wrong("books: %s", b)
 	}
 	for _, m := range c.machines {
@@ -229,7 +231,30 @@ func (c *Campus) verify(ctx context.Context) error {
 			c.wrong("journal of %s: %v", m.name, wrong)
 		}
 	}
-	return errors.Join(err, err2)
+	return errors.Join(err, err2, err3, c.judgeActs(ctx))
+}
+
+// judgeActs checks that what clerks have written down is what was done, and all
+// of it.
+func (c *Campus) judgeActs(ctx context.Context) error {
+	untold, err := centre.New(c.office.books).Untold(ctx)
+	for _, u := range untold {
+		s := c.oracle.said[saying{u.Ref, journal.CentreIntent}]
+		if s != nil && s.sure && !s.excused {
+			c.wrong("act %s of %s was not told to its end", u.Ref, u.Terminal)
+		}
+	}
+	if c.restored { // acts are lost with the books
+		return err
+	}
+	return errors.Join(err, c.office.books.Read(ctx, func(tx *sqldb.Tx) error {
+		lines, err := sqldb.Texts(ctx, tx,
+			`SELECT ref || ' ' || detail FROM exceptions WHERE kind IN ('act missing', 'act differs')`)
+		for _, l := range lines {
+			c.wrong("an act is not as it was written down: %s", l)
+		}
+		return err
+	}))
 }
 
 // judgeSecrets looks for what must be on no disk and in no log (M9).

@@ -62,6 +62,9 @@ const (
 	branchRecovered
 	branchJournalRestored
 
+	branchActLost
+	branchActHeard
+
 	branchCount
 )
 
@@ -116,6 +119,9 @@ var branchNames = [branchCount]string{
 	branchOldDamaged:      "older epoch damaged",
 	branchRecovered:       "journal recovered",
 	branchJournalRestored: "journal restored from a backup",
+
+	branchActLost:  "clerk's act closed before it was done",
+	branchActHeard: "clerk's act closed, and it was done",
 }
 
 // String returns the branch in words.

@@ -158,6 +158,7 @@ func (m *machine) round(ctx context.Context) {
 	if !m.up {
 		return
 	}
+	m.endActs(ctx)
 	more, err := true, error(nil)
 	for steps := 0; more && steps < stepsMax; steps++ {
 		if more, err = m.pusher.Step(ctx); err != nil {

@@ -11,9 +11,11 @@ import (
 	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
+	"quancun/upstream/centre/counter"
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/server"
+	"quancun/upstream/staff"
 	"quancun/upstream/store"
 )
 
@@ -72,6 +74,10 @@ func (o *office) open(ctx context.Context) error {
 		Books: books, Keys: k, Channel: o.campus.service, Policy: policy, Pace: pace,
 		Now: o.now, Stretch: works.Stretch, SchoolZH: "示范大学", SchoolEN: "Demo University",
 	})
+	signs := staff.NewServer(staff.NewRoll(books), o.server)
+	o.server.Services = append(o.server.Services, signs, counter.New(counter.Config{
+		Books: books, Server: o.server, Sessions: signs.Sessions(), Terms: counter.Terms{DailyLimit: dailyLimit},
+	}))
 	o.handler = o.server.Handler()
 	return nil
 }

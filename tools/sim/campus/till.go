@@ -2,10 +2,14 @@ package campus
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"quancun/journal"
 	"quancun/money"
 	"quancun/tools/sim/virtual"
+	"quancun/tools/sim/works"
+	"quancun/upstream/client/centre"
 )
 
 // cash is what happens to a drawer: the hands first or the books first, as
@@ -79,4 +83,69 @@ func (m *machine) fee(ctx context.Context) {
 		Kind: journal.Fee, Ref: m.campus.ref("fee"), Account: h.account, Amount: 10 * yuan, Operator: "clerk",
 	})
 	m.campus.note("%s: fee of %s: %v", m.name, h.account, err)
+}
+
+// counter has a clerk do something for a holder: written down, asked for, and
+// written down how it came out. What was not heard of is left open.
+func (m *machine) counter(ctx context.Context) {
+	c, d := m.campus, m.campus.dice
+	if m.client.StaffSession(works.Clerk) == nil {
+		pin := [6]byte([]byte(works.PIN))
+		if _, err := m.client.SignInStaff(ctx, works.ClerkCard, &pin); err != nil {
+			c.note("%s: the clerk signs in: %v", m.name, err)
+			return
+		}
+	}
+	a := centre.Act{
+		Ref: c.ref("act"), Kind: virtual.Pick(d, []centre.Kind{centre.Limited, centre.Unlocked}),
+		Account: virtual.Pick(d, c.holders).account, Document: centre.IDCard,
+	}
+	if a.Kind == centre.Limited {
+		a.Limit = d.Amount(200 * yuan)
+	}
+	_, err := m.append(ctx, journal.Entry{
+		Kind: journal.CentreIntent, Ref: a.Ref, Account: a.Account, Operator: works.Clerk,
+		Details: fmt.Appendf(nil, `{"act":%d,"document":1}`, a.Kind),
+	})
+	if err != nil {
+		c.note("%s: act %s is not written down: %v", m.name, a.Ref, err)
+		return
+	}
+	var no *centre.Refusal
+	_, err = centre.New(m.client).Do(ctx, works.Clerk, a, nil)
+	c.note("%s: act %s, %d for %s: %v", m.name, a.Ref, a.Kind, a.Account, err)
+	switch {
+	case err == nil:
+		m.endAct(ctx, a.Ref, journal.Done)
+	case errors.As(err, &no):
+		m.client.KeepStaffSession(works.Clerk, nil) // it is over, or the clerk is asked why
+		m.endAct(ctx, a.Ref, journal.NotDone)
+	}
+}
+
+func (m *machine) endAct(ctx context.Context, ref string, o journal.Outcome) {
+	_, err := m.append(ctx, journal.Entry{Kind: journal.CentreEnd, Ref: ref, Operator: works.Clerk, Outcome: o})
+	m.campus.note("%s: act %s is %s: %v", m.name, ref, o, err)
+}
+
+// endActs ends the acts that were left open: the upstream says whether they were
+// done, and never does them afterwards.
+func (m *machine) endActs(ctx context.Context) {
+	open, err := m.book.OpenItems(ctx)
+	if err != nil {
+		m.campus.note("%s: read what is open: %v", m.name, err)
+		return
+	}
+	for _, e := range open {
+		if e.Kind != journal.CentreIntent {
+			continue
+		}
+		_, was, err := centre.New(m.client).Close(ctx, e.Ref)
+		if err != nil {
+			m.campus.note("%s: close act %s: %v", m.name, e.Ref, err)
+			return
+		}
+		m.campus.cover(map[bool]Branch{true: branchActHeard, false: branchActLost}[was])
+		m.endAct(ctx, e.Ref, map[bool]journal.Outcome{true: journal.Done, false: journal.NotDone}[was])
+	}
 }

@@ -32,6 +32,7 @@ import (
 	"quancun/reader/sim"
 	"quancun/tools/sim/virtual"
 	"quancun/upstream/keys"
+	"quancun/upstream/staff"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
 )
@@ -76,6 +77,12 @@ const StationsMax = 8
 
 // PIN is everybody's.
 const PIN = "271828"
+
+// Clerk is the one at the card centre, by staff number, and ClerkCard the card.
+const (
+	Clerk     = "k7"
+	ClerkCard = "00002026000000009007"
+)
 
 // BooksPath is where the books are on the upstream's disk, JournalPath and
 // FeedsPath where a terminal's files are on its own.
@@ -230,6 +237,9 @@ func (w *Works) build(n int) (*Town, error) {
 			return nil, err
 		}
 	}
+	if err := w.hire(ctx, books); err != nil {
+		return nil, err
+	}
 	for i := range n {
 		r, err := w.settle(ctx, books, i+1, money.Fen(d.Between(0, 20_000)))
 		if err != nil {
@@ -253,6 +263,16 @@ func (s *Station) enrol(ctx context.Context, b *store.Books) (err error) {
 		Terminal: s.ID, Certificate: s.Cert, JournalKey: s.Key.Public().(ed25519.PublicKey),
 	})
 	return err
+}
+
+// hire makes the clerk a member of the staff.
+func (w *Works) hire(ctx context.Context, b *store.Books) error {
+	m := staff.Member{No: Clerk, Name: "王小红", Role: staff.Clerk, Card: ClerkCard}
+	peppered, err := w.Keys.Pepper(ctx, m.Owner().No(), (*[wire.PINLen]byte)([]byte(PIN)))
+	if err != nil {
+		return err
+	}
+	return staff.NewRoll(b).Add(ctx, m, store.PIN{Hash: Stretch(peppered, [16]byte{})}, "sim")
 }
 
 // settle opens an account and gives it a card.

@@ -51,26 +51,17 @@ func (s *Server) DoAct(ctx context.Context, q *connect.Request[v1.DoActRequest],
 
 // missing is what is not there if something is not.
 func missing(k centre.Kind) v1.CentreReason {
-	if k == centre.Lost || k == centre.Found {
+	switch k {
+	case centre.Lost, centre.Found:
 		return v1.CentreReason_CENTRE_REASON_CARD_UNKNOWN
+	case centre.Issued: // it was never begun
+		return v1.CentreReason_CENTRE_REASON_ACT_UNKNOWN
 	}
 	return v1.CentreReason_CENTRE_REASON_HOLDER_UNKNOWN
 }
 
 // first does an act that was not done before.
 func (s *Server) first(ctx context.Context, a centre.Act, q *v1.DoActRequest) (centre.Act, error) {
-	if a.Kind == centre.Issued {
-		m, err := s.desk.Made(ctx, a.Ref)
-		switch {
-		case errors.Is(err, store.ErrNone):
-			return centre.Act{}, refuse(v1.CentreReason_CENTRE_REASON_ACT_UNKNOWN)
-		case err != nil:
-			return centre.Act{}, err
-		case m.Terminal != a.Place || m.Account != a.Account || m.CardNo != a.Card || m.Factor == nil:
-			return centre.Act{}, store.ErrConflict
-		}
-		a.Factor, a.UID = *m.Factor, m.UID
-	}
 	if a.Kind == centre.PINReset || a.Kind == centre.Opened {
 		var err error
 		if a.PIN, err = s.newPIN(ctx, a.Account, q.Challenge, q.SealedPin); err != nil {
