@@ -284,8 +284,13 @@ var layers = map[string]layer{
 	},
 	"assets/...": {},
 
+	"cmd/campusd/bath": {
+		ours: []string{"money", "bathcode", "water", "upstream/bath", "upstream/keys", "upstream/store"},
+	},
 	"cmd/campusd": {
-		ours:   []string{"money", "pboc", "journal", "paycode", "upstream/...", "kiosk/rules", "cmd/internal/..."},
+		ours: []string{
+			"money", "pboc", "journal", "paycode", "upstream/...", "kiosk/rules", "cmd/campusd/bath", "cmd/internal/...",
+		},
 		theirs: []string{toml, sync},
 	},
 	"cmd/campuslab": {

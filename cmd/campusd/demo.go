@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 
+	"quancun/cmd/campusd/bath"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/upstream/keys"
@@ -133,6 +134,9 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	cards, err := p.seed(ctx, d)
+	if err == nil {
+		err = p.seedBaths(ctx, d)
+	}
 	if err := errors.Join(err, d.books.Close()); err != nil {
 		return err
 	}
@@ -145,6 +149,14 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "%d holders, %d cards: %s\n", len(people)+len(crew), len(cards), *file)
 	return err
+}
+
+func (p place) seedBaths(ctx context.Context, d data) error {
+	desk, err := bath.Open(ctx, d.books, p.dir)
+	if err != nil {
+		return err
+	}
+	return bath.Demo(ctx, desk)
 }
 
 // seed opens the accounts, and returns the cards with their keys.

@@ -26,6 +26,7 @@
 //	campusd phone list [ACCOUNT] --data DIR
 //	campusd phone invite ACCOUNT --data DIR --address HOST:PORT
 //	campusd phone revoke PHONE --data DIR --why TEXT
+//	campusd bath hall|stall|slot|key|take … --data DIR
 //	campusd books copy --data DIR --config FILE
 //	campusd grant ROLE --data DIR --config FILE
 //	campusd demo --data DIR --cards FILE
@@ -51,6 +52,7 @@ import (
 	"syscall"
 	"time"
 
+	"quancun/cmd/campusd/bath"
 	"quancun/upstream/server/pki"
 	"quancun/upstream/store"
 )
@@ -77,6 +79,7 @@ var errUsage = errors.New(
 		"  verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
 		"  phone list|invite|revoke |\n" +
+		"  bath hall list|add|set | bath stall add|open|close | bath slot add|close | bath key | bath take |\n" +
 		"  books copy | grant ROLE | demo\n(each with --data DIR)")
 
 // run is main without the process: tests start it.
@@ -116,6 +119,12 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return booksCommand(ctx, args, out)
 	case "phone":
 		return phoneCommand(ctx, args, out)
+	case "bath":
+		err := bath.Run(ctx, args, new(place), out)
+		if errors.Is(err, bath.ErrUsage) {
+			err = errors.Join(err, errUsage)
+		}
+		return err
 	case "grant":
 		return grant(ctx, args, out)
 	case "demo":
@@ -149,6 +158,15 @@ type place struct {
 func (p *place) flags(f *flag.FlagSet) {
 	f.StringVar(&p.dir, "data", "", "data folder")
 	f.StringVar(&p.config, "config", "", "configuration, if it names a database or a token")
+}
+
+// Flags implements [bath.Place].
+func (p *place) Flags(f *flag.FlagSet) { p.flags(f) }
+
+// Open implements [bath.Place].
+func (p *place) Open(ctx context.Context) (*store.Books, string, error) {
+	d, err := p.openOld(ctx)
+	return d.books, p.dir, err
 }
 
 // onBooks does what a command does on books that are there, with the n words

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"quancun/money"
+	"quancun/upstream/bath"
 	"quancun/upstream/centre"
 	"quancun/upstream/clearing"
 	"quancun/upstream/ingest"
@@ -51,6 +52,7 @@ func verifyAll(ctx context.Context, b *store.Books, k keys.Store, out io.Writer)
 		func(ctx context.Context) ([]string, error) { return payment.Verify(ctx, b) },
 		centre.New(b).Verify,
 		func(ctx context.Context) ([]string, error) { return phone.Verify(ctx, b) },
+		func(ctx context.Context) ([]string, error) { return bath.Verify(ctx, b) },
 	} {
 		more, err := check(ctx)
 		if err != nil {

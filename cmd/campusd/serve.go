@@ -16,8 +16,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"quancun/cmd/campusd/bath"
 	"quancun/cmd/internal/lockfile"
 	"quancun/upstream/alipay"
+	upbath "quancun/upstream/bath"
 	"quancun/upstream/centre/counter"
 	"quancun/upstream/clearing"
 	"quancun/upstream/feed"
@@ -82,10 +84,13 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		Books: d.books, Keys: k, Channel: ch, Policy: c.Policy.server(),
 		Journals: ingest.New(d.books, k, c.Policy.ingest()),
 		Feeds:    &feed.Publisher{Books: d.books, Campus: k.Campus()},
-		Services: []server.Service{pays}, Notices: pays,
-		SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
+		Notices:  pays, SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
 	})
-	s.Services = append(s.Services, counters(d.books, s, c.Policy)...)
+	baths, err := bath.Open(ctx, d.books, p.dir)
+	if err != nil {
+		return err
+	}
+	s.Services = append(counters(d.books, s, c.Policy), pays, upbath.NewServer(baths, s))
 	phones, err := p.phones(ctx, c, d.books, k, log)
 	if err != nil {
 		return err
@@ -93,17 +98,13 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	door := enrol.New(enrol.Config{
 		Books: d.books, PKI: d.pki, Campus: k, Phones: phones, Now: time.Now, Log: log,
 	})
-	terminals, err := net.Listen("tcp", *listen)
+	terminals, notices, err := listenBoth(*listen, *notify)
 	if err != nil {
 		return err
 	}
-	notices, err := net.Listen("tcp", *notify)
-	if err != nil {
-		return errors.Join(err, terminals.Close())
-	}
 	log.Info("serving", "terminals", terminals.Addr().String(), "notices", notices.Addr().String())
 	daily := &clearing.Daily{House: clearing.New(d.books), Source: alipaySource, Statements: ch, Log: log}
-	err = serveAll(ctx, together(s.Run, daily.Run, pays.Run, phones.Run),
+	err = serveAll(ctx, together(s.Run, daily.Run, pays.Run, phones.Run, baths.Run),
 		endpoint{httpServer(door.Doors(s.Handler()), log), tls.NewListener(terminals, d.pki.Server())},
 		endpoint{httpServer(s.NotifyHandler(), log), notices})
 	log.Info("stopped", "err", err)
@@ -117,6 +118,17 @@ func counters(b *store.Books, s *server.Server, p policy) []server.Service {
 	return []server.Service{signs, counter.New(counter.Config{
 		Books: b, Server: s, Sessions: signs.Sessions(), Blanks: blanks, Terms: p.counter(),
 	})}
+}
+
+// listenBoth listens for terminals and for the payment channel.
+func listenBoth(terminals, notices string) (t, n net.Listener, err error) {
+	if t, err = net.Listen("tcp", terminals); err != nil {
+		return nil, nil, err
+	}
+	if n, err = net.Listen("tcp", notices); err != nil {
+		return nil, nil, errors.Join(err, t.Close())
+	}
+	return t, n, nil
 }
 
 // together runs all of parts, until the first of them ends.

@@ -24,7 +24,7 @@ func TestSecondServer(t *testing.T) {
 	if _, err := second.campusd("serve", "--listen", "127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "bring their keys") {
 		t.Fatalf("a second campusd with nothing in its folder: %v, want it refused", err)
 	}
-	for _, name := range []string{"keys.json", "campus.pem", "ca.pem", "server.pem"} {
+	for _, name := range []string{"keys.json", "campus.pem", "bath.key", "ca.pem", "server.pem"} {
 		text, err := os.ReadFile(s.data + "/" + name)
 		if err == nil {
 			err = os.WriteFile(second.data+"/"+name, text, 0o600)
