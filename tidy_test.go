@@ -120,7 +120,7 @@ var layers = map[string]layer{
 	"upstream/payment": {
 		ours: []string{
 			"money", "journal", "upstream/channel", "upstream/store", "upstream/store/sqldb", "upstream/server/call",
-			"upstream/server/hub", "upstream/wire/...",
+			"upstream/server/due", "upstream/server/hub", "upstream/wire/...",
 		},
 		theirs: []string{connect, protobuf},
 	},
@@ -169,6 +169,7 @@ var layers = map[string]layer{
 		theirs: []string{connect, protobuf, toml, crypto, sync, mod},
 	},
 	"upstream/server/hub": {},
+	"upstream/server/due": {},
 	"upstream/server/call": {
 		ours: []string{"money", "upstream/store", "upstream/wire/..."}, theirs: []string{connect, protobuf},
 	},

@@ -22,6 +22,7 @@ import (
 
 	"quancun/money"
 	"quancun/upstream/channel"
+	"quancun/upstream/server/due"
 	"quancun/upstream/server/hub"
 	"quancun/upstream/store"
 )
@@ -133,8 +134,7 @@ type Desk struct {
 
 	hub   hub.Hub
 	locks hub.Locks
-	wake  chan struct{} // holds a token when something may have become due
-	over  chan struct{} // closed when Run has ended
+	clerk *due.Clerk[item]
 }
 
 // New returns a desk. It answers at once; payments that nobody asks about move
@@ -146,8 +146,7 @@ func New(c Config) *Desk {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Desk{
-		books: c.Books, ch: c.Channel, pace: c.Pace.orDefault(), now: c.Now, log: c.Log,
-		wake: make(chan struct{}, 1), over: make(chan struct{}),
-	}
+	d := &Desk{books: c.Books, ch: c.Channel, pace: c.Pace.orDefault(), now: c.Now, log: c.Log}
+	d.clerk = due.NewClerk(d.work())
+	return d
 }

@@ -121,7 +121,7 @@ func (d *Desk) giveBack(ctx context.Context, orderNo, no string) (Refund, error)
 		}
 	}
 	err = d.setRefund(ctx, r, RefundAsked, d.later(d.pace.Retry, retryMax, r.Tries))
-	d.hasten()
+	d.clerk.Hasten()
 	return r, err
 }
 

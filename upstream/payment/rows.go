@@ -82,7 +82,7 @@ func (d *Desk) advance(ctx context.Context, p Payment, s step) (moved Payment, e
 		d.log.Info("payment moved", "order", p.No, "from", p.State, "to", moved.State)
 		d.hub.Move(p.No)
 	}
-	d.hasten()
+	d.clerk.Hasten()
 	return moved, nil
 }
 
@@ -137,20 +137,20 @@ func readAll(ctx context.Context, q sqldb.Querier, where string, args ...any) (a
 // later than that was dated by a clock that has since been set back.
 const dueMax = 6 * time.Hour
 
-// due is what the channel is to be asked about.
-type due struct {
+// item is what the channel is to be asked about.
+type item struct {
 	no, refund string // refund is "" for the payment itself
 	next       int64
 }
 
 // key names what is due.
-func (x due) key() string { return x.no + " " + x.refund }
+func (x item) key() string { return x.no + " " + x.refund }
 
 // dues returns what is due at now, at most limit of each kind, and when the next
 // is; zero is never.
-func (d *Desk) dues(ctx context.Context, now time.Time, limit int) (all []due, next time.Time, err error) {
+func (d *Desk) dues(ctx context.Context, now time.Time, limit int) (all []item, next time.Time, err error) {
 	take := func(rows *sql.Rows) error {
-		var x due
+		var x item
 		err := rows.Scan(&x.no, &x.refund, &x.next)
 		all = append(all, x)
 		return err
@@ -177,7 +177,7 @@ func (d *Desk) dues(ctx context.Context, now time.Time, limit int) (all []due, n
 // take keeps what is due from every other upstream on the same books until
 // then, and reports whether nobody else was faster. Books in a file have one
 // upstream only, which then always gets it.
-func (d *Desk) take(ctx context.Context, x due, until time.Time) (taken bool, err error) {
+func (d *Desk) take(ctx context.Context, x item, until time.Time) (taken bool, err error) {
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
 		if tx.Engine() == sqldb.SQLite {
 			taken = true
@@ -220,7 +220,7 @@ func (d *Desk) Hasten(ctx context.Context, no string) error {
 		return nil
 	})
 	if err == nil {
-		d.hasten()
+		d.clerk.Hasten()
 	}
 	return err
 }

@@ -95,7 +95,7 @@ func (s service) GetCodePayment(ctx context.Context, q *connect.Request[v1.GetCo
 		case <-again.C:
 		case <-timer.C:
 			over = true
-		case <-s.desk.over:
+		case <-s.desk.clerk.Over():
 			over = true
 		case <-ctx.Done():
 			return nil, ctx.Err()

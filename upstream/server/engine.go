@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quancun/upstream/channel"
+	"quancun/upstream/server/due"
 	"quancun/upstream/server/hub"
 	"quancun/upstream/store"
 )
@@ -71,15 +72,15 @@ type engine struct {
 
 	hub.Hub
 	locks hub.Locks
-	wake  chan struct{} // holds a token when an order may have become due
-	over  chan struct{} // closed when run has ended
+	clerk *due.Clerk[store.Order]
 }
 
 func newEngine(c Config) *engine {
-	return &engine{
+	e := &engine{
 		books: c.Books, ch: c.Channel, policy: c.Policy, pace: c.Pace.orDefault(), now: c.Now, log: c.Log,
-		wake: make(chan struct{}, 1), over: make(chan struct{}),
 	}
+	e.clerk = due.NewClerk(e.work())
+	return e
 }
 
 // start makes a created order known to the channel. While the outcome is
@@ -355,7 +356,7 @@ func (e *engine) advance(ctx context.Context, o store.Order, s store.OrderStep) 
 		e.log.Info("order moved", "order", o.No, "from", was, "to", o.State)
 		e.Move(o.No)
 	}
-	e.hasten()
+	e.clerk.Hasten()
 	return o, nil
 }
 

@@ -39,7 +39,7 @@ func (s *Server) notify(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "later", http.StatusServiceUnavailable)
 		return
 	}
-	s.engine.hasten()
+	s.engine.clerk.Hasten()
 	s.Channel.Acknowledge(w)
 }
 

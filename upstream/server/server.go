@@ -151,12 +151,12 @@ func New(c Config) *Server {
 
 // Run moves orders on until ctx ends, from wherever they stand, and returns
 // ctx's error. Calls that wait for an order then end too.
-func (s *Server) Run(ctx context.Context) error { return s.engine.run(ctx) }
+func (s *Server) Run(ctx context.Context) error { return s.engine.clerk.Run(ctx) }
 
 // Attend asks once about each order that is due, and returns when all of them
 // have been asked about. It is for who has no time to let Run take its own, such
 // as a simulation on a clock of its own.
-func (s *Server) Attend(ctx context.Context) error { return s.engine.attendDue(ctx) }
+func (s *Server) Attend(ctx context.Context) error { return s.engine.clerk.Attend(ctx) }
 
 // Handler serves terminals. It belongs behind mutual TLS that verifies client
 // certificates against the campus CA.

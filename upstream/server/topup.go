@@ -112,7 +112,7 @@ func (s *Server) GetTopUp(ctx context.Context, q *connect.Request[v1.GetTopUpReq
 		case <-again.C:
 		case <-timer.C:
 			return connect.NewResponse(&v1.GetTopUpResponse{TopUp: t}), nil
-		case <-s.engine.over:
+		case <-s.engine.clerk.Over():
 			return connect.NewResponse(&v1.GetTopUpResponse{TopUp: t}), nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
