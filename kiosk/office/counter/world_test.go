@@ -176,7 +176,7 @@ func (w *world) run(task office.Word) office.View {
 // answer answers whatever is asked.
 func (w *world) answer(ctx context.Context, s *office.Session, views <-chan office.View, task office.Word) office.View {
 	w.t.Helper()
-	picked, last := false, office.View{}
+	picked, replied, last := 0, 0, office.View{} // numbers of pages
 	for {
 		select {
 		case <-ctx.Done():
@@ -186,22 +186,24 @@ func (w *world) answer(ctx context.Context, s *office.Session, views <-chan offi
 		case last = <-views:
 		}
 		switch {
-		case last.Page == office.Ended, last.Page == office.Menu && picked:
+		case last.Page == office.Ended, last.Page == office.Menu && picked != 0 && last.No != picked:
 			return last
-		case last.Page == office.Menu:
-			picked = true
+		case last.Page == office.Menu && picked == 0:
+			picked = last.No
 			for i, e := range last.Entries {
 				if e.Name == task {
-					s.Send(office.Input{Event: office.Picked, Pick: i})
+					s.Send(office.Input{No: last.No, Event: office.Picked, Pick: i})
 				}
 			}
-		case last.Page == office.Asking && last.Question.Kind != office.Working:
-			w.reply(s, last.Question)
+		case last.Page == office.Asking && last.Question.Kind != office.Working && last.No != replied:
+			replied = last.No
+			w.reply(s, last)
 		}
 	}
 }
 
-func (w *world) reply(s *office.Session, q office.Question) {
+func (w *world) reply(s *office.Session, v office.View) {
+	q := v.Question
 	w.asked = append(w.asked, q.Name)
 	if w.before != nil {
 		w.before(q)
@@ -225,10 +227,10 @@ func (w *world) reply(s *office.Session, q office.Question) {
 		a = f()
 	}
 	if a.Left {
-		s.Send(office.Input{Event: office.Left})
+		s.Send(office.Input{No: v.No, Event: office.Left})
 		return
 	}
-	s.Send(office.Input{Event: office.Answered, Answer: a})
+	s.Send(office.Input{No: v.No, Event: office.Answered, Answer: a})
 }
 
 func digits(s string) *kiosk.PIN {
