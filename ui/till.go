@@ -2,6 +2,7 @@ package ui
 
 import (
 	"reflect"
+	"time"
 
 	"fyne.io/fyne/v2"
 
@@ -19,6 +20,7 @@ type Till struct {
 	view   till.View
 	screen *face.Screen
 	typed  face.Typed
+	turned time.Time // when the office has shown its page
 }
 
 // NewTill makes the window and shows a locked till in it; [Till.Open] puts it on
@@ -57,7 +59,7 @@ func (w *Till) show(v till.View) {
 func (w *Till) rebuild() {
 	w.screen = face.Build(w.view, face.Stage{
 		Texts: w.o.Texts, Kit: w.kit(), Now: w.o.Now(), Phone: w.o.Phone, Staff: w.o.Staff, Typed: &w.typed,
-		On:         w.o.OnTill,
+		On:         w.on,
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
 		Redraw:     w.rebuild,
 	})
@@ -80,10 +82,41 @@ func part(v office.View) string {
 	return ""
 }
 
+// sureAfter is how long the last word before something happens is not taken: a
+// finger or an Enter that bounces was meant for the page before.
+const sureAfter = 400 * time.Millisecond
+
+// on hands on what a person did.
+func (w *Till) on(in till.Input) {
+	v := w.view.Office
+	sure := in.Office.Event == office.Answered && v.Question.Kind == office.AskConfirm
+	if sure && w.o.Now().Sub(w.turned) < sureAfter {
+		w.player.Play(sound.Attention)
+		return
+	}
+	w.o.OnTill(in)
+}
+
+// announceOffice plays what belongs to a new page of the office.
+func (w *Till) announceOffice(v office.View) {
+	switch {
+	case v.Page == office.Ended && v.Outcome == office.Done:
+		w.player.Play(sound.OK)
+	case v.Page == office.Ended && v.Outcome == office.Refused, v.Question.Wrong != "":
+		w.player.Play(sound.Refuse)
+	case v.Page == office.Ended, v.WantsCard():
+		w.player.Play(sound.Attention)
+	}
+}
+
 // announce plays what belongs to a change: a cashier looks at the plate.
 func (w *Till) announce(before, now till.View) {
 	if now.Taps > before.Taps {
 		w.player.Play(sound.Attention)
+	}
+	if now.Office.No != before.Office.No {
+		w.turned = w.o.Now()
+		w.announceOffice(now.Office)
 	}
 	if now.Step == before.Step {
 		return

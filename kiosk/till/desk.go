@@ -261,7 +261,9 @@ func (d *Desk) signIn(ctx context.Context, pin *kiosk.PIN) outcome {
 	if !sells {
 		event = OpenOffice
 	}
-	return outcome{event, func(v *View) { v.Operator, v.Holder = Operator{m.No, m.Name}, kiosk.Holder{} }}
+	return outcome{event, func(v *View) {
+		v.Operator, v.Holder, v.OfficeOnly = Operator{m.No, m.Name}, kiosk.Holder{}, !sells
+	}}
 }
 
 // explainStaff returns the code of an error of a sign-in.

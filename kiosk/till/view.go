@@ -37,8 +37,9 @@ type View struct {
 	Fault   kiosk.Code // Declined, Locked, Unknown, OutOfOrder; 0: none
 	News    []News     // that nobody has read yet, the oldest first
 
-	HasOffice bool        // there is one
-	Office    office.View // Office
+	HasOffice  bool        // there is one
+	OfficeOnly bool        // who is signed in may not sell
+	Office     office.View // Office
 }
 
 // Operator is who sells.

@@ -33,6 +33,9 @@ func (p *page) verdict() verdict {
 	switch p.v.Outcome {
 	case office.Done:
 		v := verdict{ground: look.Good, icon: "check", title: title}
+		if p.bare() {
+			v.body = p.t.T("office.ok")
+		}
 		if r.Next != "" {
 			v.body = p.word(r.Next)
 		}
@@ -70,7 +73,7 @@ func (p *page) ended() fyne.CanvasObject {
 	p.actions()
 	r := p.v.Report
 	v := p.verdict()
-	if len(r.Facts) == 0 && len(r.Table.Rows) == 0 && len(r.Plot) == 0 {
+	if p.bare() {
 		column := p.k.Column(5, widget.Grow(p.large(v)))
 		column.Objects = append(column.Objects, p.states(p.s.Room.Width)...)
 		return column
@@ -78,6 +81,12 @@ func (p *page) ended() fyne.CanvasObject {
 	strip := p.strip(v)
 	room := p.s.Room.Height - strip.MinSize().Height - p.k.MM(5)
 	return p.k.Column(5, strip, widget.Grow(p.body(r, room)))
+}
+
+// bare reports whether there is nothing to read but how the task ended.
+func (p *page) bare() bool {
+	r := p.v.Report
+	return len(r.Facts) == 0 && len(r.Table.Rows) == 0 && len(r.Plot) == 0
 }
 
 // actions are the keys of a report, and what Enter does.

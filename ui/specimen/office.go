@@ -17,7 +17,10 @@ func may(p staff.Privilege) office.Word { return office.Privilege(p) }
 
 // officeView is a state of a page of the office.
 func officeView(name string, v office.View) TillView {
-	v.No, v.Ends = 7, Now.Add(105*time.Second)
+	v.No = 7
+	if v.Page != 0 && !v.Busy() {
+		v.Ends = Now.Add(105 * time.Second)
+	}
 	if v.Task == "" && v.Page != office.Menu {
 		v.Task = may(staff.Refund)
 	}

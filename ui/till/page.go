@@ -143,7 +143,7 @@ func (p *page) foot() fyne.CanvasObject {
 // locks reports whether the till can be locked from this page.
 func (p *page) locks() bool {
 	if p.office != nil { // from its menu; who is amid something leaves that first
-		return p.s.Staff && p.v.Office.Page == desk.Menu
+		return p.s.Staff && p.v.Office.Page == desk.Menu && !p.v.OfficeOnly // who only leaves by locking it
 	}
 	return p.s.Staff && p.accepts(till.Lock)
 }
@@ -152,6 +152,9 @@ func (p *page) locks() bool {
 func (p *page) leaving() string {
 	switch p.v.Step {
 	case till.Office:
+		if p.v.OfficeOnly && p.v.Office.Page == desk.Menu {
+			return "office.signout"
+		}
 		return p.office.Leave
 	case till.Present:
 		return "till.leave.price"

@@ -15,6 +15,7 @@ import (
 	"quancun/kiosk/office"
 	"quancun/kiosk/till"
 	"quancun/money"
+	"quancun/ui/inspect"
 	"quancun/ui/look"
 	"quancun/ui/specimen"
 	"quancun/ui/text"
@@ -62,39 +63,17 @@ func TestEveryPage(t *testing.T) {
 			for _, v := range specimen.TillViews() {
 				t.Run(fmt.Sprintf("%s/%s/%s", name, l, v.Name), func(t *testing.T) {
 					var told []till.Input
-					checkRoom(t, p, face.Build(v.View, newStage(t, p, l, &told)))
+					s := face.Build(v.View, newStage(t, p, l, &told))
+					wrong := inspect.Room(s.Object, inspect.Limits{Panel: p, Capital: 3.5, Key: 15})
+					wrong = append(wrong, inspect.Apart(s.Top())...)
+					wrong = append(wrong, inspect.Contrast(s.Top())...)
+					for _, w := range append(wrong, inspect.Glyphs(s.Object)...) {
+						t.Error(w)
+					}
 				})
 			}
 		}
 	}
-}
-
-func checkRoom(t *testing.T, p look.Panel, s *face.Screen) {
-	t.Helper()
-	const slack = 0.6 // half a pixel, for rounding
-	panel := p.Size()
-	if min := s.Object.MinSize(); min.Width > panel.Width+slack || min.Height > panel.Height+slack {
-		t.Errorf("page needs %v, panel has %v", min, panel)
-	}
-	widget.Walk(s.Object, func(o fyne.CanvasObject, at fyne.Position) {
-		size := o.Size()
-		if at.X < -slack || at.Y < -slack || at.X+size.Width > panel.Width+slack || at.Y+size.Height > panel.Height+slack {
-			t.Errorf("%T at %v of %v leaves the panel", o, at, size)
-		}
-		switch o := o.(type) {
-		case *canvas.Text:
-			if capital := float64(o.TextSize) * 0.733 / p.True(); capital < 3.5 {
-				t.Errorf("%q has capitals of %.1f mm, want 3.5", o.Text, capital)
-			}
-			if min := o.MinSize(); min.Width > size.Width+slack || min.Height > size.Height+slack {
-				t.Errorf("%q needs %v and has %v", o.Text, min, size)
-			}
-		case *widget.Button:
-			if smaller := float64(min(size.Width, size.Height)) / p.True(); smaller < 15 {
-				t.Errorf("key %q is %.1f mm, want at least 15", o.Name, smaller)
-			}
-		}
-	})
 }
 
 // TestEveryStepHasAPage, even with nothing to say on it.

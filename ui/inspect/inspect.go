@@ -1,0 +1,203 @@
+// Package inspect looks at pages as their maker should have: does everything fit,
+// can it be read, can a finger hit it? Each function returns what is wrong, in
+// words; the tests of both faces hold every specimen to it.
+package inspect
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+
+	"quancun/ui/look"
+	"quancun/ui/widget"
+)
+
+// Limits are how small things may be, in true millimetres.
+type Limits struct {
+	Panel   look.Panel
+	Capital float64 // height of a capital letter
+	Key     float64 // shorter side of a key
+}
+
+// slack is half a pixel, for rounding.
+const slack = 0.6
+
+// Room holds a page to its panel, every key to a finger, and every line of text
+// to the room that it was given.
+func Room(page fyne.CanvasObject, l Limits) (wrong []string) {
+	panel := l.Panel.Size()
+	if min := page.MinSize(); min.Width > panel.Width+slack || min.Height > panel.Height+slack {
+		wrong = append(wrong, fmt.Sprintf("page needs %v, panel has %v", min, panel))
+	}
+	widget.Walk(page, func(o fyne.CanvasObject, at fyne.Position) {
+		size := o.Size()
+		if at.X < -slack || at.Y < -slack || at.X+size.Width > panel.Width+slack || at.Y+size.Height > panel.Height+slack {
+			wrong = append(wrong, fmt.Sprintf("%s at %v of %v leaves the panel", describe(o), at, size))
+		}
+		switch o := o.(type) {
+		case *canvas.Text:
+			if capital := float64(o.TextSize) * 0.733 / l.Panel.True(); capital < l.Capital-0.05 {
+				wrong = append(wrong, fmt.Sprintf("%q has capitals of %.1f mm, want %.1f", o.Text, capital, l.Capital))
+			}
+			if min := o.MinSize(); min.Width > size.Width+slack || min.Height > size.Height+slack {
+				wrong = append(wrong, fmt.Sprintf("%q needs %v and has %v", o.Text, min, size))
+			}
+		case *widget.Button:
+			if smaller := float64(min(size.Width, size.Height)) / l.Panel.True(); smaller < l.Key-0.1 {
+				wrong = append(wrong, fmt.Sprintf("key %q is %.1f mm, want at least %.0f", o.Name, smaller, l.Key))
+			}
+		}
+	})
+	return wrong
+}
+
+// box is where something lies.
+type box struct {
+	what     string
+	from, to fyne.Position
+}
+
+func (a box) over(b box) bool {
+	return a.from.X < b.to.X && b.from.X < a.to.X && a.from.Y < b.to.Y && b.from.Y < a.to.Y
+}
+
+// Apart holds lines of text apart from each other, and keys.
+func Apart(page fyne.CanvasObject) (wrong []string) {
+	var lines, keys []box
+	widget.Walk(page, func(o fyne.CanvasObject, at fyne.Position) {
+		switch o := o.(type) {
+		case *widget.Button:
+			keys = append(keys, box{describe(o), at.AddXY(1, 1), at.AddXY(o.Size().Width-1, o.Size().Height-1)})
+		case *canvas.Text:
+			if o.Text != "" {
+				lines = append(lines, lineBox(o, at))
+			}
+		}
+	})
+	for _, all := range [][]box{lines, keys} {
+		for i, a := range all {
+			for _, b := range all[:i] {
+				if a.over(b) {
+					wrong = append(wrong, fmt.Sprintf("%s lies over %s", a.what, b.what))
+				}
+			}
+		}
+	}
+	return wrong
+}
+
+// lineBox is where the letters of a line are. Leading is empty, so lines are
+// compared without most of it.
+func lineBox(line *canvas.Text, at fyne.Position) box {
+	min, lead := line.MinSize(), line.TextSize*0.2
+	switch line.Alignment {
+	case fyne.TextAlignCenter:
+		at.X += (line.Size().Width - min.Width) / 2
+	case fyne.TextAlignTrailing:
+		at.X += line.Size().Width - min.Width
+	}
+	return box{describe(line), at.AddXY(1, lead), at.AddXY(min.Width-1, min.Height-lead)}
+}
+
+// Contrast computes the contrast of every line of text with what it is painted
+// on: 7:1 (WCAG 1.4.6), and 4.5:1 for what cannot be tapped now.
+func Contrast(page fyne.CanvasObject) (wrong []string) {
+	type ground struct {
+		box
+		fill color.Color
+	}
+	var grounds []ground
+	paint := func(o fyne.CanvasObject, at fyne.Position, fill color.Color) {
+		if opaque(fill) {
+			grounds = append(grounds, ground{box{"", at, at.AddXY(o.Size().Width, o.Size().Height)}, fill})
+		}
+	}
+	widget.Walk(page, func(o fyne.CanvasObject, at fyne.Position) {
+		switch o := o.(type) {
+		case *canvas.Rectangle:
+			paint(o, at, o.FillColor)
+		case *canvas.Circle:
+			paint(o, at, o.FillColor)
+		case *canvas.Text:
+			middle := at.AddXY(o.Size().Width/2, o.Size().Height/2)
+			under := color.Color(look.Ground)
+			for _, g := range grounds {
+				if g.from.X <= middle.X && middle.X <= g.to.X && g.from.Y <= middle.Y && middle.Y <= g.to.Y {
+					under = g.fill
+				}
+			}
+			want := 7.0
+			if under == color.Color(look.Off) || o.Color == color.Color(look.OffInk) {
+				want = 4.5
+			}
+			if got := contrast(o.Color, under); got < want {
+				wrong = append(wrong, fmt.Sprintf("%q has contrast %.1f, want %.1f", o.Text, got, want))
+			}
+		}
+	})
+	return wrong
+}
+
+func opaque(c color.Color) bool {
+	if c == nil {
+		return false
+	}
+	_, _, _, a := c.RGBA()
+	return a == 0xFFFF
+}
+
+// contrast is the contrast ratio of WCAG 2.2.
+func contrast(a, b color.Color) float64 {
+	x, y := luminance(a), luminance(b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+func luminance(c color.Color) float64 {
+	r, g, b, _ := c.RGBA()
+	linear := func(v uint32) float64 {
+		x := float64(v) / 0xFFFF
+		if x <= 0.04045 {
+			return x / 12.92
+		}
+		return math.Pow((x+0.055)/1.055, 2.4)
+	}
+	return 0.2126*linear(r) + 0.7152*linear(g) + 0.0722*linear(b)
+}
+
+// Glyphs looks every character of a page up in the font that it is set in: the
+// bundled ones, so that no page depends on what a system has.
+func Glyphs(page fyne.CanvasObject) (wrong []string) {
+	fonts := bundled()
+	widget.Walk(page, func(o fyne.CanvasObject, _ fyne.Position) {
+		line, ok := o.(*canvas.Text)
+		if !ok {
+			return
+		}
+		for _, r := range line.Text {
+			if !fonts[line.TextStyle.Bold](r) {
+				wrong = append(wrong, fmt.Sprintf("%q: the font has no %q", line.Text, r))
+			}
+		}
+		if strings.ContainsAny(line.Text, "{}\uFFFD") {
+			wrong = append(wrong, fmt.Sprintf("%q was not filled in", line.Text))
+		}
+	})
+	return wrong
+}
+
+// Regular reports whether the regular font has a character.
+func Regular(r rune) bool { return bundled()[false](r) }
+
+func describe(o fyne.CanvasObject) string {
+	switch o := o.(type) {
+	case *canvas.Text:
+		return fmt.Sprintf("text %q", o.Text)
+	case *widget.Button:
+		return fmt.Sprintf("key %q", o.Name)
+	}
+	return fmt.Sprintf("%T", o)
+}
