@@ -84,7 +84,7 @@ func part(v office.View) string {
 
 // sureAfter is how long the last word before something happens is not taken: a
 // finger or an Enter that bounces was meant for the page before.
-const sureAfter = 400 * time.Millisecond
+const sureAfter = 300 * time.Millisecond
 
 // on hands on what a person did.
 func (w *Till) on(in till.Input) {

@@ -38,6 +38,10 @@ func (s *stage) digits(all string) error {
 	return nil
 }
 
+// readFor is how long somebody looks at a page at least: the last word before
+// something happens is not taken sooner.
+const readFor = 400 * time.Millisecond
+
 // asked waits until the office shows a part, and takes a picture.
 func (s *stage) asked(part string) error {
 	var now screen
@@ -48,6 +52,7 @@ func (s *stage) asked(part string) error {
 		}
 		if now.Step == kiosk.Step(till.Office) && now.Part == part {
 			_ = s.pause(150 * time.Millisecond) // for the picture
+			time.Sleep(readFor)
 			s.shot(strings.ReplaceAll(strings.ReplaceAll(part, ".", "-"), " ", "-"))
 			return nil
 		}

@@ -35,7 +35,8 @@ func Room(page fyne.CanvasObject, l Limits) (wrong []string) {
 	}
 	widget.Walk(page, func(o fyne.CanvasObject, at fyne.Position) {
 		size := o.Size()
-		if at.X < -slack || at.Y < -slack || at.X+size.Width > panel.Width+slack || at.Y+size.Height > panel.Height+slack {
+		end := at.AddXY(size.Width, size.Height)
+		if at.X < -slack || at.Y < -slack || end.X > panel.Width+slack || end.Y > panel.Height+slack {
 			wrong = append(wrong, fmt.Sprintf("%s at %v of %v leaves the panel", describe(o), at, size))
 		}
 		switch o := o.(type) {
@@ -66,7 +67,7 @@ func (a box) over(b box) bool {
 }
 
 // Apart holds lines of text apart from each other, and keys.
-func Apart(page fyne.CanvasObject) (wrong []string) {
+func Apart(page fyne.CanvasObject) []string {
 	var lines, keys []box
 	widget.Walk(page, func(o fyne.CanvasObject, at fyne.Position) {
 		switch o := o.(type) {
@@ -78,12 +79,14 @@ func Apart(page fyne.CanvasObject) (wrong []string) {
 			}
 		}
 	})
-	for _, all := range [][]box{lines, keys} {
-		for i, a := range all {
-			for _, b := range all[:i] {
-				if a.over(b) {
-					wrong = append(wrong, fmt.Sprintf("%s lies over %s", a.what, b.what))
-				}
+	return append(overlaps(lines), overlaps(keys)...)
+}
+
+func overlaps(all []box) (wrong []string) {
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if a.over(b) {
+				wrong = append(wrong, fmt.Sprintf("%s lies over %s", a.what, b.what))
 			}
 		}
 	}
