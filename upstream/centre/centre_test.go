@@ -281,6 +281,35 @@ func TestAtOnce(t *testing.T) {
 	})
 }
 
+// TestCloseAtOnce has an act that was on its way arrive while its terminal closes it:
+// one of the two comes first, and both say the same.
+func TestCloseAtOnce(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		done := 0
+		for round := range 20 {
+			a := c.act(centre.Act{Kind: centre.Limited, Limit: money.Fen(round)})
+			var did, closed error
+			var was bool
+			var both sync.WaitGroup
+			both.Go(func() { _, did = c.desk.Do(t.Context(), a) })
+			both.Go(func() { _, was, closed = c.desk.Close(t.Context(), "desk1", a.Ref) })
+			both.Wait()
+			if closed != nil || was != (did == nil) || did != nil && !errors.Is(did, centre.ErrClosed) {
+				t.Errorf("round %d: Do = %v, Close = %t, %v", round, did, was, closed)
+			}
+			if was {
+				done++
+			}
+			_, again, err := c.desk.Close(t.Context(), "desk1", a.Ref)
+			if err != nil || again != was {
+				t.Errorf("round %d: Close again = %t, %v, want %t", round, again, err, was)
+			}
+			c.whole()
+		}
+		t.Logf("%d of 20 were done", done)
+	})
+}
+
 // TestOpen opens an account for somebody who is there for a month.
 func TestOpen(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, c *counter) {
@@ -351,6 +380,11 @@ func TestVerify(t *testing.T) {
 		"limit":  `UPDATE holders SET daily_limit_fen = NULL WHERE account = 'holder/1001'`,
 		"name":   `UPDATE holders SET name = '李四' WHERE account = 'holder/1001'`,
 		"issued": `UPDATE cards SET account = 'holder/1002' WHERE card_no = '` + card2 + `'`,
+		"closed": `INSERT INTO centre_closed SELECT ref, 'desk1', at_ms FROM centre_acts WHERE kind = 3`,
+		"keys": `INSERT INTO centre_cards SELECT 'i9', 'desk1', 'k7', account, '00002026900000000001', uid, factor, 1
+			FROM cards WHERE card_no = '` + card1 + `'`,
+		"not made": `INSERT INTO centre_acts SELECT 'a9', 'desk1', 'k7', 7, account, card_no, 1, '', '', 9
+			FROM cards WHERE card_no = '` + card1 + `'`,
 	} {
 		c.ok(tamper(t, c.books, sql))
 		lines, err := c.desk.Verify(t.Context())

@@ -114,6 +114,16 @@ func TestFind(t *testing.T) {
 			_, err := w.desk.Find(t.Context(), "k7", f)
 			w.refused("Find nobody", err, centre.HolderUnknown)
 		}
+		for _, answer := range []bool{false, true} { // nothing depends on it, so it is asked again
+			w.Lose("FindHolder", answer)
+			_, err := w.desk.Find(t.Context(), "k7", centre.Find{Account: holder})
+			w.unknown("Find", err)
+			w.Lose("AllowCash", answer)
+			w.unknown("AllowCash", w.desk.AllowCash(t.Context(), "k7", holder, 100))
+			w.Lose("GetAct", answer)
+			_, err = w.desk.Did(t.Context(), "a1")
+			w.unknown("Did", err)
+		}
 		_, err := w.Books.CreateOrder(t.Context(), store.Order{
 			No: "o1", Terminal: "desk1", CardNo: card, Account: "holder/" + holder, Amount: money.Yuan,
 			Created: time.Now(), Expires: time.Now(),
