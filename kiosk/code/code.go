@@ -44,10 +44,14 @@ type Book interface {
 }
 
 // Authorizer is what the upstream does for a sale: it holds the money under the
-// number of the terminal's next entry.
+// number of the terminal's next entry, and says whether a PIN is the account's.
 type Authorizer interface {
 	Authorize(ctx context.Context, q client.AuthorizeRequest) (client.Approval, error)
+	CheckPIN(ctx context.Context, account string, pin *[pinLength]byte) error
 }
+
+// pinLength is how many ASCII digits a PIN has.
+const pinLength = 6
 
 // Listener hears how far the upstream has the journal.
 type Listener interface {
@@ -163,6 +167,20 @@ func (s *Seller) sell(ctx context.Context, text string, sale tender.Sale) (tende
 type scan struct {
 	ref, text string
 	at        time.Time
+}
+
+// CheckPIN asks the upstream about the PIN that the sale of a reference waits for,
+// after [tender.ErrPIN]. Its refusals are those of [client.Client.CheckPIN]; any
+// other error is no answer. The caller wipes pin.
+func (s *Seller) CheckPIN(ctx context.Context, ref string, pin *[pinLength]byte) error {
+	if s.asked.ref != ref {
+		return fmt.Errorf("code: internal error: sale %s waits for no PIN", ref)
+	}
+	c, err := paycode.Parse(s.asked.text)
+	if err != nil {
+		return fmt.Errorf("check PIN: %w", err)
+	}
+	return s.Upstream.CheckPIN(ctx, c.Account, pin)
 }
 
 // pinMax is how long a code may wait for a PIN.

@@ -43,6 +43,13 @@ func TestOnline(t *testing.T) {
 	if _, err := c.Sell(t.Context(), text, tender.Sale{Ref: "s3", Merchant: merchant, Amount: lunch}); !errors.Is(err, tender.ErrPIN) {
 		t.Fatal(err)
 	}
+	if err := c.Seller.CheckPIN(t.Context(), "s2", (*[6]byte)([]byte("271828"))); err == nil {
+		t.Error("the PIN of a sale that is over was checked")
+	}
+	err := c.Seller.CheckPIN(t.Context(), "s3", (*[6]byte)([]byte("271828")))
+	if err != nil || len(c.pins) != 1 || c.pins[0] != account+" 271828" {
+		t.Errorf("asked about %q, %v", c.pins, err)
+	}
 	w.pass(100 * time.Second) // the holder is slow, and the code is too old by now
 	if _, err := c.Sell(t.Context(), text, tender.Sale{Ref: "s3", Merchant: merchant, Amount: lunch, PIN: true}); err != nil {
 		t.Errorf("with the PIN: %v", err)

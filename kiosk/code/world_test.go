@@ -142,6 +142,8 @@ type till struct {
 	key  ed25519.PrivateKey
 	book *ledger.Book
 	away bool // upstream is
+
+	pins []string // that the upstream was asked about, after their accounts
 }
 
 func (w *world) till(id string) *till {
@@ -205,6 +207,15 @@ func (c *till) Authorize(ctx context.Context, q client.AuthorizeRequest) (client
 		Approved: a.Approved, Reason: client.Reason(a.Reason), Available: a.Available, SpentToday: a.SpentToday,
 		DailyLimit: a.DailyLimit,
 	}, err
+}
+
+// CheckPIN is the way upstream, for a PIN.
+func (c *till) CheckPIN(_ context.Context, account string, pin *[6]byte) error {
+	if c.away {
+		return errAway
+	}
+	c.pins = append(c.pins, account+" "+string(pin[:]))
+	return nil
 }
 
 // Heard is what a Pusher does.

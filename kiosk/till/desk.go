@@ -34,6 +34,12 @@ type Asker interface {
 	Query(ctx context.Context, ref string) (tender.Sold, error)
 }
 
+// PINs checks the PIN that a sale for a code waits for, after [tender.ErrPIN]. Its
+// refusals are the upstream's.
+type PINs interface {
+	CheckPIN(ctx context.Context, ref string, pin *[kiosk.PINLength]byte) error
+}
+
 // Way is a way of paying by a code.
 type Way struct {
 	Kind   Kind
@@ -80,6 +86,7 @@ type Desk struct {
 type sale struct {
 	ref  string
 	card purse.CardNo
+	code string // that pays; "": a card does
 
 	confirmed bool           // it may be the same as a moment ago
 	pinned    bool           // the holder's PIN was checked

@@ -90,6 +90,7 @@ const (
 	Timeout    Event = 39
 	Broken     Event = 40 // the till must not take money
 	Mended     Event = 41
+	PINCode    Event = 42 // right, and a code pays
 )
 
 // steps is the whole flow: what each event leads to from each step. A pair that
@@ -117,12 +118,13 @@ var steps = map[Step]map[Event]Step{
 	Settling: {Paid: Sold, NotPaid: Selling, CardGone: Doubt, OtherCard: Doubt, Silent: Doubt,
 		NotKnown: Unknown},
 
-	Ask:         {Confirmed: Present, Leave: Ready, Timeout: Ready},
-	EnterPIN:    {Typed: CheckingPIN, CardOut: Present, Leave: Ready, Timeout: Ready},
-	CheckingPIN: {PINRight: Selling, PINLevel: Levelling, PINWrong: EnterPIN, Failed: Declined, CardGone: Present},
-	PaidBefore:  {WasThis: Sold, Confirmed: Present, Leave: Ready},
+	Ask:      {Confirmed: Present, Leave: Ready, Timeout: Ready},
+	EnterPIN: {Typed: CheckingPIN, CardOut: Present, Leave: Ready, Timeout: Ready},
+	CheckingPIN: {PINRight: Selling, PINLevel: Levelling, PINCode: Paying, PINWrong: EnterPIN, Failed: Declined,
+		CardGone: Present},
+	PaidBefore: {WasThis: Sold, Confirmed: Present, Leave: Ready},
 
-	Paying:   {Paid: Sold, Failed: Declined, NotKnown: Unknown},
+	Paying:   {Paid: Sold, NeedPIN: EnterPIN, Failed: Declined, NotKnown: Unknown},
 	Querying: {Paid: Sold, Failed: Declined, NotKnown: Unknown},
 
 	Sold: {Priced: Present, CardIn: Selling, Retapped: Looking, Scanned: Paying, Leave: Ready, Timeout: Ready,

@@ -13,7 +13,7 @@ import (
 // last is the highest number of a step and of an event of the flow.
 const (
 	lastStep  = Office
-	lastEvent = Mended
+	lastEvent = PINCode
 )
 
 // TestFlowHasNoDeadEnd walks the table: every step can be reached from Locked,

@@ -171,6 +171,9 @@ func (d *Desk) became(ctx context.Context, r Result) outcome {
 // or by the card, while nobody else can be asked.
 func (d *Desk) checkPIN(ctx context.Context, pin *kiosk.PIN, v View) outcome {
 	defer pin.Wipe()
+	if d.sale.code != "" {
+		return d.checkCodePIN(ctx, pin)
+	}
 	var account client.Account
 	err := d.begin(ctx)
 	if err == nil {
@@ -266,8 +269,29 @@ func (d *Desk) level(ctx context.Context) outcome {
 	return d.fail("level", err)
 }
 
-// pay sells for a code from the scanner.
+// checkCodePIN has the PIN checked of who shows a code. Only the upstream can.
+func (d *Desk) checkCodePIN(ctx context.Context, pin *kiosk.PIN) outcome {
+	err := d.way.Seller.(PINs).CheckPIN(ctx, d.sale.ref, pin.Digits())
+	if left, wrong := pinWrong(err); wrong {
+		return outcome{PINWrong, func(v *View) { v.PIN.Wrong, v.PIN.TriesLeft = true, left }}
+	}
+	refusal := (*client.Refusal)(nil)
+	switch {
+	case errors.As(err, &refusal):
+		return d.fail("check PIN", err)
+	case err != nil:
+		return d.fail("check PIN", fmt.Errorf("%w: %w", kiosk.ErrNoAnswer, err))
+	}
+	d.sale.pinned = true
+	return outcome{PINCode, nil}
+}
+
+// pay sells for a code from the scanner, or for the one before whose PIN was
+// right.
 func (d *Desk) pay(ctx context.Context, code string, v View) outcome {
+	if code == "" {
+		return d.payBy(ctx, v)
+	}
 	d.Cards.Drop(ctx)
 	d.leave()
 	for i := range d.Ways {
@@ -281,10 +305,21 @@ func (d *Desk) pay(ctx context.Context, code string, v View) outcome {
 	case d.way.Online && !v.Health.Upstream:
 		return d.fail("pay by code", tender.ErrOffline)
 	}
-	r := Result{Ref: kiosk.NewRef(), Amount: v.Amount, With: d.way.Kind}
-	sold, err := d.way.Seller.Sell(ctx, code, tender.Sale{
-		Ref: r.Ref, Merchant: d.Plan.Merchant, Operator: v.Operator.No, Amount: v.Amount, Alone: !v.Health.Upstream,
+	d.sale = sale{ref: kiosk.NewRef(), code: code}
+	return d.payBy(ctx, v)
+}
+
+// payBy sells for the code that the sale is about, and asks for a PIN where it
+// takes one.
+func (d *Desk) payBy(ctx context.Context, v View) outcome {
+	r := Result{Ref: d.sale.ref, Amount: v.Amount, With: d.way.Kind}
+	sold, err := d.way.Seller.Sell(ctx, d.sale.code, tender.Sale{
+		Ref: r.Ref, Merchant: d.Plan.Merchant, Operator: v.Operator.No, Amount: v.Amount, PIN: d.sale.pinned,
+		Alone: !v.Health.Upstream,
 	})
+	if _, can := d.way.Seller.(PINs); can && errors.Is(err, tender.ErrPIN) {
+		return outcome{NeedPIN, nil}
+	}
 	return d.paid(r, sold, err)
 }
 

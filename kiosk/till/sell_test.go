@@ -1,6 +1,8 @@
 package till
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"quancun/reader/profile"
 	"quancun/reader/purse"
 	"quancun/reader/sim"
+	"quancun/upstream/client"
 )
 
 // TestForeignCardIsNobody: a bank card that follows a sale in the queue is
@@ -47,4 +50,76 @@ func TestDoubtIsNoRefusal(t *testing.T) {
 			t.Errorf("%v leads to event %d, want %d", err, o.event, want)
 		}
 	}
+}
+
+// pinned is a way of paying that wants a PIN.
+type pinned struct {
+	pin   string
+	sales []tender.Sale
+}
+
+func (p *pinned) Sell(_ context.Context, code string, s tender.Sale) (tender.Sold, error) {
+	p.sales = append(p.sales, s)
+	if code != "code" || !s.PIN {
+		return tender.Sold{}, tender.ErrPIN
+	}
+	return tender.Sold{Ref: s.Ref, Entry: 7, Online: true, Holder: "张*三"}, nil
+}
+
+func (p *pinned) CheckPIN(_ context.Context, ref string, pin *[kiosk.PINLength]byte) error {
+	switch {
+	case p.pin == "":
+		return errors.New("connection cut")
+	case ref != p.sales[0].Ref:
+		return errors.New("of another sale")
+	case string(pin[:]) != p.pin:
+		return &client.Refusal{Reason: client.PINWrong, TriesLeft: 4}
+	}
+	return nil
+}
+
+// TestCodeWithPIN: a code above the daily limit pays with its holder's PIN, under
+// one name; and certainly does not if nobody can be asked about the PIN.
+func TestCodeWithPIN(t *testing.T) {
+	way := &pinned{pin: "271828"}
+	d := &Desk{
+		Cards: &kiosk.Seller{}, Clock: kiosk.NewClock(time.Now), Log: slog.New(slog.DiscardHandler),
+		Ways: []Way{{Kind: ByCode, Takes: func(string) bool { return true }, Seller: way}},
+	}
+	v := View{Step: Paying, Amount: 60 * money.Yuan, Health: kiosk.Health{Upstream: true}}
+	for i, tt := range []struct {
+		do   string // a code, or a PIN
+		want Event
+	}{{"code", NeedPIN}, {"000000", PINWrong}, {"271828", PINCode}, {"", Paid}} {
+		var o outcome
+		if i == 1 || i == 2 {
+			o = d.checkPIN(t.Context(), pinOf(tt.do), v)
+		} else {
+			o = d.pay(t.Context(), tt.do, v)
+		}
+		if o.event != tt.want {
+			t.Fatalf("%d: %q leads to event %d, want %d", i, tt.do, o.event, tt.want)
+		}
+		if o.patch != nil {
+			o.patch(&v)
+		}
+	}
+	if len(way.sales) != 2 || way.sales[0].Ref != way.sales[1].Ref || v.Sale.Ref != way.sales[0].Ref || v.Sale.Holder != "张*三" {
+		t.Errorf("sales %+v, shown %+v", way.sales, v.Sale)
+	}
+	way.pin = ""
+	d.pay(t.Context(), "code", v)
+	if o := d.checkPIN(t.Context(), pinOf("271828"), v); o.event != Failed {
+		t.Errorf("without an answer: event %d", o.event)
+	} else if o.patch(&v); v.Fault != kiosk.CodeOffline {
+		t.Errorf("without an answer: fault %d", v.Fault)
+	}
+}
+
+func pinOf(digits string) *kiosk.PIN {
+	p := new(kiosk.PIN)
+	for _, d := range []byte(digits) {
+		p.Add(d)
+	}
+	return p
 }

@@ -91,6 +91,36 @@ func (c *Client) SignIn(ctx context.Context, cardNo string, challenge []byte, pi
 	return Session(r.Msg.Session), account(r.Msg.Account), nil
 }
 
+// CheckPIN asks whether pin, which is six ASCII digits, is that of an account whose
+// holder shows no card. The caller wipes pin; no copy of it is left here. No error
+// is "right".
+//
+// Refusals: PINWrong with the tries left, PINLocked (also for the fifth wrong PIN
+// itself), AccountUnknown.
+func (c *Client) CheckPIN(ctx context.Context, account string, pin *[wire.PINLen]byte) error {
+	ctx, cancel := within(ctx, 2*quick)
+	defer cancel()
+	looked, err := c.rpc.LookUpAccount(ctx, connect.NewRequest(&v1.LookUpAccountRequest{Account: account}))
+	if err != nil {
+		return explain("look up account", err)
+	}
+	sealed, err := c.SealPIN(ctx, looked.Msg.Challenge, wire.CodePIN(account), pin)
+	if err != nil {
+		return fmt.Errorf("check PIN: %w", err)
+	}
+	_, err = c.rpc.CheckAccountPIN(ctx, connect.NewRequest(&v1.CheckAccountPINRequest{
+		Account: account, Challenge: looked.Msg.Challenge, SealedPin: sealed,
+	}))
+	if err == nil {
+		return nil
+	}
+	err = explain("check PIN", err)
+	if no := (*Refusal)(nil); errors.As(err, &no) && no.Reason == Malformed {
+		c.forgetKey() // the upstream may have a new one
+	}
+	return err
+}
+
 // Account returns the balance of the session's account and what is open.
 func (c *Client) Account(ctx context.Context, s Session) (Account, error) {
 	ctx, cancel := within(ctx, quick)

@@ -105,7 +105,8 @@ func (s *Server) SignIn(ctx context.Context, q *connect.Request[v1.SignInRequest
 	if err != nil {
 		return nil, err
 	}
-	if err := s.provePIN(ctx, c.Account, q.Msg); err != nil {
+	sealed := wire.SealedPIN{CardNo: q.Msg.CardNo, Challenge: q.Msg.Challenge, Sealed: q.Msg.SealedPin}
+	if err := s.provePIN(ctx, c.Account, sealed); err != nil {
 		return nil, err
 	}
 	n := session{terminal(ctx).ID, no, c.Account, s.Now().Truncate(time.Millisecond)}
@@ -120,11 +121,41 @@ func (s *Server) SignIn(ctx context.Context, q *connect.Request[v1.SignInRequest
 	return connect.NewResponse(&v1.SignInResponse{Session: token, Account: s.account(v)}), nil
 }
 
+// LookUpAccount implements the contract. Whether there is such an account only who
+// has a PIN for it hears.
+func (s *Server) LookUpAccount(ctx context.Context, q *connect.Request[v1.LookUpAccountRequest],
+) (*connect.Response[v1.LookUpAccountResponse], error) {
+	challenge, err := s.Challenge(ctx, wire.CodePIN(q.Msg.Account))
+	return connect.NewResponse(&v1.LookUpAccountResponse{Challenge: challenge}), err
+}
+
+// CheckAccountPIN implements the contract. The challenge is spent whatever comes
+// of it.
+func (s *Server) CheckAccountPIN(ctx context.Context, q *connect.Request[v1.CheckAccountPINRequest],
+) (*connect.Response[v1.CheckAccountPINResponse], error) {
+	m, name := q.Msg, wire.CodePIN(q.Msg.Account)
+	good, err := s.SpendChallenge(ctx, name, m.Challenge)
+	if err != nil {
+		return nil, err
+	}
+	if !good {
+		return nil, refuse(v1.Reason_REASON_CHALLENGE_SPENT)
+	}
+	account := store.HolderAccount(m.Account)
+	if _, err := s.Books.Holder(ctx, account); errors.Is(err, store.ErrNone) {
+		return nil, refuse(v1.Reason_REASON_ACCOUNT_UNKNOWN)
+	} else if err != nil {
+		return nil, err
+	}
+	err = s.provePIN(ctx, account, wire.SealedPIN{CardNo: name, Challenge: m.Challenge, Sealed: m.SealedPin})
+	return connect.NewResponse(&v1.CheckAccountPINResponse{}), err
+}
+
 // provePIN refuses unless the sealed PIN is the account's.
-func (s *Server) provePIN(ctx context.Context, a store.Account, m *v1.SignInRequest) error {
+func (s *Server) provePIN(ctx context.Context, a store.Account, sealed wire.SealedPIN) error {
 	var pin [wire.PINLen]byte
 	defer clear(pin[:])
-	err := s.Keys.OpenPIN(ctx, wire.SealedPIN{CardNo: m.CardNo, Challenge: m.Challenge, Sealed: m.SealedPin}, &pin)
+	err := s.Keys.OpenPIN(ctx, sealed, &pin)
 	if errors.Is(err, keys.ErrWrong) {
 		return malformed // nobody's finger did that, so it costs no try
 	}

@@ -59,6 +59,29 @@ func TestWrongPIN(t *testing.T) {
 	}
 }
 
+// TestPINByAccount checks a PIN of whoever shows a code and no card. It is the
+// card's, and so are its tries.
+func TestPINByAccount(t *testing.T) {
+	w := newWorld(t)
+	check := func(account, pin string) error {
+		return w.client.CheckPIN(t.Context(), account, (*[wire.PINLen]byte)([]byte(pin)))
+	}
+	if err := check(account, rightPIN); err != nil {
+		t.Fatalf("right PIN: %v", err)
+	}
+	wantReason(t, "of nobody", check("9999", rightPIN), client.AccountUnknown)
+	for range 3 {
+		wantReason(t, "wrong PIN", check(account, "000000"), client.PINWrong)
+	}
+	_, _, err := w.signIn("000000")
+	wantReason(t, "wrong PIN with the card", err, client.PINWrong)
+	no := (*client.Refusal)(nil)
+	if err := check(account, "000000"); !errors.As(err, &no) || no.Reason != client.PINLocked {
+		t.Errorf("fifth wrong PIN: %v, want PINLocked", err)
+	}
+	wantReason(t, "right PIN after the lock", check(account, rightPIN), client.PINLocked)
+}
+
 // TestGuessesInParallel guesses from many terminals at once. However the
 // guesses cross, no more than five are looked at.
 func TestGuessesInParallel(t *testing.T) {

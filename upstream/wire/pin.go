@@ -58,6 +58,9 @@ func SealPIN(publicKey, challenge []byte, cardNo string, pin *[PINLen]byte) ([]b
 // or a challenge is asked for.
 func CentrePIN(account string) string { return "centre/" + account }
 
+// CodePIN is what stands for an account where its holder shows a code and no card.
+func CodePIN(account string) string { return "code/" + account }
+
 // StaffCard is what stands for a member of the staff's card where a PIN is sealed
 // or a challenge is asked for: the same card may be a holder's, with another PIN.
 func StaffCard(cardNo string) string { return "staff/" + cardNo }

@@ -893,6 +893,190 @@ func (x *LookUpCardResponse) GetPinLocked() bool {
 	return false
 }
 
+type LookUpAccountRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpAccountRequest) Reset() {
+	*x = LookUpAccountRequest{}
+	mi := &file_quancun_v1_terminal_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpAccountRequest) ProtoMessage() {}
+
+func (x *LookUpAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_terminal_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpAccountRequest.ProtoReflect.Descriptor instead.
+func (*LookUpAccountRequest) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LookUpAccountRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+type LookUpAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Challenge     []byte                 `protobuf:"bytes,1,opt,name=challenge,proto3" json:"challenge,omitempty"` // 32 bytes, good for one CheckAccountPIN within a minute
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpAccountResponse) Reset() {
+	*x = LookUpAccountResponse{}
+	mi := &file_quancun_v1_terminal_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpAccountResponse) ProtoMessage() {}
+
+func (x *LookUpAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_terminal_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpAccountResponse.ProtoReflect.Descriptor instead.
+func (*LookUpAccountResponse) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LookUpAccountResponse) GetChallenge() []byte {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
+type CheckAccountPINRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Challenge     []byte                 `protobuf:"bytes,2,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	SealedPin     []byte                 `protobuf:"bytes,3,opt,name=sealed_pin,json=sealedPin,proto3" json:"sealed_pin,omitempty"` // for wire.CodePIN of the account; see wire.SealPIN
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAccountPINRequest) Reset() {
+	*x = CheckAccountPINRequest{}
+	mi := &file_quancun_v1_terminal_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAccountPINRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAccountPINRequest) ProtoMessage() {}
+
+func (x *CheckAccountPINRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_terminal_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAccountPINRequest.ProtoReflect.Descriptor instead.
+func (*CheckAccountPINRequest) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CheckAccountPINRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *CheckAccountPINRequest) GetChallenge() []byte {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
+func (x *CheckAccountPINRequest) GetSealedPin() []byte {
+	if x != nil {
+		return x.SealedPin
+	}
+	return nil
+}
+
+type CheckAccountPINResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAccountPINResponse) Reset() {
+	*x = CheckAccountPINResponse{}
+	mi := &file_quancun_v1_terminal_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAccountPINResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAccountPINResponse) ProtoMessage() {}
+
+func (x *CheckAccountPINResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_terminal_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAccountPINResponse.ProtoReflect.Descriptor instead.
+func (*CheckAccountPINResponse) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{9}
+}
+
 type SignInRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CardNo        string                 `protobuf:"bytes,1,opt,name=card_no,json=cardNo,proto3" json:"card_no,omitempty"`
@@ -904,7 +1088,7 @@ type SignInRequest struct {
 
 func (x *SignInRequest) Reset() {
 	*x = SignInRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[6]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1100,7 @@ func (x *SignInRequest) String() string {
 func (*SignInRequest) ProtoMessage() {}
 
 func (x *SignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[6]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1113,7 @@ func (x *SignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInRequest.ProtoReflect.Descriptor instead.
 func (*SignInRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{6}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SignInRequest) GetCardNo() string {
@@ -963,7 +1147,7 @@ type SignInResponse struct {
 
 func (x *SignInResponse) Reset() {
 	*x = SignInResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[7]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1159,7 @@ func (x *SignInResponse) String() string {
 func (*SignInResponse) ProtoMessage() {}
 
 func (x *SignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[7]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1172,7 @@ func (x *SignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInResponse.ProtoReflect.Descriptor instead.
 func (*SignInResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{7}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SignInResponse) GetSession() []byte {
@@ -1021,7 +1205,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[8]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1217,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[8]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1230,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{8}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Account) GetAccountNo() string {
@@ -1119,7 +1303,7 @@ type OpenItem struct {
 
 func (x *OpenItem) Reset() {
 	*x = OpenItem{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[9]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1315,7 @@ func (x *OpenItem) String() string {
 func (*OpenItem) ProtoMessage() {}
 
 func (x *OpenItem) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[9]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1328,7 @@ func (x *OpenItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenItem.ProtoReflect.Descriptor instead.
 func (*OpenItem) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{9}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OpenItem) GetKind() OpenKind {
@@ -1191,7 +1375,7 @@ type GetAccountRequest struct {
 
 func (x *GetAccountRequest) Reset() {
 	*x = GetAccountRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[10]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1387,7 @@ func (x *GetAccountRequest) String() string {
 func (*GetAccountRequest) ProtoMessage() {}
 
 func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[10]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1400,7 @@ func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{10}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetAccountRequest) GetSession() []byte {
@@ -1235,7 +1419,7 @@ type GetAccountResponse struct {
 
 func (x *GetAccountResponse) Reset() {
 	*x = GetAccountResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[11]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1431,7 @@ func (x *GetAccountResponse) String() string {
 func (*GetAccountResponse) ProtoMessage() {}
 
 func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[11]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1444,7 @@ func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountResponse.ProtoReflect.Descriptor instead.
 func (*GetAccountResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{11}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetAccountResponse) GetAccount() *Account {
@@ -1284,7 +1468,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[12]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1480,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[12]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1493,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{12}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Movement) GetAt() *timestamppb.Timestamp {
@@ -1365,7 +1549,7 @@ type ListHistoryRequest struct {
 
 func (x *ListHistoryRequest) Reset() {
 	*x = ListHistoryRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[13]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1561,7 @@ func (x *ListHistoryRequest) String() string {
 func (*ListHistoryRequest) ProtoMessage() {}
 
 func (x *ListHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[13]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1574,7 @@ func (x *ListHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ListHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{13}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListHistoryRequest) GetSession() []byte {
@@ -1424,7 +1608,7 @@ type ListHistoryResponse struct {
 
 func (x *ListHistoryResponse) Reset() {
 	*x = ListHistoryResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[14]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1620,7 @@ func (x *ListHistoryResponse) String() string {
 func (*ListHistoryResponse) ProtoMessage() {}
 
 func (x *ListHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[14]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1633,7 @@ func (x *ListHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ListHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{14}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListHistoryResponse) GetMovements() []*Movement {
@@ -1482,7 +1666,7 @@ type TopUp struct {
 
 func (x *TopUp) Reset() {
 	*x = TopUp{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[15]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1678,7 @@ func (x *TopUp) String() string {
 func (*TopUp) ProtoMessage() {}
 
 func (x *TopUp) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[15]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1691,7 @@ func (x *TopUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopUp.ProtoReflect.Descriptor instead.
 func (*TopUp) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{15}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TopUp) GetOrderNo() string {
@@ -1577,7 +1761,7 @@ type CreateTopUpRequest struct {
 
 func (x *CreateTopUpRequest) Reset() {
 	*x = CreateTopUpRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[16]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1773,7 @@ func (x *CreateTopUpRequest) String() string {
 func (*CreateTopUpRequest) ProtoMessage() {}
 
 func (x *CreateTopUpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[16]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1786,7 @@ func (x *CreateTopUpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTopUpRequest.ProtoReflect.Descriptor instead.
 func (*CreateTopUpRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{16}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateTopUpRequest) GetSession() []byte {
@@ -1635,7 +1819,7 @@ type CreateTopUpResponse struct {
 
 func (x *CreateTopUpResponse) Reset() {
 	*x = CreateTopUpResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[17]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1831,7 @@ func (x *CreateTopUpResponse) String() string {
 func (*CreateTopUpResponse) ProtoMessage() {}
 
 func (x *CreateTopUpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[17]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +1844,7 @@ func (x *CreateTopUpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTopUpResponse.ProtoReflect.Descriptor instead.
 func (*CreateTopUpResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{17}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateTopUpResponse) GetTopUp() *TopUp {
@@ -1681,7 +1865,7 @@ type GetTopUpRequest struct {
 
 func (x *GetTopUpRequest) Reset() {
 	*x = GetTopUpRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[18]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1877,7 @@ func (x *GetTopUpRequest) String() string {
 func (*GetTopUpRequest) ProtoMessage() {}
 
 func (x *GetTopUpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[18]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1890,7 @@ func (x *GetTopUpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTopUpRequest.ProtoReflect.Descriptor instead.
 func (*GetTopUpRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{18}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetTopUpRequest) GetOrderNo() string {
@@ -1739,7 +1923,7 @@ type GetTopUpResponse struct {
 
 func (x *GetTopUpResponse) Reset() {
 	*x = GetTopUpResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[19]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +1935,7 @@ func (x *GetTopUpResponse) String() string {
 func (*GetTopUpResponse) ProtoMessage() {}
 
 func (x *GetTopUpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[19]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +1948,7 @@ func (x *GetTopUpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTopUpResponse.ProtoReflect.Descriptor instead.
 func (*GetTopUpResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{19}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetTopUpResponse) GetTopUp() *TopUp {
@@ -1783,7 +1967,7 @@ type CancelTopUpRequest struct {
 
 func (x *CancelTopUpRequest) Reset() {
 	*x = CancelTopUpRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[20]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1979,7 @@ func (x *CancelTopUpRequest) String() string {
 func (*CancelTopUpRequest) ProtoMessage() {}
 
 func (x *CancelTopUpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[20]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +1992,7 @@ func (x *CancelTopUpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTopUpRequest.ProtoReflect.Descriptor instead.
 func (*CancelTopUpRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{20}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CancelTopUpRequest) GetOrderNo() string {
@@ -1827,7 +2011,7 @@ type CancelTopUpResponse struct {
 
 func (x *CancelTopUpResponse) Reset() {
 	*x = CancelTopUpResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[21]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +2023,7 @@ func (x *CancelTopUpResponse) String() string {
 func (*CancelTopUpResponse) ProtoMessage() {}
 
 func (x *CancelTopUpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[21]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +2036,7 @@ func (x *CancelTopUpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTopUpResponse.ProtoReflect.Descriptor instead.
 func (*CancelTopUpResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{21}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CancelTopUpResponse) GetTopUp() *TopUp {
@@ -1874,7 +2058,7 @@ type Reading struct {
 
 func (x *Reading) Reset() {
 	*x = Reading{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[22]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2070,7 @@ func (x *Reading) String() string {
 func (*Reading) ProtoMessage() {}
 
 func (x *Reading) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[22]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2083,7 @@ func (x *Reading) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reading.ProtoReflect.Descriptor instead.
 func (*Reading) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{22}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Reading) GetPurseFen() int64 {
@@ -1933,7 +2117,7 @@ type PlanLoadRequest struct {
 
 func (x *PlanLoadRequest) Reset() {
 	*x = PlanLoadRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[23]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1945,7 +2129,7 @@ func (x *PlanLoadRequest) String() string {
 func (*PlanLoadRequest) ProtoMessage() {}
 
 func (x *PlanLoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[23]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1958,7 +2142,7 @@ func (x *PlanLoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanLoadRequest.ProtoReflect.Descriptor instead.
 func (*PlanLoadRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{23}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PlanLoadRequest) GetSession() []byte {
@@ -1985,7 +2169,7 @@ type PlanLoadResponse struct {
 
 func (x *PlanLoadResponse) Reset() {
 	*x = PlanLoadResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[24]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1997,7 +2181,7 @@ func (x *PlanLoadResponse) String() string {
 func (*PlanLoadResponse) ProtoMessage() {}
 
 func (x *PlanLoadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[24]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2010,7 +2194,7 @@ func (x *PlanLoadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanLoadResponse.ProtoReflect.Descriptor instead.
 func (*PlanLoadResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{24}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PlanLoadResponse) GetAmountFen() int64 {
@@ -2042,7 +2226,7 @@ type LoadOffer struct {
 
 func (x *LoadOffer) Reset() {
 	*x = LoadOffer{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[25]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2238,7 @@ func (x *LoadOffer) String() string {
 func (*LoadOffer) ProtoMessage() {}
 
 func (x *LoadOffer) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[25]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2251,7 @@ func (x *LoadOffer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadOffer.ProtoReflect.Descriptor instead.
 func (*LoadOffer) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{25}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LoadOffer) GetBalance() uint32 {
@@ -2126,7 +2310,7 @@ type AuthorizeLoadRequest struct {
 
 func (x *AuthorizeLoadRequest) Reset() {
 	*x = AuthorizeLoadRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[26]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2322,7 @@ func (x *AuthorizeLoadRequest) String() string {
 func (*AuthorizeLoadRequest) ProtoMessage() {}
 
 func (x *AuthorizeLoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[26]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2335,7 @@ func (x *AuthorizeLoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeLoadRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeLoadRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{26}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AuthorizeLoadRequest) GetLoadId() string {
@@ -2206,7 +2390,7 @@ type AuthorizeLoadResponse struct {
 
 func (x *AuthorizeLoadResponse) Reset() {
 	*x = AuthorizeLoadResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[27]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2402,7 @@ func (x *AuthorizeLoadResponse) String() string {
 func (*AuthorizeLoadResponse) ProtoMessage() {}
 
 func (x *AuthorizeLoadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[27]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2415,7 @@ func (x *AuthorizeLoadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeLoadResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeLoadResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{27}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AuthorizeLoadResponse) GetStamp() []byte {
@@ -2260,7 +2444,7 @@ type ReportLoadRequest struct {
 
 func (x *ReportLoadRequest) Reset() {
 	*x = ReportLoadRequest{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[28]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2456,7 @@ func (x *ReportLoadRequest) String() string {
 func (*ReportLoadRequest) ProtoMessage() {}
 
 func (x *ReportLoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[28]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2469,7 @@ func (x *ReportLoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportLoadRequest.ProtoReflect.Descriptor instead.
 func (*ReportLoadRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{28}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReportLoadRequest) GetLoadId() string {
@@ -2326,7 +2510,7 @@ type ReportLoadResponse struct {
 
 func (x *ReportLoadResponse) Reset() {
 	*x = ReportLoadResponse{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[29]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2338,7 +2522,7 @@ func (x *ReportLoadResponse) String() string {
 func (*ReportLoadResponse) ProtoMessage() {}
 
 func (x *ReportLoadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[29]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2351,7 +2535,7 @@ func (x *ReportLoadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportLoadResponse.ProtoReflect.Descriptor instead.
 func (*ReportLoadResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{29}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReportLoadResponse) GetOutcome() LoadOutcome {
@@ -2380,7 +2564,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_quancun_v1_terminal_proto_msgTypes[30]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2576,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_terminal_proto_msgTypes[30]
+	mi := &file_quancun_v1_terminal_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2589,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{30}
+	return file_quancun_v1_terminal_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Refusal) GetReason() Reason {
@@ -2479,7 +2663,17 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.quancun.v1.CardStatusR\x06status\x12\x1c\n" +
 	"\tchallenge\x18\x02 \x01(\fR\tchallenge\x12\x1d\n" +
 	"\n" +
-	"pin_locked\x18\x03 \x01(\bR\tpinLocked\"e\n" +
+	"pin_locked\x18\x03 \x01(\bR\tpinLocked\"0\n" +
+	"\x14LookUpAccountRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\"5\n" +
+	"\x15LookUpAccountResponse\x12\x1c\n" +
+	"\tchallenge\x18\x01 \x01(\fR\tchallenge\"o\n" +
+	"\x16CheckAccountPINRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1c\n" +
+	"\tchallenge\x18\x02 \x01(\fR\tchallenge\x12\x1d\n" +
+	"\n" +
+	"sealed_pin\x18\x03 \x01(\fR\tsealedPin\"\x19\n" +
+	"\x17CheckAccountPINResponse\"e\n" +
 	"\rSignInRequest\x12\x17\n" +
 	"\acard_no\x18\x01 \x01(\tR\x06cardNo\x12\x1c\n" +
 	"\tchallenge\x18\x02 \x01(\fR\tchallenge\x12\x1d\n" +
@@ -2666,14 +2860,16 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x11REASON_NOT_ENOUGH\x10\x15\x12\x1a\n" +
 	"\x16REASON_ACCOUNT_UNKNOWN\x10\x16\x12\x18\n" +
 	"\x14REASON_NUMBER_PASSED\x10\x17\x12\x1b\n" +
-	"\x17REASON_ATTEMPT_CONFLICT\x10\x182\xcb\x06\n" +
+	"\x17REASON_ATTEMPT_CONFLICT\x10\x182\xfd\a\n" +
 	"\x0fTerminalService\x12<\n" +
 	"\x05Hello\x12\x18.quancun.v1.HelloRequest\x1a\x19.quancun.v1.HelloResponse\x12K\n" +
 	"\n" +
 	"LookUpCard\x12\x1d.quancun.v1.LookUpCardRequest\x1a\x1e.quancun.v1.LookUpCardResponse\x12?\n" +
 	"\x06SignIn\x12\x19.quancun.v1.SignInRequest\x1a\x1a.quancun.v1.SignInResponse\x12K\n" +
 	"\n" +
-	"GetAccount\x12\x1d.quancun.v1.GetAccountRequest\x1a\x1e.quancun.v1.GetAccountResponse\x12N\n" +
+	"GetAccount\x12\x1d.quancun.v1.GetAccountRequest\x1a\x1e.quancun.v1.GetAccountResponse\x12T\n" +
+	"\rLookUpAccount\x12 .quancun.v1.LookUpAccountRequest\x1a!.quancun.v1.LookUpAccountResponse\x12Z\n" +
+	"\x0fCheckAccountPIN\x12\".quancun.v1.CheckAccountPINRequest\x1a#.quancun.v1.CheckAccountPINResponse\x12N\n" +
 	"\vListHistory\x12\x1e.quancun.v1.ListHistoryRequest\x1a\x1f.quancun.v1.ListHistoryResponse\x12N\n" +
 	"\vCreateTopUp\x12\x1e.quancun.v1.CreateTopUpRequest\x1a\x1f.quancun.v1.CreateTopUpResponse\x12E\n" +
 	"\bGetTopUp\x12\x1b.quancun.v1.GetTopUpRequest\x1a\x1c.quancun.v1.GetTopUpResponse\x12N\n" +
@@ -2696,102 +2892,110 @@ func file_quancun_v1_terminal_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_terminal_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_quancun_v1_terminal_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_quancun_v1_terminal_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_quancun_v1_terminal_proto_goTypes = []any{
-	(CardStatus)(0),               // 0: quancun.v1.CardStatus
-	(OpenKind)(0),                 // 1: quancun.v1.OpenKind
-	(MovementKind)(0),             // 2: quancun.v1.MovementKind
-	(TopUpState)(0),               // 3: quancun.v1.TopUpState
-	(LoadOutcome)(0),              // 4: quancun.v1.LoadOutcome
-	(Reason)(0),                   // 5: quancun.v1.Reason
-	(*HelloRequest)(nil),          // 6: quancun.v1.HelloRequest
-	(*HelloResponse)(nil),         // 7: quancun.v1.HelloResponse
-	(*JournalHead)(nil),           // 8: quancun.v1.JournalHead
-	(*Policy)(nil),                // 9: quancun.v1.Policy
-	(*LookUpCardRequest)(nil),     // 10: quancun.v1.LookUpCardRequest
-	(*LookUpCardResponse)(nil),    // 11: quancun.v1.LookUpCardResponse
-	(*SignInRequest)(nil),         // 12: quancun.v1.SignInRequest
-	(*SignInResponse)(nil),        // 13: quancun.v1.SignInResponse
-	(*Account)(nil),               // 14: quancun.v1.Account
-	(*OpenItem)(nil),              // 15: quancun.v1.OpenItem
-	(*GetAccountRequest)(nil),     // 16: quancun.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),    // 17: quancun.v1.GetAccountResponse
-	(*Movement)(nil),              // 18: quancun.v1.Movement
-	(*ListHistoryRequest)(nil),    // 19: quancun.v1.ListHistoryRequest
-	(*ListHistoryResponse)(nil),   // 20: quancun.v1.ListHistoryResponse
-	(*TopUp)(nil),                 // 21: quancun.v1.TopUp
-	(*CreateTopUpRequest)(nil),    // 22: quancun.v1.CreateTopUpRequest
-	(*CreateTopUpResponse)(nil),   // 23: quancun.v1.CreateTopUpResponse
-	(*GetTopUpRequest)(nil),       // 24: quancun.v1.GetTopUpRequest
-	(*GetTopUpResponse)(nil),      // 25: quancun.v1.GetTopUpResponse
-	(*CancelTopUpRequest)(nil),    // 26: quancun.v1.CancelTopUpRequest
-	(*CancelTopUpResponse)(nil),   // 27: quancun.v1.CancelTopUpResponse
-	(*Reading)(nil),               // 28: quancun.v1.Reading
-	(*PlanLoadRequest)(nil),       // 29: quancun.v1.PlanLoadRequest
-	(*PlanLoadResponse)(nil),      // 30: quancun.v1.PlanLoadResponse
-	(*LoadOffer)(nil),             // 31: quancun.v1.LoadOffer
-	(*AuthorizeLoadRequest)(nil),  // 32: quancun.v1.AuthorizeLoadRequest
-	(*AuthorizeLoadResponse)(nil), // 33: quancun.v1.AuthorizeLoadResponse
-	(*ReportLoadRequest)(nil),     // 34: quancun.v1.ReportLoadRequest
-	(*ReportLoadResponse)(nil),    // 35: quancun.v1.ReportLoadResponse
-	(*Refusal)(nil),               // 36: quancun.v1.Refusal
-	nil,                           // 37: quancun.v1.HelloRequest.FeedsEntry
-	nil,                           // 38: quancun.v1.HelloResponse.FeedsEntry
-	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
+	(CardStatus)(0),                 // 0: quancun.v1.CardStatus
+	(OpenKind)(0),                   // 1: quancun.v1.OpenKind
+	(MovementKind)(0),               // 2: quancun.v1.MovementKind
+	(TopUpState)(0),                 // 3: quancun.v1.TopUpState
+	(LoadOutcome)(0),                // 4: quancun.v1.LoadOutcome
+	(Reason)(0),                     // 5: quancun.v1.Reason
+	(*HelloRequest)(nil),            // 6: quancun.v1.HelloRequest
+	(*HelloResponse)(nil),           // 7: quancun.v1.HelloResponse
+	(*JournalHead)(nil),             // 8: quancun.v1.JournalHead
+	(*Policy)(nil),                  // 9: quancun.v1.Policy
+	(*LookUpCardRequest)(nil),       // 10: quancun.v1.LookUpCardRequest
+	(*LookUpCardResponse)(nil),      // 11: quancun.v1.LookUpCardResponse
+	(*LookUpAccountRequest)(nil),    // 12: quancun.v1.LookUpAccountRequest
+	(*LookUpAccountResponse)(nil),   // 13: quancun.v1.LookUpAccountResponse
+	(*CheckAccountPINRequest)(nil),  // 14: quancun.v1.CheckAccountPINRequest
+	(*CheckAccountPINResponse)(nil), // 15: quancun.v1.CheckAccountPINResponse
+	(*SignInRequest)(nil),           // 16: quancun.v1.SignInRequest
+	(*SignInResponse)(nil),          // 17: quancun.v1.SignInResponse
+	(*Account)(nil),                 // 18: quancun.v1.Account
+	(*OpenItem)(nil),                // 19: quancun.v1.OpenItem
+	(*GetAccountRequest)(nil),       // 20: quancun.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),      // 21: quancun.v1.GetAccountResponse
+	(*Movement)(nil),                // 22: quancun.v1.Movement
+	(*ListHistoryRequest)(nil),      // 23: quancun.v1.ListHistoryRequest
+	(*ListHistoryResponse)(nil),     // 24: quancun.v1.ListHistoryResponse
+	(*TopUp)(nil),                   // 25: quancun.v1.TopUp
+	(*CreateTopUpRequest)(nil),      // 26: quancun.v1.CreateTopUpRequest
+	(*CreateTopUpResponse)(nil),     // 27: quancun.v1.CreateTopUpResponse
+	(*GetTopUpRequest)(nil),         // 28: quancun.v1.GetTopUpRequest
+	(*GetTopUpResponse)(nil),        // 29: quancun.v1.GetTopUpResponse
+	(*CancelTopUpRequest)(nil),      // 30: quancun.v1.CancelTopUpRequest
+	(*CancelTopUpResponse)(nil),     // 31: quancun.v1.CancelTopUpResponse
+	(*Reading)(nil),                 // 32: quancun.v1.Reading
+	(*PlanLoadRequest)(nil),         // 33: quancun.v1.PlanLoadRequest
+	(*PlanLoadResponse)(nil),        // 34: quancun.v1.PlanLoadResponse
+	(*LoadOffer)(nil),               // 35: quancun.v1.LoadOffer
+	(*AuthorizeLoadRequest)(nil),    // 36: quancun.v1.AuthorizeLoadRequest
+	(*AuthorizeLoadResponse)(nil),   // 37: quancun.v1.AuthorizeLoadResponse
+	(*ReportLoadRequest)(nil),       // 38: quancun.v1.ReportLoadRequest
+	(*ReportLoadResponse)(nil),      // 39: quancun.v1.ReportLoadResponse
+	(*Refusal)(nil),                 // 40: quancun.v1.Refusal
+	nil,                             // 41: quancun.v1.HelloRequest.FeedsEntry
+	nil,                             // 42: quancun.v1.HelloResponse.FeedsEntry
+	(*timestamppb.Timestamp)(nil),   // 43: google.protobuf.Timestamp
 }
 var file_quancun_v1_terminal_proto_depIdxs = []int32{
-	39, // 0: quancun.v1.HelloRequest.time:type_name -> google.protobuf.Timestamp
-	37, // 1: quancun.v1.HelloRequest.feeds:type_name -> quancun.v1.HelloRequest.FeedsEntry
-	39, // 2: quancun.v1.HelloResponse.time:type_name -> google.protobuf.Timestamp
+	43, // 0: quancun.v1.HelloRequest.time:type_name -> google.protobuf.Timestamp
+	41, // 1: quancun.v1.HelloRequest.feeds:type_name -> quancun.v1.HelloRequest.FeedsEntry
+	43, // 2: quancun.v1.HelloResponse.time:type_name -> google.protobuf.Timestamp
 	9,  // 3: quancun.v1.HelloResponse.policy:type_name -> quancun.v1.Policy
 	8,  // 4: quancun.v1.HelloResponse.journal:type_name -> quancun.v1.JournalHead
-	38, // 5: quancun.v1.HelloResponse.feeds:type_name -> quancun.v1.HelloResponse.FeedsEntry
+	42, // 5: quancun.v1.HelloResponse.feeds:type_name -> quancun.v1.HelloResponse.FeedsEntry
 	0,  // 6: quancun.v1.LookUpCardResponse.status:type_name -> quancun.v1.CardStatus
-	14, // 7: quancun.v1.SignInResponse.account:type_name -> quancun.v1.Account
-	15, // 8: quancun.v1.Account.open:type_name -> quancun.v1.OpenItem
+	18, // 7: quancun.v1.SignInResponse.account:type_name -> quancun.v1.Account
+	19, // 8: quancun.v1.Account.open:type_name -> quancun.v1.OpenItem
 	1,  // 9: quancun.v1.OpenItem.kind:type_name -> quancun.v1.OpenKind
-	39, // 10: quancun.v1.OpenItem.since:type_name -> google.protobuf.Timestamp
-	14, // 11: quancun.v1.GetAccountResponse.account:type_name -> quancun.v1.Account
-	39, // 12: quancun.v1.Movement.at:type_name -> google.protobuf.Timestamp
+	43, // 10: quancun.v1.OpenItem.since:type_name -> google.protobuf.Timestamp
+	18, // 11: quancun.v1.GetAccountResponse.account:type_name -> quancun.v1.Account
+	43, // 12: quancun.v1.Movement.at:type_name -> google.protobuf.Timestamp
 	2,  // 13: quancun.v1.Movement.kind:type_name -> quancun.v1.MovementKind
-	18, // 14: quancun.v1.ListHistoryResponse.movements:type_name -> quancun.v1.Movement
+	22, // 14: quancun.v1.ListHistoryResponse.movements:type_name -> quancun.v1.Movement
 	3,  // 15: quancun.v1.TopUp.state:type_name -> quancun.v1.TopUpState
-	39, // 16: quancun.v1.TopUp.expires:type_name -> google.protobuf.Timestamp
-	39, // 17: quancun.v1.TopUp.paid_at:type_name -> google.protobuf.Timestamp
-	21, // 18: quancun.v1.CreateTopUpResponse.top_up:type_name -> quancun.v1.TopUp
+	43, // 16: quancun.v1.TopUp.expires:type_name -> google.protobuf.Timestamp
+	43, // 17: quancun.v1.TopUp.paid_at:type_name -> google.protobuf.Timestamp
+	25, // 18: quancun.v1.CreateTopUpResponse.top_up:type_name -> quancun.v1.TopUp
 	3,  // 19: quancun.v1.GetTopUpRequest.known:type_name -> quancun.v1.TopUpState
-	21, // 20: quancun.v1.GetTopUpResponse.top_up:type_name -> quancun.v1.TopUp
-	21, // 21: quancun.v1.CancelTopUpResponse.top_up:type_name -> quancun.v1.TopUp
-	28, // 22: quancun.v1.PlanLoadRequest.reading:type_name -> quancun.v1.Reading
-	14, // 23: quancun.v1.PlanLoadResponse.account:type_name -> quancun.v1.Account
-	31, // 24: quancun.v1.AuthorizeLoadRequest.offer:type_name -> quancun.v1.LoadOffer
+	25, // 20: quancun.v1.GetTopUpResponse.top_up:type_name -> quancun.v1.TopUp
+	25, // 21: quancun.v1.CancelTopUpResponse.top_up:type_name -> quancun.v1.TopUp
+	32, // 22: quancun.v1.PlanLoadRequest.reading:type_name -> quancun.v1.Reading
+	18, // 23: quancun.v1.PlanLoadResponse.account:type_name -> quancun.v1.Account
+	35, // 24: quancun.v1.AuthorizeLoadRequest.offer:type_name -> quancun.v1.LoadOffer
 	4,  // 25: quancun.v1.ReportLoadRequest.outcome:type_name -> quancun.v1.LoadOutcome
 	4,  // 26: quancun.v1.ReportLoadResponse.outcome:type_name -> quancun.v1.LoadOutcome
 	5,  // 27: quancun.v1.Refusal.reason:type_name -> quancun.v1.Reason
 	6,  // 28: quancun.v1.TerminalService.Hello:input_type -> quancun.v1.HelloRequest
 	10, // 29: quancun.v1.TerminalService.LookUpCard:input_type -> quancun.v1.LookUpCardRequest
-	12, // 30: quancun.v1.TerminalService.SignIn:input_type -> quancun.v1.SignInRequest
-	16, // 31: quancun.v1.TerminalService.GetAccount:input_type -> quancun.v1.GetAccountRequest
-	19, // 32: quancun.v1.TerminalService.ListHistory:input_type -> quancun.v1.ListHistoryRequest
-	22, // 33: quancun.v1.TerminalService.CreateTopUp:input_type -> quancun.v1.CreateTopUpRequest
-	24, // 34: quancun.v1.TerminalService.GetTopUp:input_type -> quancun.v1.GetTopUpRequest
-	26, // 35: quancun.v1.TerminalService.CancelTopUp:input_type -> quancun.v1.CancelTopUpRequest
-	29, // 36: quancun.v1.TerminalService.PlanLoad:input_type -> quancun.v1.PlanLoadRequest
-	32, // 37: quancun.v1.TerminalService.AuthorizeLoad:input_type -> quancun.v1.AuthorizeLoadRequest
-	34, // 38: quancun.v1.TerminalService.ReportLoad:input_type -> quancun.v1.ReportLoadRequest
-	7,  // 39: quancun.v1.TerminalService.Hello:output_type -> quancun.v1.HelloResponse
-	11, // 40: quancun.v1.TerminalService.LookUpCard:output_type -> quancun.v1.LookUpCardResponse
-	13, // 41: quancun.v1.TerminalService.SignIn:output_type -> quancun.v1.SignInResponse
-	17, // 42: quancun.v1.TerminalService.GetAccount:output_type -> quancun.v1.GetAccountResponse
-	20, // 43: quancun.v1.TerminalService.ListHistory:output_type -> quancun.v1.ListHistoryResponse
-	23, // 44: quancun.v1.TerminalService.CreateTopUp:output_type -> quancun.v1.CreateTopUpResponse
-	25, // 45: quancun.v1.TerminalService.GetTopUp:output_type -> quancun.v1.GetTopUpResponse
-	27, // 46: quancun.v1.TerminalService.CancelTopUp:output_type -> quancun.v1.CancelTopUpResponse
-	30, // 47: quancun.v1.TerminalService.PlanLoad:output_type -> quancun.v1.PlanLoadResponse
-	33, // 48: quancun.v1.TerminalService.AuthorizeLoad:output_type -> quancun.v1.AuthorizeLoadResponse
-	35, // 49: quancun.v1.TerminalService.ReportLoad:output_type -> quancun.v1.ReportLoadResponse
-	39, // [39:50] is the sub-list for method output_type
-	28, // [28:39] is the sub-list for method input_type
+	16, // 30: quancun.v1.TerminalService.SignIn:input_type -> quancun.v1.SignInRequest
+	20, // 31: quancun.v1.TerminalService.GetAccount:input_type -> quancun.v1.GetAccountRequest
+	12, // 32: quancun.v1.TerminalService.LookUpAccount:input_type -> quancun.v1.LookUpAccountRequest
+	14, // 33: quancun.v1.TerminalService.CheckAccountPIN:input_type -> quancun.v1.CheckAccountPINRequest
+	23, // 34: quancun.v1.TerminalService.ListHistory:input_type -> quancun.v1.ListHistoryRequest
+	26, // 35: quancun.v1.TerminalService.CreateTopUp:input_type -> quancun.v1.CreateTopUpRequest
+	28, // 36: quancun.v1.TerminalService.GetTopUp:input_type -> quancun.v1.GetTopUpRequest
+	30, // 37: quancun.v1.TerminalService.CancelTopUp:input_type -> quancun.v1.CancelTopUpRequest
+	33, // 38: quancun.v1.TerminalService.PlanLoad:input_type -> quancun.v1.PlanLoadRequest
+	36, // 39: quancun.v1.TerminalService.AuthorizeLoad:input_type -> quancun.v1.AuthorizeLoadRequest
+	38, // 40: quancun.v1.TerminalService.ReportLoad:input_type -> quancun.v1.ReportLoadRequest
+	7,  // 41: quancun.v1.TerminalService.Hello:output_type -> quancun.v1.HelloResponse
+	11, // 42: quancun.v1.TerminalService.LookUpCard:output_type -> quancun.v1.LookUpCardResponse
+	17, // 43: quancun.v1.TerminalService.SignIn:output_type -> quancun.v1.SignInResponse
+	21, // 44: quancun.v1.TerminalService.GetAccount:output_type -> quancun.v1.GetAccountResponse
+	13, // 45: quancun.v1.TerminalService.LookUpAccount:output_type -> quancun.v1.LookUpAccountResponse
+	15, // 46: quancun.v1.TerminalService.CheckAccountPIN:output_type -> quancun.v1.CheckAccountPINResponse
+	24, // 47: quancun.v1.TerminalService.ListHistory:output_type -> quancun.v1.ListHistoryResponse
+	27, // 48: quancun.v1.TerminalService.CreateTopUp:output_type -> quancun.v1.CreateTopUpResponse
+	29, // 49: quancun.v1.TerminalService.GetTopUp:output_type -> quancun.v1.GetTopUpResponse
+	31, // 50: quancun.v1.TerminalService.CancelTopUp:output_type -> quancun.v1.CancelTopUpResponse
+	34, // 51: quancun.v1.TerminalService.PlanLoad:output_type -> quancun.v1.PlanLoadResponse
+	37, // 52: quancun.v1.TerminalService.AuthorizeLoad:output_type -> quancun.v1.AuthorizeLoadResponse
+	39, // 53: quancun.v1.TerminalService.ReportLoad:output_type -> quancun.v1.ReportLoadResponse
+	41, // [41:54] is the sub-list for method output_type
+	28, // [28:41] is the sub-list for method input_type
 	28, // [28:28] is the sub-list for extension type_name
 	28, // [28:28] is the sub-list for extension extendee
 	0,  // [0:28] is the sub-list for field type_name
@@ -2808,7 +3012,7 @@ func file_quancun_v1_terminal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_terminal_proto_rawDesc), len(file_quancun_v1_terminal_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   33,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

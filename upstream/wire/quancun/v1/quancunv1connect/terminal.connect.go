@@ -54,6 +54,12 @@ const (
 	// TerminalServiceGetAccountProcedure is the fully-qualified name of the TerminalService's
 	// GetAccount RPC.
 	TerminalServiceGetAccountProcedure = "/quancun.v1.TerminalService/GetAccount"
+	// TerminalServiceLookUpAccountProcedure is the fully-qualified name of the TerminalService's
+	// LookUpAccount RPC.
+	TerminalServiceLookUpAccountProcedure = "/quancun.v1.TerminalService/LookUpAccount"
+	// TerminalServiceCheckAccountPINProcedure is the fully-qualified name of the TerminalService's
+	// CheckAccountPIN RPC.
+	TerminalServiceCheckAccountPINProcedure = "/quancun.v1.TerminalService/CheckAccountPIN"
 	// TerminalServiceListHistoryProcedure is the fully-qualified name of the TerminalService's
 	// ListHistory RPC.
 	TerminalServiceListHistoryProcedure = "/quancun.v1.TerminalService/ListHistory"
@@ -90,6 +96,12 @@ type TerminalServiceClient interface {
 	SignIn(context.Context, *connect.Request[v1.SignInRequest]) (*connect.Response[v1.SignInResponse], error)
 	// GetAccount returns the balance and what is open.
 	GetAccount(context.Context, *connect.Request[v1.GetAccountRequest]) (*connect.Response[v1.GetAccountResponse], error)
+	// Challenge and then a PIN of an account whose holder shows no card, but a code
+	// of the phone. It opens no session: it only says whether the PIN is right.
+	// Refusals of the second: CHALLENGE_SPENT, PIN_WRONG, PIN_LOCKED,
+	// ACCOUNT_UNKNOWN.
+	LookUpAccount(context.Context, *connect.Request[v1.LookUpAccountRequest]) (*connect.Response[v1.LookUpAccountResponse], error)
+	CheckAccountPIN(context.Context, *connect.Request[v1.CheckAccountPINRequest]) (*connect.Response[v1.CheckAccountPINResponse], error)
 	// ListHistory returns a page of movements, newest first.
 	ListHistory(context.Context, *connect.Request[v1.ListHistoryRequest]) (*connect.Response[v1.ListHistoryResponse], error)
 	// CreateTopUp makes an order under the terminal's number and returns what
@@ -148,6 +160,18 @@ func NewTerminalServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(terminalServiceMethods.ByName("GetAccount")),
 			connect.WithClientOptions(opts...),
 		),
+		lookUpAccount: connect.NewClient[v1.LookUpAccountRequest, v1.LookUpAccountResponse](
+			httpClient,
+			baseURL+TerminalServiceLookUpAccountProcedure,
+			connect.WithSchema(terminalServiceMethods.ByName("LookUpAccount")),
+			connect.WithClientOptions(opts...),
+		),
+		checkAccountPIN: connect.NewClient[v1.CheckAccountPINRequest, v1.CheckAccountPINResponse](
+			httpClient,
+			baseURL+TerminalServiceCheckAccountPINProcedure,
+			connect.WithSchema(terminalServiceMethods.ByName("CheckAccountPIN")),
+			connect.WithClientOptions(opts...),
+		),
 		listHistory: connect.NewClient[v1.ListHistoryRequest, v1.ListHistoryResponse](
 			httpClient,
 			baseURL+TerminalServiceListHistoryProcedure,
@@ -195,17 +219,19 @@ func NewTerminalServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 
 // terminalServiceClient implements TerminalServiceClient.
 type terminalServiceClient struct {
-	hello         *connect.Client[v1.HelloRequest, v1.HelloResponse]
-	lookUpCard    *connect.Client[v1.LookUpCardRequest, v1.LookUpCardResponse]
-	signIn        *connect.Client[v1.SignInRequest, v1.SignInResponse]
-	getAccount    *connect.Client[v1.GetAccountRequest, v1.GetAccountResponse]
-	listHistory   *connect.Client[v1.ListHistoryRequest, v1.ListHistoryResponse]
-	createTopUp   *connect.Client[v1.CreateTopUpRequest, v1.CreateTopUpResponse]
-	getTopUp      *connect.Client[v1.GetTopUpRequest, v1.GetTopUpResponse]
-	cancelTopUp   *connect.Client[v1.CancelTopUpRequest, v1.CancelTopUpResponse]
-	planLoad      *connect.Client[v1.PlanLoadRequest, v1.PlanLoadResponse]
-	authorizeLoad *connect.Client[v1.AuthorizeLoadRequest, v1.AuthorizeLoadResponse]
-	reportLoad    *connect.Client[v1.ReportLoadRequest, v1.ReportLoadResponse]
+	hello           *connect.Client[v1.HelloRequest, v1.HelloResponse]
+	lookUpCard      *connect.Client[v1.LookUpCardRequest, v1.LookUpCardResponse]
+	signIn          *connect.Client[v1.SignInRequest, v1.SignInResponse]
+	getAccount      *connect.Client[v1.GetAccountRequest, v1.GetAccountResponse]
+	lookUpAccount   *connect.Client[v1.LookUpAccountRequest, v1.LookUpAccountResponse]
+	checkAccountPIN *connect.Client[v1.CheckAccountPINRequest, v1.CheckAccountPINResponse]
+	listHistory     *connect.Client[v1.ListHistoryRequest, v1.ListHistoryResponse]
+	createTopUp     *connect.Client[v1.CreateTopUpRequest, v1.CreateTopUpResponse]
+	getTopUp        *connect.Client[v1.GetTopUpRequest, v1.GetTopUpResponse]
+	cancelTopUp     *connect.Client[v1.CancelTopUpRequest, v1.CancelTopUpResponse]
+	planLoad        *connect.Client[v1.PlanLoadRequest, v1.PlanLoadResponse]
+	authorizeLoad   *connect.Client[v1.AuthorizeLoadRequest, v1.AuthorizeLoadResponse]
+	reportLoad      *connect.Client[v1.ReportLoadRequest, v1.ReportLoadResponse]
 }
 
 // Hello calls quancun.v1.TerminalService.Hello.
@@ -226,6 +252,16 @@ func (c *terminalServiceClient) SignIn(ctx context.Context, req *connect.Request
 // GetAccount calls quancun.v1.TerminalService.GetAccount.
 func (c *terminalServiceClient) GetAccount(ctx context.Context, req *connect.Request[v1.GetAccountRequest]) (*connect.Response[v1.GetAccountResponse], error) {
 	return c.getAccount.CallUnary(ctx, req)
+}
+
+// LookUpAccount calls quancun.v1.TerminalService.LookUpAccount.
+func (c *terminalServiceClient) LookUpAccount(ctx context.Context, req *connect.Request[v1.LookUpAccountRequest]) (*connect.Response[v1.LookUpAccountResponse], error) {
+	return c.lookUpAccount.CallUnary(ctx, req)
+}
+
+// CheckAccountPIN calls quancun.v1.TerminalService.CheckAccountPIN.
+func (c *terminalServiceClient) CheckAccountPIN(ctx context.Context, req *connect.Request[v1.CheckAccountPINRequest]) (*connect.Response[v1.CheckAccountPINResponse], error) {
+	return c.checkAccountPIN.CallUnary(ctx, req)
 }
 
 // ListHistory calls quancun.v1.TerminalService.ListHistory.
@@ -276,6 +312,12 @@ type TerminalServiceHandler interface {
 	SignIn(context.Context, *connect.Request[v1.SignInRequest]) (*connect.Response[v1.SignInResponse], error)
 	// GetAccount returns the balance and what is open.
 	GetAccount(context.Context, *connect.Request[v1.GetAccountRequest]) (*connect.Response[v1.GetAccountResponse], error)
+	// Challenge and then a PIN of an account whose holder shows no card, but a code
+	// of the phone. It opens no session: it only says whether the PIN is right.
+	// Refusals of the second: CHALLENGE_SPENT, PIN_WRONG, PIN_LOCKED,
+	// ACCOUNT_UNKNOWN.
+	LookUpAccount(context.Context, *connect.Request[v1.LookUpAccountRequest]) (*connect.Response[v1.LookUpAccountResponse], error)
+	CheckAccountPIN(context.Context, *connect.Request[v1.CheckAccountPINRequest]) (*connect.Response[v1.CheckAccountPINResponse], error)
 	// ListHistory returns a page of movements, newest first.
 	ListHistory(context.Context, *connect.Request[v1.ListHistoryRequest]) (*connect.Response[v1.ListHistoryResponse], error)
 	// CreateTopUp makes an order under the terminal's number and returns what
@@ -330,6 +372,18 @@ func NewTerminalServiceHandler(svc TerminalServiceHandler, opts ...connect.Handl
 		connect.WithSchema(terminalServiceMethods.ByName("GetAccount")),
 		connect.WithHandlerOptions(opts...),
 	)
+	terminalServiceLookUpAccountHandler := connect.NewUnaryHandler(
+		TerminalServiceLookUpAccountProcedure,
+		svc.LookUpAccount,
+		connect.WithSchema(terminalServiceMethods.ByName("LookUpAccount")),
+		connect.WithHandlerOptions(opts...),
+	)
+	terminalServiceCheckAccountPINHandler := connect.NewUnaryHandler(
+		TerminalServiceCheckAccountPINProcedure,
+		svc.CheckAccountPIN,
+		connect.WithSchema(terminalServiceMethods.ByName("CheckAccountPIN")),
+		connect.WithHandlerOptions(opts...),
+	)
 	terminalServiceListHistoryHandler := connect.NewUnaryHandler(
 		TerminalServiceListHistoryProcedure,
 		svc.ListHistory,
@@ -382,6 +436,10 @@ func NewTerminalServiceHandler(svc TerminalServiceHandler, opts ...connect.Handl
 			terminalServiceSignInHandler.ServeHTTP(w, r)
 		case TerminalServiceGetAccountProcedure:
 			terminalServiceGetAccountHandler.ServeHTTP(w, r)
+		case TerminalServiceLookUpAccountProcedure:
+			terminalServiceLookUpAccountHandler.ServeHTTP(w, r)
+		case TerminalServiceCheckAccountPINProcedure:
+			terminalServiceCheckAccountPINHandler.ServeHTTP(w, r)
 		case TerminalServiceListHistoryProcedure:
 			terminalServiceListHistoryHandler.ServeHTTP(w, r)
 		case TerminalServiceCreateTopUpProcedure:
@@ -419,6 +477,14 @@ func (UnimplementedTerminalServiceHandler) SignIn(context.Context, *connect.Requ
 
 func (UnimplementedTerminalServiceHandler) GetAccount(context.Context, *connect.Request[v1.GetAccountRequest]) (*connect.Response[v1.GetAccountResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.TerminalService.GetAccount is not implemented"))
+}
+
+func (UnimplementedTerminalServiceHandler) LookUpAccount(context.Context, *connect.Request[v1.LookUpAccountRequest]) (*connect.Response[v1.LookUpAccountResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.TerminalService.LookUpAccount is not implemented"))
+}
+
+func (UnimplementedTerminalServiceHandler) CheckAccountPIN(context.Context, *connect.Request[v1.CheckAccountPINRequest]) (*connect.Response[v1.CheckAccountPINResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.TerminalService.CheckAccountPIN is not implemented"))
 }
 
 func (UnimplementedTerminalServiceHandler) ListHistory(context.Context, *connect.Request[v1.ListHistoryRequest]) (*connect.Response[v1.ListHistoryResponse], error) {
