@@ -51,8 +51,7 @@ func (s *stage) asked(part string) error {
 			return err
 		}
 		if now.Step == kiosk.Step(till.Office) && now.Part == part {
-			_ = s.pause(150 * time.Millisecond) // for the picture
-			time.Sleep(readFor)
+			_ = s.pause(readFor)
 			s.shot(strings.ReplaceAll(strings.ReplaceAll(part, ".", "-"), " ", "-"))
 			return nil
 		}

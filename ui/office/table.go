@@ -85,7 +85,7 @@ type table struct {
 // table lays a table out. Texts are at the left of their columns, values at the
 // right. The first column has what is left over.
 func (p *page) table(t office.Table, width float32) table {
-	const gap = 4.0
+	const gap = 8.0
 	cells := make([][]string, len(t.Rows))
 	widths := make([]float32, len(t.Heads))
 	measure := func(words string, bold bool) float32 {

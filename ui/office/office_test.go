@@ -1,0 +1,184 @@
+package office_test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+
+	"quancun/kiosk"
+	"quancun/kiosk/office"
+	"quancun/money"
+	"quancun/ui/look"
+	face "quancun/ui/office"
+	"quancun/ui/text"
+	"quancun/ui/widget"
+)
+
+// keyboard is somebody who has no finger to spare.
+type keyboard struct {
+	t     *testing.T
+	stage face.Stage
+	view  office.View
+	page  *face.Page
+	told  []office.Input
+}
+
+func newKeyboard(t *testing.T) *keyboard {
+	t.Helper()
+	test.NewTempApp(t).Settings().SetTheme(look.Theme{})
+	texts, err := text.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &keyboard{t: t}
+	k.stage = face.Stage{
+		Texts: texts, Kit: widget.Kit{Panel: look.Panel{WidthPx: 1024, HeightPx: 768, WidthMM: 304.1}},
+		Room: fyne.NewSize(960, 560), Zone: kiosk.Beijing, Typed: &face.Typed{},
+		On:     func(in office.Input) { k.told = append(k.told, in) },
+		Redraw: func() { k.page = face.Build(k.view, k.stage) },
+	}
+	return k
+}
+
+// show shows a page as the next one.
+func (k *keyboard) show(v office.View) {
+	v.No = k.view.No + 1
+	k.view, k.told = v, nil
+	k.stage.Redraw()
+}
+
+func (k *keyboard) ask(q office.Question) { k.show(office.View{Page: office.Asking, Question: q}) }
+
+// press types: '\n' is Enter, '<' and '>' are arrows, '~' is Backspace.
+func (k *keyboard) press(keys string) {
+	for _, r := range keys {
+		switch {
+		case r == '\n' && k.page.Confirm != nil:
+			k.page.Confirm()
+		case r == '<':
+			k.page.Turn(-1)
+		case r == '>':
+			k.page.Turn(+1)
+		case r == '~':
+			k.page.Erase()
+		case k.page.Type != nil:
+			k.page.Type(r)
+		}
+	}
+}
+
+// gave expects that the page has sent this and nothing else.
+func (k *keyboard) gave(what string, want ...office.Input) {
+	k.t.Helper()
+	for i := range want {
+		want[i].No = k.view.No
+	}
+	if !reflect.DeepEqual(k.told, want) {
+		k.t.Errorf("%s: sent %+v, want %+v", what, k.told, want)
+	}
+	k.told = nil
+}
+
+func answered(a office.Answer) office.Input { return office.Input{Event: office.Answered, Answer: a} }
+
+// TestQuestionsByKeyboard answers each sort of question without a finger.
+func TestQuestionsByKeyboard(t *testing.T) {
+	k := newKeyboard(t)
+	amount := office.Question{Kind: office.AskAmount, Name: "total", Min: 100, Max: 5000 * money.Yuan}
+	k.ask(amount)
+	k.press("\n0.99\n")
+	k.gave("too little, and nothing")
+	k.press("~~~~1234.567\n")
+	k.gave("amount", answered(office.Answer{Amount: 123456}))
+	k.ask(office.Question{Kind: office.AskNumber, Name: "total", Length: 5})
+	k.press("\na20 4187\n")
+	k.gave("number", answered(office.Answer{Text: "20418"}))
+	k.ask(office.Question{Kind: office.AskText, Name: "total", Length: 9})
+	k.press(" \nZhang_ 张San-1\n")
+	k.gave("text", answered(office.Answer{Text: "Zhang San"}))
+	k.ask(office.Question{Kind: office.AskPieces, Name: "total", Pieces: []money.Fen{10000, 5000, 100}})
+	k.press("12\n\n<3>4\n")
+	k.gave("pieces", answered(office.Answer{Pieces: []int64{12, 3, 4}}))
+	k.ask(office.Question{Kind: office.AskConfirm, Name: "total"})
+	k.press("1 y\n")
+	k.gave("last word", answered(office.Answer{}))
+	k.ask(office.Question{Kind: office.AskPIN, Name: "total"})
+	k.press("12345~56")
+	if len(k.told) != 1 || k.told[0].Answer.PIN == nil || !k.told[0].Answer.PIN.Full() {
+		t.Errorf("PIN: sent %+v", k.told)
+	}
+	k.ask(office.Question{Kind: office.Working, Name: office.ReadingCard})
+	k.press("1\n")
+	if k.gave("while it works"); k.page.Leave != "" {
+		t.Error("what is being done can be left")
+	}
+}
+
+// TestChoicesByKeyboard: a digit picks the key with that number, on further parts
+// of a long page, too, and never one that cannot be picked.
+func TestChoicesByKeyboard(t *testing.T) {
+	k := newKeyboard(t)
+	q := office.Question{Kind: office.AskChoice, Name: "total"}
+	for i := range 12 {
+		q.Options = append(q.Options, office.Option{Text: fmt.Sprint("option ", i)})
+	}
+	q.Options[1].Note = office.NeedsUpstream
+	k.ask(q)
+	k.press("2")
+	k.gave("one that cannot be chosen")
+	k.press("3")
+	k.gave("third", answered(office.Answer{Choice: 2}))
+	k.press(">>>")
+	part := k.stage.Typed.Part
+	k.press("1")
+	if part < 1 || len(k.told) != 1 || k.told[0].Answer.Choice != len(q.Options)-4 && k.told[0].Answer.Choice < 6 {
+		t.Errorf("on part %d the first key sends %+v", part, k.told)
+	}
+}
+
+// TestMenuByKeyboard: arrows turn to another group, which is still there when the
+// menu comes back; the menu begins where nobody else has to be called.
+func TestMenuByKeyboard(t *testing.T) {
+	k := newKeyboard(t)
+	menu := office.View{Page: office.Menu, Entries: []office.Entry{
+		{Name: "may.drop", Group: office.Drawer, Release: true},
+		{Name: "may.refund", Group: office.Sales},
+		{Name: "may.query", Group: office.Sales},
+		{Name: "may.diagnose", Group: office.Machine},
+	}}
+	k.show(menu)
+	k.press("2")
+	k.gave("second of the sales", office.Input{Event: office.Picked, Pick: 2})
+	k.press(">1")
+	k.gave("first of the next group", office.Input{Event: office.Picked, Pick: 3})
+	k.show(menu)
+	k.press("1>1")
+	k.gave("the same group, and the one after the last", office.Input{Event: office.Picked, Pick: 3},
+		office.Input{Event: office.Picked, Pick: 0})
+}
+
+// TestReportByKeyboard: what came of a task is printed, saved, turned and left.
+func TestReportByKeyboard(t *testing.T) {
+	k := newKeyboard(t)
+	r := office.Report{Facts: []office.Fact{office.Amount("total", 5)}}
+	r.Table.Heads = []office.Word{"total"}
+	for range 60 {
+		r.Table.Rows = append(r.Table.Rows, []office.Fact{{Text: "row"}})
+	}
+	k.show(office.View{Page: office.Ended, Outcome: office.Done, Report: r, CanPrint: true, CanSave: true})
+	k.press("12>3\n")
+	k.gave("report", office.Input{Event: office.PrintIt}, office.Input{Event: office.SaveIt},
+		office.Input{Event: office.Left})
+	if k.stage.Typed.Part != 1 {
+		t.Errorf("part %d is shown, want the second", k.stage.Typed.Part)
+	}
+	k.show(office.View{Page: office.Ended, Outcome: office.Refused, Why: office.NoSecond})
+	k.press("12")
+	k.gave("nothing to print")
+	if k.stage.Typed.Part != 0 {
+		t.Error("the next page begins in the middle")
+	}
+}
