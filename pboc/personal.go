@@ -93,10 +93,6 @@ func (k NewKeys) Field(o Order) ([]byte, error) {
 	case PartLock:
 		return k.Transport.Protect(o.Head(), o.Challenge, k.Transport.Conceal(k.Issuer[:])), nil
 	}
-	head, ok := recordHeads[o.Part]
-	if !ok {
-		return nil, ErrNoPart
-	}
 	under := k.Control
 	if o.Part == PartControl {
 		under = k.Transport
@@ -105,7 +101,17 @@ func (k NewKeys) Field(o Order) ([]byte, error) {
 		PartControl: k.Control[:], PartMaintenance: k.Maintenance[:], PartTAC: k.TAC[:], PartReload: k.Reload[:],
 		PartPurchase: k.Purchase[:], PartLoad: k.Load[:], PartPIN: k.PIN[:],
 	}[o.Part]
-	record := append(head[:], key...)
+	record, ok := Record(o.Part, key)
+	if !ok {
+		return nil, ErrNoPart
+	}
 	defer clear(record)
 	return under.Protect(o.Head(), o.Challenge, under.Conceal(record)), nil
+}
+
+// Record returns what a key is written as, and whether p is the part of one. The
+// caller wipes it.
+func Record(p Part, key []byte) (record []byte, ok bool) {
+	head, ok := recordHeads[p]
+	return append(head[:], key...), ok
 }

@@ -33,8 +33,14 @@ func (k Key) Answer(c Challenge) (answer [8]byte) {
 // Protect returns data with the MAC that a protected command ends in (3.2): over
 // the head, the length with the MAC, and the data, from the challenge on.
 func (k Key) Protect(h Head, c Challenge, data []byte) []byte {
-	m := k.secureMAC(append(append(h[:], byte(len(data)+len(MAC{}))), data...), c)
+	m := k.secureMAC(ProtectedText(h, data), c)
 	return append(data[:len(data):len(data)], m[:]...)
+}
+
+// ProtectedText returns what the MAC of a protected command covers, for a key that is
+// in hardware.
+func ProtectedText(h Head, data []byte) []byte {
+	return append(append(h[:], byte(len(data)+len(MAC{}))), data...)
 }
 
 // Unprotect returns the data of a protected command, and whether its MAC fits.
@@ -69,12 +75,19 @@ func (k Key) secureMAC(data []byte, c Challenge) (m MAC) {
 // Conceal encrypts data as a protected command carries it (3.2): its length
 // before it, and padded only where that is no whole block.
 func (k Key) Conceal(data []byte) []byte {
+	b := Framed(data)
+	for i := 0; i < len(b); i += 8 {
+		k.encrypt(b[i:i+8], b[i:i+8])
+	}
+	return b
+}
+
+// Framed returns the blocks that are encrypted to conceal data, for a key that is in
+// hardware.
+func Framed(data []byte) []byte {
 	b := append([]byte{byte(len(data))}, data...)
 	if len(b)%8 != 0 {
 		b = Padded(b)
-	}
-	for i := 0; i < len(b); i += 8 {
-		k.encrypt(b[i:i+8], b[i:i+8])
 	}
 	return b
 }

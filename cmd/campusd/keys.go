@@ -178,10 +178,8 @@ func takeTransportKey(args []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if c.Keys.Module != "" {
-		return errors.New("the keys are in a token, which personalises no cards yet")
-	}
-	if _, err := os.Lstat(p.keyFile()); err != nil {
+	inToken := c.Keys.Module != ""
+	if _, err := os.Lstat(p.keyFile()); err != nil && !inToken {
 		return err // to look makes none
 	}
 	var text []byte
@@ -189,6 +187,14 @@ func takeTransportKey(args []string, in io.Reader, out io.Writer) error {
 	var key pboc.Key
 	if _, err := fmt.Fscanf(in, "%32x", &text); err != nil || copy(key[:], text) != len(key) {
 		return errors.New("that is no key: 32 hexadecimal digits, on the standard input")
+	}
+	defer clear(key[:])
+	if inToken {
+		if err := token.ImportBlanks(c.token(), key); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out, "Blanks of this maker can be personalised. The key is in the token.")
+		return err
 	}
 	if err := keys.WriteBlanks(p.keyFile(), key); err != nil {
 		return err

@@ -91,9 +91,16 @@ func (s *Software) Personalise(_ context.Context, f Factor, o pboc.Order) ([]byt
 		Control: s.blanks.control.Diversify(f).Diversify(f), Maintenance: s.blanks.maintenance.Diversify(f),
 		TAC: card.DTK, Reload: card.DRPK, Purchase: card.DPK, Load: card.DLK,
 	}
-	rand.Read(k.PIN[:]) //nolint:errcheck // it never fails
-	for i := range k.PIN {
-		k.PIN[i] = 0xA0 | k.PIN[i]&0x0F // no digits: nobody can type it
-	}
+	k.PIN = NobodysPIN()
 	return k.Field(o)
+}
+
+// NobodysPIN returns what a card has for a PIN before its holder's: chance, and no
+// digits, so that nobody can type it.
+func NobodysPIN() (pin [3]byte) {
+	rand.Read(pin[:]) //nolint:errcheck // it never fails
+	for i := range pin {
+		pin[i] = 0xA0 | pin[i]&0x0F
+	}
+	return pin
 }

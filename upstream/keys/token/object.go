@@ -26,11 +26,20 @@ const (
 	sealKey        = "quancun seal"
 )
 
+// Labels of what personalising cards takes besides. A token may be without.
+const (
+	cardTransport     = "quancun card transport"
+	cardTransportLeft = "quancun card transport left" // its left half, twice
+	cardControl       = "quancun card control master"
+	cardMaintenance   = "quancun card maintenance master"
+)
+
 // Our objects by what they are.
 var (
-	masters = []string{loadMaster, purchaseMaster, tacMaster, reloadMaster} // two-key DES3
-	hmacs   = []string{pepper, sessionKey}                                  // 32 bytes
-	pairs   = []string{campusKey, pinKey, sealKey}                          // Ed25519, X25519, X25519
+	blanks  = []string{cardTransport, cardTransportLeft, cardControl, cardMaintenance} // two-key DES3
+	masters = []string{loadMaster, purchaseMaster, tacMaster, reloadMaster}            // two-key DES3
+	hmacs   = []string{pepper, sessionKey}                                             // 32 bytes
+	pairs   = []string{campusKey, pinKey, sealKey}                                     // Ed25519, X25519, X25519
 	all     = slices.Concat(masters, hmacs, pairs)
 )
 
@@ -44,17 +53,17 @@ var secret = []*pkcs11.Attribute{
 // Generate makes all keys in a token that has none of ours yet. It is for a
 // school that has not issued a card.
 func Generate(c Config) error {
-	return fill(c, (*session).generate)
+	return fill(c, all, (*session).generate)
 }
 
 // Import puts the keys of a school that has had them in files into a token
 // that has none of ours yet. The files then belong in a safe.
 func Import(c Config, s *keys.Secrets) error {
-	return fill(c, func(n *session, label string) ([]pkcs11.ObjectHandle, error) { return n.take(label, s) })
+	return fill(c, all, func(n *session, label string) ([]pkcs11.ObjectHandle, error) { return n.take(label, s) })
 }
 
-// fill makes every object of ours, or none.
-func fill(c Config, one func(n *session, label string) ([]pkcs11.ObjectHandle, error)) (err error) {
+// fill makes the objects of these labels, or none.
+func fill(c Config, labels []string, one func(n *session, label string) ([]pkcs11.ObjectHandle, error)) (err error) {
 	p, err := newPool(c)
 	if err != nil {
 		return wrap("fill", err)
@@ -73,7 +82,7 @@ func fill(c Config, one func(n *session, label string) ([]pkcs11.ObjectHandle, e
 		}
 		err = errors.Join(err, p.ctx.CloseSession(n.handle))
 	}()
-	for _, label := range all { // whoever has one of our keys may have issued cards
+	for _, label := range labels { // whoever has one of our keys may have issued cards
 		found, err := n.objects(pkcs11.NewAttribute(pkcs11.CKA_LABEL, label))
 		if err == nil && len(found) > 0 {
 			err = fmt.Errorf("there is a key named %q already", label)
@@ -82,7 +91,7 @@ func fill(c Config, one func(n *session, label string) ([]pkcs11.ObjectHandle, e
 			return wrap("fill", err)
 		}
 	}
-	for _, label := range all {
+	for _, label := range labels {
 		objects, err := one(n, label)
 		made = append(made, objects...)
 		if err != nil {
@@ -95,7 +104,7 @@ func fill(c Config, one func(n *session, label string) ([]pkcs11.ObjectHandle, e
 // generate makes a key in the token.
 func (n *session) generate(label string) ([]pkcs11.ObjectHandle, error) {
 	switch {
-	case slices.Contains(masters, label):
+	case slices.Contains(masters, label), slices.Contains(blanks, label):
 		h, err := n.ctx.GenerateKey(n.handle, mechanism(pkcs11.CKM_DES2_KEY_GEN), n.private(label))
 		return []pkcs11.ObjectHandle{h}, err
 	case slices.Contains(hmacs, label):
@@ -246,7 +255,7 @@ func (n *session) find() error {
 		}
 		n.keys[label] = h
 	}
-	return nil
+	return n.findBlanks()
 }
 
 func (n *session) one(class int, label string) (pkcs11.ObjectHandle, error) {

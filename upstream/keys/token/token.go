@@ -1,6 +1,6 @@
 // Package token keeps the upstream's keys in a PKCS #11 token: a hardware
-// module, or SoftHSM. It is [keys.Store] and [keys.Issuer], and takes the place
-// of [keys.Software] without anybody else noticing.
+// module, or SoftHSM. It is [keys.Store], [keys.Issuer] and [keys.Personaliser],
+// and takes the place of [keys.Software] without anybody else noticing.
 //
 // Every key is made in the token or imported into it as sensitive and not
 // extractable, and Open refuses a token that holds one which is not. A copy of
@@ -16,7 +16,8 @@
 //     key for one new PIN. Their MACs are computed under the exclusive-or of a
 //     key's halves, which PKCS #11 can not do.
 //   - All keys of a card leave the token when the card is issued, because they
-//     have to be written on it.
+//     have to be written on it. The key with which blanks come from their maker,
+//     and the masters of the keys that take its place, do not.
 //   - Of the two keys that terminals seal to, the secret shared with one sealed
 //     message leaves the token, never the key: the rest of HPKE is not in
 //     PKCS #11. So is Argon2id, under which peppered PINs are kept; it needs no

@@ -13,6 +13,7 @@ import (
 
 	"github.com/miekg/pkcs11"
 
+	"quancun/pboc"
 	"quancun/upstream/keys"
 	"quancun/upstream/keys/keystest"
 )
@@ -125,7 +126,7 @@ func TestFillBroken(t *testing.T) {
 	c := newToken(t)
 	sick := errors.New("token pulled")
 	for i := range all {
-		err := fill(c, func(n *session, label string) ([]pkcs11.ObjectHandle, error) {
+		err := fill(c, all, func(n *session, label string) ([]pkcs11.ObjectHandle, error) {
 			if label == all[i] {
 				return nil, sick
 			}
@@ -177,7 +178,7 @@ func TestNothingComesOut(t *testing.T) {
 // copied is not used.
 func TestLooseKey(t *testing.T) {
 	c := newToken(t)
-	err := fill(c, func(n *session, label string) ([]pkcs11.ObjectHandle, error) {
+	err := fill(c, all, func(n *session, label string) ([]pkcs11.ObjectHandle, error) {
 		if label != tacMaster {
 			return n.generate(label)
 		}
@@ -248,5 +249,71 @@ func TestWrongPIN(t *testing.T) {
 	}
 	if _, err := Open(c); err == nil || !strings.Contains(err.Error(), "mode") {
 		t.Errorf("Open with a PIN that everybody may read = %v, want it refused", err)
+	}
+}
+
+// TestBlanks: a token makes of a blank what the files make of it, as far as keys
+// that nobody has drawn by chance go, and its transport key fits the blank.
+func TestBlanks(t *testing.T) {
+	ctx, f, c := t.Context(), keys.Factor{9, 8, 7}, newToken(t)
+	if err := Generate(c); err != nil {
+		t.Fatal(err)
+	}
+	o := pboc.Order{Part: pboc.PartControl, Challenge: pboc.Challenge{4, 3, 2, 1}}
+	without, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := without.Personalise(ctx, f, o); !errors.Is(err, keys.ErrNoBlanks) {
+		t.Errorf("without a transport key: %v, want %v", err, keys.ErrNoBlanks)
+	}
+	if err := without.Close(); err != nil {
+		t.Fatal(err)
+	}
+	transport := pboc.Key{1, 35, 69, 103, 137, 171, 205, 239, 254, 220, 186, 152, 118, 84, 50, 16}
+	if err := ImportBlanks(c, transport); err != nil {
+		t.Fatal(err)
+	}
+	if err := ImportBlanks(c, transport); err == nil || !strings.Contains(err.Error(), "already") {
+		t.Errorf("second ImportBlanks = %v, want it refused", err)
+	}
+	s := open(t, c)
+	open := func(under pboc.Key, o pboc.Order) []byte {
+		t.Helper()
+		field, err := s.Personalise(ctx, f, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		concealed, ok := under.Unprotect(o.Head(), o.Challenge, field)
+		data, ok2 := under.Reveal(concealed)
+		if !ok || !ok2 {
+			t.Fatalf("part %d does not open: %t, %t", o.Part, ok, ok2)
+		}
+		return data
+	}
+	answer, err := s.Personalise(ctx, f, pboc.Order{Part: pboc.PartAnswer, Challenge: o.Challenge})
+	if want := transport.Answer(o.Challenge); err != nil || string(answer) != string(want[:]) {
+		t.Errorf("answer = %x, %v, want %x", answer, err, want)
+	}
+	control := pboc.Key(open(transport, o)[5:])
+	card, err := s.IssueCard(ctx, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part, want := range map[pboc.Part]pboc.Key{
+		pboc.PartTAC: card.DTK, pboc.PartReload: card.DRPK, pboc.PartPurchase: card.DPK, pboc.PartLoad: card.DLK,
+	} {
+		if got := pboc.Key(open(control, pboc.Order{Part: part, Challenge: o.Challenge, Index: 1})[5:]); got != want {
+			t.Errorf("part %d is another key", part)
+		}
+	}
+	lock := pboc.Key(open(transport, pboc.Order{Part: pboc.PartLock, Challenge: o.Challenge}))
+	if lock == control || lock.Diversify(f) != control {
+		t.Error("the card's control key and its application's do not belong together")
+	}
+	for _, o := range []pboc.Order{{}, {Part: 11}, {Part: pboc.PartFile}} {
+		if _, err := s.Personalise(ctx, f, o); !errors.Is(err, pboc.ErrNoPart) {
+			t.Errorf("order %+v: %v, want %v", o, err, pboc.ErrNoPart)
+		}
 	}
 }
