@@ -213,7 +213,7 @@ var layers = map[string]layer{
 	"kiosk/tender":  {ours: []string{"money"}},
 	"kiosk/channel": {ours: []string{"money", "journal", "kiosk/tender", "ledger", "upstream/client"}},
 	"kiosk/refund":  {ours: []string{"money", "journal", "kiosk/channel", "kiosk/tender", "ledger"}},
-	"kiosk/shift":   {ours: []string{"money", "journal", "ledger", "kiosk/staff"}},
+	"kiosk/shift":   {ours: []string{"money", "journal", "ledger", "kiosk/staff", "kiosk/tender"}},
 	"kiosk/gossip":  {ours: []string{"money", "journal", "paycode"}, theirs: []string{crypto}},
 	"kiosk/code": {
 		ours: []string{
@@ -275,7 +275,7 @@ var layers = map[string]layer{
 	"app/paper": {
 		ours: []string{
 			"money", "journal", "paycode", "app/printer", "kiosk", "kiosk/channel", "kiosk/office", "kiosk/office/...",
-			"kiosk/till", "ledger",
+			"kiosk/tender", "kiosk/till", "ledger",
 		},
 	},
 	"app/printer": {ours: []string{"money", "journal"}, theirs: []string{text, serial, sys}},

@@ -9,6 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/shift"
 	flow "quancun/kiosk/till"
 	"quancun/money"
 	"quancun/reader"
@@ -116,12 +117,17 @@ func TestTillSells(t *testing.T) {
 	}
 	w.do(flow.Input{Event: flow.Leave})
 	w.see(flow.Ready)
-	w.price(lunch)
+	w.do(flow.Product{Name: "鱼", Price: lunch}.Input())
 	w.see(flow.Present)
 	w.layCard()
 	w.see(flow.Ask)
 	w.do(flow.Input{Event: flow.Confirmed})
 	w.see(flow.Sold)
+	lines, err := shift.Sales(t.Context(), w.book, shift.Period{Until: time.Now().AddDate(100, 0, 0)}, shift.ByItem)
+	world.ok(err)
+	if len(lines) != 2 || lines[0].Net() != lunch || lines[1].Key != "鱼" || lines[1].Net() != lunch {
+		t.Errorf("by item: %+v", lines)
+	}
 	world.told(w.post)
 	if n := world.balanced(w.till); n != 2 {
 		t.Errorf("%d lunches paid, want 2", n)

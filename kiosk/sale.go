@@ -2,7 +2,6 @@ package kiosk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk/rules"
+	"quancun/kiosk/tender"
 	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/pboc"
@@ -79,8 +79,9 @@ type Sale struct {
 	Merchant string
 	Operator string
 	Amount   money.Fen
-	PIN      bool // the holder's PIN was checked for this sale
-	Alone    bool // the upstream is known to be away: do not ask
+	Items    []tender.Item // see [tender.Sale]
+	PIN      bool          // the holder's PIN was checked for this sale
+	Alone    bool          // the upstream is known to be away: do not ask
 }
 
 // Sold is a sale that was made.
@@ -305,19 +306,10 @@ func (s *Seller) passed(ctx context.Context, a *attempt) error {
 	return errAgain
 }
 
-// details say that upstream has approved the sale, and so should hold money for
-// it.
-func (a *attempt) details() json.RawMessage {
-	if a.Alone {
-		return nil
-	}
-	return json.RawMessage(`{"approved":true}`)
-}
-
 // write writes the sale down, debits the card, and writes down what it said.
 func (s *Seller) write(ctx context.Context, card purse.Card, a *attempt, debit purse.DebitPurchase) (Sold, error) {
 	intent, err := s.Book.Append(ctx, journal.Entry{
-		Kind: journal.SaleIntent, Ref: a.ref, Details: a.details(),
+		Kind: journal.SaleIntent, Ref: a.ref, Details: tender.Details{Approved: !a.Alone, Items: a.Items}.JSON(),
 		Card: a.Card.CardNo.Full(), Merchant: a.Merchant, Operator: a.Operator,
 		Amount: a.Amount, Purse: &journal.Purse{
 			Balance: a.offer.Balance, Counter: a.offer.Counter,

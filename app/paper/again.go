@@ -13,6 +13,7 @@ import (
 	"quancun/kiosk/channel"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/aftersale"
+	"quancun/kiosk/tender"
 	"quancun/ledger"
 	"quancun/paycode"
 )
@@ -25,13 +26,13 @@ func (c *Clerk) slip(ctx context.Context, ref string) (printer.Slip, error) {
 		return printer.Slip{}, err
 	}
 	var known bool
-	s := printer.Sale{Entry: item.End}
+	s := printer.Sale{Entry: item.End, Lines: linesOf(item)}
 	if s.Paid, known = paidBy(item); !known {
 		return printer.Slip{}, fmt.Errorf("%w: nothing was paid by %q", printer.ErrNoSlip, ref)
 	}
 	switch item.First.Kind {
 	case journal.SaleIntent:
-		s.Offline = len(item.First.Details) == 0
+		s.Offline = !tender.DetailsOf(item.First.Details).Approved
 	case journal.CodeSale:
 		var taken paycode.Taken
 		s.Offline = json.Unmarshal(item.First.Details, &taken) == nil && !taken.Approved
@@ -42,6 +43,18 @@ func (c *Clerk) slip(ctx context.Context, ref string) (printer.Slip, error) {
 		s.Original = fmt.Sprintf("%s-%d", c.Issuer.Terminal, item.End.Origin.Seq)
 	}
 	return c.proven(ctx, s)
+}
+
+// linesOf is what was sold, as far as keys have said it.
+func linesOf(i ledger.Item) (all []printer.Line) {
+	for _, x := range tender.DetailsOf(i.First.Details).Items {
+		l := printer.Line{Name: x.Name, Amount: x.Price}
+		if x.Count > 1 {
+			l.Name = fmt.Sprintf("%s × %d", x.Name, x.Count)
+		}
+		all = append(all, l)
+	}
+	return all
 }
 
 // paidBy returns by which means, if it was paid, or is a refund.

@@ -106,8 +106,8 @@ func (c *Clerk) print(ctx context.Context, v till.View) error {
 		return err
 	}
 	receipt := printer.Sale{
-		Entry: item.End, Paid: means[s.With], Holder: s.Holder, Balance: v.Balance, Known: v.Known,
-		Offline: !s.Online,
+		Entry: item.End, Lines: linesOf(item), Paid: means[s.With], Offline: !s.Online,
+		Holder: s.Holder, Balance: v.Balance, Known: v.Known,
 	}
 	slip, err := c.proven(ctx, receipt)
 	if err != nil {

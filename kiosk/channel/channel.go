@@ -109,12 +109,18 @@ func settle(ctx context.Context, b Book, intent journal.Entry, p client.CodePaym
 	return tender.Sold{}, tender.ErrUnknown
 }
 
+// said is what the entry of a sale says besides.
+type said struct {
+	Trade string        `json:"trade"` // its number at the channel
+	Items []tender.Item `json:"items,omitempty"`
+}
+
 // paid writes the sale down, and then the end of its intent. A crash between the
 // two says the same again.
 func paid(ctx context.Context, b Book, intent journal.Entry, p client.CodePayment) (tender.Sold, error) {
 	sale, err := b.Append(ctx, journal.Entry{
 		Kind: journal.ChannelSale, Ref: refOf(intent), Merchant: intent.Merchant, Operator: intent.Operator,
-		Amount: intent.Amount, Details: details(map[string]string{"trade": p.TradeNo}),
+		Amount: intent.Amount, Details: details(said{p.TradeNo, tender.DetailsOf(intent.Details).Items}),
 	})
 	sold := tender.Sold{Ref: refOf(intent), Entry: sale.Seq, Online: true}
 	if err != nil {
@@ -155,7 +161,7 @@ func whyClosed(p client.CodePayment) error {
 }
 
 // details encodes what cannot fail to be encoded.
-func details(v map[string]string) json.RawMessage {
+func details(v any) json.RawMessage {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic("channel: internal error: " + err.Error())

@@ -174,6 +174,8 @@ func killOnce(t *testing.T, payer string, breakIt func(*world)) {
 	switch {
 	case err == nil && !made:
 		t.Errorf("called sold, and there is no sale")
+	case made && !slices.Equal(tender.DetailsOf(item.First.Details).Items, sale.Items):
+		t.Errorf("the sale is of %s, want %v", item.First.Details, sale.Items)
 	case err != nil && !errors.Is(err, tender.ErrUnknown) && made:
 		t.Errorf("called not sold (%v), and there is a sale", err)
 	}

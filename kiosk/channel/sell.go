@@ -65,7 +65,7 @@ func (s *Seller) Sell(ctx context.Context, code string, sale tender.Sale) (tende
 	}
 	intent := journal.Entry{
 		Kind: journal.PaymentIntent, Ref: intentRef(sale.Ref), Merchant: sale.Merchant, Operator: sale.Operator,
-		Amount: sale.Amount,
+		Amount: sale.Amount, Details: tender.Details{Items: sale.Items}.JSON(),
 	}
 	s.InHand.Take(intent.Ref)
 	defer s.InHand.Drop(intent.Ref)

@@ -313,7 +313,10 @@ func (w *world) keep() {
 }
 
 func (w *world) sale(amount money.Fen) tender.Sale {
-	return tender.Sale{Ref: kiosk.NewRef(), Merchant: "canteen", Operator: "c1", Amount: amount}
+	return tender.Sale{
+		Ref: kiosk.NewRef(), Merchant: "canteen", Operator: "c1", Amount: amount,
+		Items: []tender.Item{{Name: "lunch", Count: 1, Price: amount}},
+	}
 }
 
 func (w *world) code() string {

@@ -343,9 +343,15 @@ func (s *Seller) alone(ctx context.Context, a *attempt) error {
 	return nil
 }
 
+// said is what the entry of a sale says besides.
+type said struct {
+	paycode.Taken
+	Items []tender.Item `json:"items,omitempty"`
+}
+
 // write writes the sale down: from then on it is one.
 func (s *Seller) write(ctx context.Context, a *attempt) (tender.Sold, error) {
-	details, err := json.Marshal(paycode.Taken{Code: a.text, Approved: !a.Alone})
+	details, err := json.Marshal(said{paycode.Taken{Code: a.text, Approved: !a.Alone}, a.Items})
 	if err != nil {
 		return tender.Sold{}, err
 	}

@@ -33,6 +33,12 @@ func TestOnline(t *testing.T) {
 	if !s.Known || s.Balance != 55*yuan {
 		t.Errorf("sold %+v, want 55.00 left", s)
 	}
+	item, err := c.book.Get(t.Context(), "s1")
+	w.ok(err)
+	d := tender.DetailsOf(item.First.Details)
+	if want := (tender.Item{Name: "lunch", Count: 1, Price: 45 * yuan}); !d.Approved || len(d.Items) != 1 || d.Items[0] != want {
+		t.Errorf("the journal has %s", item.First.Details)
+	}
 	c.push()
 	w.pass(time.Minute)
 	if again, err := c.sell("s1", mustCode(t, c, "s1"), 45*yuan); err != nil || again.Entry != s.Entry {

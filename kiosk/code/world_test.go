@@ -254,7 +254,9 @@ func (c *till) pull() {
 
 // sell sells for a code, under a Ref of its own.
 func (c *till) sell(ref, text string, amount money.Fen) (tender.Sold, error) {
-	return c.Sell(c.w.t.Context(), text, tender.Sale{Ref: ref, Merchant: merchant, Amount: amount})
+	return c.Sell(c.w.t.Context(), text, tender.Sale{
+		Ref: ref, Merchant: merchant, Amount: amount, Items: []tender.Item{{Name: "lunch", Count: 1, Price: amount}},
+	})
 }
 
 // sells wants it to be sold.

@@ -3,7 +3,6 @@ package shift
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/tender"
 	"quancun/money"
 )
 
@@ -34,14 +34,6 @@ func (m Meal) has(at time.Duration) bool {
 		return m.From <= at && at < m.To
 	}
 	return at >= m.From || at < m.To
-}
-
-// Item is one line of what was sold. A sale's entry has them in its Details,
-// under "items".
-type Item struct {
-	Name  string    `json:"name"`
-	Count int64     `json:"n"`
-	Price money.Fen `json:"fen"` // of all of them
 }
 
 // By says how sales are put together.
@@ -80,7 +72,7 @@ func Sales(ctx context.Context, book Book, p Period, by By, meals ...Meal) ([]Li
 
 // SalesIn is [Sales] for entries of a journal from some number on, in order.
 func SalesIn(entries iter.Seq2[journal.Entry, error], p Period, by By, meals ...Meal) ([]Line, error) {
-	s := &sorting{by: by, meals: meals, lines: map[string]*Line{}, items: map[string][]Item{}}
+	s := &sorting{by: by, meals: meals, lines: map[string]*Line{}, items: map[string][]tender.Item{}}
 	for e, err := range entries {
 		var said journal.Entry
 		if err == nil {
@@ -140,7 +132,7 @@ type sorting struct {
 	by    By
 	meals []Meal
 	lines map[string]*Line
-	items map[string][]Item // of sales that have begun, by Ref
+	items map[string][]tender.Item // of sales that have begun, by Ref
 }
 
 // add adds an entry, as it was when it was written: what was carried over into a
@@ -148,7 +140,7 @@ type sorting struct {
 func (s *sorting) add(e journal.Entry) {
 	switch {
 	case e.Kind == journal.SaleIntent:
-		if items := itemsOf(e); len(items) > 0 {
+		if items := tender.DetailsOf(e.Details).Items; len(items) > 0 {
 			s.items[e.Ref] = items
 		}
 	case e.Kind == journal.SaleEnd:
@@ -158,23 +150,15 @@ func (s *sorting) add(e journal.Entry) {
 			s.sold(e, items)
 		}
 	case e.Kind == journal.CodeSale, e.Kind == journal.ChannelSale:
-		s.sold(e, itemsOf(e))
+		s.sold(e, tender.DetailsOf(e.Details).Items)
 	case e.Kind == journal.Refund:
 		s.put(s.key(e), journal.Sum{}, journal.Sum{Count: 1, Amount: e.Amount})
 	}
 }
 
-func itemsOf(e journal.Entry) []Item {
-	var d struct {
-		Items []Item `json:"items"`
-	}
-	_ = json.Unmarshal(e.Details, &d) // what is not there was sold by its price alone
-	return d.Items
-}
-
 // sold adds a sale. Items that do not come to its amount leave the rest under no
 // name.
-func (s *sorting) sold(e journal.Entry, items []Item) {
+func (s *sorting) sold(e journal.Entry, items []tender.Item) {
 	if s.by != ByItem {
 		s.put(s.key(e), journal.Sum{Count: 1, Amount: e.Amount}, journal.Sum{})
 		return

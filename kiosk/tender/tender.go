@@ -8,6 +8,7 @@
 package tender
 
 import (
+	"encoding/json"
 	"errors"
 
 	"quancun/money"
@@ -21,8 +22,41 @@ type Sale struct {
 	Merchant string
 	Operator string // staff number of the cashier
 	Amount   money.Fen
-	PIN      bool // the holder's PIN was checked for this sale
-	Alone    bool // the upstream is known to be away: do not ask
+	Items    []Item // that the amount is of; none, or some of it: a price was keyed
+	PIN      bool   // the holder's PIN was checked for this sale
+	Alone    bool   // the upstream is known to be away: do not ask
+}
+
+// Item is one line of what is sold. It is written to the journal as it is.
+type Item struct {
+	Name  string    `json:"name"`
+	Count int64     `json:"n"`
+	Price money.Fen `json:"fen"` // of all of them
+}
+
+// Details is what the first entry of a sale says besides, whatever it is paid
+// with. A way of paying may say more.
+type Details struct {
+	Approved bool   `json:"approved,omitempty"` // the upstream has agreed, and so should hold the money
+	Items    []Item `json:"items,omitempty"`
+}
+
+// DetailsOf reads what the first entry of a sale says besides.
+func DetailsOf(text json.RawMessage) (d Details) {
+	_ = json.Unmarshal(text, &d) // what is not there was sold by its price alone
+	return d
+}
+
+// JSON returns d as it is written, or nil if it says nothing.
+func (d Details) JSON() json.RawMessage {
+	if !d.Approved && len(d.Items) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic("tender: internal error: " + err.Error()) // texts and numbers
+	}
+	return text
 }
 
 // Sold is a sale that was made.

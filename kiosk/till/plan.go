@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/tender"
 	"quancun/money"
 )
 
@@ -33,6 +34,14 @@ type Meal struct {
 	From, To Minute // of the day, in Beijing; To is not part of it
 	Price    money.Fen
 }
+
+// Input is the press of the product's key.
+func (p Product) Input() Input {
+	return Input{Event: Priced, Amount: p.Price, Items: []tender.Item{{Name: p.Name, Count: 1, Price: p.Price}}}
+}
+
+// Input prices a sale as one of the meal.
+func (m Meal) Input() Input { return Product{m.Name, m.Price}.Input() }
 
 // Minute is a minute of the day.
 type Minute int

@@ -7,6 +7,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/tender"
 	"quancun/reader/purse"
 )
 
@@ -88,7 +89,7 @@ func (d *Desk) remember(ctx context.Context) (last Result, err error) {
 		}
 		last = Result{
 			Ref: e.Ref, Amount: item.First.Amount, At: e.At.In(kiosk.Beijing), Number: e.Seq, With: ByCard,
-			Online: len(item.First.Details) > 0,
+			Online: tender.DetailsOf(item.First.Details).Approved,
 		}
 		d.recent.add(card, last, now.Add(restartWithin))
 	}

@@ -51,7 +51,7 @@ func (d *Desk) sell(ctx context.Context, v View) outcome {
 	}
 	sold, err := d.Cards.Sell(ctx, d.card, kiosk.Sale{
 		Ref: d.sale.ref, Card: d.info, Merchant: d.Plan.Merchant, Operator: v.Operator.No,
-		Amount: v.Amount, PIN: d.sale.pinned, Alone: !v.Health.Upstream,
+		Amount: v.Amount, Items: v.Items, PIN: d.sale.pinned, Alone: !v.Health.Upstream,
 	})
 	if err != nil {
 		return d.notSold(ctx, sold, err, v)
@@ -114,7 +114,7 @@ func (d *Desk) paidBefore(ctx context.Context, ended []kiosk.Settled) outcome {
 	}
 	r := Result{Ref: last.Ref, Amount: last.Amount, Number: last.Entry, With: ByCard}
 	if item, err := d.Book.Get(ctx, last.Ref); err == nil {
-		r.At, r.Online = item.First.At.In(kiosk.Beijing), len(item.First.Details) > 0
+		r.At, r.Online = item.First.At.In(kiosk.Beijing), tender.DetailsOf(item.First.Details).Approved
 	}
 	holder, balance := kiosk.HolderOf(d.info), d.info.Balance
 	r.Holder = holder.Name
@@ -160,7 +160,7 @@ func (d *Desk) became(ctx context.Context, r Result) outcome {
 		d.letGo()
 		return outcome{NotKnown, nil}
 	case item.End.Outcome.Happened():
-		r.Number, r.At, r.Online = item.End.Seq, d.now(), len(item.First.Details) > 0
+		r.Number, r.At, r.Online = item.End.Seq, d.now(), tender.DetailsOf(item.First.Details).Approved
 		return d.sold(r, d.info.Balance)
 	}
 	d.sale.ref = "" // that name is used up
@@ -314,8 +314,8 @@ func (d *Desk) pay(ctx context.Context, code string, v View) outcome {
 func (d *Desk) payBy(ctx context.Context, v View) outcome {
 	r := Result{Ref: d.sale.ref, Amount: v.Amount, With: d.way.Kind}
 	sold, err := d.way.Seller.Sell(ctx, d.sale.code, tender.Sale{
-		Ref: r.Ref, Merchant: d.Plan.Merchant, Operator: v.Operator.No, Amount: v.Amount, PIN: d.sale.pinned,
-		Alone: !v.Health.Upstream,
+		Ref: r.Ref, Merchant: d.Plan.Merchant, Operator: v.Operator.No, Amount: v.Amount, Items: v.Items,
+		PIN: d.sale.pinned, Alone: !v.Health.Upstream,
 	})
 	if _, can := d.way.Seller.(PINs); can && errors.Is(err, tender.ErrPIN) {
 		return outcome{NeedPIN, nil}

@@ -210,8 +210,8 @@ func (s *Session) cardIn(ctx context.Context) {
 func (s *Session) tapped() Event {
 	switch s.view.Step {
 	case Sold:
-		if s.fixed() > 0 {
-			s.view.Amount = s.fixed()
+		if next := s.meal().Input(); next.Amount > 0 {
+			s.view.Amount, s.view.Items = next.Amount, next.Items
 			return CardIn // the next in the queue
 		}
 		return Retapped
@@ -228,11 +228,14 @@ func (s *Session) tapped() Event {
 }
 
 // fixed is the price that everybody pays now, or 0.
-func (s *Session) fixed() money.Fen {
+func (s *Session) fixed() money.Fen { return s.meal().Price }
+
+// meal is what everybody pays now, or one without a price.
+func (s *Session) meal() Meal {
 	if s.keyed {
-		return 0
+		return Meal{}
 	}
-	return s.Desk.Plan.Now(s.Desk.now()).Price
+	return s.Desk.Plan.Now(s.Desk.now())
 }
 
 // health shows what the till can do, and closes it when it could take money

@@ -124,7 +124,7 @@ func (s *Session) note(before, step Step, in Input) {
 	case in.Event == CardIn, in.Event == Retapped, step == Settling:
 		s.tried = s.slot.Insertions
 	case in.Event == Priced:
-		s.view.Amount = in.Amount
+		s.view.Amount, s.view.Items = in.Amount, in.Items
 	case in.Event == SignedIn && s.Desk.Staff != nil:
 		s.paid = s.tried // the cashier's own card pays for nobody
 	case step == Sold:
@@ -170,8 +170,8 @@ func (s *Session) already(e Event) (Event, Input) {
 		if s.view.Health.Fault != 0 {
 			return Broken, Input{}
 		}
-		if price := s.fixed(); price > 0 {
-			return Priced, Input{Amount: price}
+		if meal := s.meal(); meal.Price > 0 {
+			return Priced, meal.Input()
 		}
 	case Present:
 		if s.waits(e, there, fresh) {

@@ -6,6 +6,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/office"
 	"quancun/kiosk/rules"
+	"quancun/kiosk/tender"
 	"quancun/money"
 )
 
@@ -18,8 +19,9 @@ type View struct {
 	Operator Operator // who is signed in
 	Place    string   // of the till, as receipts call it
 	Products []Product
-	Meal     Meal      // that is served now at a fixed price; its Price is 0 for none
-	Amount   money.Fen // the price; 0: none is set
+	Meal     Meal          // that is served now at a fixed price; its Price is 0 for none
+	Amount   money.Fen     // the price; 0: none is set
+	Items    []tender.Item // that it is of, where a key has said so
 
 	Health kiosk.Health
 	Dark   rules.Budget // what may still be sold without the upstream
@@ -113,7 +115,8 @@ const (
 // Input is what a person did at the till.
 type Input struct {
 	Event  Event
-	Amount money.Fen  // Priced
+	Amount money.Fen // Priced
+	Items  []tender.Item
 	PIN    *kiosk.PIN // Typed; the flow wipes it
 	Code   string     // Scanned
 
@@ -144,10 +147,10 @@ func (v View) at(step Step, e Event) View {
 			v.Fault = v.Health.Fault
 		}
 	case Ready, Office:
-		v.Amount = 0
+		v.Amount, v.Items = 0, nil
 		v = v.without()
 	case Looking:
-		v.Amount = 0 // the price was that of another sale
+		v.Amount, v.Items = 0, nil // the price was that of another sale
 		v = v.without()
 	case Present:
 		if before != Ask && before != PaidBefore {

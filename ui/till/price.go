@@ -107,7 +107,7 @@ func (p *page) products() fyne.CanvasObject {
 	all = all[:min(len(all), most)]
 	p.screen.function = func(n int) {
 		if n <= len(all) {
-			p.s.On(till.Input{Event: till.Priced, Amount: all[n-1].Price})
+			p.s.On(all[n-1].Input())
 		}
 	}
 	room, _ := p.columns(priceShare)
@@ -128,7 +128,7 @@ func (p *page) product(n int, product till.Product, width float32) fyne.CanvasOb
 	price := p.k.Line(text.Amount(product.Price),
 		widget.Style{Type: look.Lead, Bold: true, Colour: f.Ink(), Align: fyne.TextAlignCenter})
 	return p.k.Key(f, widget.Centre(p.k.Column(0, name, price)), func() {
-		p.s.On(till.Input{Event: till.Priced, Amount: product.Price})
+		p.s.On(product.Input())
 	})
 }
 
