@@ -3,6 +3,7 @@ module quancun
 go 1.26.0
 
 require (
+	codeberg.org/go-pdf/fpdf v0.11.1
 	connectrpc.com/connect v1.21.1
 	fyne.io/fyne/v2 v2.8.1
 	github.com/BurntSushi/toml v1.6.0

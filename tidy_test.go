@@ -254,6 +254,11 @@ var layers = map[string]layer{
 			"money", "journal", "ledger", "kiosk", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/tender",
 		},
 	},
+	"kiosk/office/figures": {
+		ours: []string{
+			"money", "journal", "kiosk", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/till",
+		},
+	},
 	"kiosk/till": {
 		ours: []string{
 			"money", "journal", "ledger", "ledger/feed", "kiosk", "kiosk/...", "reader", "reader/profile", "reader/purse",
@@ -271,6 +276,10 @@ var layers = map[string]layer{
 			"upstream/client", "upstream/client/centre",
 		},
 		theirs: []string{fyne, toml, sync, sys},
+	},
+	"app/sheet": {
+		ours:   []string{"money", "assets", "kiosk", "kiosk/office", "ui/text"},
+		theirs: []string{"codeberg.org/go-pdf/fpdf"},
 	},
 	"app/paper": {
 		ours: []string{

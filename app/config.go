@@ -99,9 +99,12 @@ func ReadConfig(path string) (*Config, error) {
 	if c.Staff.Keep == "" && c.Journal != "" {
 		c.Staff.Keep = filepath.Join(filepath.Dir(c.Journal), "staff.keep")
 	}
+	if c.Till.Reports == "" && c.Journal != "" {
+		c.Till.Reports = filepath.Join(filepath.Dir(c.Journal), "reports")
+	}
 	for _, p := range []*string{
 		&c.Terminal, &c.Journal, &c.Mirror, &c.Feeds, &c.Profile, &c.Keys.File, &c.SAM.File, &c.Staff.Keep,
-		&c.Printer.Receipts,
+		&c.Printer.Receipts, &c.Till.Reports,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)

@@ -35,6 +35,9 @@ type TillConfig struct {
 	// refund; every refund needs one if it is empty.
 	RefundLimit string `toml:"refund_limit"`
 
+	TwoCount bool   `toml:"two_count"` // a second person signs each count of the drawer
+	Reports  string `toml:"reports"`   // folder for reports that are saved; "reports" beside the journal if empty
+
 	Products []ProductConfig `toml:"product"`
 	Meals    []MealConfig    `toml:"meal"`
 }
@@ -130,10 +133,14 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 		Terminal: t.renewer.Papers.Terminal, Book: t.book, Client: t.client, Campus: t.campusKey, Feeds: t.feeds,
 		Terms: j.terms, InHand: j.hand, Wallet: wallet, Push: t.pusher,
 		Clerk: clerk, Device: t.device, Profile: j.profile, Plan: plan,
-		Drawer: shift.New(t.book, t.renewer.Papers.Terminal, shift.Rules{}), Now: t.clock.Now, Log: t.log,
+		Drawer:  shift.New(t.book, t.renewer.Papers.Terminal, shift.Rules{TwoPersons: t.config.Till.TwoCount}),
+		Reports: t.config.Till.Reports, Now: t.clock.Now, Log: t.log,
 	}
 	if office.RefundLimit, err = t.config.Till.refundLimit(); err != nil {
 		return err
+	}
+	if clerk != nil && t.config.Printer.Drawer {
+		office.Kick = clerk.Desk.Printer.Kick
 	}
 	if t.config.Staff.SignIn {
 		if office.Staff, err = t.staffDesk(j.keys, face); err != nil {

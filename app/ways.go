@@ -38,6 +38,7 @@ type ScannerConfig struct {
 type PrinterConfig struct {
 	Address  string `toml:"address"`  // such as "usb:/dev/usb/lp0" or "tcp:192.168.1.20:9100"; none if empty
 	WidthMM  int    `toml:"width_mm"` // of the paper: 58 or 80
+	Drawer   bool   `toml:"drawer"`   // a cash drawer is plugged into it
 	Receipts string `toml:"receipts"` // folder for what is not printed yet; "receipts" beside the journal if empty
 }
 

@@ -11,12 +11,14 @@ import (
 //go:embed lang/*.json icons/*.svg sounds/*.wav
 var files embed.FS
 
-// The fonts are no part of files, which would copy their nine megabytes.
+// The fonts are no part of files, which would copy their eleven megabytes.
 var (
 	//go:embed fonts/Quancun-Regular.otf
 	regular []byte
 	//go:embed fonts/Quancun-Bold.otf
 	bold []byte
+	//go:embed fonts/Quancun-Paper.ttf
+	paper []byte
 )
 
 // Regular is the text font: Noto Sans CJK SC with every Han character of the
@@ -27,6 +29,10 @@ func Regular() []byte { return regular }
 // Bold is the font of headings and amounts. It carries GB 2312 only: the names
 // of people and places are set in [Regular]. Nobody may change it.
 func Bold() []byte { return bold }
+
+// Paper is [Regular] for documents, with the characters of [Bold], and with
+// curves that writers of PDF take. Nobody may change it.
+func Paper() []byte { return paper }
 
 // Words is the table of a language, "zh" or "en", as JSON: flat keys to
 // texts. It panics for any other language, which only a bug can ask for.

@@ -4,6 +4,7 @@
 package back
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
@@ -11,12 +12,14 @@ import (
 	"time"
 
 	"quancun/app/paper"
+	"quancun/app/sheet"
 	"quancun/kiosk"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/aftersale"
 	"quancun/kiosk/office/cash"
 	"quancun/kiosk/office/counter"
+	"quancun/kiosk/office/figures"
 	"quancun/kiosk/refund"
 	"quancun/kiosk/shift"
 	"quancun/kiosk/staff"
@@ -44,8 +47,10 @@ type Parts struct {
 	Wallet   *channel.Seller
 	Push     *push.Pusher
 	Drawer   *shift.Drawer
-	Staff    *staff.Desk  // nil: nobody signs in
-	Clerk    *paper.Clerk // nil: there is no printer
+	Kick     func(context.Context) error // unlocks the drawer; nil: it has a key only
+	Reports  string                      // folder in which reports are saved
+	Staff    *staff.Desk                 // nil: nobody signs in
+	Clerk    *paper.Clerk                // nil: there is no printer
 	Device   reader.Device
 	Profile  *profile.Profile
 	Plan     till.Plan
@@ -60,6 +65,7 @@ type Parts struct {
 // adds it here.
 var sets = []func(p Parts, online func() bool) []office.Task{
 	drawers,
+	sales,
 	aftersales,
 	counters,
 }
@@ -75,6 +81,7 @@ func New(p Parts) (*office.Session, error) {
 	for _, set := range sets {
 		d.Tasks = append(d.Tasks, set(p, s.IsOnline)...)
 	}
+	d.Files = &sheet.Folder{Dir: p.Reports, Place: p.Plan.Place, Texts: texts, Now: p.Now}
 	if p.Clerk != nil {
 		p.Clerk.Reports = &reports{texts: texts, clerk: p.Clerk, terminal: p.Terminal, staff: p.Staff, now: p.Now}
 		d.Paper = p.Clerk
@@ -95,7 +102,14 @@ func check(all []office.Task) error {
 }
 
 // drawers are about the drawer and its shift.
-func drawers(p Parts, _ func() bool) []office.Task { return cash.Tasks(cash.Config{Drawer: p.Drawer}) }
+func drawers(p Parts, _ func() bool) []office.Task {
+	return cash.Tasks(cash.Config{Drawer: p.Drawer, Kick: p.Kick})
+}
+
+// sales are figures of what was sold.
+func sales(p Parts, _ func() bool) []office.Task {
+	return figures.Tasks(figures.Config{Book: p.Book, Meals: p.Plan.Meals, Now: p.Now})
+}
 
 // counters are the card centre's.
 func counters(p Parts, _ func() bool) []office.Task {

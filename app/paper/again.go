@@ -25,6 +25,9 @@ func (c *Clerk) slip(ctx context.Context, ref string) (printer.Slip, error) {
 	if err != nil {
 		return printer.Slip{}, err
 	}
+	if item.End.Kind.Sums() {
+		return c.report(ctx, item.End)
+	}
 	var known bool
 	s := printer.Sale{Entry: item.End, Lines: linesOf(item)}
 	if s.Paid, known = paidBy(item); !known {
@@ -88,17 +91,44 @@ func (c *Clerk) original(ctx context.Context, refund journal.Entry) (printer.Mea
 
 // proven makes a receipt with the code that proves it.
 func (c *Clerk) proven(ctx context.Context, s printer.Sale) (printer.Slip, error) {
-	signed, err := c.Book.Receipt(ctx, s.Entry.Ref, c.Certificate)
-	if err == nil {
-		s.Proof = signed.Text()
-	} else if !errors.Is(err, ledger.ErrNoKey) {
+	var err error
+	if s.Proof, err = c.proof(ctx, s.Entry.Ref); err != nil {
 		return printer.Slip{}, err
 	}
+	return c.issuer().Sale(c.Words, s), nil
+}
+
+// report makes the paper of an X or a Z report.
+func (c *Clerk) report(ctx context.Context, e journal.Entry) (printer.Slip, error) {
+	r, err := e.Report()
+	if err != nil {
+		return printer.Slip{}, err
+	}
+	proof, err := c.proof(ctx, e.Ref)
+	if err != nil {
+		return printer.Slip{}, err
+	}
+	return c.issuer().Report(c.Words, e, r, proof), nil
+}
+
+// proof is the code that proves an entry; "" where the terminal has no key.
+func (c *Clerk) proof(ctx context.Context, ref string) (string, error) {
+	signed, err := c.Book.Receipt(ctx, ref, c.Certificate)
+	switch {
+	case errors.Is(err, ledger.ErrNoKey):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return signed.Text(), nil
+}
+
+func (c *Clerk) issuer() printer.Issuer {
 	issuer := c.Issuer
 	if school := c.school.Load(); school != nil {
 		issuer.School = *school
 	}
-	return issuer.Sale(c.Words, s), nil
+	return issuer
 }
 
 // lost are the newest sales and refunds that have no receipt: the program ended
@@ -115,7 +145,8 @@ func (c *Clerk) lost(ctx context.Context) (refs []string, err error) {
 			continue
 		}
 		ends := e.Kind == journal.SaleEnd && e.Outcome.Happened()
-		alone := e.Kind == journal.CodeSale || e.Kind == journal.ChannelSale || e.Kind == journal.Refund
+		alone := e.Kind == journal.CodeSale || e.Kind == journal.ChannelSale || e.Kind == journal.Refund ||
+			e.Kind == journal.ShiftClosed
 		if ends || alone {
 			refs = append(refs, e.Ref)
 		}
@@ -150,6 +181,10 @@ func (c *Clerk) makeUp(ctx context.Context, refs []string) {
 func (c *Clerk) Print(ctx context.Context, r office.Report) error {
 	if r.Ref == "" {
 		return c.Reports.Print(ctx, r)
+	}
+	if k, err := c.Desk.Tray.Get(r.Ref); err == nil && k.Printed {
+		_, err := c.Desk.Copy(ctx, r.Ref)
+		return err
 	}
 	s, err := c.slip(ctx, r.Ref)
 	if err != nil {

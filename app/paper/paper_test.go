@@ -227,6 +227,34 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// TestReport prints a Z from its entry, which the code on it proves. Printed again
+// it is a copy.
+func TestReport(t *testing.T) {
+	w := newWorld(t)
+	w.append(journal.Entry{Kind: journal.ShiftOpened, Ref: "O1", Operator: "c7", Amount: 200 * money.Yuan})
+	w.append(codeSale("S1"))
+	tally := journal.NewTally("T01")
+	page, err := w.book.Since(t.Context(), 1, 100)
+	w.ok(err)
+	for _, e := range page {
+		w.ok(tally.Add(e))
+	}
+	r := tally.Report(journal.ShiftClosed)
+	details, err := json.Marshal(r)
+	w.ok(err)
+	w.append(journal.Entry{
+		Kind: journal.ShiftClosed, Ref: "Z1", Operator: "c7", Amount: r.Till, Origin: tally.Last(), Details: details,
+	})
+	z := office.Report{Ref: "Z1"}
+	w.ok(w.clerk.Print(t.Context(), z))
+	w.has(w.printed(1)[0], "Z1", "￥200.00", "8.00", "c7")
+	if codes := w.there.Receipts()[0].Codes; len(codes) != 1 || !strings.HasPrefix(codes[0], journal.ReceiptPrefix) {
+		t.Errorf("it is proven by %q", codes)
+	}
+	w.ok(w.clerk.Print(t.Context(), z))
+	w.has(w.printed(2)[1], "副本 1", "Z1")
+}
+
 // kept takes every report.
 type kept struct{ all []office.Report }
 

@@ -137,6 +137,31 @@ func (p *Printer) Print(ctx context.Context, s Slip) (err error) {
 	return p.confirm(port)
 }
 
+// Kick unlocks the cash drawer that is plugged into the printer. No error means
+// that the printer has taken the command; it cannot say whether a drawer is there.
+func (p *Printer) Kick(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	port, err := open(ctx, p.Address)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	defer func() { _ = port.Close() }()
+	if err := ask(port).Err(); err != nil {
+		return err // it would wait, and unlock the drawer when nobody is there
+	}
+	if err := port.SetDeadline(time.Now().Add(answerMax)); err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	if _, err := port.Write(pulse); err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	if _, err := port.Write(transmitPaper); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsure, err)
+	}
+	return p.confirm(port)
+}
+
 // confirm waits until the printer has come to the end of what it was sent, or
 // says why it will not.
 func (p *Printer) confirm(port port) error {

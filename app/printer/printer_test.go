@@ -408,3 +408,15 @@ func TestYuan(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestKick unlocks the drawer, and says so only if the printer would do it now.
+func TestKick(t *testing.T) {
+	there, p := newPrinter(t, Paper80)
+	if err := p.Kick(t.Context()); err != nil || there.Kicks() != 1 || len(there.Receipts()) != 0 {
+		t.Errorf("Kick: %v, %d kicks", err, there.Kicks())
+	}
+	set(t, there, lab.State{Cover: true})
+	if err := p.Kick(t.Context()); !errors.Is(err, ErrCover) || there.Kicks() != 1 {
+		t.Errorf("with an open cover: %v, %d kicks", err, there.Kicks())
+	}
+}

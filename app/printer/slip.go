@@ -38,15 +38,16 @@ type Row struct {
 
 // Commands of the printer.
 var (
-	initialize = []byte{0x1B, 0x40}           // ESC @
-	kanjiOn    = []byte{0x1C, 0x26}           // FS &: two bytes are a Chinese character, GB 18030
-	centreOn   = []byte{0x1B, 0x61, 1}        // ESC a 1
-	centreOff  = []byte{0x1B, 0x61, 0}        // ESC a 0
-	boldOn     = []byte{0x1B, 0x45, 1}        // ESC E 1
-	boldOff    = []byte{0x1B, 0x45, 0}        // ESC E 0
-	large      = []byte{0x1D, 0x21, 0x11}     // GS !: twice as wide and as high
-	small      = []byte{0x1D, 0x21, 0x00}     // GS !
-	feedAndCut = []byte{0x1D, 0x56, 66, 0x03} // GS V 66: feed to the cutter and a little more, cut partly
+	initialize = []byte{0x1B, 0x40}             // ESC @
+	kanjiOn    = []byte{0x1C, 0x26}             // FS &: two bytes are a Chinese character, GB 18030
+	centreOn   = []byte{0x1B, 0x61, 1}          // ESC a 1
+	centreOff  = []byte{0x1B, 0x61, 0}          // ESC a 0
+	boldOn     = []byte{0x1B, 0x45, 1}          // ESC E 1
+	boldOff    = []byte{0x1B, 0x45, 0}          // ESC E 0
+	large      = []byte{0x1D, 0x21, 0x11}       // GS !: twice as wide and as high
+	small      = []byte{0x1D, 0x21, 0x00}       // GS !
+	pulse      = []byte{0x1B, 0x70, 0, 25, 250} // ESC p: 50 ms to the drawer on pin 2, then 500 ms of rest
+	feedAndCut = []byte{0x1D, 0x56, 66, 0x03}   // GS V 66: feed to the cutter and a little more, cut partly
 )
 
 // encode returns a slip as the printer takes it, on paper of a width.

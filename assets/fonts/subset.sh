@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the two fonts of the terminal from Debian's fonts-noto-cjk (OFL, see
+# Makes the two fonts of the terminal, and the one of its papers, from Debian's fonts-noto-cjk (OFL, see
 # OFL.txt). Regular carries every Han character of the family, because the
 # names of people use them; Bold carries GB 2312, because headings are ours.
 # Needs: apt-get install fonts-noto-cjk fonttools
@@ -31,4 +31,36 @@ for row in range(0xB0, 0xF8):
 PY
 subset Quancun-Regular.otf Regular --unicodes="$latin,$signs,$han"
 subset Quancun-Bold.otf Bold --unicodes="$latin,$signs" --text-file="$gb2312"
-ls -l ./*.otf
+
+# A PDF is written with curves of the second degree: no library that writes PDF
+# and is kept takes those of OpenType. A thousandth of an em is the width of
+# nothing on paper.
+subset paper.otf Regular --unicodes="$latin,$signs" --text-file="$gb2312"
+/usr/bin/python3 - <<'PY'
+from fontTools.pens.cu2quPen import Cu2QuPen
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib import TTFont, newTable
+
+font = TTFont('paper.otf')
+drawn, glyphs = font.getGlyphSet(), {}
+for name in font.getGlyphOrder():
+    pen = TTGlyphPen(drawn)
+    drawn[name].draw(Cu2QuPen(pen, 1.0, reverse_direction=True))
+    glyphs[name] = pen.glyph()
+font['loca'], font['glyf'] = newTable('loca'), newTable('glyf')
+font['glyf'].glyphOrder, font['glyf'].glyphs = font.getGlyphOrder(), glyphs
+for table in ('CFF ', 'VORG'):
+    if table in font:
+        del font[table]
+most = font['maxp']
+most.tableVersion = 0x00010000
+for name in ('Zones', 'TwilightPoints', 'Storage', 'FunctionDefs', 'InstructionDefs', 'StackElements',
+             'SizeOfInstructions', 'ComponentElements', 'ComponentDepth'):
+    setattr(most, 'max' + name, 0)
+most.maxZones = 1
+font['post'].formatType = 3.0
+font.sfntVersion = '\0\1\0\0'
+font.save('Quancun-Paper.ttf')
+PY
+rm paper.otf
+ls -l ./Quancun-*

@@ -106,6 +106,9 @@ func (d *decoder) escape() bool {
 		d.style, d.stored, d.line = row{}, "", nil
 		return ok
 	}
+	if c == 'p' {
+		return d.pulse()
+	}
 	n, ok := d.in.next() // each of the others has one parameter
 	switch c {
 	case 'a':
@@ -121,6 +124,17 @@ func (d *decoder) escape() bool {
 		d.printer.Log.Warn("printer does not know a command", "command", fmt.Sprintf("ESC %q", c))
 	}
 	return ok
+}
+
+// pulse unlocks the drawer: ESC p, with the pin and two times.
+func (d *decoder) pulse() bool {
+	for range 3 {
+		if _, ok := d.in.next(); !ok {
+			return false
+		}
+	}
+	d.printer.kick()
+	return true
 }
 
 func (d *decoder) group() bool {

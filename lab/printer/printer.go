@@ -46,6 +46,7 @@ type Printer struct {
 	mu       sync.Mutex
 	state    State         // guarded by mu
 	receipts []Receipt     // guarded by mu; the newest last
+	kicks    int           // how often the drawer was unlocked; guarded by mu
 	caller   net.Conn      // guarded by mu; nil for nobody
 	ready    chan struct{} // closed when the state has changed; guarded by mu
 }
@@ -84,6 +85,19 @@ func (p *Printer) Receipts() []Receipt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]Receipt(nil), p.receipts...)
+}
+
+// Kicks returns how often the drawer that is plugged in was unlocked.
+func (p *Printer) Kicks() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kicks
+}
+
+func (p *Printer) kick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kicks++
 }
 
 // prints reports whether it prints in a state.

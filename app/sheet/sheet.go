@@ -1,0 +1,156 @@
+// Package sheet saves what the staff have looked at as files: a table for a
+// spreadsheet (CSV, RFC 4180), and a page to read and to print (PDF). It knows
+// nothing of what a report is about.
+package sheet
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"quancun/kiosk"
+	"quancun/kiosk/office"
+	"quancun/ui/text"
+)
+
+// keptMax is how many files stay, the newest: two for each report, five a day for
+// half a year.
+const keptMax = 2000
+
+// Folder is where reports are saved. It may be used from one goroutine at a time.
+type Folder struct {
+	Dir   string
+	Place string // as the till is called
+	Texts *text.Texts
+	Now   func() time.Time
+}
+
+// Save writes a report as a table and as a page, and returns where they are, but
+// for their endings. What is there after a power cut is whole.
+func (f *Folder) Save(_ context.Context, r office.Report) (place string, err error) {
+	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
+		return "", fmt.Errorf("save report: %w", err)
+	}
+	at := f.Now().In(kiosk.Beijing)
+	table, err := f.table(r)
+	if err != nil {
+		return "", fmt.Errorf("save report: %w", err)
+	}
+	page, err := f.page(r, at)
+	if err != nil {
+		return "", fmt.Errorf("save report: %w", err)
+	}
+	place = filepath.Join(f.Dir, at.Format("20060102-150405")+"-"+name(r.Title))
+	err = errors.Join(replace(place+".csv", table), replace(place+".pdf", page), f.forget())
+	if err != nil {
+		return "", fmt.Errorf("save report: %w", err)
+	}
+	return place, nil
+}
+
+// name is a word as part of a file's name.
+func name(w office.Word) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, string(w))
+}
+
+// table returns a report as a table: its facts, an empty line, and its rows. It
+// begins with the mark by which spreadsheets know UTF-8.
+func (f *Folder) table(r office.Report) ([]byte, error) {
+	b := bytes.NewBufferString("\uFEFF")
+	out := csv.NewWriter(b)
+	out.UseCRLF = true
+	rows := [][]string{{f.word(r.Title), r.No}}
+	for _, x := range r.Facts {
+		rows = append(rows, []string{f.word(x.Name), f.cell(x)})
+	}
+	if len(r.Table.Heads) > 0 {
+		rows = append(rows, []string{""}, f.heads(r.Table))
+	}
+	for _, row := range r.Table.Rows {
+		var cells []string
+		for _, x := range row {
+			cells = append(cells, f.cell(x))
+		}
+		rows = append(rows, cells)
+	}
+	if err := out.WriteAll(rows); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func (f *Folder) heads(t office.Table) (all []string) {
+	for _, h := range t.Heads {
+		all = append(all, f.word(h))
+	}
+	return all
+}
+
+func (f *Folder) word(w office.Word) string {
+	if w == "" {
+		return ""
+	}
+	return f.Texts.T("office." + string(w))
+}
+
+// cell is a value as a spreadsheet reads it. A text is never taken for a formula.
+func (f *Folder) cell(x office.Fact) string {
+	switch x.Kind {
+	case office.IsAmount:
+		return x.Amount.String()
+	case office.IsCount:
+		return strconv.FormatInt(x.Count, 10)
+	case office.IsMoment:
+		return x.At.In(kiosk.Beijing).Format(time.DateTime)
+	}
+	s := f.Texts.Value(x, kiosk.Beijing)
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// replace writes a file so that after a power cut it is whole or not there.
+func replace(file string, b []byte) error {
+	t, err := os.CreateTemp(filepath.Dir(file), "sheet-*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(t.Name()) //nolint:errcheck // after the renaming it is not there
+	_, err = t.Write(b)
+	if err := errors.Join(err, t.Sync(), t.Close()); err != nil {
+		return err
+	}
+	return os.Rename(t.Name(), file)
+}
+
+// forget deletes the oldest of too many files. Their names begin with when they
+// were made.
+func (f *Folder) forget() error {
+	files, err := filepath.Glob(filepath.Join(f.Dir, "[0-9]*-*.*"))
+	if err != nil || len(files) <= keptMax {
+		return err
+	}
+	slices.Sort(files)
+	var errs []error
+	for _, file := range files[:len(files)-keptMax] {
+		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
