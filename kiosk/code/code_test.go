@@ -52,7 +52,7 @@ func TestOnline(t *testing.T) {
 	if err := c.Seller.CheckPIN(t.Context(), "s2", (*[6]byte)([]byte("271828"))); err == nil {
 		t.Error("the PIN of a sale that is over was checked")
 	}
-	err := c.Seller.CheckPIN(t.Context(), "s3", (*[6]byte)([]byte("271828")))
+	err = c.Seller.CheckPIN(t.Context(), "s3", (*[6]byte)([]byte("271828")))
 	if err != nil || len(c.pins) != 1 || c.pins[0] != account+" 271828" {
 		t.Errorf("asked about %q, %v", c.pins, err)
 	}
