@@ -9,14 +9,18 @@ import (
 	"quancun/money"
 )
 
-// side is what the fourth key of the till costs.
-const side = 3 * money.Yuan
+// side and drink are what the fourth and the sixth key of the till cost.
+const (
+	side  = 3 * money.Yuan
+	drink = 2 * money.Yuan
+)
 
-// saleTorn has a card torn off at one till, and its holder go to the next: first
-// when the card has paid and the till has not heard it, of which the counter that
-// the next till reads is proof enough; and then when it has not paid. Of that a
-// counter tells nothing, so that the next till hears of the open claim and asks
-// the card's log.
+// saleTorn has a card torn off at one till, and its holder go to the next. First
+// the card has paid and the till has not heard it, of which the counter that the
+// next till reads is proof enough. Then it has not paid: of that a counter tells
+// nothing, so that the next till hears of the open claim and asks the card's log.
+// At last it has paid, and no till can ask the upstream, which finds out from what
+// both journals say later.
 func saleTorn(s *stage) error {
 	before, err := s.books()
 	if err != nil {
@@ -28,40 +32,61 @@ func saleTorn(s *stage) error {
 		return err
 	}
 	return s.steps(
-		func() error { return s.tornAt(first, next, tear{"after", "F1", journal.Elsewhere}) },
+		s.tornAt(first, "after", "F1"), s.upstreamHas(first), s.soldAt(next, "F1"),
+		s.hearsAt(first, journal.Elsewhere),
 		func() error { return s.spent(before, 2*lunch) },
-		func() error { return s.tornAt(first, next, tear{"before", "F4", journal.ElsewhereNot}) },
+
+		s.tornAt(first, "before", "F4"), s.upstreamHas(first), s.soldAt(next, "F4"),
 		func() error { return s.said(next, journal.Evidence, journal.NotWritten) },
+		s.hearsAt(first, journal.ElsewhereNot),
 		func() error { return s.spent(before, 2*lunch+side) },
+
+		s.stack.Upstream.Stop,
+		s.tornAt(first, "after", "F6"), s.soldAt(next, "F6"),
+		func() error { return s.stack.StartAndWait(s.ctx, s.stack.Upstream, s.stack.UpstreamAddr) },
+		s.hearsAt(first, journal.Elsewhere),
+		func() error { return s.spent(before, 2*lunch+side+2*drink) },
 	)
 }
 
-// tear is how a card leaves a sale, and what became of that.
-type tear struct {
-	when string          // after or before the debit
-	key  string          // of what is sold, at both tills
-	want journal.Outcome // in the first till's journal
+// tornAt has a card torn off at a window, before or after it has done the debit of
+// what a key of the till costs.
+func (s *stage) tornAt(w *window, when, key string) func() error {
+	return func() error {
+		return s.steps(
+			s.goTo(w), s.keyed(key), s.at(till.Present),
+			func() error { return s.lab("tear", when, "debit", "--card", s.card) },
+			s.lay, s.at(till.Doubt),
+		)
+	}
 }
 
-// tornAt tears the card off at the first till and sells the same at the next,
-// and checks that the first hears from the upstream what the card said there.
-func (s *stage) tornAt(first, next *window, t tear) error {
-	return s.steps(
-		s.keyed(t.key), s.at(till.Present),
-		func() error { return s.lab("tear", t.when, "debit", "--card", s.card) },
-		s.lay, s.at(till.Doubt),
-		// The doubt is upstream before the holder is at the next till.
-		func() error { return s.written(first, func(r ledger.Report) bool { return r.Acked == r.Entries }) },
+// soldAt sells at a window what a key of the till costs.
+func (s *stage) soldAt(w *window, key string) func() error {
+	return func() error {
+		return s.steps(s.goTo(w), s.keyed(key), s.at(till.Present), s.lay, s.at(till.Sold), s.again)
+	}
+}
 
-		s.goTo(next),
-		s.keyed(t.key), s.at(till.Present), s.lay, s.at(till.Sold), s.again,
+// upstreamHas waits until the upstream has all that a window's journal says.
+func (s *stage) upstreamHas(w *window) func() error {
+	return func() error {
+		return s.written(w, func(r ledger.Report) bool { return r.Acked == r.Entries })
+	}
+}
 
-		s.goTo(first),
-		func() error { return s.settled(first) },
-		func() error { return s.said(first, journal.SaleEnd, t.want) },
-		func() error { return s.here.display.Press("Escape") }, s.at(till.Unknown),
-		s.back,
-	)
+// hearsAt waits until a window that is in doubt has heard from the upstream what
+// became of the sale, and goes back to the price there.
+func (s *stage) hearsAt(w *window, want journal.Outcome) func() error {
+	return func() error {
+		return s.steps(
+			s.goTo(w),
+			func() error { return s.settled(w) },
+			func() error { return s.said(w, journal.SaleEnd, want) },
+			func() error { return s.here.display.Press("Escape") }, s.at(till.Unknown),
+			s.back,
+		)
+	}
 }
 
 // said checks that the last entry of a kind in a window's journal has an
