@@ -133,6 +133,7 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 		Terminal: t.renewer.Papers.Terminal, Book: t.book, Client: t.client, Campus: t.campusKey, Feeds: t.feeds,
 		Terms: j.terms, InHand: j.hand, Wallet: wallet, Push: t.pusher,
 		Clerk: clerk, Device: t.device, Profile: j.profile, Plan: plan,
+		Beside:  func(run func(context.Context) error) { t.beside = append(t.beside, run) },
 		Drawer:  shift.New(t.book, t.renewer.Papers.Terminal, shift.Rules{TwoPersons: t.config.Till.TwoCount}),
 		Reports: t.config.Till.Reports, Now: t.clock.Now, Log: t.log,
 	}

@@ -57,6 +57,8 @@ type Parts struct {
 
 	RefundLimit money.Fen // above which a second person releases a refund
 
+	Beside func(run func(ctx context.Context) error) // keeps something running beside
+
 	Now func() time.Time
 	Log *slog.Logger
 }
@@ -113,10 +115,12 @@ func sales(p Parts, _ func() bool) []office.Task {
 
 // counters are the card centre's.
 func counters(p Parts, _ func() bool) []office.Task {
-	return counter.Tasks(counter.Config{
+	d := counter.New(counter.Config{
 		Centre: centre.New(p.Client), Money: p.Client, Push: p.Push, Book: p.Book, Shift: p.Drawer, Profile: p.Profile,
 		Now: p.Now, Log: p.Log,
 	})
+	p.Beside(d.Run)
+	return d.Tasks()
 }
 
 // aftersales are about sales that were made.

@@ -165,12 +165,12 @@ func (s *serving) end(ctx context.Context, ref string, o journal.Outcome) error 
 	return s.endBy(ctx, ref, s.Member().No, o)
 }
 
-func (d *desk) endBy(ctx context.Context, ref, operator string, o journal.Outcome) error {
+func (d *Desk) endBy(ctx context.Context, ref, operator string, o journal.Outcome) error {
 	_, err := d.Book.Append(ctx, journal.Entry{Kind: journal.CentreEnd, Ref: ref, Operator: operator, Outcome: o})
 	return err
 }
 
-func (d *desk) sleep(ctx context.Context) error {
+func (d *Desk) sleep(ctx context.Context) error {
 	select {
 	case <-time.After(d.Pause):
 		return nil
@@ -181,7 +181,7 @@ func (d *desk) sleep(ctx context.Context) error {
 
 // settle ends what was left open and takes nobody to end. A card that was begun is
 // left to who has it in hand.
-func (d *desk) settle(ctx context.Context) {
+func (d *Desk) settle(ctx context.Context) {
 	open, err := d.Book.OpenItems(ctx)
 	if err != nil {
 		d.Log.Error("open items not read", "err", err)
@@ -197,7 +197,7 @@ func (d *desk) settle(ctx context.Context) {
 	}
 }
 
-func (d *desk) settleOne(ctx context.Context, intent journal.Entry) error {
+func (d *Desk) settleOne(ctx context.Context, intent journal.Entry) error {
 	if a, err := intent.Centre(); err != nil || centre.Kind(a.Act) == centre.Issued {
 		return err
 	}

@@ -24,9 +24,9 @@ const (
 	feeCash    office.Word = "centre.fee.cash"
 	feeAccount office.Word = "centre.fee.account"
 	layBlank   office.Word = "centre.blank"
+	layAgain   office.Word = "centre.blank.again" // it could not be written: the same, or another
 	hasCard    office.Word = "centre.has.card"
 	hasNone    office.Word = "centre.has.none"
-	notBlank   office.Word = "centre.not.blank"
 	wasIssued  office.Word = "centre.was.issued"
 	blankOpen  office.Word = "centre.blank.open" // it was begun, and goes on under "open"
 	cardNext   office.Word = "centre.card.next"  // what to tell the holder
@@ -101,7 +101,7 @@ func (s *serving) make(ctx context.Context, fee money.Fen) (office.Report, error
 		return office.Report{}, err
 	}
 	defer pin.Wipe()
-	if err := s.layBlank(ctx, m); err != nil {
+	if err := s.layBlank(ctx, m, layBlank); err != nil {
 		return office.Report{}, err
 	}
 	ask := sure
@@ -145,20 +145,23 @@ func (s *serving) askFee(ctx context.Context, m *making) error {
 	return s.mustHaveShift(ctx)
 }
 
-// layBlank has a blank laid down.
-func (s *serving) layBlank(ctx context.Context, m *making) (err error) {
-	if m.card, err = s.AnyCard(ctx, layBlank, s.masked()...); err != nil {
-		return err
+// layBlank has a blank laid down. One that falls silent is asked for again.
+func (s *serving) layBlank(ctx context.Context, m *making, ask office.Word) (err error) {
+	var uid []byte
+	for {
+		if m.card, err = s.AnyCard(ctx, ask, s.masked()...); err != nil {
+			return err
+		}
+		if uid, err = (purse.GetUID{}).Send(m.card); err == nil || apdu.Answered(err) {
+			break
+		}
+		m.letGo()
 	}
+	m.uid = fmt.Sprintf("%X", uid) // a reader with contacts tells none
 	info, err := purse.Open(m.card, s.Profile)
 	if err == nil && info.Enabled && (m.plan.CardNo == "" || info.CardNo.Full() != m.plan.CardNo) {
 		return office.Refuse(wasIssued, purse.ErrIssued)
 	}
-	uid, err := purse.GetUID{}.Send(m.card)
-	if err != nil {
-		return office.Refuse(notBlank, err)
-	}
-	m.uid = hex.EncodeToString(uid)
 	return nil
 }
 
@@ -280,7 +283,7 @@ func (s *serving) writeCard(ctx context.Context, m *making) error {
 			return inDoubt(blankOpen, err)
 		}
 		m.letGo()
-		if err := s.layBlank(ctx, m); err != nil {
+		if err := s.layBlank(ctx, m, layAgain); err != nil {
 			// Not as the error that it is: who has left is told, too.
 			return inDoubt(blankOpen, fmt.Errorf("no card to go on with: %v", err)) //nolint:errorlint // see above
 		}

@@ -5,7 +5,8 @@
 // Then it writes down what it is about to do, has the upstream do it, writes the
 // card, and writes down what came of it. The upstream does an act of a reference
 // once, so that whatever was left open by a lost answer or a power cut is asked
-// after and ended: at the start of the next task, or by hand ([Open]).
+// after and ended: by itself ([Desk.Run]) or, where a card is in hand, by the clerk
+// ([Open]).
 //
 // Money moves by entries of their own: cash onto an account or off it, and a fee.
 // Cash is the holder's from the moment in which it is in the drawer, whatever
@@ -18,6 +19,7 @@ package counter
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"quancun/journal"
@@ -93,13 +95,26 @@ type Config struct {
 	Pause   time.Duration // between two looks at the upstream; 0 is a quarter of a second
 }
 
-// Tasks returns what a clerk does. All of it needs the upstream, since nothing
-// here is anybody's to decide alone.
-func Tasks(c Config) []office.Task {
+// Desk is the card centre's desk of one terminal.
+type Desk struct {
+	Config
+
+	// busy is held by whoever has acts in hand: a task, or who ends what was left
+	// open.
+	busy sync.Mutex
+}
+
+// New returns a desk.
+func New(c Config) *Desk {
 	if c.Pause == 0 {
 		c.Pause = time.Second / 4
 	}
-	d := &desk{c}
+	return &Desk{Config: c}
+}
+
+// Tasks returns what a clerk does. All of it needs the upstream, since nothing
+// here is anybody's to decide alone.
+func (d *Desk) Tasks() []office.Task {
 	task := func(name office.Word, needs staff.Privilege, run script) office.Task {
 		return office.Task{Name: name, Group: office.Holders, Needs: needs, Online: true, Run: d.task(run)}
 	}
@@ -119,11 +134,32 @@ func Tasks(c Config) []office.Task {
 	}
 }
 
-type desk struct{ Config }
+// Run ends what was left open, until ctx ends, and returns ctx's error.
+func (d *Desk) Run(ctx context.Context) error {
+	for {
+		d.Round(ctx)
+		select {
+		case <-time.After(roundEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// roundEvery is how often is looked for what was left open.
+const roundEvery = 20 * time.Second
+
+// Round ends what was left open and takes nobody to end, unless a task is under way.
+func (d *Desk) Round(ctx context.Context) {
+	if d.busy.TryLock() {
+		defer d.busy.Unlock()
+		d.settle(ctx)
+	}
+}
 
 // serving is one run of a task.
 type serving struct {
-	*desk
+	*Desk
 	*office.Talk
 	clerk  string // staff number of who answers for it upstream
 	holder centre.Holder
@@ -134,9 +170,11 @@ type script func(s *serving, ctx context.Context) (office.Report, error)
 
 // task returns a script as a task runs it. What an earlier one has left open is
 // ended first, as far as that takes nobody.
-func (d *desk) task(run script) func(context.Context, *office.Talk) (office.Report, error) {
+func (d *Desk) task(run script) func(context.Context, *office.Talk) (office.Report, error) {
 	return func(ctx context.Context, t *office.Talk) (office.Report, error) {
-		s := &serving{desk: d, Talk: t, clerk: t.Member().No}
+		d.busy.Lock()
+		defer d.busy.Unlock()
+		s := &serving{Desk: d, Talk: t, clerk: t.Member().No}
 		if r := t.Release(); r != nil {
 			s.clerk = r.By.No
 		}

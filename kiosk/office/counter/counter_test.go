@@ -201,6 +201,25 @@ func TestLostAnswers(t *testing.T) {
 	w.made()
 }
 
+// TestActCut cuts the power at each step of an act. Afterwards it was done or will
+// never be, and nobody has to stand there for that.
+func TestActCut(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for step := 1; ; step++ {
+			w := newWorld(t)
+			w.power.left, w.power.after = step, after
+			if v := w.run(counter.Limit); v.Page == office.Ended && v.Outcome == office.Done {
+				break
+			}
+			w.reboot()
+			w.desk().Round(t.Context())
+			if w.ended(len(w.acts)); len(w.acts) == 1 != (w.holder.DailyLimit == 20*yuan) {
+				t.Errorf("step %d, after %v: %d acts, limit %s", step, after, len(w.acts), w.holder.DailyLimit)
+			}
+		}
+	}
+}
+
 // TestAccounts does what needs no card.
 func TestAccounts(t *testing.T) {
 	w := newWorld(t)

@@ -25,7 +25,7 @@ const (
 )
 
 // begun returns the acts that were begun here and are not at their end.
-func (d *desk) begun(ctx context.Context) (all []journal.Entry, err error) {
+func (d *Desk) begun(ctx context.Context) (all []journal.Entry, err error) {
 	open, err := d.Book.OpenItems(ctx)
 	for _, e := range open {
 		if e.Kind == journal.CentreIntent {
@@ -94,7 +94,7 @@ func (s *serving) resumed(ctx context.Context, e journal.Entry) (*making, error)
 }
 
 // has reports whether something is in the journal.
-func (d *desk) has(ctx context.Context, ref string) (bool, error) {
+func (d *Desk) has(ctx context.Context, ref string) (bool, error) {
 	_, err := d.Book.Get(ctx, ref)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return false, nil
@@ -116,7 +116,7 @@ func (s *serving) resume(ctx context.Context, m *making) (office.Report, error) 
 		return office.Report{}, err
 	}
 	defer pin.Wipe()
-	if err := s.layBlank(ctx, m); err != nil {
+	if err := s.layBlank(ctx, m, layBlank); err != nil {
 		return office.Report{}, err
 	}
 	if err := s.Work(ctx, doing); err != nil {

@@ -148,12 +148,9 @@ func (w *world) run(task office.Word) office.View {
 	ctx, stop := context.WithCancel(w.t.Context())
 	defer stop()
 	w.power.off = stop
+	w.slot.Take()
 	quiet := slog.New(slog.DiscardHandler)
-	up := &upstream{w}
-	tasks := counter.Tasks(counter.Config{
-		Centre: up, Money: up, Push: up, Book: book{w}, Profile: profile.Default(), Now: time.Now, Log: quiet,
-		Shift: shift.New(w.book, "K01", shift.Rules{}), Pause: time.Millisecond,
-	})
+	tasks := w.desk().Tasks()
 	views, changes := make(chan office.View, 256), make(chan reader.State)
 	s := office.New(&office.Desk{
 		Tasks: tasks, Device: w.slot, Profile: profile.Default(), Now: time.Now, Log: quiet,
@@ -171,6 +168,14 @@ func (w *world) run(task office.Word) office.View {
 	go func() { served <- s.Serve(ctx, clerk, reader.State{Connected: true}) }()
 	defer func() { stop(); <-served }()
 	return w.answer(ctx, s, views, task)
+}
+
+func (w *world) desk() *counter.Desk {
+	up := &upstream{w}
+	return counter.New(counter.Config{
+		Centre: up, Money: up, Push: up, Book: book{w}, Profile: profile.Default(), Now: time.Now,
+		Shift: shift.New(w.book, "K01", shift.Rules{}), Pause: time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	})
 }
 
 // answer answers whatever is asked.
