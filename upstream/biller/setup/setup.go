@@ -1,0 +1,161 @@
+// Package setup makes the billers that a configuration names.
+package setup
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"quancun/money"
+	"quancun/upstream/biller/electricity"
+	"quancun/upstream/biller/service"
+	"quancun/upstream/biller/srun"
+	"quancun/upstream/biller/vendor"
+	"quancun/upstream/channel"
+)
+
+// Names of billers, in the books too: never renamed.
+const (
+	NetworkName     = "network"
+	ElectricityName = "electricity"
+)
+
+// Amounts are what a holder may choose. What is left out is as in the defaults.
+type Amounts struct {
+	Default money.Fen `toml:"default_fen"` // 10 yuan
+	Min     money.Fen `toml:"min_fen"`     // 1 yuan
+	Max     money.Fen `toml:"max_fen"`     // 200 yuan
+}
+
+func (a Amounts) orDefault() Amounts {
+	return Amounts{
+		cmp.Or(a.Default, 10*money.Yuan), cmp.Or(a.Min, 1*money.Yuan), cmp.Or(a.Max, 200*money.Yuan),
+	}
+}
+
+func (a Amounts) check() error {
+	if a = a.orDefault(); a.Min < 1 || a.Min > a.Default || a.Default > a.Max {
+		return errors.New("min_fen, default_fen and max_fen do not follow each other")
+	}
+	return nil
+}
+
+// Network is Srun's northbound interface; without an address there is none.
+type Network struct {
+	Address         string `toml:"address"`          // https://HOST:8001
+	CertificateFile string `toml:"certificate_file"` // the one that it may show
+	PayType         int    `toml:"pay_type_id"`      // of its console
+	Product         bool   `toml:"product"`          // feed the product, and not the wallet
+	DuplicateCode   int    `toml:"duplicate_code"`
+	Amounts
+}
+
+// Electricity is a vendor of meters; without an address there is none.
+type Electricity struct {
+	Wire            string `toml:"wire"` // "rest", "synjones" or "wanxiao"
+	Address         string `toml:"address"`
+	CertificateFile string `toml:"certificate_file"`
+	KeyFile         string `toml:"key_file"` // rest: of signatures
+	JobNo           string `toml:"job_no"`   // rest
+	App             string `toml:"app"`      // synjones: aid
+	Account         string `toml:"account"`  // synjones: the card account that it debits
+	PayProject      string `toml:"pay_project"`
+	SchoolCode      string `toml:"school_code"` // wanxiao
+	Amounts
+}
+
+// Config is both.
+type Config struct {
+	Network     Network     `toml:"network"`
+	Electricity Electricity `toml:"electricity"`
+}
+
+// Resolve makes paths relative to dir.
+func (c *Config) Resolve(dir string) {
+	for _, p := range []*string{&c.Network.CertificateFile, &c.Electricity.CertificateFile, &c.Electricity.KeyFile} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+}
+
+// Check refuses what cannot work, without a file or a call.
+func (c Config) Check() error {
+	if err := c.Network.Amounts.check(); err != nil {
+		return fmt.Errorf("network: %w", err)
+	}
+	if err := c.Electricity.Amounts.check(); err != nil {
+		return fmt.Errorf("electricity: %w", err)
+	}
+	if _, ok := wires[c.Electricity.Wire]; c.Electricity.Address != "" && !ok {
+		return fmt.Errorf("electricity: %q is no wire", c.Electricity.Wire)
+	}
+	return nil
+}
+
+// Billers are those of a configuration.
+type Billers struct {
+	Shown      []service.Biller         // to terminals
+	Payable    map[string]vendor.Biller // for the desk
+	Statements map[string]channel.Statements
+}
+
+// Open makes the billers. It makes no call.
+func (c Config) Open() (b Billers, err error) {
+	b.Payable, b.Statements = map[string]vendor.Biller{}, map[string]channel.Statements{}
+	if c.Network.Address != "" {
+		if err := b.addNetwork(c.Network); err != nil {
+			return Billers{}, fmt.Errorf("network: %w", err)
+		}
+	}
+	if c.Electricity.Address != "" {
+		if err := b.addElectricity(c.Electricity); err != nil {
+			return Billers{}, fmt.Errorf("electricity: %w", err)
+		}
+	}
+	return b, nil
+}
+
+func (b *Billers) addNetwork(c Network) error {
+	n, err := srun.New(srun.Config{
+		Address: c.Address, CertificateFile: c.CertificateFile, PayType: c.PayType, Product: c.Product,
+		DuplicateCode: c.DuplicateCode,
+	})
+	if err != nil {
+		return err
+	}
+	a := c.Amounts.orDefault()
+	b.Payable[NetworkName], b.Statements[NetworkName] = n, n
+	b.Shown = append(b.Shown, service.Biller{
+		Name: NetworkName, TitleZH: "校园网", TitleEN: "Campus network", Default: a.Default, Min: a.Min, Max: a.Max,
+		Network: n, Pays: true,
+	})
+	return nil
+}
+
+// wires make a vendor of meters each.
+var wires = map[string]func(Electricity) (electricity.Vendor, error){
+	"rest": func(c Electricity) (electricity.Vendor, error) {
+		return electricity.NewRest(electricity.RestConfig{
+			Address: c.Address, CertificateFile: c.CertificateFile, KeyFile: c.KeyFile, JobNo: c.JobNo,
+		})
+	},
+}
+
+func (b *Billers) addElectricity(c Electricity) error {
+	v, err := wires[c.Wire](c)
+	if err != nil {
+		return err
+	}
+	pays, ok := v.(vendor.Biller)
+	if ok {
+		b.Payable[ElectricityName] = pays
+	}
+	a := c.Amounts.orDefault()
+	b.Shown = append(b.Shown, service.Biller{
+		Name: ElectricityName, TitleZH: "电费", TitleEN: "Electricity", Default: a.Default, Min: a.Min, Max: a.Max,
+		Rooms: v, Pays: ok,
+	})
+	return nil
+}
