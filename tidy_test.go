@@ -99,6 +99,9 @@ var layers = map[string]layer{
 		ours:   []string{"money", "pboc", "upstream/client", "upstream/wire", "upstream/wire/..."},
 		theirs: []string{connect, protobuf},
 	},
+	"upstream/client/bill": {
+		ours: []string{"money", "upstream/client", "upstream/wire/..."}, theirs: []string{connect, protobuf},
+	},
 	"upstream/client/bath": {
 		ours: []string{"money", "upstream/client", "upstream/wire/..."}, theirs: []string{connect, protobuf},
 	},
@@ -126,11 +129,18 @@ var layers = map[string]layer{
 	},
 	"upstream/biller": {
 		ours: []string{
-			"money", "journal", "upstream/biller/vendor", "upstream/biller/srun", "upstream/biller/electricity",
-			"upstream/store", "upstream/store/sqldb", "upstream/server/call", "upstream/server/hub", "upstream/wire/...",
+			"money", "upstream/biller/vendor", "upstream/server/hub", "upstream/store", "upstream/store/sqldb",
+		},
+	},
+	"upstream/biller/electricity": {ours: []string{"money", "upstream/biller/vendor"}},
+	"upstream/biller/service": {
+		ours: []string{
+			"money", "upstream/biller", "upstream/biller/...", "upstream/server", "upstream/server/call", "upstream/store",
+			"upstream/wire/...",
 		},
 		theirs: []string{connect, protobuf},
 	},
+	"upstream/biller/setup":  {ours: []string{"money", "upstream/biller/...", "upstream/channel"}},
 	"upstream/biller/vendor": {ours: []string{"money"}},
 	"upstream/biller/srun":   {ours: []string{"money", "upstream/biller/vendor", "upstream/channel"}},
 	"upstream/keys/token": {

@@ -10,6 +10,7 @@ import (
 
 	"quancun/money"
 	"quancun/upstream/alipay"
+	"quancun/upstream/biller/setup"
 	"quancun/upstream/centre/counter"
 	"quancun/upstream/ingest"
 	"quancun/upstream/server"
@@ -34,7 +35,8 @@ type config struct {
 		Slot    uint   `toml:"slot"`
 		PINFile string `toml:"pin_file"`
 	} `toml:"keys"`
-	Alipay struct {
+	setup.Config // billers
+	Alipay       struct {
 		AppID               string `toml:"app_id"`
 		PrivateKeyFile      string `toml:"private_key_file"`
 		AlipayPublicKeyFile string `toml:"alipay_public_key_file"`
@@ -92,13 +94,14 @@ func readConfig(path string) (c config, err error) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
+	c.Config.Resolve(dir)
 	if c.Database != "" && !store.IsShared(c.Database) {
 		return c, errors.New("read config: database does not start with postgres://")
 	}
 	if (c.Keys.Module == "") != (c.Keys.PINFile == "") {
 		return c, errors.New("read config: keys: a token needs module and pin_file")
 	}
-	if err := errors.Join(c.Policy.check(), c.Codes.policy().Check()); err != nil {
+	if err := errors.Join(c.Policy.check(), c.Codes.policy().Check(), c.Config.Check()); err != nil {
 		return c, fmt.Errorf("read config: %w", err)
 	}
 	return c, nil

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"quancun/money"
+	"quancun/upstream/biller"
 	"quancun/upstream/channel"
 	"quancun/upstream/clearing"
 	"quancun/upstream/reconcile"
@@ -183,4 +185,92 @@ func explainRefusal(err error) error {
 		}
 	}
 	return err
+}
+
+// bills lists what holders have ordered from billers and is not paid yet, or ends
+// what people have found out about, or gives a paid bill back.
+func bills(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	switch args[0] {
+	case "list":
+		f := flag.NewFlagSet("bills list", flag.ContinueOnError)
+		return withFlags(ctx, f, args[1:], 0, func(b *store.Books, _ []string) error { return listBills(ctx, b, out) })
+	case "settle":
+		return settleBill(ctx, args[1:], out)
+	case "refund":
+		return refundBill(ctx, args[1:], out)
+	}
+	return errUsage
+}
+
+// billStates are the states of a bill that is open, for people.
+var billStates = map[biller.State]string{
+	biller.Held: "not sent yet", biller.Sent: "being sent", biller.Checking: "being asked about",
+	biller.Referred: "to be found out by people",
+}
+
+func listBills(ctx context.Context, b *store.Books, out io.Writer) error {
+	open, err := biller.New(biller.Config{Books: b}).Unpaid(ctx)
+	if err != nil {
+		return err
+	}
+	for _, x := range open {
+		_, err := fmt.Fprintf(out, "%s  %s  %s  %s  %s  since %s: %s\n", x.No, x.Biller, x.Amount, x.Account.No(),
+			x.Title, x.Created.In(channel.Beijing).Format(time.DateTime), billStates[x.State])
+		if err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, "%d bills are open\n", len(open))
+	return err
+}
+
+func settleBill(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("bills settle", flag.ContinueOnError)
+	booked := f.Bool("booked", false, "the biller has booked it")
+	not := f.Bool("not-booked", false, "the biller has not booked it, and never will")
+	var d biller.Decision
+	f.StringVar(&d.RecordNo, "record", "", "the biller's number, if it was booked")
+	f.StringVar(&d.Evidence, "evidence", "", "how you know")
+	f.StringVar(&d.ByOne, "by", "", "who decides")
+	f.StringVar(&d.ByTwo, "and", "", "who else, for --not-booked")
+	return withFlags(ctx, f, args, 1, func(b *store.Books, words []string) error {
+		if *booked == *not {
+			return fmt.Errorf("--booked or --not-booked is needed\n%w", errUsage)
+		}
+		d.OrderNo, d.Booked = words[0], *booked
+		x, err := biller.New(biller.Config{Books: b}).Decide(ctx, d)
+		if err != nil {
+			return err
+		}
+		done := "released: the holder has the money again"
+		if x.State == biller.Paid {
+			done = fmt.Sprintf("paid by entry %d", x.Entry)
+		}
+		_, err = fmt.Fprintf(out, "%s is %s\n", x.No, done)
+		return err
+	})
+}
+
+func refundBill(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("bills refund", flag.ContinueOnError)
+	amount := f.String("amount", "", "in yuan, such as 10.00")
+	var r biller.Refund
+	f.StringVar(&r.No, "no", "", "number of this refund; the same number again does nothing")
+	f.StringVar(&r.Reason, "reason", "", "why the biller has taken it back")
+	f.StringVar(&r.ByOne, "by", "", "who decides")
+	f.StringVar(&r.ByTwo, "and", "", "who else")
+	return withFlags(ctx, f, args, 1, func(b *store.Books, words []string) (err error) {
+		r.OrderNo = words[0]
+		if r.Amount, err = money.Parse(*amount); err != nil {
+			return err
+		}
+		if err := biller.New(biller.Config{Books: b}).Refund(ctx, r); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s of %s is on the holder's account again\n", r.Amount, r.OrderNo)
+		return err
+	})
 }

@@ -20,6 +20,7 @@
 //	campusd reconcile --data DIR --config FILE [--day DAY]
 //	campusd reconcile --data DIR --biller NAME --file FILE
 //	campusd exceptions list|assign|return|write-off|explain --data DIR
+//	campusd bills list|settle|refund --data DIR
 //	campusd settle list|close|pay --data DIR
 //	campusd feed list|show|forward NAME --data DIR
 //	campusd feed publish NAME --data DIR --file FILE
@@ -109,6 +110,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return report(ctx, args, out)
 	case "reconcile":
 		return reconcileDays(ctx, args, out)
+	case "bills":
+		return bills(ctx, args[1:], out)
 	case "exceptions":
 		return exceptions(ctx, args, out)
 	case "settle":

@@ -12,6 +12,7 @@ import (
 
 	"quancun/money"
 	"quancun/upstream/bath"
+	"quancun/upstream/biller"
 	"quancun/upstream/centre"
 	"quancun/upstream/clearing"
 	"quancun/upstream/ingest"
@@ -50,6 +51,7 @@ func verifyAll(ctx context.Context, b *store.Books, k keys.Store, out io.Writer)
 	for _, check := range []func(context.Context) ([]string, error){
 		b.Verify, ingest.New(b, k, ingest.Policy{}).Verify, clearing.New(b).Verify,
 		func(ctx context.Context) ([]string, error) { return payment.Verify(ctx, b) },
+		func(ctx context.Context) ([]string, error) { return biller.Verify(ctx, b) },
 		centre.New(b).Verify,
 		func(ctx context.Context) ([]string, error) { return phone.Verify(ctx, b) },
 		func(ctx context.Context) ([]string, error) { return bath.Verify(ctx, b) },

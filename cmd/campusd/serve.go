@@ -20,12 +20,15 @@ import (
 	"quancun/cmd/internal/lockfile"
 	"quancun/upstream/alipay"
 	upbath "quancun/upstream/bath"
+	"quancun/upstream/biller"
+	"quancun/upstream/biller/service"
 	"quancun/upstream/centre/counter"
 	"quancun/upstream/clearing"
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/payment"
+	"quancun/upstream/reconcile"
 	"quancun/upstream/server"
 	"quancun/upstream/server/enrol"
 	"quancun/upstream/staff"
@@ -109,6 +112,28 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		endpoint{httpServer(s.NotifyHandler(), log), notices})
 	log.Info("stopped", "err", err)
 	return err
+}
+
+// billing has s answer about bills, and returns what moves them on and reconciles
+// them with billers that tell what they have booked.
+func billing(c config, b *store.Books, s *server.Server, log *slog.Logger,
+) (parts []func(context.Context) error, err error) {
+	billers, err := c.Config.Open()
+	if err != nil {
+		return nil, err
+	}
+	desk := biller.New(biller.Config{Books: b, Billers: billers.Payable, Log: log})
+	s.Services = append(s.Services, service.New(service.Config{
+		Desk: desk, Holders: s, Books: b, Billers: billers.Shown,
+	}))
+	parts = append(parts, desk.Run)
+	for name, statements := range billers.Statements {
+		daily := &clearing.Daily{
+			House: clearing.New(b), Source: reconcile.Source(biller.AccountOf(name)), Statements: statements, Log: log,
+		}
+		parts = append(parts, daily.Run)
+	}
+	return parts, nil
 }
 
 // counters are where the staff sign in, and where clerks stand.

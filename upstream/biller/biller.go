@@ -240,3 +240,10 @@ func (d *Desk) biller(name string) vendor.Biller {
 	}
 	return missing{}
 }
+
+// Watch returns a function for the channel that closes at a bill's next move, from
+// the call to Watch on, and one to stop watching.
+func (d *Desk) Watch(no string) (moved func() <-chan struct{}, leave func()) { return d.hub.Watch(no) }
+
+// Over is closed when Run has ended.
+func (d *Desk) Over() <-chan struct{} { return d.over }

@@ -141,6 +141,16 @@ var wires = map[string]func(Electricity) (electricity.Vendor, error){
 			Address: c.Address, CertificateFile: c.CertificateFile, KeyFile: c.KeyFile, JobNo: c.JobNo,
 		})
 	},
+	"synjones": func(c Electricity) (electricity.Vendor, error) {
+		return electricity.NewSynjones(electricity.SynjonesConfig{
+			Address: c.Address, CertificateFile: c.CertificateFile, App: c.App, Account: c.Account,
+		})
+	},
+	"wanxiao": func(c Electricity) (electricity.Vendor, error) {
+		return electricity.NewWanxiao(electricity.WanxiaoConfig{
+			Address: c.Address, CertificateFile: c.CertificateFile, PayProject: c.PayProject, School: c.SchoolCode,
+		})
+	},
 }
 
 func (b *Billers) addElectricity(c Electricity) error {

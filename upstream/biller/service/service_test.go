@@ -1,0 +1,256 @@
+package service_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"quancun/lab/breaker"
+	labelectricity "quancun/lab/electricity"
+	labsrun "quancun/lab/srun"
+	"quancun/money"
+	"quancun/upstream/biller"
+	"quancun/upstream/biller/service"
+	"quancun/upstream/biller/setup"
+	"quancun/upstream/client"
+	"quancun/upstream/client/bill"
+	"quancun/upstream/server/call"
+	"quancun/upstream/store"
+	v1 "quancun/upstream/wire/quancun/v1"
+)
+
+const (
+	yuan   = money.Yuan
+	holder = store.Account("holder/2026000101")
+)
+
+var session = []byte("signed in")
+
+// holders are whoever says that they are signed in.
+type holders struct{}
+
+func (holders) Holder(_ context.Context, token []byte) (store.Account, error) {
+	if string(token) != string(session) {
+		return "", call.Refuse(v1.Reason_REASON_SESSION_OVER)
+	}
+	return holder, nil
+}
+
+func (h holders) Spender(ctx context.Context, token []byte) (store.Account, error) {
+	return h.Holder(ctx, token)
+}
+
+// world is a terminal's client, the service, and the vendors of the lab over TLS.
+type world struct {
+	t       *testing.T
+	books   *store.Books
+	network *labsrun.Box
+	campus  *labelectricity.Campus
+	pay     *bill.Desk
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// serve serves one of the lab's vendors, and returns its address.
+func (w *world) serve(dir string, h http.Handler) string {
+	w.t.Helper()
+	certificate, err := breaker.Certificate(dir)
+	w.must(err)
+	s := httptest.NewUnstartedServer(h)
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	w.t.Cleanup(s.Close)
+	return s.URL
+}
+
+func newWorld(t *testing.T, wire string) *world {
+	t.Helper()
+	w, dir, dir2 := &world{t: t}, t.TempDir(), t.TempDir()
+	var err error
+	w.books, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "books.db"), nil)
+	w.must(err)
+	t.Cleanup(func() { _ = w.books.Close() })
+	_, err = w.books.AddTerminal(t.Context(), store.Terminal{ID: "K01"})
+	w.must(err)
+	h := store.Holder{Account: holder, Name: "张三", Number: "2026000101"}
+	w.must(w.books.AddHolder(t.Context(), h, store.PIN{}, 50*yuan))
+
+	w.network, err = labsrun.New(labsrun.Config{Dir: dir})
+	w.must(err)
+	w.must(w.network.Add(labsrun.User{Name: "2026000101", RealName: "张三丰", Wallet: 5}))
+	w.campus, err = labelectricity.New(labelectricity.Config{Dir: dir2, Key: "secret"})
+	w.must(err)
+	w.must(w.campus.Add(labelectricity.Room{
+		Area: labelectricity.Place{ID: "1", Name: "东区"}, Building: labelectricity.Place{ID: "3", Name: "3号楼"},
+		Room: labelectricity.Place{ID: "301", Name: "301"}, Energy: 1440, Money: 806,
+	}))
+	w.must(os.WriteFile(filepath.Join(dir2, "secret"), []byte("secret"), 0o600))
+	c := setup.Config{
+		Network: setup.Network{
+			Address: w.serve(dir, w.network), CertificateFile: filepath.Join(dir, breaker.CertificateFile),
+		},
+		Electricity: setup.Electricity{
+			Wire: wire, Address: w.serve(dir2, w.campus), CertificateFile: filepath.Join(dir2, breaker.CertificateFile),
+			KeyFile: "secret", App: labelectricity.App, Account: "1", PayProject: "726", SchoolCode: "43",
+		},
+	}
+	c.Resolve(dir2)
+	w.must(c.Check())
+	billers, err := c.Open()
+	w.must(err)
+	s := service.New(service.Config{
+		Desk:    biller.New(biller.Config{Books: w.books, Billers: billers.Payable}),
+		Holders: holders{}, Books: w.books, Billers: billers.Shown,
+	})
+	certificate, err := breaker.Certificate(dir)
+	w.must(err)
+	terminal := client.Dial(&client.Provisioning{CA: certificate.Leaf}, client.Options{Address: "upstream", Transport: inProcess{s}})
+	w.pay = bill.New(terminal)
+	return w
+}
+
+// inProcess carries a terminal's calls to a service, as package server does.
+type inProcess struct{ s *service.Service }
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, h := p.s.Handler(connect.WithInterceptors(connect.UnaryInterceptorFunc(refusals)))
+	out := httptest.NewRecorder()
+	h.ServeHTTP(out, r.WithContext(call.WithTerminal(r.Context(), store.Terminal{ID: "K01"})))
+	return out.Result(), nil
+}
+
+func refusals(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, q connect.AnyRequest) (connect.AnyResponse, error) {
+		p, err := next(ctx, q)
+		if no := (*call.Refusal)(nil); errors.As(err, &no) {
+			return nil, no.Wire()
+		}
+		return p, err
+	}
+}
+
+func reason(err error) client.Reason {
+	if no := (*client.Refusal)(nil); errors.As(err, &no) {
+		return no.Reason
+	}
+	return 0
+}
+
+func TestNetwork(t *testing.T) {
+	w := newWorld(t, "rest")
+	all, err := w.pay.Billers(t.Context())
+	if err != nil || len(all) != 2 || all[0].Name != "network" || all[0].Default != 10*yuan || !all[0].Pays ||
+		all[1].Kind != bill.Electricity {
+		t.Fatalf("Billers = %+v, %v", all, err)
+	}
+	a, err := w.pay.Network(t.Context(), session, "network")
+	if err != nil || a.Wallet != 5 || a.MaskedName != "张*丰" || a.Status != bill.NetworkNormal {
+		t.Errorf("Network = %+v, %v", a, err)
+	}
+	b, err := w.pay.Pay(t.Context(), session, bill.Order{OrderNo: "N1", Biller: "network", Amount: 10 * yuan})
+	if err != nil || b.State != bill.Paid {
+		t.Fatalf("Pay = %+v, %v", b, err)
+	}
+	if b, err = w.pay.Get(t.Context(), "N1", bill.Sent, time.Second); err != nil || b.State != bill.Paid {
+		t.Errorf("Get = %+v, %v", b, err)
+	}
+	if list, err := w.pay.List(t.Context(), session); err != nil || len(list) != 1 || list[0].OrderNo != "N1" {
+		t.Errorf("List = %+v, %v", list, err)
+	}
+	if f, err := w.books.Balance(t.Context(), holder); err != nil || f != 40*yuan {
+		t.Errorf("balance = %s, %v", f, err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	w := newWorld(t, "wanxiao")
+	order := bill.Order{OrderNo: "N1", Biller: "network", Amount: 10 * yuan}
+	pay := func(token []byte, change func(*bill.Order)) client.Reason {
+		o := order
+		change(&o)
+		_, err := w.pay.Pay(t.Context(), token, o)
+		return reason(err)
+	}
+	for name, c := range map[string]struct {
+		token  []byte
+		change func(*bill.Order)
+		want   client.Reason
+	}{
+		"Session":  {nil, func(*bill.Order) {}, client.SessionOver},
+		"Number":   {session, func(o *bill.Order) { o.OrderNo = "a b" }, client.Malformed},
+		"Biller":   {session, func(o *bill.Order) { o.Biller = "gas" }, client.Malformed},
+		"Little":   {session, func(o *bill.Order) { o.Amount = 1 }, client.AmountOutOfRange},
+		"Much":     {session, func(o *bill.Order) { o.Amount = 201 * yuan }, client.AmountOutOfRange},
+		"Money":    {session, func(o *bill.Order) { o.Amount = 60 * yuan }, client.NotEnough},
+		"OnlyShow": {session, func(o *bill.Order) { o.Biller = "electricity" }, client.Malformed},
+	} {
+		if got := pay(c.token, c.change); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	if _, err := w.pay.Get(t.Context(), "N1", 0, 0); reason(err) != client.OrderUnknown {
+		t.Errorf("Get = %v", err)
+	}
+	b, err := w.pay.End(t.Context(), session, order)
+	if err != nil || b.State != bill.Released || b.Cause != bill.CauseEnded {
+		t.Errorf("End = %+v, %v", b, err)
+	}
+	if got := pay(session, func(o *bill.Order) { o.Amount = 11 * yuan }); got != client.OrderConflict {
+		t.Errorf("the same number for another amount: %s", got)
+	}
+	if n := len(w.network.Records()); n != 0 {
+		t.Errorf("%d are booked", n)
+	}
+}
+
+// TestElectricity goes down to a room, and pays for its meter, on both wires that
+// can be paid.
+func TestElectricity(t *testing.T) {
+	for _, wire := range []string{"rest", "synjones"} {
+		t.Run(wire, func(t *testing.T) {
+			w := newWorld(t, wire)
+			var room []bill.Place
+			for range 3 {
+				below, err := w.pay.Places(t.Context(), session, "electricity", room)
+				if err != nil || len(below) != 1 {
+					t.Fatalf("Places below %v = %v, %v", room, below, err)
+				}
+				room = append(room, below[0])
+			}
+			title, meters, err := w.pay.Room(t.Context(), session, "electricity", room)
+			if err != nil || title != "东区 3号楼 301" || len(meters) != 1 || *meters[0].Money != 806 ||
+				!meters[0].Payable {
+				t.Fatalf("Room = %q, %+v, %v", title, meters, err)
+			}
+			b, err := w.pay.Pay(t.Context(), session, bill.Order{
+				OrderNo: "E1", Biller: "electricity", Amount: 20 * yuan, Room: room, Meter: meters[0].ID,
+			})
+			if err != nil || b.State != bill.Paid || b.Title != "电费 东区 3号楼 301" {
+				t.Errorf("Pay = %+v, %v", b, err)
+			}
+			if all := w.campus.Recharges(); len(all) != 1 || all[0].Fen != 2000 {
+				t.Errorf("booked: %+v", all)
+			}
+			room[2].ID = "999"
+			if _, _, err := w.pay.Room(t.Context(), session, "electricity", room); reason(err) != client.AccountUnknown {
+				t.Errorf("a room that is not there: %v", err)
+			}
+		})
+	}
+}
