@@ -24,7 +24,8 @@ const (
 	feeCash    office.Word = "centre.fee.cash"
 	feeAccount office.Word = "centre.fee.account"
 	layBlank   office.Word = "centre.blank"
-	layAgain   office.Word = "centre.blank.again" // it could not be written: the same, or another
+	layAgain   office.Word = "centre.blank.again" // the same one, which was not written to its end
+	notBlank   office.Word = "centre.not.blank"
 	hasCard    office.Word = "centre.has.card"
 	hasNone    office.Word = "centre.has.none"
 	wasIssued  office.Word = "centre.was.issued"
@@ -47,6 +48,8 @@ type making struct {
 	cash bool      // the fee is taken in cash
 	uid  string
 	card reader.Card // on the reader; nil: it has to be laid down again
+
+	begun bool // the upstream has given uid this number
 }
 
 // issue makes the first card of a holder.
@@ -101,7 +104,7 @@ func (s *serving) make(ctx context.Context, fee money.Fen) (office.Report, error
 		return office.Report{}, err
 	}
 	defer pin.Wipe()
-	if err := s.layBlank(ctx, m, layBlank); err != nil {
+	if err := s.layBlank(ctx, m); err != nil {
 		return office.Report{}, err
 	}
 	ask := sure
@@ -145,19 +148,23 @@ func (s *serving) askFee(ctx context.Context, m *making) error {
 	return s.mustHaveShift(ctx)
 }
 
-// layBlank has a blank laid down. One that falls silent is asked for again.
-func (s *serving) layBlank(ctx context.Context, m *making, ask office.Word) (err error) {
-	var uid []byte
+// layBlank has a blank laid down. One that falls silent is asked for again, and so
+// is another one than was begun: a number and its keys are for one chip.
+func (s *serving) layBlank(ctx context.Context, m *making) (err error) {
+	ask := layBlank
 	for {
 		if m.card, err = s.AnyCard(ctx, ask, s.masked()...); err != nil {
 			return err
 		}
-		if uid, err = (purse.GetUID{}).Send(m.card); err == nil || apdu.Answered(err) {
+		b, err := purse.GetUID{}.Send(m.card)
+		uid := fmt.Sprintf("%X", b) // a reader with contacts tells none
+		if answered := err == nil || apdu.Answered(err); answered && (!m.begun || uid == m.uid) {
+			m.uid = uid
 			break
 		}
 		m.letGo()
+		ask = layAgain
 	}
-	m.uid = fmt.Sprintf("%X", uid) // a reader with contacts tells none
 	info, err := purse.Open(m.card, s.Profile)
 	if err == nil && info.Enabled && (m.plan.CardNo == "" || info.CardNo.Full() != m.plan.CardNo) {
 		return office.Refuse(wasIssued, purse.ErrIssued)
@@ -198,6 +205,7 @@ func (s *serving) begin(ctx context.Context, m *making) (err error) {
 	if m.plan, err = s.Centre.Begin(ctx, s.clerk, blank); err != nil {
 		return nothing(err)
 	}
+	m.begun = true
 	if _, err := s.Book.Append(ctx, s.intent(s.issued(m), m.fee)); err != nil {
 		return err
 	}
@@ -258,8 +266,8 @@ func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (office.R
 	return r, nil
 }
 
-// writeCard writes the card. What was not written goes on with the same card, or with
-// another blank.
+// writeCard writes the card. What was not written to its end goes on with the same
+// card. A blank of another maker's ends it.
 func (s *serving) writeCard(ctx context.Context, m *making) error {
 	start, expiry := purse.DateOf(m.plan.Start.In(kiosk.Beijing)), purse.DateOf(m.plan.Expiry.In(kiosk.Beijing))
 	n := purse.NewCard{Name: m.plan.Name, Number: m.plan.Number, Start: start, Expiry: expiry}
@@ -275,6 +283,8 @@ func (s *serving) writeCard(ctx context.Context, m *making) error {
 		switch {
 		case err == nil:
 			return nil
+		case errors.Is(err, purse.ErrNotBlank):
+			return s.drop(ctx, m, err)
 		case ctx.Err() != nil:
 			return inDoubt(blankOpen, ctx.Err())
 		}
@@ -283,19 +293,31 @@ func (s *serving) writeCard(ctx context.Context, m *making) error {
 			return inDoubt(blankOpen, err)
 		}
 		m.letGo()
-		if err := s.layBlank(ctx, m, layAgain); err != nil {
+		if err := s.layBlank(ctx, m); err != nil {
 			// Not as the error that it is: who has left is told, too.
 			return inDoubt(blankOpen, fmt.Errorf("no card to go on with: %v", err)) //nolint:errorlint // see above
 		}
 	}
 }
 
-// cards reports whether err is about the card: another try, or another blank, may
-// do.
+// drop ends a card that cannot be made of this blank. Cash that was taken for it is
+// on the account.
+func (s *serving) drop(ctx context.Context, m *making, why error) error {
+	_, was, err := s.Centre.Close(ctx, m.ref)
+	if err == nil {
+		err = s.end(ctx, m.ref, outcome(was))
+	}
+	if err != nil || was {
+		return inDoubt(blankOpen, errors.Join(why, err))
+	}
+	return office.Refuse(notBlank, why)
+}
+
+// cards reports whether err is about the card, so that another try may do.
 func cards(err error) bool {
 	var status apdu.Status
 	return errors.As(err, &status) || errors.Is(err, reader.ErrGone) || errors.Is(err, reader.ErrSilent) ||
-		errors.Is(err, apdu.ErrNoAnswer) || errors.Is(err, purse.ErrNotBlank) || errors.Is(err, purse.ErrForeign)
+		errors.Is(err, apdu.ErrNoAnswer) || errors.Is(err, purse.ErrForeign)
 }
 
 func (s *serving) personalise(ctx context.Context, m *making, n purse.NewCard) error {

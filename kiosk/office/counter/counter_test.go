@@ -157,23 +157,66 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
-// TestTornBlank: a card that was torn while it was made is laid down again; another
-// maker's does not do.
+// TestTornBlank: a card that was torn while it was made is laid down again, and no
+// other is taken in its place.
 func TestTornBlank(t *testing.T) {
 	w := newWorld(t)
 	w.choose("centre.fee", 1)
 	good := w.card
-	w.card = sim.New(sim.NewBlank(profile.Default(), [16]byte{7}, [4]byte{9}))
+	good.Break(sim.Break{How: sim.TearAfter, INS: 0xD4, Skip: 3})
+	again := 0
 	w.before = func(q office.Question) {
-		if q.Kind == office.AskCard && len(w.entries(journal.CentreIntent)) > 0 && w.card != good {
-			w.card = good
-			good.Break(sim.Break{How: sim.TearAfter, INS: 0xD4, Skip: 3})
+		switch q.Name {
+		case "centre.blank.again": // first another one is laid down
+			if again++; again == 2 {
+				w.card = good
+			}
+		case "centre.sure":
+			w.card = sim.New(sim.NewBlank(profile.Default(), sim.LabTransport, [4]byte{8}))
 		}
 	}
 	w.done(counter.Replace)
-	if w.made(); w.balance() != 15*yuan {
+	if w.made(); again != 2 || w.balance() != 15*yuan {
+		t.Errorf("asked again %d times, balance %s", again, w.balance())
+	}
+}
+
+// TestOtherMaker: a blank that does not know the key ends what was begun. Another one
+// is begun anew, and what was taken in cash is there for it.
+func TestOtherMaker(t *testing.T) {
+	w := newWorld(t)
+	w.openShift()
+	good := w.card
+	w.card = sim.New(sim.NewBlank(profile.Default(), [16]byte{7}, [4]byte{9}))
+	if v := w.run(counter.Replace); v.Outcome != office.Refused || v.Why != "centre.not.blank" {
+		t.Fatalf("%+v", v)
+	}
+	if w.ended(0); w.balance() != 45*yuan {
 		t.Errorf("balance %s", w.balance())
 	}
+	w.card = good
+	w.choose("centre.fee", 1)
+	w.done(counter.Replace)
+	if w.made(); w.balance() != 30*yuan {
+		t.Errorf("balance %s", w.balance())
+	}
+}
+
+// TestOtherBlank: what was begun before a power cut goes on with its own card only.
+func TestOtherBlank(t *testing.T) {
+	w := newWorld(t)
+	w.openShift()
+	good := w.card
+	w.power.left = 8
+	w.run(counter.Replace)
+	w.reboot()
+	w.card = sim.New(sim.NewBlank(profile.Default(), sim.LabTransport, [4]byte{8}))
+	if v := w.run(counter.Open); v.Outcome != office.Refused || v.Why != "centre.open.other" {
+		t.Errorf("with another blank: %+v", v)
+	}
+	w.card = good
+	w.done(counter.Open)
+	w.made()
 }
 
 // TestLostAnswers: what the upstream has done although nobody heard it is done.

@@ -19,6 +19,7 @@ const (
 	askOpen     office.Word = "centre.open.which"
 	askGoOn     office.Word = "centre.open.how"
 	goOnWord    office.Word = "centre.open.go.on"
+	otherBlank  office.Word = "centre.open.other"
 	giveUp      office.Word = "centre.open.give.up"
 	givenUp     office.Word = "centre.given.up" // what was taken in cash is on the account
 	factSince   office.Word = "centre.fact.since"
@@ -116,16 +117,20 @@ func (s *serving) resume(ctx context.Context, m *making) (office.Report, error) 
 		return office.Report{}, err
 	}
 	defer pin.Wipe()
-	if err := s.layBlank(ctx, m, layBlank); err != nil {
+	if err := s.layBlank(ctx, m); err != nil {
 		return office.Report{}, err
 	}
 	if err := s.Work(ctx, doing); err != nil {
 		return office.Report{}, err
 	}
 	m.plan, err = s.Centre.Begin(ctx, s.clerk, centre.Blank{Ref: m.ref, Account: s.holder.Account, UID: m.uid})
+	if no := (*centre.Refusal)(nil); errors.As(err, &no) && no.Reason == centre.ActConflict {
+		return office.Report{}, office.Refuse(otherBlank, err)
+	}
 	if err != nil {
 		return office.Report{}, nothing(err)
 	}
+	m.begun = true
 	if m.cash && !taken {
 		if _, err := s.takeCash(ctx, m.ref+cashSuffix, m.fee); err != nil {
 			return office.Report{}, err

@@ -78,6 +78,7 @@ type world struct {
 	acts      map[string]centre.Done
 	closed    map[string]bool
 	numbers   map[string]string // of cards that were begun, by ref
+	chips     map[string]string // and the UIDs of their blanks
 	pinOf     [6]byte
 	loseDo    bool // answers to acts are lost
 	loseClose bool
@@ -93,7 +94,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		t: t, path: filepath.Join(t.TempDir(), "journal.db"), slot: sim.NewSlot(), power: &power{left: -1},
-		start: 30 * yuan, acts: map[string]centre.Done{}, closed: map[string]bool{}, numbers: map[string]string{},
+		start: 30 * yuan, acts: map[string]centre.Done{}, closed: map[string]bool{}, numbers: map[string]string{}, chips: map[string]string{},
 		answers: map[office.Word]func() office.Answer{},
 		holder: centre.Holder{
 			Account: "1001", Name: "王小明", MaskedName: "王*明", Number: "2026000101", DailyLimit: 50 * yuan,
@@ -401,7 +402,11 @@ func (u *upstream) Close(_ context.Context, ref string) (done centre.Done, was b
 
 func (u *upstream) Begin(_ context.Context, _ string, b centre.Blank) (p centre.Plan, err error) {
 	err = u.power.step(func() error {
+		if uid := u.chips[b.Ref]; uid != "" && uid != b.UID {
+			return no(centre.ActConflict)
+		}
 		if u.numbers[b.Ref] == "" {
+			u.chips[b.Ref] = b.UID
 			u.numbers[b.Ref] = "0000202600000000" + string(rune('A'+len(u.numbers))) + "000"
 		}
 		p = centre.Plan{
