@@ -204,6 +204,7 @@ var layers = map[string]layer{
 	},
 
 	"lab/disk": {theirs: []string{sqlite}},
+	"lab/bath": {ours: []string{"money", "bathcode", "water", "lab/reply"}},
 	"lab/wallet": {
 		ours:   []string{"money", "paycode", "lab/reply", "upstream/client"},
 		theirs: []string{"github.com/skip2/go-qrcode"},
