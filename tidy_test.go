@@ -315,7 +315,7 @@ var layers = map[string]layer{
 		theirs: []string{toml, sync},
 	},
 	"cmd/campuslab": {
-		ours:   []string{"money", "pboc", "paycode", "lab/...", "reader/...", "cmd/internal/..."},
+		ours:   []string{"money", "pboc", "paycode", "water", "lab/...", "reader/...", "cmd/internal/..."},
 		theirs: []string{toml, sync},
 	},
 	"cmd/internal/lockfile": {},

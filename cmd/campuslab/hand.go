@@ -42,6 +42,7 @@ func hand(ctx context.Context, verb string, args []string, out io.Writer) error 
 		"forge":  func(e *errand, ctx context.Context) error { return e.trade(ctx, "forge") },
 		"code":   (*errand).payCode,
 		"paper":  (*errand).paper,
+		"bath":   (*errand).bath,
 		"fault":  (*errand).fault,
 		"cards":  func(e *errand, ctx context.Context) error { return e.cards(ctx, "", nil) },
 		"lay":    (*errand).lay,

@@ -61,6 +61,13 @@ A receipt printer alone, which prints to this screen and as pictures:
   campuslab paper [ok|low|out|open|close|offline|online|jam|free]
                                   do that to it, or ask how it is (also with serve --printer)
 
+Water controllers of baths, with no network, by what "campusd bath key" writes:
+  campuslab baths --dir DIR --baths FILE[,FILE]    them alone; also with serve --baths
+  campuslab bath                  how they are
+  campuslab bath HALL/STALL KEYS  press keys: confirm, cancel, or a code
+  campuslab bath HALL/STALL water LITRES | power on|off | clock lost|good|+SECONDS
+  campuslab bath HALL/STALL log   its log, for "campusd bath take"
+
 The student's phone as a virtual card, whose codes a till takes:
   campuslab phone bind TICKET     TICKET is what "campusd phone invite" prints
   campuslab phone show ACCOUNT    codes that change, as QR and as text; also at
@@ -95,7 +102,7 @@ Faults of the gateway:
   campuslab fault list            which are armed
   campuslab fault clear           none any more
 
-All but serve, printer, card serve and phone ask the lab at $CAMPUSLAB, or --at URL;
+All but serve, printer, baths, card serve and phone ask the lab at $CAMPUSLAB, or --at URL;
 http://127.0.0.1:7080 if neither is there. With --json they print what the lab
 answered, for scripts.
 "campuslab card lay X" is the same as "campuslab lay X".
@@ -119,6 +126,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return card(ctx, args[1:], out)
 	case "printer":
 		return printerServe(ctx, args[1:], out)
+	case "baths":
+		return bathsServe(ctx, args[1:], out)
 	}
 	return hand(ctx, args[0], args[1:], out)
 }

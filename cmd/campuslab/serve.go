@@ -24,9 +24,9 @@ import (
 
 // options are the flags of serve.
 type options struct {
-	dir, alipay, http, cards, vpcd, printer, phones string
-	scale, slow, columns                            int
-	anywhere                                        bool
+	dir, alipay, http, cards, vpcd, printer, phones, baths string
+	scale, slow, columns                                   int
+	anywhere                                               bool
 }
 
 func serve(ctx context.Context, args []string, out io.Writer) error {
@@ -40,6 +40,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.printer, "printer", "", "`address` of a receipt printer, such as 127.0.0.1:9100; empty for none")
 	f.IntVar(&o.columns, "columns", 48, "characters in a line of the printer's")
 	f.StringVar(&o.phones, "phones", "", "`folder` of phones, as campuslab phone bind makes them; empty for none")
+	f.StringVar(&o.baths, "baths", "", "`files` of water controllers' setups, with commas; empty for none")
 	readerFlags(f, &o.vpcd, &o.slow)
 	f.IntVar(&o.scale, "notify-scale", 60, "send notifications again this many `times` faster than Alipay does")
 	f.BoolVar(&o.anywhere, "anywhere", false, "let other machines in; anybody there can pay and tear")
@@ -116,6 +117,13 @@ func (l *lab) run(ctx context.Context) (err error) {
 		mux.Handle("/cards", s.Handler())
 		mux.Handle("/cards/", s.Handler())
 		paper.VPCD = l.vpcd
+	}
+	if l.baths != "" {
+		closeBaths, err := l.startBaths(ctx, work, mux)
+		if err != nil {
+			return errors.Join(err, stop(work))
+		}
+		defer closeBaths()
 	}
 	if l.phones != "" {
 		mux.Handle("/wallet/", wallet.Handler(l.phones))
