@@ -343,8 +343,12 @@ func TestToken(t *testing.T) {
 		t.Errorf("keys show: %s, want %s", got, first)
 	}
 	s.must("demo", "--cards", s.path("cards.json"))
-	if _, err := os.Stat(s.path("data/keys.json")); err == nil {
-		t.Error("keys were made in a file, too")
+	typed(t, strings.Repeat("0123456789ABCDEF", 2)+"\n")
+	s.check("key is in the token", "keys", "blank")
+	for _, file := range []string{"data/keys.json", "data/blanks.json"} {
+		if _, err := os.Stat(s.path(file)); err == nil {
+			t.Errorf("keys were made in %s, too", file)
+		}
 	}
 	addr, stop := s.serve()
 	s.enrol("K01", addr).say(t, journal.Head{Epoch: journal.Epoch{1}, Seq: 1})
