@@ -87,6 +87,8 @@ func holderCommand(ctx context.Context, args []string, out io.Writer) error {
 		return showHolder(ctx, args, out)
 	case "untold":
 		return showUntold(ctx, args, out)
+	case "register":
+		return loadRegister(ctx, args, out)
 	}
 	act, ok := holderActs[name]
 	if !ok {
@@ -215,5 +217,26 @@ func showUntold(ctx context.Context, args []string, out io.Writer) error {
 				u.Clerk, u.Terminal, map[bool]string{true: "done", false: "not yet"}[u.Done], u.Ref)
 		}
 		return w.Flush()
+	})
+}
+
+// loadRegister puts the school's register, a table of numbers and names, in the
+// place of the one before.
+func loadRegister(ctx context.Context, args []string, out io.Writer) error {
+	return onBooks(ctx, "holder register", args, 1, func(b *store.Books, file []string) error {
+		f, err := os.Open(file[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		r, err := centre.ReadRegister(f)
+		if err != nil {
+			return err
+		}
+		if err := centre.New(b).SetRegister(ctx, r); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%d people are in the register\n", len(r))
+		return err
 	})
 }

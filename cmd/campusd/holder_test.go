@@ -75,6 +75,8 @@ func TestHolder(t *testing.T) {
 	if out := s.must("holder", "show", demo.HolderNo); strings.Contains(out, "张") {
 		t.Errorf("a name is shown:\n%s", out)
 	}
+	s.write("people.csv", "S1,张三\nS2,李四\n")
+	s.check("^2 people are in the register\n$", "holder", "register", s.path("people.csv"))
 	s.check(`REF\n$`, "holder", "untold") // all of it was done here
 	s.check("the books are whole", "verify")
 }

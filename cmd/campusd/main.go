@@ -76,7 +76,8 @@ func main() {
 var errUsage = errors.New(
 	"usage: campusd serve | terminal add|list|show|reset|revoke |\n" +
 		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import|sam|blank |\n" +
-		"  account NO | payment ORDER | holder show|untold|lost|found|limit|name|unlock|pin|open|retire |\n" +
+		"  account NO | payment ORDER | holder show|untold|register|lost|found|limit|name|unlock|pin|\n" +
+		"    open|retire |\n" +
 		"  verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
 		"  phone list|invite|revoke |\n" +

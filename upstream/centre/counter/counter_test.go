@@ -3,6 +3,7 @@ package counter_test
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,7 +160,8 @@ func TestWho(t *testing.T) {
 				_, err := w.desk.SignPIN(ctx, c, centre.NewPIN{Account: holder, CardNo: card}, digits("111111"))
 				return err
 			},
-			"AllowCash": func(c string) error { return w.desk.AllowCash(ctx, c, holder, 100) },
+			"Registered": func(c string) error { _, err := w.desk.Registered(ctx, c, "S1001"); return err },
+			"AllowCash":  func(c string) error { return w.desk.AllowCash(ctx, c, holder, 100) },
 		}
 		all := func(what, clerk string, want centre.Reason) {
 			t.Helper()
@@ -300,6 +302,32 @@ func TestLost(t *testing.T) {
 		w.refused("another terminal closes it", err, centre.ActConflict)
 		_, err = centre.New(w.Client("desk3")).Did(ctx, "donea")
 		w.refused("another terminal asks", err, centre.ActUnknown)
+	})
+}
+
+// TestRegister loads the school's register, and takes names from it.
+func TestRegister(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx, desk := t.Context(), books.New(w.Books)
+		_, err := w.desk.Registered(ctx, "k7", "S1001")
+		w.refused("no register", err, centre.HolderUnknown)
+		for _, text := range []string{"S1001,张三丰\nS1002,\"李,四\"\n", "S1001,章三丰\n"} {
+			r, err := books.ReadRegister(strings.NewReader(text))
+			w.ok(err)
+			w.ok(desk.SetRegister(ctx, r))
+		}
+		if name, err := w.desk.Registered(ctx, "k7", "S1001"); err != nil || name != "章三丰" {
+			t.Errorf("Registered = %q, %v", name, err)
+		}
+		_, err = w.desk.Registered(ctx, "k7", "S1002")
+		w.refused("who is in the register no more", err, centre.HolderUnknown)
+		for _, bad := range []string{"S1001", "S1001,", ",张", "S 1,张三", "S1001,张\n\"", "S1,张三\nS1,李四", "S1, 张三"} {
+			_, err := books.ReadRegister(strings.NewReader(bad))
+			if err == nil || strings.Contains(err.Error(), "张") {
+				t.Errorf("ReadRegister(%q) = %v, want an error without the name", bad, err)
+			}
+		}
+		w.whole()
 	})
 }
 

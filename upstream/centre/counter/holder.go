@@ -34,6 +34,19 @@ func (s *Server) FindHolder(ctx context.Context, q *connect.Request[v1.FindHolde
 	return connect.NewResponse(&v1.FindHolderResponse{Holder: s.holder(p), Session: token}), nil
 }
 
+// LookUpRegister implements the contract.
+func (s *Server) LookUpRegister(ctx context.Context, q *connect.Request[v1.LookUpRegisterRequest],
+) (*connect.Response[v1.LookUpRegisterResponse], error) {
+	if _, err := s.clerk(ctx, q.Msg.Session); err != nil {
+		return nil, err
+	}
+	name, err := s.desk.Registered(ctx, q.Msg.Number)
+	if err != nil {
+		return nil, explain(err, v1.CentreReason_CENTRE_REASON_HOLDER_UNKNOWN)
+	}
+	return connect.NewResponse(&v1.LookUpRegisterResponse{Name: name}), nil
+}
+
 func (s *Server) holder(p centre.Person) *v1.CentreHolder {
 	h := &v1.CentreHolder{
 		Account: p.Account.No(), Name: p.Name, MaskedName: server.MaskName(p.Name), Number: p.Number,

@@ -80,6 +80,22 @@ func (d *Desk) Find(ctx context.Context, clerk string, f Find) (Holder, error) {
 	return holder(r.Msg.Holder), nil
 }
 
+// Registered returns how the school's own register calls whoever has a student or
+// staff number. Refusal: HolderUnknown if it does not.
+func (d *Desk) Registered(ctx context.Context, clerk, number string) (name string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	session, err := d.session(clerk)
+	if err != nil {
+		return "", err
+	}
+	r, err := d.rpc.LookUpRegister(ctx, connect.NewRequest(&v1.LookUpRegisterRequest{Session: session, Number: number}))
+	if err != nil {
+		return "", explain("look up register", err)
+	}
+	return r.Msg.Name, nil
+}
+
 func holder(m *v1.CentreHolder) Holder {
 	h := Holder{
 		Account: m.GetAccount(), Name: m.GetName(), MaskedName: m.GetMaskedName(), Number: m.GetNumber(),

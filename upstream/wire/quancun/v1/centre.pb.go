@@ -1504,6 +1504,102 @@ func (x *SignPINResponse) GetMac() []byte {
 	return nil
 }
 
+type LookUpRegisterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Number        string                 `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpRegisterRequest) Reset() {
+	*x = LookUpRegisterRequest{}
+	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpRegisterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpRegisterRequest) ProtoMessage() {}
+
+func (x *LookUpRegisterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpRegisterRequest.ProtoReflect.Descriptor instead.
+func (*LookUpRegisterRequest) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *LookUpRegisterRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *LookUpRegisterRequest) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+type LookUpRegisterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpRegisterResponse) Reset() {
+	*x = LookUpRegisterResponse{}
+	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpRegisterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpRegisterResponse) ProtoMessage() {}
+
+func (x *LookUpRegisterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpRegisterResponse.ProtoReflect.Descriptor instead.
+func (*LookUpRegisterResponse) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *LookUpRegisterResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 type AllowCashRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -1515,7 +1611,7 @@ type AllowCashRequest struct {
 
 func (x *AllowCashRequest) Reset() {
 	*x = AllowCashRequest{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	mi := &file_quancun_v1_centre_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1623,7 @@ func (x *AllowCashRequest) String() string {
 func (*AllowCashRequest) ProtoMessage() {}
 
 func (x *AllowCashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	mi := &file_quancun_v1_centre_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1636,7 @@ func (x *AllowCashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowCashRequest.ProtoReflect.Descriptor instead.
 func (*AllowCashRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{20}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AllowCashRequest) GetSession() []byte {
@@ -1572,7 +1668,7 @@ type AllowCashResponse struct {
 
 func (x *AllowCashResponse) Reset() {
 	*x = AllowCashResponse{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	mi := &file_quancun_v1_centre_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1680,7 @@ func (x *AllowCashResponse) String() string {
 func (*AllowCashResponse) ProtoMessage() {}
 
 func (x *AllowCashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	mi := &file_quancun_v1_centre_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1693,7 @@ func (x *AllowCashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowCashResponse.ProtoReflect.Descriptor instead.
 func (*AllowCashResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{21}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{23}
 }
 
 // CentreRefusal is the detail of every error that means "no".
@@ -1613,7 +1709,7 @@ type CentreRefusal struct {
 
 func (x *CentreRefusal) Reset() {
 	*x = CentreRefusal{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[22]
+	mi := &file_quancun_v1_centre_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1721,7 @@ func (x *CentreRefusal) String() string {
 func (*CentreRefusal) ProtoMessage() {}
 
 func (x *CentreRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[22]
+	mi := &file_quancun_v1_centre_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1734,7 @@ func (x *CentreRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CentreRefusal.ProtoReflect.Descriptor instead.
 func (*CentreRefusal) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{22}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CentreRefusal) GetReason() CentreReason {
@@ -1780,7 +1876,12 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"sealed_pin\x18\x04 \x01(\fR\tsealedPin\x12\x14\n" +
 	"\x05ascii\x18\x05 \x01(\bR\x05ascii\"#\n" +
 	"\x0fSignPINResponse\x12\x10\n" +
-	"\x03mac\x18\x01 \x01(\fR\x03mac\"e\n" +
+	"\x03mac\x18\x01 \x01(\fR\x03mac\"I\n" +
+	"\x15LookUpRegisterRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\tR\x06number\",\n" +
+	"\x16LookUpRegisterResponse\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"e\n" +
 	"\x10AllowCashRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x1d\n" +
@@ -1812,7 +1913,7 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"!CENTRE_REASON_AMOUNT_OUT_OF_RANGE\x10\x0e\x12 \n" +
 	"\x1cCENTRE_REASON_ACCOUNT_CLOSED\x10\x0f\x12!\n" +
 	"\x1dCENTRE_REASON_CHALLENGE_SPENT\x10\x10\x12\x1b\n" +
-	"\x17CENTRE_REASON_LEFT_OVER\x10\x112\x97\x05\n" +
+	"\x17CENTRE_REASON_LEFT_OVER\x10\x112\xf0\x05\n" +
 	"\rCentreService\x12K\n" +
 	"\n" +
 	"FindHolder\x12\x1d.quancun.v1.FindHolderRequest\x1a\x1e.quancun.v1.FindHolderResponse\x12K\n" +
@@ -1823,7 +1924,8 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\bCloseAct\x12\x1b.quancun.v1.CloseActRequest\x1a\x1c.quancun.v1.CloseActResponse\x12H\n" +
 	"\tBeginCard\x12\x1c.quancun.v1.BeginCardRequest\x1a\x1d.quancun.v1.BeginCardResponse\x12N\n" +
 	"\vCardCommand\x12\x1e.quancun.v1.CardCommandRequest\x1a\x1f.quancun.v1.CardCommandResponse\x12B\n" +
-	"\aSignPIN\x12\x1a.quancun.v1.SignPINRequest\x1a\x1b.quancun.v1.SignPINResponse\x12H\n" +
+	"\aSignPIN\x12\x1a.quancun.v1.SignPINRequest\x1a\x1b.quancun.v1.SignPINResponse\x12W\n" +
+	"\x0eLookUpRegister\x12!.quancun.v1.LookUpRegisterRequest\x1a\".quancun.v1.LookUpRegisterResponse\x12H\n" +
 	"\tAllowCash\x12\x1c.quancun.v1.AllowCashRequest\x1a\x1d.quancun.v1.AllowCashResponseB,Z*quancun/upstream/wire/quancun/v1;quancunv1b\x06proto3"
 
 var (
@@ -1839,52 +1941,54 @@ func file_quancun_v1_centre_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_centre_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quancun_v1_centre_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_quancun_v1_centre_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_quancun_v1_centre_proto_goTypes = []any{
-	(CentreReason)(0),             // 0: quancun.v1.CentreReason
-	(*CentreAct)(nil),             // 1: quancun.v1.CentreAct
-	(*CentreDone)(nil),            // 2: quancun.v1.CentreDone
-	(*CentreCard)(nil),            // 3: quancun.v1.CentreCard
-	(*CentreHolder)(nil),          // 4: quancun.v1.CentreHolder
-	(*FindHolderRequest)(nil),     // 5: quancun.v1.FindHolderRequest
-	(*FindHolderResponse)(nil),    // 6: quancun.v1.FindHolderResponse
-	(*PrepareActRequest)(nil),     // 7: quancun.v1.PrepareActRequest
-	(*PrepareActResponse)(nil),    // 8: quancun.v1.PrepareActResponse
-	(*DoActRequest)(nil),          // 9: quancun.v1.DoActRequest
-	(*DoActResponse)(nil),         // 10: quancun.v1.DoActResponse
-	(*GetActRequest)(nil),         // 11: quancun.v1.GetActRequest
-	(*GetActResponse)(nil),        // 12: quancun.v1.GetActResponse
-	(*CloseActRequest)(nil),       // 13: quancun.v1.CloseActRequest
-	(*CloseActResponse)(nil),      // 14: quancun.v1.CloseActResponse
-	(*BeginCardRequest)(nil),      // 15: quancun.v1.BeginCardRequest
-	(*BeginCardResponse)(nil),     // 16: quancun.v1.BeginCardResponse
-	(*CardCommandRequest)(nil),    // 17: quancun.v1.CardCommandRequest
-	(*CardCommandResponse)(nil),   // 18: quancun.v1.CardCommandResponse
-	(*SignPINRequest)(nil),        // 19: quancun.v1.SignPINRequest
-	(*SignPINResponse)(nil),       // 20: quancun.v1.SignPINResponse
-	(*AllowCashRequest)(nil),      // 21: quancun.v1.AllowCashRequest
-	(*AllowCashResponse)(nil),     // 22: quancun.v1.AllowCashResponse
-	(*CentreRefusal)(nil),         // 23: quancun.v1.CentreRefusal
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(CardStatus)(0),               // 25: quancun.v1.CardStatus
-	(*OpenItem)(nil),              // 26: quancun.v1.OpenItem
+	(CentreReason)(0),              // 0: quancun.v1.CentreReason
+	(*CentreAct)(nil),              // 1: quancun.v1.CentreAct
+	(*CentreDone)(nil),             // 2: quancun.v1.CentreDone
+	(*CentreCard)(nil),             // 3: quancun.v1.CentreCard
+	(*CentreHolder)(nil),           // 4: quancun.v1.CentreHolder
+	(*FindHolderRequest)(nil),      // 5: quancun.v1.FindHolderRequest
+	(*FindHolderResponse)(nil),     // 6: quancun.v1.FindHolderResponse
+	(*PrepareActRequest)(nil),      // 7: quancun.v1.PrepareActRequest
+	(*PrepareActResponse)(nil),     // 8: quancun.v1.PrepareActResponse
+	(*DoActRequest)(nil),           // 9: quancun.v1.DoActRequest
+	(*DoActResponse)(nil),          // 10: quancun.v1.DoActResponse
+	(*GetActRequest)(nil),          // 11: quancun.v1.GetActRequest
+	(*GetActResponse)(nil),         // 12: quancun.v1.GetActResponse
+	(*CloseActRequest)(nil),        // 13: quancun.v1.CloseActRequest
+	(*CloseActResponse)(nil),       // 14: quancun.v1.CloseActResponse
+	(*BeginCardRequest)(nil),       // 15: quancun.v1.BeginCardRequest
+	(*BeginCardResponse)(nil),      // 16: quancun.v1.BeginCardResponse
+	(*CardCommandRequest)(nil),     // 17: quancun.v1.CardCommandRequest
+	(*CardCommandResponse)(nil),    // 18: quancun.v1.CardCommandResponse
+	(*SignPINRequest)(nil),         // 19: quancun.v1.SignPINRequest
+	(*SignPINResponse)(nil),        // 20: quancun.v1.SignPINResponse
+	(*LookUpRegisterRequest)(nil),  // 21: quancun.v1.LookUpRegisterRequest
+	(*LookUpRegisterResponse)(nil), // 22: quancun.v1.LookUpRegisterResponse
+	(*AllowCashRequest)(nil),       // 23: quancun.v1.AllowCashRequest
+	(*AllowCashResponse)(nil),      // 24: quancun.v1.AllowCashResponse
+	(*CentreRefusal)(nil),          // 25: quancun.v1.CentreRefusal
+	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
+	(CardStatus)(0),                // 27: quancun.v1.CardStatus
+	(*OpenItem)(nil),               // 28: quancun.v1.OpenItem
 }
 var file_quancun_v1_centre_proto_depIdxs = []int32{
-	24, // 0: quancun.v1.CentreAct.until:type_name -> google.protobuf.Timestamp
+	26, // 0: quancun.v1.CentreAct.until:type_name -> google.protobuf.Timestamp
 	1,  // 1: quancun.v1.CentreDone.act:type_name -> quancun.v1.CentreAct
-	24, // 2: quancun.v1.CentreDone.at:type_name -> google.protobuf.Timestamp
-	25, // 3: quancun.v1.CentreCard.status:type_name -> quancun.v1.CardStatus
-	24, // 4: quancun.v1.CentreHolder.until:type_name -> google.protobuf.Timestamp
+	26, // 2: quancun.v1.CentreDone.at:type_name -> google.protobuf.Timestamp
+	27, // 3: quancun.v1.CentreCard.status:type_name -> quancun.v1.CardStatus
+	26, // 4: quancun.v1.CentreHolder.until:type_name -> google.protobuf.Timestamp
 	3,  // 5: quancun.v1.CentreHolder.cards:type_name -> quancun.v1.CentreCard
-	26, // 6: quancun.v1.CentreHolder.open:type_name -> quancun.v1.OpenItem
+	28, // 6: quancun.v1.CentreHolder.open:type_name -> quancun.v1.OpenItem
 	2,  // 7: quancun.v1.CentreHolder.acts:type_name -> quancun.v1.CentreDone
 	4,  // 8: quancun.v1.FindHolderResponse.holder:type_name -> quancun.v1.CentreHolder
 	1,  // 9: quancun.v1.DoActRequest.act:type_name -> quancun.v1.CentreAct
 	2,  // 10: quancun.v1.DoActResponse.done:type_name -> quancun.v1.CentreDone
 	2,  // 11: quancun.v1.GetActResponse.done:type_name -> quancun.v1.CentreDone
 	2,  // 12: quancun.v1.CloseActResponse.done:type_name -> quancun.v1.CentreDone
-	24, // 13: quancun.v1.BeginCardResponse.start:type_name -> google.protobuf.Timestamp
-	24, // 14: quancun.v1.BeginCardResponse.expiry:type_name -> google.protobuf.Timestamp
+	26, // 13: quancun.v1.BeginCardResponse.start:type_name -> google.protobuf.Timestamp
+	26, // 14: quancun.v1.BeginCardResponse.expiry:type_name -> google.protobuf.Timestamp
 	0,  // 15: quancun.v1.CentreRefusal.reason:type_name -> quancun.v1.CentreReason
 	5,  // 16: quancun.v1.CentreService.FindHolder:input_type -> quancun.v1.FindHolderRequest
 	7,  // 17: quancun.v1.CentreService.PrepareAct:input_type -> quancun.v1.PrepareActRequest
@@ -1894,18 +1998,20 @@ var file_quancun_v1_centre_proto_depIdxs = []int32{
 	15, // 21: quancun.v1.CentreService.BeginCard:input_type -> quancun.v1.BeginCardRequest
 	17, // 22: quancun.v1.CentreService.CardCommand:input_type -> quancun.v1.CardCommandRequest
 	19, // 23: quancun.v1.CentreService.SignPIN:input_type -> quancun.v1.SignPINRequest
-	21, // 24: quancun.v1.CentreService.AllowCash:input_type -> quancun.v1.AllowCashRequest
-	6,  // 25: quancun.v1.CentreService.FindHolder:output_type -> quancun.v1.FindHolderResponse
-	8,  // 26: quancun.v1.CentreService.PrepareAct:output_type -> quancun.v1.PrepareActResponse
-	10, // 27: quancun.v1.CentreService.DoAct:output_type -> quancun.v1.DoActResponse
-	12, // 28: quancun.v1.CentreService.GetAct:output_type -> quancun.v1.GetActResponse
-	14, // 29: quancun.v1.CentreService.CloseAct:output_type -> quancun.v1.CloseActResponse
-	16, // 30: quancun.v1.CentreService.BeginCard:output_type -> quancun.v1.BeginCardResponse
-	18, // 31: quancun.v1.CentreService.CardCommand:output_type -> quancun.v1.CardCommandResponse
-	20, // 32: quancun.v1.CentreService.SignPIN:output_type -> quancun.v1.SignPINResponse
-	22, // 33: quancun.v1.CentreService.AllowCash:output_type -> quancun.v1.AllowCashResponse
-	25, // [25:34] is the sub-list for method output_type
-	16, // [16:25] is the sub-list for method input_type
+	21, // 24: quancun.v1.CentreService.LookUpRegister:input_type -> quancun.v1.LookUpRegisterRequest
+	23, // 25: quancun.v1.CentreService.AllowCash:input_type -> quancun.v1.AllowCashRequest
+	6,  // 26: quancun.v1.CentreService.FindHolder:output_type -> quancun.v1.FindHolderResponse
+	8,  // 27: quancun.v1.CentreService.PrepareAct:output_type -> quancun.v1.PrepareActResponse
+	10, // 28: quancun.v1.CentreService.DoAct:output_type -> quancun.v1.DoActResponse
+	12, // 29: quancun.v1.CentreService.GetAct:output_type -> quancun.v1.GetActResponse
+	14, // 30: quancun.v1.CentreService.CloseAct:output_type -> quancun.v1.CloseActResponse
+	16, // 31: quancun.v1.CentreService.BeginCard:output_type -> quancun.v1.BeginCardResponse
+	18, // 32: quancun.v1.CentreService.CardCommand:output_type -> quancun.v1.CardCommandResponse
+	20, // 33: quancun.v1.CentreService.SignPIN:output_type -> quancun.v1.SignPINResponse
+	22, // 34: quancun.v1.CentreService.LookUpRegister:output_type -> quancun.v1.LookUpRegisterResponse
+	24, // 35: quancun.v1.CentreService.AllowCash:output_type -> quancun.v1.AllowCashResponse
+	26, // [26:36] is the sub-list for method output_type
+	16, // [16:26] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
 	16, // [16:16] is the sub-list for extension extendee
 	0,  // [0:16] is the sub-list for field type_name
@@ -1928,7 +2034,7 @@ func file_quancun_v1_centre_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_centre_proto_rawDesc), len(file_quancun_v1_centre_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

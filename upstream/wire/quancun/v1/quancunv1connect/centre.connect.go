@@ -62,6 +62,9 @@ const (
 	CentreServiceCardCommandProcedure = "/quancun.v1.CentreService/CardCommand"
 	// CentreServiceSignPINProcedure is the fully-qualified name of the CentreService's SignPIN RPC.
 	CentreServiceSignPINProcedure = "/quancun.v1.CentreService/SignPIN"
+	// CentreServiceLookUpRegisterProcedure is the fully-qualified name of the CentreService's
+	// LookUpRegister RPC.
+	CentreServiceLookUpRegisterProcedure = "/quancun.v1.CentreService/LookUpRegister"
 	// CentreServiceAllowCashProcedure is the fully-qualified name of the CentreService's AllowCash RPC.
 	CentreServiceAllowCashProcedure = "/quancun.v1.CentreService/AllowCash"
 )
@@ -91,6 +94,9 @@ type CentreServiceClient interface {
 	// SignPIN makes the MAC by which a card takes a new PIN, if that is the PIN of
 	// its holder's account. A wrong one counts as a try.
 	SignPIN(context.Context, *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error)
+	// LookUpRegister returns how the school's own register calls whoever has a
+	// student or staff number.
+	LookUpRegister(context.Context, *connect.Request[v1.LookUpRegisterRequest]) (*connect.Response[v1.LookUpRegisterResponse], error)
 	// AllowCash says whether cash may be taken onto an account.
 	AllowCash(context.Context, *connect.Request[v1.AllowCashRequest]) (*connect.Response[v1.AllowCashResponse], error)
 }
@@ -154,6 +160,12 @@ func NewCentreServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(centreServiceMethods.ByName("SignPIN")),
 			connect.WithClientOptions(opts...),
 		),
+		lookUpRegister: connect.NewClient[v1.LookUpRegisterRequest, v1.LookUpRegisterResponse](
+			httpClient,
+			baseURL+CentreServiceLookUpRegisterProcedure,
+			connect.WithSchema(centreServiceMethods.ByName("LookUpRegister")),
+			connect.WithClientOptions(opts...),
+		),
 		allowCash: connect.NewClient[v1.AllowCashRequest, v1.AllowCashResponse](
 			httpClient,
 			baseURL+CentreServiceAllowCashProcedure,
@@ -165,15 +177,16 @@ func NewCentreServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 
 // centreServiceClient implements CentreServiceClient.
 type centreServiceClient struct {
-	findHolder  *connect.Client[v1.FindHolderRequest, v1.FindHolderResponse]
-	prepareAct  *connect.Client[v1.PrepareActRequest, v1.PrepareActResponse]
-	doAct       *connect.Client[v1.DoActRequest, v1.DoActResponse]
-	getAct      *connect.Client[v1.GetActRequest, v1.GetActResponse]
-	closeAct    *connect.Client[v1.CloseActRequest, v1.CloseActResponse]
-	beginCard   *connect.Client[v1.BeginCardRequest, v1.BeginCardResponse]
-	cardCommand *connect.Client[v1.CardCommandRequest, v1.CardCommandResponse]
-	signPIN     *connect.Client[v1.SignPINRequest, v1.SignPINResponse]
-	allowCash   *connect.Client[v1.AllowCashRequest, v1.AllowCashResponse]
+	findHolder     *connect.Client[v1.FindHolderRequest, v1.FindHolderResponse]
+	prepareAct     *connect.Client[v1.PrepareActRequest, v1.PrepareActResponse]
+	doAct          *connect.Client[v1.DoActRequest, v1.DoActResponse]
+	getAct         *connect.Client[v1.GetActRequest, v1.GetActResponse]
+	closeAct       *connect.Client[v1.CloseActRequest, v1.CloseActResponse]
+	beginCard      *connect.Client[v1.BeginCardRequest, v1.BeginCardResponse]
+	cardCommand    *connect.Client[v1.CardCommandRequest, v1.CardCommandResponse]
+	signPIN        *connect.Client[v1.SignPINRequest, v1.SignPINResponse]
+	lookUpRegister *connect.Client[v1.LookUpRegisterRequest, v1.LookUpRegisterResponse]
+	allowCash      *connect.Client[v1.AllowCashRequest, v1.AllowCashResponse]
 }
 
 // FindHolder calls quancun.v1.CentreService.FindHolder.
@@ -216,6 +229,11 @@ func (c *centreServiceClient) SignPIN(ctx context.Context, req *connect.Request[
 	return c.signPIN.CallUnary(ctx, req)
 }
 
+// LookUpRegister calls quancun.v1.CentreService.LookUpRegister.
+func (c *centreServiceClient) LookUpRegister(ctx context.Context, req *connect.Request[v1.LookUpRegisterRequest]) (*connect.Response[v1.LookUpRegisterResponse], error) {
+	return c.lookUpRegister.CallUnary(ctx, req)
+}
+
 // AllowCash calls quancun.v1.CentreService.AllowCash.
 func (c *centreServiceClient) AllowCash(ctx context.Context, req *connect.Request[v1.AllowCashRequest]) (*connect.Response[v1.AllowCashResponse], error) {
 	return c.allowCash.CallUnary(ctx, req)
@@ -246,6 +264,9 @@ type CentreServiceHandler interface {
 	// SignPIN makes the MAC by which a card takes a new PIN, if that is the PIN of
 	// its holder's account. A wrong one counts as a try.
 	SignPIN(context.Context, *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error)
+	// LookUpRegister returns how the school's own register calls whoever has a
+	// student or staff number.
+	LookUpRegister(context.Context, *connect.Request[v1.LookUpRegisterRequest]) (*connect.Response[v1.LookUpRegisterResponse], error)
 	// AllowCash says whether cash may be taken onto an account.
 	AllowCash(context.Context, *connect.Request[v1.AllowCashRequest]) (*connect.Response[v1.AllowCashResponse], error)
 }
@@ -305,6 +326,12 @@ func NewCentreServiceHandler(svc CentreServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(centreServiceMethods.ByName("SignPIN")),
 		connect.WithHandlerOptions(opts...),
 	)
+	centreServiceLookUpRegisterHandler := connect.NewUnaryHandler(
+		CentreServiceLookUpRegisterProcedure,
+		svc.LookUpRegister,
+		connect.WithSchema(centreServiceMethods.ByName("LookUpRegister")),
+		connect.WithHandlerOptions(opts...),
+	)
 	centreServiceAllowCashHandler := connect.NewUnaryHandler(
 		CentreServiceAllowCashProcedure,
 		svc.AllowCash,
@@ -329,6 +356,8 @@ func NewCentreServiceHandler(svc CentreServiceHandler, opts ...connect.HandlerOp
 			centreServiceCardCommandHandler.ServeHTTP(w, r)
 		case CentreServiceSignPINProcedure:
 			centreServiceSignPINHandler.ServeHTTP(w, r)
+		case CentreServiceLookUpRegisterProcedure:
+			centreServiceLookUpRegisterHandler.ServeHTTP(w, r)
 		case CentreServiceAllowCashProcedure:
 			centreServiceAllowCashHandler.ServeHTTP(w, r)
 		default:
@@ -370,6 +399,10 @@ func (UnimplementedCentreServiceHandler) CardCommand(context.Context, *connect.R
 
 func (UnimplementedCentreServiceHandler) SignPIN(context.Context, *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.CentreService.SignPIN is not implemented"))
+}
+
+func (UnimplementedCentreServiceHandler) LookUpRegister(context.Context, *connect.Request[v1.LookUpRegisterRequest]) (*connect.Response[v1.LookUpRegisterResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.CentreService.LookUpRegister is not implemented"))
 }
 
 func (UnimplementedCentreServiceHandler) AllowCash(context.Context, *connect.Request[v1.AllowCashRequest]) (*connect.Response[v1.AllowCashResponse], error) {
