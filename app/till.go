@@ -152,6 +152,7 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 	if desk.Office, err = back.New(office); err != nil {
 		return err
 	}
+	desk.Owed = back.Owed(office.Drawer, t.log)
 	t.readScanner(face)
 	face.clerk = clerk
 	face.session = &till.Session{

@@ -108,6 +108,21 @@ func drawers(p Parts, _ func() bool) []office.Task {
 	return cash.Tasks(cash.Config{Drawer: p.Drawer, Kick: p.Kick})
 }
 
+// Owed returns what a cashier who signs in is asked for first: to open a shift,
+// while none is open. It may be left; what is sold then is in the next Z.
+func Owed(d *shift.Drawer, log *slog.Logger) func(context.Context) office.Word {
+	return func(ctx context.Context) office.Word {
+		s, err := d.State(ctx)
+		switch {
+		case err != nil:
+			log.Error("shift not read", "err", err) // the Keeper says what that means
+		case !s.Open:
+			return cash.Open
+		}
+		return ""
+	}
+}
+
 // sales are figures of what was sold.
 func sales(p Parts, _ func() bool) []office.Task {
 	return figures.Tasks(figures.Config{Book: p.Book, Meals: p.Plan.Meals, Now: p.Now})

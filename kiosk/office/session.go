@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,7 @@ type Session struct {
 	turned chan struct{} // online has changed
 
 	// What follows belongs to the goroutine of Serve.
+	first  Word // the task that the next Serve begins with
 	view   View
 	member staff.Member
 	slot   reader.State
@@ -108,6 +110,10 @@ func (s *Session) Online(yes bool) {
 // IsOnline reports whether the upstream answers.
 func (s *Session) IsOnline() bool { return s.online.Load() }
 
+// Begin has the next Serve begin with a task, and end after it, done or left. It
+// belongs to the goroutine of Serve.
+func (s *Session) Begin(task Word) { s.first = task }
+
 // Serve serves m until m leaves, and returns nil, [ErrLock], or ctx's error. A
 // task that is under way is at its end then.
 func (s *Session) Serve(ctx context.Context, m staff.Member, slot reader.State) error {
@@ -115,7 +121,7 @@ func (s *Session) Serve(ctx context.Context, m staff.Member, slot reader.State) 
 	s.drain()
 	for {
 		s.page(View{Page: Menu, Entries: s.menu()})
-		in, err := s.wait(ctx, menuMax)
+		in, begun, err := s.pick(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -132,7 +138,22 @@ func (s *Session) Serve(ctx context.Context, m staff.Member, slot reader.State) 
 		if s.lock || !s.still() {
 			return ErrLock
 		}
+		if begun {
+			return nil
+		}
 	}
+}
+
+// pick returns what m does at the menu. What [Session.Begin] has named is begun
+// without being asked for, unless it takes a second person.
+func (s *Session) pick(ctx context.Context) (in Input, begun bool, err error) {
+	i := slices.IndexFunc(s.view.Entries, func(e Entry) bool { return e.Name == s.first && !e.Release })
+	s.first = ""
+	if i >= 0 {
+		return Input{Event: Picked, Pick: i}, true, nil
+	}
+	in, err = s.wait(ctx, menuMax)
+	return in, false, err
 }
 
 // still reports whether the member is still signed in, and takes what the upstream

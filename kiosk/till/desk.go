@@ -61,12 +61,15 @@ type Sales interface {
 //
 // Everything below the blank line belongs to the goroutine that performs acts.
 type Desk struct {
-	Device  reader.Device
-	Cards   *kiosk.Seller // sells for cards
-	Gate    kiosk.Gate    // checks holders' PINs
-	Book    Sales
-	Staff   Staff           // nil: nobody signs in, and Plan names who sells
-	Office  *office.Session // nil: there is none
+	Device reader.Device
+	Cards  *kiosk.Seller // sells for cards
+	Gate   kiosk.Gate    // checks holders' PINs
+	Book   Sales
+	Staff  Staff           // nil: nobody signs in, and Plan names who sells
+	Office *office.Session // nil: there is none
+	// Owed names the task of the office that a cashier who signs in is asked for
+	// first, such as to open a shift; "" for none. nil: there is none ever.
+	Owed    func(ctx context.Context) office.Word
 	Ways    []Way
 	Plan    Plan
 	Profile *profile.Profile
@@ -265,12 +268,22 @@ func (d *Desk) signIn(ctx context.Context, pin *kiosk.PIN) outcome {
 	d.Log.Info("signed in", "operator", m.No)
 	d.member = m
 	event := SignedIn
-	if !sells {
+	if !sells || d.owes(ctx) {
 		event = OpenOffice
 	}
 	return outcome{event, func(v *View) {
 		v.Operator, v.Holder, v.OfficeOnly = Operator{m.No, m.Name}, kiosk.Holder{}, !sells
 	}}
+}
+
+// owes has the office begin with what a cashier owes, if that is something.
+func (d *Desk) owes(ctx context.Context) bool {
+	if d.Office == nil || d.Owed == nil {
+		return false
+	}
+	task := d.Owed(ctx)
+	d.Office.Begin(task)
+	return task != ""
 }
 
 // explainStaff returns the code of an error of a sign-in.

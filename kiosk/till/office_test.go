@@ -176,6 +176,34 @@ func TestOfficeOfClerk(t *testing.T) {
 	})
 }
 
+// TestOwed: a cashier who signs in is asked first for what is owed, and sells when
+// that is done or left. It is not asked for again while they are there.
+func TestOwed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWindow(t, &crew{role: staff.Cashier}, Plan{Merchant: "m"})
+		owed := w.s.Desk.Office.Desk.Tasks[0].Name
+		w.s.Desk.Owed = func(context.Context) office.Word { return owed }
+		w.signIn()
+		if v := w.view; v.Step != Office || v.Office.Page != office.Asking || v.OfficeOnly {
+			t.Fatalf("a cashier has signed in: %+v", v)
+		}
+		if v := w.do(Input{Event: Leave}); v.Step != Ready {
+			t.Errorf("left what is owed: %+v", v)
+		}
+		if v := w.do(Input{Event: OpenOffice}); v.Office.Page != office.Menu {
+			t.Errorf("the office, later: %+v", v)
+		}
+		owed = ""
+		w.do(Input{Event: Leave})
+		w.do(Input{Event: Lock})
+		w.cards <- reader.State{Connected: true}
+		w.signIn()
+		if v := w.view; v.Step != Ready {
+			t.Errorf("nothing is owed: %+v", v)
+		}
+	})
+}
+
 // signIn lays a staff card down and types a PIN.
 func (w *window) signIn() {
 	w.t.Helper()
