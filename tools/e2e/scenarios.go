@@ -26,6 +26,8 @@ var scenarios = []scenario{
 	{name: "sale-limit", what: "the fifty-first yuan of the day asks for the PIN", face: cashier, play: saleLimit},
 	{name: "sale-torn-elsewhere", what: "torn off at a till, and settled at the next", face: cashier, play: saleTorn},
 	{name: "sale-left", what: "the power is cut while a wallet pays", face: cashier, play: saleLeft},
+	{name: "shift-close", what: "a shift is opened, counted ten yuan short, and closed with a Z",
+		face: cashier, staff: true, play: shiftClose},
 	{name: "replace-card", what: "a lost card is replaced at the desk, for a fee in cash, and pays",
 		face: cashier, staff: true, play: replaceCard},
 	{name: "soak", what: "seventy-five visits, and the machine has not grown", play: soak, named: true},
