@@ -40,6 +40,7 @@ type Config struct {
 const (
 	kioskName   = "kiosk"
 	cashierName = "cashier"
+	bothName    = "both" // a kiosk that is a till while one of the staff is signed in
 )
 
 // KeysConfig says where the machine keeps the terminal's own keys.
@@ -131,8 +132,9 @@ func (c *Config) check() error {
 	if _, err := profile.Read(c.Profile); err != nil {
 		errs = append(errs, err)
 	}
-	check(c.Face == kioskName || c.Face == cashierName, `face: "kiosk" or "cashier"`)
-	if c.Face == cashierName {
+	check(c.Face == kioskName || c.sells(), `face: "kiosk", "cashier" or "both"`)
+	check(c.Face != bothName || c.Staff.SignIn, "staff.sign_in: a kiosk is a till only for who signs in")
+	if c.sells() {
 		_, err := c.Till.plan()
 		errs = append(errs, err)
 		check(c.SAM.Kind == "file" && c.SAM.File != "" || c.SAM.Kind == "pcsc",
@@ -144,5 +146,8 @@ func (c *Config) check() error {
 	}
 	return errors.Join(errs...)
 }
+
+// sells reports whether there is a till.
+func (c *Config) sells() bool { return c.Face == cashierName || c.Face == bothName }
 
 func (c KeysConfig) identity() identity.Config { return identity.Config{File: c.File, TPM: c.TPM} }

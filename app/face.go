@@ -2,18 +2,22 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fyne.io/fyne/v2"
+	"golang.org/x/sync/errgroup"
 
 	"quancun/app/paper"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/till"
+	"quancun/reader"
 	"quancun/reader/scanner"
 	"quancun/ui"
 )
@@ -104,12 +108,24 @@ func (f *kioskFace) outOfOrder(fault kiosk.Code) {
 }
 
 func (f *kioskFace) window(a fyne.App, o ui.Options) window {
+	f.listen(&o)
+	return kioskWindow{ui.New(a, o), f}
+}
+
+// listen takes what a person does.
+func (f *kioskFace) listen(o *ui.Options) {
 	o.OnInput = func(in kiosk.Input) {
 		if !f.send(in) {
 			in.PIN.Wipe()
 		}
 	}
-	return kioskWindow{ui.New(a, o), f}
+}
+
+// drain forgets what was done while another face was shown.
+func (f *kioskFace) drain() {
+	for len(f.inputs) > 0 {
+		(<-f.inputs).PIN.Wipe()
+	}
 }
 
 type kioskWindow struct {
@@ -125,6 +141,7 @@ type tillFace struct {
 	session *till.Session     // nil: the journal cannot be used
 	clerk   *paper.Clerk      // nil: there is no printer
 	scans   chan scanner.Scan // of a serial scanner
+	away    atomic.Bool       // another face is shown
 	news    chan till.News    // of sales and refunds that were left open
 }
 
@@ -157,6 +174,12 @@ func (f *tillFace) outOfOrder(fault kiosk.Code) {
 }
 
 func (f *tillFace) window(a fyne.App, o ui.Options) window {
+	f.listen(&o)
+	return tillWindow{ui.NewTill(a, o), f}
+}
+
+// listen takes what a person does, or a scanner that types.
+func (f *tillFace) listen(o *ui.Options) {
 	o.OnTill = func(in till.Input) {
 		if !f.send(in) {
 			in.Wipe()
@@ -164,7 +187,13 @@ func (f *tillFace) window(a fyne.App, o ui.Options) window {
 	}
 	o.Staff = f.session != nil && f.session.Desk.Staff != nil
 	o.Keys = (&wedge{scans: f.scan}).take
-	return tillWindow{ui.NewTill(a, o), f}
+}
+
+// drain forgets what was done while another face was shown.
+func (f *tillFace) drain() {
+	for len(f.inputs) > 0 {
+		(<-f.inputs).Wipe()
+	}
 }
 
 type tillWindow struct {
@@ -173,6 +202,194 @@ type tillWindow struct {
 }
 
 func (w tillWindow) forward(ctx context.Context) error { return w.face.forward(ctx, w.Show) }
+
+// bothFaces are a kiosk that is a till while one of the staff is signed in. One
+// flow runs at a time, and each ends where nothing of anybody's is under way.
+type bothFaces struct {
+	kiosk *kioskFace
+	till  *tillFace
+	cards relay[reader.State]
+	state relay[kiosk.Health]
+
+	home   atomic.Bool   // nobody stands at the kiosk
+	asked  chan struct{} // the staff ask for the till
+	leave  chan struct{} // nobody is signed in at the till
+	signed bool          // somebody has been; belongs to the till's flow while it runs
+	alone  *time.Timer   // ends a till at which nobody signs in
+}
+
+// signInMax is how long a till waits for somebody to sign in before it is a kiosk
+// again.
+const signInMax = time.Minute
+
+func newBothFaces(k *kioskFace, t *tillFace, cards chan reader.State, health chan kiosk.Health) *bothFaces {
+	f := &bothFaces{
+		kiosk: k, till: t, cards: newRelay(cards), state: newRelay(health),
+		asked: make(chan struct{}, 1), leave: make(chan struct{}, 1),
+	}
+	k.session.Show, t.session.Show = f.seeKiosk, f.seeTill
+	k.session.Cards, t.session.Cards = f.cards.out, f.cards.out
+	k.session.Health, t.session.Health = f.state.out, f.state.out
+	t.away.Store(true)
+	return f
+}
+
+func (f *bothFaces) serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return f.cards.run(ctx) })
+	g.Go(func() error { return f.state.run(ctx) })
+	g.Go(func() error {
+		for {
+			if err := until(ctx, f.kiosk.serve, f.asked); err != nil {
+				return err
+			}
+			if err := f.serveTill(ctx); err != nil {
+				return err
+			}
+			f.again()
+		}
+	})
+	return g.Wait()
+}
+
+// again tells the flow that begins how reader and terminal are.
+func (f *bothFaces) again() {
+	f.cards.again()
+	f.state.again()
+}
+
+// serveTill is a till until nobody is signed in. What was pressed meanwhile on the
+// other face is nobody's.
+func (f *bothFaces) serveTill(ctx context.Context) error {
+	f.till.drain()
+	f.till.away.Store(false)
+	drain(f.leave)
+	f.signed, f.alone = false, time.AfterFunc(signInMax, func() { put(f.leave) })
+	f.again()
+	err := until(ctx, f.till.serve, f.leave)
+	f.alone.Stop()
+	f.till.away.Store(true)
+	f.kiosk.drain()
+	drain(f.asked)
+	if err != nil {
+		return err
+	}
+	return f.till.session.Desk.Staff.SignOut(ctx) // if its flow has not come to it
+}
+
+// until runs serve until somebody asks to leave, and returns nil then.
+func until(ctx context.Context, serve func(context.Context) error, leave <-chan struct{}) error {
+	inner, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- serve(inner) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-leave:
+		stop()
+	}
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (f *bothFaces) seeKiosk(v kiosk.View) {
+	f.home.Store(v.Step == kiosk.Home)
+	f.kiosk.show(v)
+}
+
+// seeTill shows a view of the till, and leaves it when whoever was signed in is not
+// any more. Who only tries to sign in has a minute.
+func (f *bothFaces) seeTill(v till.View) {
+	f.till.see(v)
+	switch v.Step {
+	case till.Locked:
+		if f.signed {
+			put(f.leave)
+		}
+	case till.ReadingStaff, till.StaffPIN, till.SigningIn, till.OutOfOrder:
+		f.alone.Reset(signInMax)
+	default:
+		f.signed = true
+		f.alone.Stop()
+	}
+}
+
+func (f *bothFaces) outOfOrder(fault kiosk.Code) { f.kiosk.outOfOrder(fault) }
+
+func (f *bothFaces) window(a fyne.App, o ui.Options) window {
+	f.kiosk.listen(&o)
+	f.till.listen(&o)
+	o.OnStaff = func() {
+		if f.home.Load() { // who has just laid a card down is served first
+			put(f.asked)
+		}
+	}
+	return bothWindow{ui.NewFaces(a, o), f}
+}
+
+type bothWindow struct {
+	*ui.Faces
+	faces *bothFaces
+}
+
+func (w bothWindow) forward(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return w.faces.kiosk.forward(ctx, w.ShowKiosk) })
+	g.Go(func() error { return w.faces.till.forward(ctx, w.ShowTill) })
+	return g.Wait()
+}
+
+// put leaves word, if none is left.
+func put(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func drain(c <-chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}
+
+// relay hands the newest of some states on, and once more to whoever is new.
+type relay[T any] struct {
+	in   <-chan T
+	out  chan T
+	anew chan struct{}
+}
+
+func newRelay[T any](in <-chan T) relay[T] {
+	return relay[T]{in, make(chan T), make(chan struct{}, 1)}
+}
+
+// again hands the newest on once more.
+func (r relay[T]) again() { put(r.anew) }
+
+func (r relay[T]) run(ctx context.Context) error {
+	var newest T
+	var known bool
+	var out chan<- T // nil: it has been handed on
+	for {
+		select {
+		case newest = <-r.in:
+			known, out = true, r.out
+		case <-r.anew:
+			if known {
+				out = r.out
+			}
+		case out <- newest:
+			out = nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // wedge tells what a scanner types from what a person does.
 type wedge struct {
@@ -215,6 +432,9 @@ func (w *wedge) with(pass func(rune), do func(at time.Time) scanner.Typed) {
 // scan hands a code to the flow. Half of one is answered too: a cashier hears
 // that something was read, and scans again.
 func (f *tillFace) scan(s scanner.Scan) {
+	if f.away.Load() {
+		return // a kiosk sells for no code
+	}
 	if s.Half {
 		s.Text = ""
 		f.log.Info("half a code was thrown away")

@@ -205,8 +205,10 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 	}
 	t.keeper.Ended = func(sale journal.Entry, o journal.Outcome) { cashiers.ended(sale, o.Happened()) }
 	t.beside = append(t.beside, left.Run)
-	if t.config.Face == cashierName {
-		return t.joinTill(joined{p, terms, hand, keys}, cashiers)
+	if t.config.sells() {
+		if err := t.joinTill(joined{p, terms, hand, keys}, cashiers); err != nil || t.config.Face == cashierName {
+			return err
+		}
 	}
 	holders.session = &kiosk.Session{
 		Desk: &kiosk.Desk{
@@ -214,6 +216,9 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 			Clock: clock, Terms: terms, InHand: hand, Log: t.log, Certificate: who.JournalCertificate,
 		},
 		Clock: clock, Cards: t.cards, Inputs: holders.inputs, Health: t.health, Show: holders.show, Log: t.log,
+	}
+	if t.config.Face == bothName {
+		t.face = newBothFaces(holders, cashiers, t.cards, t.health)
 	}
 	return nil
 }

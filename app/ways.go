@@ -127,7 +127,7 @@ func (t *terminal) refreshStaff(ctx context.Context, d *staff.Desk, face *tillFa
 		if err := d.Refresh(ctx); err != nil && ctx.Err() == nil {
 			t.log.Info("staff was not refreshed", "err", err)
 		}
-		if d.Current().No == "" {
+		if d.Current().No == "" && !face.away.Load() {
 			face.send(till.Input{Event: till.Lock}) // which means nothing to a till that is locked
 		}
 		select {

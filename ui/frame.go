@@ -30,11 +30,12 @@ type frame struct {
 
 	// Owned by the UI goroutine.
 	page       page
-	step       int          // of the flow that the page is of
-	part       string       // of a step that has pages of its own, for tests; "": it has none
-	onRune     func(r rune) // a character of a keyboard
-	onFunction func(n int)  // a function key, from 1; nil: the face has none
-	onTurn     func(by int) // an arrow; nil: nothing turns
+	step       int                                 // of the flow that the page is of
+	part       string                              // of a step that has pages of its own, for tests; "": it has none
+	onRune     func(r rune)                        // a character of a keyboard
+	onFunction func(n int)                         // a function key, from 1; nil: the face has none
+	onTurn     func(by int)                        // an arrow; nil: nothing turns
+	keys       func(key rune, pass func(key rune)) // before onRune; see [Options.Keys]
 }
 
 // newFrame makes the window of a face. It sets the app's theme. It is called
@@ -44,7 +45,7 @@ func newFrame(app fyne.App, o Options) *frame {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	f := &frame{window: app.NewWindow(o.Title), player: sound.NewPlayer(), o: o}
+	f := &frame{window: app.NewWindow(o.Title), player: sound.NewPlayer(), o: o, keys: o.Keys}
 	f.window.SetPadded(false)
 	f.window.SetMaster()
 	f.window.SetCloseIntercept(func() {}) // nobody closes a terminal from the front
@@ -103,11 +104,11 @@ func (f *frame) put(p page, object fyne.CanvasObject, step int) {
 // typed takes a key that makes a character, or Enter as a line's end. What a
 // scanner types is not the page's.
 func (f *frame) typed(r rune) {
-	if f.o.Keys == nil {
+	if f.keys == nil {
 		f.press(r)
 		return
 	}
-	f.o.Keys(r, func(r rune) { fyne.Do(func() { f.press(r) }) })
+	f.keys(r, func(r rune) { fyne.Do(func() { f.press(r) }) })
 }
 
 // press does what a person asks for who presses a key.

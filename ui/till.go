@@ -27,12 +27,17 @@ type Till struct {
 // the panel. It sets the app's theme. It is called before the app runs.
 func NewTill(app fyne.App, o Options) *Till {
 	w := &Till{frame: newFrame(app, o), view: till.View{Step: till.Locked}}
-	w.onRune = w.rune
-	w.onFunction = func(n int) { w.screen.Function(n) }
-	w.onTurn = func(by int) { w.screen.Turn(by) }
+	w.take()
 	o.Texts.OnChange(w.rebuild)
 	w.rebuild()
 	return w
+}
+
+// take gives the keyboard to the till.
+func (w *Till) take() {
+	w.onRune = w.rune
+	w.onFunction = func(n int) { w.screen.Function(n) }
+	w.onTurn = func(by int) { w.screen.Turn(by) }
 }
 
 // Show shows v. It may be called on any goroutine and does not wait.

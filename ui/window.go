@@ -46,6 +46,8 @@ type Options struct {
 	// that cashiers sign in there.
 	OnTill func(till.Input)
 	Staff  bool
+	// OnStaff says, at a kiosk, that the staff ask for the till; nil: there is none.
+	OnStaff func()
 	// Keys, if not nil, is given each key that makes a character, and Enter as
 	// '\n', before a page is: a scanner may have typed it. It is called on the UI
 	// goroutine; what it passes on, from any goroutine, a person has pressed.
@@ -129,6 +131,7 @@ func (w *Window) rebuild() {
 	w.screen = screen.Build(w.view, screen.Stage{
 		Texts: w.o.Texts, Kit: w.kit(), Now: w.o.Now(), Phone: w.o.Phone, Typed: &w.typed,
 		On:         w.o.OnInput,
+		OnStaff:    w.o.OnStaff,
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
 	})
 	w.put(w.screen, w.screen.Object, int(w.view.Step))

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"fyne.io/fyne/v2/test"
+
 	"quancun/kiosk"
 	"quancun/ui/inspect"
 	"quancun/ui/look"
@@ -47,6 +49,27 @@ func TestEveryPage(t *testing.T) {
 						t.Error(w)
 					}
 				})
+			}
+		}
+	}
+}
+
+// TestStaffKey: there is room on every Home for the key that leads to the till.
+func TestStaffKey(t *testing.T) {
+	newApp(t)
+	for name, p := range specimen.Panels {
+		for _, l := range text.Languages {
+			var told []kiosk.Input
+			stage := newStage(t, p, l, &told)
+			asked := 0
+			stage.OnStaff = func() { asked++ }
+			s := screen.Build(kiosk.View{Step: kiosk.Home}, stage)
+			for _, w := range inspect.Room(s.Object, inspect.Limits{Panel: p, Capital: 4.8, Key: 20}) {
+				t.Errorf("%s in %s: %s", name, l, w)
+			}
+			test.Tap(buttons(s.Object)["staff"])
+			if asked != 1 || len(told) != 0 {
+				t.Errorf("%s: asked %d times, told %+v", name, asked, told)
 			}
 		}
 	}

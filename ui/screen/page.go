@@ -140,6 +140,10 @@ func (p *page) foot() fyne.CanvasObject {
 			widget.Style{Type: look.Small, Colour: look.Soft})))
 	}
 	row.Add(widget.Spring())
+	if p.v.Step == kiosk.Home && p.s.OnStaff != nil {
+		row.Add(p.k.Button(widget.Face{Name: "staff", Label: p.t.T("home.staff"), Icon: "lock", Type: look.Body},
+			p.s.OnStaff))
+	}
 	if p.v.Step != kiosk.Pay && (p.accepts(kiosk.Leave) || p.v.Step == kiosk.TakeCard) {
 		row.Add(widget.CentreY(p.countdown()))
 	}

@@ -24,6 +24,7 @@ type Stage struct {
 
 	On         func(kiosk.Input) // what the person did
 	OnLanguage func()            // the other language was asked for
+	OnStaff    func()            // the staff ask for the till; nil: there is none here
 }
 
 // Typed is what a person has typed and not sent. It outlives a page, so that a
