@@ -130,6 +130,7 @@ var causes = []struct {
 	{rules.ErrPurse, CodePurseShort},
 	{rules.ErrSale, CodeAlone},
 	{rules.ErrDay, CodeAlone},
+	{rules.ErrHour, CodeAlone},
 	{rules.ErrList, CodeAlone},
 	{rules.ErrQueue, CodeAlone},
 	{tender.ErrUnknown, CodePayDoubt},

@@ -162,7 +162,7 @@ func (k *Keeper) queue(ctx context.Context) Queue {
 	if err != nil {
 		return k.health.Queue
 	}
-	q := Queue{Count: w.Count, Amount: w.Amount, Failing: !k.Push.Health().Failing.IsZero()}
+	q := Queue{Count: w.Count, Amount: w.Amount, Hour: w.Hour, Failing: !k.Push.Health().Failing.IsZero()}
 	if w.Count > 0 {
 		q.Since = w.Since.In(Beijing)
 	}

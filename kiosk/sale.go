@@ -286,7 +286,7 @@ func (s *Seller) decide(ctx context.Context, a *attempt, spent spending) error {
 	}
 	now := s.Clock.Now()
 	facts.ListAge = s.Feeds.Status(feed.Hotlist).Age(now)
-	facts.QueueAmount, facts.QueueCount = waiting.Amount, waiting.Count
+	facts.QueueAmount, facts.QueueCount, facts.QueueHour = waiting.Amount, waiting.Count, waiting.Hour
 	if waiting.Count > 0 {
 		facts.QueueAge = now.Sub(waiting.Since)
 	}

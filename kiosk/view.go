@@ -237,6 +237,7 @@ type Queue struct {
 	Count   int64     // journal entries
 	Amount  money.Fen // that they move
 	Since   time.Time // the oldest; zero if there is none
+	Hour    money.Fen // of Amount, in the last hour
 	Failing bool      // it does not get through
 }
 

@@ -236,7 +236,7 @@ func agree(t *testing.T, r *rapid.T, b *Book, m *model) {
 	}
 	var anew Waiting
 	err := b.read(t.Context(), "add up", func(q querier) (err error) {
-		anew, err = new(waitingSum).read(t.Context(), q)
+		anew, err = new(waitingSum).read(t.Context(), q, b.o.Now())
 		return err
 	})
 	if err != nil || anew != w {

@@ -22,6 +22,7 @@ type Waiting struct {
 	Count  int64        // entries
 	Amount money.Fen    // that they move
 	Since  time.Time    // the oldest; zero if there is none
+	Hour   money.Fen    // of Amount, what was moved in the last hour
 	Acked  journal.Head // what upstream has
 }
 
@@ -232,7 +233,7 @@ func (b *Book) Waiting(ctx context.Context) (w Waiting, err error) {
 	b.waiting.Lock() // so that no other caller has seen more than this one will
 	defer b.waiting.Unlock()
 	err = b.read(ctx, "read what is waiting", func(q querier) error {
-		w, err = b.waiting.read(ctx, q)
+		w, err = b.waiting.read(ctx, q, b.o.Now())
 		return err
 	})
 	return w, err
@@ -246,11 +247,23 @@ type waitingSum struct {
 	epoch          journal.Epoch
 	after, through int64
 	amount         money.Fen
+	newest         []moved // of these entries, with their times
 }
+
+// moved is what an entry moves, and when it was written.
+type moved struct {
+	seq    int64
+	at     time.Time
+	amount money.Fen
+}
+
+// newestMax is how many entries are looked at for the last hour: more than a till
+// can write in one.
+const newestMax = 20_000
 
 // read returns what is waiting. It takes away what upstream has got since the
 // last time, and adds what has come.
-func (s *waitingSum) read(ctx context.Context, q querier) (w Waiting, err error) {
+func (s *waitingSum) read(ctx context.Context, q querier, now time.Time) (w Waiting, err error) {
 	if w.Acked, err = ackedOf(ctx, q); err != nil {
 		return w, err
 	}
@@ -259,7 +272,7 @@ func (s *waitingSum) read(ctx context.Context, q querier) (w Waiting, err error)
 		return w, err
 	}
 	if s.epoch != w.Acked.Epoch || s.through < w.Acked.Seq { // of which nothing is known
-		s.epoch, s.after, s.through, s.amount = w.Acked.Epoch, w.Acked.Seq, w.Acked.Seq, 0
+		s.epoch, s.after, s.through, s.amount, s.newest = w.Acked.Epoch, w.Acked.Seq, w.Acked.Seq, 0, nil
 	}
 	gone, err := movedBetween(ctx, q, s.after, w.Acked.Seq)
 	if err != nil {
@@ -269,14 +282,46 @@ func (s *waitingSum) read(ctx context.Context, q querier) (w Waiting, err error)
 	if err != nil {
 		return w, err
 	}
+	if err := s.readNewest(ctx, q, w.Acked.Seq, last.seq); err != nil {
+		return w, err
+	}
 	s.after, s.through, s.amount = w.Acked.Seq, last.seq, s.amount-gone+come
 	w.Count, w.Amount = s.through-s.after, s.amount
+	for _, m := range s.newest {
+		if now.Sub(m.at) < time.Hour {
+			w.Hour += m.amount
+		}
+	}
 	if w.Count == 0 {
 		return w, nil
 	}
 	oldest, err := entryAt(ctx, q, s.after+1)
 	w.Since = oldest.At
 	return w, err
+}
+
+// readNewest brings the newest entries up to the last one, and forgets those that
+// upstream has.
+func (s *waitingSum) readNewest(ctx context.Context, q querier, acked, last int64) error {
+	err := each(ctx, q, `SELECT seq, amount, body FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq`,
+		func(rows *sql.Rows) error {
+			var m moved
+			var amount sql.NullInt64
+			var body []byte
+			if err := rows.Scan(&m.seq, &amount, &body); err != nil {
+				return err
+			}
+			e, _, err := journal.Decode(body)
+			m.at, m.amount = e.At, money.Fen(amount.Int64)
+			s.newest = append(s.newest, m)
+			return err
+		}, max(s.through, last-newestMax), last)
+	if err != nil {
+		return fmt.Errorf("read the newest entries: %w", err)
+	}
+	s.newest = s.newest[max(len(s.newest)-newestMax, 0):]
+	s.newest = slices.DeleteFunc(s.newest, func(m moved) bool { return m.seq <= acked })
+	return nil
 }
 
 // movedBetween returns what the entries after one, up to another, move.
@@ -291,14 +336,16 @@ func movedBetween(ctx context.Context, q querier, after, through int64) (sum mon
 
 // WaitingFile returns what a journal's file holds that upstream does not have
 // yet, and how many intents are open. That the program was started and the clock
-// set is nothing to wait for, if there is nothing else. The file may be of a
+// set is nothing to wait for, if there is nothing else. It leaves out the last
+// hour. The file may be of a
 // running terminal; it changes nothing in it.
 func WaitingFile(ctx context.Context, path string) (w Waiting, open int, err error) {
 	err = inspect(ctx, system{}, path, func(db *sql.DB) error {
 		return transactRead(ctx, db, func(q querier) error {
-			if w, err = new(waitingSum).read(ctx, q); err != nil {
+			if w, err = new(waitingSum).read(ctx, q, time.Now()); err != nil {
 				return err
 			}
+			w.Hour = 0 // nobody sells by it
 			bare, err := isBare(ctx, q, w.Acked.Seq)
 			if err != nil {
 				return err

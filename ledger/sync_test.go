@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/money"
 )
 
 // campus is the upstream of every test, as one who signs.
@@ -41,6 +42,41 @@ func takes(t testing.TB, have *journal.Frontier, b journal.Batch) journal.Ack {
 	return journal.Ack{Head: journal.Head{Epoch: b.Epoch, Seq: have.Size, Hash: last}, Note: note}
 }
 
+// TestLastHour adds up what was moved in the last hour and upstream does not have,
+// over a restart, too.
+func TestLastHour(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	hour := func(want int) {
+		t.Helper()
+		w, err := l.Waiting(ctx)
+		if err != nil || int(w.Hour) != want {
+			t.Errorf("Waiting = %+v, %v, want %d fen in the last hour", w, err, want)
+		}
+	}
+	sell := func(ref string, amount money.Fen) {
+		l.append(t, journal.Entry{Kind: journal.CodeSale, Ref: ref, Account: "1", Merchant: "m", Amount: amount})
+	}
+	hour(0)
+	sell("a", 700)
+	l.pass(40 * time.Minute)
+	sell("b", 50)
+	hour(750)
+	l.restart(t)
+	hour(750)
+	l.pass(30 * time.Minute)
+	hour(50)
+	sell("c", 3)
+	hour(53)
+	b, err := l.Batch(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Acknowledge(ctx, takes(t, new(journal.Frontier), b)); err != nil {
+		t.Fatal(err)
+	}
+	hour(0)
+}
+
 func TestSync(t *testing.T) {
 	l, ctx := newLab(t), t.Context()
 	l.Book.o.Sentinel = false // not for six hundred entries
@@ -50,6 +86,7 @@ func TestSync(t *testing.T) {
 		if err != nil || w.Count != count || int(w.Amount) != amount || !w.Since.Equal(since) || w.Acked.Seq != acked {
 			t.Errorf("Waiting = %+v, %v, want %d entries with %d fen since %v after %d", w, err, count, amount, since, acked)
 		}
+		w.Hour = 0
 		items, err1 := l.OpenItems(ctx)
 		beside, open, err2 := WaitingFile(ctx, l.path)
 		if count == 1 { // that it was started is nothing to wait for

@@ -323,7 +323,7 @@ func (s *Seller) alone(ctx context.Context, a *attempt) error {
 	facts := rules.Sale{
 		Amount: a.Amount, PIN: a.PIN, ListAge: s.Feeds.Status(feedKeys).Age(now),
 		Spent: here.all, Here: here.all, HereCount: here.count,
-		QueueAmount: waiting.Amount, QueueCount: waiting.Count,
+		QueueAmount: waiting.Amount, QueueCount: waiting.Count, QueueHour: waiting.Hour,
 	}
 	if waiting.Count > 0 {
 		facts.QueueAge = now.Sub(waiting.Since)
@@ -335,7 +335,7 @@ func (s *Seller) alone(ctx context.Context, a *attempt) error {
 		allowance.Spent += there
 	}
 	switch err := s.Rules().AloneCode(facts, allowance); {
-	case errors.Is(err, rules.ErrKeys), errors.Is(err, rules.ErrQueue):
+	case errors.Is(err, rules.ErrKeys), errors.Is(err, rules.ErrQueue), errors.Is(err, rules.ErrHour):
 		return fmt.Errorf("%w: %w", tender.ErrOffline, err)
 	case err != nil:
 		return fmt.Errorf("%w: %w", tender.ErrAllowance, err)

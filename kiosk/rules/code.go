@@ -51,6 +51,8 @@ func (r Rules) AloneCode(s Sale, a Allowance) error {
 		return ErrSale
 	case s.Here+s.Amount > r.DayMax, s.HereCount >= r.DayCount:
 		return ErrDay
+	case s.QueueHour+s.Amount > r.HourMax:
+		return ErrHour
 	}
 	return nil
 }

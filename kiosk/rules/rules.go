@@ -23,6 +23,7 @@ type Rules struct {
 	SaleMax  money.Fen `json:"offline_sale_max_fen"`  // of one sale
 	DayMax   money.Fen `json:"offline_day_max_fen"`   // of one card, one day, at one terminal
 	DayCount int       `json:"offline_day_count_max"` // of the same, sales
+	HourMax  money.Fen `json:"offline_hour_max_fen"`  // of one terminal, in any hour
 
 	// A hotlist that is too old misses cards that were lost since: the limits
 	// are halved, and then nothing is sold.
@@ -54,6 +55,7 @@ func Default() Rules {
 	return Rules{
 		DailyLimit: 50 * money.Yuan,
 		SaleMax:    100 * money.Yuan, DayMax: 200 * money.Yuan, DayCount: 20,
+		HourMax:   20_000 * money.Yuan, // twice what a busy till takes at noon
 		ListHalve: 72, ListStop: 7 * 24,
 		QueueHalve: 24, QueueSmall: 72, QueueStop: 7 * 24, Small: 30 * money.Yuan,
 		QueueMax: 100_000 * money.Yuan, QueueCount: 100_000, // more than a busy till sells in three days
@@ -87,8 +89,9 @@ func (r Rules) check() error {
 		"daily_limit_fen":      int64(r.DailyLimit),
 		"offline_sale_max_fen": int64(r.SaleMax),
 		"offline_day_max_fen":  int64(r.DayMax), "offline_day_count_max": int64(r.DayCount),
-		"queue_small_fen": int64(r.Small),
-		"queue_max_fen":   int64(r.QueueMax), "queue_count_max": r.QueueCount,
+		"offline_hour_max_fen": int64(r.HourMax),
+		"queue_small_fen":      int64(r.Small),
+		"queue_max_fen":        int64(r.QueueMax), "queue_count_max": r.QueueCount,
 	} {
 		if n < 0 {
 			return &limitError{key, "is below zero"}
@@ -115,6 +118,7 @@ var (
 	ErrPurse = errors.New("rules: purse holds less")
 	ErrSale  = errors.New("rules: more than may be sold at once without asking upstream")
 	ErrDay   = errors.New("rules: more than this card may spend here in a day without asking upstream")
+	ErrHour  = errors.New("rules: more than this terminal may sell in an hour without asking upstream")
 	ErrList  = errors.New("rules: hotlist is too old")
 	ErrQueue = errors.New("rules: too much has not been told upstream")
 	ErrPIN   = errors.New("rules: above the daily limit, the PIN is asked")
@@ -136,6 +140,7 @@ type Sale struct {
 	QueueAge    time.Duration
 	QueueAmount money.Fen
 	QueueCount  int64
+	QueueHour   money.Fen // of QueueAmount, in the last hour
 }
 
 // NeedPIN returns [ErrPIN] if a sale that is otherwise good wants the holder's
@@ -162,6 +167,8 @@ func (r Rules) Alone(s Sale) error {
 		return ErrSale
 	case s.Here+s.Amount > r.DayMax, s.HereCount >= r.DayCount:
 		return ErrDay
+	case s.QueueHour+s.Amount > r.HourMax:
+		return ErrHour
 	}
 	return NeedPIN(s, r.DailyLimit)
 }
@@ -170,7 +177,7 @@ func (r Rules) Alone(s Sale) error {
 // Its zero value is nothing.
 type Budget struct {
 	Sale money.Fen // at once
-	Left money.Fen // in all, until upstream has been told
+	Left money.Fen // in all, until upstream has been told or an hour is over
 	Max  money.Fen // that Left can be
 }
 
@@ -185,6 +192,9 @@ func (r Rules) Budget(s Sale) Budget {
 		return Budget{Max: most}
 	}
 	left := max(most-s.QueueAmount, 0)
+	if hour := max(r.HourMax-s.QueueHour, 0); hour < left {
+		left, most = hour, r.HourMax
+	}
 	return Budget{Sale: min(r.SaleMax, left), Left: left, Max: most}
 }
 
@@ -197,7 +207,7 @@ func (r Rules) aged(s Sale) (Rules, error) {
 		return r, ErrQueue
 	}
 	if r.ListHalve.before(s.ListAge) || r.QueueHalve.before(s.QueueAge) {
-		r.SaleMax, r.DayMax, r.DayCount = r.SaleMax/2, r.DayMax/2, r.DayCount/2
+		r.SaleMax, r.DayMax, r.DayCount, r.HourMax = r.SaleMax/2, r.DayMax/2, r.DayCount/2, r.HourMax/2
 	}
 	if r.QueueSmall.before(s.QueueAge) {
 		r.SaleMax = min(r.SaleMax, r.Small)

@@ -92,17 +92,41 @@ func TestBudget(t *testing.T) {
 		facts Sale
 		want  Budget
 	}{
-		{Sale{}, Budget{100 * yuan, 100_000 * yuan, 100_000 * yuan}},
-		{Sale{QueueAmount: 400 * yuan, QueueCount: 9}, Budget{100 * yuan, 99_600 * yuan, 100_000 * yuan}},
+		{Sale{}, Budget{100 * yuan, 20_000 * yuan, 20_000 * yuan}},
+		{Sale{QueueAmount: 400 * yuan, QueueCount: 9, QueueHour: 300 * yuan}, Budget{100 * yuan, 19_700 * yuan, 20_000 * yuan}},
+		{Sale{QueueAmount: 90_000 * yuan, QueueHour: 300 * yuan}, Budget{100 * yuan, 10_000 * yuan, 100_000 * yuan}},
+		{Sale{QueueAmount: 30_000 * yuan, QueueHour: 20_001 * yuan}, Budget{0, 0, 20_000 * yuan}},
 		{Sale{QueueAmount: 99_970 * yuan}, Budget{30 * yuan, 30 * yuan, 100_000 * yuan}},
 		{Sale{QueueAmount: 200_000 * yuan}, Budget{0, 0, 100_000 * yuan}},
-		{Sale{ListAge: hours(72)}, Budget{50 * yuan, 100_000 * yuan, 100_000 * yuan}},
-		{Sale{QueueAge: hours(72)}, Budget{30 * yuan, 100_000 * yuan, 100_000 * yuan}},
+		{Sale{ListAge: hours(72)}, Budget{50 * yuan, 10_000 * yuan, 10_000 * yuan}},
+		{Sale{QueueAge: hours(72)}, Budget{30 * yuan, 10_000 * yuan, 10_000 * yuan}},
 		{Sale{ListAge: hours(7 * 24)}, Budget{0, 0, 100_000 * yuan}},
 		{Sale{ListAge: math.MaxInt64}, Budget{0, 0, 100_000 * yuan}},
 	} {
 		if got := Default().Budget(tt.facts); got != tt.want {
 			t.Errorf("%+v leaves %+v, want %+v", tt.facts, got, tt.want)
+		}
+	}
+}
+
+// TestHour: what a terminal has sold in the last hour bounds cards and codes, and
+// less with a list that is old.
+func TestHour(t *testing.T) {
+	const yuan = money.Yuan
+	allowance := Allowance{CodeMax: 100 * yuan, DayMax: 200 * yuan}
+	for _, tt := range []struct {
+		hour money.Fen
+		age  time.Duration
+		want error
+	}{
+		{19_988 * yuan, 0, nil}, {19_989 * yuan, 0, ErrHour}, {9_988 * yuan, 47 * time.Hour, nil},
+		{9_988 * yuan, 73 * time.Hour, nil}, {9_989 * yuan, 73 * time.Hour, ErrHour},
+	} {
+		r := Default()
+		r.CodeStop = 100
+		s := Sale{Amount: 12 * yuan, Purse: 50 * yuan, ListAge: tt.age, QueueHour: tt.hour, QueueAmount: tt.hour}
+		if card, code := r.Alone(s), r.AloneCode(s, allowance); card != tt.want || code != tt.want {
+			t.Errorf("after %s, list of %v: card %v, code %v, want %v", tt.hour, tt.age, card, code, tt.want)
 		}
 	}
 }

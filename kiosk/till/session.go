@@ -263,6 +263,7 @@ func (s *Session) look() {
 	h, now := s.view.Health, s.Desk.now()
 	facts := rules.Sale{
 		ListAge: s.Feeds.Status(feed.Hotlist).Age(now), QueueAmount: h.Queue.Amount, QueueCount: h.Queue.Count,
+		QueueHour: h.Queue.Hour,
 	}
 	if h.Queue.Count > 0 {
 		facts.QueueAge = now.Sub(h.Queue.Since)

@@ -24,7 +24,10 @@ import (
 const tapBudget = 300 * time.Millisecond
 
 // rules let a few cards buy all day, in the dark too.
-const rules = `{"offline_day_count_max": 1000000, "offline_day_max_fen": 100000000, "daily_limit_fen": 100000000}`
+const rules = `{
+	"offline_day_count_max": 1000000, "offline_day_max_fen": 100000000, "offline_hour_max_fen": 100000000,
+	"daily_limit_fen": 100000000
+}`
 
 func publishRules(ctx context.Context, s *stack.Stack) error {
 	file := s.File("rules.json")
