@@ -167,10 +167,13 @@ func breakOnce(t *testing.T, payer string, f lab.Fault) {
 	if payer == "agrees" {
 		_, _ = w.gateway.Pay("S1", 0) // unless the request was lost
 	}
+	// A request that is still on its way may arrive once the channel has closed what
+	// it did not know, at any time on a busy machine: that money goes back later.
+	onItsWay := payer == "agrees late" || f.Method == "pay" && f.Kind == lab.Delay && !f.Booked
 	for range 3 {
 		w.pass(20 * time.Second)
 		w.restart()
-		if p := w.payment("S1"); p.State == payment.Closed && w.kept("S1") != 0 && payer != "agrees late" {
+		if p := w.payment("S1"); p.State == payment.Closed && w.kept("S1") != 0 && !onItsWay {
 			t.Fatalf("closed (%+v), and the channel has %s", p, w.kept("S1"))
 		}
 	}
