@@ -129,7 +129,8 @@ var layers = map[string]layer{
 	},
 	"upstream/biller": {
 		ours: []string{
-			"money", "upstream/biller/vendor", "upstream/server/hub", "upstream/store", "upstream/store/sqldb",
+			"money", "upstream/biller/vendor", "upstream/server/due", "upstream/server/hub", "upstream/store",
+			"upstream/store/sqldb",
 		},
 	},
 	"upstream/biller/electricity": {ours: []string{"money", "upstream/biller/vendor"}},

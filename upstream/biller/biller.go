@@ -29,6 +29,7 @@ import (
 
 	"quancun/money"
 	"quancun/upstream/biller/vendor"
+	"quancun/upstream/server/due"
 	"quancun/upstream/server/hub"
 	"quancun/upstream/store"
 )
@@ -166,8 +167,7 @@ type Desk struct {
 
 	hub   hub.Hub
 	locks hub.Locks
-	wake  chan struct{} // holds a token when something may have become due
-	over  chan struct{} // closed when Run has ended
+	clerk *due.Clerk[item]
 
 	mu     sync.Mutex
 	health map[string]Health // guarded by mu
@@ -182,10 +182,12 @@ func New(c Config) *Desk {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Desk{
+	d := &Desk{
 		books: c.Books, billers: c.Billers, pace: c.Pace.orDefault(), now: c.Now, log: c.Log,
-		wake: make(chan struct{}, 1), over: make(chan struct{}), health: map[string]Health{},
+		health: map[string]Health{},
 	}
+	d.clerk = due.NewClerk(d.work())
+	return d
 }
 
 // Health says whether a biller answers.
@@ -246,4 +248,4 @@ func (d *Desk) biller(name string) vendor.Biller {
 func (d *Desk) Watch(no string) (moved func() <-chan struct{}, leave func()) { return d.hub.Watch(no) }
 
 // Over is closed when Run has ended.
-func (d *Desk) Over() <-chan struct{} { return d.over }
+func (d *Desk) Over() <-chan struct{} { return d.clerk.Over() }

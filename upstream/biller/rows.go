@@ -138,7 +138,7 @@ func (d *Desk) tell(was, is Bill) {
 		d.log.Info("bill moved", "order", is.No, "biller", is.Biller, "from", was.State, "to", is.State)
 		d.hub.Move(is.No)
 	}
-	d.hasten()
+	d.clerk.Hasten()
 }
 
 // capture has the account pay a bill in the same moment in which it becomes paid.
