@@ -145,6 +145,27 @@ func (s *stage) chooses(pin string) error {
 	)
 }
 
+// atTheDesk signs a clerk in, who opens a shift.
+func (s *stage) atTheDesk() error {
+	return s.steps(
+		func() error { return s.signIn("clerk") },
+		s.pick("1", "shift.open"), s.typed("shift.float.ask", "digit-", "100"),
+		s.on("shift.open.sure", "done"), s.leave("shift.open done"),
+	)
+}
+
+// begun has a blank laid down that is to be the person's card, and the fee paid in
+// cash: from then on it is made.
+func (s *stage) begun(blank string) error {
+	return s.steps(
+		s.pick("4", "centre.replace"), s.found, s.documented, s.on("centre.fee", "option-0"),
+		func() error { return s.chooses(newPIN) },
+		func() error { return s.asked("centre.blank") },
+		func() error { s.card, s.pin = blank, newPIN; return s.lay() },
+		s.on("centre.cash.in", "done"),
+	)
+}
+
 // replaceCard: the person has lost the card. At the card centre it is reported, and
 // a blank becomes another one, for a fee in cash. At the till of the same terminal
 // the new one pays what is on the account, and the old one does not.
@@ -159,18 +180,11 @@ func replaceCard(s *stage) error {
 		return err
 	}
 	return s.steps(
-		func() error { return s.signIn("clerk") },
-		s.pick("1", "shift.open"), s.typed("shift.float.ask", "digit-", "100"),
-		s.on("shift.open.sure", "done"), s.leave("shift.open done"),
-
+		s.atTheDesk,
 		s.pick("4", "centre.lost"), s.found, s.documented,
 		s.on("centre.sure", "done"), s.leave("centre.lost done"),
 
-		s.pick("4", "centre.replace"), s.found, s.documented, s.on("centre.fee", "option-0"),
-		func() error { return s.chooses(newPIN) },
-		func() error { return s.asked("centre.blank") },
-		func() error { s.card, s.pin = blank, newPIN; return s.lay() },
-		s.on("centre.cash.in", "done"), s.leave("centre.replace done"),
+		func() error { return s.begun(blank) }, s.leave("centre.replace done"),
 		s.take,
 		func() error { return s.spent(before, 0) }, // the fee came in cash, and went
 		func() error { return s.here.display.Press("Escape") },
@@ -192,5 +206,41 @@ func (s *stage) paysFirst() error {
 		func() error { return s.await(kiosk.Step(till.Declined), "load-first") },
 		func() error { return s.typePIN(kiosk.Step(till.EnterPIN)) },
 		s.at(till.Sold), s.again,
+	)
+}
+
+// slowly is what a card takes for a command while its power is cut in the middle of
+// being made.
+const slowly = "400"
+
+// replaceCut cuts the power while a card is written. The clerk goes on with it, and
+// the fee is not asked for again.
+func replaceCut(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	blank, err := s.named("blank")
+	if err != nil {
+		return err
+	}
+	return s.steps(
+		s.atTheDesk,
+		func() error { return s.begun(blank) },
+		func() error { return s.lab("slow", slowly) },
+		func() error { return s.asked("centre.writing") },
+		func() error { s.here.terminal.Kill(); return s.take() },
+		func() error { return s.lab("mend") },
+		s.restart,
+		func() error { return s.signIn("clerk") },
+		s.pick("4", "centre.open"), s.on("centre.open.which", "option-0"), s.on("centre.open.how", "option-0"),
+		func() error { return s.chooses(newPIN) },
+		func() error { return s.asked("centre.blank") }, s.lay,
+		s.leave("centre.open done"), s.take,
+		func() error { return s.spent(before, 0) },
+		func() error { return s.here.display.Press("Escape") },
+		func() error { return s.signIn("cashier") },
+		s.paysFirst,
+		func() error { return s.spent(before, lunch) },
 	)
 }

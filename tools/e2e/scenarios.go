@@ -30,6 +30,8 @@ var scenarios = []scenario{
 		face: cashier, staff: true, play: shiftClose},
 	{name: "replace-card", what: "a lost card is replaced at the desk, for a fee in cash, and pays",
 		face: cashier, staff: true, play: replaceCard},
+	{name: "replace-cut", what: "the power is cut while a new card is written, and the clerk goes on",
+		face: cashier, staff: true, play: replaceCut},
 	{name: "soak", what: "seventy-five visits, and the machine has not grown", play: soak, named: true},
 }
 
