@@ -2,6 +2,7 @@ package counter
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	askWhich  office.Word = "centre.which" // of several cards
 	askLimit  office.Word = "centre.limit.new"
 	askName   office.Word = "centre.name.new"
+	whichName office.Word = "centre.name.which"
+	typeName  office.Word = "centre.name.type"
 	askNew    office.Word = "centre.temporary.number"
 	askUntil  office.Word = "centre.temporary.until"
 	askPIN    office.Word = "centre.pin.new"
@@ -139,14 +142,33 @@ func (s *serving) name(ctx context.Context) (office.Report, error) {
 		return office.Report{}, err
 	}
 	a := s.new(centre.Named)
-	typed, err := s.Text(ctx, askName, nameMax, s.whole()...)
-	if err != nil {
+	var err error
+	if a.Name, err = s.askName(ctx, s.holder.Number, s.whole()...); err != nil {
 		return office.Report{}, err
 	}
-	a.Name = strings.TrimSpace(typed)
 	r, err := s.confirmed(ctx, a, office.Fact{Name: factNew, Text: a.Name, Strong: true})
 	r.Next = notOnCard
 	return r, err
+}
+
+// askName asks for a name: the one that the school's register has under a number,
+// or another one in letters, since nobody can type Chinese here.
+func (s *serving) askName(ctx context.Context, number string, facts ...office.Fact) (string, error) {
+	if err := s.Work(ctx, looking); err != nil {
+		return "", err
+	}
+	known, err := s.Centre.Registered(ctx, s.clerk, number)
+	switch no := (*centre.Refusal)(nil); {
+	case err == nil:
+		n, err := s.Choose(ctx, whichName, []office.Option{{Text: known}, {Word: typeName}}, facts...)
+		if err != nil || n == 0 {
+			return known, err
+		}
+	case !errors.As(err, &no) || no.Reason != centre.HolderUnknown:
+		return "", nothing(err)
+	}
+	typed, err := s.Text(ctx, askName, nameMax, facts...)
+	return strings.TrimSpace(typed), err
 }
 
 // stays are for how long somebody may be there for a time.
@@ -165,11 +187,9 @@ func (s *serving) temporary(ctx context.Context) (office.Report, error) {
 	if a.Account, err = no, s.mustBeNew(ctx, no); err != nil {
 		return office.Report{}, err
 	}
-	typed, err := s.Text(ctx, askName, nameMax, office.Text(factNumber, no))
-	if err != nil {
+	if a.Name, err = s.askName(ctx, no, office.Text(factNumber, no)); err != nil {
 		return office.Report{}, err
 	}
-	a.Name = strings.TrimSpace(typed)
 	s.holder = centre.Holder{Account: no, Number: no, Name: a.Name, MaskedName: a.Name}
 	var options []office.Option
 	for _, x := range stays {

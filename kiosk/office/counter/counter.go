@@ -37,6 +37,7 @@ import (
 // Centre is what the upstream does for a clerk. [centre.Desk] is it.
 type Centre interface {
 	Find(ctx context.Context, clerk string, f centre.Find) (centre.Holder, error)
+	Registered(ctx context.Context, clerk, number string) (name string, err error)
 	AllowCash(ctx context.Context, clerk, account string, amount money.Fen) error
 	Acts
 	Cards

@@ -283,11 +283,16 @@ func TestAccounts(t *testing.T) {
 	if w.holder.Name != "Wang Ming" {
 		t.Errorf("name %q", w.holder.Name)
 	}
+	w.register = map[string]string{w.holder.Number: "王小茗"}
+	w.done(counter.Name)
+	if w.holder.Name != "王小茗" {
+		t.Errorf("name %q, and not the register's", w.holder.Name)
+	}
 	w.answers["centre.sure"] = func() office.Answer { return office.Answer{Left: true} }
 	if v := w.run(counter.Limit); v.Page != office.Menu || w.holder.DailyLimit != 50*yuan {
 		t.Errorf("left, and: %+v", v)
 	}
-	w.ended(3)
+	w.ended(4)
 }
 
 func TestTemporary(t *testing.T) {

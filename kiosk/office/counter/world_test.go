@@ -80,7 +80,8 @@ type world struct {
 	numbers   map[string]string // of cards that were begun, by ref
 	chips     map[string]string // and the UIDs of their blanks
 	pinOf     [6]byte
-	loseDo    bool // answers to acts are lost
+	register  map[string]string // the school's names, by number
+	loseDo    bool              // answers to acts are lost
 	loseClose bool
 	over      bool // the clerk's session
 
@@ -324,6 +325,13 @@ func (u *upstream) Find(_ context.Context, _ string, f centre.Find) (centre.Hold
 	}
 	h.Balance, h.Available = u.balance(), u.balance()
 	return h, nil
+}
+
+func (u *upstream) Registered(_ context.Context, _, number string) (string, error) {
+	if name := u.register[number]; name != "" {
+		return name, nil
+	}
+	return "", no(centre.HolderUnknown)
 }
 
 func (u *upstream) AllowCash(_ context.Context, _, _ string, amount money.Fen) error {
