@@ -373,7 +373,7 @@ func (s *Seller) write(ctx context.Context, a *attempt) (tender.Sold, error) {
 	}
 	sold := tender.Sold{Ref: a.Ref, Entry: e.Seq, Online: !a.Alone}
 	if sold.Online {
-		sold.Balance, sold.Known = a.approval.Available-a.Amount, true
+		sold.Balance, sold.Known, sold.Holder = a.approval.Available-a.Amount, true, a.approval.Holder
 	}
 	return sold, nil
 }

@@ -30,7 +30,7 @@ func TestOnline(t *testing.T) {
 	w := newWorld(t)
 	c := w.till("C01")
 	s := c.sells("s1", w.phone.show(), 45*yuan)
-	if !s.Known || s.Balance != 55*yuan {
+	if !s.Known || s.Balance != 55*yuan || s.Holder != "王*" {
 		t.Errorf("sold %+v, want 55.00 left", s)
 	}
 	item, err := c.book.Get(t.Context(), "s1")

@@ -69,6 +69,7 @@ type Approval struct {
 	SpentToday money.Fen       // that the upstream knows of, this sale not counted
 	DailyLimit money.Fen       // above which the PIN is asked
 	Claims     []journal.Claim // open on this card
+	Holder     string          // masked name of whose code was approved; "" with a card
 }
 
 // Authorize places a hold. The same attempt again is the same hold. A decline
@@ -95,6 +96,7 @@ func (c *Client) Authorize(ctx context.Context, q AuthorizeRequest) (Approval, e
 	a := Approval{
 		Approved: r.Msg.Approved, Reason: Reason(r.Msg.Reason), Available: money.Fen(r.Msg.AvailableFen),
 		SpentToday: money.Fen(r.Msg.SpentTodayFen), DailyLimit: money.Fen(r.Msg.DailyLimitFen),
+		Holder: r.Msg.MaskedName,
 	}
 	if a.Claims, err = claims(r.Msg.Claims); err != nil {
 		return Approval{}, fmt.Errorf("authorize: %w", err)

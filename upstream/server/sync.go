@@ -79,9 +79,22 @@ func (s *Server) Authorize(ctx context.Context, q *connect.Request[v1.AuthorizeR
 		return nil, err
 	}
 	return connect.NewResponse(&v1.AuthorizeResponse{
-		Approved: a.Approved, Reason: a.Reason, AvailableFen: int64(a.Available),
+		MaskedName: s.nameOf(ctx, m, a),
+		Approved:   a.Approved, Reason: a.Reason, AvailableFen: int64(a.Available),
 		SpentTodayFen: int64(a.SpentToday), DailyLimitFen: int64(a.DailyLimit), Claims: claims(a.Claims),
 	}), nil
+}
+
+// nameOf is whose code was approved, masked. It is nothing to refuse a sale for.
+func (s *Server) nameOf(ctx context.Context, m *v1.AuthorizeRequest, a ingest.Approval) string {
+	if !a.Approved || m.CardNo != "" {
+		return ""
+	}
+	h, err := s.Books.Holder(ctx, store.HolderAccount(m.Account))
+	if err != nil {
+		return ""
+	}
+	return MaskName(h.Name)
 }
 
 // ListClaims implements the contract.

@@ -378,7 +378,8 @@ type AuthorizeResponse struct {
 	AvailableFen  int64                  `protobuf:"varint,3,opt,name=available_fen,json=availableFen,proto3" json:"available_fen,omitempty"`      // to this sale, the hold not yet taken off
 	SpentTodayFen int64                  `protobuf:"varint,4,opt,name=spent_today_fen,json=spentTodayFen,proto3" json:"spent_today_fen,omitempty"` // that the upstream knows of
 	DailyLimitFen int64                  `protobuf:"varint,5,opt,name=daily_limit_fen,json=dailyLimitFen,proto3" json:"daily_limit_fen,omitempty"`
-	Claims        []*Claim               `protobuf:"bytes,6,rep,name=claims,proto3" json:"claims,omitempty"` // open on this card
+	Claims        []*Claim               `protobuf:"bytes,6,rep,name=claims,proto3" json:"claims,omitempty"`                           // open on this card
+	MaskedName    string                 `protobuf:"bytes,7,opt,name=masked_name,json=maskedName,proto3" json:"masked_name,omitempty"` // of the holder, where a code is approved: it has no card that says it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -453,6 +454,13 @@ func (x *AuthorizeResponse) GetClaims() []*Claim {
 		return x.Claims
 	}
 	return nil
+}
+
+func (x *AuthorizeResponse) GetMaskedName() string {
+	if x != nil {
+		return x.MaskedName
+	}
+	return ""
 }
 
 // Claim is a write to a card whose outcome nobody knows yet.
@@ -1089,14 +1097,16 @@ const file_quancun_v1_sync_proto_rawDesc = "" +
 	"\avirtual\x18\b \x01(\bR\avirtual\x12-\n" +
 	"\areading\x18\t \x01(\v2\x13.quancun.v1.ReadingR\areading\x12\x12\n" +
 	"\x04code\x18\n" +
-	" \x01(\tR\x04code\"\xfb\x01\n" +
+	" \x01(\tR\x04code\"\x9c\x02\n" +
 	"\x11AuthorizeResponse\x12\x1a\n" +
 	"\bapproved\x18\x01 \x01(\bR\bapproved\x12*\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x12.quancun.v1.ReasonR\x06reason\x12#\n" +
 	"\ravailable_fen\x18\x03 \x01(\x03R\favailableFen\x12&\n" +
 	"\x0fspent_today_fen\x18\x04 \x01(\x03R\rspentTodayFen\x12&\n" +
 	"\x0fdaily_limit_fen\x18\x05 \x01(\x03R\rdailyLimitFen\x12)\n" +
-	"\x06claims\x18\x06 \x03(\v2\x11.quancun.v1.ClaimR\x06claims\"\xd7\x01\n" +
+	"\x06claims\x18\x06 \x03(\v2\x11.quancun.v1.ClaimR\x06claims\x12\x1f\n" +
+	"\vmasked_name\x18\a \x01(\tR\n" +
+	"maskedName\"\xd7\x01\n" +
 	"\x05Claim\x12\x1a\n" +
 	"\bterminal\x18\x01 \x01(\tR\bterminal\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\fR\x05epoch\x12\x10\n" +
