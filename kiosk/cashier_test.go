@@ -291,6 +291,89 @@ func TestTillTorn(t *testing.T) {
 	}
 }
 
+// TestTillOtherCard: while a card is in doubt another one is not charged, and is
+// told apart; the right one settles it.
+func TestTillOtherCard(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	w := tills[0].openWindow()
+	world.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
+	w.price(lunch)
+	w.layCard()
+	first := w.see(flow.Doubt)
+	right := world.card
+	world.card = factory(t, func(h *sim.Holder) { h.CardNo[9], h.UID = 0x99, [4]byte{9, 9, 9, 9} })
+	w.layCard()
+	w.see(flow.Settling)
+	if v := w.see(flow.Doubt); v.Notice != flow.OtherCardThere || v.Sale.Ref != first.Sale.Ref {
+		t.Errorf("another card: notice %d, sale %+v", v.Notice, v.Sale)
+	}
+	world.card = right
+	w.layCard()
+	if v := w.see(flow.Sold, flow.Unknown); v.Step != flow.Sold || v.Sale.Ref != first.Sale.Ref {
+		t.Errorf("the right card: step %d, sale %+v", v.Step, v.Sale)
+	}
+	world.told(w.post)
+	if n := world.balanced(w.till); n != 1 {
+		t.Errorf("%d lunches paid, want 1", n)
+	}
+}
+
+// TestTillWasThis: a sale that the card has paid, and whose customer was asked to
+// pay again, is said to be this one: it is paid once.
+func TestTillWasThis(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	w := tills[0].openWindow()
+	world.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
+	w.price(lunch)
+	w.layCard()
+	first := w.see(flow.Doubt)
+	w.do(flow.Input{Event: flow.Leave})
+	w.see(flow.Unknown)
+	w.do(flow.Input{Event: flow.Leave})
+	w.see(flow.Ready)
+	w.price(lunch)
+	w.layCard()
+	if v := w.see(flow.PaidBefore, flow.Sold, flow.Declined); v.Step != flow.PaidBefore || v.Sale.Ref != first.Sale.Ref {
+		t.Fatalf("the card again: step %d, sale %+v", v.Step, v.Sale)
+	}
+	w.do(flow.Input{Event: flow.WasThis})
+	if v := w.see(flow.Sold); v.Sale.Ref != first.Sale.Ref || v.Last.Ref != first.Sale.Ref || v.Balance != opening-lunch {
+		t.Errorf("it was this one: %+v", v)
+	}
+	world.told(w.post)
+	if n := world.balanced(w.till); n != 1 {
+		t.Errorf("%d lunches paid, want 1", n)
+	}
+}
+
+// TestTillOutOfOrder: a till that cannot write takes nobody's money, and goes on
+// when it can.
+func TestTillOutOfOrder(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	w := tills[0].openWindow()
+	w.price(lunch)
+	w.see(flow.Present)
+	w.health <- kiosk.Health{Terminal: w.id, Upstream: true, Fault: kiosk.CodeFull}
+	if v := w.see(flow.OutOfOrder); v.Fault != kiosk.CodeFull || v.Amount != 0 {
+		t.Errorf("out of order: fault %d, price %s", v.Fault, v.Amount)
+	}
+	w.slot.Lay(world.card)
+	time.Sleep(200 * time.Millisecond)
+	w.slot.Take()
+	w.health <- kiosk.Health{Terminal: w.id, Upstream: true}
+	w.see(flow.Ready)
+	w.price(lunch)
+	w.layCard()
+	w.see(flow.Sold)
+	world.told(w.post)
+	if n := world.balanced(w.till); n != 1 {
+		t.Errorf("%d lunches paid, want 1", n)
+	}
+}
+
 // TestTillDark: with the upstream gone the card pays, the screen says so, and
 // everything reconciles when it is back.
 func TestTillDark(t *testing.T) {
