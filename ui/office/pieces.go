@@ -35,7 +35,11 @@ func (p *page) pieces() fyne.CanvasObject {
 	}
 	send := func() { p.answer(office.Answer{Pieces: p.counted()}) }
 	total := p.k.Line(text.Amount(p.total()), widget.Style{Type: look.Figure, Bold: true})
-	grid := p.k.Grid(2, 3, 0)
+	beside := 2
+	if len(p.q.Pieces) > 8 { // every kind of coin, too
+		beside = 3
+	}
+	grid := p.k.Grid(beside, 3, 0)
 	var now *canvas.Text // the count that is typed
 	for i := range p.q.Pieces {
 		key, count := p.piece(i, func() { to(i) })

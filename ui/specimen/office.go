@@ -2,6 +2,7 @@ package specimen
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"quancun/kiosk"
@@ -103,6 +104,8 @@ func officeQuestions() []TillView {
 		many.Options = append(many.Options, office.Option{Text: fmt.Sprintf("12:%02d  ¥%d.50  喆*珺", 59-i, 8+i)})
 	}
 	pieces := office.Question{Kind: office.AskPieces, Name: may(staff.Count), Pieces: worths}
+	all := pieces
+	all.Pieces = append(slices.Clone(worths), 5, 2, 1)
 	card := office.Question{Kind: office.AskCard, Name: may(staff.Query)}
 	cardAbout, cardWrong := card, card
 	cardAbout.Facts, cardWrong.Wrong = facts(5), office.WrongCard
@@ -117,7 +120,7 @@ func officeQuestions() []TillView {
 		asking("25-number", number), asking("25-number-about", scanned),
 		asking("26-text", text), asking("26-text-about", texted),
 		asking("27-choice", few), asking("27-choice-many", many),
-		asking("28-pieces", pieces),
+		asking("28-pieces", pieces), asking("28-pieces-all", all),
 		asking("29-card", card), asking("29-card-about", cardAbout), asking("29-card-wrong", cardWrong),
 		asking("30-pin", pin), asking("30-pin-wrong", pinWrong),
 		asking("31-sure", sure), asking("31-sure-many", sureMany),
