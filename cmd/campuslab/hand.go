@@ -44,6 +44,7 @@ func hand(ctx context.Context, verb string, args []string, out io.Writer) error 
 		"paper":  (*errand).paper,
 		"bath":   (*errand).bath,
 		"fault":  (*errand).fault,
+		"biller": (*errand).biller,
 		"cards":  func(e *errand, ctx context.Context) error { return e.cards(ctx, "", nil) },
 		"lay":    (*errand).lay,
 		"take":   func(e *errand, ctx context.Context) error { return e.cards(ctx, "/take", map[string]any{}) },
@@ -108,15 +109,23 @@ const callMax = 10 * time.Second
 // call asks the lab; without a body it is a GET. With --json it prints the
 // answer, and otherwise reads it into v.
 func (e *errand) call(ctx context.Context, path string, body, v any) error {
+	method := http.MethodGet
+	if body != nil {
+		method = http.MethodPost
+	}
+	return e.send(ctx, method, path, body, v)
+}
+
+// send is call by another method.
+func (e *errand) send(ctx context.Context, method, path string, body, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, callMax)
 	defer cancel()
-	method, text := http.MethodGet, []byte(nil)
+	var text []byte
 	if body != nil {
 		var err error
 		if text, err = json.Marshal(body); err != nil {
 			return err
 		}
-		method = http.MethodPost
 	}
 	r, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(e.at, "/")+path, bytes.NewReader(text))
 	if err != nil {

@@ -68,6 +68,13 @@ Water controllers of baths, with no network, by what "campusd bath key" writes:
   campuslab bath HALL/STALL water LITRES | power on|off | clock lost|good|+SECONDS
   campuslab bath HALL/STALL log   its log, for "campusd bath take"
 
+The vendors of the network and of electricity (serve --network, --electricity):
+  campuslab biller network        what it has booked; also electricity
+  campuslab biller network fault recharge drop --booked
+                                  break its next recharge; the answer names the METHODs and
+                                  KINDs that there are; also --delay 5s and --standing
+  campuslab biller network mend   none any more
+
 The student's phone as a virtual card, whose codes a till takes:
   campuslab phone bind TICKET     TICKET is what "campusd phone invite" prints
   campuslab phone show ACCOUNT    codes that change, as QR and as text; also at

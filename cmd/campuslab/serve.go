@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quancun/lab/alipay"
+	"quancun/lab/breaker"
 	"quancun/lab/cards"
 	"quancun/lab/phone"
 	"quancun/lab/wallet"
@@ -24,9 +25,10 @@ import (
 
 // options are the flags of serve.
 type options struct {
-	dir, alipay, http, cards, vpcd, printer, phones, baths string
-	scale, slow, columns                                   int
-	anywhere                                               bool
+	dir, alipay, http, cards, vpcd, printer, phones, baths, network, electricity string
+
+	scale, slow, columns int
+	anywhere             bool
 }
 
 func serve(ctx context.Context, args []string, out io.Writer) error {
@@ -39,6 +41,8 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.cards, "cards", "", "`file` of personalised cards, as campusd demo writes it; empty for no cards")
 	f.StringVar(&o.printer, "printer", "", "`address` of a receipt printer, such as 127.0.0.1:9100; empty for none")
 	f.IntVar(&o.columns, "columns", 48, "characters in a line of the printer's")
+	f.StringVar(&o.network, "network", "", "`address` of the network's Srun, such as 127.0.0.1:7082; empty for none")
+	f.StringVar(&o.electricity, "electricity", "", "`address` of the vendor of meters; empty for none")
 	f.StringVar(&o.phones, "phones", "", "`folder` of phones, as campuslab phone bind makes them; empty for none")
 	f.StringVar(&o.baths, "baths", "", "`files` of water controllers' setups, with commas; empty for none")
 	readerFlags(f, &o.vpcd, &o.slow)
@@ -76,6 +80,9 @@ type Paper struct {
 	AlipayKey string `json:"alipay_public_key_file,omitempty"`
 	VPCD      string `json:"vpcd,omitempty"`
 	Printer   string `json:"printer,omitempty"`
+
+	Network     string `json:"network,omitempty"`     // its certificate is in network/
+	Electricity string `json:"electricity,omitempty"` // and electricity/
 }
 
 // run starts what the options ask for, and returns when all of it has ended.
@@ -104,6 +111,9 @@ func (l *lab) run(ctx context.Context) (err error) {
 		if paper.Printer, err = l.startPrinter(ctx, work, mux); err != nil {
 			return errors.Join(err, stop(work))
 		}
+	}
+	if err := l.startBillers(ctx, work, mux, &paper); err != nil {
+		return errors.Join(err, stop(work))
 	}
 	if l.cards != "" {
 		s, err := openCards(cards.Config{
@@ -256,6 +266,12 @@ func (l *lab) publish(p Paper) error {
 	}
 	if p.Printer != "" {
 		fmt.Fprintf(l.out, "Receipt printer: tcp:%s\n", p.Printer)
+	}
+	for name, address := range map[string]string{"network": p.Network, "electricity": p.Electricity} {
+		if address != "" {
+			fmt.Fprintf(l.out, "Biller:          %s at %s, certificate in %s\n", name, address,
+				filepath.Join(l.dir, name, breaker.CertificateFile))
+		}
 	}
 	if l.anywhere {
 		fmt.Fprintln(l.out, "Other machines may reach it, and it asks nobody who they are.")

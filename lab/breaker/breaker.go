@@ -158,17 +158,17 @@ func (b *Board) Serve(w http.ResponseWriter, r *http.Request, c Call) {
 	if err != nil {
 		panic("lab: internal error: " + err.Error())
 	}
-	b.reply(w, r, reply{f, c, text})
+	b.reply(w, r, broken{f, c, text})
 }
 
-// reply is an answer and what becomes of it.
-type reply struct {
+// broken is an answer and what becomes of it.
+type broken struct {
 	f    Fault
 	c    Call
 	text []byte
 }
 
-func (b *Board) reply(w http.ResponseWriter, r *http.Request, p reply) {
+func (b *Board) reply(w http.ResponseWriter, r *http.Request, p broken) {
 	const page = "<html><head><title>502 Bad Gateway</title></head><body>系统繁忙</body></html>"
 	switch p.f.Kind {
 	case Delay:
