@@ -235,9 +235,11 @@ func (w *world) do(task office.Word, answers map[office.Word]office.Answer, laid
 	if i < 0 {
 		w.t.Fatalf("the menu has no %s", task)
 	}
-	s.Send(office.Input{Event: office.Picked, Pick: i})
+	s.Send(office.Input{No: menu.No, Event: office.Picked, Pick: i})
 	for v := range views {
 		switch {
+		case v.No == menu.No: // it was drawn anew, since the upstream answers
+			continue
 		case v.Page != office.Asking:
 			return v
 		case v.Question.Kind == office.Working:
@@ -252,13 +254,13 @@ func (w *world) do(task office.Word, answers map[office.Word]office.Answer, laid
 		}
 		a, ok := answers[v.Question.Name]
 		if !ok {
-			s.Send(office.Input{Event: office.Left})
+			s.Send(office.Input{No: v.No, Event: office.Left})
 			continue
 		}
 		if v.Question.Kind == office.AskStaffPIN {
 			a.PIN = pinOf(pin)
 		}
-		s.Send(office.Input{Event: office.Answered, Answer: a})
+		s.Send(office.Input{No: v.No, Event: office.Answered, Answer: a})
 	}
 	return office.View{}
 }
