@@ -11,6 +11,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/office"
 	"quancun/money"
+	"quancun/ui/inspect"
 	"quancun/ui/look"
 	face "quancun/ui/office"
 	"quancun/ui/text"
@@ -114,6 +115,21 @@ func TestQuestionsByKeyboard(t *testing.T) {
 	k.press("1\n")
 	if k.gave("while it works"); k.page.Leave != "" {
 		t.Error("what is being done can be left")
+	}
+}
+
+// TestManyPieces: the highest number of each note and coin has room.
+func TestManyPieces(t *testing.T) {
+	k := newKeyboard(t)
+	k.ask(office.Question{Kind: office.AskPieces, Name: "total",
+		Pieces: []money.Fen{10000, 5000, 2000, 1000, 500, 100, 50, 10, 5, 2, 1}})
+	for range 11 {
+		k.press("9999>")
+	}
+	k.stage.Redraw()
+	k.page.Object.Resize(k.stage.Room)
+	for _, w := range inspect.Room(k.page.Object, inspect.Limits{Panel: k.stage.Kit.Panel, Capital: 3.5, Key: 15}) {
+		t.Error(w)
 	}
 }
 

@@ -81,8 +81,12 @@ func (p *page) piece(i int, choose func()) (fyne.CanvasObject, *canvas.Text) {
 	if i == p.s.Typed.Row {
 		f.Rank = widget.Primary
 	}
-	name := p.k.Line(f.Label, widget.Style{Type: look.Lead, Bold: true, Colour: f.Ink()})
-	count := p.k.Line(times(p.s.Typed.Counts[i]), widget.Style{Type: look.Lead, Colour: f.Ink()})
+	large, small := look.Lead, look.Lead
+	if len(p.q.Pieces) > 8 { // in three columns
+		large, small = look.Body, look.Small
+	}
+	name := p.k.Line(f.Label, widget.Style{Type: large, Bold: true, Colour: f.Ink()})
+	count := p.k.Line(times(p.s.Typed.Counts[i]), widget.Style{Type: small, Colour: f.Ink()})
 	return p.k.Key(f, p.k.InsetXY(4, 0, p.k.Row(3, widget.CentreY(name), widget.Spring(), widget.CentreY(count))),
 		choose), count
 }
