@@ -1,0 +1,47 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestBillersConfig reads the billers of a configuration, whose paths are relative
+// to it.
+func TestBillersConfig(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "campusd.toml")
+	text := `
+[network]
+address = "https://srun.example.edu.cn:8001"
+certificate_file = "srun.pem"
+pay_type_id = 4
+max_fen = 30000
+[electricity]
+wire = "wanxiao"
+address = "https://power.example.edu.cn"
+pay_project = "726"
+school_code = "43"
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := readConfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := c.Network; n.PayType != 4 || n.Max != 30000 || n.CertificateFile != filepath.Join(dir, "srun.pem") {
+		t.Errorf("network = %+v", n)
+	}
+	c.Network.Address = "" // its certificate is not there
+	b, err := c.Config.Open()
+	if err != nil || len(b.Shown) != 1 || b.Shown[0].Pays || len(b.Payable) != 0 {
+		t.Errorf("billers = %+v, %v; want one that only shows", b, err)
+	}
+	if err := os.WriteFile(file, []byte("[electricity]\naddress = \"https://a\"\nwire = \"gas\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readConfig(file); err == nil {
+		t.Error("a wire that is none is taken")
+	}
+}
