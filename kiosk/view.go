@@ -191,6 +191,8 @@ const (
 	MovedPaidOut    MovementKind = 10
 	MovedFee        MovementKind = 13
 	MovedCorrection MovementKind = 14
+	MovedBill       MovementKind = 16 // network, electricity
+	MovedBath       MovementKind = 17
 )
 
 // Movement is a line of the account's history, or of the card's own log.

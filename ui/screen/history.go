@@ -125,7 +125,7 @@ func movedKey(k kiosk.MovementKind) string {
 var movedKinds = []kiosk.MovementKind{
 	kiosk.MovedTopUp, kiosk.MovedLoad, kiosk.MovedRefund, kiosk.MovedPurchase, kiosk.MovedOpening,
 	kiosk.MovedChecking, kiosk.MovedChecked, kiosk.MovedCash, kiosk.MovedPaidOut, kiosk.MovedFee,
-	kiosk.MovedCorrection,
+	kiosk.MovedCorrection, kiosk.MovedBill, kiosk.MovedBath,
 }
 
 const cardOnlyShare = 0.40

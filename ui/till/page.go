@@ -103,7 +103,11 @@ func (p *page) header() fyne.CanvasObject {
 func (p *page) status() string {
 	line := p.t.T("terminal", "id", p.v.Health.Terminal)
 	if who := p.v.Operator; who.No != "" {
-		line = p.t.T("till.operator", "name", who.Name, "no", who.No) + "   " + line
+		key := "till.operator"
+		if p.v.OfficeOnly {
+			key = "till.staff"
+		}
+		line = p.t.T(key, "name", who.Name, "no", who.No) + "   " + line
 	}
 	if q := p.v.Health.Queue; q.Failing && q.Count > 0 {
 		line += "   " + p.t.T("queue", "count", strconv.FormatInt(q.Count, 10), "since", p.t.When(q.Since))

@@ -115,6 +115,8 @@ const (
 	MovementPayOut     MovementKind = 10
 	MovementFee        MovementKind = 13
 	MovementCorrection MovementKind = 14
+	MovementBill       MovementKind = 16 // of a biller: network, electricity
+	MovementBath       MovementKind = 17
 )
 
 // Movement is one line of an account's history.

@@ -56,9 +56,9 @@ func (s *serving) confirmed(ctx context.Context, a centre.Act, facts ...office.F
 	}
 	done, err := s.do(ctx, a, nil)
 	if err != nil {
-		return office.Report{No: a.Ref}, err
+		return office.Report{No: short(a.Ref)}, err
 	}
-	return office.Report{No: a.Ref, Facts: append(facts, office.Moment(factDone, done.At))}, nil
+	return office.Report{No: short(a.Ref), Facts: append(facts, office.Moment(factDone, done.At))}, nil
 }
 
 // lost reports a card lost.
@@ -219,10 +219,10 @@ func (s *serving) opened(ctx context.Context, a centre.Act) (office.Report, erro
 	}
 	done, err := s.do(ctx, a, pin)
 	if err != nil {
-		return office.Report{No: a.Ref}, err
+		return office.Report{No: short(a.Ref)}, err
 	}
 	facts = append(facts, office.Moment(factDone, done.At))
-	return office.Report{No: a.Ref, Facts: facts, Next: byCode}, nil
+	return office.Report{No: short(a.Ref), Facts: facts, Next: byCode}, nil
 }
 
 // mustBeNew refuses a number that somebody has.

@@ -228,7 +228,7 @@ func (s *serving) issued(m *making) centre.Act {
 // goOn makes the card from wherever it stands: writes it, has it issued, takes the
 // fee, and gives it its PIN. What is left open goes on under [Open].
 func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (office.Report, error) {
-	r := office.Report{No: m.ref, Facts: append(s.making(m), office.Text(factNewCard, end(m.plan.CardNo)))}
+	r := office.Report{No: short(m.ref), Facts: append(s.making(m), office.Text(factNewCard, end(m.plan.CardNo)))}
 	if err := s.writeCard(ctx, m); err != nil {
 		return r, err
 	}

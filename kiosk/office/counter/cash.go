@@ -53,7 +53,7 @@ func (s *serving) topUp(ctx context.Context) (office.Report, error) {
 		return office.Report{}, err
 	}
 	facts = append(facts, office.Amount(factAfter, s.holder.Balance+amount), office.Moment(factDone, e.At))
-	return office.Report{No: e.Ref, Facts: facts, Print: true}, nil
+	return office.Report{No: short(e.Ref), Facts: facts, Print: true}, nil
 }
 
 // mustHaveShift refuses cash for which no drawer answers.
@@ -107,7 +107,7 @@ func (s *serving) retire(ctx context.Context) (office.Report, error) {
 			return office.Report{}, err
 		}
 	}
-	report := office.Report{No: ref, Facts: facts, Print: paid > 0}
+	report := office.Report{No: short(ref), Facts: facts, Print: paid > 0}
 	if err := s.emptied(ctx); err != nil {
 		report.Next = retireOnce // the cash is out, and the account is empty: nothing can be lost
 		return report, nil       //nolint:nilerr // it is said

@@ -3,6 +3,7 @@ package counter
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"quancun/kiosk"
@@ -202,6 +203,9 @@ func (s *serving) look(ctx context.Context) (office.Report, error) {
 
 // end is as much of a card's number as is shown.
 func end(cardNo string) string { return "…" + cardNo[max(len(cardNo)-4, 0):] }
+
+// short is as much of a reference as people tell each other.
+func short(ref string) string { return strings.ToUpper(ref[max(len(ref)-8, 0):]) }
 
 func status(s client.CardStatus) office.Word {
 	switch s {

@@ -142,7 +142,7 @@ func (s *serving) resume(ctx context.Context, m *making) (office.Report, error) 
 // giveUp ends a card that is not to be made any more. If it was issued all the
 // same, it stays so.
 func (s *serving) giveUp(ctx context.Context, m *making) (office.Report, error) {
-	r := office.Report{No: m.ref, Facts: s.making(m), Next: givenUp}
+	r := office.Report{No: short(m.ref), Facts: s.making(m), Next: givenUp}
 	if err := s.Confirm(ctx, sure, r.Facts...); err != nil {
 		return office.Report{}, err
 	}

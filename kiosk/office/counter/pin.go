@@ -43,7 +43,7 @@ func (s *serving) pin(ctx context.Context) (office.Report, error) {
 		return office.Report{}, err
 	}
 	defer pin.Wipe()
-	r := office.Report{No: s.Ref(), Facts: s.with(office.Text(factCard, end(m.plan.CardNo))), Next: pinBoth}
+	r := office.Report{No: short(s.Ref()), Facts: s.with(office.Text(factCard, end(m.plan.CardNo))), Next: pinBoth}
 	if err := s.Confirm(ctx, sure, r.Facts...); err != nil {
 		return office.Report{}, err
 	}

@@ -164,6 +164,8 @@ const (
 	MovementKind_MOVEMENT_KIND_PAY_OUT     MovementKind = 10
 	MovementKind_MOVEMENT_KIND_FEE         MovementKind = 13
 	MovementKind_MOVEMENT_KIND_CORRECTION  MovementKind = 14
+	MovementKind_MOVEMENT_KIND_BILL        MovementKind = 16 // of a biller: network, electricity
+	MovementKind_MOVEMENT_KIND_BATH        MovementKind = 17
 )
 
 // Enum value maps for MovementKind.
@@ -181,6 +183,8 @@ var (
 		10: "MOVEMENT_KIND_PAY_OUT",
 		13: "MOVEMENT_KIND_FEE",
 		14: "MOVEMENT_KIND_CORRECTION",
+		16: "MOVEMENT_KIND_BILL",
+		17: "MOVEMENT_KIND_BATH",
 	}
 	MovementKind_value = map[string]int32{
 		"MOVEMENT_KIND_UNSPECIFIED": 0,
@@ -195,6 +199,8 @@ var (
 		"MOVEMENT_KIND_PAY_OUT":     10,
 		"MOVEMENT_KIND_FEE":         13,
 		"MOVEMENT_KIND_CORRECTION":  14,
+		"MOVEMENT_KIND_BILL":        16,
+		"MOVEMENT_KIND_BATH":        17,
 	}
 )
 
@@ -2806,7 +2812,7 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x14OPEN_KIND_LOAD_DOUBT\x10\x03\x12\x17\n" +
 	"\x13OPEN_KIND_NOT_LEVEL\x10\x04\x12\x1c\n" +
 	"\x18OPEN_KIND_PURCHASE_DOUBT\x10\x05\x12\x12\n" +
-	"\x0eOPEN_KIND_HOLD\x10\x06*\xd6\x02\n" +
+	"\x0eOPEN_KIND_HOLD\x10\x06*\x86\x03\n" +
 	"\fMovementKind\x12\x1d\n" +
 	"\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MOVEMENT_KIND_TOP_UP\x10\x01\x12\x16\n" +
@@ -2820,7 +2826,9 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x15MOVEMENT_KIND_PAY_OUT\x10\n" +
 	"\x12\x15\n" +
 	"\x11MOVEMENT_KIND_FEE\x10\r\x12\x1c\n" +
-	"\x18MOVEMENT_KIND_CORRECTION\x10\x0e*\xaa\x01\n" +
+	"\x18MOVEMENT_KIND_CORRECTION\x10\x0e\x12\x16\n" +
+	"\x12MOVEMENT_KIND_BILL\x10\x10\x12\x16\n" +
+	"\x12MOVEMENT_KIND_BATH\x10\x11*\xaa\x01\n" +
 	"\n" +
 	"TopUpState\x12\x1c\n" +
 	"\x18TOP_UP_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
