@@ -168,9 +168,8 @@ func TestTwoPersons(t *testing.T) {
 func TestReleased(t *testing.T) {
 	w := newWorld(t)
 	supervisor := w.staff()
-	w.member = staff.Member{No: "c8", Role: staff.Cashier}
-	w.do(cash.Open, opening())
-	w.member = w.desk.Staff.Current()
+	gone := shift.Act{Ref: "o1", By: staff.Member{No: "c8", Role: staff.Cashier}}
+	w.ok(w.drawer.Open(t.Context(), gone, 200*yuan))
 	in := script{"cash.in.ask": amount(10 * yuan), "cash.why": choice(0), "cash.in.sure": yes()}
 	if v := w.do(cash.In, in); v.Page != office.Menu || w.state().Report.CashIn.Count > 0 {
 		t.Fatalf("cash in alone: %+v", v)

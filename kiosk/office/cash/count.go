@@ -11,10 +11,11 @@ import (
 	"quancun/money"
 )
 
-// worth are the notes and coins that a drawer has, the largest first. What is
-// smaller than a jiao has left the tills, and a sale in fen the cards pay.
+// worth are the notes and coins that a drawer has, the largest first: as many as
+// fit on an upright panel. The coins below a jiao, which hardly anybody has seen,
+// are counted by the fen.
 var worth = []money.Fen{
-	100 * money.Yuan, 50 * money.Yuan, 20 * money.Yuan, 10 * money.Yuan, 5 * money.Yuan, money.Yuan, 50, 10, 5, 2, 1,
+	100 * money.Yuan, 50 * money.Yuan, 20 * money.Yuan, 10 * money.Yuan, 5 * money.Yuan, money.Yuan, 50, 10, 1,
 }
 
 // countOnly counts the drawer during a shift.

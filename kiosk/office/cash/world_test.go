@@ -150,7 +150,7 @@ func pinOf(digits string) *kiosk.PIN {
 
 // pieces answers a count: so many notes of 100 yuan, of 10, and of 1.
 func pieces(hundred, ten, one int64) office.Answer {
-	return office.Answer{Pieces: []int64{hundred, 0, 0, ten, 0, one, 0, 0, 0, 0, 0}}
+	return office.Answer{Pieces: []int64{hundred, 0, 0, ten, 0, one, 0, 0, 0}}
 }
 
 func yes() []office.Answer { return []office.Answer{{}} }
