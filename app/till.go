@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ type MealConfig struct {
 type SAMConfig struct {
 	Kind string `toml:"kind"` // "file", or "pcsc" for a SAM in a slot
 	File string `toml:"file"` // from "campusd keys sam"
-	Name string `toml:"name"` // pcsc: part of the slot's name
+	Name string `toml:"name"` // pcsc: part of the slot's name; "sam" if empty, as most readers call theirs
 }
 
 // plan reads what the till sells.
@@ -103,7 +104,7 @@ func openSAM(c SAMConfig, terminal pboc.TerminalNo) (purse.Card, io.Closer, erro
 		return s, s, err
 	case "pcsc":
 		s := &sam.Slot{
-			Device: pcsc.New(pcsc.Options{Reader: c.Name, Timeout: answerMax}), Terminal: terminal,
+			Device: pcsc.New(pcsc.Options{Reader: cmp.Or(c.Name, "sam"), Timeout: answerMax}), Terminal: terminal,
 		}
 		return s, s, nil
 	}

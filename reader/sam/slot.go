@@ -1,9 +1,11 @@
 package sam
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"quancun/pboc"
 	"quancun/reader"
@@ -39,8 +41,17 @@ func (s *Slot) Transmit(command []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// power connects to the SAM and makes sure whose it is.
+// lookMax bounds the look for the slot before a SAM is powered, for which a tap
+// waits. A reader that is plugged in is seen at once.
+const lookMax = 500 * time.Millisecond
+
+// power connects to the SAM and makes sure whose it is. Nobody waits at the slot
+// as somebody does at the reader of cards, so it is looked for first: that is how
+// a device learns what its slot is called.
 func (s *Slot) power() error {
+	ctx, stop := context.WithTimeout(context.Background(), lookMax)
+	_, _ = s.Device.Wait(ctx, reader.State{}) // Connect says what is wrong
+	stop()
 	sam, err := s.Device.Connect()
 	if err != nil {
 		return fmt.Errorf("sam: %w", err)
