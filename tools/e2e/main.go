@@ -33,8 +33,11 @@ type scenario struct {
 	named bool
 }
 
-// cashier is the face of a till.
-const cashier = "cashier"
+// The faces of a till, and of a kiosk that is one at times.
+const (
+	cashier = "cashier"
+	both    = "both"
+)
 
 // scenarioMax bounds a story: a machine that hangs has failed.
 const scenarioMax = 5 * time.Minute

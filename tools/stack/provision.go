@@ -201,7 +201,7 @@ file = %q
 
 // makeSAM gives a till its SAM, as an admin does.
 func (s *Stack) makeSAM(ctx context.Context, t terminal) error {
-	if _, err := os.Stat(t.file("terminal.sam")); s.Face != "cashier" || !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(t.file("terminal.sam")); s.Face == "kiosk" || !errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	_, err := s.Campusd(ctx, "keys", "sam", t.name, "-o", t.file("terminal.sam"))

@@ -45,7 +45,7 @@ type Options struct {
 	Reader Reader // VPCD if empty
 	Panel  Panel  // DefaultPanel if zero
 
-	Face       string // of the terminal: "kiosk", or "cashier" for a till; a kiosk if empty
+	Face       string // of the terminal: "kiosk", "cashier" for a till, or "both"; a kiosk if empty
 	SignIn     bool   // the staff of a till sign in with their cards
 	PaySeconds int    // that a payment may take; 90 if zero
 
