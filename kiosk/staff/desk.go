@@ -39,6 +39,8 @@ func (e *PINWrong) Error() string { return fmt.Sprintf("staff: PIN wrong, %d tri
 type Upstream interface {
 	SignInStaff(ctx context.Context, cardNo string, pin *[kiosk.PINLength]byte) (client.Staff, error)
 	CheckStaff(ctx context.Context, nos []string) ([]client.Staff, error)
+	// EndStaffSession ends what a sign-in has allowed the member to ask upstream.
+	EndStaffSession(no string)
 }
 
 // Book is the journal. [ledger.Book] is one.
@@ -87,7 +89,7 @@ func (d *Desk) SignIn(ctx context.Context, card purse.Info, pin *kiosk.PIN) (Mem
 	if err != nil {
 		return Member{}, err
 	}
-	if err := d.SignOut(ctx); err != nil {
+	if err := d.signOut(ctx, signed{}, m.No); err != nil {
 		return Member{}, err
 	}
 	e := entry(journal.SignedIn, m, signed{Role: m.Role.String(), Offline: offline})
@@ -100,15 +102,20 @@ func (d *Desk) SignIn(ctx context.Context, card purse.Info, pin *kiosk.PIN) (Mem
 }
 
 // SignOut signs out whoever is signed in. The shift goes on.
-func (d *Desk) SignOut(ctx context.Context) error { return d.signOut(ctx, signed{}) }
+func (d *Desk) SignOut(ctx context.Context) error { return d.signOut(ctx, signed{}, "") }
 
-func (d *Desk) signOut(ctx context.Context, why signed) error {
+// signOut makes room for a member, or for nobody. Whoever signs in once more keeps
+// the session upstream that this has just begun.
+func (d *Desk) signOut(ctx context.Context, why signed, next string) error {
 	m := d.Current()
 	if m.No == "" {
 		return nil
 	}
 	if _, err := d.Book.Append(ctx, entry(journal.SignedOut, m, why)); err != nil {
 		return fmt.Errorf("sign out: %w", err)
+	}
+	if m.No != next {
+		d.Upstream.EndStaffSession(m.No)
 	}
 	d.set(Member{})
 	return nil
@@ -123,7 +130,7 @@ func (d *Desk) set(m Member) {
 // Unlock returns nil if card and pin are of who is signed in, or of somebody who
 // may unlock anybody's till. It wipes pin. Who is signed in stays it.
 func (d *Desk) Unlock(ctx context.Context, card purse.Info, pin *kiosk.PIN) error {
-	m, _, err := d.prove(ctx, card, pin)
+	m, err := d.visit(ctx, card, pin)
 	if err == nil && m.No != d.Current().No {
 		err = m.Allow(Unlock, "", nil)
 	}
@@ -133,7 +140,7 @@ func (d *Desk) Unlock(ctx context.Context, card purse.Info, pin *kiosk.PIN) erro
 // Release has a second person release one thing that who is signed in may not do
 // alone, and wipes pin. ref is the Ref of that thing.
 func (d *Desk) Release(ctx context.Context, card purse.Info, pin *kiosk.PIN, what Ask) (*Release, error) {
-	m, _, err := d.prove(ctx, card, pin)
+	m, err := d.visit(ctx, card, pin)
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +155,15 @@ func (d *Desk) Release(ctx context.Context, card purse.Info, pin *kiosk.PIN, wha
 type Ask struct {
 	Privilege Privilege
 	Ref       string // of the thing that it is for
+}
+
+// visit is prove for somebody who does not stay, and asks nothing of the upstream.
+func (d *Desk) visit(ctx context.Context, card purse.Info, pin *kiosk.PIN) (Member, error) {
+	m, _, err := d.prove(ctx, card, pin)
+	if err == nil && m.No != d.Current().No {
+		d.Upstream.EndStaffSession(m.No)
+	}
+	return m, err
 }
 
 // prove returns whose card and PIN these are, and wipes the PIN. The upstream's
@@ -224,7 +240,7 @@ func (d *Desk) Refresh(ctx context.Context) error {
 	}
 	s, still := now[in.No]
 	if !still {
-		return d.signOut(ctx, signed{Revoked: true})
+		return d.signOut(ctx, signed{Revoked: true}, "")
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

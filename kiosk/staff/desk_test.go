@@ -156,6 +156,39 @@ func (p *post) told() string {
 	return strings.Join(lines, "; ")
 }
 
+// TestSessions: what the upstream lets somebody ask is over when they have gone, and
+// for who only releases something at once.
+func TestSessions(t *testing.T) {
+	p := newPost(t)
+	has := func(want string) {
+		t.Helper()
+		var got string
+		for _, no := range []string{"c7", "s1"} {
+			if len(p.line.StaffSession(no)) > 0 {
+				got += no
+			}
+		}
+		if got != want {
+			t.Errorf("sessions of %q, want %q", got, want)
+		}
+	}
+	_, err := p.signIn(card1, right)
+	p.ok(err)
+	has("c7")
+	_, err = p.Release(t.Context(), infoOf(card2), pinOf(right), staff.Ask{Privilege: staff.NoSale, Ref: "r1"})
+	p.ok(err)
+	p.ok(p.Unlock(t.Context(), infoOf(card2), pinOf(right)))
+	has("c7")
+	_, err = p.signIn(card1, right) // once more
+	p.ok(err)
+	has("c7")
+	_, err = p.signIn(card2, right)
+	p.ok(err)
+	has("s1")
+	p.ok(p.SignOut(t.Context()))
+	has("")
+}
+
 func TestSignIn(t *testing.T) {
 	p := newPost(t)
 	if m := p.Current(); m != (staff.Member{}) {

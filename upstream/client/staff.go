@@ -101,6 +101,9 @@ func (c *Client) KeepStaffSession(no string, session []byte) {
 	}
 }
 
+// EndStaffSession forgets a member's session.
+func (c *Client) EndStaffSession(no string) { c.KeepStaffSession(no, nil) }
+
 // SealPIN seals a PIN to the upstream, for a challenge and a name. The caller
 // wipes pin.
 func (c *Client) SealPIN(ctx context.Context, challenge []byte, name string, pin *[wire.PINLen]byte) ([]byte, error) {

@@ -118,7 +118,7 @@ func (m *machine) counter(ctx context.Context) {
 	case err == nil:
 		m.endAct(ctx, a.Ref, journal.Done)
 	case errors.As(err, &no):
-		m.client.KeepStaffSession(works.Clerk, nil) // it is over, or the clerk is asked why
+		m.client.EndStaffSession(works.Clerk) // it is over, or the clerk is asked why
 		m.endAct(ctx, a.Ref, journal.NotDone)
 	}
 }
