@@ -6,7 +6,9 @@ import (
 
 	"fyne.io/fyne/v2"
 
+	"quancun/kiosk"
 	"quancun/kiosk/office"
+	"quancun/kiosk/rules"
 	"quancun/kiosk/till"
 	"quancun/ui/sound"
 	face "quancun/ui/till"
@@ -52,12 +54,32 @@ func (w *Till) show(v till.View) {
 	if v.Step != before.Step {
 		w.typed.Step(v.Step)
 	}
-	before.Ends, before.Taps, before.Office.Ends = v.Ends, v.Taps, v.Office.Ends
-	if reflect.DeepEqual(before, v) { // a page drawn anew under a finger loses the tap
+	if reflect.DeepEqual(seen(before), seen(v)) { // a page drawn anew under a finger loses the tap
 		w.screen.Ends(v.Ends, w.o.Now())
 		return
 	}
 	w.rebuild()
+}
+
+// seen returns of v what its page is drawn from. News of the machine come with
+// every entry of the journal: what the upstream has not been told is shown when it
+// does not get through, and what may be sold alone while it is away.
+func seen(v till.View) till.View {
+	v.Ends, v.Taps, v.Office.Ends = time.Time{}, 0, time.Time{}
+	all := v.Health
+	v.Health = kiosk.Health{Terminal: all.Terminal, SchoolZH: all.SchoolZH, SchoolEN: all.SchoolEN}
+	if all.Queue.Failing {
+		v.Health.Queue = kiosk.Queue{Count: all.Queue.Count, Since: all.Queue.Since, Failing: true}
+	}
+	if v.Step == till.Office { // whose own view says what it needs
+		v.Dark, v.Meal, v.Ways, v.Last, v.News = rules.Budget{}, till.Meal{}, nil, till.Result{}, nil
+		return v
+	}
+	v.Health.Upstream, v.Health.Since = all.Upstream, all.Since
+	if all.Upstream {
+		v.Dark = rules.Budget{}
+	}
+	return v
 }
 
 // rebuild draws the page of the view anew.

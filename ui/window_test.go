@@ -14,6 +14,9 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"quancun/kiosk"
+	"quancun/kiosk/office"
+	"quancun/kiosk/rules"
+	"quancun/kiosk/till"
 	"quancun/ui/specimen"
 	"quancun/ui/text"
 	"quancun/ui/widget"
@@ -104,6 +107,48 @@ func TestNews(t *testing.T) {
 			w.Show(v)
 			if drawn := w.screen != page; drawn != (tt.home && v.Step == kiosk.Home) {
 				t.Errorf("%s, at %s: the page is drawn anew: %v", tt.what, name, drawn)
+			}
+		}
+	}
+}
+
+// TestTillNews does the same at the till, whose journal has news with every sale,
+// and with everything that is done in the office.
+func TestTillNews(t *testing.T) {
+	texts, err := NewTexts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := NewTill(test.NewTempApp(t), Options{
+		Panel: specimen.Panels["1080x1920"], Texts: texts, Now: still, OnTill: func(till.Input) {},
+	})
+	for _, tt := range []struct {
+		what   string
+		change func(*till.View)
+		seen   func(till.Step) bool
+	}{
+		{"an entry waits", func(v *till.View) {
+			v.Health.Queue, v.Dark.Left = kiosk.Queue{Count: 3, Amount: 500, Since: specimen.Now}, v.Dark.Left-500
+		}, func(till.Step) bool { return false }},
+		{"the hotlist ages", func(v *till.View) { v.Health.HotlistAge += time.Hour }, func(till.Step) bool { return false }},
+		{"entries do not get through", func(v *till.View) {
+			v.Health.Queue = kiosk.Queue{Count: 3, Failing: true, Since: specimen.Now}
+		}, func(till.Step) bool { return true }},
+		{"the upstream goes away", func(v *till.View) { v.Health.Upstream, v.Health.Since = false, specimen.Now },
+			func(s till.Step) bool { return s != till.Office }},
+	} {
+		for _, step := range []till.Step{till.Ready, till.Present, till.StaffPIN, till.Office} {
+			v := till.View{Step: step, Amount: 1200, Health: kiosk.Health{Terminal: "T01", Upstream: true, Reader: true}}
+			v.Dark = rules.Budget{Sale: 100, Left: 1000, Max: 1000}
+			if step == till.Office {
+				v.Office = office.View{Page: office.Asking, No: 1, Question: office.Question{Kind: office.AskAmount, Max: 100}}
+			}
+			w.show(v)
+			page := w.screen
+			tt.change(&v)
+			w.show(v)
+			if drawn := w.screen != page; drawn != tt.seen(step) {
+				t.Errorf("%s, in step %d: the page is drawn anew: %v", tt.what, step, drawn)
 			}
 		}
 	}
