@@ -11,6 +11,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/office"
 	"quancun/kiosk/tender"
+	"quancun/ledger"
 	"quancun/money"
 	"quancun/upstream/client"
 	"quancun/upstream/client/centre"
@@ -168,6 +169,16 @@ func (s *serving) end(ctx context.Context, ref string, o journal.Outcome) error 
 func (d *Desk) endBy(ctx context.Context, ref, operator string, o journal.Outcome) error {
 	_, err := d.Book.Append(ctx, journal.Entry{Kind: journal.CentreEnd, Ref: ref, Operator: operator, Outcome: o})
 	return err
+}
+
+// move writes down what cash or a balance has to follow. A journal that fails may
+// have it all the same: nobody knows then, and it is not done again.
+func (d *Desk) move(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	written, err := d.Book.Append(ctx, e)
+	if errors.Is(err, ledger.ErrFailed) {
+		err = inDoubt(cashUnsure, err)
+	}
+	return written, err
 }
 
 func (d *Desk) sleep(ctx context.Context) error {

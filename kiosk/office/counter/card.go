@@ -9,6 +9,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/office"
+	"quancun/kiosk/tender"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader"
@@ -212,10 +213,11 @@ func (s *serving) begin(ctx context.Context, m *making) (err error) {
 	if !m.cash {
 		return nil
 	}
-	if _, err := s.takeCash(ctx, m.ref+cashSuffix, m.fee); err != nil {
+	_, err = s.takeCash(ctx, m.ref+cashSuffix, m.fee)
+	if err != nil && !errors.Is(err, tender.ErrUnknown) { // else the cash may be on the account
 		return errors.Join(err, s.end(ctx, m.ref, journal.NotDone))
 	}
-	return nil
+	return err
 }
 
 // issued is the act of a card that is made.

@@ -19,6 +19,7 @@ const (
 	askCash    office.Word = "centre.cash"
 	cashIn     office.Word = "centre.cash.in"  // count it, then confirm
 	cashOut    office.Word = "centre.cash.out" // count it out, then confirm
+	cashUnsure office.Word = "centre.cash.unsure"
 	noRoom     office.Word = "centre.no.room"
 	drawerLow  office.Word = "centre.drawer.low"
 	notEnough  office.Word = "centre.not.enough"
@@ -65,8 +66,8 @@ func (s *serving) mustHaveShift(ctx context.Context) error {
 	return err
 }
 
-// takeCash takes cash onto the holder's account, if the upstream lets it. An error
-// is that nobody has it written down: it is given back.
+// takeCash takes cash onto the holder's account, if the upstream lets it. After an
+// error nobody has it written down, and it is given back, unless that is unknown.
 func (s *serving) takeCash(ctx context.Context, ref string, amount money.Fen) (journal.Entry, error) {
 	if err := s.Work(ctx, doing); err != nil {
 		return journal.Entry{}, err
@@ -74,7 +75,7 @@ func (s *serving) takeCash(ctx context.Context, ref string, amount money.Fen) (j
 	if err := s.Centre.AllowCash(ctx, s.clerk, s.holder.Account, amount); err != nil {
 		return journal.Entry{}, nothing(err)
 	}
-	return s.Book.Append(ctx, journal.Entry{
+	return s.move(ctx, journal.Entry{
 		Kind: journal.CashTopUp, Ref: ref, Account: s.holder.Account, Operator: s.Member().No, Amount: amount,
 	})
 }
@@ -153,7 +154,8 @@ const (
 
 // spend writes an entry that takes money off the account, once the upstream holds
 // it. It waits until the upstream has the journal that far, since what goes before
-// may be what there is to spend. After an error nothing was written.
+// may be what there is to spend. After an error nothing
+// was written, unless that is unknown.
 func (s *serving) spend(ctx context.Context, e journal.Entry) (journal.Entry, error) {
 	for range triesMax {
 		epoch, seq, err := s.Book.Next(ctx)
@@ -189,7 +191,7 @@ func (s *serving) write(ctx context.Context, e journal.Entry, err error) (journa
 	if err != nil {
 		return e, err
 	}
-	return s.Book.Append(ctx, e)
+	return s.move(ctx, e)
 }
 
 // emptied waits until the upstream has booked what was paid out.

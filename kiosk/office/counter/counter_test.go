@@ -348,6 +348,35 @@ func TestDrawerLow(t *testing.T) {
 	}
 }
 
+// TestJournalFails: cash of which nobody knows whether the journal has it is being
+// checked, whichever it was, and what was begun goes on after the restart.
+func TestJournalFails(t *testing.T) {
+	for _, keeps := range []bool{false, true} {
+		for task, kind := range map[office.Word]journal.Kind{
+			counter.TopUp: journal.CashTopUp, counter.Replace: journal.CashTopUp, counter.Retire: journal.PayOut,
+		} {
+			w := newWorld(t)
+			w.openShift()
+			w.fails, w.keeps = kind, keeps
+			if v := w.run(task); v.Outcome != office.Unknown || v.Why != "centre.cash.unsure" {
+				t.Errorf("%s, kept %v: outcome %d, %s", task, keeps, v.Outcome, v.Why)
+			}
+			w.fails = 0
+			w.reboot()
+			want := 0
+			if keeps {
+				want = 1
+			}
+			if got := w.entries(kind); len(got) != want {
+				t.Errorf("%s, kept %v: %d entries", task, keeps, len(got))
+			}
+			if len(w.acts) > 0 {
+				t.Errorf("%s, kept %v: done upstream: %v", task, keeps, w.acts)
+			}
+		}
+	}
+}
+
 // TestRetireCut cuts the power at each step: the cash is out at most once, and the
 // account is closed in the end.
 func TestRetireCut(t *testing.T) {

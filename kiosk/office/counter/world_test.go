@@ -71,6 +71,8 @@ type world struct {
 	book  *ledger.Book
 	slot  *sim.Slot
 	power *power
+	fails journal.Kind // at which the journal fails
+	keeps bool         // and has taken it all the same
 
 	// The upstream's.
 	holder    centre.Holder
@@ -292,6 +294,12 @@ func (w *world) opens() (purse.Info, error) {
 type book struct{ *world }
 
 func (b book) Append(ctx context.Context, e journal.Entry) (done journal.Entry, err error) {
+	if e.Kind == b.fails {
+		if b.keeps {
+			_, err = b.book.Append(ctx, e)
+		}
+		return journal.Entry{}, errors.Join(ledger.ErrFailed, err)
+	}
 	err = b.power.step(func() error { done, err = b.book.Append(ctx, e); return err })
 	return done, err
 }
