@@ -191,8 +191,9 @@ func TestPay(t *testing.T) {
 				if wire == "Synjones" {
 					b = w.synjones
 				}
-				if c.fault.Method = method; c.fault.Kind != "" {
-					w.must(w.campus.Arm(c.fault))
+				fault := c.fault // both wires run at once, each with its own
+				if fault.Method = method; fault.Kind != "" {
+					w.must(w.campus.Arm(fault))
 				}
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
 				defer stop()
