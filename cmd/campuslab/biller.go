@@ -17,10 +17,6 @@ import (
 	"quancun/lab/srun"
 )
 
-// electricityKey signs the requests of the lab's plain electricity wire. It is no
-// secret: anybody who reaches the lab may do anything.
-const electricityKey = "lab"
-
 // startBillers starts those that are asked for.
 func (l *lab) startBillers(ctx context.Context, work *errgroup.Group, mux *http.ServeMux, p *Paper) (err error) {
 	if l.network != "" {
@@ -58,7 +54,11 @@ func (l *lab) startElectricity(ctx context.Context, work *errgroup.Group, mux *h
 	if err != nil {
 		return "", err
 	}
-	campus, err := electricity.New(electricity.Config{Dir: dir, Key: electricityKey})
+	key, err := breaker.Key(dir)
+	if err != nil {
+		return "", err
+	}
+	campus, err := electricity.New(electricity.Config{Dir: dir, Key: key})
 	if err == nil {
 		err = campus.Build()
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,12 +45,9 @@ func TestBillers(t *testing.T) {
 	}
 	hand("electricity", "fault", "rooms", "html", "--standing")
 	hand("electricity", "mend")
-	key := filepath.Join(dir, "key")
-	if err := os.WriteFile(key, []byte(electricityKey), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	meters, err := electricity.NewRest(electricity.RestConfig{
-		Address: p.Electricity, CertificateFile: filepath.Join(dir, "electricity", breaker.CertificateFile), KeyFile: key,
+		Address: p.Electricity, CertificateFile: filepath.Join(dir, "electricity", breaker.CertificateFile),
+		KeyFile: filepath.Join(dir, "electricity", breaker.KeyFile),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -59,6 +59,21 @@ func Certificate(dir string) (tls.Certificate, error) {
 	return tls.LoadX509KeyPair(file, keyFile)
 }
 
+// KeyFile is the name of the file with a stand-in's key for signatures.
+const KeyFile = "sign.key"
+
+// Key returns the key in a folder that requests are signed with, made by the
+// first call. Who pays there is given its file.
+func Key(dir string) (string, error) {
+	file := filepath.Join(dir, KeyFile)
+	key, err := os.ReadFile(file)
+	if err == nil || !errors.Is(err, os.ErrNotExist) {
+		return string(key), err
+	}
+	made := rand.Text()
+	return made, os.WriteFile(file, []byte(made), 0o600)
+}
+
 // Save writes v to a file, and makes it the new one only when it is whole.
 func Save(file string, v any) error {
 	text, err := json.MarshalIndent(v, "", "\t")

@@ -122,6 +122,7 @@ func explain(s *stack.Stack, display *xvfb.Display) {
   cards         the window beside it: lay one down, take it away, tear it off
   phone         %s is the student's phone: pay an order there, or break it
   virtual card  %s/wallet/ shows the codes of a phone; a till takes them
+  billers       campuslab biller network (or electricity) says what they have booked, and breaks them
   lab           CAMPUSLAB=%s bin/campuslab help says what else can be done
   upstream      %s
   logs          %s

@@ -17,6 +17,9 @@ type Addresses struct {
 	AlipayAddr   string // the lab's Alipay gateway
 	LabAddr      string // the lab's control panel, phone page and vendors
 	VPCDAddr     string // where virtual cards find the reader
+
+	NetworkAddr     string // the lab's Srun, which takes the network fee
+	ElectricityAddr string // the lab's vendor of meters
 }
 
 // LabURL returns where the lab is: in a browser, the page that stands for the
@@ -55,7 +58,9 @@ func addressesIn(path string) (Addresses, error) {
 }
 
 func (a *Addresses) all() []*string {
-	return []*string{&a.UpstreamAddr, &a.NotifyAddr, &a.AlipayAddr, &a.LabAddr, &a.VPCDAddr}
+	return []*string{
+		&a.UpstreamAddr, &a.NotifyAddr, &a.AlipayAddr, &a.LabAddr, &a.VPCDAddr, &a.NetworkAddr, &a.ElectricityAddr,
+	}
 }
 
 // free reports whether nobody listens on any of the addresses.

@@ -11,6 +11,7 @@ import (
 	"regexp"
 
 	"quancun/lab/alipay"
+	"quancun/lab/breaker"
 )
 
 // provision makes what the programs need before their first start: the
@@ -139,7 +140,27 @@ alipay_public_key_file = %q
 gateway = "http://%s/gateway.do"
 notify_url = "http://%s/alipay/notify"
 `, database, s.PaySeconds, alipay.AppID, private, public, s.AlipayAddr, s.NotifyAddr)
+	text = append(text, s.billers()...)
 	return os.WriteFile(s.File("campusd.toml"), text, 0o600)
+}
+
+// billers returns the part of the upstream's configuration that names the lab's
+// vendors: each with the one certificate that it may show, and the key that its
+// requests are signed with, which the lab has made.
+func (s *Stack) billers() []byte {
+	network, meters := s.File("lab/network"), s.File("lab/electricity")
+	return fmt.Appendf(nil, `
+[network]
+address = "https://%s"
+certificate_file = %q
+
+[electricity]
+wire = "rest"
+address = "https://%s"
+certificate_file = %q
+key_file = %q
+`, s.NetworkAddr, filepath.Join(network, breaker.CertificateFile),
+		s.ElectricityAddr, filepath.Join(meters, breaker.CertificateFile), filepath.Join(meters, breaker.KeyFile))
 }
 
 // find returns the path of the file called name somewhere below dir.

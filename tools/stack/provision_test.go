@@ -1,11 +1,16 @@
 package stack
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/BurntSushi/toml"
+
+	"quancun/lab/breaker"
+	"quancun/upstream/biller/setup"
 )
 
 // newStack returns a stack in a directory of its own, with nothing running.
@@ -66,5 +71,33 @@ func TestMissing(t *testing.T) {
 	}
 	if err := s.Stop(); err != nil {
 		t.Errorf("Stop = %v", err)
+	}
+}
+
+// TestBillers: what the stack writes for the upstream names billers that can be
+// opened, and that pay.
+func TestBillers(t *testing.T) {
+	s := newStack(t)
+	for _, name := range []string{"network", "electricity"} {
+		dir := s.File(filepath.Join("lab", name))
+		if _, err := breaker.Certificate(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := breaker.Key(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var c setup.Config
+	if meta, err := toml.Decode(string(s.billers()), &c); err != nil || len(meta.Undecoded()) > 0 {
+		t.Fatalf("%v, unknown: %v", err, meta.Undecoded())
+	}
+	b, err := c.Open()
+	if err := errors.Join(c.Check(), err); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{setup.NetworkName, setup.ElectricityName} {
+		if b.Payable[name] == nil {
+			t.Errorf("%s can not be paid", name)
+		}
 	}
 }

@@ -152,6 +152,7 @@ func (s *Stack) labArgs() []string {
 		"serve",
 		"--dir", s.File("lab"), "--alipay", s.AlipayAddr, "--http", s.LabAddr,
 		"--cards", s.File("cards.json"), "--vpcd", s.VPCDAddr, "--phones", s.File("phones"),
+		"--network", s.NetworkAddr, "--electricity", s.ElectricityAddr,
 	}
 }
 
