@@ -8,6 +8,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"quancun/cmd/campusd/bath"
 	"quancun/money"
 	"quancun/upstream/alipay"
 	"quancun/upstream/biller/setup"
@@ -28,7 +29,8 @@ type config struct {
 	} `toml:"school"`
 	Policy policy `toml:"policy"`
 	// Codes are those of virtual cards.
-	Codes codes `toml:"codes"`
+	Codes codes         `toml:"codes"`
+	Baths bath.Settings `toml:"bath"`
 	// Keys is where the keys are, if they are in a PKCS #11 token.
 	Keys struct {
 		Module  string `toml:"module"`
@@ -80,7 +82,7 @@ func defaults() policy {
 // readConfig reads the file and refuses what it does not understand: a
 // misspelt cap would be no cap.
 func readConfig(path string) (c config, err error) {
-	c.Policy, c.Codes = defaults(), defaultCodes()
+	c.Policy, c.Codes, c.Baths = defaults(), defaultCodes(), bath.Usual()
 	meta, err := toml.DecodeFile(path, &c)
 	if err != nil {
 		return c, fmt.Errorf("read config: %w", err)
@@ -101,7 +103,7 @@ func readConfig(path string) (c config, err error) {
 	if (c.Keys.Module == "") != (c.Keys.PINFile == "") {
 		return c, errors.New("read config: keys: a token needs module and pin_file")
 	}
-	if err := errors.Join(c.Policy.check(), c.Codes.policy().Check(), c.Config.Check()); err != nil {
+	if err := errors.Join(c.Policy.check(), c.Codes.policy().Check(), c.Baths.Check(), c.Config.Check()); err != nil {
 		return c, fmt.Errorf("read config: %w", err)
 	}
 	return c, nil

@@ -152,7 +152,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func (p place) seedBaths(ctx context.Context, d data) error {
-	desk, err := bath.Open(ctx, d.books, p.dir)
+	desk, err := bath.Open(ctx, bath.Data{Books: d.books, Dir: p.dir, Policy: bath.Usual()})
 	if err != nil {
 		return err
 	}

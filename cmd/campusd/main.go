@@ -167,10 +167,14 @@ func (p *place) flags(f *flag.FlagSet) {
 // Flags implements [bath.Place].
 func (p *place) Flags(f *flag.FlagSet) { p.flags(f) }
 
-// Open implements [bath.Place].
-func (p *place) Open(ctx context.Context) (*store.Books, string, error) {
+// Data implements [bath.Place].
+func (p *place) Data(ctx context.Context) (bath.Data, error) {
+	c, err := p.read()
+	if err != nil {
+		return bath.Data{}, err
+	}
 	d, err := p.openOld(ctx)
-	return d.books, p.dir, err
+	return bath.Data{Books: d.books, Dir: p.dir, Policy: c.Baths}, err
 }
 
 // onBooks does what a command does on books that are there, with the n words
@@ -204,7 +208,7 @@ type data struct {
 // read returns the configuration, with all defaults if there is none.
 func (p place) read() (config, error) {
 	if p.config == "" {
-		return config{Policy: defaults()}, nil
+		return config{Policy: defaults(), Baths: bath.Usual()}, nil
 	}
 	return readConfig(p.config)
 }

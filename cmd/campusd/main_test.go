@@ -321,6 +321,8 @@ func TestConfig(t *testing.T) {
 		{`database = "postgres://campusd:hunter2@127.0.0.1/quancun"`, ""},
 		{`database = "postgress://campusd:hunter2@127.0.0.1/quancun"`, "database does not start"},
 		{"[keys]\nmodule = \"x.so\"", "pin_file"},
+		{"[bath]\ndays_ahead = 0", ""},
+		{"[bath]\nopen_max = 0", "open_max"},
 		{"nonsense", "read config"},
 	} {
 		s.write("c.toml", tt.text)

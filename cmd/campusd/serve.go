@@ -89,7 +89,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		Feeds:    &feed.Publisher{Books: d.books, Campus: k.Campus()},
 		Notices:  pays, SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
 	})
-	baths, err := bath.Open(ctx, d.books, p.dir)
+	baths, err := bath.Open(ctx, bath.Data{Books: d.books, Dir: p.dir, Policy: c.Baths, Log: log})
 	if err != nil {
 		return err
 	}

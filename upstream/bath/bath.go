@@ -112,41 +112,29 @@ func (r *Refusal) Error() string { return fmt.Sprintf("bath: refused, reason %d"
 
 func refuse(r Reason) error { return &Refusal{Reason: r} }
 
-// Policy is what the school has decided. Zero fields take the values given here.
+// Policy is what the school has decided.
 type Policy struct {
-	DaysAhead  int           // 2: today, and so many days after it, can be reserved
-	OpenMax    int           // 2: reservations that a holder may have before their slots are over
-	NoShows    int           // 3: so often a holder may not come within Span; then no reservation until
-	Span       time.Duration // 30 days: the oldest of them is so long ago
-	Grace      time.Duration // 10 min: a code opens so long before its slot and after it
-	ReleasedIn time.Duration // 24 h: after its slot, if no controller says anything
+	DaysAhead  int           // today, and so many days after it, can be reserved
+	OpenMax    int           // reservations that a holder may have before their slots are over
+	NoShows    int           // so often a holder may not come within Span; then no reservation until
+	Span       time.Duration // the oldest of them is so long ago
+	Grace      time.Duration // a code opens so long before its slot and after it
+	ReleasedIn time.Duration // after its slot, if no controller says anything
 }
 
-func (p Policy) orDefault() Policy {
-	for _, n := range []struct {
-		of *int
-		is int
-	}{{&p.DaysAhead, 2}, {&p.OpenMax, 2}, {&p.NoShows, 3}} {
-		if *n.of == 0 {
-			*n.of = n.is
-		}
+// Usual returns the policy of a school that has decided nothing else.
+func Usual() Policy {
+	return Policy{
+		DaysAhead: 2, OpenMax: 2, NoShows: 3, Span: 30 * 24 * time.Hour, Grace: 10 * time.Minute,
+		ReleasedIn: 24 * time.Hour,
 	}
-	for _, d := range []struct {
-		of *time.Duration
-		is time.Duration
-	}{{&p.Span, 30 * 24 * time.Hour}, {&p.Grace, 10 * time.Minute}, {&p.ReleasedIn, 24 * time.Hour}} {
-		if *d.of == 0 {
-			*d.of = d.is
-		}
-	}
-	return p
 }
 
 // Config is what a desk is made of. Policy and Log may be left out.
 type Config struct {
 	Books  *store.Books
 	Master bathcode.Master
-	Policy Policy
+	Policy Policy // [Usual] if it is zero
 	Log    *slog.Logger
 }
 
@@ -165,7 +153,10 @@ func New(c Config) *Desk {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Desk{books: c.Books, master: c.Master, policy: c.Policy.orDefault(), log: c.Log}
+	if c.Policy == (Policy{}) {
+		c.Policy = Usual()
+	}
+	return &Desk{books: c.Books, master: c.Master, policy: c.Policy, log: c.Log}
 }
 
 // Code returns the digits of a reservation. They are a secret of its holder.

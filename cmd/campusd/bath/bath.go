@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,23 +40,31 @@ var ErrUsage = errors.New("usage: campusd bath hall list|add|set | stall add|clo
 // Place is where the books are, as flags say it.
 type Place interface {
 	Flags(f *flag.FlagSet)
-	// Open opens the books, and says in which folder they and their keys are.
-	Open(ctx context.Context) (books *store.Books, dir string, err error)
+	// Data opens the books. The caller closes them.
+	Data(ctx context.Context) (Data, error)
 }
 
-// Open returns the desk of books whose keys are in a folder. It makes the key if
-// there is none, unless codes were made with one that is not there any more: their
-// controllers would take none of the new ones.
-func Open(ctx context.Context, books *store.Books, dir string) (*bath.Desk, error) {
-	path := filepath.Join(dir, "bath.key")
+// Data is what a desk works on.
+type Data struct {
+	Books  *store.Books
+	Dir    string // of the books' keys
+	Policy Settings
+	Log    *slog.Logger // nil for none
+}
+
+// Open returns the desk of d. It makes the key if there is none, unless codes were
+// made with one that is not there any more: their controllers would take none of
+// the new ones.
+func Open(ctx context.Context, d Data) (*bath.Desk, error) {
+	path := filepath.Join(d.Dir, "bath.key")
 	m, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		m, err = newKey(ctx, books, path)
+		m, err = newKey(ctx, d.Books, path)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return bath.New(bath.Config{Books: books, Master: m}), nil
+	return bath.New(bath.Config{Books: d.Books, Master: m, Policy: d.Policy.policy(), Log: d.Log}), nil
 }
 
 func readKey(path string) (m bathcode.Master, err error) {
@@ -137,15 +146,15 @@ func (c command) on(args []string, n int, do func(d *bath.Desk, words []string) 
 	if c.flags.NArg() > 0 {
 		return ErrUsage
 	}
-	books, dir, err := c.place.Open(c.ctx)
+	data, err := c.place.Data(c.ctx)
 	if err != nil {
 		return err
 	}
-	d, err := Open(c.ctx, books, dir)
+	d, err := Open(c.ctx, data)
 	if err == nil {
 		err = do(d, args[:n])
 	}
-	return errors.Join(err, books.Close())
+	return errors.Join(err, data.Books.Close())
 }
 
 // numbers reads words that are numbers from 0 to 65535.

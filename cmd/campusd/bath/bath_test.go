@@ -21,9 +21,9 @@ type folder string
 
 func (f folder) Flags(*flag.FlagSet) {}
 
-func (f folder) Open(ctx context.Context) (*store.Books, string, error) {
+func (f folder) Data(ctx context.Context) (bath.Data, error) {
 	b, err := store.Open(ctx, filepath.Join(string(f), "books.db"), nil)
-	return b, string(f), err
+	return bath.Data{Books: b, Dir: string(f), Policy: bath.Usual()}, err
 }
 
 // do does a command line, and returns what it prints.
@@ -96,16 +96,52 @@ func TestCommands(t *testing.T) {
 // TestDemo makes the demonstration's baths, and what their controllers need.
 func TestDemo(t *testing.T) {
 	f := folder(t.TempDir())
-	books, dir, err := f.Open(t.Context())
+	data, err := f.Data(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := bath.Open(t.Context(), books, dir)
-	if err := errors.Join(err, bath.Demo(t.Context(), d), books.Close()); err != nil {
+	d, err := bath.Open(t.Context(), data)
+	if err := errors.Join(err, bath.Demo(t.Context(), d), data.Books.Close()); err != nil {
 		t.Fatal(err)
 	}
-	f.must(t, "key 1 6 -o "+filepath.Join(dir, "stall"))
-	f.must(t, "key 2 -o "+filepath.Join(dir, "hall"))
+	f.must(t, "key 1 6 -o "+filepath.Join(data.Dir, "stall"))
+	f.must(t, "key 2 -o "+filepath.Join(data.Dir, "hall"))
+}
+
+// TestSettings takes what a school may decide, and gives its controllers the same.
+func TestSettings(t *testing.T) {
+	for name, change := range map[string]func(*bath.Settings){
+		"months ahead":        func(s *bath.Settings) { s.DaysAhead = 31 },
+		"no reservation":      func(s *bath.Settings) { s.OpenMax = 0 },
+		"nobody ever":         func(s *bath.Settings) { s.NoShows = 0 },
+		"for ever":            func(s *bath.Settings) { s.NoShowDays = 367 },
+		"before it was":       func(s *bath.Settings) { s.GraceMinutes = -1 },
+		"held for two weeks":  func(s *bath.Settings) { s.ReleaseHours = 14 * 24 },
+		"not held after that": func(s *bath.Settings) { s.ReleaseHours = 0 },
+	} {
+		s := bath.Usual()
+		if change(&s); s.Check() == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	s := bath.Usual()
+	s.DaysAhead, s.GraceMinutes = 0, 5 // only today
+	if err := s.Check(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := folder(t.TempDir()).Data(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Books.Close()
+	data.Policy = s
+	d, err := bath.Open(t.Context(), data)
+	if err := errors.Join(err, bath.Demo(t.Context(), d)); err != nil {
+		t.Fatal(err)
+	}
+	if setup, err := d.Setup(t.Context(), 2, 0); err != nil || setup.Grace != 5*60 {
+		t.Errorf("a grace of %d s, %v", setup.Grace, err)
+	}
 }
 
 // TestKey makes the key once, and no other in place of one that is lost.
