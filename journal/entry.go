@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -37,7 +38,8 @@ type Entry struct {
 
 	// Card is the card's serial number in full, in the same alphabet. Account
 	// is the holder's account number, where the terminal knows it. With
-	// [CentreIntent] both are those that the act is about.
+	// [CentreIntent] both are those that the act is about; with [RequestIntent] one
+	// of them is enough.
 	Card    string
 	Account string
 
@@ -46,8 +48,8 @@ type Entry struct {
 	Operator string
 
 	// Amount is more than zero for everything that is about money, except for
-	// [Counted], where it is what was counted, and for a shift, where it is what
-	// is in the drawer.
+	// [Counted], where it is what was counted, for a shift, where it is what is in
+	// the drawer, and for a request, where it is what upstream was asked to take.
 	Amount money.Fen
 
 	// Outcome is set for ends and for evidence only.
@@ -124,7 +126,7 @@ func (e Entry) Check() error {
 	if len(e.Details) > DetailsLenMax || len(e.Details) > 0 && !json.Valid(e.Details) {
 		return e.rule("details")
 	}
-	if err := e.checkCentre(); err != nil {
+	if err := errors.Join(e.checkCentre(), e.checkRequest()); err != nil {
 		return err
 	}
 	return e.checkPostings()
@@ -157,7 +159,8 @@ func (e Entry) checkNames() error {
 }
 
 func (e Entry) movesMoney() bool {
-	return !e.Kind.ofStaff() && (e.Kind.IsIntent() || e.Kind >= SaleIntent && e.Kind != Counted)
+	return !e.Kind.ofStaff() && e.Kind.Intent() != RequestIntent &&
+		(e.Kind.IsIntent() || e.Kind >= SaleIntent && e.Kind != Counted)
 }
 
 func (e Entry) needsCard() bool {

@@ -33,6 +33,11 @@ func sound(k Kind) Entry {
 		e.Outcome = Paid
 	case LoadEnd, SaleEnd, Evidence:
 		e.Outcome = Written
+	case RequestIntent, RequestEnd:
+		e.Details = json.RawMessage(`{"service":"bill","what":{"biller":"network"}}`)
+		if k == RequestEnd {
+			e.Outcome, e.Details = Done, nil
+		}
 	case CentreIntent, CentreEnd:
 		e.Amount, e.Merchant, e.Account = 0, "", "1001"
 		e.Details = json.RawMessage(`{"act":3,"document":2,"evidence":"123X"}`)
@@ -205,5 +210,43 @@ func TestCentre(t *testing.T) {
 	a, err := sound(CentreIntent).Centre()
 	if want := (CentreAct{Act: 3, Document: 2, Evidence: "123X"}); err != nil || a != want {
 		t.Errorf("Centre = %+v, %v, want %+v", a, err, want)
+	}
+}
+
+// TestRequest is what a holder's request may not say, and what it may leave out.
+func TestRequest(t *testing.T) {
+	for name, spoil := range map[string]func(*Entry){
+		"Nobody":       func(e *Entry) { e.Account, e.Card = "", "" },
+		"Seller":       func(e *Entry) { e.Merchant = "m1" },
+		"Undoes":       func(e *Entry) { e.Origin = Position{"T2", Epoch{1}, 9} },
+		"Negative":     func(e *Entry) { e.Amount = -1 },
+		"Outcome":      func(e *Entry) { e.Outcome = Done },
+		"NoDetails":    func(e *Entry) { e.Details = nil },
+		"NoService":    func(e *Entry) { e.Details = json.RawMessage(`{"what":{}}`) },
+		"ServiceSpace": func(e *Entry) { e.Details = json.RawMessage(`{"service":"a b"}`) },
+		"ServiceLong":  func(e *Entry) { e.Details = json.RawMessage(`{"service":"seventeen-letters"}`) },
+		"Moves":        func(e *Entry) { e.Postings = []Posting{{Holder, -5}, {"merchant/m1", 5}} },
+	} {
+		e := sound(RequestIntent)
+		spoil(&e)
+		if err := e.Check(); !errors.Is(err, ErrRule) {
+			t.Errorf("%s: %v, want %v", name, err, ErrRule)
+		}
+	}
+	for _, o := range []Outcome{0, Paid, Written, 23} {
+		e := sound(RequestEnd)
+		e.Outcome = o
+		if err := e.Check(); !errors.Is(err, ErrRule) {
+			t.Errorf("end with %s: %v, want %v", o, err, ErrRule)
+		}
+	}
+	found := sound(RequestIntent)
+	found.Amount, found.Account, found.Details = 0, "", json.RawMessage(`{"service":"found"}`)
+	if err := found.Check(); err != nil {
+		t.Errorf("a found card, whose owner nobody knows: %v", err)
+	}
+	r, err := sound(RequestIntent).Request()
+	if err != nil || r.Service != "bill" || string(r.What) != `{"biller":"network"}` {
+		t.Errorf("Request = %+v, %v", r, err)
 	}
 }

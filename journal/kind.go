@@ -63,6 +63,10 @@ const (
 
 	CentreIntent Kind = 90 // a clerk is about to do something for a holder (办理); Details say what
 	CentreEnd    Kind = 91 // upstream has done it, or never will
+
+	// A holder's request (申请) moves no money here: what it comes to is upstream's.
+	RequestIntent Kind = 92 // a holder is about to ask upstream for something; Details say what
+	RequestEnd    Kind = 93 // upstream has done it, or has not
 )
 
 // kinds is all that is known of a kind.
@@ -110,6 +114,9 @@ var kinds = map[Kind]struct {
 
 	CentreIntent: {name: "centre intent", begins: CentreIntent},
 	CentreEnd:    {name: "centre end", begins: CentreIntent},
+
+	RequestIntent: {name: "request intent", begins: RequestIntent},
+	RequestEnd:    {name: "request end", begins: RequestIntent},
 }
 
 // Kinds returns every kind, in the order of their numbers.
@@ -137,7 +144,8 @@ func (k Kind) IsIntent() bool { return k != 0 && kinds[k].begins == k }
 
 // IsEnd reports whether k says how an intent came out.
 func (k Kind) IsEnd() bool {
-	return k == TopUpEnd || k == LoadEnd || k == SaleEnd || k == PaymentEnd || k == ReturnEnd || k == CentreEnd
+	return k == TopUpEnd || k == LoadEnd || k == SaleEnd || k == PaymentEnd || k == ReturnEnd ||
+		k == CentreEnd || k == RequestEnd
 }
 
 // IsDoubt reports whether k says that nobody knows how an intent came out.
@@ -185,7 +193,9 @@ const (
 	// another terminal or a later counter has proved upstream.
 	Elsewhere    Outcome = 13
 	ElsewhereNot Outcome = 14
-	// Done and NotDone are of the card centre: upstream has done it, or never will.
+	// Done and NotDone are of the card centre and of a holder's request: upstream has
+	// done it, or never will. A request's NotDone is what upstream said then: a bill
+	// that was released may still be booked late, and upstream tells the holder.
 	Done    Outcome = 21
 	NotDone Outcome = 22
 )
@@ -196,7 +206,7 @@ type of int
 const (
 	ofOrder of = iota + 1
 	ofCard
-	ofCentre
+	ofUpstream
 )
 
 var outcomes = map[Outcome]struct {
@@ -206,7 +216,7 @@ var outcomes = map[Outcome]struct {
 	Paid: {"paid", ofOrder}, Closed: {"closed", ofOrder}, Refused: {"refused", ofOrder},
 	Written: {"written", ofCard}, NotWritten: {"not written", ofCard},
 	Elsewhere: {"elsewhere", ofCard}, ElsewhereNot: {"elsewhere not", ofCard},
-	Done: {"done", ofCentre}, NotDone: {"not done", ofCentre},
+	Done: {"done", ofUpstream}, NotDone: {"not done", ofUpstream},
 }
 
 // String returns the outcome in words, for logs and for people who verify.
@@ -228,8 +238,8 @@ func (o Outcome) of(k Kind) bool {
 		return known.of == ofOrder
 	case LoadEnd, SaleEnd, Evidence:
 		return known.of == ofCard
-	case CentreEnd:
-		return known.of == ofCentre
+	case CentreEnd, RequestEnd:
+		return known.of == ofUpstream
 	}
 	return o == 0
 }

@@ -100,7 +100,7 @@ func (b *books) post(e entry) error {
 	case 3:
 		return b.carry(e)
 	}
-	if err := errors.Join(b.order(e), e.centre()); err != nil {
+	if err := errors.Join(b.order(e), e.centre(), e.request()); err != nil {
 		return err
 	}
 	var sum int64
@@ -163,7 +163,7 @@ func (b *books) carry(e entry) error {
 }
 
 // intents are the kinds of intent, by the kinds that go on with them.
-var intents = map[int]int{11: 10, 12: 10, 21: 20, 22: 20, 41: 40, 42: 40, 81: 80, 83: 82, 91: 90}
+var intents = map[int]int{11: 10, 12: 10, 21: 20, 22: 20, 41: 40, 42: 40, 81: 80, 83: 82, 91: 90, 93: 92}
 
 func (b *books) order(e entry) error {
 	intent, goesOn := intents[e.kind]
@@ -178,7 +178,7 @@ func (b *books) order(e entry) error {
 		return nil
 	case b.begun[e.ref] != intent || b.ended[e.ref]:
 		return fmt.Errorf("kind %d of reference %q, which is not open", e.kind, e.ref)
-	case e.kind == 11 || e.kind == 21 || e.kind == 41 || e.kind == 91:
+	case e.kind == 11 || e.kind == 21 || e.kind == 41 || e.kind == 91 || e.kind == 93:
 		b.ended[e.ref] = true
 		return nil
 	case e.kind == 81 || e.kind == 83:

@@ -91,7 +91,7 @@ func (l *till) live() {
 	l.now = l.now.Add(time.Duration(l.r.Int63n(int64(9 * time.Hour))))
 	ref, merchant := fmt.Sprintf("R%04d", l.n), fmt.Sprintf("M%d", l.r.Intn(3))
 	e := journal.Entry{Ref: ref, Amount: 1 + money.Fen(l.r.Intn(10_000))}
-	switch k := l.r.Intn(17); k {
+	switch k := l.r.Intn(19); k {
 	case 0, 1, 2:
 		e.Kind, e.Merchant = journal.SaleIntent, merchant
 		l.append(e)
@@ -124,6 +124,21 @@ func (l *till) live() {
 		l.report(ref)
 	case 15, 16:
 		l.serve(ref)
+	case 17, 18:
+		l.request(ref)
+	}
+}
+
+// request asks upstream for something in a holder's name, to its end or not.
+func (l *till) request(ref string) {
+	l.append(journal.Entry{
+		Kind: journal.RequestIntent, Ref: ref, Account: "1001", Amount: 1000,
+		Details: json.RawMessage(`{"service":"bill","what":{"biller":"network"}}`),
+	})
+	if how := l.r.Intn(3); how > 0 {
+		l.append(journal.Entry{
+			Kind: journal.RequestEnd, Ref: ref, Outcome: []journal.Outcome{journal.Done, journal.NotDone}[how-1],
+		})
 	}
 }
 

@@ -44,3 +44,39 @@ func (e Entry) checkCentre() error {
 	_, err := e.Centre()
 	return err
 }
+
+// Request is the Details of a [RequestIntent]: what a holder is about to ask upstream
+// for at a terminal, under the entry's reference. It has all that is needed to ask
+// upstream later what became of it, and never a PIN.
+type Request struct {
+	Service string          `json:"service"`        // such as "bill"; see docs/JOURNAL.md
+	What    json.RawMessage `json:"what,omitempty"` // in the service's own words
+}
+
+// serviceLenMax bounds the name of a service.
+const serviceLenMax = 16
+
+// Request returns what a [RequestIntent] announces.
+func (e Entry) Request() (r Request, err error) {
+	if e.Kind != RequestIntent || json.Unmarshal(e.Details, &r) != nil ||
+		!IsName(r.Service) || len(r.Service) > serviceLenMax {
+		return Request{}, e.rule("it does not say what upstream is asked for")
+	}
+	return r, nil
+}
+
+// checkRequest: a request moves nothing here, says what it is, and whose. That is an
+// account or a card: of a card that was found nobody at the terminal knows the owner.
+func (e Entry) checkRequest() error {
+	if e.Kind.Intent() != RequestIntent {
+		return nil
+	}
+	if e.Account == "" && e.Card == "" || e.Merchant != "" || e.Origin != (Position{}) {
+		return e.rule("it is nobody's, or sells, or is about another entry")
+	}
+	if e.Kind == RequestEnd {
+		return nil
+	}
+	_, err := e.Request()
+	return err
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// request checks what the document says of a holder's requests.
+func (e entry) request() error {
+	if e.kind != 92 && e.kind != 93 {
+		return nil
+	}
+	if e.account == "" && e.card == "" || e.merchant != "" || e.origin != 0 {
+		return fmt.Errorf("kind %d names account %q, card %q, merchant %q, origin %d",
+			e.kind, e.account, e.card, e.merchant, e.origin)
+	}
+	if e.kind == 93 {
+		if e.outcome != 21 && e.outcome != 22 {
+			return fmt.Errorf("kind 93 with outcome %d", e.outcome)
+		}
+		return nil
+	}
+	var d struct{ Service string }
+	if err := json.Unmarshal(e.details, &d); err != nil {
+		return fmt.Errorf("kind 92: %w", err)
+	}
+	if d.Service == "" || len(d.Service) > 16 {
+		return fmt.Errorf("kind 92 of service %q", d.Service)
+	}
+	return nil
+}
