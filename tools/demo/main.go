@@ -123,7 +123,8 @@ func explain(s *stack.Stack, display *xvfb.Display) {
   phone         %s is the student's phone: pay an order there, or break it
   virtual card  %s/wallet/ shows the codes of a phone; a till takes them
   billers       campuslab biller network (or electricity) says what they have booked, and breaks them
-  lab           CAMPUSLAB=%s bin/campuslab help says what else can be done
+  showers       CAMPUSLAB=%s bin/campuslab bath: type a reservation's code there
+  lab           bin/campuslab help says what else can be done
   upstream      %s
   logs          %s
 `, s.Terminal.PID(), s.Reader, s.LabURL(), s.LabURL(), s.LabURL(), s.UpstreamAddr, s.File("log"))

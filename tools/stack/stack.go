@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"quancun/reader/pcsctest"
@@ -84,6 +85,7 @@ type Stack struct {
 	Tray     *Process // quancun tray; the part of the screen that cards lie on
 
 	others []*Process // terminals from Another
+	setups []string   // files of the lab's water controllers
 
 	// Service is the stack's own pcscd: nil unless Reader is PCSC, and before
 	// the start. There can be one in a program.
@@ -148,12 +150,16 @@ func (s *Stack) define() {
 }
 
 func (s *Stack) labArgs() []string {
-	return []string{
+	args := []string{
 		"serve",
 		"--dir", s.File("lab"), "--alipay", s.AlipayAddr, "--http", s.LabAddr,
 		"--cards", s.File("cards.json"), "--vpcd", s.VPCDAddr, "--phones", s.File("phones"),
 		"--network", s.NetworkAddr, "--electricity", s.ElectricityAddr,
 	}
+	if len(s.setups) > 0 {
+		args = append(args, "--baths", strings.Join(s.setups, ","))
+	}
+	return args
 }
 
 // startService starts a pcscd of the stack's own, and has the virtual cards
@@ -198,6 +204,9 @@ func (s *Stack) StartServices(ctx context.Context) error {
 		}
 	}
 	if err := s.provision(ctx); err != nil {
+		return err
+	}
+	if err := s.giveSetups(ctx); err != nil {
 		return err
 	}
 	if err := s.StartAndWait(ctx, s.Lab, s.LabAddr); err != nil {

@@ -8,6 +8,7 @@
 //	campusd bath slot add HALL --from 17:00 --to 22:30 --minutes 30
 //	campusd bath slot close HALL NO
 //	campusd bath key HALL [STALL] -o FILE
+//	campusd bath key --all -o FOLDER
 //	campusd bath take FILE
 package bath
 
@@ -310,33 +311,5 @@ func (c command) closeSlot(args []string) error {
 			return errors.Join(err, ErrUsage)
 		}
 		return d.CloseSlot(c.ctx, n[0], uint8(n[1]))
-	})
-}
-
-// key writes what a controller is to be given.
-func (c command) key(args []string) error {
-	file := c.flags.String("o", "", "file to write")
-	words := 1
-	if len(args) > 1 && !strings.HasPrefix(args[1], "-") {
-		words = 2
-	}
-	return c.on(args, words, func(d *bath.Desk, words []string) error {
-		n, err := numbers(words)
-		if err != nil {
-			return err
-		}
-		if *file == "" {
-			return fmt.Errorf("-o is missing\n%w", ErrUsage)
-		}
-		s, err := d.Setup(c.ctx, n[0], append(n, 0)[1])
-		if err != nil {
-			return err
-		}
-		if err := keys.WriteSecret(*file, s.Encode()); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(c.out, "Setup of %s for this month and the next: %s\n"+
-			"Bring it to the controller on a medium that you can destroy, and remove it here.\n", s.Name, *file)
-		return err
 	})
 }

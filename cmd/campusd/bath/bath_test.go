@@ -106,6 +106,19 @@ func TestDemo(t *testing.T) {
 	}
 	f.must(t, "key 1 6 -o "+filepath.Join(data.Dir, "stall"))
 	f.must(t, "key 2 -o "+filepath.Join(data.Dir, "hall"))
+	setups := filepath.Join(data.Dir, "setups")
+	for range 2 { // every month
+		f.must(t, "key --all -o "+setups)
+	}
+	made, err := os.ReadDir(setups)
+	if err != nil || len(made) != 7 || made[0].Name() != "1-1.json" || made[6].Name() != "2-0.json" {
+		t.Errorf("setups %v, %v; want six of stalls and one of a hall", made, err)
+	}
+	for _, line := range []string{"key -o x", "key 1 --all -o x", "key --all"} {
+		if _, err := f.do(t, line); !errors.Is(err, bath.ErrUsage) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
 }
 
 // TestSettings takes what a school may decide, and gives its controllers the same.
