@@ -123,10 +123,9 @@ func billing(c config, b *store.Books, s *server.Server, log *slog.Logger,
 		return nil, err
 	}
 	desk := biller.New(biller.Config{Books: b, Billers: billers.Payable, Log: log})
-	s.Services = append(s.Services, service.New(service.Config{
-		Desk: desk, Holders: s, Books: b, Billers: billers.Shown,
-	}))
-	parts = append(parts, desk.Run)
+	answers := service.New(service.Config{Desk: desk, Holders: s, Books: b, Billers: billers.Shown})
+	s.Services = append(s.Services, answers)
+	parts = append(parts, desk.Run, answers.Run)
 	for name, statements := range billers.Statements {
 		daily := &clearing.Daily{
 			House: clearing.New(b), Source: reconcile.Source(biller.AccountOf(name)), Statements: statements, Log: log,

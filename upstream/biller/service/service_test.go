@@ -56,6 +56,7 @@ type world struct {
 	books   *store.Books
 	network *labsrun.Box
 	campus  *labelectricity.Campus
+	service *service.Service
 	pay     *bill.Desk
 }
 
@@ -118,6 +119,7 @@ func newWorld(t *testing.T, wire string) *world {
 		Desk:    biller.New(biller.Config{Books: w.books, Billers: billers.Payable}),
 		Holders: holders{}, Books: w.books, Billers: billers.Shown,
 	})
+	w.service = s
 	certificate, err := breaker.Certificate(dir)
 	w.must(err)
 	terminal := client.Dial(&client.Provisioning{CA: certificate.Leaf}, client.Options{Address: "upstream", Transport: inProcess{s}})
@@ -252,5 +254,41 @@ func TestElectricity(t *testing.T) {
 				t.Errorf("a room that is not there: %v", err)
 			}
 		})
+	}
+}
+
+// TestLook: what is away is found again by itself, and terminals know since when it
+// was away and when it last answered.
+func TestLook(t *testing.T) {
+	w := newWorld(t, "rest")
+	stands := func() bill.Biller {
+		all, err := w.pay.Billers(t.Context())
+		w.must(err)
+		return all[0]
+	}
+	if b := stands(); !b.DownSince.IsZero() || !b.Answered.IsZero() {
+		t.Fatalf("nobody has asked, and it stands as %+v", b)
+	}
+	w.service.Look(t.Context())
+	first := stands()
+	if !first.DownSince.IsZero() || first.Answered.IsZero() {
+		t.Fatalf("after a look: %+v", first)
+	}
+	w.must(w.network.Arm(breaker.Fault{Method: "*", Kind: breaker.HTML, Standing: true}))
+	w.service.Look(t.Context())
+	if b := stands(); b != first {
+		t.Errorf("one that has just answered was asked again: %+v", b)
+	}
+	if _, err := w.pay.Network(t.Context(), session, "network"); err == nil {
+		t.Fatal("a page instead of an answer was taken")
+	}
+	w.service.Look(t.Context())
+	if b := stands(); b.DownSince.IsZero() || !b.Answered.Equal(first.Answered) {
+		t.Errorf("while it is away: %+v", b)
+	}
+	w.network.Clear()
+	w.service.Look(t.Context())
+	if b := stands(); !b.DownSince.IsZero() || !b.Answered.After(first.Answered) {
+		t.Errorf("when it is back: %+v", b)
 	}
 }
