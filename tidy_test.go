@@ -244,6 +244,7 @@ var layers = map[string]layer{
 		},
 		theirs: []string{sync},
 	},
+	"kiosk/standing": {ours: []string{"kiosk", "upstream/client/bath", "upstream/client/bill"}},
 	"kiosk/office/counter": {
 		ours: []string{
 			"money", "pboc", "journal", "ledger", "kiosk", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/tender",
@@ -285,7 +286,7 @@ var layers = map[string]layer{
 	"app/...": {
 		ours: []string{
 			"money", "pboc", "journal", "paycode", "app/...", "assets", "ui/...", "kiosk", "kiosk/...", "ledger", "ledger/...", "reader/...",
-			"upstream/client", "upstream/client/centre",
+			"upstream/client", "upstream/client/...",
 		},
 		theirs: []string{fyne, toml, sync, sys},
 	},

@@ -21,6 +21,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/channel"
+	"quancun/kiosk/standing"
 	"quancun/kiosk/till"
 	"quancun/ledger"
 	"quancun/ledger/feed"
@@ -29,6 +30,8 @@ import (
 	"quancun/reader/profile"
 	"quancun/reader/scanner"
 	"quancun/upstream/client"
+	"quancun/upstream/client/bath"
+	"quancun/upstream/client/bill"
 )
 
 // keepEvery is how often the terminal asks how its upstream is, and ends what
@@ -217,6 +220,9 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 		},
 		Clock: clock, Cards: t.cards, Inputs: holders.inputs, Health: t.health, Show: holders.show, Log: t.log,
 	}
+	t.keeper.Others = (&standing.Board{
+		Bills: bill.New(t.client), Baths: bath.New(t.client), Now: time.Now, Log: t.log,
+	}).All
 	if t.config.Face == bothName {
 		t.face = newBothFaces(holders, cashiers, t.cards, t.health)
 	}

@@ -1,6 +1,7 @@
 package kiosk
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -155,7 +156,7 @@ func TestViewForgets(t *testing.T) {
 		Open: []Open{{}}, Page: Page{Movements: []Movement{{}}}, Amounts: []Choice{{}}, Range: Range{1, 2},
 	}
 	got := full.at(Home, CardOut)
-	if got.Step != Home || got.Health != health || got.Service != 0 || got.Holder != (Holder{}) ||
+	if got.Step != Home || !reflect.DeepEqual(got.Health, health) || got.Service != 0 || got.Holder != (Holder{}) ||
 		got.Balance != (Balance{}) || got.TopUp != (TopUp{}) || got.Receipt != (Receipt{}) || got.Fault != 0 ||
 		got.Open != nil || got.Page.Movements != nil || got.Amounts != nil || got.Range != (Range{}) {
 		t.Errorf("at Home the view still has %+v", got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"reflect"
 	"slices"
 	"time"
 
@@ -34,6 +35,10 @@ type Keeper struct {
 	Health   chan<- Health // to the Session
 	Every    time.Duration // between rounds
 	Log      *slog.Logger
+
+	// Others, if not nil, says how the services stand that others give. It is asked
+	// in each round in which the upstream has answered.
+	Others func(ctx context.Context) []Standing
 
 	// Ended, if not nil, hears of each sale in doubt that another terminal has
 	// settled.
@@ -84,6 +89,9 @@ func (k *Keeper) look(ctx context.Context) {
 		k.heard(ctx, welcome, !h.Upstream)
 		h.Upstream, h.Since = true, time.Time{}
 		h.SchoolZH, h.SchoolEN = welcome.SchoolZH, welcome.SchoolEN
+		if k.Others != nil {
+			h.Others = k.Others(ctx)
+		}
 	case refused(err):
 		h.Upstream, h.Fault = false, CodeTerminal
 	case h.Upstream || h.Since.IsZero():
@@ -97,7 +105,7 @@ func (k *Keeper) look(ctx context.Context) {
 	k.readSettings(ctx)
 	h.Queue = k.queue(ctx)
 	h.HotlistAge = k.Feeds.Status(feed.Hotlist).Age(k.Clock.Now()).Truncate(time.Hour)
-	if h == k.health {
+	if reflect.DeepEqual(h, k.health) {
 		return
 	}
 	k.health = h

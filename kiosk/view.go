@@ -230,8 +230,40 @@ type Health struct {
 	Since    time.Time // since when the upstream is away
 	Fault    Code      // why nobody's money may be taken; 0: it may
 
+	// Others are the services that others than the campus give. One that is not
+	// here is not offered.
+	Others []Standing
+
 	Queue      Queue
 	HotlistAge time.Duration // in whole hours; [feed.Unknown] without a list
+}
+
+// Names of services that others than the campus give.
+const (
+	NetworkService     = "network"
+	ElectricityService = "electricity"
+	BathService        = "bath"
+)
+
+// Standing is how such a service stands.
+type Standing struct {
+	Service string
+	Since   time.Time // since when it does not answer; zero: it does
+	Worked  time.Time // when it last did before that; zero if nobody knows
+	Closed  bool      // whoever gives it has closed it
+}
+
+// Works reports whether the service can be had.
+func (s Standing) Works() bool { return s.Since.IsZero() && !s.Closed }
+
+// Other returns how a service stands, and whether it is offered.
+func (h Health) Other(service string) (Standing, bool) {
+	for _, s := range h.Others {
+		if s.Service == service {
+			return s, true
+		}
+	}
+	return Standing{}, false
 }
 
 // Queue is what the upstream has not been told yet.

@@ -119,6 +119,7 @@ func visible(v kiosk.View) kiosk.View {
 	v.Health = kiosk.Health{Terminal: all.Terminal, SchoolZH: all.SchoolZH, SchoolEN: all.SchoolEN}
 	if v.Step == kiosk.Home {
 		v.Health.Reader, v.Health.Upstream, v.Health.Since = all.Reader, all.Upstream, all.Since
+		v.Health.Others = all.Others
 		if all.Queue.Failing {
 			v.Health.Queue = kiosk.Queue{Count: all.Queue.Count, Since: all.Queue.Since, Failing: true}
 		}

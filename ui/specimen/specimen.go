@@ -52,7 +52,7 @@ func Views() []View {
 
 // view completes v with what every step has.
 func view(name string, v kiosk.View) View {
-	if v.Health == (kiosk.Health{}) {
+	if v.Health.Terminal == "" {
 		v.Health = health
 	}
 	if rule := v.Step.Rule(); rule.Timeout > 0 && v.Ends.IsZero() {

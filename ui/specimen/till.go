@@ -65,7 +65,7 @@ var (
 // tillView completes v with what every step has.
 func tillView(name string, v till.View) TillView {
 	v.HasOffice = true
-	if v.Health == (kiosk.Health{}) {
+	if v.Health.Terminal == "" {
 		v.Health = tillHealth
 	}
 	if v.Ways == nil {
