@@ -25,6 +25,8 @@ type keyStore interface {
 
 func (p place) keyFile() string { return filepath.Join(p.dir, "keys.json") }
 
+func (p place) blanksFile() string { return filepath.Join(p.dir, "blanks.json") }
+
 // keysOf opens the keys that go with books. Books with holders have keys
 // somewhere: with new ones every PIN would be wrong and every card a stranger's,
 // as on a second server whose data folder was not copied from the first.
@@ -118,7 +120,11 @@ func (p place) fillToken(c config, how string, out io.Writer) error {
 	if err := p.showKeys(c, out); err != nil || how == "generate" {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "Now put %s and campus.pem beside it into a safe, and remove them here.\n", p.keyFile())
+	files := p.keyFile() + " and campus.pem beside it"
+	if _, err := os.Lstat(p.blanksFile()); err == nil {
+		files = p.keyFile() + ", campus.pem and blanks.json beside it"
+	}
+	_, err = fmt.Fprintf(out, "Now put %s into a safe, and remove them here.\n", files)
 	return err
 }
 
@@ -200,7 +206,7 @@ func takeTransportKey(args []string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "Blanks of this maker can be personalised. Put a copy of %s into the safe.\n",
-		filepath.Join(p.dir, "blanks.json"))
+		p.blanksFile())
 	return err
 }
 

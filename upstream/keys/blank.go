@@ -53,13 +53,17 @@ func WriteBlanks(keyFile string, transport pboc.Key) error {
 	return WriteSecret(blanksFile(keyFile), text)
 }
 
-// blankKeys are the keys of the file of blanks; nil if there is none.
-type blankKeys struct{ transport, control, maintenance pboc.Key }
+// BlankKeys are what personalising takes besides. They print as "keys.BlankKeys(…)".
+type BlankKeys struct {
+	Transport            pboc.Key
+	Control, Maintenance pboc.Key // masters of what takes its place
+}
 
 // Format keeps the keys out of every log and message.
-func (blankKeys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "keys.blankKeys(…)") }
+func (BlankKeys) Format(s fmt.State, _ rune) { fmt.Fprint(s, "keys.BlankKeys(…)") }
 
-func readBlanks(keyFile string) (*blankKeys, error) {
+// readBlanks returns the keys of the file of blanks; nil if there is none.
+func readBlanks(keyFile string) (*BlankKeys, error) {
 	path := blanksFile(keyFile)
 	text, err := ReadSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -75,20 +79,21 @@ func readBlanks(keyFile string) (*blankKeys, error) {
 		len(f.Transport) != size || len(f.Control) != size || len(f.Maintenance) != size {
 		return nil, fmt.Errorf("read keys of blanks: %s is no such file", path) // the decoder's words may quote it
 	}
-	return &blankKeys{pboc.Key(f.Transport), pboc.Key(f.Control), pboc.Key(f.Maintenance)}, nil
+	return &BlankKeys{pboc.Key(f.Transport), pboc.Key(f.Control), pboc.Key(f.Maintenance)}, nil
 }
 
 // Personalise implements [Personaliser].
 func (s *Software) Personalise(_ context.Context, f Factor, o pboc.Order) ([]byte, error) {
-	if s.blanks == nil {
+	b := s.secrets.Blanks
+	if b == nil {
 		return nil, ErrNoBlanks
 	}
 	card := s.CardKeys(f)
 	k := pboc.NewKeys{
 		// The control key of the card and that of its application are two: the second
 		// level has a factor of its own.
-		Transport: s.blanks.transport, Issuer: s.blanks.control.Diversify(f),
-		Control: s.blanks.control.Diversify(f).Diversify(f), Maintenance: s.blanks.maintenance.Diversify(f),
+		Transport: b.Transport, Issuer: b.Control.Diversify(f),
+		Control: b.Control.Diversify(f).Diversify(f), Maintenance: b.Maintenance.Diversify(f),
 		TAC: card.DTK, Reload: card.DRPK, Purchase: card.DPK, Load: card.DLK,
 	}
 	k.PIN = NobodysPIN()

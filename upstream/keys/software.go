@@ -25,7 +25,6 @@ import (
 // "keys.Software(…)".
 type Software struct {
 	secrets   Secrets
-	blanks    *blankKeys // nil: it personalises no cards
 	pin, seal hpke.PrivateKey
 }
 
@@ -39,6 +38,7 @@ type Secrets struct {
 	Pepper, Session             [32]byte
 	PIN, Seal                   [32]byte // X25519
 	Campus                      ed25519.PrivateKey
+	Blanks                      *BlankKeys // nil: no cards are personalised here
 }
 
 // Format keeps the keys out of every log and message.
@@ -94,9 +94,6 @@ func OpenSoftware(path string) (*Software, error) {
 		return nil, err
 	}
 	s := &Software{secrets: *secrets}
-	if s.blanks, err = readBlanks(path); err != nil {
-		return nil, err
-	}
 	if s.pin, err = wire.KEM().NewPrivateKey(secrets.PIN[:]); err != nil {
 		return nil, errors.New("read key file: the PIN key is not one")
 	}
@@ -106,7 +103,7 @@ func OpenSoftware(path string) (*Software, error) {
 	return s, nil
 }
 
-// ReadSecrets reads what [OpenSoftware] has made at path.
+// ReadSecrets reads what [OpenSoftware] has made at path, and [WriteBlanks] beside it.
 func ReadSecrets(path string) (*Secrets, error) {
 	text, err := ReadSecret(path)
 	if err != nil {
@@ -119,6 +116,9 @@ func ReadSecrets(path string) (*Secrets, error) {
 	}
 	s := &Secrets{}
 	if err := f.copyTo(s); err != nil {
+		return nil, err
+	}
+	if s.Blanks, err = readBlanks(path); err != nil {
 		return nil, err
 	}
 	return s, readCampus(campusFile(path), s)

@@ -13,27 +13,19 @@ import (
 // ImportBlanks puts the key with which blanks come from their maker into a token
 // that has none, and makes the masters of the keys that take its place.
 func ImportBlanks(c Config, transport pboc.Key) error {
-	left := transport
-	copy(left[8:], transport[:8])
+	s := &keys.Secrets{Blanks: &keys.BlankKeys{Transport: transport}}
 	return fill(c, blanks, func(n *session, label string) ([]pkcs11.ObjectHandle, error) {
-		switch label {
-		case cardTransport:
-			return n.create(label, transport)
-		case cardTransportLeft:
-			return n.create(label, left)
+		if label == cardTransport || label == cardTransportLeft {
+			return n.take(label, s)
 		}
 		return n.generate(label)
 	})
 }
 
-// create makes a key of a value that came from outside.
-func (n *session) create(label string, k pboc.Key) ([]pkcs11.ObjectHandle, error) {
-	value := odd(k)
-	defer clear(value)
-	h, err := n.ctx.CreateObject(n.handle, append(n.private(label),
-		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY),
-		pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, pkcs11.CKK_DES2), pkcs11.NewAttribute(pkcs11.CKA_VALUE, value)))
-	return []pkcs11.ObjectHandle{h}, err
+// leftTwice returns a key that works as single DES under the left half of k.
+func leftTwice(k pboc.Key) pboc.Key {
+	copy(k[8:], k[:8])
+	return k
 }
 
 // findBlanks finds the keys of blanks: all of them, or none.

@@ -59,7 +59,11 @@ func Generate(c Config) error {
 // Import puts the keys of a school that has had them in files into a token
 // that has none of ours yet. The files then belong in a safe.
 func Import(c Config, s *keys.Secrets) error {
-	return fill(c, all, func(n *session, label string) ([]pkcs11.ObjectHandle, error) { return n.take(label, s) })
+	labels := all
+	if s.Blanks != nil {
+		labels = slices.Concat(all, blanks)
+	}
+	return fill(c, labels, func(n *session, label string) ([]pkcs11.ObjectHandle, error) { return n.take(label, s) })
 }
 
 // fill makes the objects of these labels, or none.
@@ -132,7 +136,7 @@ func (n *session) take(label string, s *keys.Secrets) ([]pkcs11.ObjectHandle, er
 	}
 	class, kinds := pkcs11.CKO_SECRET_KEY, []kind{{typ: pkcs11.CKK_GENERIC_SECRET}}
 	switch {
-	case slices.Contains(masters, label):
+	case slices.Contains(masters, label), slices.Contains(blanks, label):
 		kinds = []kind{{typ: pkcs11.CKK_DES2}}
 	case slices.Contains(pairs, label):
 		class, kinds = pkcs11.CKO_PRIVATE_KEY, kindsOf(label)
@@ -171,6 +175,14 @@ func valueOf(label string, s *keys.Secrets) (value, public []byte, err error) {
 		return odd(s.TAC), nil, nil
 	case reloadMaster:
 		return odd(s.Reload), nil, nil
+	case cardTransport:
+		return odd(s.Blanks.Transport), nil, nil
+	case cardTransportLeft:
+		return odd(leftTwice(s.Blanks.Transport)), nil, nil
+	case cardControl:
+		return odd(s.Blanks.Control), nil, nil
+	case cardMaintenance:
+		return odd(s.Blanks.Maintenance), nil, nil
 	case pepper:
 		return s.Pepper[:], nil, nil
 	case sessionKey:

@@ -77,6 +77,9 @@ func TestGenerated(t *testing.T) {
 // same cards, PINs and terminals.
 func TestImported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
+	if err := keys.WriteBlanks(path, pboc.Key{1, 35, 69, 103, 137, 171, 205, 239}); err != nil {
+		t.Fatal(err)
+	}
 	soft, err := keys.OpenSoftware(path)
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +98,16 @@ func TestImported(t *testing.T) {
 	card, err := hard.IssueCard(t.Context(), f)
 	if err != nil || card != soft.CardKeys(f) {
 		t.Errorf("keys of a card differ, %v", err)
+	}
+	for _, part := range []pboc.Part{
+		pboc.PartAnswer, pboc.PartControl, pboc.PartMaintenance, pboc.PartTAC, pboc.PartLoad, pboc.PartLock,
+	} {
+		o := pboc.Order{Part: part, Challenge: pboc.Challenge{4, 3, 2, 1}, Index: 1}
+		a, errA := soft.Personalise(t.Context(), f, o)
+		b, errB := hard.Personalise(t.Context(), f, o)
+		if string(a) != string(b) || errA != errB { //nolint:errorlint // both are the refusal itself
+			t.Errorf("a blank gets %x, %v and %x, %v as part %d", a, errA, b, errB, part)
+		}
 	}
 	pin := [6]byte([]byte("271828"))
 	a, errA := soft.Pepper(t.Context(), "1", &pin)
