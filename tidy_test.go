@@ -223,6 +223,9 @@ var layers = map[string]layer{
 
 	"kiosk/rules":   {ours: []string{"money"}},
 	"kiosk/tender":  {ours: []string{"money"}},
+	"kiosk/pin":     {},
+	"kiosk/dialog":  {ours: []string{"money", "kiosk/pin"}},
+	"kiosk/service": {ours: []string{"kiosk/dialog", "upstream/client"}},
 	"kiosk/channel": {ours: []string{"money", "journal", "kiosk/tender", "ledger", "upstream/client"}},
 	"kiosk/refund":  {ours: []string{"money", "journal", "kiosk/channel", "kiosk/tender", "ledger"}},
 	"kiosk/shift":   {ours: []string{"money", "journal", "ledger", "kiosk/staff", "kiosk/tender"}},
@@ -239,7 +242,8 @@ var layers = map[string]layer{
 	},
 	"kiosk": {
 		ours: []string{
-			"money", "pboc", "journal", "ledger", "ledger/...", "kiosk/rules", "kiosk/tender", "reader", "reader/apdu",
+			"money", "pboc", "journal", "ledger", "ledger/...", "kiosk/dialog", "kiosk/pin", "kiosk/rules",
+			"kiosk/service", "kiosk/tender", "reader", "reader/apdu",
 			"reader/profile", "reader/purse", "upstream/client",
 		},
 		theirs: []string{sync},
@@ -247,29 +251,29 @@ var layers = map[string]layer{
 	"kiosk/standing": {ours: []string{"kiosk", "upstream/client/bath", "upstream/client/bill"}},
 	"kiosk/office/counter": {
 		ours: []string{
-			"money", "pboc", "journal", "ledger", "kiosk", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/tender",
+			"money", "pboc", "journal", "ledger", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/tender",
 			"reader", "reader/apdu", "reader/profile", "reader/purse", "upstream/client", "upstream/client/centre",
 		},
 	},
 	"kiosk/office": {
 		ours: []string{
-			"money", "kiosk", "kiosk/staff", "kiosk/tender", "reader", "reader/profile", "reader/purse",
+			"money", "kiosk", "kiosk/dialog", "kiosk/staff", "reader", "reader/profile", "reader/purse",
 		},
 	},
 	"kiosk/office/aftersale": {
 		ours: []string{
-			"money", "journal", "ledger", "kiosk", "kiosk/channel", "kiosk/office", "kiosk/refund", "kiosk/staff",
+			"money", "journal", "ledger", "kiosk", "kiosk/dialog", "kiosk/channel", "kiosk/office", "kiosk/refund", "kiosk/staff",
 			"kiosk/tender", "reader/purse",
 		},
 	},
 	"kiosk/office/cash": {
 		ours: []string{
-			"money", "journal", "ledger", "kiosk", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/tender",
+			"money", "journal", "ledger", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/tender",
 		},
 	},
 	"kiosk/office/figures": {
 		ours: []string{
-			"money", "journal", "kiosk", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/till",
+			"money", "journal", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/till",
 		},
 	},
 	"kiosk/till": {
@@ -280,7 +284,7 @@ var layers = map[string]layer{
 		theirs: []string{sync},
 	},
 	"ui/...": {
-		ours:   []string{"money", "kiosk", "kiosk/office", "kiosk/rules", "kiosk/staff", "kiosk/till", "ui/...", "assets"},
+		ours:   []string{"money", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/rules", "kiosk/staff", "kiosk/till", "ui/...", "assets"},
 		theirs: []string{fyne, "github.com/skip2/go-qrcode"},
 	},
 	"app/...": {
@@ -291,12 +295,12 @@ var layers = map[string]layer{
 		theirs: []string{fyne, toml, sync, sys},
 	},
 	"app/sheet": {
-		ours:   []string{"money", "assets", "kiosk", "kiosk/office", "ui/text"},
+		ours:   []string{"money", "assets", "kiosk", "kiosk/dialog", "kiosk/office", "ui/text"},
 		theirs: []string{"codeberg.org/go-pdf/fpdf"},
 	},
 	"app/paper": {
 		ours: []string{
-			"money", "journal", "paycode", "app/printer", "kiosk", "kiosk/channel", "kiosk/office", "kiosk/office/...",
+			"money", "journal", "paycode", "app/printer", "kiosk", "kiosk/dialog", "kiosk/channel", "kiosk/office", "kiosk/office/...",
 			"kiosk/tender", "kiosk/till", "ledger",
 		},
 	},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/tender"
 	"quancun/ledger"
@@ -179,4 +180,21 @@ func Explain(err error) Code {
 		return CodeCardRefused
 	}
 	return CodeInternal
+}
+
+// HowEnded returns how a script has ended that returned err, and why not: by its
+// code, or in words of its own.
+func HowEnded(err error) (how dialog.Outcome, code Code, why dialog.Word) {
+	switch {
+	case err == nil:
+		return dialog.Done, 0, ""
+	case errors.Is(err, tender.ErrUnknown), Explain(err).Doubt():
+		how = dialog.Unknown
+	default:
+		how = dialog.Refused
+	}
+	if r := (*dialog.Refusal)(nil); errors.As(err, &r) {
+		return how, 0, r.Why
+	}
+	return how, Explain(err), ""
 }

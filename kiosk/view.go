@@ -3,6 +3,7 @@ package kiosk
 import (
 	"time"
 
+	"quancun/kiosk/pin"
 	"quancun/money"
 )
 
@@ -285,3 +286,9 @@ type Input struct {
 
 // MoreTime is the answer to a warning. It moves no step.
 const MoreTime Event = 40
+
+// PIN is a PIN while it is being typed; see [pin.PIN].
+type PIN = pin.PIN
+
+// PINLength is how many digits a PIN has.
+const PINLength = pin.Length

@@ -7,6 +7,7 @@ import (
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/till"
@@ -99,11 +100,11 @@ func part(v office.View) string {
 	switch v.Page {
 	case office.Menu:
 		return "menu"
-	case office.Asking:
+	case dialog.Asking:
 		return string(v.Question.Name)
-	case office.Ended:
-		return string(v.Task) + map[office.Outcome]string{
-			office.Done: " done", office.Refused: " refused", office.Unknown: " unknown",
+	case dialog.Ended:
+		return string(v.Task) + map[dialog.Outcome]string{
+			dialog.Done: " done", dialog.Refused: " refused", dialog.Unknown: " unknown",
 		}[v.Outcome]
 	}
 	return ""
@@ -116,7 +117,7 @@ const sureAfter = 300 * time.Millisecond
 // on hands on what a person did.
 func (w *Till) on(in till.Input) {
 	v := w.view.Office
-	sure := in.Office.Event == office.Answered && v.Question.Kind == office.AskConfirm
+	sure := in.Office.Event == dialog.Answered && v.Question.Kind == dialog.AskConfirm
 	if sure && w.o.Now().Sub(w.turned) < sureAfter {
 		w.player.Play(sound.Attention)
 		return
@@ -127,11 +128,11 @@ func (w *Till) on(in till.Input) {
 // announceOffice plays what belongs to a new page of the office.
 func (w *Till) announceOffice(v office.View) {
 	switch {
-	case v.Page == office.Ended && v.Outcome == office.Done:
+	case v.Page == dialog.Ended && v.Outcome == dialog.Done:
 		w.player.Play(sound.OK)
-	case v.Page == office.Ended && v.Outcome == office.Refused, v.Question.Wrong != "":
+	case v.Page == dialog.Ended && v.Outcome == dialog.Refused, v.Question.Wrong != "":
 		w.player.Play(sound.Refuse)
-	case v.Page == office.Ended, v.WantsCard():
+	case v.Page == dialog.Ended, v.WantsCard():
 		w.player.Play(sound.Attention)
 	}
 }

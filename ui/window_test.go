@@ -14,6 +14,7 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/till"
@@ -141,7 +142,7 @@ func TestTillNews(t *testing.T) {
 			v := till.View{Step: step, Amount: 1200, Health: kiosk.Health{Terminal: "T01", Upstream: true, Reader: true}}
 			v.Dark = rules.Budget{Sale: 100, Left: 1000, Max: 1000}
 			if step == till.Office {
-				v.Office = office.View{Page: office.Asking, No: 1, Question: office.Question{Kind: office.AskAmount, Max: 100}}
+				v.Office = office.View{View: dialog.View{Page: dialog.Asking, No: 1, Question: dialog.Question{Kind: dialog.AskAmount, Max: 100}}}
 			}
 			w.show(v)
 			page := w.screen

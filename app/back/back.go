@@ -15,6 +15,7 @@ import (
 	"quancun/app/sheet"
 	"quancun/kiosk"
 	"quancun/kiosk/channel"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/aftersale"
 	"quancun/kiosk/office/cash"
@@ -93,7 +94,7 @@ func New(p Parts) (*office.Session, error) {
 
 // check returns an error if two tasks have one name.
 func check(all []office.Task) error {
-	var names []office.Word
+	var names []dialog.Word
 	for _, t := range all {
 		if slices.Contains(names, t.Name) {
 			return errors.New("back: internal error: two tasks are called " + string(t.Name))
@@ -110,8 +111,8 @@ func drawers(p Parts, _ func() bool) []office.Task {
 
 // Owed returns what a cashier who signs in is asked for first: to open a shift,
 // while none is open. It may be left; what is sold then is in the next Z.
-func Owed(d *shift.Drawer, log *slog.Logger) func(context.Context) office.Word {
-	return func(ctx context.Context) office.Word {
+func Owed(d *shift.Drawer, log *slog.Logger) func(context.Context) dialog.Word {
+	return func(ctx context.Context) dialog.Word {
 		s, err := d.State(ctx)
 		switch {
 		case err != nil:

@@ -8,7 +8,7 @@ import (
 	"quancun/app/paper"
 	"quancun/app/printer"
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/staff"
 	"quancun/ui/text"
 )
@@ -23,12 +23,12 @@ type reports struct {
 }
 
 // Print prints a report, or keeps it until the printer is ready.
-func (p *reports) Print(ctx context.Context, r office.Report) error {
+func (p *reports) Print(ctx context.Context, r dialog.Report) error {
 	return p.clerk.Desk.Print(ctx, p.slip(r))
 }
 
 // slip is a report on paper. What a plot shows is in it as amounts.
-func (p *reports) slip(r office.Report) printer.Slip {
+func (p *reports) slip(r dialog.Report) printer.Slip {
 	s := printer.Slip{ID: kiosk.NewRef()}
 	add := func(left, right string, style printer.Style) {
 		s.Rows = append(s.Rows, printer.Row{Left: left, Right: right, Style: style})
@@ -62,7 +62,7 @@ func (p *reports) slip(r office.Report) printer.Slip {
 }
 
 // table adds the rows of a table or, without one, the bars of a plot.
-func (p *reports) table(r office.Report, add func(left, right string, style printer.Style)) {
+func (p *reports) table(r dialog.Report, add func(left, right string, style printer.Style)) {
 	if len(r.Table.Rows) == 0 && len(r.Plot) == 0 {
 		return
 	}
@@ -92,14 +92,14 @@ func (p *reports) table(r office.Report, add func(left, right string, style prin
 	}
 }
 
-func (p *reports) word(w office.Word) string {
+func (p *reports) word(w dialog.Word) string {
 	if w == "" {
 		return ""
 	}
-	return p.texts.T("office." + string(w))
+	return p.texts.T("dialog." + string(w))
 }
 
 // value is what stands for a value: printers have the wide sign of the yuan.
-func (p *reports) value(f office.Fact) string {
+func (p *reports) value(f dialog.Fact) string {
 	return strings.Replace(p.texts.Value(f, kiosk.Beijing), "¥", "￥", 1)
 }

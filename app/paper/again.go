@@ -11,7 +11,7 @@ import (
 	"quancun/app/printer"
 	"quancun/journal"
 	"quancun/kiosk/channel"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office/aftersale"
 	"quancun/kiosk/tender"
 	"quancun/ledger"
@@ -178,7 +178,7 @@ func (c *Clerk) makeUp(ctx context.Context, refs []string) {
 
 // Print prints the receipt of a report's own entry, and leaves every other report
 // to Reports.
-func (c *Clerk) Print(ctx context.Context, r office.Report) error {
+func (c *Clerk) Print(ctx context.Context, r dialog.Report) error {
 	if r.Ref == "" {
 		return c.Reports.Print(ctx, r)
 	}
@@ -194,7 +194,7 @@ func (c *Clerk) Print(ctx context.Context, r office.Report) error {
 }
 
 // Printer says how the printer is, and how many receipts wait for it.
-func (c *Clerk) Printer(ctx context.Context) (state office.Word, waiting int) {
+func (c *Clerk) Printer(ctx context.Context) (state dialog.Word, waiting int) {
 	waiting = len(c.Desk.Tray.Unprinted())
 	s, err := c.Desk.Printer.Status(ctx)
 	switch {
@@ -235,7 +235,7 @@ func (c *Clerk) Copy(ctx context.Context, ref string) (int, error) {
 // most telling first.
 var troubles = []struct {
 	err  error
-	word office.Word
+	word dialog.Word
 }{
 	{printer.ErrUnsure, aftersale.PrinterUnsure},
 	{printer.ErrPaper, aftersale.PrinterOut},
@@ -246,7 +246,7 @@ var troubles = []struct {
 	{ledger.ErrNotFound, aftersale.NoReceipt},
 }
 
-func wordOf(err error) office.Word {
+func wordOf(err error) dialog.Word {
 	for _, t := range troubles {
 		if errors.Is(err, t.err) {
 			return t.word
@@ -257,7 +257,7 @@ func wordOf(err error) office.Word {
 
 func worded(err error) error {
 	if word := wordOf(err); word != "" {
-		return office.Refuse(word, err)
+		return dialog.Refuse(word, err)
 	}
 	return err
 }

@@ -19,7 +19,7 @@ import (
 	"quancun/app/printer"
 	"quancun/journal"
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office/aftersale"
 	"quancun/kiosk/till"
 	lab "quancun/lab/printer"
@@ -195,9 +195,9 @@ func TestAgain(t *testing.T) {
 		Kind: journal.Refund, Ref: "R1", Account: "1001", Merchant: "canteen", Amount: 3 * money.Yuan,
 		Origin: sale.Position(), Details: note,
 	})
-	w.ok(w.clerk.Print(t.Context(), office.Report{Ref: "R1"}))
+	w.ok(w.clerk.Print(t.Context(), dialog.Report{Ref: "R1"}))
 	w.has(w.printed(1)[0], "退款", "￥3.00", "虚拟卡码", fmt.Sprintf("T01-%d", sale.Seq))
-	w.ok(w.clerk.Print(t.Context(), office.Report{Title: "a list"}))
+	w.ok(w.clerk.Print(t.Context(), dialog.Report{Title: "a list"}))
 	if len(reports.all) != 1 || reports.all[0].Title != "a list" {
 		t.Errorf("reports were %+v", reports.all)
 	}
@@ -212,8 +212,8 @@ func TestAgain(t *testing.T) {
 	}
 	w.has(w.printed(4)[3], "补打", "消费小票")
 	w.ok(w.there.Set(lab.State{Paper: "out"}))
-	for ref, want := range map[string]office.Word{"S1": aftersale.PrinterOut, "none": aftersale.NoReceipt} {
-		var no *office.Refusal
+	for ref, want := range map[string]dialog.Word{"S1": aftersale.PrinterOut, "none": aftersale.NoReceipt} {
+		var no *dialog.Refusal
 		if _, err := w.clerk.Copy(t.Context(), ref); !errors.As(err, &no) || no.Why != want {
 			t.Errorf("copy of %s: %v, want %s", ref, err, want)
 		}
@@ -245,7 +245,7 @@ func TestReport(t *testing.T) {
 	w.append(journal.Entry{
 		Kind: journal.ShiftClosed, Ref: "Z1", Operator: "c7", Amount: r.Till, Origin: tally.Last(), Details: details,
 	})
-	z := office.Report{Ref: "Z1"}
+	z := dialog.Report{Ref: "Z1"}
 	w.ok(w.clerk.Print(t.Context(), z))
 	w.has(w.printed(1)[0], "Z1", "￥200.00", "8.00", "c7")
 	if codes := w.there.Receipts()[0].Codes; len(codes) != 1 || !strings.HasPrefix(codes[0], journal.ReceiptPrefix) {
@@ -256,9 +256,9 @@ func TestReport(t *testing.T) {
 }
 
 // kept takes every report.
-type kept struct{ all []office.Report }
+type kept struct{ all []dialog.Report }
 
-func (k *kept) Print(_ context.Context, r office.Report) error {
+func (k *kept) Print(_ context.Context, r dialog.Report) error {
 	k.all = append(k.all, r)
 	return nil
 }

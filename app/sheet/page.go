@@ -9,7 +9,7 @@ import (
 
 	"quancun/assets"
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/money"
 )
 
@@ -26,7 +26,7 @@ const (
 )
 
 // page returns a report as a document.
-func (f *Folder) page(r office.Report, at time.Time) ([]byte, error) {
+func (f *Folder) page(r dialog.Report, at time.Time) ([]byte, error) {
 	doc := fpdf.New("P", "mm", "A4", "")
 	doc.SetMargins(margin, margin, margin)
 	doc.SetAutoPageBreak(true, margin)
@@ -52,7 +52,7 @@ func (f *Folder) page(r office.Report, at time.Time) ([]byte, error) {
 }
 
 // plot draws the bars one below the other, from the zero that they share.
-func (f *Folder) plot(doc *fpdf.Fpdf, bars []office.Bar) {
+func (f *Folder) plot(doc *fpdf.Fpdf, bars []dialog.Bar) {
 	low, high := money.Fen(0), money.Fen(0)
 	for _, b := range bars {
 		low, high = min(low, b.Value), max(high, b.Value)
@@ -75,7 +75,7 @@ func (f *Folder) plot(doc *fpdf.Fpdf, bars []office.Bar) {
 }
 
 // rows writes the table, its heads once more on each page.
-func (f *Folder) rows(doc *fpdf.Fpdf, t office.Table) {
+func (f *Folder) rows(doc *fpdf.Fpdf, t dialog.Table) {
 	if len(t.Heads) == 0 {
 		return
 	}

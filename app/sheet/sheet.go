@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/ui/text"
 )
 
@@ -36,7 +36,7 @@ type Folder struct {
 
 // Save writes a report as a table and as a page, and returns where they are, but
 // for their endings. What is there after a power cut is whole.
-func (f *Folder) Save(_ context.Context, r office.Report) (place string, err error) {
+func (f *Folder) Save(_ context.Context, r dialog.Report) (place string, err error) {
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return "", fmt.Errorf("save report: %w", err)
 	}
@@ -58,7 +58,7 @@ func (f *Folder) Save(_ context.Context, r office.Report) (place string, err err
 }
 
 // name is a word as part of a file's name.
-func name(w office.Word) string {
+func name(w dialog.Word) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
@@ -69,7 +69,7 @@ func name(w office.Word) string {
 
 // table returns a report as a table: its facts, an empty line, and its rows. It
 // begins with the mark by which spreadsheets know UTF-8.
-func (f *Folder) table(r office.Report) ([]byte, error) {
+func (f *Folder) table(r dialog.Report) ([]byte, error) {
 	b := bytes.NewBufferString("\uFEFF")
 	out := csv.NewWriter(b)
 	out.UseCRLF = true
@@ -93,28 +93,28 @@ func (f *Folder) table(r office.Report) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (f *Folder) heads(t office.Table) (all []string) {
+func (f *Folder) heads(t dialog.Table) (all []string) {
 	for _, h := range t.Heads {
 		all = append(all, f.word(h))
 	}
 	return all
 }
 
-func (f *Folder) word(w office.Word) string {
+func (f *Folder) word(w dialog.Word) string {
 	if w == "" {
 		return ""
 	}
-	return f.Texts.T("office." + string(w))
+	return f.Texts.T("dialog." + string(w))
 }
 
 // cell is a value as a spreadsheet reads it. A text is never taken for a formula.
-func (f *Folder) cell(x office.Fact) string {
+func (f *Folder) cell(x dialog.Fact) string {
 	switch x.Kind {
-	case office.IsAmount:
+	case dialog.IsAmount:
 		return x.Amount.String()
-	case office.IsCount:
+	case dialog.IsCount:
 		return strconv.FormatInt(x.Count, 10)
-	case office.IsMoment:
+	case dialog.IsMoment:
 		return x.At.In(kiosk.Beijing).Format(time.DateTime)
 	}
 	s := f.Texts.Value(x, kiosk.Beijing)

@@ -12,22 +12,22 @@ import (
 
 	"codeberg.org/go-pdf/fpdf"
 
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/money"
 	"quancun/ui/text"
 )
 
 // report is one of a day with as many lines.
-func report(lines int) office.Report {
-	r := office.Report{
+func report(lines int) dialog.Report {
+	r := dialog.Report{
 		Title: "sales.item", No: "2026-03-02",
-		Facts: []office.Fact{office.Amount("fact.net", 123_456), office.Count("head.count", 7), office.Text("fact.from", "=1+1")},
-		Table: office.Table{Heads: []office.Word{"head.item", "head.net"}},
+		Facts: []dialog.Fact{dialog.Amount("fact.net", 123_456), dialog.Count("head.count", 7), dialog.Text("fact.from", "=1+1")},
+		Table: dialog.Table{Heads: []dialog.Word{"head.item", "head.net"}},
 	}
 	for i := range lines {
 		name, f := fmt.Sprintf("鱼香肉丝 %d", i), money.Fen(100*i)
-		r.Table.Rows = append(r.Table.Rows, []office.Fact{office.Text("", name), office.Amount("", f-300)})
-		r.Plot = append(r.Plot, office.Bar{Label: name, Value: f - 300})
+		r.Table.Rows = append(r.Table.Rows, []dialog.Fact{dialog.Text("", name), dialog.Amount("", f-300)})
+		r.Plot = append(r.Plot, dialog.Bar{Label: name, Value: f - 300})
 	}
 	return r
 }

@@ -12,6 +12,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/staff"
 	"quancun/money"
@@ -74,7 +75,7 @@ func (c *counter) ended() error {
 // TestLock: who locks the till leaves everything that may be left, and nothing
 // else; and a menu that nobody stands at is locked by itself.
 func TestLock(t *testing.T) {
-	lock := office.Input{Event: office.LockUp}
+	lock := dialog.Input{Event: dialog.LockUp}
 	for name, tt := range map[string]struct {
 		act  func(c *counter)
 		want error
@@ -82,12 +83,12 @@ func TestLock(t *testing.T) {
 	}{
 		"menu":     {func(c *counter) { c.do(lock) }, office.ErrLock, 0},
 		"nobody":   {func(*counter) { time.Sleep(6 * time.Minute) }, office.ErrLock, 0},
-		"left":     {func(c *counter) { c.do(office.Input{Event: office.Left}) }, nil, 0},
-		"question": {func(c *counter) { c.do(office.Input{Event: office.Picked}); c.do(lock) }, office.ErrLock, 0},
+		"left":     {func(c *counter) { c.do(dialog.Input{Event: dialog.Left}) }, nil, 0},
+		"question": {func(c *counter) { c.do(dialog.Input{Event: dialog.Picked}); c.do(lock) }, office.ErrLock, 0},
 		"working": {func(c *counter) {
-			c.do(office.Input{Event: office.Picked})
-			c.do(answer(office.Answer{Amount: 50}))
-			c.do(answer(office.Answer{}))
+			c.do(dialog.Input{Event: dialog.Picked})
+			c.do(answer(dialog.Answer{Amount: 50}))
+			c.do(answer(dialog.Answer{}))
 			c.do(lock) // which has to wait
 			if err := c.ended(); errors.Is(err, office.ErrLock) {
 				c.t.Error("locked what is being done")
@@ -124,20 +125,20 @@ func TestRevoked(t *testing.T) {
 		}
 		up.member.Role = client.StaffRole(staff.Supervisor)
 		refresh(t, desk)
-		c.do(office.Input{Event: office.Picked})
-		if v := c.do(office.Input{Event: office.Left}); len(v.Entries) != 2 || v.Entries[1].Release {
+		c.do(dialog.Input{Event: dialog.Picked})
+		if v := c.do(dialog.Input{Event: dialog.Left}); len(v.Entries) != 2 || v.Entries[1].Release {
 			t.Fatalf("a supervisor's menu: %+v", v.Entries)
 		}
-		c.do(office.Input{Event: office.Picked})
+		c.do(dialog.Input{Event: dialog.Picked})
 		up.member = nil
 		refresh(t, desk)
-		c.do(answer(office.Answer{Amount: 50}))
-		c.do(answer(office.Answer{}))
+		c.do(answer(dialog.Answer{Amount: 50}))
+		c.do(answer(dialog.Answer{}))
 		time.Sleep(61 * time.Second)
-		if v := c.page(); v.Outcome != office.Done || done.Load() != 50 {
+		if v := c.page(); v.Outcome != dialog.Done || done.Load() != 50 {
 			t.Fatalf("what was under way: %+v, done %d", v, done.Load())
 		}
-		c.do(office.Input{Event: office.Left})
+		c.do(dialog.Input{Event: dialog.Left})
 		if err := c.ended(); !errors.Is(err, office.ErrLock) {
 			t.Errorf("revoked, and the office ended with %v", err)
 		}
@@ -157,14 +158,14 @@ func TestPageOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var done atomic.Int64
 		c := open(t, &office.Desk{Tasks: []office.Task{drop(&done, nil)}})
-		v := c.do(office.Input{Event: office.Picked})
-		tap := answer(office.Answer{Amount: money.Yuan})
+		v := c.do(dialog.Input{Event: dialog.Picked})
+		tap := answer(dialog.Answer{Amount: money.Yuan})
 		tap.No = v.No
 		c.session.Send(tap)
-		if v := c.do(tap); v.Question.Kind != office.AskConfirm {
+		if v := c.do(tap); v.Question.Kind != dialog.AskConfirm {
 			t.Fatalf("after a double tap: %+v", v)
 		}
-		leave := office.Input{No: v.No, Event: office.Left}
+		leave := dialog.Input{No: v.No, Event: dialog.Left}
 		if v := c.do(leave); v.Page != 0 {
 			t.Errorf("a page that is over was left: %+v", v)
 		}

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/staff"
-	"quancun/kiosk/tender"
 	"quancun/reader"
 	"quancun/reader/profile"
 )
@@ -30,13 +30,13 @@ var ErrLock = errors.New("office: lock the till")
 type Paper interface {
 	// Print prints a report. After an error it is kept, and printed as soon as the
 	// printer is ready.
-	Print(ctx context.Context, r Report) error
+	Print(ctx context.Context, r dialog.Report) error
 }
 
 // Files is where reports are saved.
 type Files interface {
 	// Save writes a report as a table and as a page, and returns where they are.
-	Save(ctx context.Context, r Report) (place string, err error)
+	Save(ctx context.Context, r dialog.Report) (place string, err error)
 }
 
 // Desk is what the tasks of a till work with.
@@ -57,13 +57,13 @@ type Session struct {
 	Desk *Desk
 	Show func(View) // must not block
 
-	inputs chan Input
+	inputs chan dialog.Input
 	cards  chan reader.State
 	online atomic.Bool
 	turned chan struct{} // online has changed
 
 	// What follows belongs to the goroutine of Serve.
-	first  Word // the task that the next Serve begins with
+	first  dialog.Word // the task that the next Serve begins with
 	view   View
 	member staff.Member
 	slot   reader.State
@@ -74,13 +74,13 @@ type Session struct {
 
 // New returns a session that shows its views to show.
 func New(d *Desk, show func(View)) *Session {
-	return &Session{Desk: d, Show: show, inputs: make(chan Input, 16), cards: make(chan reader.State, 16),
+	return &Session{Desk: d, Show: show, inputs: make(chan dialog.Input, 16), cards: make(chan reader.State, 16),
 		turned: make(chan struct{}, 1)}
 }
 
 // Send hands over what a person did. It never waits; who is sixteen taps ahead
 // will not miss one.
-func (s *Session) Send(in Input) {
+func (s *Session) Send(in dialog.Input) {
 	select {
 	case s.inputs <- in:
 	default:
@@ -112,7 +112,7 @@ func (s *Session) IsOnline() bool { return s.online.Load() }
 
 // Begin has the next Serve begin with a task, and end after it, done or left. It
 // belongs to the goroutine of Serve.
-func (s *Session) Begin(task Word) { s.first = task }
+func (s *Session) Begin(task dialog.Word) { s.first = task }
 
 // Serve serves m until m leaves, and returns nil, [ErrLock], or ctx's error. A
 // task that is under way is at its end then.
@@ -120,16 +120,16 @@ func (s *Session) Serve(ctx context.Context, m staff.Member, slot reader.State) 
 	s.member, s.slot, s.lock = m, slot, false
 	s.drain()
 	for {
-		s.page(View{Page: Menu, Entries: s.menu()})
+		s.page(View{View: dialog.View{Page: Menu}, Entries: s.menu()})
 		in, begun, err := s.pick(ctx)
 		switch {
 		case err != nil:
 			return err
 		case s.lock || !s.still():
 			return ErrLock
-		case in.Event == Left:
+		case in.Event == dialog.Left:
 			return nil
-		case in.Event == Picked && in.Pick >= 0 && in.Pick < len(s.view.Entries) && s.view.Entries[in.Pick].Why == "":
+		case in.Event == dialog.Picked && s.canPick(in.Pick):
 			err = s.run(ctx, s.Desk.Tasks[s.view.Entries[in.Pick].task])
 		}
 		if err != nil {
@@ -144,13 +144,18 @@ func (s *Session) Serve(ctx context.Context, m staff.Member, slot reader.State) 
 	}
 }
 
+// canPick reports whether the menu has an i-th entry that can be done now.
+func (s *Session) canPick(i int) bool {
+	return i >= 0 && i < len(s.view.Entries) && s.view.Entries[i].Why == ""
+}
+
 // pick returns what m does at the menu. What [Session.Begin] has named is begun
 // without being asked for, unless it takes a second person.
-func (s *Session) pick(ctx context.Context) (in Input, begun bool, err error) {
+func (s *Session) pick(ctx context.Context) (in dialog.Input, begun bool, err error) {
 	i := slices.IndexFunc(s.view.Entries, func(e Entry) bool { return e.Name == s.first && !e.Release })
 	s.first = ""
 	if i >= 0 {
-		return Input{Event: Picked, Pick: i}, true, nil
+		return dialog.Input{Event: dialog.Picked, Pick: i}, true, nil
 	}
 	in, err = s.wait(ctx, menuMax)
 	return in, false, err
@@ -209,7 +214,7 @@ func (s *Session) menu() (all []Entry) {
 
 // wait shows the view and returns what the person did. Nothing for long means
 // that they have left: what came of a task, or the till.
-func (s *Session) wait(ctx context.Context, long time.Duration) (Input, error) {
+func (s *Session) wait(ctx context.Context, long time.Duration) (dialog.Input, error) {
 	s.view.Ends = s.Desk.Now().Add(long)
 	s.Show(s.view)
 	timer := time.NewTimer(long)
@@ -228,65 +233,56 @@ func (s *Session) wait(ctx context.Context, long time.Duration) (Input, error) {
 		case s.slot = <-s.cards:
 		case <-timer.C:
 			s.lock = s.view.Page == Menu && s.Desk.Staff != nil
-			return Input{Event: Left}, nil
+			return dialog.Input{Event: dialog.Left}, nil
 		case <-ctx.Done():
-			return Input{}, ctx.Err()
+			return dialog.Input{}, ctx.Err()
 		}
 	}
 }
 
 // heard reports whether in is about the page that is shown, and not about one
 // that is over. Who locks the till leaves everything.
-func (s *Session) heard(in *Input) bool {
+func (s *Session) heard(in *dialog.Input) bool {
 	if in.No != 0 && in.No != s.view.No {
 		in.Answer.PIN.Wipe()
 		return false
 	}
-	if in.Event == LockUp {
+	if in.Event == dialog.LockUp {
 		s.lock = true
-		in.Event = Left
+		in.Event = dialog.Left
 	}
 	return true
-}
-
-// ended is how a task's Run ended.
-type ended struct {
-	report Report
-	err    error
 }
 
 // run runs a task to its end and shows what came of it.
 func (s *Session) run(ctx context.Context, t Task) error {
 	s.taken = 0
-	asks, answers, end := make(chan Question), make(chan Answer, 1), make(chan ended, 1)
-	talk := &Talk{desk: s.Desk, member: s.member, ref: kiosk.NewRef(), ask: asks, answer: answers}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		var e ended
-		if talk.given, e.err = talk.Need(ctx, t.Needs); e.err == nil {
-			e.report, e.err = t.Run(ctx, talk)
+	talk := dialog.Begin(ctx, kiosk.NewRef(), func(ctx context.Context, d *dialog.Talk) (r dialog.Report, err error) {
+		talk := &Talk{Talk: d, desk: s.Desk, member: s.member}
+		if talk.given, err = talk.Need(ctx, t.Needs); err != nil {
+			return r, err
 		}
-		end <- e
-	}()
+		return t.Run(ctx, talk)
+	})
+	defer talk.Stop()
 	for {
 		select {
-		case q := <-asks:
-			s.page(View{Page: Asking, Task: t.Name, Question: q})
-			if q.Kind == Working {
+		case q := <-talk.Asks():
+			s.page(View{View: dialog.View{Page: dialog.Asking, Task: t.Name, Question: q}})
+			if q.Kind == dialog.Working {
 				s.Show(s.view)
 				continue
 			}
 			a, err := s.question(ctx, q)
 			if err != nil {
-				<-end
+				<-talk.Ended()
 				return err
 			}
-			answers <- a
+			talk.Answer(a)
 		case s.slot = <-s.cards:
 		case in := <-s.inputs: // nobody leaves what is being done
 			in.Answer.PIN.Wipe()
-		case e := <-end:
+		case e := <-talk.Ended():
 			return s.end(ctx, t, e)
 		}
 	}
@@ -294,57 +290,48 @@ func (s *Session) run(ctx context.Context, t Task) error {
 
 // question waits for the answer to q. A card that lies there already answers, but
 // for one that has answered another question of this task.
-func (s *Session) question(ctx context.Context, q Question) (Answer, error) {
+func (s *Session) question(ctx context.Context, q dialog.Question) (dialog.Answer, error) {
 	s.view.Ends = s.Desk.Now().Add(askMax)
 	s.Show(s.view)
 	timer := time.NewTimer(askMax)
 	defer timer.Stop()
 	for {
-		if q.wantsCard() && s.slot.Card && s.slot.Insertions != s.taken {
+		if q.WantsCard() && s.slot.Card && s.slot.Insertions != s.taken {
 			s.taken = s.slot.Insertions
-			return Answer{Card: true}, nil
+			return dialog.Answer{Card: true}, nil
 		}
 		select {
 		case in := <-s.inputs:
 			if !s.heard(&in) {
 				continue
 			}
-			if a, ok := q.reply(in); ok {
+			if a, ok := q.Reply(in); ok {
 				return a, nil
 			}
 		case s.slot = <-s.cards:
 		case <-timer.C:
-			return Answer{Left: true}, nil
+			return dialog.Answer{Left: true}, nil
 		case <-ctx.Done():
-			return Answer{}, ctx.Err()
+			return dialog.Answer{}, ctx.Err()
 		}
 	}
 }
 
-// reply returns what in says to q, if anything.
-func (q Question) reply(in Input) (Answer, bool) {
-	if in.Event == Answered && q.answeredBy(in.Answer) {
-		return in.Answer, true
-	}
-	in.Answer.PIN.Wipe()
-	return Answer{Left: true}, in.Event == Left
-}
-
 // end shows how a task ended until it was read. Who has left needs no telling.
-func (s *Session) end(ctx context.Context, t Task, e ended) error {
-	if errors.Is(e.err, ErrLeft) {
+func (s *Session) end(ctx context.Context, t Task, e dialog.End) error {
+	if errors.Is(e.Err, dialog.ErrLeft) {
 		return nil
 	}
-	if ctx.Err() != nil && e.err != nil {
+	if ctx.Err() != nil && e.Err != nil {
 		return ctx.Err()
 	}
-	s.page(View{Page: Ended, Task: t.Name, Report: e.report, Outcome: outcomeOf(e.err)})
+	s.page(View{View: dialog.View{Page: dialog.Ended, Task: t.Name, Report: e.Report}})
 	s.view.CanPrint, s.view.CanSave = s.Desk.Paper != nil, s.Desk.Files != nil
-	if e.err != nil {
-		s.Desk.Log.Warn("task ended", "task", string(t.Name), "outcome", int(s.view.Outcome), "err", e.err)
-		s.view.Fault, s.view.Why = explain(e.err)
+	s.view.Outcome, s.view.Fault, s.view.Why = kiosk.HowEnded(e.Err)
+	if e.Err != nil {
+		s.Desk.Log.Warn("task ended", "task", string(t.Name), "outcome", int(s.view.Outcome), "err", e.Err)
 	}
-	if e.report.Print && e.err == nil {
+	if e.Report.Print && e.Err == nil {
 		s.print(ctx)
 	}
 	for {
@@ -353,11 +340,11 @@ func (s *Session) end(ctx context.Context, t Task, e ended) error {
 			return err
 		}
 		switch in.Event {
-		case Left:
+		case dialog.Left:
 			return nil
-		case PrintIt:
+		case dialog.PrintIt:
 			s.print(ctx)
-		case SaveIt:
+		case dialog.SaveIt:
 			s.save(ctx)
 		}
 	}
@@ -368,10 +355,10 @@ func (s *Session) print(ctx context.Context) {
 	if s.Desk.Paper == nil {
 		return
 	}
-	s.view.Printed = Printing
+	s.view.Printed = dialog.Printing
 	s.Show(s.view)
-	if s.view.Printed = Printed; s.Desk.Paper.Print(ctx, s.view.titled()) != nil {
-		s.view.Printed = NotYet
+	if s.view.Printed = dialog.Printed; s.Desk.Paper.Print(ctx, s.view.Titled()) != nil {
+		s.view.Printed = dialog.NotYet
 	}
 }
 
@@ -380,28 +367,9 @@ func (s *Session) save(ctx context.Context) {
 	if s.Desk.Files == nil {
 		return
 	}
-	place, err := s.Desk.Files.Save(ctx, s.view.titled())
+	place, err := s.Desk.Files.Save(ctx, s.view.Titled())
 	if err != nil {
 		s.Desk.Log.Error("report not saved", "err", err)
 	}
 	s.view.Saved, s.view.NotSaved = place, err != nil
-}
-
-// outcomeOf returns how a task ended that returned err.
-func outcomeOf(err error) Outcome {
-	switch {
-	case err == nil:
-		return Done
-	case errors.Is(err, tender.ErrUnknown), kiosk.Explain(err).Doubt():
-		return Unknown
-	}
-	return Refused
-}
-
-// explain returns the code of an error, or its own words.
-func explain(err error) (kiosk.Code, Word) {
-	if r := (*Refusal)(nil); errors.As(err, &r) {
-		return 0, r.Why
-	}
-	return kiosk.Explain(err), ""
 }

@@ -8,6 +8,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/staff"
 	"quancun/kiosk/tender"
@@ -69,7 +70,7 @@ type Desk struct {
 	Office *office.Session // nil: there is none
 	// Owed names the task of the office that a cashier who signs in is asked for
 	// first, such as to open a shift; "" for none. nil: there is none ever.
-	Owed    func(ctx context.Context) office.Word
+	Owed    func(ctx context.Context) dialog.Word
 	Ways    []Way
 	Plan    Plan
 	Profile *profile.Profile

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/staff"
 	"quancun/reader"
@@ -64,15 +65,15 @@ func (s *Session) atOffice(in Input) {
 		s.Desk.Office.Send(in.Office)
 		return
 	case Leave:
-		s.Desk.Office.Send(office.Input{No: page.No, Event: office.Left})
+		s.Desk.Office.Send(dialog.Input{No: page.No, Event: dialog.Left})
 	case Lock:
-		s.Desk.Office.Send(office.Input{Event: office.LockUp})
+		s.Desk.Office.Send(dialog.Input{Event: dialog.LockUp})
 	case Scanned:
 		if in.Code == "" || !page.WantsCode() {
 			s.answer()
 			break
 		}
-		s.Desk.Office.Send(office.Input{No: page.No, Event: office.Answered, Answer: office.Answer{Text: in.Code}})
+		s.Desk.Office.Send(dialog.Input{No: page.No, Event: dialog.Answered, Answer: dialog.Answer{Text: in.Code}})
 	}
 	in.Office.Answer.PIN.Wipe()
 }

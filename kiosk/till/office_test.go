@@ -9,6 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/staff"
 	"quancun/ledger"
@@ -65,7 +66,7 @@ func newWindow(t *testing.T, c *crew, plan Plan) *window {
 	w := &window{t: t, crew: c, inputs: make(chan Input), cards: make(chan reader.State), views: make(chan View, 64)}
 	log := slog.New(slog.DiscardHandler)
 	task := office.Task{Name: "test.ask", Group: office.Sales, Needs: staff.Query,
-		Run: func(ctx context.Context, talk *office.Talk) (r office.Report, err error) {
+		Run: func(ctx context.Context, talk *office.Talk) (r dialog.Report, err error) {
 			if w.asked, err = talk.Number(ctx, "test.number", 8); err != nil {
 				return r, err
 			}
@@ -123,8 +124,8 @@ func (w *window) do(in Input) View {
 // pick picks the task, and expects its question.
 func (w *window) pick() {
 	w.t.Helper()
-	v := w.do(Input{Office: office.Input{No: w.view.Office.No, Event: office.Picked}})
-	if v.Step != Office || v.Office.Question.Kind != office.AskNumber {
+	v := w.do(Input{Office: dialog.Input{No: w.view.Office.No, Event: dialog.Picked}})
+	if v.Step != Office || v.Office.Question.Kind != dialog.AskNumber {
 		w.t.Fatalf("the task was picked: %+v", v)
 	}
 }
@@ -151,7 +152,7 @@ func TestOffice(t *testing.T) {
 			t.Errorf("left what is being done: %+v", v)
 		}
 		time.Sleep(61 * time.Second)
-		if v := w.look(); v.Office.Outcome != office.Done {
+		if v := w.look(); v.Office.Outcome != dialog.Done {
 			t.Errorf("at its end: %+v", v.Office)
 		}
 		w.do(Input{Event: Leave})
@@ -182,9 +183,9 @@ func TestOwed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWindow(t, &crew{role: staff.Cashier}, Plan{Merchant: "m"})
 		owed := w.s.Desk.Office.Desk.Tasks[0].Name
-		w.s.Desk.Owed = func(context.Context) office.Word { return owed }
+		w.s.Desk.Owed = func(context.Context) dialog.Word { return owed }
 		w.signIn()
-		if v := w.view; v.Step != Office || v.Office.Page != office.Asking || v.OfficeOnly {
+		if v := w.view; v.Step != Office || v.Office.Page != dialog.Asking || v.OfficeOnly {
 			t.Fatalf("a cashier has signed in: %+v", v)
 		}
 		if v := w.do(Input{Event: Leave}); v.Step != Ready {
@@ -239,7 +240,7 @@ func TestOfficeIsLocked(t *testing.T) {
 			t.Errorf("locked what is being done: %+v", v)
 		}
 		time.Sleep(61 * time.Second)
-		if v := w.look(); v.Office.Outcome != office.Done {
+		if v := w.look(); v.Office.Outcome != dialog.Done {
 			t.Errorf("at its end: %+v", v.Office)
 		}
 		time.Sleep(20 * time.Minute)

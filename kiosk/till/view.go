@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/tender"
@@ -121,7 +122,7 @@ type Input struct {
 	Code   string     // Scanned
 
 	// Office is what was done on a page of the office; Event is 0 then.
-	Office office.Input
+	Office dialog.Input
 }
 
 // Wipe forgets the PINs of an input that nobody takes.

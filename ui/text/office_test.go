@@ -34,7 +34,7 @@ func TestOfficeWords(t *testing.T) {
 		}
 		for _, word := range wordsOf(file) {
 			n++
-			if !texts.Has("office." + word) {
+			if !texts.Has("dialog." + word) {
 				t.Errorf("%s: office.%s has no text in every language", path, word)
 			}
 		}
@@ -44,12 +44,12 @@ func TestOfficeWords(t *testing.T) {
 		t.Errorf("found %d words, %v: is the test still right?", n, err)
 	}
 	for _, p := range staff.Privileges() {
-		if key := "office." + string(office.Privilege(p)); !texts.Has(key) {
+		if key := "dialog." + string(office.Privilege(p)); !texts.Has(key) {
 			t.Errorf("%s has no text in every language", key)
 		}
 	}
 	for g := office.Drawer; g <= office.Machine; g++ {
-		if key := fmt.Sprintf("office.group.%d", g); !texts.Has(key) {
+		if key := fmt.Sprintf("dialog.group.%d", g); !texts.Has(key) {
 			t.Errorf("%s has no text in every language", key)
 		}
 	}
@@ -104,7 +104,7 @@ func hintOf(task *ast.CompositeLit, constants map[string]string) []string {
 
 func isWord(e ast.Expr) bool { return nameOf(e) == "Word" }
 
-// nameOf returns the last name of an expression such as office.Word.
+// nameOf returns the last name of an expression such as dialog.Word.
 func nameOf(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:

@@ -14,7 +14,7 @@ import (
 
 	"quancun/assets"
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/money"
 )
 
@@ -130,16 +130,16 @@ func Change(f money.Fen) string {
 }
 
 // Value returns what stands for the value of a fact, with times in zone.
-func (t *Texts) Value(f office.Fact, zone *time.Location) string {
+func (t *Texts) Value(f dialog.Fact, zone *time.Location) string {
 	switch {
-	case f.Kind == office.IsAmount:
+	case f.Kind == dialog.IsAmount:
 		return Amount(f.Amount)
-	case f.Kind == office.IsCount:
+	case f.Kind == dialog.IsCount:
 		return fmt.Sprint(f.Count)
-	case f.Kind == office.IsMoment && !f.At.IsZero():
+	case f.Kind == dialog.IsMoment && !f.At.IsZero():
 		return t.When(f.At.In(zone))
-	case f.Kind == office.IsWord && f.Word != "":
-		return t.T("office." + string(f.Word))
+	case f.Kind == dialog.IsWord && f.Word != "":
+		return t.T("dialog." + string(f.Word))
 	}
 	return f.Text
 }

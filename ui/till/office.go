@@ -3,9 +3,10 @@ package till
 import (
 	"fyne.io/fyne/v2"
 
-	desk "quancun/kiosk/office"
+	desk "quancun/kiosk/dialog"
+	"quancun/kiosk/office"
 	"quancun/kiosk/till"
-	"quancun/ui/office"
+	"quancun/ui/dialog"
 )
 
 // atOffice builds the page of the office, if it is the office's step. It comes
@@ -14,13 +15,19 @@ func (p *page) atOffice() {
 	if p.v.Step != till.Office {
 		return
 	}
-	p.office = &office.Page{} // for the room between header and footer, which has to be known first
+	p.office = &dialog.Page{} // for the room between header and footer, which has to be known first
 	room := fyne.NewSize(p.width(), p.height())
-	p.office = office.Build(p.v.Office, office.Stage{
+	stage := dialog.Stage{
 		Texts: p.t, Kit: p.k, Room: room, Zone: p.s.Now.Location(), Phone: p.s.Phone, Typed: &p.s.Typed.Office,
+		Fault:  p.v.Office.Fault,
 		On:     func(in desk.Input) { p.s.On(till.Input{Office: in}) },
 		Redraw: p.s.Redraw,
-	})
+	}
+	if p.v.Office.Page == office.Menu {
+		p.office = dialog.Menu(p.v.Office, stage)
+	} else {
+		p.office = dialog.Build(p.v.Office.View, stage)
+	}
 	s := p.screen
 	s.typeRune, s.erase, s.confirm, s.turn = p.office.Type, p.office.Erase, p.office.Confirm, p.office.Turn
 	s.leaves = p.office.Leave != ""

@@ -10,8 +10,8 @@ import (
 
 	desk "quancun/kiosk/office"
 	"quancun/kiosk/till"
+	"quancun/ui/dialog"
 	"quancun/ui/look"
-	"quancun/ui/office"
 	"quancun/ui/text"
 	"quancun/ui/widget"
 )
@@ -24,7 +24,7 @@ type page struct {
 	t *text.Texts
 
 	screen *Screen
-	office *office.Page // of the office's step; nil: it is another
+	office *dialog.Page // of the office's step; nil: it is another
 }
 
 // Measures of every page, in drawn millimetres.
@@ -157,7 +157,7 @@ func (p *page) leaving() string {
 	switch p.v.Step {
 	case till.Office:
 		if p.v.OfficeOnly && p.v.Office.Page == desk.Menu {
-			return "office.signout"
+			return "dialog.signout"
 		}
 		return p.office.Leave
 	case till.Present:

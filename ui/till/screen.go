@@ -14,9 +14,9 @@ import (
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
-	desk "quancun/kiosk/office"
+	desk "quancun/kiosk/dialog"
 	"quancun/kiosk/till"
-	"quancun/ui/office"
+	"quancun/ui/dialog"
 	"quancun/ui/text"
 	"quancun/ui/widget"
 )
@@ -41,7 +41,7 @@ type Typed struct {
 	PIN kiosk.PIN
 	Sum string // yuan, with at most one point
 
-	Office office.Typed
+	Office dialog.Typed
 }
 
 // Step forgets what was typed at a step before. A price that was begun on the
@@ -52,7 +52,7 @@ func (t *Typed) Step(now till.Step) {
 		t.Sum = ""
 	}
 	t.Office.PIN.Wipe()
-	t.Office = office.Typed{}
+	t.Office = dialog.Typed{}
 }
 
 // Screen is a page on the panel. Its object fills the panel.

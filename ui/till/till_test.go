@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/till"
 	"quancun/money"
@@ -119,12 +120,12 @@ func TestKeysAreTheFlows(t *testing.T) {
 }
 
 // checkOffice holds what a page of the office sends to what the office takes.
-func checkOffice(t *testing.T, name string, v office.View, in office.Input) {
+func checkOffice(t *testing.T, name string, v office.View, in dialog.Input) {
 	t.Helper()
-	ok := in.Event == office.Left && !v.Busy() ||
-		in.Event == office.Picked && v.Page == office.Menu && v.Entries[in.Pick].Why == "" ||
-		in.Event == office.Answered && v.Page == office.Asking && !v.Busy() ||
-		(in.Event == office.PrintIt || in.Event == office.SaveIt) && v.Page == office.Ended
+	ok := in.Event == dialog.Left && !v.Busy() ||
+		in.Event == dialog.Picked && v.Page == office.Menu && v.Entries[in.Pick].Why == "" ||
+		in.Event == dialog.Answered && v.Page == dialog.Asking && !v.Busy() ||
+		(in.Event == dialog.PrintIt || in.Event == dialog.SaveIt) && v.Page == dialog.Ended
 	if !ok || in.No != v.No {
 		t.Errorf("%s sends %+v, which the office does not take", name, in)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/refund"
 	"quancun/kiosk/staff"
@@ -35,10 +36,10 @@ type Asker interface {
 }
 
 // Receipts are the receipts of this till, and its printer. An error is an
-// [office.Refusal] with one of the words of [PrinterOut] and its like.
+// [dialog.Refusal] with one of the words of [PrinterOut] and its like.
 type Receipts interface {
 	// Printer says how the printer is, and how many receipts wait for it.
-	Printer(ctx context.Context) (state office.Word, waiting int)
+	Printer(ctx context.Context) (state dialog.Word, waiting int)
 	// PrintWaiting prints what waits, and returns how many that were.
 	PrintWaiting(ctx context.Context) (int, error)
 	// Copy prints the receipt of a reference once more, as the copy of the number

@@ -10,6 +10,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk/channel"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/aftersale"
 	"quancun/kiosk/tender"
@@ -17,7 +18,7 @@ import (
 	"quancun/upstream/client"
 )
 
-type script = map[office.Word]office.Answer
+type script = map[dialog.Word]dialog.Answer
 
 // back answers what a refund asks: the newest sale, part of it, a reason.
 func back(amount money.Fen) script {
@@ -28,7 +29,7 @@ func back(amount money.Fen) script {
 }
 
 // with returns a script with another answer.
-func with(s script, name office.Word, a office.Answer) script {
+func with(s script, name dialog.Word, a dialog.Answer) script {
 	s[name] = a
 	return s
 }
@@ -39,7 +40,7 @@ func TestRefund(t *testing.T) {
 	w := newWorld(t)
 	sale := w.sell(journal.SaleIntent, "S1", 20*yuan)
 	v := w.do(aftersale.Refund, back(5*yuan))
-	if v.Outcome != office.Done || !v.Report.Print || v.Report.Ref == "" {
+	if v.Outcome != dialog.Done || !v.Report.Print || v.Report.Ref == "" {
 		t.Fatalf("refund ended as %+v", v)
 	}
 	if f := fact(v.Report.Facts, "fact.left"); f.Amount != 15*yuan {
@@ -55,14 +56,14 @@ func TestRefund(t *testing.T) {
 	if err := json.Unmarshal(e.Details, &note); err != nil || note.Reason != "goods" || note.Released != "" {
 		t.Errorf("note %s, %v", e.Details, err)
 	}
-	if v := w.do(aftersale.Refund, with(back(0), "refund.howmuch", office.Answer{})); v.Outcome != office.Done {
+	if v := w.do(aftersale.Refund, with(back(0), "refund.howmuch", dialog.Answer{})); v.Outcome != dialog.Done {
 		t.Fatalf("the rest ended as %+v, asked %s", v, w.names())
 	}
 	if f := fact(w.asked[1].Facts, "fact.given"); f.Amount != 5*yuan {
 		t.Errorf("shown before the rest: %+v", w.asked[1].Facts)
 	}
 	v = w.do(aftersale.Refund, back(yuan))
-	if v.Outcome != office.Refused || v.Why != "refund.nothing" || len(w.asked) != 1 {
+	if v.Outcome != dialog.Refused || v.Why != "refund.nothing" || len(w.asked) != 1 {
 		t.Errorf("a third one ended as %+v, asked %s", v, w.names())
 	}
 }
@@ -71,7 +72,7 @@ func TestRefund(t *testing.T) {
 func TestRefundLeft(t *testing.T) {
 	w := newWorld(t)
 	w.sell(journal.CodeSale, "S1", 20*yuan)
-	for _, at := range []office.Word{"sale.which", "refund.howmuch", "refund.amount", "refund.why", "refund.sure"} {
+	for _, at := range []dialog.Word{"sale.which", "refund.howmuch", "refund.amount", "refund.why", "refund.sure"} {
 		s := back(yuan)
 		delete(s, at)
 		if v := w.do(aftersale.Refund, s); v.Page != office.Menu {
@@ -88,7 +89,7 @@ func TestRefundLeft(t *testing.T) {
 func TestRefundAboveLimit(t *testing.T) {
 	w := newWorld(t)
 	w.sell(journal.SaleIntent, "S1", 80*yuan)
-	if v := w.do(aftersale.Refund, back(51*yuan)); v.Outcome != office.Refused || v.Why != office.NoSecond {
+	if v := w.do(aftersale.Refund, back(51*yuan)); v.Outcome != dialog.Refused || v.Why != office.NoSecond {
 		t.Fatalf("where nobody signs in: %+v", v)
 	}
 	supervisor := w.staff()
@@ -96,7 +97,7 @@ func TestRefundAboveLimit(t *testing.T) {
 		t.Fatalf("without a second person: %+v", v)
 	}
 	v := w.do(aftersale.Refund, back(51*yuan), supervisor)
-	if v.Outcome != office.Done {
+	if v.Outcome != dialog.Done {
 		t.Fatalf("released: %+v, asked %s", v, w.names())
 	}
 	item, err := w.book.Get(t.Context(), v.Report.Ref)
@@ -104,7 +105,7 @@ func TestRefundAboveLimit(t *testing.T) {
 	if want := `"released":"s1"`; !strings.Contains(string(item.End.Details), want) {
 		t.Errorf("details %s lack %s", item.End.Details, want)
 	}
-	if v := w.do(aftersale.Refund, back(10*yuan)); v.Outcome != office.Done {
+	if v := w.do(aftersale.Refund, back(10*yuan)); v.Outcome != dialog.Done {
 		t.Errorf("below the limit: %+v", v)
 	}
 }
@@ -120,14 +121,14 @@ func TestFind(t *testing.T) {
 	w.ok(err)
 	forged := []byte(signed.Text())
 	forged[len(forged)-20] ^= 'A' ^ 'B'
-	for text, want := range map[string]office.Word{
+	for text, want := range map[string]dialog.Word{
 		fmt.Sprint(sale.Seq): "", fmt.Sprintf("t01-%d", sale.Seq): "", signed.Text(): "", "小票 " + signed.Text(): "", "A1": "",
 		"T02-1": "sale.elsewhere", "999999": "sale.none", "1": "sale.none", "nothing": "sale.none",
 		journal.ReceiptPrefix + "ABC": "sale.nocode", string(forged): "sale.forged",
 	} {
-		s := with(back(1), "sale.which", office.Answer{Choice: 0})
-		v := w.do(aftersale.Refund, with(s, "sale.number", office.Answer{Text: text}))
-		if v.Why != want || want == "" && v.Outcome != office.Done {
+		s := with(back(1), "sale.which", dialog.Answer{Choice: 0})
+		v := w.do(aftersale.Refund, with(s, "sale.number", dialog.Answer{Text: text}))
+		if v.Why != want || want == "" && v.Outcome != dialog.Done {
 			t.Errorf("%.20q ended as %d for %q, want %q", text, v.Outcome, v.Why, want)
 		}
 	}
@@ -146,12 +147,12 @@ func TestVoid(t *testing.T) {
 	w.sell(journal.CodeSale, "S1", 20*yuan)
 	w.sell(journal.SaleIntent, "S2", 8*yuan)
 	w.now = w.now.Add(time.Hour)
-	if v := w.do(aftersale.Void, sure); v.Outcome != office.Refused || v.Why != "void.late" {
+	if v := w.do(aftersale.Void, sure); v.Outcome != dialog.Refused || v.Why != "void.late" {
 		t.Errorf("an hour later: %+v", v)
 	}
 	w.now = time.Now()
 	v := w.do(aftersale.Void, sure)
-	if v.Outcome != office.Done {
+	if v.Outcome != dialog.Done {
 		t.Fatalf("void ended as %+v", v)
 	}
 	item, err := w.book.Get(t.Context(), v.Report.Ref)
@@ -159,7 +160,7 @@ func TestVoid(t *testing.T) {
 	if e := item.End; e.Amount != 8*yuan || !strings.Contains(string(e.Details), `"void":true`) {
 		t.Errorf("the journal has %+v %s", e, e.Details)
 	}
-	if v := w.do(aftersale.Void, sure); v.Outcome != office.Refused || v.Why != "void.part" {
+	if v := w.do(aftersale.Void, sure); v.Outcome != dialog.Refused || v.Why != "void.part" {
 		t.Errorf("a second time: %+v", v)
 	}
 }
@@ -170,14 +171,14 @@ func TestWallet(t *testing.T) {
 		state   client.RefundState
 		err     error
 		offline bool
-		outcome office.Outcome
-		why     office.Word
+		outcome dialog.Outcome
+		why     dialog.Word
 	}{
-		"made":    {state: client.RefundDone, outcome: office.Done},
-		"pending": {state: client.RefundChecking, outcome: office.Unknown, why: "refund.open"},
-		"silent":  {err: errors.New("connection cut"), outcome: office.Unknown, why: "refund.open"},
-		"no":      {state: client.RefundRefused, outcome: office.Refused, why: "refund.walletno"},
-		"dark":    {offline: true, outcome: office.Refused, why: "refund.nowallet"},
+		"made":    {state: client.RefundDone, outcome: dialog.Done},
+		"pending": {state: client.RefundChecking, outcome: dialog.Unknown, why: "refund.open"},
+		"silent":  {err: errors.New("connection cut"), outcome: dialog.Unknown, why: "refund.open"},
+		"no":      {state: client.RefundRefused, outcome: dialog.Refused, why: "refund.walletno"},
+		"dark":    {offline: true, outcome: dialog.Refused, why: "refund.nowallet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -189,7 +190,7 @@ func TestWallet(t *testing.T) {
 			}
 			open, err := w.book.OpenItems(t.Context())
 			w.ok(err)
-			if (len(open) == 1) != (tt.outcome == office.Unknown) {
+			if (len(open) == 1) != (tt.outcome == dialog.Unknown) {
 				t.Errorf("%d are open", len(open))
 			}
 		})
@@ -213,11 +214,11 @@ func TestQuery(t *testing.T) {
 		return w.do(aftersale.Query, script{"query.which": {Choice: 0}, "sale.number": {Text: ref}})
 	}
 	w.wallet.ask = tender.ErrUnknown
-	for ref, want := range map[string]office.Word{
+	for ref, want := range map[string]dialog.Word{
 		"torn": "state.card", "not": "state.notpaid", "paid": "state.paid", "wallet": "state.open",
 	} {
 		v := ask(ref)
-		if f := fact(v.Report.Facts, "fact.state"); f.Word != want || (v.Outcome == office.Unknown) != (ref == "wallet") {
+		if f := fact(v.Report.Facts, "fact.state"); f.Word != want || (v.Outcome == dialog.Unknown) != (ref == "wallet") {
 			t.Errorf("%s is %q, outcome %d, %q; want %q", ref, f.Word, v.Outcome, v.Why, want)
 		}
 	}
@@ -241,17 +242,17 @@ func TestCopy(t *testing.T) {
 	w.sell(journal.CodeSale, "S1", yuan)
 	s := script{"copy.which": {Choice: 1}}
 	for n := int64(1); n <= 2; n++ {
-		if v := w.do(aftersale.Copy, s); v.Outcome != office.Done || fact(v.Report.Facts, "fact.copy").Count != n {
+		if v := w.do(aftersale.Copy, s); v.Outcome != dialog.Done || fact(v.Report.Facts, "fact.copy").Count != n {
 			t.Errorf("copy %d: %+v", n, v)
 		}
 	}
-	w.paper.err = office.Refuse(aftersale.PrinterUnsure, nil)
+	w.paper.err = dialog.Refuse(aftersale.PrinterUnsure, nil)
 	v := w.do(aftersale.Copy, s)
-	if v.Outcome != office.Done || fact(v.Report.Facts, "fact.printer").Word != aftersale.PrinterUnsure || w.paper.copies["S1"] != 3 {
+	if v.Outcome != dialog.Done || fact(v.Report.Facts, "fact.printer").Word != aftersale.PrinterUnsure || w.paper.copies["S1"] != 3 {
 		t.Errorf("unsure: %+v", v)
 	}
-	w.paper.err = office.Refuse(aftersale.PrinterOut, nil)
-	if v := w.do(aftersale.Copy, s); v.Outcome != office.Refused || v.Why != aftersale.PrinterOut {
+	w.paper.err = dialog.Refuse(aftersale.PrinterOut, nil)
+	if v := w.do(aftersale.Copy, s); v.Outcome != dialog.Refused || v.Why != aftersale.PrinterOut {
 		t.Errorf("no paper: %+v", v)
 	}
 }
@@ -263,7 +264,7 @@ func TestPrinter(t *testing.T) {
 		t.Errorf("nothing waits: %+v, asked %s", v, w.names())
 	}
 	w.paper.waiting = 3
-	if v := w.do(aftersale.Printer, script{"printer.what": {Choice: 1}}); w.paper.waiting != 3 || v.Outcome != office.Done {
+	if v := w.do(aftersale.Printer, script{"printer.what": {Choice: 1}}); w.paper.waiting != 3 || v.Outcome != dialog.Done {
 		t.Errorf("only looked at: %+v", v)
 	}
 	v := w.do(aftersale.Printer, script{"printer.what": {}})

@@ -9,6 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/refund"
 	"quancun/ledger"
@@ -23,15 +24,15 @@ const (
 
 // choose asks which of the last entries that pass it is, or for its number or
 // code, and returns its reference.
-func (c *Config) choose(ctx context.Context, t *office.Talk, what office.Word, pass func(journal.Entry) bool,
+func (c *Config) choose(ctx context.Context, t *office.Talk, what dialog.Word, pass func(journal.Entry) bool,
 ) (string, error) {
 	last, err := c.last(ctx, pass)
 	if err != nil {
 		return "", err
 	}
-	options := []office.Option{{Word: byNumber}}
+	options := []dialog.Option{{Word: byNumber}}
 	for _, e := range last {
-		options = append(options, office.Option{Text: c.line(e)})
+		options = append(options, dialog.Option{Text: c.line(e)})
 	}
 	i, err := t.Choose(ctx, what, options)
 	switch {
@@ -112,11 +113,11 @@ func (c *Config) find(ctx context.Context, text string) (string, error) {
 	case err != nil:
 		return strings.ToLower(text), nil
 	case named && !strings.EqualFold(terminal, c.Terminal):
-		return "", office.Refuse(elsewhere, nil)
+		return "", dialog.Refuse(elsewhere, nil)
 	}
 	page, err := c.Book.Since(ctx, seq, 1)
 	if err == nil && (len(page) == 0 || page[0].Seq != seq) {
-		err = office.Refuse(noSale, nil)
+		err = dialog.Refuse(noSale, nil)
 	}
 	if err != nil {
 		return "", err
@@ -130,11 +131,11 @@ func (c *Config) read(code string) (string, error) {
 	r, err := journal.OpenReceipt(code, c.Campus())
 	switch {
 	case errors.Is(err, journal.ErrMalformed):
-		return "", office.Refuse(noCode, err)
+		return "", dialog.Refuse(noCode, err)
 	case err != nil:
-		return "", office.Refuse(notGenuine, err)
+		return "", dialog.Refuse(notGenuine, err)
 	case r.Terminal != c.Terminal:
-		return "", office.Refuse(elsewhere, nil)
+		return "", dialog.Refuse(elsewhere, nil)
 	}
 	return r.Ref, nil
 }
@@ -147,18 +148,18 @@ func (c *Config) look(ctx context.Context, ref string) (refund.Standing, error) 
 }
 
 // facts are what there is to say about a sale.
-func (c *Config) facts(s refund.Standing) []office.Fact {
-	amount := office.Amount(fAmount, s.Sale.Amount)
+func (c *Config) facts(s refund.Standing) []dialog.Fact {
+	amount := dialog.Amount(fAmount, s.Sale.Amount)
 	amount.Strong = true
-	all := []office.Fact{
-		amount, office.Moment(fTime, s.Sale.At), office.Text(fNumber, c.number(s.Sale)),
-		office.Said(fMeans, means[s.Source]),
+	all := []dialog.Fact{
+		amount, dialog.Moment(fTime, s.Sale.At), dialog.Text(fNumber, c.number(s.Sale)),
+		dialog.Said(fMeans, means[s.Source]),
 	}
 	if card := cardOf(s.Sale); card != "" {
-		all = append(all, office.Text(fCard, card))
+		all = append(all, dialog.Text(fCard, card))
 	}
 	if s.Given > 0 {
-		all = append(all, office.Amount(fGiven, s.Given), office.Amount(fLeft, s.Left))
+		all = append(all, dialog.Amount(fGiven, s.Given), dialog.Amount(fLeft, s.Left))
 	}
 	return all
 }
@@ -166,7 +167,7 @@ func (c *Config) facts(s refund.Standing) []office.Fact {
 // names are the words for what stops a refund.
 var names = []struct {
 	err  error
-	word office.Word
+	word dialog.Word
 }{
 	{refund.ErrNotFound, noSale},
 	{refund.ErrOpen, stillOpen},
@@ -179,11 +180,11 @@ var names = []struct {
 // named gives an error of a refund its word, if it has one.
 func named(err error) error {
 	if much := (*refund.TooMuchError)(nil); errors.As(err, &much) {
-		return office.Refuse(tooMuch, err)
+		return dialog.Refuse(tooMuch, err)
 	}
 	for _, n := range names {
 		if errors.Is(err, n.err) {
-			return office.Refuse(n.word, err)
+			return dialog.Refuse(n.word, err)
 		}
 	}
 	return err

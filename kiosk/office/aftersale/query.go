@@ -8,6 +8,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk/channel"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/refund"
 	"quancun/kiosk/tender"
@@ -15,20 +16,20 @@ import (
 )
 
 // query says what became of a payment.
-func (c *Config) query(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c *Config) query(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	open, err := c.open(ctx)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	isOpen := func(e journal.Entry) bool {
 		return slices.ContainsFunc(open, func(o journal.Entry) bool { return o.Position() == e.Position() })
 	}
 	ref, err := c.choose(ctx, t, whichQuery, func(e journal.Entry) bool { return isSale(e) || isOpen(e) })
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := t.Work(ctx, workQuery); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	return c.became(ctx, ref)
 }
@@ -46,17 +47,17 @@ func (c *Config) open(ctx context.Context) (all []journal.Entry, err error) {
 
 // became says how what a reference names stands, which is a sale or the intent
 // of one.
-func (c *Config) became(ctx context.Context, ref string) (office.Report, error) {
+func (c *Config) became(ctx context.Context, ref string) (dialog.Report, error) {
 	item, err := c.Book.Get(ctx, ref)
 	if errors.Is(err, ledger.ErrNotFound) && !strings.HasPrefix(ref, channel.IntentPrefix) {
 		// The order number in a wallet is that of a sale which may not have come about.
 		item, err = c.Book.Get(ctx, channel.IntentPrefix+ref)
 	}
 	if errors.Is(err, ledger.ErrNotFound) {
-		err = office.Refuse(noSale, err)
+		err = dialog.Refuse(noSale, err)
 	}
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	switch e := item.First; {
 	case e.Kind == journal.PaymentIntent:
@@ -76,34 +77,34 @@ func (c *Config) became(ctx context.Context, ref string) (office.Report, error) 
 }
 
 // stands says how an intent stands.
-func (c *Config) stands(e journal.Entry, state, next office.Word) office.Report {
-	said := office.Said(fState, state)
+func (c *Config) stands(e journal.Entry, state, next dialog.Word) dialog.Report {
+	said := dialog.Said(fState, state)
 	said.Strong = true
-	facts := []office.Fact{
-		said, office.Amount(fAmount, e.Amount), office.Moment(fTime, e.At), office.Text(fNumber, c.number(e)),
+	facts := []dialog.Fact{
+		said, dialog.Amount(fAmount, e.Amount), dialog.Moment(fTime, e.At), dialog.Text(fNumber, c.number(e)),
 	}
 	if card := cardOf(e); card != "" {
-		facts = append(facts, office.Text(fCard, card))
+		facts = append(facts, dialog.Text(fCard, card))
 	}
-	return office.Report{Facts: facts, Next: next}
+	return dialog.Report{Facts: facts, Next: next}
 }
 
 // paid says how a sale stands that was paid.
-func (c *Config) paid(ctx context.Context, ref string) (office.Report, error) {
+func (c *Config) paid(ctx context.Context, ref string) (dialog.Report, error) {
 	s, err := c.Refunds.Look(ctx, ref)
 	if err != nil && !errors.Is(err, refund.ErrBefore) {
-		return office.Report{}, named(err)
+		return dialog.Report{}, named(err)
 	}
-	said := office.Said(fState, statePaid)
+	said := dialog.Said(fState, statePaid)
 	if said.Strong = true; s.Given > 0 && s.Left == 0 {
 		said.Word = stateAllBack
 	}
-	return office.Report{Facts: append([]office.Fact{said}, c.facts(s)...)}, nil
+	return dialog.Report{Facts: append([]dialog.Fact{said}, c.facts(s)...)}, nil
 }
 
 // askWallet says what became of a sale that a wallet pays, of which this till
 // knows or has to ask.
-func (c *Config) askWallet(ctx context.Context, intent journal.Entry) (office.Report, error) {
+func (c *Config) askWallet(ctx context.Context, intent journal.Entry) (dialog.Report, error) {
 	if c.Wallet == nil {
 		return c.stands(intent, stateOpen, nextWait), nil
 	}
@@ -119,5 +120,5 @@ func (c *Config) askWallet(ctx context.Context, intent journal.Entry) (office.Re
 	case errors.Is(err, tender.ErrRefused), errors.Is(err, tender.ErrInvalid):
 		return c.stands(intent, stateNotPaid, nextAgain), nil
 	}
-	return office.Report{}, err
+	return dialog.Report{}, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/refund"
 	"quancun/kiosk/staff"
@@ -16,46 +17,46 @@ import (
 const voidWithin = 10 * time.Minute
 
 // refund gives some or all of a sale back.
-func (c *Config) refund(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c *Config) refund(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	ref, err := c.choose(ctx, t, whichSale, isSale)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	s, err := c.look(ctx, ref)
 	switch {
 	case err != nil:
-		return office.Report{}, err
+		return dialog.Report{}, err
 	case s.Left == 0:
-		return office.Report{Facts: c.facts(s)}, office.Refuse(nothingLeft, nil)
+		return dialog.Report{Facts: c.facts(s)}, dialog.Refuse(nothingLeft, nil)
 	}
 	q := refund.Request{Ref: t.Ref(), Sale: ref, Amount: s.Left}
-	part, err := t.Choose(ctx, howMuch, []office.Option{{Word: allOfIt}, {Word: partOfIt}}, c.facts(s)...)
+	part, err := t.Choose(ctx, howMuch, []dialog.Option{{Word: allOfIt}, {Word: partOfIt}}, c.facts(s)...)
 	if err == nil && part == 1 {
 		q.Amount, err = t.Amount(ctx, amountBack, 1, s.Left, c.facts(s)...)
 	}
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	return c.giveBack(ctx, t, s, q)
 }
 
 // void takes the last sale back, as if it had not been.
-func (c *Config) void(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c *Config) void(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	last, err := c.last(ctx, isSale)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if len(last) == 0 {
-		return office.Report{}, office.Refuse(noLast, nil)
+		return dialog.Report{}, dialog.Refuse(noLast, nil)
 	}
 	s, err := c.look(ctx, last[0].Ref)
 	switch {
 	case err != nil:
-		return office.Report{}, err
+		return dialog.Report{}, err
 	case s.Given > 0:
-		return office.Report{Facts: c.facts(s)}, office.Refuse(partVoid, nil)
+		return dialog.Report{Facts: c.facts(s)}, dialog.Refuse(partVoid, nil)
 	case c.Now().Sub(s.Sale.At).Abs() > voidWithin:
-		return office.Report{Facts: c.facts(s)}, office.Refuse(lateVoid, nil)
+		return dialog.Report{Facts: c.facts(s)}, dialog.Refuse(lateVoid, nil)
 	}
 	return c.giveBack(ctx, t, s, refund.Request{Ref: t.Ref(), Sale: last[0].Ref, Amount: s.Left, Void: true})
 }
@@ -63,60 +64,60 @@ func (c *Config) void(ctx context.Context, t *office.Talk) (office.Report, error
 // giveBack asks why and for the last word, has a second person release what is
 // above the limit, and gives back what q says of s.
 func (c *Config) giveBack(ctx context.Context, t *office.Talk, s refund.Standing, q refund.Request,
-) (office.Report, error) {
+) (dialog.Report, error) {
 	why, sure := whyBack, sureRefund
 	if q.Void {
 		why, sure = whyVoid, sureVoid
 	}
-	var options []office.Option
+	var options []dialog.Option
 	for _, r := range reasons {
-		options = append(options, office.Option{Word: r.word})
+		options = append(options, dialog.Option{Word: r.word})
 	}
 	i, err := t.Choose(ctx, why, options, c.facts(s)...)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	q.Operator, q.Reason, q.Alone = t.Member().No, reasons[i].kept, !c.Online()
-	back := office.Amount(fBack, q.Amount)
+	back := dialog.Amount(fBack, q.Amount)
 	back.Strong = true
-	facts := []office.Fact{
-		back, office.Said(fSource, goesTo[s.Source]), office.Said(fWhy, reasons[i].word),
-		office.Text(fOriginal, c.number(s.Sale)), office.Moment(fTime, s.Sale.At),
+	facts := []dialog.Fact{
+		back, dialog.Said(fSource, goesTo[s.Source]), dialog.Said(fWhy, reasons[i].word),
+		dialog.Text(fOriginal, c.number(s.Sale)), dialog.Moment(fTime, s.Sale.At),
 	}
 	if err := t.Confirm(ctx, sure, facts...); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if q.Amount > c.Refunds.Limit {
 		r, err := t.Second(ctx, staff.RefundAbove)
 		if err != nil {
-			return office.Report{}, err
+			return dialog.Report{}, err
 		}
 		q.Released = r.By.No
-		facts = append(facts, office.Text(fSecond, r.By.Name))
+		facts = append(facts, dialog.Text(fSecond, r.By.Name))
 	} else if r := t.Release(); r != nil {
 		q.Released = r.By.No
 	}
 	if err := t.Work(ctx, workRefund); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	return c.done(ctx, q, facts)
 }
 
 // done gives back, and says what came of it. Nobody stops it from here on.
-func (c *Config) done(ctx context.Context, q refund.Request, facts []office.Fact) (office.Report, error) {
+func (c *Config) done(ctx context.Context, q refund.Request, facts []dialog.Fact) (dialog.Report, error) {
 	done, err := c.Refunds.Refund(context.WithoutCancel(ctx), q)
 	switch {
 	case errors.Is(err, tender.ErrUnknown):
-		return office.Report{Facts: facts}, office.Refuse(refundOpen, err)
+		return dialog.Report{Facts: facts}, dialog.Refuse(refundOpen, err)
 	case errors.Is(err, tender.ErrOffline):
-		return office.Report{Facts: facts}, office.Refuse(noWallet, err)
+		return dialog.Report{Facts: facts}, dialog.Refuse(noWallet, err)
 	case errors.Is(err, tender.ErrRefused):
-		return office.Report{Facts: facts}, office.Refuse(walletNo, err)
+		return dialog.Report{Facts: facts}, dialog.Refuse(walletNo, err)
 	case err != nil:
-		return office.Report{Facts: facts}, named(err)
+		return dialog.Report{Facts: facts}, named(err)
 	}
-	return office.Report{
+	return dialog.Report{
 		No: c.number(done.Entry), Ref: done.Entry.Ref, Print: true,
-		Facts: append(facts, office.Amount(fLeft, done.Left)),
+		Facts: append(facts, dialog.Amount(fLeft, done.Left)),
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/channel"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/aftersale"
 	"quancun/kiosk/refund"
@@ -53,8 +54,8 @@ type world struct {
 	laid    uint32
 	config  aftersale.Config
 	desk    *office.Desk
-	asked   []office.Question // by the last task
-	answers map[office.Word]office.Answer
+	asked   []dialog.Question // by the last task
+	answers map[dialog.Word]dialog.Answer
 }
 
 // wallet is the upstream of a wallet's payments, which gives back, refuses, or
@@ -78,13 +79,13 @@ func (w *wallet) Query(context.Context, string) (tender.Sold, error) { return w.
 
 // paper is a printer's tray without a printer.
 type paper struct {
-	state   office.Word
+	state   dialog.Word
 	waiting int
 	copies  map[string]int
 	err     error
 }
 
-func (p *paper) Printer(context.Context) (office.Word, int) { return p.state, p.waiting }
+func (p *paper) Printer(context.Context) (dialog.Word, int) { return p.state, p.waiting }
 
 func (p *paper) PrintWaiting(context.Context) (int, error) {
 	n := p.waiting
@@ -220,7 +221,7 @@ func (w *world) append(e journal.Entry) journal.Entry {
 
 // do runs a task, gives each question the answer of its name, and returns how it
 // ended. A question without an answer is left.
-func (w *world) do(task office.Word, answers map[office.Word]office.Answer, laid ...*sim.Card) office.View {
+func (w *world) do(task dialog.Word, answers map[dialog.Word]dialog.Answer, laid ...*sim.Card) office.View {
 	w.t.Helper()
 	views := make(chan office.View, 64)
 	s := office.New(w.desk, func(v office.View) { views <- v })
@@ -235,18 +236,18 @@ func (w *world) do(task office.Word, answers map[office.Word]office.Answer, laid
 	if i < 0 {
 		w.t.Fatalf("the menu has no %s", task)
 	}
-	s.Send(office.Input{No: menu.No, Event: office.Picked, Pick: i})
+	s.Send(dialog.Input{No: menu.No, Event: dialog.Picked, Pick: i})
 	for v := range views {
 		switch {
 		case v.No == menu.No: // it was drawn anew, since the upstream answers
 			continue
-		case v.Page != office.Asking:
+		case v.Page != dialog.Asking:
 			return v
-		case v.Question.Kind == office.Working:
+		case v.Question.Kind == dialog.Working:
 			continue
 		}
 		w.asked = append(w.asked, v.Question)
-		if v.Question.Kind == office.AskStaffCard && len(laid) > 0 {
+		if v.Question.Kind == dialog.AskStaffCard && len(laid) > 0 {
 			w.slot.Lay(laid[0])
 			w.laid++
 			s.Card(reader.State{Connected: true, Card: true, Insertions: w.laid})
@@ -254,13 +255,13 @@ func (w *world) do(task office.Word, answers map[office.Word]office.Answer, laid
 		}
 		a, ok := answers[v.Question.Name]
 		if !ok {
-			s.Send(office.Input{No: v.No, Event: office.Left})
+			s.Send(dialog.Input{No: v.No, Event: dialog.Left})
 			continue
 		}
-		if v.Question.Kind == office.AskStaffPIN {
+		if v.Question.Kind == dialog.AskStaffPIN {
 			a.PIN = pinOf(pin)
 		}
-		s.Send(office.Input{No: v.No, Event: office.Answered, Answer: a})
+		s.Send(dialog.Input{No: v.No, Event: dialog.Answered, Answer: a})
 	}
 	return office.View{}
 }
@@ -273,11 +274,11 @@ func (w *world) names() string {
 	return s
 }
 
-func fact(facts []office.Fact, name office.Word) office.Fact {
+func fact(facts []dialog.Fact, name dialog.Word) dialog.Fact {
 	for _, f := range facts {
 		if f.Name == name {
 			return f
 		}
 	}
-	return office.Fact{}
+	return dialog.Fact{}
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/shift"
 	"quancun/kiosk/staff"
@@ -55,21 +56,21 @@ func actOf(t *office.Talk) shift.Act {
 }
 
 // open opens a shift with a float.
-func (c Config) open(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c Config) open(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	s, err := c.Drawer.State(ctx)
 	switch {
 	case err != nil:
-		return office.Report{}, named(err)
+		return dialog.Report{}, named(err)
 	case s.Open:
-		return office.Report{Facts: opened(s)}, office.Refuse(alreadyOpen, shift.ErrOpen)
+		return dialog.Report{Facts: opened(s)}, dialog.Refuse(alreadyOpen, shift.ErrOpen)
 	}
 	float, err := t.Amount(ctx, askFloat, 0, floatMax)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
-	facts := []office.Fact{strong(office.Amount(fFloat, float)), office.Text(fBy, t.Member().No)}
+	facts := []dialog.Fact{strong(dialog.Amount(fFloat, float)), dialog.Text(fBy, t.Member().No)}
 	if err := t.Confirm(ctx, sureOpen, facts...); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	return c.do(ctx, t, func(ctx context.Context) error {
 		return c.Drawer.Open(ctx, actOf(t), float)
@@ -77,83 +78,83 @@ func (c Config) open(ctx context.Context, t *office.Talk) (office.Report, error)
 }
 
 // in puts cash into the drawer that nobody has paid.
-func (c Config) in(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c Config) in(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	return c.move(ctx, t, movement{askIn, sureIn, whyIn, c.Drawer.CashIn})
 }
 
 // out takes cash out of the drawer other than a drop.
-func (c Config) out(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c Config) out(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	return c.move(ctx, t, movement{askOut, sureOut, whyOut, c.Drawer.CashOut})
 }
 
 // drop takes cash out of the drawer and into the safe.
-func (c Config) drop(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c Config) drop(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	return c.move(ctx, t, movement{ask: askDrop, sure: sureDrop, do: c.Drawer.Drop})
 }
 
 // movement is cash that goes into the drawer or out of it.
 type movement struct {
-	ask, sure office.Word
+	ask, sure dialog.Word
 	why       []reason // none: it needs no reason
 	do        func(context.Context, shift.Act, money.Fen) error
 }
 
-func (c Config) move(ctx context.Context, t *office.Talk, m movement) (office.Report, error) {
+func (c Config) move(ctx context.Context, t *office.Talk, m movement) (dialog.Report, error) {
 	if err := c.mustBeOpen(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	amount, err := t.Amount(ctx, m.ask, 1, moveMax)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
-	a, facts := actOf(t), []office.Fact{strong(office.Amount(fAmount, amount))}
+	a, facts := actOf(t), []dialog.Fact{strong(dialog.Amount(fAmount, amount))}
 	if len(m.why) > 0 {
 		r, err := because(ctx, t, askWhy, m.why)
 		if err != nil {
-			return office.Report{}, err
+			return dialog.Report{}, err
 		}
-		a.Reason, facts = r.kept, append(facts, office.Said(fWhy, r.word))
+		a.Reason, facts = r.kept, append(facts, dialog.Said(fWhy, r.word))
 	}
 	if err := t.Confirm(ctx, m.sure, facts...); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	facts = append(facts, who(t)...)
 	return c.do(ctx, t, func(ctx context.Context) error { return m.do(ctx, a, amount) }, facts)
 }
 
 // noSale opens the drawer without a sale.
-func (c Config) noSale(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c Config) noSale(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	if c.Kick == nil {
-		return office.Report{}, office.Refuse(noKick, nil)
+		return dialog.Report{}, dialog.Refuse(noKick, nil)
 	}
 	if err := c.mustBeOpen(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	r, err := because(ctx, t, askWhy, whyNoSale)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	a := actOf(t)
 	a.Reason = r.kept
 	return c.do(ctx, t, func(ctx context.Context) error { return c.Drawer.NoSale(ctx, a) },
-		append([]office.Fact{office.Said(fWhy, r.word)}, who(t)...))
+		append([]dialog.Fact{dialog.Said(fWhy, r.word)}, who(t)...))
 }
 
 // do journals something and then unlocks the drawer. Nobody stops it from here on.
-func (c Config) do(ctx context.Context, t *office.Talk, journal func(context.Context) error, facts []office.Fact,
-) (office.Report, error) {
+func (c Config) do(ctx context.Context, t *office.Talk, journal func(context.Context) error, facts []dialog.Fact,
+) (dialog.Report, error) {
 	if err := t.Work(ctx, working); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := journal(context.WithoutCancel(ctx)); err != nil {
-		return office.Report{Facts: facts}, named(err)
+		return dialog.Report{Facts: facts}, named(err)
 	}
-	return office.Report{Facts: facts, Next: c.unlock(ctx), Print: true}, nil
+	return dialog.Report{Facts: facts, Next: c.unlock(ctx), Print: true}, nil
 }
 
 // unlock unlocks the drawer, and returns what the person does now. Where it stays
 // locked there is a key.
-func (c Config) unlock(ctx context.Context) office.Word {
+func (c Config) unlock(ctx context.Context) dialog.Word {
 	if c.Kick == nil || c.Kick(context.WithoutCancel(ctx)) != nil {
 		return byKey
 	}
@@ -169,10 +170,10 @@ func (c Config) mustBeOpen(ctx context.Context) error {
 }
 
 // because asks for a reason. Nobody can type one in Chinese.
-func because(ctx context.Context, t *office.Talk, name office.Word, all []reason) (reason, error) {
-	var options []office.Option
+func because(ctx context.Context, t *office.Talk, name dialog.Word, all []reason) (reason, error) {
+	var options []dialog.Option
 	for _, r := range all {
-		options = append(options, office.Option{Word: r.word})
+		options = append(options, dialog.Option{Word: r.word})
 	}
 	i, err := t.Choose(ctx, name, options)
 	if err != nil {
@@ -182,21 +183,21 @@ func because(ctx context.Context, t *office.Talk, name office.Word, all []reason
 }
 
 // who are the people who have done it.
-func who(t *office.Talk) []office.Fact {
-	facts := []office.Fact{office.Text(fBy, t.Member().No)}
+func who(t *office.Talk) []dialog.Fact {
+	facts := []dialog.Fact{dialog.Text(fBy, t.Member().No)}
 	if r := t.Release(); r != nil {
-		facts = append(facts, office.Text(fReleased, r.By.No))
+		facts = append(facts, dialog.Text(fReleased, r.By.No))
 	}
 	return facts
 }
 
-func strong(f office.Fact) office.Fact {
+func strong(f dialog.Fact) dialog.Fact {
 	f.Strong = true
 	return f
 }
 
 // names are the words for what the drawer refuses.
-var names = map[error]office.Word{
+var names = map[error]dialog.Word{
 	shift.ErrOpen: alreadyOpen, shift.ErrClosed: notOpen, shift.ErrUncounted: notCounted,
 	shift.ErrAmount: notAmount, ledger.ErrShort: notThere,
 }
@@ -209,7 +210,7 @@ func named(err error) error {
 	}
 	for of, is := range names {
 		if errors.Is(err, of) {
-			return office.Refuse(is, err)
+			return dialog.Refuse(is, err)
 		}
 	}
 	return err

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"quancun/journal"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/cash"
 	"quancun/kiosk/shift"
@@ -20,7 +21,7 @@ func opening() script {
 
 // counting counts the drawer, and takes what differs for a reason that nobody
 // knows.
-func counting(found ...office.Answer) script {
+func counting(found ...dialog.Answer) script {
 	return script{
 		"shift.count.sure": yes(), "shift.pieces": found, "shift.sum.sure": yes(), "shift.close.sure": yes(),
 	}
@@ -29,28 +30,28 @@ func counting(found ...office.Answer) script {
 // TestShift is a whole shift: float, drop, a count that is right, and the Z.
 func TestShift(t *testing.T) {
 	w := newWorld(t)
-	for _, task := range []office.Word{cash.Drop, cash.Count, cash.X, cash.Close} {
-		if v := w.do(task, nil); v.Outcome != office.Refused || v.Why != "shift.none" || len(w.asked) > 0 {
+	for _, task := range []dialog.Word{cash.Drop, cash.Count, cash.X, cash.Close} {
+		if v := w.do(task, nil); v.Outcome != dialog.Refused || v.Why != "shift.none" || len(w.asked) > 0 {
 			t.Errorf("%s without a shift: %+v", task, v)
 		}
 	}
 	v := w.do(cash.Open, opening())
-	if v.Outcome != office.Done || !w.state().Open || w.kicked != 1 || v.Report.Next != "next.drawer" {
+	if v.Outcome != dialog.Done || !w.state().Open || w.kicked != 1 || v.Report.Next != "next.drawer" {
 		t.Fatalf("open: %+v, kicked %d", v, w.kicked)
 	}
 	if v := w.do(cash.Open, opening()); v.Why != "shift.already" || len(w.asked) > 0 {
 		t.Errorf("opened twice: %+v", v)
 	}
 	v = w.do(cash.Drop, script{"cash.drop.ask": amount(80 * yuan), "cash.drop.sure": yes()})
-	if v.Outcome != office.Done || w.state().Report.Till != 120*yuan {
+	if v.Outcome != dialog.Done || w.state().Report.Till != 120*yuan {
 		t.Fatalf("drop: %+v, till %s", v, w.state().Report.Till)
 	}
 	v = w.do(cash.Drop, script{"cash.drop.ask": amount(121 * yuan), "cash.drop.sure": yes()})
-	if v.Outcome != office.Refused || v.Why != "cash.short" {
+	if v.Outcome != dialog.Refused || v.Why != "cash.short" {
 		t.Errorf("dropped more than there is: %+v", v)
 	}
 	v = w.do(cash.Close, counting(pieces(1, 2, 0)))
-	if v.Outcome != office.Done || v.Report.No != "Z1" || v.Report.Ref == "" || v.Report.Title != cash.Z {
+	if v.Outcome != dialog.Done || v.Report.No != "Z1" || v.Report.Ref == "" || v.Report.Title != cash.Z {
 		t.Fatalf("close: %+v", v)
 	}
 	f := v.Report.Facts
@@ -72,7 +73,7 @@ func TestShift(t *testing.T) {
 // TestLeft leaves every question of a shift: nothing has happened.
 func TestLeft(t *testing.T) {
 	w := newWorld(t)
-	for _, left := range []office.Word{"shift.float.ask", "shift.open.sure"} {
+	for _, left := range []dialog.Word{"shift.float.ask", "shift.open.sure"} {
 		s := opening()
 		delete(s, left)
 		if v := w.do(cash.Open, s); v.Page != office.Menu || w.state().Open || w.kicked > 0 {
@@ -80,7 +81,7 @@ func TestLeft(t *testing.T) {
 		}
 	}
 	w.do(cash.Open, opening())
-	for _, left := range []office.Word{"shift.count.sure", "shift.pieces", "shift.sum.sure", "shift.close.sure"} {
+	for _, left := range []dialog.Word{"shift.count.sure", "shift.pieces", "shift.sum.sure", "shift.close.sure"} {
 		s := counting(pieces(2, 0, 0))
 		delete(s, left)
 		if v := w.do(cash.Close, s); v.Page != office.Menu || !w.state().Open {
@@ -88,7 +89,7 @@ func TestLeft(t *testing.T) {
 		}
 	}
 	// The last one has left a count that was taken, and need not be made again.
-	if v := w.do(cash.Close, script{"shift.close.sure": yes()}); v.Outcome != office.Done {
+	if v := w.do(cash.Close, script{"shift.close.sure": yes()}); v.Outcome != dialog.Done {
 		t.Errorf("close after the count: %+v", v)
 	}
 }
@@ -103,14 +104,14 @@ func TestBlind(t *testing.T) {
 		t.Errorf("X before the count: %+v", v.Report)
 	}
 	s := counting(pieces(1, 0, 0), pieces(1, 9, 0))
-	s["shift.differs"] = []office.Answer{{Choice: 0}, {Choice: 3}}
+	s["shift.differs"] = []dialog.Answer{{Choice: 0}, {Choice: 3}}
 	v := w.do(cash.Count, s)
-	if v.Outcome != office.Done || fact(v.Report.Facts, "fact.short").Amount != 10*yuan {
+	if v.Outcome != dialog.Done || fact(v.Report.Facts, "fact.short").Amount != 10*yuan {
 		t.Fatalf("count: %+v", v)
 	}
 	for _, q := range w.asked {
 		for _, f := range q.Facts {
-			if f.Kind == office.IsAmount && f.Name != "fact.counted" {
+			if f.Kind == dialog.IsAmount && f.Name != "fact.counted" {
 				t.Errorf("%s says %+v", q.Name, f)
 			}
 		}
@@ -132,7 +133,7 @@ func TestEarlier(t *testing.T) {
 	if v := w.do(cash.Count, counting(pieces(1, 0, 0))); v.Page != office.Menu || w.state().Report.Counted {
 		t.Fatalf("left: %+v", v)
 	}
-	if v := w.do(cash.Count, counting(pieces(2, 0, 0))); v.Outcome != office.Done {
+	if v := w.do(cash.Count, counting(pieces(2, 0, 0))); v.Outcome != dialog.Done {
 		t.Fatalf("count: %+v", v)
 	}
 	if d := string(w.entries(journal.Counted)[0].Details); !strings.Contains(d, `"earlier":[10000]`) {
@@ -155,7 +156,7 @@ func TestTwoPersons(t *testing.T) {
 		t.Fatalf("without a second person: %+v", v)
 	}
 	v := w.do(cash.Count, counting(pieces(2, 0, 0)), supervisor)
-	if v.Outcome != office.Done || fact(v.Report.Facts, "fact.signed").Text != "s1" {
+	if v.Outcome != dialog.Done || fact(v.Report.Facts, "fact.signed").Text != "s1" {
 		t.Fatalf("signed: %+v", v)
 	}
 	if d := string(w.entries(journal.Counted)[0].Details); !strings.Contains(d, `"second":"s1"`) {
@@ -174,15 +175,15 @@ func TestReleased(t *testing.T) {
 	if v := w.do(cash.In, in); v.Page != office.Menu || w.state().Report.CashIn.Count > 0 {
 		t.Fatalf("cash in alone: %+v", v)
 	}
-	if v := w.do(cash.In, in, supervisor); v.Outcome != office.Done || fact(v.Report.Facts, "fact.second").Text != "s1" {
+	if v := w.do(cash.In, in, supervisor); v.Outcome != dialog.Done || fact(v.Report.Facts, "fact.second").Text != "s1" {
 		t.Fatalf("cash in: %+v", v)
 	}
 	out := script{"cash.out.ask": amount(5 * yuan), "cash.why": choice(1), "cash.out.sure": yes()}
-	if v := w.do(cash.Out, out, supervisor); v.Outcome != office.Done || w.state().Report.Till != 205*yuan {
+	if v := w.do(cash.Out, out, supervisor); v.Outcome != dialog.Done || w.state().Report.Till != 205*yuan {
 		t.Fatalf("cash out: %+v", v)
 	}
 	kicked := w.kicked
-	if v := w.do(cash.NoSale, script{"cash.why": choice(1)}, supervisor); v.Outcome != office.Done || w.kicked != kicked+1 {
+	if v := w.do(cash.NoSale, script{"cash.why": choice(1)}, supervisor); v.Outcome != dialog.Done || w.kicked != kicked+1 {
 		t.Fatalf("no sale: %+v", v)
 	}
 	if d := string(w.entries(journal.DrawerOpened)[0].Details); !strings.Contains(d, `"reason":"look"`) {
@@ -191,7 +192,7 @@ func TestReleased(t *testing.T) {
 	s := counting(pieces(2, 0, 5))
 	s["shift.other.sure"] = yes()
 	v := w.do(cash.Close, s, supervisor)
-	if v.Outcome != office.Done || fact(v.Report.Facts, "fact.second").Text != "s1" {
+	if v.Outcome != dialog.Done || fact(v.Report.Facts, "fact.second").Text != "s1" {
 		t.Errorf("close another's: %+v", v)
 	}
 }
@@ -200,7 +201,7 @@ func TestReleased(t *testing.T) {
 func TestLocked(t *testing.T) {
 	w := newWorld(t)
 	w.locked = errors.New("printer away")
-	if v := w.do(cash.Open, opening()); v.Outcome != office.Done || v.Report.Next != "next.key" {
+	if v := w.do(cash.Open, opening()); v.Outcome != dialog.Done || v.Report.Next != "next.key" {
 		t.Errorf("open with a drawer that stays locked: %+v", v)
 	}
 }
@@ -211,7 +212,7 @@ func TestUntouched(t *testing.T) {
 	w := newWorld(t)
 	w.do(cash.Open, script{"shift.float.ask": amount(0), "shift.open.sure": yes()})
 	v := w.do(cash.Close, script{"shift.close.sure": yes()})
-	if v.Outcome != office.Done || len(w.asked) != 1 {
+	if v.Outcome != dialog.Done || len(w.asked) != 1 {
 		t.Errorf("close: %+v, asked %+v", v, w.asked)
 	}
 }
@@ -249,13 +250,13 @@ func TestCloseBroken(t *testing.T) {
 			w := newWorld(t)
 			w.do(cash.Open, opening())
 			w.serve(shift.New(&breaking{w.book, at, kept}, "T01", w.rules))
-			if v := w.do(cash.Close, short()); v.Outcome != office.Unknown {
+			if v := w.do(cash.Close, short()); v.Outcome != dialog.Unknown {
 				t.Errorf("write %d, kept %t: ended as %+v", at, kept, v)
 			}
 			w.ok(w.book.Close())
 			w.ok(w.start())
 			v := w.do(cash.Close, short())
-			if ended := at == 3 && kept; ended != (v.Why == "shift.none") || !ended && v.Outcome != office.Done {
+			if ended := at == 3 && kept; ended != (v.Why == "shift.none") || !ended && v.Outcome != dialog.Done {
 				t.Errorf("write %d, kept %t: closed again: %+v", at, kept, v)
 			}
 			zs := w.entries(journal.ShiftClosed)

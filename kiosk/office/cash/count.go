@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/shift"
 	"quancun/kiosk/staff"
@@ -19,20 +20,20 @@ var worth = []money.Fen{
 }
 
 // countOnly counts the drawer during a shift.
-func (c Config) countOnly(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c Config) countOnly(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	if err := c.mustBeOpen(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	facts, err := c.count(ctx, t)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
-	return office.Report{Facts: facts, Next: closeIt, Print: true}, nil
+	return dialog.Report{Facts: facts, Next: closeIt, Print: true}, nil
 }
 
 // count has the drawer counted blind until a count is taken, and returns what is
 // to be said of it.
-func (c Config) count(ctx context.Context, t *office.Talk) ([]office.Fact, error) {
+func (c Config) count(ctx context.Context, t *office.Talk) ([]dialog.Fact, error) {
 	a := shift.Act{Ref: kiosk.NewRef(), By: t.Member()}
 	if err := c.openToCount(ctx, t); err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func (c Config) counted(ctx context.Context, t *office.Talk, ref string) (n shif
 	if err != nil {
 		return n, named(err)
 	}
-	if err := t.Confirm(ctx, sureSum, strong(office.Amount(fCounted, sum))); err != nil {
+	if err := t.Confirm(ctx, sureSum, strong(dialog.Amount(fCounted, sum))); err != nil {
 		return n, err
 	}
 	if c.Drawer.Rules().TwoPersons {
@@ -107,7 +108,7 @@ func (c Config) take(ctx context.Context, t *office.Talk, a shift.Act, n shift.C
 
 // found says what a count that was taken has found.
 func found(n shift.Count, a shift.Act, difference money.Fen, err error,
-) ([]office.Fact, error) {
+) ([]dialog.Fact, error) {
 	if err != nil {
 		return nil, named(err)
 	}
@@ -115,23 +116,23 @@ func found(n shift.Count, a shift.Act, difference money.Fen, err error,
 	if err != nil {
 		return nil, named(err)
 	}
-	facts := []office.Fact{strong(office.Amount(fCounted, sum)), office.Amount(fShould, sum-difference)}
+	facts := []dialog.Fact{strong(dialog.Amount(fCounted, sum)), dialog.Amount(fShould, sum-difference)}
 	switch {
 	case difference > 0:
-		facts = append(facts, strong(office.Amount(fOver, difference)))
+		facts = append(facts, strong(dialog.Amount(fOver, difference)))
 	case difference < 0:
-		facts = append(facts, strong(office.Amount(fShort, -difference)))
+		facts = append(facts, strong(dialog.Amount(fShort, -difference)))
 	default:
-		facts = append(facts, office.Said(fDifference, none))
+		facts = append(facts, dialog.Said(fDifference, none))
 	}
 	for _, r := range whyDiffers {
 		if difference != 0 && r.kept == a.Reason {
-			facts = append(facts, office.Said(fWhy, r.word))
+			facts = append(facts, dialog.Said(fWhy, r.word))
 		}
 	}
-	facts = append(facts, office.Text(fBy, a.By.No))
+	facts = append(facts, dialog.Text(fBy, a.By.No))
 	if n.Second != nil {
-		facts = append(facts, office.Text(fSecond, n.Second.By.No))
+		facts = append(facts, dialog.Text(fSecond, n.Second.By.No))
 	}
 	return facts, nil
 }

@@ -6,28 +6,29 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/shift"
 	"quancun/kiosk/staff"
 )
 
 // x writes an X report.
-func (c Config) x(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c Config) x(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	if err := c.mustBeOpen(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := t.Work(ctx, working); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	r, err := c.Drawer.X(context.WithoutCancel(ctx), actOf(t))
 	if err != nil {
-		return office.Report{}, named(err)
+		return dialog.Report{}, named(err)
 	}
-	report := office.Report{No: fmt.Sprintf("X%d", r.X), Facts: sold(r), Print: true}
+	report := dialog.Report{No: fmt.Sprintf("X%d", r.X), Facts: sold(r), Print: true}
 	if r.Counted {
 		report.Facts = append(report.Facts, drawer(r)...)
 	} else {
-		report.Facts = append(report.Facts, office.Said(fShould, afterCount))
+		report.Facts = append(report.Facts, dialog.Said(fShould, afterCount))
 	}
 	report.Facts = append(report.Facts, seen(r)...)
 	return report, nil
@@ -36,34 +37,34 @@ func (c Config) x(ctx context.Context, t *office.Talk) (office.Report, error) {
 // close ends the shift: it has the drawer counted, unless it was, and makes the Z.
 // A power cut in the middle leaves a count that need not be made again, or a
 // shift that is closed.
-func (c Config) close(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c Config) close(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	s, err := c.Drawer.State(ctx)
 	switch {
 	case err != nil:
-		return office.Report{}, named(err)
+		return dialog.Report{}, named(err)
 	case !s.Open:
-		return office.Report{}, office.Refuse(notOpen, shift.ErrClosed)
+		return dialog.Report{}, dialog.Refuse(notOpen, shift.ErrClosed)
 	}
 	a := actOf(t)
 	if s.By != a.By.No && !a.By.Role.May(staff.CloseOther) {
 		if a, err = c.other(ctx, t, s); err != nil {
-			return office.Report{}, err
+			return dialog.Report{}, err
 		}
 	}
 	if s.MustCount() {
 		if _, err := c.count(ctx, t); err != nil {
-			return office.Report{}, err
+			return dialog.Report{}, err
 		}
 	}
 	if err := t.Confirm(ctx, sureClose, opened(s)...); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := t.Work(ctx, working); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	r, err := c.Drawer.Z(context.WithoutCancel(ctx), a)
 	if err != nil {
-		return office.Report{}, named(err)
+		return dialog.Report{}, named(err)
 	}
 	z := zReport(r, a.Ref)
 	z.Print = true
@@ -84,101 +85,101 @@ func (c Config) other(ctx context.Context, t *office.Talk, s shift.State) (shift
 
 // zReport is what is shown of a Z. Its paper is made from its entry, so that it
 // has the code that proves it.
-func zReport(r journal.Report, ref string) office.Report {
+func zReport(r journal.Report, ref string) dialog.Report {
 	facts := append(sold(r), drawer(r)...)
 	facts = append(facts, seen(r)...)
 	if r.Released != "" {
-		facts = append(facts, office.Text(fReleased, r.Released))
+		facts = append(facts, dialog.Text(fReleased, r.Released))
 	}
-	return office.Report{Title: Z, No: fmt.Sprintf("Z%d", r.Z), Ref: ref, Facts: facts, Next: handOver}
+	return dialog.Report{Title: Z, No: fmt.Sprintf("Z%d", r.Z), Ref: ref, Facts: facts, Next: handOver}
 }
 
 // pastMax is how many Z reports there are to choose from: a week of three shifts.
 const pastMax = 21
 
 // past shows a Z report of earlier, which can be printed again.
-func (c Config) past(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (c Config) past(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 	zs, err := c.Drawer.Past(ctx, pastMax)
 	if err != nil {
-		return office.Report{}, named(err)
+		return dialog.Report{}, named(err)
 	}
 	if len(zs) == 0 {
-		return office.Report{}, office.Refuse(noPast, nil)
+		return dialog.Report{}, dialog.Refuse(noPast, nil)
 	}
-	var options []office.Option
+	var options []dialog.Option
 	var reports []journal.Report
 	for _, e := range zs {
 		r, err := e.Report()
 		if err != nil {
-			return office.Report{}, err
+			return dialog.Report{}, err
 		}
 		reports = append(reports, r)
-		options = append(options, office.Option{
+		options = append(options, dialog.Option{
 			Text: fmt.Sprintf("Z%d  %s", r.Z, e.At.In(kiosk.Beijing).Format("2006-01-02 15:04")),
 		})
 	}
 	i, err := t.Choose(ctx, whichPast, options)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	z := zReport(reports[i], zs[i].Ref)
-	z.Facts = append(z.Facts, office.Moment(fClosed, zs[i].At), office.Text(fBy, zs[i].Operator))
+	z.Facts = append(z.Facts, dialog.Moment(fClosed, zs[i].At), dialog.Text(fBy, zs[i].Operator))
 	z.Next = ""
 	return z, nil
 }
 
 // opened says whose shift it is, and since when.
-func opened(s shift.State) []office.Fact {
-	return []office.Fact{office.Moment(fOpened, s.Opened), office.Text(fOpenedBy, s.By)}
+func opened(s shift.State) []dialog.Fact {
+	return []dialog.Fact{dialog.Moment(fOpened, s.Opened), dialog.Text(fOpenedBy, s.By)}
 }
 
 // sold is what was sold, and given back.
-func sold(r journal.Report) []office.Fact {
-	all := []office.Fact{
-		strong(office.Amount(fSold, r.Sold())),
-		office.Amount(fCard, r.Card.Amount), office.Count(fCardCount, r.Card.Count),
-		office.Amount(fCode, r.Code.Amount), office.Count(fCodeCount, r.Code.Count),
-		office.Amount(fWallet, r.Channel.Amount), office.Count(fWalletCount, r.Channel.Count),
-		office.Amount(fRefunds, r.Refunds.Amount), office.Count(fRefundCount, r.Refunds.Count),
+func sold(r journal.Report) []dialog.Fact {
+	all := []dialog.Fact{
+		strong(dialog.Amount(fSold, r.Sold())),
+		dialog.Amount(fCard, r.Card.Amount), dialog.Count(fCardCount, r.Card.Count),
+		dialog.Amount(fCode, r.Code.Amount), dialog.Count(fCodeCount, r.Code.Count),
+		dialog.Amount(fWallet, r.Channel.Amount), dialog.Count(fWalletCount, r.Channel.Count),
+		dialog.Amount(fRefunds, r.Refunds.Amount), dialog.Count(fRefundCount, r.Refunds.Count),
 	}
 	if r.Fees.Count > 0 {
-		all = append(all, office.Amount(fFees, r.Fees.Amount))
+		all = append(all, dialog.Amount(fFees, r.Fees.Amount))
 	}
 	return all
 }
 
 // drawer is what went into the drawer and out of it. It is shown after a count,
 // and never before.
-func drawer(r journal.Report) []office.Fact {
-	all := []office.Fact{
-		office.Amount(fBrought, r.Brought), office.Amount(fFloat, r.Float),
-		office.Amount(fCashIn, r.CashIn.Amount), office.Amount(fCashOut, r.CashOut.Amount),
+func drawer(r journal.Report) []dialog.Fact {
+	all := []dialog.Fact{
+		dialog.Amount(fBrought, r.Brought), dialog.Amount(fFloat, r.Float),
+		dialog.Amount(fCashIn, r.CashIn.Amount), dialog.Amount(fCashOut, r.CashOut.Amount),
 	}
 	if r.TopUps.Count > 0 {
-		all = append(all, office.Amount(fTopUps, r.TopUps.Amount))
+		all = append(all, dialog.Amount(fTopUps, r.TopUps.Amount))
 	}
 	if r.PayOuts.Count > 0 {
-		all = append(all, office.Amount(fPayOuts, r.PayOuts.Amount))
+		all = append(all, dialog.Amount(fPayOuts, r.PayOuts.Amount))
 	}
-	over, short := office.Amount(fOver, r.Over), office.Amount(fShort, r.Short)
+	over, short := dialog.Amount(fOver, r.Over), dialog.Amount(fShort, r.Short)
 	over.Strong, short.Strong = r.Over > 0, r.Short > 0
-	return append(all, over, short, strong(office.Amount(fShould, r.Till)))
+	return append(all, over, short, strong(dialog.Amount(fShould, r.Till)))
 }
 
 // seen is what else a report says.
-func seen(r journal.Report) []office.Fact {
-	all := []office.Fact{office.Count(fNoSales, r.NoSales), office.Amount(fPerpetual, r.Perpetual)}
+func seen(r journal.Report) []dialog.Fact {
+	all := []dialog.Fact{dialog.Count(fNoSales, r.NoSales), dialog.Amount(fPerpetual, r.Perpetual)}
 	if r.Suspense != 0 {
-		all = append(all, strong(office.Amount(fSuspense, r.Suspense)))
+		all = append(all, strong(dialog.Amount(fSuspense, r.Suspense)))
 	}
 	if r.Unsynced > 0 {
-		all = append(all, strong(office.Count(fUnsynced, r.Unsynced)))
+		all = append(all, strong(dialog.Count(fUnsynced, r.Unsynced)))
 	}
 	if r.ClockSteps > 0 {
-		all = append(all, office.Count(fClock, r.ClockSteps))
+		all = append(all, dialog.Count(fClock, r.ClockSteps))
 	}
 	if r.Part {
-		all = append(all, office.Said(fPart, partly))
+		all = append(all, dialog.Said(fPart, partly))
 	}
 	return all
 }

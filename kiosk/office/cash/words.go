@@ -1,64 +1,66 @@
 package cash
 
-import "quancun/kiosk/office"
+import (
+	"quancun/kiosk/dialog"
+)
 
 // The tasks.
 const (
-	Open   office.Word = "shift.open"
-	In     office.Word = "cash.in"
-	Out    office.Word = "cash.out"
-	Drop   office.Word = "cash.drop"
-	NoSale office.Word = "cash.nosale"
-	Count  office.Word = "shift.count"
-	X      office.Word = "shift.x"
-	Close  office.Word = "shift.close"
-	Past   office.Word = "shift.past"
+	Open   dialog.Word = "shift.open"
+	In     dialog.Word = "cash.in"
+	Out    dialog.Word = "cash.out"
+	Drop   dialog.Word = "cash.drop"
+	NoSale dialog.Word = "cash.nosale"
+	Count  dialog.Word = "shift.count"
+	X      dialog.Word = "shift.x"
+	Close  dialog.Word = "shift.close"
+	Past   dialog.Word = "shift.past"
 )
 
 // Z is the title of the report that ends a shift.
-const Z office.Word = "shift.z"
+const Z dialog.Word = "shift.z"
 
 // Questions.
 const (
-	askFloat   office.Word = "shift.float.ask"
-	sureOpen   office.Word = "shift.open.sure"
-	askIn      office.Word = "cash.in.ask"
-	sureIn     office.Word = "cash.in.sure"
-	askOut     office.Word = "cash.out.ask"
-	sureOut    office.Word = "cash.out.sure"
-	askDrop    office.Word = "cash.drop.ask"
-	sureDrop   office.Word = "cash.drop.sure"
-	askWhy     office.Word = "cash.why"
-	sureCount  office.Word = "shift.count.sure" // the drawer is unlocked
-	askPieces  office.Word = "shift.pieces"
-	sureSum    office.Word = "shift.sum.sure"
-	askDiffers office.Word = "shift.differs"
-	countAgain office.Word = "shift.again"
-	sureClose  office.Word = "shift.close.sure"
-	sureOther  office.Word = "shift.other.sure" // somebody else has opened it
-	whichPast  office.Word = "shift.past.which"
-	working    office.Word = "shift.work"
+	askFloat   dialog.Word = "shift.float.ask"
+	sureOpen   dialog.Word = "shift.open.sure"
+	askIn      dialog.Word = "cash.in.ask"
+	sureIn     dialog.Word = "cash.in.sure"
+	askOut     dialog.Word = "cash.out.ask"
+	sureOut    dialog.Word = "cash.out.sure"
+	askDrop    dialog.Word = "cash.drop.ask"
+	sureDrop   dialog.Word = "cash.drop.sure"
+	askWhy     dialog.Word = "cash.why"
+	sureCount  dialog.Word = "shift.count.sure" // the drawer is unlocked
+	askPieces  dialog.Word = "shift.pieces"
+	sureSum    dialog.Word = "shift.sum.sure"
+	askDiffers dialog.Word = "shift.differs"
+	countAgain dialog.Word = "shift.again"
+	sureClose  dialog.Word = "shift.close.sure"
+	sureOther  dialog.Word = "shift.other.sure" // somebody else has opened it
+	whichPast  dialog.Word = "shift.past.which"
+	working    dialog.Word = "shift.work"
 )
 
 // reason is why something is done with the drawer. What the journal has of it
 // never changes.
 type reason struct {
-	word office.Word
+	word dialog.Word
 	kept string
 }
 
 // Reasons.
 const (
-	forChange   office.Word = "cash.why.change"
-	forSwap     office.Word = "cash.why.swap" // large pieces for small ones
-	forBank     office.Word = "cash.why.bank"
-	forExpense  office.Word = "cash.why.expense"
-	forError    office.Word = "cash.why.error" // puts right what was done wrong
-	forLook     office.Word = "cash.why.look"
-	forOther    office.Word = "cash.why.other"
-	wrongChange office.Word = "shift.why.change"
-	wrongPiece  office.Word = "shift.why.piece"
-	notFound    office.Word = "shift.why.unknown"
+	forChange   dialog.Word = "cash.why.change"
+	forSwap     dialog.Word = "cash.why.swap" // large pieces for small ones
+	forBank     dialog.Word = "cash.why.bank"
+	forExpense  dialog.Word = "cash.why.expense"
+	forError    dialog.Word = "cash.why.error" // puts right what was done wrong
+	forLook     dialog.Word = "cash.why.look"
+	forOther    dialog.Word = "cash.why.other"
+	wrongChange dialog.Word = "shift.why.change"
+	wrongPiece  dialog.Word = "shift.why.piece"
+	notFound    dialog.Word = "shift.why.unknown"
 )
 
 var (
@@ -78,64 +80,64 @@ var (
 
 // Why not.
 const (
-	alreadyOpen office.Word = "shift.already"
-	notOpen     office.Word = "shift.none"
-	notCounted  office.Word = "shift.uncounted"
-	notAmount   office.Word = "cash.notamount"
-	notThere    office.Word = "cash.short" // the drawer does not hold as much
-	noKick      office.Word = "cash.nokick"
-	noPast      office.Word = "shift.past.none"
+	alreadyOpen dialog.Word = "shift.already"
+	notOpen     dialog.Word = "shift.none"
+	notCounted  dialog.Word = "shift.uncounted"
+	notAmount   dialog.Word = "cash.notamount"
+	notThere    dialog.Word = "cash.short" // the drawer does not hold as much
+	noKick      dialog.Word = "cash.nokick"
+	noPast      dialog.Word = "shift.past.none"
 )
 
 // What to do now.
 const (
-	closeIt  office.Word = "next.drawer" // close the drawer
-	byKey    office.Word = "next.key"    // open it with the key
-	handOver office.Word = "next.handover"
+	closeIt  dialog.Word = "next.drawer" // close the drawer
+	byKey    dialog.Word = "next.key"    // open it with the key
+	handOver dialog.Word = "next.handover"
 )
 
 // Facts.
 const (
-	fAmount      office.Word = "fact.amount"
-	fWhy         office.Word = "fact.why"
-	fBy          office.Word = "fact.by"
-	fReleased    office.Word = "fact.second"
-	fSecond      office.Word = "fact.signed"
-	fOpened      office.Word = "fact.opened"
-	fOpenedBy    office.Word = "fact.openedby"
-	fClosed      office.Word = "fact.closed"
-	fCounted     office.Word = "fact.counted"
-	fShould      office.Word = "fact.should" // be in the drawer
-	fDifference  office.Word = "fact.difference"
-	fOver        office.Word = "fact.over"
-	fShort       office.Word = "fact.short"
-	fSold        office.Word = "fact.sold"
-	fCard        office.Word = "fact.sold.card"
-	fCardCount   office.Word = "fact.count.card"
-	fCode        office.Word = "fact.sold.code"
-	fCodeCount   office.Word = "fact.count.code"
-	fWallet      office.Word = "fact.sold.wallet"
-	fWalletCount office.Word = "fact.count.wallet"
-	fRefunds     office.Word = "fact.refunds"
-	fRefundCount office.Word = "fact.count.refunds"
-	fFees        office.Word = "fact.fees"
-	fBrought     office.Word = "fact.brought"
-	fFloat       office.Word = "fact.float"
-	fCashIn      office.Word = "fact.cashin"
-	fCashOut     office.Word = "fact.cashout"
-	fTopUps      office.Word = "fact.topups"
-	fPayOuts     office.Word = "fact.payouts"
-	fNoSales     office.Word = "fact.nosales"
-	fPerpetual   office.Word = "fact.perpetual"
-	fSuspense    office.Word = "fact.suspense"
-	fUnsynced    office.Word = "fact.unsynced"
-	fClock       office.Word = "fact.clock"
-	fPart        office.Word = "fact.part"
+	fAmount      dialog.Word = "fact.amount"
+	fWhy         dialog.Word = "fact.why"
+	fBy          dialog.Word = "fact.by"
+	fReleased    dialog.Word = "fact.second"
+	fSecond      dialog.Word = "fact.signed"
+	fOpened      dialog.Word = "fact.opened"
+	fOpenedBy    dialog.Word = "fact.openedby"
+	fClosed      dialog.Word = "fact.closed"
+	fCounted     dialog.Word = "fact.counted"
+	fShould      dialog.Word = "fact.should" // be in the drawer
+	fDifference  dialog.Word = "fact.difference"
+	fOver        dialog.Word = "fact.over"
+	fShort       dialog.Word = "fact.short"
+	fSold        dialog.Word = "fact.sold"
+	fCard        dialog.Word = "fact.sold.card"
+	fCardCount   dialog.Word = "fact.count.card"
+	fCode        dialog.Word = "fact.sold.code"
+	fCodeCount   dialog.Word = "fact.count.code"
+	fWallet      dialog.Word = "fact.sold.wallet"
+	fWalletCount dialog.Word = "fact.count.wallet"
+	fRefunds     dialog.Word = "fact.refunds"
+	fRefundCount dialog.Word = "fact.count.refunds"
+	fFees        dialog.Word = "fact.fees"
+	fBrought     dialog.Word = "fact.brought"
+	fFloat       dialog.Word = "fact.float"
+	fCashIn      dialog.Word = "fact.cashin"
+	fCashOut     dialog.Word = "fact.cashout"
+	fTopUps      dialog.Word = "fact.topups"
+	fPayOuts     dialog.Word = "fact.payouts"
+	fNoSales     dialog.Word = "fact.nosales"
+	fPerpetual   dialog.Word = "fact.perpetual"
+	fSuspense    dialog.Word = "fact.suspense"
+	fUnsynced    dialog.Word = "fact.unsynced"
+	fClock       dialog.Word = "fact.clock"
+	fPart        dialog.Word = "fact.part"
 )
 
 // Values.
 const (
-	none       office.Word = "shift.nodifference"
-	afterCount office.Word = "shift.aftercount" // is shown when it was counted
-	partly     office.Word = "shift.part"       // the journal was renewed
+	none       dialog.Word = "shift.nodifference"
+	afterCount dialog.Word = "shift.aftercount" // is shown when it was counted
+	partly     dialog.Word = "shift.part"       // the journal was renewed
 )

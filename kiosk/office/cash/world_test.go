@@ -13,6 +13,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/cash"
 	"quancun/kiosk/shift"
@@ -47,12 +48,12 @@ type world struct {
 	slot  *sim.Slot
 	laid  uint32
 	desk  *office.Desk
-	asked []office.Question // by the last task
+	asked []dialog.Question // by the last task
 }
 
 // script gives each question the answers of its name, one after the other; the
 // last one again and again. A question without any is left.
-type script map[office.Word][]office.Answer
+type script map[dialog.Word][]dialog.Answer
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -149,18 +150,18 @@ func pinOf(digits string) *kiosk.PIN {
 }
 
 // pieces answers a count: so many notes of 100 yuan, of 10, and of 1.
-func pieces(hundred, ten, one int64) office.Answer {
-	return office.Answer{Pieces: []int64{hundred, 0, 0, ten, 0, one, 0, 0, 0}}
+func pieces(hundred, ten, one int64) dialog.Answer {
+	return dialog.Answer{Pieces: []int64{hundred, 0, 0, ten, 0, one, 0, 0, 0}}
 }
 
-func yes() []office.Answer { return []office.Answer{{}} }
+func yes() []dialog.Answer { return []dialog.Answer{{}} }
 
-func choice(n int) []office.Answer { return []office.Answer{{Choice: n}} }
+func choice(n int) []dialog.Answer { return []dialog.Answer{{Choice: n}} }
 
-func amount(f money.Fen) []office.Answer { return []office.Answer{{Amount: f}} }
+func amount(f money.Fen) []dialog.Answer { return []dialog.Answer{{Amount: f}} }
 
 // do runs a task as the script says, and returns how it ended.
-func (w *world) do(task office.Word, answers script, laid ...*sim.Card) office.View {
+func (w *world) do(task dialog.Word, answers script, laid ...*sim.Card) office.View {
 	w.t.Helper()
 	views := make(chan office.View, 256)
 	s := office.New(w.desk, func(v office.View) { views <- v })
@@ -174,12 +175,12 @@ func (w *world) do(task office.Word, answers script, laid ...*sim.Card) office.V
 	if i < 0 {
 		w.t.Fatalf("the menu has no %s", task)
 	}
-	s.Send(office.Input{Event: office.Picked, Pick: i})
+	s.Send(dialog.Input{Event: dialog.Picked, Pick: i})
 	for v := range views {
 		switch {
-		case v.Page != office.Asking:
+		case v.Page != dialog.Asking:
 			return v
-		case v.Question.Kind == office.Working:
+		case v.Question.Kind == dialog.Working:
 			continue
 		}
 		w.asked = append(w.asked, v.Question)
@@ -188,25 +189,25 @@ func (w *world) do(task office.Word, answers script, laid ...*sim.Card) office.V
 	return office.View{}
 }
 
-func (w *world) answer(s *office.Session, q office.Question, answers script, laid []*sim.Card) {
-	if q.Kind == office.AskStaffCard && len(laid) > 0 {
+func (w *world) answer(s *office.Session, q dialog.Question, answers script, laid []*sim.Card) {
+	if q.Kind == dialog.AskStaffCard && len(laid) > 0 {
 		w.slot.Lay(laid[0])
 		w.laid++
 		s.Card(reader.State{Connected: true, Card: true, Insertions: w.laid})
 		return
 	}
 	all := answers[q.Name]
-	if q.Kind == office.AskStaffPIN {
-		all = []office.Answer{{PIN: pinOf(pin)}}
+	if q.Kind == dialog.AskStaffPIN {
+		all = []dialog.Answer{{PIN: pinOf(pin)}}
 	}
 	if len(all) == 0 {
-		s.Send(office.Input{Event: office.Left})
+		s.Send(dialog.Input{Event: dialog.Left})
 		return
 	}
 	if len(all) > 1 {
 		answers[q.Name] = all[1:]
 	}
-	s.Send(office.Input{Event: office.Answered, Answer: all[0]})
+	s.Send(dialog.Input{Event: dialog.Answered, Answer: all[0]})
 }
 
 // entries returns what the journal has of a kind.
@@ -229,11 +230,11 @@ func (w *world) state() shift.State {
 	return s
 }
 
-func fact(facts []office.Fact, name office.Word) office.Fact {
+func fact(facts []dialog.Fact, name dialog.Word) dialog.Fact {
 	for _, f := range facts {
 		if f.Name == name {
 			return f
 		}
 	}
-	return office.Fact{}
+	return dialog.Fact{}
 }

@@ -9,7 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/tender"
 	"quancun/ledger"
 	"quancun/money"
@@ -19,28 +19,28 @@ import (
 
 // What is being done.
 const (
-	looking office.Word = "centre.looking"
-	doing   office.Word = "centre.doing"
-	writing office.Word = "centre.writing"
-	waiting office.Word = "centre.waiting"
+	looking dialog.Word = "centre.looking"
+	doing   dialog.Word = "centre.doing"
+	writing dialog.Word = "centre.writing"
+	waiting dialog.Word = "centre.waiting"
 )
 
 // Why something is not done.
 const (
-	away        office.Word = "centre.away" // and nothing has happened
-	signInAgain office.Word = "centre.session"
-	notAClerk   office.Word = "centre.forbidden"
-	noCard      office.Word = "centre.no.card"
-	refusedWord office.Word = "centre.refused"
-	noBlanks    office.Word = "centre.no.blanks"
-	pinWrong    office.Word = "centre.pin.wrong"
-	tooMuch     office.Word = "centre.too.much"
-	leftOver    office.Word = "centre.left.over"
-	unsure      office.Word = "centre.unsure"
+	away        dialog.Word = "centre.away" // and nothing has happened
+	signInAgain dialog.Word = "centre.session"
+	notAClerk   dialog.Word = "centre.forbidden"
+	noCard      dialog.Word = "centre.no.card"
+	refusedWord dialog.Word = "centre.refused"
+	noBlanks    dialog.Word = "centre.no.blanks"
+	pinWrong    dialog.Word = "centre.pin.wrong"
+	tooMuch     dialog.Word = "centre.too.much"
+	leftOver    dialog.Word = "centre.left.over"
+	unsure      dialog.Word = "centre.unsure"
 )
 
 // whys says which words a refusal of the upstream has.
-var whys = map[centre.Reason]office.Word{
+var whys = map[centre.Reason]dialog.Word{
 	centre.SessionOver: signInAgain, centre.Forbidden: notAClerk, centre.HolderUnknown: noHolder,
 	centre.CardUnknown: noCard, centre.NoBlanks: noBlanks, centre.PINWrong: pinWrong, centre.PINLocked: pinLocked,
 	centre.AmountOutOfRange: tooMuch, centre.AccountClosed: closedWord, centre.LeftOver: leftOver,
@@ -56,7 +56,7 @@ func refusal(err error) (error, bool) {
 	if !ok {
 		why = refusedWord
 	}
-	return office.Refuse(why, err), true
+	return dialog.Refuse(why, err), true
 }
 
 // nothing returns an error of something that changes nothing: whatever it is,
@@ -68,15 +68,15 @@ func nothing(err error) error {
 	if no := (*client.Refusal)(nil); errors.As(err, &no) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return office.Refuse(away, err)
+	return dialog.Refuse(away, err)
 }
 
 // checked returns err as one after which nobody knows: it is being checked. Whatever
 // the error says of itself, the page says that.
 func checked(err error) error { return inDoubt(unsure, err) }
 
-func inDoubt(why office.Word, err error) error {
-	return fmt.Errorf("%w: %w", tender.ErrUnknown, office.Refuse(why, err))
+func inDoubt(why dialog.Word, err error) error {
+	return fmt.Errorf("%w: %w", tender.ErrUnknown, dialog.Refuse(why, err))
 }
 
 // intent returns what is written down before an act is asked for. The fee is what
@@ -103,7 +103,7 @@ func (s *serving) intent(a centre.Act, fee money.Fen) journal.Entry {
 }
 
 // do does an act that writes no card: written down, done upstream, written down. No
-// error is "done", an [office.Refusal] is "nothing has happened", and every other
+// error is "done", an [dialog.Refusal] is "nothing has happened", and every other
 // error is "being checked", which the next task goes on with. pin may be nil.
 func (s *serving) do(ctx context.Context, a centre.Act, pin *kiosk.PIN) (centre.Done, error) {
 	if err := s.Work(ctx, doing); err != nil {
@@ -227,8 +227,8 @@ func outcome(done bool) journal.Outcome {
 }
 
 // why returns the words of a refusal, or "".
-func why(err error) office.Word {
-	if r := (*office.Refusal)(nil); !errors.Is(err, tender.ErrUnknown) && errors.As(err, &r) {
+func why(err error) dialog.Word {
+	if r := (*dialog.Refusal)(nil); !errors.Is(err, tender.ErrUnknown) && errors.As(err, &r) {
 		return r.Why
 	}
 	return ""

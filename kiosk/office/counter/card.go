@@ -8,7 +8,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/tender"
 	"quancun/money"
 	"quancun/pboc"
@@ -21,24 +21,24 @@ import (
 
 // What is asked, and said, of a new card.
 const (
-	askFee     office.Word = "centre.fee"
-	feeCash    office.Word = "centre.fee.cash"
-	feeAccount office.Word = "centre.fee.account"
-	layBlank   office.Word = "centre.blank"
-	layAgain   office.Word = "centre.blank.again" // the same one, which was not written to its end
-	notBlank   office.Word = "centre.not.blank"
-	hasCard    office.Word = "centre.has.card"
-	hasNone    office.Word = "centre.has.none"
-	wasIssued  office.Word = "centre.was.issued"
-	blankOpen  office.Word = "centre.blank.open" // it was begun, and goes on under "open"
-	cardNext   office.Word = "centre.card.next"  // what to tell the holder
-	feeLeft    office.Word = "centre.fee.left"   // the fee could not be taken
-	pinLeft    office.Word = "centre.pin.left"   // the card has no PIN yet
+	askFee     dialog.Word = "centre.fee"
+	feeCash    dialog.Word = "centre.fee.cash"
+	feeAccount dialog.Word = "centre.fee.account"
+	layBlank   dialog.Word = "centre.blank"
+	layAgain   dialog.Word = "centre.blank.again" // the same one, which was not written to its end
+	notBlank   dialog.Word = "centre.not.blank"
+	hasCard    dialog.Word = "centre.has.card"
+	hasNone    dialog.Word = "centre.has.none"
+	wasIssued  dialog.Word = "centre.was.issued"
+	blankOpen  dialog.Word = "centre.blank.open" // it was begun, and goes on under "open"
+	cardNext   dialog.Word = "centre.card.next"  // what to tell the holder
+	feeLeft    dialog.Word = "centre.fee.left"   // the fee could not be taken
+	pinLeft    dialog.Word = "centre.pin.left"   // the card has no PIN yet
 
-	factFee     office.Word = "centre.fact.fee"
-	factFrom    office.Word = "centre.fact.fee.from"
-	factNewCard office.Word = "centre.fact.card.new"
-	factOld     office.Word = "centre.fact.card.old"
+	factFee     dialog.Word = "centre.fact.fee"
+	factFrom    dialog.Word = "centre.fact.fee.from"
+	factNewCard dialog.Word = "centre.fact.card.new"
+	factOld     dialog.Word = "centre.fact.card.old"
 )
 
 // making is a card that is being made for a holder.
@@ -54,23 +54,23 @@ type making struct {
 }
 
 // issue makes the first card of a holder.
-func (s *serving) issue(ctx context.Context) (office.Report, error) {
+func (s *serving) issue(ctx context.Context) (dialog.Report, error) {
 	if err := s.findOpen(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if len(s.current()) > 0 {
-		return office.Report{}, office.Refuse(hasCard, nil)
+		return dialog.Report{}, dialog.Refuse(hasCard, nil)
 	}
 	return s.make(ctx, 0)
 }
 
 // replace makes a card in place of one that was lost or is broken, for a fee.
-func (s *serving) replace(ctx context.Context) (office.Report, error) {
+func (s *serving) replace(ctx context.Context) (dialog.Report, error) {
 	if err := s.findOpen(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if len(s.current()) == 0 {
-		return office.Report{}, office.Refuse(hasNone, nil)
+		return dialog.Report{}, dialog.Refuse(hasNone, nil)
 	}
 	return s.make(ctx, s.holder.ReplacementFee)
 }
@@ -85,38 +85,38 @@ func (s *serving) current() (ends []string) {
 	return ends
 }
 
-func (s *serving) make(ctx context.Context, fee money.Fen) (office.Report, error) {
+func (s *serving) make(ctx context.Context, fee money.Fen) (dialog.Report, error) {
 	if !s.holder.Until.IsZero() {
-		return office.Report{}, office.Refuse(byCode, nil)
+		return dialog.Report{}, dialog.Refuse(byCode, nil)
 	}
 	if err := s.noneBegun(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := s.document(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	m := &making{ref: s.Ref(), fee: fee}
 	defer m.letGo()
 	if err := s.askFee(ctx, m); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	pin, err := s.NewPIN(ctx, askPIN, askAgain)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	defer pin.Wipe()
 	if err := s.layBlank(ctx, m); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	ask := sure
 	if m.cash {
 		ask = cashIn
 	}
 	if err := s.Confirm(ctx, ask, s.making(m)...); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := s.begin(ctx, m); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	return s.goOn(ctx, m, pin)
 }
@@ -127,7 +127,7 @@ func (s *serving) noneBegun(ctx context.Context) error {
 	for _, e := range begun {
 		a, err := e.Centre()
 		if err == nil && centre.Kind(a.Act) == centre.Issued && e.Account == s.holder.Account {
-			return office.Refuse(blankOpen, nil)
+			return dialog.Refuse(blankOpen, nil)
 		}
 	}
 	return err
@@ -138,11 +138,11 @@ func (s *serving) askFee(ctx context.Context, m *making) error {
 	if m.fee == 0 {
 		return nil
 	}
-	account := office.Option{Word: feeAccount}
+	account := dialog.Option{Word: feeAccount}
 	if s.holder.Available < m.fee {
 		account.Note = notEnough
 	}
-	n, err := s.Choose(ctx, askFee, []office.Option{{Word: feeCash}, account}, s.with(office.Amount(factFee, m.fee))...)
+	n, err := s.Choose(ctx, askFee, []dialog.Option{{Word: feeCash}, account}, s.with(dialog.Amount(factFee, m.fee))...)
 	if m.cash = n == 0; err != nil || !m.cash {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *serving) layBlank(ctx context.Context, m *making) (err error) {
 	}
 	info, err := purse.Open(m.card, s.Profile)
 	if err == nil && info.Enabled && (m.plan.CardNo == "" || info.CardNo.Full() != m.plan.CardNo) {
-		return office.Refuse(wasIssued, purse.ErrIssued)
+		return dialog.Refuse(wasIssued, purse.ErrIssued)
 	}
 	return nil
 }
@@ -180,18 +180,18 @@ func (m *making) letGo() {
 	}
 }
 
-func (s *serving) making(m *making) []office.Fact {
+func (s *serving) making(m *making) []dialog.Fact {
 	facts := s.masked()
 	for _, old := range s.current() {
-		facts = append(facts, office.Text(factOld, old))
+		facts = append(facts, dialog.Text(factOld, old))
 	}
 	if m.fee > 0 {
 		from := feeAccount
 		if m.cash {
 			from = feeCash
 		}
-		facts = append(facts, office.Fact{Name: factFee, Kind: office.IsAmount, Amount: m.fee, Strong: true},
-			office.Said(factFrom, from))
+		facts = append(facts, dialog.Fact{Name: factFee, Kind: dialog.IsAmount, Amount: m.fee, Strong: true},
+			dialog.Said(factFrom, from))
 	}
 	return facts
 }
@@ -229,8 +229,8 @@ func (s *serving) issued(m *making) centre.Act {
 
 // goOn makes the card from wherever it stands: writes it, has it issued, takes the
 // fee, and gives it its PIN. What is left open goes on under [Open].
-func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (office.Report, error) {
-	r := office.Report{No: short(m.ref), Facts: append(s.making(m), office.Text(factNewCard, end(m.plan.CardNo)))}
+func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (dialog.Report, error) {
+	r := dialog.Report{No: short(m.ref), Facts: append(s.making(m), dialog.Text(factNewCard, end(m.plan.CardNo)))}
 	if err := s.writeCard(ctx, m); err != nil {
 		return r, err
 	}
@@ -243,7 +243,7 @@ func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (office.R
 			return r, inDoubt(blankOpen, err) // it goes on once the clerk has signed in
 		}
 		if m.cash {
-			no = office.Refuse(givenUp, no)
+			no = dialog.Refuse(givenUp, no)
 		}
 		return r, errors.Join(no, s.end(ctx, m.ref, journal.NotDone))
 	}
@@ -264,7 +264,7 @@ func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (office.R
 	case left:
 		r.Next = feeLeft
 	}
-	r.Facts = append(r.Facts, office.Moment(factDone, s.Now()))
+	r.Facts = append(r.Facts, dialog.Moment(factDone, s.Now()))
 	return r, nil
 }
 
@@ -312,7 +312,7 @@ func (s *serving) drop(ctx context.Context, m *making, why error) error {
 	if err != nil || was {
 		return inDoubt(blankOpen, errors.Join(why, err))
 	}
-	return office.Refuse(notBlank, why)
+	return dialog.Refuse(notBlank, why)
 }
 
 // cards reports whether err is about the card, so that another try may do.

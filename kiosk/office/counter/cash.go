@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"quancun/journal"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/ledger"
 	"quancun/money"
 	"quancun/upstream/client"
@@ -15,53 +15,53 @@ import (
 
 // What is asked, and said, of cash.
 const (
-	noShift    office.Word = "centre.no.shift"
-	askCash    office.Word = "centre.cash"
-	cashIn     office.Word = "centre.cash.in"  // count it, then confirm
-	cashOut    office.Word = "centre.cash.out" // count it out, then confirm
-	cashUnsure office.Word = "centre.cash.unsure"
-	noRoom     office.Word = "centre.no.room"
-	drawerLow  office.Word = "centre.drawer.low"
-	notEnough  office.Word = "centre.not.enough"
-	retireOnce office.Word = "centre.retire.later"
+	noShift    dialog.Word = "centre.no.shift"
+	askCash    dialog.Word = "centre.cash"
+	cashIn     dialog.Word = "centre.cash.in"  // count it, then confirm
+	cashOut    dialog.Word = "centre.cash.out" // count it out, then confirm
+	cashUnsure dialog.Word = "centre.cash.unsure"
+	noRoom     dialog.Word = "centre.no.room"
+	drawerLow  dialog.Word = "centre.drawer.low"
+	notEnough  dialog.Word = "centre.not.enough"
+	retireOnce dialog.Word = "centre.retire.later"
 
-	factCash  office.Word = "centre.fact.cash"
-	factPaid  office.Word = "centre.fact.paid"
-	factAfter office.Word = "centre.fact.after"
+	factCash  dialog.Word = "centre.fact.cash"
+	factPaid  dialog.Word = "centre.fact.paid"
+	factAfter dialog.Word = "centre.fact.after"
 )
 
 // topUp takes cash onto an account.
-func (s *serving) topUp(ctx context.Context) (office.Report, error) {
+func (s *serving) topUp(ctx context.Context) (dialog.Report, error) {
 	if err := s.mustHaveShift(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := s.findOpen(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if s.holder.TopUpMax < 1 {
-		return office.Report{}, office.Refuse(noRoom, nil)
+		return dialog.Report{}, dialog.Refuse(noRoom, nil)
 	}
 	amount, err := s.Amount(ctx, askCash, 1, s.holder.TopUpMax, s.whole()...)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
-	facts := s.with(office.Fact{Name: factCash, Kind: office.IsAmount, Amount: amount, Strong: true})
+	facts := s.with(dialog.Fact{Name: factCash, Kind: dialog.IsAmount, Amount: amount, Strong: true})
 	if err := s.Confirm(ctx, cashIn, facts...); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	e, err := s.takeCash(ctx, s.Ref(), amount)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
-	facts = append(facts, office.Amount(factAfter, s.holder.Balance+amount), office.Moment(factDone, e.At))
-	return office.Report{No: short(e.Ref), Facts: facts, Print: true}, nil
+	facts = append(facts, dialog.Amount(factAfter, s.holder.Balance+amount), dialog.Moment(factDone, e.At))
+	return dialog.Report{No: short(e.Ref), Facts: facts, Print: true}, nil
 }
 
 // mustHaveShift refuses cash for which no drawer answers.
 func (s *serving) mustHaveShift(ctx context.Context) error {
 	state, err := s.Shift.State(ctx)
 	if err == nil && !state.Open {
-		err = office.Refuse(noShift, nil)
+		err = dialog.Refuse(noShift, nil)
 	}
 	return err
 }
@@ -81,41 +81,41 @@ func (s *serving) takeCash(ctx context.Context, ref string, amount money.Fen) (j
 }
 
 // retire closes an account, and gives back in cash what is on it.
-func (s *serving) retire(ctx context.Context) (office.Report, error) {
+func (s *serving) retire(ctx context.Context) (dialog.Report, error) {
 	if err := s.mustHaveShift(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := s.findOpen(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if h := s.holder; len(h.Open) > 0 || h.Available != h.Balance || h.Balance < 0 {
-		return office.Report{}, office.Refuse(leftOver, nil)
+		return dialog.Report{}, dialog.Refuse(leftOver, nil)
 	}
 	if err := s.document(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	paid, ref := s.holder.Balance, s.Ref()
-	facts := s.with(office.Fact{Name: factPaid, Kind: office.IsAmount, Amount: paid, Strong: true})
+	facts := s.with(dialog.Fact{Name: factPaid, Kind: dialog.IsAmount, Amount: paid, Strong: true})
 	ask := sure
 	if paid > 0 {
 		ask = cashOut
 	}
 	if err := s.Confirm(ctx, ask, facts...); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if paid > 0 {
 		if err := s.payOut(ctx, ref+payOutSuffix, paid); err != nil {
-			return office.Report{}, err
+			return dialog.Report{}, err
 		}
 	}
-	report := office.Report{No: short(ref), Facts: facts, Print: paid > 0}
+	report := dialog.Report{No: short(ref), Facts: facts, Print: paid > 0}
 	if err := s.emptied(ctx); err != nil {
 		report.Next = retireOnce // the cash is out, and the account is empty: nothing can be lost
 		return report, nil       //nolint:nilerr // it is said
 	}
 	done, err := s.do(ctx, centre.Act{Ref: ref, Kind: centre.Retired}, nil)
 	if err == nil {
-		report.Facts = append(report.Facts, office.Moment(factDone, done.At))
+		report.Facts = append(report.Facts, dialog.Moment(factDone, done.At))
 		return report, nil
 	}
 	if paid > 0 && why(err) != "" {
@@ -141,7 +141,7 @@ func (s *serving) payOut(ctx context.Context, ref string, amount money.Fen) erro
 		Kind: journal.PayOut, Ref: ref, Account: s.holder.Account, Operator: s.Member().No, Amount: amount,
 	})
 	if errors.Is(err, ledger.ErrShort) {
-		return office.Refuse(drawerLow, err)
+		return dialog.Refuse(drawerLow, err)
 	}
 	return err
 }
@@ -176,15 +176,15 @@ func (s *serving) spend(ctx context.Context, e journal.Entry) (journal.Entry, er
 			}
 			continue // somebody else has written, which lets the money go
 		case a.Reason == client.NotEnough:
-			return e, office.Refuse(notEnough, nil)
+			return e, dialog.Refuse(notEnough, nil)
 		case a.Reason != client.NumberPassed:
-			return e, office.Refuse(refusedWord, &client.Refusal{Reason: a.Reason})
+			return e, dialog.Refuse(refusedWord, &client.Refusal{Reason: a.Reason})
 		}
 		if err := s.sleep(ctx); err != nil {
 			return e, err
 		}
 	}
-	return e, office.Refuse(away, errors.New("the upstream does not catch up with the journal"))
+	return e, dialog.Refuse(away, errors.New("the upstream does not catch up with the journal"))
 }
 
 func (s *serving) write(ctx context.Context, e journal.Entry, err error) (journal.Entry, error) {

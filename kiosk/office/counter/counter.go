@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/shift"
 	"quancun/kiosk/staff"
@@ -116,7 +117,7 @@ func New(c Config) *Desk {
 // Tasks returns what a clerk does. All of it needs the upstream, since nothing
 // here is anybody's to decide alone.
 func (d *Desk) Tasks() []office.Task {
-	task := func(name office.Word, needs staff.Privilege, run script) office.Task {
+	task := func(name dialog.Word, needs staff.Privilege, run script) office.Task {
 		return office.Task{Name: name, Group: office.Holders, Needs: needs, Online: true, Run: d.task(run)}
 	}
 	return []office.Task{
@@ -167,12 +168,12 @@ type serving struct {
 	seen   seen
 }
 
-type script func(s *serving, ctx context.Context) (office.Report, error)
+type script func(s *serving, ctx context.Context) (dialog.Report, error)
 
 // task returns a script as a task runs it. What an earlier one has left open is
 // ended first, as far as that takes nobody.
-func (d *Desk) task(run script) func(context.Context, *office.Talk) (office.Report, error) {
-	return func(ctx context.Context, t *office.Talk) (office.Report, error) {
+func (d *Desk) task(run script) func(context.Context, *office.Talk) (dialog.Report, error) {
+	return func(ctx context.Context, t *office.Talk) (dialog.Report, error) {
 		d.busy.Lock()
 		defer d.busy.Unlock()
 		s := &serving{Desk: d, Talk: t, clerk: t.Member().No}
@@ -186,16 +187,16 @@ func (d *Desk) task(run script) func(context.Context, *office.Talk) (office.Repo
 
 // The tasks.
 const (
-	Look      office.Word = "centre.look"
-	TopUp     office.Word = "centre.topup"
-	Lost      office.Word = "centre.lost"
-	Found     office.Word = "centre.found"
-	Replace   office.Word = "centre.replace"
-	Issue     office.Word = "centre.issue"
-	Limit     office.Word = "centre.limit"
-	PIN       office.Word = "centre.pin"
-	Name      office.Word = "centre.name"
-	Temporary office.Word = "centre.temporary"
-	Retire    office.Word = "centre.retire"
-	Open      office.Word = "centre.open"
+	Look      dialog.Word = "centre.look"
+	TopUp     dialog.Word = "centre.topup"
+	Lost      dialog.Word = "centre.lost"
+	Found     dialog.Word = "centre.found"
+	Replace   dialog.Word = "centre.replace"
+	Issue     dialog.Word = "centre.issue"
+	Limit     dialog.Word = "centre.limit"
+	PIN       dialog.Word = "centre.pin"
+	Name      dialog.Word = "centre.name"
+	Temporary dialog.Word = "centre.temporary"
+	Retire    dialog.Word = "centre.retire"
+	Open      dialog.Word = "centre.open"
 )

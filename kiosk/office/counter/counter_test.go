@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"quancun/journal"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/counter"
 	"quancun/reader/profile"
@@ -15,10 +16,10 @@ import (
 	"quancun/upstream/client"
 )
 
-func (w *world) done(task office.Word) office.View {
+func (w *world) done(task dialog.Word) office.View {
 	w.t.Helper()
 	v := w.run(task)
-	if v.Outcome != office.Done {
+	if v.Outcome != dialog.Done {
 		w.t.Fatalf("%s: outcome %d, %s, fault %d", task, v.Outcome, v.Why, v.Fault)
 	}
 	return v
@@ -99,7 +100,7 @@ func replaceCut(t *testing.T, step int, after bool) (finished bool) {
 	w.openShift()
 	w.power.left, w.power.after = step, after
 	v := w.run(counter.Replace)
-	if v.Page == office.Ended && v.Outcome == office.Done {
+	if v.Page == dialog.Ended && v.Outcome == dialog.Done {
 		return true
 	}
 	w.reboot()
@@ -165,7 +166,7 @@ func TestTornBlank(t *testing.T) {
 	good := w.card
 	good.Break(sim.Break{How: sim.TearAfter, INS: 0xD4, Skip: 3})
 	again := 0
-	w.before = func(q office.Question) {
+	w.before = func(q dialog.Question) {
 		switch q.Name {
 		case "centre.blank.again": // first another one is laid down
 			if again++; again == 2 {
@@ -188,7 +189,7 @@ func TestOtherMaker(t *testing.T) {
 	w.openShift()
 	good := w.card
 	w.card = sim.New(sim.NewBlank(profile.Default(), [16]byte{7}, [4]byte{9}))
-	if v := w.run(counter.Replace); v.Outcome != office.Refused || v.Why != "centre.not.blank" {
+	if v := w.run(counter.Replace); v.Outcome != dialog.Refused || v.Why != "centre.not.blank" {
 		t.Fatalf("%+v", v)
 	}
 	if w.ended(0); w.balance() != 45*yuan {
@@ -211,7 +212,7 @@ func TestOtherBlank(t *testing.T) {
 	w.run(counter.Replace)
 	w.reboot()
 	w.card = sim.New(sim.NewBlank(profile.Default(), sim.LabTransport, [4]byte{8}))
-	if v := w.run(counter.Open); v.Outcome != office.Refused || v.Why != "centre.open.other" {
+	if v := w.run(counter.Open); v.Outcome != dialog.Refused || v.Why != "centre.open.other" {
 		t.Errorf("with another blank: %+v", v)
 	}
 	w.card = good
@@ -228,11 +229,11 @@ func TestLostAnswers(t *testing.T) {
 		t.Errorf("limit %s", w.holder.DailyLimit)
 	}
 	w.loseClose = true
-	if v := w.run(counter.Found); v.Outcome != office.Unknown || v.Why != "centre.unsure" {
+	if v := w.run(counter.Found); v.Outcome != dialog.Unknown || v.Why != "centre.unsure" {
 		t.Errorf("nobody knows, and the page says %d, %s", v.Outcome, v.Why)
 	}
 	w.choose("centre.fee", 1)
-	if v := w.run(counter.Replace); v.Outcome != office.Unknown || v.Why != "centre.blank.open" {
+	if v := w.run(counter.Replace); v.Outcome != dialog.Unknown || v.Why != "centre.blank.open" {
 		t.Errorf("nobody knows of the card, and the page says %d, %s", v.Outcome, v.Why)
 	}
 	w.loseDo, w.loseClose = false, false
@@ -251,7 +252,7 @@ func TestActCut(t *testing.T) {
 		for step := 1; ; step++ {
 			w := newWorld(t)
 			w.power.left, w.power.after = step, after
-			if v := w.run(counter.Limit); v.Page == office.Ended && v.Outcome == office.Done {
+			if v := w.run(counter.Limit); v.Page == dialog.Ended && v.Outcome == dialog.Done {
 				break
 			}
 			w.reboot()
@@ -267,18 +268,18 @@ func TestActCut(t *testing.T) {
 func TestAccounts(t *testing.T) {
 	w := newWorld(t)
 	w.over = true // and nobody signs in here
-	if v := w.run(counter.Look); v.Outcome != office.Refused || v.Why != office.NoSecond {
+	if v := w.run(counter.Look); v.Outcome != dialog.Refused || v.Why != office.NoSecond {
 		t.Errorf("without a session: %+v", v)
 	}
 	if v := w.done(counter.Look); v.Report.Facts[2].Amount != 30*yuan || len(v.Report.Table.Rows) != 1 {
 		t.Errorf("look: %+v", v.Report)
 	}
 	w.done(counter.Found)
-	if v := w.run(counter.Found); v.Outcome != office.Refused || v.Why != "centre.no.hot" {
+	if v := w.run(counter.Found); v.Outcome != dialog.Refused || v.Why != "centre.no.hot" {
 		t.Errorf("found twice: %+v", v)
 	}
 	w.done(counter.Lost)
-	w.answers["centre.name.new"] = func() office.Answer { return office.Answer{Text: "Wang Ming "} }
+	w.answers["centre.name.new"] = func() dialog.Answer { return dialog.Answer{Text: "Wang Ming "} }
 	w.done(counter.Name)
 	if w.holder.Name != "Wang Ming" {
 		t.Errorf("name %q", w.holder.Name)
@@ -288,7 +289,7 @@ func TestAccounts(t *testing.T) {
 	if w.holder.Name != "王小茗" {
 		t.Errorf("name %q, and not the register's", w.holder.Name)
 	}
-	w.answers["centre.sure"] = func() office.Answer { return office.Answer{Left: true} }
+	w.answers["centre.sure"] = func() dialog.Answer { return dialog.Answer{Left: true} }
 	if v := w.run(counter.Limit); v.Page != office.Menu || w.holder.DailyLimit != 50*yuan {
 		t.Errorf("left, and: %+v", v)
 	}
@@ -297,17 +298,17 @@ func TestAccounts(t *testing.T) {
 
 func TestTemporary(t *testing.T) {
 	w := newWorld(t)
-	if v := w.run(counter.Temporary); v.Why != "" || v.Outcome != office.Done {
+	if v := w.run(counter.Temporary); v.Why != "" || v.Outcome != dialog.Done {
 		// The number is the holder's, and not the account's: it is free.
 		t.Fatalf("%+v", v)
 	}
 	if h := w.holder; h.Account != "2026000101" || h.Until.IsZero() || w.pinOf != [6]byte([]byte("246802")) {
 		t.Errorf("%+v", h)
 	}
-	if v := w.run(counter.Temporary); v.Outcome != office.Refused || v.Why != "centre.is.there" {
+	if v := w.run(counter.Temporary); v.Outcome != dialog.Refused || v.Why != "centre.is.there" {
 		t.Errorf("the same number again: %+v", v)
 	}
-	if v := w.run(counter.Issue); v.Outcome != office.Refused {
+	if v := w.run(counter.Issue); v.Outcome != dialog.Refused {
 		t.Errorf("a card for who is there for a time: %+v", v)
 	}
 	w.ended(1)
@@ -316,7 +317,7 @@ func TestTemporary(t *testing.T) {
 // TestCash takes cash, and gives it back with the account.
 func TestCash(t *testing.T) {
 	w := newWorld(t)
-	if v := w.run(counter.TopUp); v.Outcome != office.Refused || v.Why != "centre.no.shift" {
+	if v := w.run(counter.TopUp); v.Outcome != dialog.Refused || v.Why != "centre.no.shift" {
 		t.Errorf("without a shift: %+v", v)
 	}
 	w.openShift()
@@ -324,14 +325,14 @@ func TestCash(t *testing.T) {
 		t.Errorf("top-up: %+v, balance %s", v.Report, w.balance())
 	}
 	w.holder.TopUpMax = 0
-	if v := w.run(counter.TopUp); v.Outcome != office.Refused || v.Why != "centre.no.room" {
+	if v := w.run(counter.TopUp); v.Outcome != dialog.Refused || v.Why != "centre.no.room" {
 		t.Errorf("over the cap: %+v", v)
 	}
 	w.done(counter.Retire)
 	if w.ended(1); !w.holder.Closed || w.balance() != 0 || len(w.entries(journal.PayOut)) != 1 {
 		t.Errorf("retired: %+v, balance %s", w.holder, w.balance())
 	}
-	if v := w.run(counter.TopUp); v.Outcome != office.Refused || v.Why != "centre.closed" {
+	if v := w.run(counter.TopUp); v.Outcome != dialog.Refused || v.Why != "centre.closed" {
 		t.Errorf("cash for a closed account: %+v", v)
 	}
 }
@@ -340,7 +341,7 @@ func TestCash(t *testing.T) {
 func TestDrawerLow(t *testing.T) {
 	w := newWorld(t)
 	w.put(journal.Entry{Kind: journal.ShiftOpened, Ref: "s1", Operator: clerk.No, Amount: 10 * yuan})
-	if v := w.run(counter.Retire); v.Outcome != office.Refused || v.Why != "centre.drawer.low" {
+	if v := w.run(counter.Retire); v.Outcome != dialog.Refused || v.Why != "centre.drawer.low" {
 		t.Errorf("%+v", v)
 	}
 	if w.ended(0); w.balance() != 30*yuan || w.holder.Closed {
@@ -352,13 +353,13 @@ func TestDrawerLow(t *testing.T) {
 // checked, whichever it was, and what was begun goes on after the restart.
 func TestJournalFails(t *testing.T) {
 	for _, keeps := range []bool{false, true} {
-		for task, kind := range map[office.Word]journal.Kind{
+		for task, kind := range map[dialog.Word]journal.Kind{
 			counter.TopUp: journal.CashTopUp, counter.Replace: journal.CashTopUp, counter.Retire: journal.PayOut,
 		} {
 			w := newWorld(t)
 			w.openShift()
 			w.fails, w.keeps = kind, keeps
-			if v := w.run(task); v.Outcome != office.Unknown || v.Why != "centre.cash.unsure" {
+			if v := w.run(task); v.Outcome != dialog.Unknown || v.Why != "centre.cash.unsure" {
 				t.Errorf("%s, kept %v: outcome %d, %s", task, keeps, v.Outcome, v.Why)
 			}
 			w.fails = 0
@@ -385,7 +386,7 @@ func TestRetireCut(t *testing.T) {
 			w := newWorld(t)
 			w.openShift()
 			w.power.left, w.power.after = step, after
-			if v := w.run(counter.Retire); v.Page == office.Ended && v.Outcome == office.Done {
+			if v := w.run(counter.Retire); v.Page == dialog.Ended && v.Outcome == dialog.Done {
 				break
 			}
 			w.reboot()
@@ -407,7 +408,7 @@ func TestPIN(t *testing.T) {
 	w.done(counter.Replace)
 	w.asked = nil
 	w.card.Break(sim.Break{How: sim.TearBefore, INS: 0x5E})
-	w.answers["centre.pin.new"] = func() office.Answer { return office.Answer{PIN: digits("135791")} }
+	w.answers["centre.pin.new"] = func() dialog.Answer { return dialog.Answer{PIN: digits("135791")} }
 	w.answers["centre.pin.again"] = w.answers["centre.pin.new"]
 	if v := w.done(counter.PIN); v.Report.Next != "centre.pin.both" || !slices.Contains(w.asked, "centre.pin.twice") {
 		t.Errorf("%+v, asked %v", v.Report, w.asked)

@@ -7,49 +7,49 @@ import (
 	"time"
 
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/upstream/client"
 	"quancun/upstream/client/centre"
 )
 
 // How a holder is found, and what is shown of them.
 const (
-	findBy     office.Word = "centre.find"
-	byNumber   office.Word = "centre.find.number"
-	byCard     office.Word = "centre.find.card"
-	askNumber  office.Word = "centre.number"
-	askCard    office.Word = "centre.card"
-	noHolder   office.Word = "centre.no.holder"
-	closedWord office.Word = "centre.closed"
+	findBy     dialog.Word = "centre.find"
+	byNumber   dialog.Word = "centre.find.number"
+	byCard     dialog.Word = "centre.find.card"
+	askNumber  dialog.Word = "centre.number"
+	askCard    dialog.Word = "centre.card"
+	noHolder   dialog.Word = "centre.no.holder"
+	closedWord dialog.Word = "centre.closed"
 
-	factName      office.Word = "centre.fact.name"
-	factNumber    office.Word = "centre.fact.number"
-	factBalance   office.Word = "centre.fact.balance"
-	factAvailable office.Word = "centre.fact.available"
-	factLimit     office.Word = "centre.fact.limit"
-	factUntil     office.Word = "centre.fact.until"
-	factPIN       office.Word = "centre.fact.pin"
-	factCard      office.Word = "centre.fact.card"
-	factStatus    office.Word = "centre.fact.status"
-	factPurse     office.Word = "centre.fact.purse"
-	factAccount   office.Word = "centre.fact.account"
-	pinLocked     office.Word = "centre.pin.locked"
+	factName      dialog.Word = "centre.fact.name"
+	factNumber    dialog.Word = "centre.fact.number"
+	factBalance   dialog.Word = "centre.fact.balance"
+	factAvailable dialog.Word = "centre.fact.available"
+	factLimit     dialog.Word = "centre.fact.limit"
+	factUntil     dialog.Word = "centre.fact.until"
+	factPIN       dialog.Word = "centre.fact.pin"
+	factCard      dialog.Word = "centre.fact.card"
+	factStatus    dialog.Word = "centre.fact.status"
+	factPurse     dialog.Word = "centre.fact.purse"
+	factAccount   dialog.Word = "centre.fact.account"
+	pinLocked     dialog.Word = "centre.pin.locked"
 
-	active  office.Word = "centre.status.active"
-	hot     office.Word = "centre.status.hot"
-	retired office.Word = "centre.status.retired"
-	other   office.Word = "centre.status.other"
+	active  dialog.Word = "centre.status.active"
+	hot     dialog.Word = "centre.status.hot"
+	retired dialog.Word = "centre.status.retired"
+	other   dialog.Word = "centre.status.other"
 )
 
 // Which document the clerk has seen.
 const (
-	askDocument office.Word = "centre.document"
-	askEvidence office.Word = "centre.evidence" // the last four characters of its number
+	askDocument dialog.Word = "centre.document"
+	askEvidence dialog.Word = "centre.evidence" // the last four characters of its number
 
-	idCard      office.Word = "centre.document.id"
-	studentCard office.Word = "centre.document.student"
-	staffCard   office.Word = "centre.document.staff"
-	passport    office.Word = "centre.document.passport"
+	idCard      dialog.Word = "centre.document.id"
+	studentCard dialog.Word = "centre.document.student"
+	staffCard   dialog.Word = "centre.document.staff"
+	passport    dialog.Word = "centre.document.passport"
 )
 
 // evidenceLen is how much of a document's number is kept.
@@ -63,7 +63,7 @@ type seen struct {
 
 // find asks who it is about, and shows it from then on.
 func (s *serving) find(ctx context.Context) error {
-	by, err := s.Choose(ctx, findBy, []office.Option{{Word: byNumber}, {Word: byCard}})
+	by, err := s.Choose(ctx, findBy, []dialog.Option{{Word: byNumber}, {Word: byCard}})
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (s *serving) findOpen(ctx context.Context) error {
 
 func (s *serving) mustBeOpen() error {
 	if s.holder.Closed {
-		return office.Refuse(closedWord, nil)
+		return dialog.Refuse(closedWord, nil)
 	}
 	return nil
 }
@@ -129,16 +129,16 @@ func (s *serving) mustBeOpen() error {
 // document asks which document the holder shows. The name in full is on the page,
 // to be compared with it.
 func (s *serving) document(ctx context.Context) error {
-	words := []office.Word{idCard, studentCard, staffCard, passport}
-	var options []office.Option
+	words := []dialog.Word{idCard, studentCard, staffCard, passport}
+	var options []dialog.Option
 	for _, w := range words {
-		options = append(options, office.Option{Word: w})
+		options = append(options, dialog.Option{Word: w})
 	}
 	n, err := s.Choose(ctx, askDocument, options, s.whole()...)
 	if err != nil {
 		return err
 	}
-	e, err := s.Text(ctx, askEvidence, evidenceLen, office.Said(askDocument, words[n]))
+	e, err := s.Text(ctx, askEvidence, evidenceLen, dialog.Said(askDocument, words[n]))
 	if err != nil {
 		return err
 	}
@@ -158,47 +158,47 @@ func name(s string) string {
 }
 
 // whole is who it is, with the name in full.
-func (s *serving) whole() []office.Fact {
+func (s *serving) whole() []dialog.Fact {
 	h := s.holder
-	return []office.Fact{
-		{Name: factName, Text: h.Name, Strong: true}, office.Text(factNumber, h.Number),
-		office.Amount(factBalance, h.Balance),
+	return []dialog.Fact{
+		{Name: factName, Text: h.Name, Strong: true}, dialog.Text(factNumber, h.Number),
+		dialog.Amount(factBalance, h.Balance),
 	}
 }
 
 // masked is who it is, as it may be printed.
-func (s *serving) masked() []office.Fact {
-	return []office.Fact{office.Text(factName, s.holder.MaskedName), office.Text(factNumber, s.holder.Number)}
+func (s *serving) masked() []dialog.Fact {
+	return []dialog.Fact{dialog.Text(factName, s.holder.MaskedName), dialog.Text(factNumber, s.holder.Number)}
 }
 
 // with returns who it is, and more.
-func (s *serving) with(more ...office.Fact) []office.Fact { return append(s.masked(), more...) }
+func (s *serving) with(more ...dialog.Fact) []dialog.Fact { return append(s.masked(), more...) }
 
 // look shows a holder.
-func (s *serving) look(ctx context.Context) (office.Report, error) {
+func (s *serving) look(ctx context.Context) (dialog.Report, error) {
 	if err := s.find(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	h := s.holder
-	facts := append(s.masked(), office.Fact{
-		Name: factBalance, Kind: office.IsAmount, Amount: h.Balance, Strong: true,
-	}, office.Amount(factAvailable, h.Available), office.Amount(factLimit, h.DailyLimit))
+	facts := append(s.masked(), dialog.Fact{
+		Name: factBalance, Kind: dialog.IsAmount, Amount: h.Balance, Strong: true,
+	}, dialog.Amount(factAvailable, h.Available), dialog.Amount(factLimit, h.DailyLimit))
 	if h.Closed {
-		facts = append(facts, office.Said(factAccount, closedWord))
+		facts = append(facts, dialog.Said(factAccount, closedWord))
 	}
 	if !h.Until.IsZero() {
 		facts = append(facts, day(factUntil, h.Until))
 	}
 	if h.PINLocked {
-		facts = append(facts, office.Said(factPIN, pinLocked))
+		facts = append(facts, dialog.Said(factPIN, pinLocked))
 	}
-	t := office.Table{Heads: []office.Word{factCard, factStatus, factPurse}}
+	t := dialog.Table{Heads: []dialog.Word{factCard, factStatus, factPurse}}
 	for _, c := range h.Cards {
-		t.Rows = append(t.Rows, []office.Fact{
-			{Text: end(c.No)}, {Kind: office.IsWord, Word: status(c.Status)}, {Kind: office.IsAmount, Amount: c.Purse},
+		t.Rows = append(t.Rows, []dialog.Fact{
+			{Text: end(c.No)}, {Kind: dialog.IsWord, Word: status(c.Status)}, {Kind: dialog.IsAmount, Amount: c.Purse},
 		})
 	}
-	return office.Report{Facts: facts, Table: t}, nil
+	return dialog.Report{Facts: facts, Table: t}, nil
 }
 
 // end is as much of a card's number as is shown.
@@ -207,7 +207,7 @@ func end(cardNo string) string { return "…" + cardNo[max(len(cardNo)-4, 0):] }
 // short is as much of a reference as people tell each other.
 func short(ref string) string { return strings.ToUpper(ref[max(len(ref)-8, 0):]) }
 
-func status(s client.CardStatus) office.Word {
+func status(s client.CardStatus) dialog.Word {
 	switch s {
 	case client.CardActive:
 		return active
@@ -220,6 +220,6 @@ func status(s client.CardStatus) office.Word {
 }
 
 // day is a line with a date of the campus.
-func day(name office.Word, t time.Time) office.Fact {
-	return office.Text(name, t.In(kiosk.Beijing).Format(time.DateOnly))
+func day(name dialog.Word, t time.Time) dialog.Fact {
+	return dialog.Text(name, t.In(kiosk.Beijing).Format(time.DateOnly))
 }

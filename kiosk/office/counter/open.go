@@ -7,7 +7,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/ledger"
 	"quancun/money"
 	"quancun/upstream/client/centre"
@@ -15,14 +15,14 @@ import (
 
 // What is asked, and said, of what was left open.
 const (
-	nothingOpen office.Word = "centre.nothing.open"
-	askOpen     office.Word = "centre.open.which"
-	askGoOn     office.Word = "centre.open.how"
-	goOnWord    office.Word = "centre.open.go.on"
-	otherBlank  office.Word = "centre.open.other"
-	giveUp      office.Word = "centre.open.give.up"
-	givenUp     office.Word = "centre.given.up" // what was taken in cash is on the account
-	factSince   office.Word = "centre.fact.since"
+	nothingOpen dialog.Word = "centre.nothing.open"
+	askOpen     dialog.Word = "centre.open.which"
+	askGoOn     dialog.Word = "centre.open.how"
+	goOnWord    dialog.Word = "centre.open.go.on"
+	otherBlank  dialog.Word = "centre.open.other"
+	giveUp      dialog.Word = "centre.open.give.up"
+	givenUp     dialog.Word = "centre.given.up" // what was taken in cash is on the account
+	factSince   dialog.Word = "centre.fact.since"
 )
 
 // begun returns the acts that were begun here and are not at their end.
@@ -37,33 +37,33 @@ func (d *Desk) begun(ctx context.Context) (all []journal.Entry, err error) {
 }
 
 // open shows what was left open here, and goes on with it or gives it up.
-func (s *serving) open(ctx context.Context) (office.Report, error) {
+func (s *serving) open(ctx context.Context) (dialog.Report, error) {
 	begun, err := s.begun(ctx)
 	if err != nil || len(begun) == 0 {
-		return office.Report{Facts: []office.Fact{office.Said(Open, nothingOpen)}}, err
+		return dialog.Report{Facts: []dialog.Fact{dialog.Said(Open, nothingOpen)}}, err
 	}
-	var options []office.Option
+	var options []dialog.Option
 	for _, e := range begun {
 		at := e.At.In(kiosk.Beijing).Format(time.DateTime)
-		options = append(options, office.Option{Text: at + "  " + end(e.Account)})
+		options = append(options, dialog.Option{Text: at + "  " + end(e.Account)})
 	}
 	n, err := s.Choose(ctx, askOpen, options)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	e := begun[n]
 	if err := s.lookUp(ctx, centre.Find{Account: e.Account}); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	m, err := s.resumed(ctx, e)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	defer m.letGo()
-	how, err := s.Choose(ctx, askGoOn, []office.Option{{Word: goOnWord}, {Word: giveUp}},
-		append(s.making(m), office.Moment(factSince, e.At))...)
+	how, err := s.Choose(ctx, askGoOn, []dialog.Option{{Word: goOnWord}, {Word: giveUp}},
+		append(s.making(m), dialog.Moment(factSince, e.At))...)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if how == 1 {
 		return s.giveUp(ctx, m)
@@ -78,7 +78,7 @@ func (s *serving) resumed(ctx context.Context, e journal.Entry) (*making, error)
 		return nil, err
 	}
 	if centre.Kind(a.Act) != centre.Issued {
-		return nil, office.Refuse(away, errors.New("the upstream was not asked yet what became of it"))
+		return nil, dialog.Refuse(away, errors.New("the upstream was not asked yet what became of it"))
 	}
 	s.seen = seen{centre.Document(a.Document), a.Evidence}
 	m := &making{ref: e.Ref, fee: money.Fen(a.Fee)}
@@ -105,35 +105,35 @@ func (d *Desk) has(ctx context.Context, ref string) (bool, error) {
 
 // resume goes on with a card. A fee that was not taken before the power failed is
 // taken now.
-func (s *serving) resume(ctx context.Context, m *making) (office.Report, error) {
+func (s *serving) resume(ctx context.Context, m *making) (dialog.Report, error) {
 	taken := m.cash
 	if !taken {
 		if err := s.askFee(ctx, m); err != nil {
-			return office.Report{}, err
+			return dialog.Report{}, err
 		}
 	}
 	pin, err := s.NewPIN(ctx, askPIN, askAgain)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	defer pin.Wipe()
 	if err := s.layBlank(ctx, m); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := s.Work(ctx, doing); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	m.plan, err = s.Centre.Begin(ctx, s.clerk, centre.Blank{Ref: m.ref, Account: s.holder.Account, UID: m.uid})
 	if no := (*centre.Refusal)(nil); errors.As(err, &no) && no.Reason == centre.ActConflict {
-		return office.Report{}, office.Refuse(otherBlank, err)
+		return dialog.Report{}, dialog.Refuse(otherBlank, err)
 	}
 	if err != nil {
-		return office.Report{}, nothing(err)
+		return dialog.Report{}, nothing(err)
 	}
 	m.begun = true
 	if m.cash && !taken {
 		if _, err := s.takeCash(ctx, m.ref+cashSuffix, m.fee); err != nil {
-			return office.Report{}, err
+			return dialog.Report{}, err
 		}
 	}
 	return s.goOn(ctx, m, pin)
@@ -141,10 +141,10 @@ func (s *serving) resume(ctx context.Context, m *making) (office.Report, error) 
 
 // giveUp ends a card that is not to be made any more. If it was issued all the
 // same, it stays so.
-func (s *serving) giveUp(ctx context.Context, m *making) (office.Report, error) {
-	r := office.Report{No: short(m.ref), Facts: s.making(m), Next: givenUp}
+func (s *serving) giveUp(ctx context.Context, m *making) (dialog.Report, error) {
+	r := dialog.Report{No: short(m.ref), Facts: s.making(m), Next: givenUp}
 	if err := s.Confirm(ctx, sure, r.Facts...); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := s.Work(ctx, doing); err != nil {
 		return r, err

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"quancun/kiosk"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/reader"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
@@ -14,38 +14,38 @@ import (
 
 // What is asked, and said, of a PIN.
 const (
-	pinCard  office.Word = "centre.pin.card"  // the card does not have it yet: do it again
-	pinBoth  office.Word = "centre.pin.both"  // upstream and card have it
-	pinTwice office.Word = "centre.pin.twice" // lay the card down again
+	pinCard  dialog.Word = "centre.pin.card"  // the card does not have it yet: do it again
+	pinBoth  dialog.Word = "centre.pin.both"  // upstream and card have it
+	pinTwice dialog.Word = "centre.pin.twice" // lay the card down again
 )
 
 // pin gives upstream and card a new PIN that the holder types. The upstream comes
 // first: a card that was torn then takes it at the next try.
-func (s *serving) pin(ctx context.Context) (office.Report, error) {
+func (s *serving) pin(ctx context.Context) (dialog.Report, error) {
 	c, err := s.Card(ctx, askCard)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	m := &making{card: c}
 	m.plan.CardNo = c.Info.CardNo.Full()
 	defer m.letGo()
 	if err := s.lookUp(ctx, centre.Find{Card: m.plan.CardNo}); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := s.mustBeOpen(); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := s.document(ctx); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	pin, err := s.NewPIN(ctx, askPIN, askAgain)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	defer pin.Wipe()
-	r := office.Report{No: short(s.Ref()), Facts: s.with(office.Text(factCard, end(m.plan.CardNo))), Next: pinBoth}
+	r := dialog.Report{No: short(s.Ref()), Facts: s.with(dialog.Text(factCard, end(m.plan.CardNo))), Next: pinBoth}
 	if err := s.Confirm(ctx, sure, r.Facts...); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if _, err := s.do(ctx, s.new(centre.PINReset), pin); err != nil {
 		return r, err

@@ -11,6 +11,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/counter"
 	"quancun/kiosk/shift"
@@ -87,10 +88,10 @@ type world struct {
 	loseClose bool
 	over      bool // the clerk's session
 
-	answers map[office.Word]func() office.Answer // to questions that have another answer than the usual
-	asked   []office.Word
+	answers map[dialog.Word]func() dialog.Answer // to questions that have another answer than the usual
+	asked   []dialog.Word
 	card    *sim.Card // that is laid down when a card is asked for
-	before  func(q office.Question)
+	before  func(q dialog.Question)
 }
 
 func newWorld(t *testing.T) *world {
@@ -98,7 +99,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, path: filepath.Join(t.TempDir(), "journal.db"), slot: sim.NewSlot(), power: &power{left: -1},
 		start: 30 * yuan, acts: map[string]centre.Done{}, closed: map[string]bool{}, numbers: map[string]string{}, chips: map[string]string{},
-		answers: map[office.Word]func() office.Answer{},
+		answers: map[dialog.Word]func() dialog.Answer{},
 		holder: centre.Holder{
 			Account: "1001", Name: "王小明", MaskedName: "王*明", Number: "2026000101", DailyLimit: 50 * yuan,
 			TopUpMax: 200 * yuan, ReplacementFee: 15 * yuan,
@@ -147,7 +148,7 @@ func (w *world) openShift() {
 }
 
 // run does a task to its end, and returns the last page.
-func (w *world) run(task office.Word) office.View {
+func (w *world) run(task dialog.Word) office.View {
 	w.t.Helper()
 	ctx, stop := context.WithCancel(w.t.Context())
 	defer stop()
@@ -183,7 +184,7 @@ func (w *world) desk() *counter.Desk {
 }
 
 // answer answers whatever is asked.
-func (w *world) answer(ctx context.Context, s *office.Session, views <-chan office.View, task office.Word) office.View {
+func (w *world) answer(ctx context.Context, s *office.Session, views <-chan office.View, task dialog.Word) office.View {
 	w.t.Helper()
 	picked, replied, last := 0, 0, office.View{} // numbers of pages
 	for {
@@ -195,16 +196,16 @@ func (w *world) answer(ctx context.Context, s *office.Session, views <-chan offi
 		case last = <-views:
 		}
 		switch {
-		case last.Page == office.Ended, last.Page == office.Menu && picked != 0 && last.No != picked:
+		case last.Page == dialog.Ended, last.Page == office.Menu && picked != 0 && last.No != picked:
 			return last
 		case last.Page == office.Menu && picked == 0:
 			picked = last.No
 			for i, e := range last.Entries {
 				if e.Name == task {
-					s.Send(office.Input{No: last.No, Event: office.Picked, Pick: i})
+					s.Send(dialog.Input{No: last.No, Event: dialog.Picked, Pick: i})
 				}
 			}
-		case last.Page == office.Asking && last.Question.Kind != office.Working && last.No != replied:
+		case last.Page == dialog.Asking && last.Question.Kind != dialog.Working && last.No != replied:
 			replied = last.No
 			w.reply(s, last)
 		}
@@ -217,17 +218,17 @@ func (w *world) reply(s *office.Session, v office.View) {
 	if w.before != nil {
 		w.before(q)
 	}
-	a := office.Answer{}
+	a := dialog.Answer{}
 	switch q.Kind {
-	case office.AskNumber:
+	case dialog.AskNumber:
 		a.Text = w.holder.Number
-	case office.AskText:
+	case dialog.AskText:
 		a.Text = "123X"
-	case office.AskAmount:
+	case dialog.AskAmount:
 		a.Amount = 20 * yuan
-	case office.AskPIN:
+	case dialog.AskPIN:
 		a.PIN = digits("246802")
-	case office.AskCard:
+	case dialog.AskCard:
 		w.slot.Take()
 		w.slot.Lay(w.card)
 		return
@@ -236,10 +237,10 @@ func (w *world) reply(s *office.Session, v office.View) {
 		a = f()
 	}
 	if a.Left {
-		s.Send(office.Input{No: v.No, Event: office.Left})
+		s.Send(dialog.Input{No: v.No, Event: dialog.Left})
 		return
 	}
-	s.Send(office.Input{No: v.No, Event: office.Answered, Answer: a})
+	s.Send(dialog.Input{No: v.No, Event: dialog.Answered, Answer: a})
 }
 
 func digits(s string) *kiosk.PIN {
@@ -251,8 +252,8 @@ func digits(s string) *kiosk.PIN {
 }
 
 // choose answers a question with one of its options.
-func (w *world) choose(name office.Word, n int) {
-	w.answers[name] = func() office.Answer { return office.Answer{Choice: n} }
+func (w *world) choose(name dialog.Word, n int) {
+	w.answers[name] = func() dialog.Answer { return dialog.Answer{Choice: n} }
 }
 
 // entries returns all that is in the journal of a kind.

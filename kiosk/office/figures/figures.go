@@ -11,6 +11,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/shift"
 	"quancun/kiosk/staff"
@@ -38,16 +39,16 @@ func Tasks(c Config) []office.Task {
 	return all
 }
 
-func (c Config) task(name office.Word, by shift.By, head office.Word) office.Task {
+func (c Config) task(name dialog.Word, by shift.By, head dialog.Word) office.Task {
 	return office.Task{
 		Name: name, Group: office.Reports, Needs: staff.XReport,
-		Run: func(ctx context.Context, t *office.Talk) (office.Report, error) { return c.show(ctx, t, by, head) },
+		Run: func(ctx context.Context, t *office.Talk) (dialog.Report, error) { return c.show(ctx, t, by, head) },
 	}
 }
 
 // period is a period to choose.
 type period struct {
-	word office.Word
+	word dialog.Word
 	of   func(midnight time.Time) shift.Period // midnight is that of today
 }
 
@@ -70,13 +71,13 @@ var periods = []period{
 }
 
 // show asks for a period, and shows what was sold in it.
-func (c Config) show(ctx context.Context, t *office.Talk, by shift.By, head office.Word) (office.Report, error) {
+func (c Config) show(ctx context.Context, t *office.Talk, by shift.By, head dialog.Word) (dialog.Report, error) {
 	p, err := c.choose(ctx, t)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	if err := t.Work(ctx, adding); err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	var meals []shift.Meal
 	for _, m := range c.Meals {
@@ -86,7 +87,7 @@ func (c Config) show(ctx context.Context, t *office.Talk, by shift.By, head offi
 	}
 	lines, err := shift.Sales(ctx, c.Book, p, by, meals...)
 	if err != nil {
-		return office.Report{}, err
+		return dialog.Report{}, err
 	}
 	return report(lines, p, by, head), nil
 }
@@ -96,11 +97,11 @@ func (c Config) show(ctx context.Context, t *office.Talk, by shift.By, head offi
 func (c Config) choose(ctx context.Context, t *office.Talk) (shift.Period, error) {
 	now := c.Now().In(kiosk.Beijing)
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, kiosk.Beijing)
-	var options []office.Option
+	var options []dialog.Option
 	for _, p := range periods {
-		options = append(options, office.Option{Word: p.word})
+		options = append(options, dialog.Option{Word: p.word})
 	}
-	i, err := t.Choose(ctx, whichDays, append(options, office.Option{Word: otherDays}))
+	i, err := t.Choose(ctx, whichDays, append(options, dialog.Option{Word: otherDays}))
 	switch {
 	case err != nil:
 		return shift.Period{}, err
@@ -111,7 +112,7 @@ func (c Config) choose(ctx context.Context, t *office.Talk) (shift.Period, error
 	if err != nil {
 		return shift.Period{}, err
 	}
-	to, err := day(ctx, t, toDay, office.Text(factFrom, from.Format(time.DateOnly)))
+	to, err := day(ctx, t, toDay, dialog.Text(factFrom, from.Format(time.DateOnly)))
 	if err != nil {
 		return shift.Period{}, err
 	}
@@ -125,23 +126,23 @@ func (c Config) choose(ctx context.Context, t *office.Talk) (shift.Period, error
 var errDay = errors.New("figures: not a day as 20260302")
 
 // day asks for a day, as 20260302.
-func day(ctx context.Context, t *office.Talk, name office.Word, facts ...office.Fact) (time.Time, error) {
+func day(ctx context.Context, t *office.Talk, name dialog.Word, facts ...dialog.Fact) (time.Time, error) {
 	text, err := t.Number(ctx, name, len("20060102"), facts...)
 	if err != nil {
 		return time.Time{}, err
 	}
 	at, err := time.ParseInLocation("20060102", text, kiosk.Beijing)
 	if err != nil {
-		return at, office.Refuse(noDay, errDay)
+		return at, dialog.Refuse(noDay, errDay)
 	}
 	return at, nil
 }
 
 // report lays out what was sold.
-func report(lines []shift.Line, p shift.Period, by shift.By, head office.Word) office.Report {
-	r := office.Report{
+func report(lines []shift.Line, p shift.Period, by shift.By, head dialog.Word) dialog.Report {
+	r := dialog.Report{
 		No:    p.From.Format(time.DateOnly),
-		Table: office.Table{Heads: []office.Word{head, headSold, headCount, headBack, headNet}},
+		Table: dialog.Table{Heads: []dialog.Word{head, headSold, headCount, headBack, headNet}},
 	}
 	if last := p.Until.AddDate(0, 0, -1).Format(time.DateOnly); last != r.No {
 		r.No += " – " + last
@@ -149,26 +150,26 @@ func report(lines []shift.Line, p shift.Period, by shift.By, head office.Word) o
 	var sold, back journal.Sum
 	var net money.Fen
 	for _, l := range lines {
-		label, bar := office.Text("", short(l.Key, by, p)), short(l.Key, by, p)
+		label, bar := dialog.Text("", short(l.Key, by, p)), short(l.Key, by, p)
 		if l.Key == "" {
-			label, bar = office.Said("", nameless), "–" // bars have no words
+			label, bar = dialog.Said("", nameless), "–" // bars have no words
 		}
-		r.Table.Rows = append(r.Table.Rows, []office.Fact{
-			label, office.Amount("", l.Sales.Amount), office.Count("", l.Sales.Count),
-			office.Amount("", l.Refunds.Amount), office.Amount("", l.Net()),
+		r.Table.Rows = append(r.Table.Rows, []dialog.Fact{
+			label, dialog.Amount("", l.Sales.Amount), dialog.Count("", l.Sales.Count),
+			dialog.Amount("", l.Refunds.Amount), dialog.Amount("", l.Net()),
 		})
-		r.Plot = append(r.Plot, office.Bar{Label: bar, Value: l.Net()})
+		r.Plot = append(r.Plot, dialog.Bar{Label: bar, Value: l.Net()})
 		sold.Amount += l.Sales.Amount
 		sold.Count += l.Sales.Count
 		back.Amount += l.Refunds.Amount
 		back.Count += l.Refunds.Count
 		net += l.Net()
 	}
-	total := office.Amount(factNet, net)
+	total := dialog.Amount(factNet, net)
 	total.Strong = true
-	r.Facts = []office.Fact{total, office.Amount(headSold, sold.Amount), office.Amount(headBack, back.Amount)}
+	r.Facts = []dialog.Fact{total, dialog.Amount(headSold, sold.Amount), dialog.Amount(headBack, back.Amount)}
 	if by != shift.ByItem { // of items there are more than of sales
-		r.Facts = append(r.Facts, office.Count(headCount, sold.Count))
+		r.Facts = append(r.Facts, dialog.Count(headCount, sold.Count))
 	}
 	return r
 }

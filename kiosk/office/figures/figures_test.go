@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/office/figures"
 	"quancun/kiosk/staff"
@@ -68,7 +69,7 @@ func (w *world) sell(after time.Duration, item string, amount money.Fen) journal
 
 // do runs a task, gives its questions the answers one after the other, and
 // returns how it ended.
-func (w *world) do(task office.Word, answers ...office.Answer) office.View {
+func (w *world) do(task dialog.Word, answers ...dialog.Answer) office.View {
 	w.t.Helper()
 	views := make(chan office.View, 64)
 	s := office.New(&office.Desk{
@@ -83,18 +84,18 @@ func (w *world) do(task office.Word, answers ...office.Answer) office.View {
 	go func() { over <- s.Serve(ctx, staff.Member{No: "c7", Role: staff.Cashier}, reader.State{}) }()
 	defer func() { stop(); <-over }()
 	menu := <-views
-	s.Send(office.Input{Event: office.Picked, Pick: slices.IndexFunc(menu.Entries,
+	s.Send(dialog.Input{Event: dialog.Picked, Pick: slices.IndexFunc(menu.Entries,
 		func(e office.Entry) bool { return e.Name == task })})
 	for v := range views {
 		switch {
-		case v.Page != office.Asking:
+		case v.Page != dialog.Asking:
 			return v
-		case v.Question.Kind == office.Working:
+		case v.Question.Kind == dialog.Working:
 			continue
 		}
-		in := office.Input{Event: office.Left}
+		in := dialog.Input{Event: dialog.Left}
 		if len(answers) > 0 {
-			in.Event, in.Answer, answers = office.Answered, answers[0], answers[1:]
+			in.Event, in.Answer, answers = dialog.Answered, answers[0], answers[1:]
 		}
 		s.Send(in)
 	}
@@ -102,7 +103,7 @@ func (w *world) do(task office.Word, answers ...office.Answer) office.View {
 }
 
 // rows are the first and the last cell of each row.
-func rows(r office.Report) (all []string) {
+func rows(r dialog.Report) (all []string) {
 	for _, row := range r.Table.Rows {
 		all = append(all, fmt.Sprintf("%s%s %s", row[0].Text, row[0].Word, row[len(row)-1].Amount))
 	}
@@ -119,31 +120,31 @@ func TestFigures(t *testing.T) {
 		Kind: journal.Refund, Ref: "b1", Account: "1001", Merchant: "m1", Amount: 2 * yuan, Origin: fish.Position(),
 	})
 	w.ok(err)
-	pick := func(n int) office.Answer { return office.Answer{Choice: n} }
+	pick := func(n int) dialog.Answer { return dialog.Answer{Choice: n} }
 	for name, tt := range map[string]struct {
-		task    office.Word
-		answers []office.Answer
+		task    dialog.Word
+		answers []dialog.Answer
 		no      string
 		want    []string
 	}{
-		"hours of today": {figures.Hour, []office.Answer{pick(0)}, "2026-03-02", []string{"12:00 10.00", "14:00 3.00"}},
-		"items of today": {figures.Item, []office.Answer{pick(0)}, "2026-03-02",
+		"hours of today": {figures.Hour, []dialog.Answer{pick(0)}, "2026-03-02", []string{"12:00 10.00", "14:00 3.00"}},
+		"items of today": {figures.Item, []dialog.Answer{pick(0)}, "2026-03-02",
 			[]string{"sales.nameless 3.00", "米饭 1.00", "鱼 9.00"}},
-		"meals of today": {figures.Meal, []office.Answer{pick(0)}, "2026-03-02", []string{"sales.nameless 3.00", "午餐 10.00"}},
-		"yesterday":      {figures.Day, []office.Answer{pick(1)}, "2026-03-01", []string{"2026-03-01 9.00"}},
-		"this month": {figures.Day, []office.Answer{pick(3)}, "2026-03-01 – 2026-03-31",
+		"meals of today": {figures.Meal, []dialog.Answer{pick(0)}, "2026-03-02", []string{"sales.nameless 3.00", "午餐 10.00"}},
+		"yesterday":      {figures.Day, []dialog.Answer{pick(1)}, "2026-03-01", []string{"2026-03-01 9.00"}},
+		"this month": {figures.Day, []dialog.Answer{pick(3)}, "2026-03-01 – 2026-03-31",
 			[]string{"2026-03-01 9.00", "2026-03-02 13.00"}},
-		"last month": {figures.Day, []office.Answer{pick(4)}, "2026-02-01 – 2026-02-28", nil},
-		"two days, the later first": {figures.Day, []office.Answer{pick(5), {Text: "20260302"}, {Text: "20260301"}},
+		"last month": {figures.Day, []dialog.Answer{pick(4)}, "2026-02-01 – 2026-02-28", nil},
+		"two days, the later first": {figures.Day, []dialog.Answer{pick(5), {Text: "20260302"}, {Text: "20260301"}},
 			"2026-03-01 – 2026-03-02", []string{"2026-03-01 9.00", "2026-03-02 13.00"}},
 	} {
 		v := w.do(tt.task, tt.answers...)
-		if got := rows(v.Report); v.Outcome != office.Done || v.Report.No != tt.no || !slices.Equal(got, tt.want) ||
+		if got := rows(v.Report); v.Outcome != dialog.Done || v.Report.No != tt.no || !slices.Equal(got, tt.want) ||
 			len(v.Report.Plot) != len(got) {
 			t.Errorf("%s: %q of %s, outcome %d; want %q of %s", name, got, v.Report.No, v.Outcome, tt.want, tt.no)
 		}
 	}
-	if v := w.do(figures.Day, pick(5), office.Answer{Text: "20260231"}); v.Why != "sales.noday" {
+	if v := w.do(figures.Day, pick(5), dialog.Answer{Text: "20260231"}); v.Why != "sales.noday" {
 		t.Errorf("on 31 February: %+v", v)
 	}
 	if v := w.do(figures.Day); v.Page != office.Menu {

@@ -1,41 +1,43 @@
 package figures
 
-import "quancun/kiosk/office"
+import (
+	"quancun/kiosk/dialog"
+)
 
 // The tasks.
 const (
-	Day  office.Word = "sales.day"
-	Hour office.Word = "sales.hour"
-	Item office.Word = "sales.item"
-	Meal office.Word = "sales.meal"
+	Day  dialog.Word = "sales.day"
+	Hour dialog.Word = "sales.hour"
+	Item dialog.Word = "sales.item"
+	Meal dialog.Word = "sales.meal"
 )
 
 // Questions.
 const (
-	whichDays office.Word = "sales.when"
-	today     office.Word = "sales.today"
-	yesterday office.Word = "sales.yesterday"
-	week      office.Word = "sales.week" // with today
-	thisMonth office.Word = "sales.month"
-	lastMonth office.Word = "sales.lastmonth"
-	otherDays office.Word = "sales.other"
-	fromDay   office.Word = "sales.from"
-	toDay     office.Word = "sales.to"
-	adding    office.Word = "sales.work"
-	noDay     office.Word = "sales.noday"
+	whichDays dialog.Word = "sales.when"
+	today     dialog.Word = "sales.today"
+	yesterday dialog.Word = "sales.yesterday"
+	week      dialog.Word = "sales.week" // with today
+	thisMonth dialog.Word = "sales.month"
+	lastMonth dialog.Word = "sales.lastmonth"
+	otherDays dialog.Word = "sales.other"
+	fromDay   dialog.Word = "sales.from"
+	toDay     dialog.Word = "sales.to"
+	adding    dialog.Word = "sales.work"
+	noDay     dialog.Word = "sales.noday"
 )
 
 // Heads, facts and values.
 const (
-	headDay   office.Word = "head.day"
-	headHour  office.Word = "head.hour"
-	headItem  office.Word = "head.item"
-	headMeal  office.Word = "head.meal"
-	headSold  office.Word = "head.sold"
-	headCount office.Word = "head.count"
-	headBack  office.Word = "head.back"
-	headNet   office.Word = "head.net"
-	factNet   office.Word = "fact.net"
-	factFrom  office.Word = "fact.from"
-	nameless  office.Word = "sales.nameless"
+	headDay   dialog.Word = "head.day"
+	headHour  dialog.Word = "head.hour"
+	headItem  dialog.Word = "head.item"
+	headMeal  dialog.Word = "head.meal"
+	headSold  dialog.Word = "head.sold"
+	headCount dialog.Word = "head.count"
+	headBack  dialog.Word = "head.back"
+	headNet   dialog.Word = "head.net"
+	factNet   dialog.Word = "fact.net"
+	factFrom  dialog.Word = "fact.from"
+	nameless  dialog.Word = "sales.nameless"
 )

@@ -1,17 +1,17 @@
-package office
+package dialog
 
 import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/ui/look"
 	"quancun/ui/widget"
 )
 
 // lines are the facts of a report and then the rows of its table. What does not
 // fit is on further parts, each under the table's heads.
-func (p *page) lines(r office.Report, width, height float32) fyne.CanvasObject {
+func (p *page) lines(r dialog.Report, width, height float32) fyne.CanvasObject {
 	const pad, gap, pager = 6.0, 2.0, 22.0
 	inner := width - p.k.MM(2*pad)
 	var all []fyne.CanvasObject
@@ -84,7 +84,7 @@ type table struct {
 
 // table lays a table out. Texts are at the left of their columns, values at the
 // right. The first column has what is left over.
-func (p *page) table(t office.Table, width float32) table {
+func (p *page) table(t dialog.Table, width float32) table {
 	const gap = 8.0
 	cells := make([][]string, len(t.Rows))
 	widths := make([]float32, len(t.Heads))
@@ -101,11 +101,11 @@ func (p *page) table(t office.Table, width float32) table {
 		}
 	}
 	fitColumns(widths, width-p.k.MM(gap)*float32(len(widths)-1))
-	line := func(words []string, style widget.Style, kinds []office.Fact) fyne.CanvasObject {
+	line := func(words []string, style widget.Style, kinds []dialog.Fact) fyne.CanvasObject {
 		row := container.New(&columns{widths: widths, gap: p.k.MM(gap)})
 		for j, w := range words {
 			style.Align = fyne.TextAlignTrailing
-			if j == 0 || j < len(kinds) && (kinds[j].Kind == office.IsText || kinds[j].Kind == office.IsWord) {
+			if j == 0 || j < len(kinds) && (kinds[j].Kind == dialog.IsText || kinds[j].Kind == dialog.IsWord) {
 				style.Align = fyne.TextAlignLeading
 			}
 			row.Add(p.k.Clipped(w, style, widths[j]))

@@ -1,4 +1,4 @@
-package office
+package dialog
 
 import (
 	"slices"
@@ -7,6 +7,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/ui/look"
 	"quancun/ui/widget"
@@ -16,8 +17,21 @@ import (
 // keyboard.
 const partMax = 8
 
-// groups are the parts of the menu that have something in them.
-func groups(all []office.Entry) (found []office.Group) {
+// menu is a page of the office's menu while it is being built.
+type menu struct {
+	*page
+	entries []office.Entry
+}
+
+// Menu makes the page of the office's menu.
+func Menu(v office.View, s Stage) *Page {
+	m := &menu{newPage(v.View, s), v.Entries}
+	m.out.Object = m.groups()
+	return m.out
+}
+
+// groupsOf are the parts of the menu that have something in them.
+func groupsOf(all []office.Entry) (found []office.Group) {
 	for _, e := range all {
 		if !slices.Contains(found, e.Group) {
 			found = append(found, e.Group)
@@ -29,73 +43,73 @@ func groups(all []office.Entry) (found []office.Group) {
 
 // group is the part of the menu to begin with: the last one, or the first in which
 // there is something that nobody else has to release.
-func (p *page) group(found []office.Group) office.Group {
-	if slices.Contains(found, p.s.Typed.Group) {
-		return p.s.Typed.Group
+func (m *menu) group(found []office.Group) office.Group {
+	if slices.Contains(found, m.s.Typed.Group) {
+		return m.s.Typed.Group
 	}
 	for _, g := range found {
 		mine := func(e office.Entry) bool { return e.Group == g && !e.Release }
-		if slices.ContainsFunc(p.v.Entries, mine) {
+		if slices.ContainsFunc(m.entries, mine) {
 			return g
 		}
 	}
 	return found[0]
 }
 
-// menu is what there is to do, a group at a time.
-func (p *page) menu() fyne.CanvasObject {
-	p.out.Leave = "office.leave"
-	found := groups(p.v.Entries)
+// groups is what there is to do, a group at a time.
+func (m *menu) groups() fyne.CanvasObject {
+	m.out.Leave = "dialog.leave"
+	found := groupsOf(m.entries)
 	if len(found) == 0 {
-		return widget.Centre(p.centred(p.t.T("office.nothing"), look.Title, true, p.s.Room.Width))
+		return widget.Centre(m.centred(m.t.T("dialog.nothing"), look.Title, true, m.s.Room.Width))
 	}
-	now := p.group(found)
-	p.s.Typed.Group = now
+	now := m.group(found)
+	m.s.Typed.Group = now
 	choose := func(g office.Group) {
-		p.s.Typed.Group, p.s.Typed.Part = g, 0
-		p.s.Redraw()
+		m.s.Typed.Group, m.s.Typed.Part = g, 0
+		m.s.Redraw()
 	}
-	p.out.Turn = func(by int) {
+	m.out.Turn = func(by int) {
 		at := slices.Index(found, now) + by
 		choose(found[(at+len(found))%len(found)])
 	}
 	tabs := make([]fyne.CanvasObject, 0, len(found))
 	for _, g := range found {
-		f := widget.Face{Name: "group-" + strconv.Itoa(int(g)), Label: p.t.T("office.group." + strconv.Itoa(int(g))),
+		f := widget.Face{Name: "group-" + strconv.Itoa(int(g)), Label: m.t.T("dialog.group." + strconv.Itoa(int(g))),
 			Type: look.Body}
 		if g == now {
 			f.Rank = widget.Primary
 		}
-		tabs = append(tabs, p.k.Button(f, func() { choose(g) }))
+		tabs = append(tabs, m.k.Button(f, func() { choose(g) }))
 	}
-	if p.k.Panel.Portrait() {
-		return p.k.Column(8, p.k.Grid(len(tabs), 4, 26, tabs...), widget.Grow(p.entries(now, p.s.Room.Width, 26+8)))
+	if m.k.Panel.Portrait() {
+		return m.k.Column(8, m.k.Grid(len(tabs), 4, 26, tabs...), widget.Grow(m.keys(now, m.s.Room.Width, 26+8)))
 	}
 	const wide = 62
-	left := p.k.Sized(wide, 0, p.k.Grid(1, 4, 32, tabs...))
-	return p.k.Row(gutter, left, widget.Wide(p.s.Room.Width-p.k.MM(wide+gutter),
-		p.entries(now, p.s.Room.Width-p.k.MM(wide+gutter), 0)))
+	left := m.k.Sized(wide, 0, m.k.Grid(1, 4, 32, tabs...))
+	return m.k.Row(gutter, left, widget.Wide(m.s.Room.Width-m.k.MM(wide+gutter),
+		m.keys(now, m.s.Room.Width-m.k.MM(wide+gutter), 0)))
 }
 
-// entries are the keys of a group. above is what the page has above them, in
+// keys are the keys of a group. above is what the page has above them, in
 // millimetres.
-func (p *page) entries(g office.Group, width float32, above float64) fyne.CanvasObject {
+func (m *menu) keys(g office.Group, width float32, above float64) fyne.CanvasObject {
 	var keys []choiceKey
-	for i, e := range p.v.Entries {
+	for i, e := range m.entries {
 		if e.Group != g {
 			continue
 		}
-		key := choiceKey{name: "pick-" + string(e.Name), label: p.word(e.Name), note: p.hint(e.Name),
-			send: func() { p.send(office.Input{Event: office.Picked, Pick: i}) }}
+		key := choiceKey{name: "pick-" + string(e.Name), label: m.word(e.Name), note: m.hint(e.Name),
+			send: func() { m.send(dialog.Input{Event: dialog.Picked, Pick: i}) }}
 		if e.Release {
-			key.mark = p.t.T("office.release")
+			key.mark = m.t.T("dialog.release")
 		}
 		if e.Why != "" {
-			key.note, key.off = p.word(e.Why), true
+			key.note, key.off = m.word(e.Why), true
 		}
 		keys = append(keys, key)
 	}
-	return p.choices(keys, width, above)
+	return m.choices(keys, width, above)
 }
 
 // choice asks which of some things it is.
@@ -107,7 +121,7 @@ func (p *page) choice() fyne.CanvasObject {
 	var keys []choiceKey
 	for i, o := range p.q.Options {
 		key := choiceKey{name: "option-" + strconv.Itoa(i), label: o.Text, plain: true,
-			send: func() { p.answer(office.Answer{Choice: i}) }}
+			send: func() { p.answer(dialog.Answer{Choice: i}) }}
 		if o.Word != "" {
 			key.label, key.note, key.plain = p.word(o.Word), p.hint(o.Word), false
 		}

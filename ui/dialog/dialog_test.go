@@ -1,4 +1,4 @@
-package office_test
+package dialog_test
 
 import (
 	"fmt"
@@ -9,11 +9,12 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/money"
+	face "quancun/ui/dialog"
 	"quancun/ui/inspect"
 	"quancun/ui/look"
-	face "quancun/ui/office"
 	"quancun/ui/text"
 	"quancun/ui/widget"
 )
@@ -24,7 +25,7 @@ type keyboard struct {
 	stage face.Stage
 	view  office.View
 	page  *face.Page
-	told  []office.Input
+	told  []dialog.Input
 }
 
 func newKeyboard(t *testing.T) *keyboard {
@@ -38,10 +39,18 @@ func newKeyboard(t *testing.T) *keyboard {
 	k.stage = face.Stage{
 		Texts: texts, Kit: widget.Kit{Panel: look.Panel{WidthPx: 1024, HeightPx: 768, WidthMM: 304.1}},
 		Room: fyne.NewSize(960, 560), Zone: kiosk.Beijing, Typed: &face.Typed{},
-		On:     func(in office.Input) { k.told = append(k.told, in) },
-		Redraw: func() { k.page = face.Build(k.view, k.stage) },
+		On: func(in dialog.Input) { k.told = append(k.told, in) },
 	}
+	k.stage.Redraw = k.draw
 	return k
+}
+
+func (k *keyboard) draw() {
+	if k.view.Page == office.Menu {
+		k.page = face.Menu(k.view, k.stage)
+		return
+	}
+	k.page = face.Build(k.view.View, k.stage)
 }
 
 // show shows a page as the next one.
@@ -51,7 +60,9 @@ func (k *keyboard) show(v office.View) {
 	k.stage.Redraw()
 }
 
-func (k *keyboard) ask(q office.Question) { k.show(office.View{Page: office.Asking, Question: q}) }
+func (k *keyboard) ask(q dialog.Question) {
+	k.show(office.View{View: dialog.View{Page: dialog.Asking, Question: q}})
+}
 
 // press types: '\n' is Enter, '<' and '>' are arrows, '~' is Backspace.
 func (k *keyboard) press(keys string) {
@@ -72,7 +83,7 @@ func (k *keyboard) press(keys string) {
 }
 
 // gave expects that the page has sent this and nothing else.
-func (k *keyboard) gave(what string, want ...office.Input) {
+func (k *keyboard) gave(what string, want ...dialog.Input) {
 	k.t.Helper()
 	for i := range want {
 		want[i].No = k.view.No
@@ -83,35 +94,35 @@ func (k *keyboard) gave(what string, want ...office.Input) {
 	k.told = nil
 }
 
-func answered(a office.Answer) office.Input { return office.Input{Event: office.Answered, Answer: a} }
+func answered(a dialog.Answer) dialog.Input { return dialog.Input{Event: dialog.Answered, Answer: a} }
 
 // TestQuestionsByKeyboard answers each sort of question without a finger.
 func TestQuestionsByKeyboard(t *testing.T) {
 	k := newKeyboard(t)
-	amount := office.Question{Kind: office.AskAmount, Name: "total", Min: 100, Max: 5000 * money.Yuan}
+	amount := dialog.Question{Kind: dialog.AskAmount, Name: "total", Min: 100, Max: 5000 * money.Yuan}
 	k.ask(amount)
 	k.press("\n0.99\n")
 	k.gave("too little, and nothing")
 	k.press("~~~~1234.567\n")
-	k.gave("amount", answered(office.Answer{Amount: 123456}))
-	k.ask(office.Question{Kind: office.AskNumber, Name: "total", Length: 5})
+	k.gave("amount", answered(dialog.Answer{Amount: 123456}))
+	k.ask(dialog.Question{Kind: dialog.AskNumber, Name: "total", Length: 5})
 	k.press("\na20 4187\n")
-	k.gave("number", answered(office.Answer{Text: "20418"}))
-	k.ask(office.Question{Kind: office.AskText, Name: "total", Length: 9})
+	k.gave("number", answered(dialog.Answer{Text: "20418"}))
+	k.ask(dialog.Question{Kind: dialog.AskText, Name: "total", Length: 9})
 	k.press(" \nZhang_ 张San-1\n")
-	k.gave("text", answered(office.Answer{Text: "Zhang San"}))
-	k.ask(office.Question{Kind: office.AskPieces, Name: "total", Pieces: []money.Fen{10000, 5000, 100}})
+	k.gave("text", answered(dialog.Answer{Text: "Zhang San"}))
+	k.ask(dialog.Question{Kind: dialog.AskPieces, Name: "total", Pieces: []money.Fen{10000, 5000, 100}})
 	k.press("12\n\n<3>4\n")
-	k.gave("pieces", answered(office.Answer{Pieces: []int64{12, 3, 4}}))
-	k.ask(office.Question{Kind: office.AskConfirm, Name: "total"})
+	k.gave("pieces", answered(dialog.Answer{Pieces: []int64{12, 3, 4}}))
+	k.ask(dialog.Question{Kind: dialog.AskConfirm, Name: "total"})
 	k.press("1 y\n")
-	k.gave("last word", answered(office.Answer{}))
-	k.ask(office.Question{Kind: office.AskPIN, Name: "total"})
+	k.gave("last word", answered(dialog.Answer{}))
+	k.ask(dialog.Question{Kind: dialog.AskPIN, Name: "total"})
 	k.press("12345~56")
 	if len(k.told) != 1 || k.told[0].Answer.PIN == nil || !k.told[0].Answer.PIN.Full() {
 		t.Errorf("PIN: sent %+v", k.told)
 	}
-	k.ask(office.Question{Kind: office.Working, Name: office.ReadingCard})
+	k.ask(dialog.Question{Kind: dialog.Working, Name: office.ReadingCard})
 	k.press("1\n")
 	if k.gave("while it works"); k.page.Leave != "" {
 		t.Error("what is being done can be left")
@@ -121,7 +132,7 @@ func TestQuestionsByKeyboard(t *testing.T) {
 // TestManyPieces: the highest number of each note and coin has room.
 func TestManyPieces(t *testing.T) {
 	k := newKeyboard(t)
-	k.ask(office.Question{Kind: office.AskPieces, Name: "total",
+	k.ask(dialog.Question{Kind: dialog.AskPieces, Name: "total",
 		Pieces: []money.Fen{10000, 5000, 2000, 1000, 500, 100, 50, 10, 5, 2, 1}})
 	for range 11 {
 		k.press("9999>")
@@ -137,16 +148,16 @@ func TestManyPieces(t *testing.T) {
 // of a long page, too, and never one that cannot be picked.
 func TestChoicesByKeyboard(t *testing.T) {
 	k := newKeyboard(t)
-	q := office.Question{Kind: office.AskChoice, Name: "total"}
+	q := dialog.Question{Kind: dialog.AskChoice, Name: "total"}
 	for i := range 12 {
-		q.Options = append(q.Options, office.Option{Text: fmt.Sprint("option ", i)})
+		q.Options = append(q.Options, dialog.Option{Text: fmt.Sprint("option ", i)})
 	}
 	q.Options[1].Note = office.NeedsUpstream
 	k.ask(q)
 	k.press("2")
 	k.gave("one that cannot be chosen")
 	k.press("3")
-	k.gave("third", answered(office.Answer{Choice: 2}))
+	k.gave("third", answered(dialog.Answer{Choice: 2}))
 	k.press(">>>")
 	part := k.stage.Typed.Part
 	k.press("1")
@@ -159,7 +170,7 @@ func TestChoicesByKeyboard(t *testing.T) {
 // menu comes back; the menu begins where nobody else has to be called.
 func TestMenuByKeyboard(t *testing.T) {
 	k := newKeyboard(t)
-	menu := office.View{Page: office.Menu, Entries: []office.Entry{
+	menu := office.View{View: dialog.View{Page: office.Menu}, Entries: []office.Entry{
 		{Name: "may.drop", Group: office.Drawer, Release: true},
 		{Name: "may.refund", Group: office.Sales},
 		{Name: "may.query", Group: office.Sales},
@@ -167,31 +178,31 @@ func TestMenuByKeyboard(t *testing.T) {
 	}}
 	k.show(menu)
 	k.press("2")
-	k.gave("second of the sales", office.Input{Event: office.Picked, Pick: 2})
+	k.gave("second of the sales", dialog.Input{Event: dialog.Picked, Pick: 2})
 	k.press(">1")
-	k.gave("first of the next group", office.Input{Event: office.Picked, Pick: 3})
+	k.gave("first of the next group", dialog.Input{Event: dialog.Picked, Pick: 3})
 	k.show(menu)
 	k.press("1>1")
-	k.gave("the same group, and the one after the last", office.Input{Event: office.Picked, Pick: 3},
-		office.Input{Event: office.Picked, Pick: 0})
+	k.gave("the same group, and the one after the last", dialog.Input{Event: dialog.Picked, Pick: 3},
+		dialog.Input{Event: dialog.Picked, Pick: 0})
 }
 
 // TestReportByKeyboard: what came of a task is printed, saved, turned and left.
 func TestReportByKeyboard(t *testing.T) {
 	k := newKeyboard(t)
-	r := office.Report{Facts: []office.Fact{office.Amount("total", 5)}}
-	r.Table.Heads = []office.Word{"total"}
+	r := dialog.Report{Facts: []dialog.Fact{dialog.Amount("total", 5)}}
+	r.Table.Heads = []dialog.Word{"total"}
 	for range 60 {
-		r.Table.Rows = append(r.Table.Rows, []office.Fact{{Text: "row"}})
+		r.Table.Rows = append(r.Table.Rows, []dialog.Fact{{Text: "row"}})
 	}
-	k.show(office.View{Page: office.Ended, Outcome: office.Done, Report: r, CanPrint: true, CanSave: true})
+	k.show(office.View{View: dialog.View{Page: dialog.Ended, Outcome: dialog.Done, Report: r, CanPrint: true, CanSave: true}})
 	k.press("12>3\n")
-	k.gave("report", office.Input{Event: office.PrintIt}, office.Input{Event: office.SaveIt},
-		office.Input{Event: office.Left})
+	k.gave("report", dialog.Input{Event: dialog.PrintIt}, dialog.Input{Event: dialog.SaveIt},
+		dialog.Input{Event: dialog.Left})
 	if k.stage.Typed.Part != 1 {
 		t.Errorf("part %d is shown, want the second", k.stage.Typed.Part)
 	}
-	k.show(office.View{Page: office.Ended, Outcome: office.Refused, Why: office.NoSecond})
+	k.show(office.View{View: dialog.View{Page: dialog.Ended, Outcome: dialog.Refused, Why: office.NoSecond}})
 	k.press("12")
 	k.gave("nothing to print")
 	if k.stage.Typed.Part != 0 {

@@ -1,4 +1,4 @@
-package office
+package dialog
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 	"fyne.io/fyne/v2/canvas"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/money"
 	"quancun/ui/look"
@@ -74,9 +75,9 @@ func (p *page) amount() fyne.CanvasObject {
 	says, _ := p.columns(padShare)
 	sum := &p.s.Typed.Text
 	figure := p.k.Line("", widget.Style{Type: look.Display, Bold: true, Align: fyne.TextAlignCenter})
-	done := p.first(p.t.T("office.done"), func() {
+	done := p.first(p.t.T("dialog.done"), func() {
 		if f := typedAmount(*sum); f >= p.q.Min {
-			p.answer(office.Answer{Amount: f})
+			p.answer(dialog.Answer{Amount: f})
 		}
 	})
 	show := func() {
@@ -88,7 +89,7 @@ func (p *page) amount() fyne.CanvasObject {
 	pad.Yuan = len(text.Amount(p.q.Max)) - len("¥.00")
 	show()
 	p.out.Type, p.out.Erase = pad.Type, pad.Erase
-	limits := p.centred(p.t.T("office.limits", "least", text.Amount(p.q.Min), "most", text.Amount(p.q.Max)),
+	limits := p.centred(p.t.T("dialog.limits", "least", text.Amount(p.q.Min), "most", text.Amount(p.q.Max)),
 		look.Small, false, says)
 	typed := p.k.Column(2, p.k.Box(look.Surface, look.Edge, 5, figure), limits)
 	return p.split(padShare, p.says(says, typed), p.k.Column(padGap, pad.Keys, p.k.Sized(0, p.doneHeight(), done)))
@@ -115,7 +116,7 @@ func (p *page) number() fyne.CanvasObject {
 		}
 	}
 	p.out.Erase = pad.Erase
-	hint := p.centred(p.t.T("office.scan"), look.Small, false, says)
+	hint := p.centred(p.t.T("dialog.scan"), look.Small, false, says)
 	return p.split(padShare, p.says(says, p.k.Column(2, typed, hint)),
 		p.k.Column(padGap, pad.Keys, p.k.Sized(0, p.doneHeight(), done)))
 }
@@ -123,9 +124,9 @@ func (p *page) number() fyne.CanvasObject {
 // typed is the box for what is being typed, and the key that sends it.
 func (p *page) typed(width float32) (box fyne.CanvasObject, line *canvas.Text, done *widget.Button) {
 	line = p.k.Line("", widget.Style{Type: look.Figure, Align: fyne.TextAlignCenter})
-	done = p.first(p.t.T("office.done"), func() {
+	done = p.first(p.t.T("dialog.done"), func() {
 		if answer := strings.TrimSpace(p.s.Typed.Text); answer != "" {
-			p.answer(office.Answer{Text: answer})
+			p.answer(dialog.Answer{Text: answer})
 		}
 	})
 	done.SetDisabled(p.s.Typed.Text == "")
@@ -151,7 +152,7 @@ func (p *page) show(line *canvas.Text, width float32) {
 func (p *page) pin() fyne.CanvasObject {
 	says, _ := p.columns(padShare)
 	pad := p.k.PINPad(&p.s.Typed.PIN, p.padKey(0), p.padWords(),
-		func(pin *kiosk.PIN) { p.answer(office.Answer{PIN: pin}) })
+		func(pin *kiosk.PIN) { p.answer(dialog.Answer{PIN: pin}) })
 	p.out.Type = func(r rune) {
 		if r >= '0' && r <= '9' {
 			pad.Type(byte(r))
@@ -204,7 +205,7 @@ func (p *page) sure() fyne.CanvasObject {
 	if !p.k.Panel.Portrait() {
 		width = p.k.MM(250)
 	}
-	done := p.k.Sized(0, p.doneHeight(), p.first(p.t.T("office.yes"), func() { p.answer(office.Answer{}) }))
+	done := p.k.Sized(0, p.doneHeight(), p.first(p.t.T("dialog.yes"), func() { p.answer(dialog.Answer{}) }))
 	column := p.k.Column(7, p.heading(width))
 	room := p.s.Room.Height - column.MinSize().Height - done.MinSize().Height - p.k.MM(2*7)
 	if facts := p.facts(p.q.Facts, width, room); facts != nil {
@@ -226,7 +227,7 @@ func (p *page) working() fyne.CanvasObject {
 	width := p.s.Room.Width
 	hint := p.hint(p.q.Name)
 	if hint == "" {
-		hint = p.t.T("office.wait")
+		hint = p.t.T("dialog.wait")
 	}
 	return widget.CentreY(p.k.Column(7,
 		widget.CentreX(p.k.Icon(picture, 100, 75, look.Neutral)),

@@ -1,4 +1,4 @@
-package office
+package dialog
 
 import (
 	"cmp"
@@ -8,7 +8,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/money"
 	"quancun/ui/look"
 	"quancun/ui/text"
@@ -33,7 +33,7 @@ func (p *page) pieces() fyne.CanvasObject {
 			p.s.Redraw()
 		}
 	}
-	send := func() { p.answer(office.Answer{Pieces: p.counted()}) }
+	send := func() { p.answer(dialog.Answer{Pieces: p.counted()}) }
 	total := p.k.Line(text.Amount(p.total()), widget.Style{Type: look.Figure, Bold: true})
 	beside := 2
 	if len(p.q.Pieces) > 8 { // every kind of coin, too
@@ -61,14 +61,14 @@ func (p *page) pieces() fyne.CanvasObject {
 	}
 	p.out.Erase = pad.Erase
 	p.out.Turn = func(by int) { to(typed.Row + by) }
-	done := p.first(p.t.T("office.done"), send)
-	next := p.k.Button(widget.Face{Name: "next-row", Label: p.t.T("office.next.row"), Icon: "next", After: true},
+	done := p.first(p.t.T("dialog.done"), send)
+	next := p.k.Button(widget.Face{Name: "next-row", Label: p.t.T("dialog.next.row"), Icon: "next", After: true},
 		func() { to((typed.Row + 1) % (last + 1)) })
 	if typed.Row < last {
 		p.out.Confirm = func() { to(typed.Row + 1) }
 	}
 	sum := p.k.Box(look.Surface, look.Line, 4, p.k.Row(5,
-		widget.CentreY(p.k.Line(p.t.T("office.total"), widget.Style{Type: look.Lead, Colour: look.Soft})),
+		widget.CentreY(p.k.Line(p.t.T("dialog.total"), widget.Style{Type: look.Lead, Colour: look.Soft})),
 		widget.Spring(), total))
 	keys := p.k.Grid(2, padGap, p.doneHeight(), next, done)
 	return p.split(padShare, p.k.Column(4, p.heading(says), grid, sum), p.k.Column(padGap, pad.Keys, keys))

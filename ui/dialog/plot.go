@@ -1,11 +1,11 @@
-package office
+package dialog
 
 import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
 
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/money"
 	"quancun/ui/look"
 	"quancun/ui/text"
@@ -13,7 +13,7 @@ import (
 )
 
 // plot draws bars: upright, if there is room for their labels, and else lying.
-func (p *page) plot(bars []office.Bar, width, height float32) fyne.CanvasObject {
+func (p *page) plot(bars []dialog.Bar, width, height float32) fyne.CanvasObject {
 	const pad = 6.0
 	room := fyne.NewSize(width-p.k.MM(2*pad), height-p.k.MM(2*pad))
 	labels := make([]*canvas.Text, len(bars))
@@ -33,7 +33,7 @@ func (p *page) plot(bars []office.Bar, width, height float32) fyne.CanvasObject 
 }
 
 // most is the longest bar.
-func most(bars []office.Bar) (m money.Fen) {
+func most(bars []dialog.Bar) (m money.Fen) {
 	for _, b := range bars {
 		m = max(m, b.Value)
 	}
@@ -50,7 +50,7 @@ func share(v, most money.Fen) float32 {
 
 // standing draws bars beside each other, the value above the longest of them, and
 // above every bar that has room for it.
-func (p *page) standing(bars []office.Bar, labels []*canvas.Text) fyne.CanvasObject {
+func (p *page) standing(bars []dialog.Bar, labels []*canvas.Text) fyne.CanvasObject {
 	high := most(bars)
 	base := canvas.NewRectangle(look.Edge)
 	top := p.k.Line(text.Amount(high), widget.Style{Type: look.Small, Bold: true})
@@ -102,7 +102,7 @@ func (l *standing) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 
 // lying draws bars below each other: the longest of them, if there are more than
 // there is room for.
-func (p *page) lying(bars []office.Bar, room fyne.Size) fyne.CanvasObject {
+func (p *page) lying(bars []dialog.Bar, room fyne.Size) fyne.CanvasObject {
 	style := widget.Style{Type: look.Small}
 	step := p.k.Line("0", style).MinSize().Height + p.k.MM(2)
 	bars = bars[:min(len(bars), max(1, int((room.Height+p.k.MM(2))/step)))]

@@ -1,22 +1,23 @@
-package kiosk
+// Package pin holds a PIN while it is being typed.
+package pin
 
 import "fmt"
 
-// PINLength is how many digits a PIN has.
-const PINLength = 6
+// Length is how many digits a PIN has.
+const Length = 6
 
 // PIN is a PIN while it is being typed. It never becomes a string, prints as
 // dots, and is wiped by whoever took it: the pad gives it away on the sixth
 // digit and forgets it, the flow wipes it when both checks have been made.
 type PIN struct {
-	digits [PINLength]byte // ASCII
+	digits [Length]byte // ASCII
 	n      int
 }
 
 // Add appends a digit from '0' to '9'. Anything else, and a seventh digit, is
 // ignored.
 func (p *PIN) Add(digit byte) {
-	if p.n < PINLength && digit >= '0' && digit <= '9' {
+	if p.n < Length && digit >= '0' && digit <= '9' {
 		p.digits[p.n] = digit
 		p.n++
 	}
@@ -34,10 +35,10 @@ func (p *PIN) Back() {
 func (p *PIN) Len() int { return p.n }
 
 // Full reports whether all six digits are there.
-func (p *PIN) Full() bool { return p.n == PINLength }
+func (p *PIN) Full() bool { return p.n == Length }
 
 // Digits lends the digits. They are p's own: [PIN.Wipe] clears them.
-func (p *PIN) Digits() *[PINLength]byte { return &p.digits }
+func (p *PIN) Digits() *[Length]byte { return &p.digits }
 
 // Wipe forgets the digits. There may be no PIN at all.
 func (p *PIN) Wipe() {

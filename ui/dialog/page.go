@@ -1,11 +1,11 @@
-// Package office has one page for each sort of question that a task of the office
-// asks, one for the menu, and one for what came of a task. No task has a page of
-// its own: see [office.Talk].
+// Package dialog has one page for each sort of question that a script asks, one for
+// what came of it, and one for the menu of the office. No script has a page of its
+// own: see [dialog.Talk].
 //
 // Like every page these are built from values and give back callbacks. They fill
-// the room between the header and the footer of a till, and everything on them can
-// be done by a keyboard: digits, letters, Enter, Escape and arrows.
-package office
+// the room between the header and the footer of either face, and everything on them
+// can be done by a keyboard: digits, letters, Enter, Escape and arrows.
+package dialog
 
 import (
 	"slices"
@@ -14,6 +14,7 @@ import (
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/ui/look"
 	"quancun/ui/text"
@@ -28,8 +29,9 @@ type Stage struct {
 	Zone  *time.Location // in which times are shown
 	Phone string         // where the staff can ask; "": nowhere
 	Typed *Typed         // what was typed so far; the page goes on with it
+	Fault kiosk.Code     // why a script was refused, where its view has no words
 
-	On     func(office.Input) // what the person did
+	On     func(dialog.Input) // what the person did
 	Redraw func()             // the page has to be built anew: another part of it was asked for
 }
 
@@ -48,7 +50,7 @@ type Typed struct {
 }
 
 // On forgets what was typed on another page than that of v.
-func (t *Typed) On(v office.View) {
+func (t *Typed) On(v dialog.View) {
 	if t.no != v.No {
 		t.PIN.Wipe()
 		*t = Typed{no: v.No, Group: t.Group}
@@ -69,8 +71,8 @@ type Page struct {
 
 // page is a page while it is being built.
 type page struct {
-	v   office.View
-	q   office.Question
+	v   dialog.View
+	q   dialog.Question
 	s   Stage
 	k   widget.Kit
 	t   *text.Texts
@@ -78,64 +80,66 @@ type page struct {
 }
 
 // Build makes the page of v.
-func Build(v office.View, s Stage) *Page {
-	s.Typed.On(v)
-	p := &page{v: v, q: v.Question, s: s, k: s.Kit, t: s.Texts, out: &Page{}}
+func Build(v dialog.View, s Stage) *Page {
+	p := newPage(v, s)
 	p.out.Object = p.content()
 	return p.out
+}
+
+func newPage(v dialog.View, s Stage) *page {
+	s.Typed.On(v)
+	return &page{v: v, q: v.Question, s: s, k: s.Kit, t: s.Texts, out: &Page{}}
 }
 
 // content is the page's. Every page and every kind of question has one; one
 // without is a mistake in this program.
 func (p *page) content() fyne.CanvasObject {
 	switch p.v.Page {
-	case 0: // the office has only just been opened
+	case 0: // the conversation has only just begun
 		return widget.Spring()
-	case office.Menu:
-		return p.menu()
-	case office.Ended:
+	case dialog.Ended:
 		return p.ended()
 	}
-	if p.q.Kind != office.Working {
+	if p.q.Kind != dialog.Working {
 		p.out.Leave = "leave.cancel"
 	}
 	switch p.q.Kind {
-	case office.AskAmount:
+	case dialog.AskAmount:
 		return p.amount()
-	case office.AskNumber:
+	case dialog.AskNumber:
 		return p.number()
-	case office.AskText:
+	case dialog.AskText:
 		return p.letters()
-	case office.AskChoice:
+	case dialog.AskChoice:
 		return p.choice()
-	case office.AskPieces:
+	case dialog.AskPieces:
 		return p.pieces()
-	case office.AskCard, office.AskStaffCard:
+	case dialog.AskCard, dialog.AskStaffCard:
 		return p.card()
-	case office.AskPIN, office.AskStaffPIN:
+	case dialog.AskPIN, dialog.AskStaffPIN:
 		return p.pin()
-	case office.AskConfirm:
+	case dialog.AskConfirm:
 		return p.sure()
-	case office.Working:
+	case dialog.Working:
 		return p.working()
 	}
 	panic("office: internal error: no page for this question")
 }
 
 // send sends what was done on this page.
-func (p *page) send(in office.Input) {
+func (p *page) send(in dialog.Input) {
 	in.No = p.v.No
 	p.s.On(in)
 }
 
-func (p *page) answer(a office.Answer) { p.send(office.Input{Event: office.Answered, Answer: a}) }
+func (p *page) answer(a dialog.Answer) { p.send(dialog.Input{Event: dialog.Answered, Answer: a}) }
 
 // word returns the words of w.
-func (p *page) word(w office.Word, pairs ...any) string { return p.t.T("office."+string(w), pairs...) }
+func (p *page) word(w dialog.Word, pairs ...any) string { return p.t.T("dialog."+string(w), pairs...) }
 
 // hint returns what else there is to say of w; "" for nothing.
-func (p *page) hint(w office.Word) string {
-	if key := "office." + string(w) + ".hint"; p.t.Has(key) {
+func (p *page) hint(w dialog.Word) string {
+	if key := "dialog." + string(w) + ".hint"; p.t.Has(key) {
 		return p.t.T(key)
 	}
 	return ""
@@ -188,7 +192,7 @@ func (p *page) heading(width float32) *fyne.Container {
 }
 
 func (p *page) wrong() string {
-	if p.q.Wrong == office.WrongAmount {
+	if p.q.Wrong == dialog.WrongAmount {
 		return p.word(p.q.Wrong, "least", text.Amount(p.q.Min), "most", text.Amount(p.q.Max))
 	}
 	return p.word(p.q.Wrong)
@@ -208,7 +212,7 @@ var factScales = []factScale{
 
 // facts lists what a page is about, as large as there is room, and side by side if
 // there are too many for that; nil for nothing.
-func (p *page) facts(all []office.Fact, width, height float32) (box fyne.CanvasObject) {
+func (p *page) facts(all []dialog.Fact, width, height float32) (box fyne.CanvasObject) {
 	if len(all) == 0 {
 		return nil
 	}
@@ -229,7 +233,7 @@ func (p *page) facts(all []office.Fact, width, height float32) (box fyne.CanvasO
 	return box
 }
 
-func (p *page) factColumn(all []office.Fact, s factScale, width float32) fyne.CanvasObject {
+func (p *page) factColumn(all []dialog.Fact, s factScale, width float32) fyne.CanvasObject {
 	column := p.k.Column(s.gap)
 	for i, f := range all {
 		if i > 0 {
@@ -246,9 +250,9 @@ func (p *page) factColumn(all []office.Fact, s factScale, width float32) fyne.Ca
 
 // fact is a name at the left and its value at the right. A name is set in the
 // regular font: the bold one lacks rare characters.
-func (p *page) fact(f office.Fact, size look.Type, width float32) fyne.CanvasObject {
+func (p *page) fact(f dialog.Fact, size look.Type, width float32) fyne.CanvasObject {
 	value := p.t.Value(f, p.s.Zone)
-	bold := f.Kind != office.IsText
+	bold := f.Kind != dialog.IsText
 	style := widget.Style{Type: size, Bold: bold}
 	name := p.k.Line(p.word(f.Name), widget.Style{Type: min(size, look.Lead), Colour: look.Soft})
 	line := p.k.Line(value, style)

@@ -1,4 +1,4 @@
-package office
+package dialog
 
 import (
 	"image/color"
@@ -6,7 +6,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/ui/look"
 	"quancun/ui/text"
 	"quancun/ui/widget"
@@ -31,25 +31,25 @@ func (p *page) verdict() verdict {
 		title += "  " + r.No
 	}
 	switch p.v.Outcome {
-	case office.Done:
+	case dialog.Done:
 		v := verdict{ground: look.Good, icon: "check", title: title}
 		if p.bare() {
-			v.body = p.t.T("office.ok")
+			v.body = p.t.T("dialog.ok")
 		}
 		if r.Next != "" {
 			v.body = p.word(r.Next)
 		}
 		return v
-	case office.Unknown:
+	case dialog.Unknown:
 		v := verdict{ground: look.Unknown, icon: "unknown"}
 		p.why(&v)
 		v.body = v.title + "\n" + v.body
-		v.title = p.t.T("office.unknown")
+		v.title = p.t.T("dialog.unknown")
 		return v
 	}
 	v := verdict{ground: look.Bad, icon: "refused"}
 	p.why(&v)
-	v.body += "\n" + p.t.T("office.refused")
+	v.body += "\n" + p.t.T("dialog.refused")
 	return v
 }
 
@@ -58,9 +58,9 @@ func (p *page) why(v *verdict) {
 	switch {
 	case p.v.Why != "":
 		v.title, v.body = p.word(p.v.Why), p.word(p.v.Why+".advice")
-	case p.v.Fault != 0:
-		v.title, v.body = p.t.Fault(p.v.Fault)
-		v.code = p.t.T("fault.code", "code", text.Code(p.v.Fault))
+	case p.s.Fault != 0:
+		v.title, v.body = p.t.Fault(p.s.Fault)
+		v.code = p.t.T("fault.code", "code", text.Code(p.s.Fault))
 		if p.s.Phone != "" {
 			v.code += "   " + p.t.T("phone", "phone", p.s.Phone)
 		}
@@ -69,7 +69,7 @@ func (p *page) why(v *verdict) {
 
 // ended is what came of a task.
 func (p *page) ended() fyne.CanvasObject {
-	p.out.Leave = "office.back"
+	p.out.Leave = "dialog.back"
 	p.actions()
 	r := p.v.Report
 	v := p.verdict()
@@ -91,19 +91,19 @@ func (p *page) bare() bool {
 
 // actions are the keys of a report, and what Enter does.
 func (p *page) actions() {
-	p.out.Confirm = func() { p.send(office.Input{Event: office.Left}) }
+	p.out.Confirm = func() { p.send(dialog.Input{Event: dialog.Left}) }
 	var keys []func()
-	add := func(event office.Event, name, icon string) {
-		send := func() { p.send(office.Input{Event: event}) }
+	add := func(event dialog.Event, name, icon string) {
+		send := func() { p.send(dialog.Input{Event: event}) }
 		keys = append(keys, send)
-		label := p.t.T("office."+name, "key", len(keys))
+		label := p.t.T("dialog."+name, "key", len(keys))
 		p.out.Foot = append(p.out.Foot, p.k.Button(widget.Face{Name: name, Label: label, Icon: icon}, send))
 	}
 	if p.v.CanPrint {
-		add(office.PrintIt, "print", "print")
+		add(dialog.PrintIt, "print", "print")
 	}
 	if p.v.CanSave {
-		add(office.SaveIt, "save", "save")
+		add(dialog.SaveIt, "save", "save")
 	}
 	p.out.Type = func(r rune) {
 		if n := int(r - '1'); n >= 0 && n < len(keys) {
@@ -118,17 +118,17 @@ func (p *page) states(width float32) (all []fyne.CanvasObject) {
 		all = append(all, widget.CentreX(p.k.Banner(tone, icon, words, width)))
 	}
 	switch p.v.Printed {
-	case office.NotPrinted:
-	case office.Printing:
-		add(look.Neutral, "info", p.t.T("office.printing"))
-	case office.Printed:
-		add(look.Well, "ok", p.t.T("office.printed"))
-	case office.NotYet:
-		add(look.Careful, "warning", p.t.T("office.notprinted"))
+	case dialog.NotPrinted:
+	case dialog.Printing:
+		add(look.Neutral, "info", p.t.T("dialog.printing"))
+	case dialog.Printed:
+		add(look.Well, "ok", p.t.T("dialog.printed"))
+	case dialog.NotYet:
+		add(look.Careful, "warning", p.t.T("dialog.notprinted"))
 	}
 	switch {
 	case p.v.NotSaved:
-		add(look.Careful, "warning", p.t.T("office.notsaved"))
+		add(look.Careful, "warning", p.t.T("dialog.notsaved"))
 	case p.v.Saved != "":
 		all = append(all, widget.CentreX(p.saved(width)))
 	}
@@ -138,7 +138,7 @@ func (p *page) states(width float32) (all []fyne.CanvasObject) {
 // saved says where a report was saved: the end of the path says the most.
 func (p *page) saved(width float32) fyne.CanvasObject {
 	style := widget.Style{Type: look.Small, Colour: look.Good}
-	title := p.k.Line(p.t.T("office.saved"), widget.Style{Type: look.Body, Colour: look.Good})
+	title := p.k.Line(p.t.T("dialog.saved"), widget.Style{Type: look.Body, Colour: look.Good})
 	place := p.k.Line(p.v.Saved, style)
 	for cut := []rune(p.v.Saved); len(cut) > 1 && place.MinSize().Width > p.k.Room(width); {
 		cut = cut[1:]
@@ -204,7 +204,7 @@ func (p *page) coloured(v verdict, width float32) fyne.CanvasObject {
 }
 
 // body is what a report says: its plot, and its lines beside or below it.
-func (p *page) body(r office.Report, height float32) fyne.CanvasObject {
+func (p *page) body(r dialog.Report, height float32) fyne.CanvasObject {
 	lines := len(r.Facts) + len(r.Table.Rows)
 	switch {
 	case len(r.Plot) == 0:

@@ -1,4 +1,4 @@
-package office
+package dialog
 
 import (
 	"strings"
@@ -40,16 +40,16 @@ func (p *page) letters() fyne.CanvasObject {
 	for _, row := range rows {
 		keys.Add(p.letterRow(row, add))
 	}
-	shift := "office.small"
+	shift := "dialog.small"
 	if p.s.Typed.Small {
-		shift = "office.large"
+		shift = "dialog.large"
 	}
 	keys.Add(p.k.Grid(4, 3, p.letterKey(),
 		p.k.Button(widget.Face{Name: "shift", Label: p.t.T(shift)}, func() {
 			p.s.Typed.Small = !p.s.Typed.Small
 			p.s.Redraw()
 		}),
-		p.k.Button(widget.Face{Name: "space", Label: p.t.T("office.space")}, func() { add(' ') }),
+		p.k.Button(widget.Face{Name: "space", Label: p.t.T("dialog.space")}, func() { add(' ') }),
 		p.k.Button(widget.Face{Name: "erase", Label: p.t.T("pad.erase")}, p.out.Erase), done))
 	column := p.k.Column(4, p.heading(width), box)
 	room := p.s.Room.Height - column.MinSize().Height - keys.MinSize().Height - p.k.MM(2*4)

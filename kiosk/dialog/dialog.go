@@ -1,0 +1,136 @@
+// Package dialog is a conversation with a person at the terminal: a script that
+// asks one thing after the other, and then does one thing.
+//
+// A script reads from top to bottom, because it runs on a goroutine of its own and
+// waits in its [Talk] for each answer. It may be left at every question, and then
+// nothing has happened. From [Talk.Work] on nobody leaves it, and it ends in one of
+// three ways: done, refused, or "being checked", which is never shown as either.
+//
+// Who shows the questions and hands over the answers holds the other end, a
+// [Conversation]: the office of a till (package office), and the kiosk for its
+// holders (package service).
+//
+// It refuses to know how anything looks and in which words: everything that is
+// read is a [Word], which the screen looks up, or a value.
+package dialog
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"quancun/money"
+)
+
+// Word names something that the screen has words for, such as "shift.open". The
+// catalogue has it as "dialog.shift.open", and what else there is to say of it as
+// "dialog.shift.open.hint". Every Word is a constant of its package, so that a test
+// finds those without words.
+type Word string
+
+// Script asks, and then does something. Its error is [ErrLeft] or ctx's if the
+// person has gone away, which only [Talk] returns. A report comes with an error when
+// there is something to say besides it.
+type Script func(ctx context.Context, t *Talk) (Report, error)
+
+// ErrLeft means that whoever was asked has gone away, or has not answered in
+// time. Nothing has happened.
+var ErrLeft = errors.New("dialog: left")
+
+// Refusal is a "no" that has words of its own. Nothing has happened.
+type Refusal struct {
+	Why   Word // the catalogue has Why and, what to do now, Why + ".advice"
+	Cause error
+}
+
+// Error says why.
+func (r *Refusal) Error() string {
+	if r.Cause == nil {
+		return "refused: " + string(r.Why)
+	}
+	return "refused: " + string(r.Why) + ": " + r.Cause.Error()
+}
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.Cause }
+
+// Refuse returns a "no" with words of its own.
+func Refuse(why Word, cause error) error { return &Refusal{why, cause} }
+
+// Outcome is how a script ended.
+type Outcome int
+
+// The outcomes.
+const (
+	Done    Outcome = 1
+	Refused Outcome = 2 // certainly nothing has happened
+	Unknown Outcome = 3 // it is being checked; not to be done again
+)
+
+// Report is what came of a task, or what it shows. It can be printed and saved.
+type Report struct {
+	Title Word // "" for the task's own name
+	No    string
+	Ref   string // of the entry that it is about, whose own receipt is printed; "" for none
+	Facts []Fact
+	Table Table
+	Plot  []Bar
+	Next  Word // what to do now, such as "close the drawer"; "" for nothing
+	Print bool // it is printed without being asked for
+
+	// Follow waits until the end of what is being checked is known, and returns it;
+	// nil: nobody can wait for it. While the report is read it is called once.
+	Follow func(ctx context.Context) (Report, error)
+}
+
+// Fact is one line: a name and a value. What the value is follows from Kind.
+type Fact struct {
+	Name   Word
+	Kind   ValueKind
+	Text   string
+	Amount money.Fen
+	Count  int64
+	At     time.Time
+	Word   Word
+	Strong bool // what the page is about
+}
+
+// ValueKind says which field of a Fact, or cell, has its value.
+type ValueKind int
+
+// The kinds of values.
+const (
+	IsText   ValueKind = 0
+	IsAmount ValueKind = 1
+	IsCount  ValueKind = 2
+	IsMoment ValueKind = 3
+	IsWord   ValueKind = 4
+)
+
+// Text returns a line with a text that means the same in every language, such as
+// a number or a name.
+func Text(name Word, s string) Fact { return Fact{Name: name, Text: s} }
+
+// Amount returns a line with an amount.
+func Amount(name Word, f money.Fen) Fact { return Fact{Name: name, Kind: IsAmount, Amount: f} }
+
+// Count returns a line with a number of things.
+func Count(name Word, n int64) Fact { return Fact{Name: name, Kind: IsCount, Count: n} }
+
+// Moment returns a line with a time.
+func Moment(name Word, at time.Time) Fact { return Fact{Name: name, Kind: IsMoment, At: at} }
+
+// Said returns a line with words.
+func Said(name, value Word) Fact { return Fact{Name: name, Kind: IsWord, Word: value} }
+
+// Table has rows of values under heads. A Fact in it needs no Name.
+type Table struct {
+	Heads []Word
+	Rows  [][]Fact
+}
+
+// Bar is one bar of a plot. All bars of a plot are amounts.
+type Bar struct {
+	Label string
+	Value money.Fen
+}

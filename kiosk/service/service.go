@@ -1,0 +1,40 @@
+// Package service is what a holder can have done at a kiosk besides topping up:
+// network fee, electricity, bath, a lost card.
+//
+// Each [Service] is a script of package dialog. Its questions may be left, by going
+// or by taking the card away, and then nothing has happened: ctx ends. From
+// [dialog.Talk.Work] on nobody stops it, and it ends by itself, within its own
+// deadlines: done, refused, or tender.ErrUnknown for "being checked". What is
+// irreversible it writes into the journal before it asks the upstream.
+//
+// The kiosk's flow shows the questions; see package kiosk.
+package service
+
+import (
+	"context"
+
+	"quancun/kiosk/dialog"
+	"quancun/upstream/client"
+)
+
+// Service is something that a holder can have done.
+type Service struct {
+	Name dialog.Word // also says what it is for, under Name + ".hint"
+	// SignIn says that card and PIN come first. A service without it is there for
+	// everybody, from the home page.
+	SignIn bool
+	Run    func(ctx context.Context, v *Visit) (dialog.Report, error)
+}
+
+// Visit is a service's end of its conversation with a holder.
+type Visit struct {
+	*dialog.Talk
+	Holder // zero without a sign-in
+}
+
+// Holder is whoever is signed in.
+type Holder struct {
+	Session client.Session // lent: it ends with the visit
+	CardNo  string         // in full, as the upstream takes it; not to be shown
+	Account client.Account // as it stood when the service began
+}
