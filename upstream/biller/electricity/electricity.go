@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"quancun/money"
@@ -79,6 +80,11 @@ func (p Path) at(k Kind) Place {
 	return Place{}
 }
 
+// Same compares by what the vendor goes by, and not by names.
+func (p Path) Same(o Path) bool {
+	return slices.EqualFunc(p, o, func(a, b Place) bool { return a.Kind == b.Kind && a.ID == b.ID })
+}
+
 // Title returns p for people, such as "东区 3号楼 301".
 func (p Path) Title() (s string) {
 	for _, x := range p {
@@ -125,6 +131,12 @@ func Target(room Path, meter string) (string, error) {
 	}
 	b, err := json.Marshal(target{room, meter})
 	return string(b), err
+}
+
+// RoomOf returns the room that Target was given.
+func RoomOf(t string) (Path, error) {
+	read, err := readTarget(t)
+	return read.Room, err
 }
 
 // readTarget reads what Target has written.

@@ -207,7 +207,7 @@ func (r *Rest) Places(ctx context.Context, above Path) (found []Place, err error
 	}
 	for _, w := range rooms {
 		p := w.path()
-		if len(p) > len(above) && p[:len(above)].same(above) && !slices.Contains(found, p[len(above)]) {
+		if len(p) > len(above) && p[:len(above)].Same(above) && !slices.Contains(found, p[len(above)]) {
 			found = append(found, p[len(above)])
 		}
 	}
@@ -215,11 +215,6 @@ func (r *Rest) Places(ctx context.Context, above Path) (found []Place, err error
 		return nil, vendor.ErrNoTarget
 	}
 	return found, nil
-}
-
-// same compares by what the vendor goes by.
-func (p Path) same(o Path) bool {
-	return slices.EqualFunc(p, o, func(a, b Place) bool { return a.Kind == b.Kind && a.ID == b.ID })
 }
 
 func roomForm(room Path) url.Values {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,10 @@ const (
 
 	// listMax is how many bills a holder is shown.
 	listMax = 20
+
+	// roomsMax is how many of a holder's rooms are offered: this year's, and the one
+	// before.
+	roomsMax = 3
 )
 
 // Holders says whose a session is. Spender only does if the card may be used.
@@ -112,9 +117,11 @@ func (s *Service) ListBillers(context.Context, *connect.Request[v1.ListBillersRe
 	return connect.NewResponse(&m), nil
 }
 
-// asked is a bill as the terminal that calls describes it.
+// asked is a bill as the terminal that calls describes it. Who is not signed in any
+// more is named by account.
 type asked struct {
 	session     []byte
+	account     string
 	no, biller  string
 	amount      int64
 	room        []*v1.Place
@@ -123,7 +130,7 @@ type asked struct {
 
 // bill returns what is asked for, if it can be.
 func (s *Service) bill(ctx context.Context, q asked) (biller.Bill, error) {
-	account, err := s.Holders.Spender(ctx, q.session)
+	account, err := s.whose(ctx, q)
 	if err != nil {
 		return biller.Bill{}, err
 	}
@@ -155,11 +162,26 @@ func (s *Service) bill(ctx context.Context, q asked) (biller.Bill, error) {
 	return out, nil
 }
 
+// whose returns the account of who asks, or asked before the terminal was killed.
+func (s *Service) whose(ctx context.Context, q asked) (store.Account, error) {
+	if q.account == "" {
+		return s.Holders.Spender(ctx, q.session)
+	}
+	h, err := s.Books.Holder(ctx, store.HolderAccount(q.account))
+	if errors.Is(err, store.ErrNone) {
+		err = call.Refuse(v1.Reason_REASON_ACCOUNT_UNKNOWN)
+	}
+	return h.Account, err
+}
+
 // PayBill implements the contract.
 func (s *Service) PayBill(ctx context.Context, q *connect.Request[v1.PayBillRequest],
 ) (*connect.Response[v1.PayBillResponse], error) {
 	m := q.Msg
-	b, err := s.bill(ctx, asked{m.Session, m.OrderNo, m.Biller, m.AmountFen, m.Room, m.Meter, m.MeterName})
+	b, err := s.bill(ctx, asked{
+		session: m.Session, no: m.OrderNo, biller: m.Biller, amount: m.AmountFen, room: m.Room, meter: m.Meter,
+		name: m.MeterName,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -173,14 +195,32 @@ func (s *Service) PayBill(ctx context.Context, q *connect.Request[v1.PayBillRequ
 func (s *Service) EndBill(ctx context.Context, q *connect.Request[v1.EndBillRequest],
 ) (*connect.Response[v1.EndBillResponse], error) {
 	m := q.Msg
-	b, err := s.bill(ctx, asked{m.Session, m.OrderNo, m.Biller, m.AmountFen, m.Room, m.Meter, ""})
+	b, err := s.bill(ctx, asked{
+		session: m.Session, account: m.Account, no: m.OrderNo, biller: m.Biller, amount: m.AmountFen, room: m.Room,
+		meter: m.Meter,
+	})
 	if err != nil {
 		return nil, err
 	}
-	if b, err = s.Desk.End(ctx, b); err != nil {
+	if b, err = s.end(ctx, b, m.Account != ""); err != nil {
 		return nil, refusal(err)
 	}
 	return connect.NewResponse(&v1.EndBillResponse{Bill: onWire(b)}), nil
+}
+
+// end ends a bill. Without its holder it leaves one alone that is here: the holder
+// wanted it paid, and nobody has said otherwise since.
+func (s *Service) end(ctx context.Context, b biller.Bill, alone bool) (biller.Bill, error) {
+	if alone {
+		was, err := s.Desk.Bill(ctx, b.No)
+		switch {
+		case err == nil && was.Terminal != b.Terminal:
+			return biller.Bill{}, store.ErrConflict
+		case !errors.Is(err, store.ErrNone):
+			return was, err
+		}
+	}
+	return s.Desk.End(ctx, b)
 }
 
 // refusal returns what a terminal is told of an order that was not taken. Every
@@ -333,11 +373,50 @@ func (s *Service) ListPlaces(ctx context.Context, q *connect.Request[v1.ListPlac
 	if err != nil {
 		return nil, err
 	}
-	var m v1.ListPlacesResponse
-	for _, p := range places {
-		m.Places = append(m.Places, &v1.Place{Kind: v1.PlaceKind(p.Kind), Id: p.ID, Name: p.Name})
+	return connect.NewResponse(&v1.ListPlacesResponse{Places: placesOf(places)}), nil
+}
+
+// ListRooms implements the contract. What a holder has paid for is in the books
+// already, so nothing is kept for it.
+func (s *Service) ListRooms(ctx context.Context, q *connect.Request[v1.ListRoomsRequest],
+) (*connect.Response[v1.ListRoomsResponse], error) {
+	account, err := s.Holders.Holder(ctx, q.Msg.Session)
+	if err != nil {
+		return nil, err
+	}
+	bills, err := s.Desk.BillsOf(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	var m v1.ListRoomsResponse
+	for _, room := range roomsOf(bills, q.Msg.Biller) {
+		m.Rooms = append(m.Rooms, &v1.RoomPath{Places: placesOf(room)})
 	}
 	return connect.NewResponse(&m), nil
+}
+
+// roomsOf returns the rooms that bills have paid for, in their order.
+func roomsOf(bills []biller.Bill, name string) (rooms []electricity.Path) {
+	for _, b := range bills {
+		if b.Biller != name || b.State != biller.Paid {
+			continue
+		}
+		room, err := electricity.RoomOf(b.Target)
+		if err != nil || slices.ContainsFunc(rooms, room.Same) { // a network's user is no room
+			continue
+		}
+		if rooms = append(rooms, room); len(rooms) == roomsMax {
+			break
+		}
+	}
+	return rooms
+}
+
+func placesOf(p electricity.Path) (all []*v1.Place) {
+	for _, x := range p {
+		all = append(all, &v1.Place{Kind: v1.PlaceKind(x.Kind), Id: x.ID, Name: x.Name})
+	}
+	return all
 }
 
 // GetRoom implements the contract.

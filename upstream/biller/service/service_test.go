@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -249,6 +250,10 @@ func TestElectricity(t *testing.T) {
 			if all := w.campus.Recharges(); len(all) != 1 || all[0].Fen != 2000 {
 				t.Errorf("booked: %+v", all)
 			}
+			rooms, err := w.pay.Rooms(t.Context(), session, "electricity")
+			if err != nil || len(rooms) != 1 || !slices.Equal(rooms[0], room) {
+				t.Errorf("Rooms = %+v, %v", rooms, err)
+			}
 			room[2].ID = "999"
 			if _, _, err := w.pay.Room(t.Context(), session, "electricity", room); reason(err) != client.AccountUnknown {
 				t.Errorf("a room that is not there: %v", err)
@@ -290,5 +295,34 @@ func TestLook(t *testing.T) {
 	w.service.Look(t.Context())
 	if b := stands(); !b.DownSince.IsZero() || !b.Answered.After(first.Answered) {
 		t.Errorf("when it is back: %+v", b)
+	}
+}
+
+// TestEndLost ends, for a holder who has gone, what never arrived, so that it comes too
+// late; and nothing that has.
+func TestEndLost(t *testing.T) {
+	w := newWorld(t, "rest")
+	lost := bill.Order{OrderNo: "N1", Biller: "network", Amount: 10 * yuan}
+	if _, err := w.pay.EndLost(t.Context(), "7", lost); reason(err) != client.AccountUnknown {
+		t.Errorf("for nobody: %v", err)
+	}
+	for range 2 {
+		b, err := w.pay.EndLost(t.Context(), "2026000101", lost)
+		if err != nil || b.State != bill.Released || b.Cause != bill.CauseEnded {
+			t.Errorf("EndLost = %+v, %v", b, err)
+		}
+	}
+	if b, err := w.pay.Pay(t.Context(), session, lost); err != nil || b.State != bill.Released {
+		t.Errorf("the request that comes too late: %+v, %v", b, err)
+	}
+	here := bill.Order{OrderNo: "N2", Biller: "network", Amount: 10 * yuan}
+	if b, err := w.pay.Pay(t.Context(), session, here); err != nil || b.State != bill.Paid {
+		t.Fatalf("Pay = %+v, %v", b, err)
+	}
+	if b, err := w.pay.EndLost(t.Context(), "2026000101", here); err != nil || b.State != bill.Paid {
+		t.Errorf("EndLost of what is here = %+v, %v", b, err)
+	}
+	if f, err := w.books.Balance(t.Context(), holder); err != nil || f != 40*yuan || len(w.network.Records()) != 1 {
+		t.Errorf("balance = %s, %v; %d booked", f, err, len(w.network.Records()))
 	}
 }

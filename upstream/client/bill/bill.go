@@ -218,10 +218,29 @@ func (d *Desk) Places(ctx context.Context, session []byte, biller string, above 
 	if err != nil {
 		return nil, client.Explain("list places", err)
 	}
-	for _, p := range r.Msg.Places {
+	return placesOf(r.Msg.Places), nil
+}
+
+// Rooms returns the way to each room that the holder has paid for, the newest first:
+// at most three.
+func (d *Desk) Rooms(ctx context.Context, session []byte, biller string) (rooms [][]Place, err error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	r, err := d.rpc.ListRooms(ctx, connect.NewRequest(&v1.ListRoomsRequest{Session: session, Biller: biller}))
+	if err != nil {
+		return nil, client.Explain("list rooms", err)
+	}
+	for _, room := range r.Msg.Rooms {
+		rooms = append(rooms, placesOf(room.Places))
+	}
+	return rooms, nil
+}
+
+func placesOf(places []*v1.Place) (all []Place) {
+	for _, p := range places {
 		all = append(all, Place{PlaceKind(p.Kind), p.Id, p.Name})
 	}
-	return all, nil
+	return all
 }
 
 // Room returns a room's meters, and what it is called. Refusal: AccountUnknown if
@@ -288,12 +307,22 @@ func (d *Desk) Get(ctx context.Context, orderNo string, known State, wait time.D
 // to. One of which the upstream has never heard is released, and a request for it
 // that is still on its way comes too late. Refusal: OrderConflict.
 func (d *Desk) End(ctx context.Context, session []byte, o Order) (Bill, error) {
+	return d.end(ctx, &v1.EndBillRequest{Session: session}, o)
+}
+
+// EndLost ends a bill of which the upstream has never heard, for a holder who is not
+// signed in any more, such as after a power cut. One that it has is returned as it
+// stands. Refusals: OrderConflict, and those of an order that it would never take:
+// AccountUnknown, AmountOutOfRange, Malformed.
+func (d *Desk) EndLost(ctx context.Context, account string, o Order) (Bill, error) {
+	return d.end(ctx, &v1.EndBillRequest{Account: account}, o)
+}
+
+func (d *Desk) end(ctx context.Context, q *v1.EndBillRequest, o Order) (Bill, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow) // it may have to wait for the call that sends it
 	defer cancel()
-	r, err := d.rpc.EndBill(ctx, connect.NewRequest(&v1.EndBillRequest{
-		Session: session, OrderNo: o.OrderNo, Biller: o.Biller, AmountFen: int64(o.Amount), Room: onWire(o.Room),
-		Meter: o.Meter,
-	}))
+	q.OrderNo, q.Biller, q.AmountFen, q.Room, q.Meter = o.OrderNo, o.Biller, int64(o.Amount), onWire(o.Room), o.Meter
+	r, err := d.rpc.EndBill(ctx, connect.NewRequest(q))
 	if err != nil {
 		return Bill{}, client.Explain("end bill", err)
 	}

@@ -1038,6 +1038,147 @@ func (x *Meter) GetPayable() bool {
 	return false
 }
 
+type ListRoomsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Biller        string                 `protobuf:"bytes,2,opt,name=biller,proto3" json:"biller,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoomsRequest) Reset() {
+	*x = ListRoomsRequest{}
+	mi := &file_quancun_v1_bill_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoomsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoomsRequest) ProtoMessage() {}
+
+func (x *ListRoomsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_bill_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoomsRequest.ProtoReflect.Descriptor instead.
+func (*ListRoomsRequest) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListRoomsRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *ListRoomsRequest) GetBiller() string {
+	if x != nil {
+		return x.Biller
+	}
+	return ""
+}
+
+type ListRoomsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rooms         []*RoomPath            `protobuf:"bytes,1,rep,name=rooms,proto3" json:"rooms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoomsResponse) Reset() {
+	*x = ListRoomsResponse{}
+	mi := &file_quancun_v1_bill_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoomsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoomsResponse) ProtoMessage() {}
+
+func (x *ListRoomsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_bill_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoomsResponse.ProtoReflect.Descriptor instead.
+func (*ListRoomsResponse) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListRoomsResponse) GetRooms() []*RoomPath {
+	if x != nil {
+		return x.Rooms
+	}
+	return nil
+}
+
+// RoomPath is the way to a room.
+type RoomPath struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Places        []*Place               `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomPath) Reset() {
+	*x = RoomPath{}
+	mi := &file_quancun_v1_bill_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomPath) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomPath) ProtoMessage() {}
+
+func (x *RoomPath) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_bill_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomPath.ProtoReflect.Descriptor instead.
+func (*RoomPath) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RoomPath) GetPlaces() []*Place {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
 type GetRoomRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -1049,7 +1190,7 @@ type GetRoomRequest struct {
 
 func (x *GetRoomRequest) Reset() {
 	*x = GetRoomRequest{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[11]
+	mi := &file_quancun_v1_bill_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1202,7 @@ func (x *GetRoomRequest) String() string {
 func (*GetRoomRequest) ProtoMessage() {}
 
 func (x *GetRoomRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[11]
+	mi := &file_quancun_v1_bill_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1215,7 @@ func (x *GetRoomRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRoomRequest.ProtoReflect.Descriptor instead.
 func (*GetRoomRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{11}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetRoomRequest) GetSession() []byte {
@@ -1108,7 +1249,7 @@ type GetRoomResponse struct {
 
 func (x *GetRoomResponse) Reset() {
 	*x = GetRoomResponse{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[12]
+	mi := &file_quancun_v1_bill_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1261,7 @@ func (x *GetRoomResponse) String() string {
 func (*GetRoomResponse) ProtoMessage() {}
 
 func (x *GetRoomResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[12]
+	mi := &file_quancun_v1_bill_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1274,7 @@ func (x *GetRoomResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRoomResponse.ProtoReflect.Descriptor instead.
 func (*GetRoomResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{12}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetRoomResponse) GetTitle() string {
@@ -1169,7 +1310,7 @@ type Bill struct {
 
 func (x *Bill) Reset() {
 	*x = Bill{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[13]
+	mi := &file_quancun_v1_bill_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1322,7 @@ func (x *Bill) String() string {
 func (*Bill) ProtoMessage() {}
 
 func (x *Bill) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[13]
+	mi := &file_quancun_v1_bill_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1335,7 @@ func (x *Bill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bill.ProtoReflect.Descriptor instead.
 func (*Bill) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{13}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Bill) GetOrderNo() string {
@@ -1289,7 +1430,7 @@ type PayBillRequest struct {
 
 func (x *PayBillRequest) Reset() {
 	*x = PayBillRequest{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[14]
+	mi := &file_quancun_v1_bill_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1442,7 @@ func (x *PayBillRequest) String() string {
 func (*PayBillRequest) ProtoMessage() {}
 
 func (x *PayBillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[14]
+	mi := &file_quancun_v1_bill_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1455,7 @@ func (x *PayBillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayBillRequest.ProtoReflect.Descriptor instead.
 func (*PayBillRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{14}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PayBillRequest) GetSession() []byte {
@@ -1375,7 +1516,7 @@ type PayBillResponse struct {
 
 func (x *PayBillResponse) Reset() {
 	*x = PayBillResponse{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[15]
+	mi := &file_quancun_v1_bill_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1528,7 @@ func (x *PayBillResponse) String() string {
 func (*PayBillResponse) ProtoMessage() {}
 
 func (x *PayBillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[15]
+	mi := &file_quancun_v1_bill_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1541,7 @@ func (x *PayBillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayBillResponse.ProtoReflect.Descriptor instead.
 func (*PayBillResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{15}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PayBillResponse) GetBill() *Bill {
@@ -1421,7 +1562,7 @@ type GetBillRequest struct {
 
 func (x *GetBillRequest) Reset() {
 	*x = GetBillRequest{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[16]
+	mi := &file_quancun_v1_bill_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1574,7 @@ func (x *GetBillRequest) String() string {
 func (*GetBillRequest) ProtoMessage() {}
 
 func (x *GetBillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[16]
+	mi := &file_quancun_v1_bill_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1587,7 @@ func (x *GetBillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBillRequest.ProtoReflect.Descriptor instead.
 func (*GetBillRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{16}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetBillRequest) GetOrderNo() string {
@@ -1479,7 +1620,7 @@ type GetBillResponse struct {
 
 func (x *GetBillResponse) Reset() {
 	*x = GetBillResponse{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[17]
+	mi := &file_quancun_v1_bill_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1632,7 @@ func (x *GetBillResponse) String() string {
 func (*GetBillResponse) ProtoMessage() {}
 
 func (x *GetBillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[17]
+	mi := &file_quancun_v1_bill_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1645,7 @@ func (x *GetBillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBillResponse.ProtoReflect.Descriptor instead.
 func (*GetBillResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{17}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetBillResponse) GetBill() *Bill {
@@ -1522,13 +1663,14 @@ type EndBillRequest struct {
 	AmountFen     int64                  `protobuf:"varint,4,opt,name=amount_fen,json=amountFen,proto3" json:"amount_fen,omitempty"`
 	Room          []*Place               `protobuf:"bytes,5,rep,name=room,proto3" json:"room,omitempty"`
 	Meter         string                 `protobuf:"bytes,6,opt,name=meter,proto3" json:"meter,omitempty"`
+	Account       string                 `protobuf:"bytes,7,opt,name=account,proto3" json:"account,omitempty"` // the holder's account number, without a session
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EndBillRequest) Reset() {
 	*x = EndBillRequest{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[18]
+	mi := &file_quancun_v1_bill_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1682,7 @@ func (x *EndBillRequest) String() string {
 func (*EndBillRequest) ProtoMessage() {}
 
 func (x *EndBillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[18]
+	mi := &file_quancun_v1_bill_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1695,7 @@ func (x *EndBillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndBillRequest.ProtoReflect.Descriptor instead.
 func (*EndBillRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{18}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EndBillRequest) GetSession() []byte {
@@ -1598,6 +1740,13 @@ func (x *EndBillRequest) GetMeter() string {
 	return ""
 }
 
+func (x *EndBillRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
 type EndBillResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bill          *Bill                  `protobuf:"bytes,1,opt,name=bill,proto3" json:"bill,omitempty"`
@@ -1607,7 +1756,7 @@ type EndBillResponse struct {
 
 func (x *EndBillResponse) Reset() {
 	*x = EndBillResponse{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[19]
+	mi := &file_quancun_v1_bill_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1768,7 @@ func (x *EndBillResponse) String() string {
 func (*EndBillResponse) ProtoMessage() {}
 
 func (x *EndBillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[19]
+	mi := &file_quancun_v1_bill_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1781,7 @@ func (x *EndBillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndBillResponse.ProtoReflect.Descriptor instead.
 func (*EndBillResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{19}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EndBillResponse) GetBill() *Bill {
@@ -1651,7 +1800,7 @@ type ListBillsRequest struct {
 
 func (x *ListBillsRequest) Reset() {
 	*x = ListBillsRequest{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[20]
+	mi := &file_quancun_v1_bill_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1663,7 +1812,7 @@ func (x *ListBillsRequest) String() string {
 func (*ListBillsRequest) ProtoMessage() {}
 
 func (x *ListBillsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[20]
+	mi := &file_quancun_v1_bill_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1676,7 +1825,7 @@ func (x *ListBillsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBillsRequest.ProtoReflect.Descriptor instead.
 func (*ListBillsRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{20}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListBillsRequest) GetSession() []byte {
@@ -1695,7 +1844,7 @@ type ListBillsResponse struct {
 
 func (x *ListBillsResponse) Reset() {
 	*x = ListBillsResponse{}
-	mi := &file_quancun_v1_bill_proto_msgTypes[21]
+	mi := &file_quancun_v1_bill_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +1856,7 @@ func (x *ListBillsResponse) String() string {
 func (*ListBillsResponse) ProtoMessage() {}
 
 func (x *ListBillsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bill_proto_msgTypes[21]
+	mi := &file_quancun_v1_bill_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +1869,7 @@ func (x *ListBillsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBillsResponse.ProtoReflect.Descriptor instead.
 func (*ListBillsResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{21}
+	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListBillsResponse) GetBills() []*Bill {
@@ -1794,7 +1943,14 @@ const file_quancun_v1_bill_proto_rawDesc = "" +
 	"\tmoney_fen\x18\x06 \x01(\x03R\bmoneyFen\x12\x1b\n" +
 	"\tprice_fen\x18\a \x01(\x03R\bpriceFen\x123\n" +
 	"\aread_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06readAt\x12\x18\n" +
-	"\apayable\x18\t \x01(\bR\apayable\"i\n" +
+	"\apayable\x18\t \x01(\bR\apayable\"D\n" +
+	"\x10ListRoomsRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x16\n" +
+	"\x06biller\x18\x02 \x01(\tR\x06biller\"?\n" +
+	"\x11ListRoomsResponse\x12*\n" +
+	"\x05rooms\x18\x01 \x03(\v2\x14.quancun.v1.RoomPathR\x05rooms\"5\n" +
+	"\bRoomPath\x12)\n" +
+	"\x06places\x18\x01 \x03(\v2\x11.quancun.v1.PlaceR\x06places\"i\n" +
 	"\x0eGetRoomRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x16\n" +
 	"\x06biller\x18\x02 \x01(\tR\x06biller\x12%\n" +
@@ -1833,7 +1989,7 @@ const file_quancun_v1_bill_proto_rawDesc = "" +
 	"\x05known\x18\x02 \x01(\x0e2\x15.quancun.v1.BillStateR\x05known\x12\x17\n" +
 	"\await_ms\x18\x03 \x01(\x05R\x06waitMs\"7\n" +
 	"\x0fGetBillResponse\x12$\n" +
-	"\x04bill\x18\x01 \x01(\v2\x10.quancun.v1.BillR\x04bill\"\xb9\x01\n" +
+	"\x04bill\x18\x01 \x01(\v2\x10.quancun.v1.BillR\x04bill\"\xd3\x01\n" +
 	"\x0eEndBillRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x19\n" +
 	"\border_no\x18\x02 \x01(\tR\aorderNo\x12\x16\n" +
@@ -1841,7 +1997,8 @@ const file_quancun_v1_bill_proto_rawDesc = "" +
 	"\n" +
 	"amount_fen\x18\x04 \x01(\x03R\tamountFen\x12%\n" +
 	"\x04room\x18\x05 \x03(\v2\x11.quancun.v1.PlaceR\x04room\x12\x14\n" +
-	"\x05meter\x18\x06 \x01(\tR\x05meter\"7\n" +
+	"\x05meter\x18\x06 \x01(\tR\x05meter\x12\x18\n" +
+	"\aaccount\x18\a \x01(\tR\aaccount\"7\n" +
 	"\x0fEndBillResponse\x12$\n" +
 	"\x04bill\x18\x01 \x01(\v2\x10.quancun.v1.BillR\x04bill\",\n" +
 	"\x10ListBillsRequest\x12\x18\n" +
@@ -1880,13 +2037,14 @@ const file_quancun_v1_bill_proto_rawDesc = "" +
 	"\x0fBILL_CAUSE_DOWN\x10\x02\x12\x14\n" +
 	"\x10BILL_CAUSE_ENDED\x10\x03\x12\x15\n" +
 	"\x11BILL_CAUSE_ABSENT\x10\x04\x12\x15\n" +
-	"\x11BILL_CAUSE_PEOPLE\x10\x052\xd1\x04\n" +
+	"\x11BILL_CAUSE_PEOPLE\x10\x052\x9b\x05\n" +
 	"\vBillService\x12N\n" +
 	"\vListBillers\x12\x1e.quancun.v1.ListBillersRequest\x1a\x1f.quancun.v1.ListBillersResponse\x12K\n" +
 	"\n" +
 	"GetNetwork\x12\x1d.quancun.v1.GetNetworkRequest\x1a\x1e.quancun.v1.GetNetworkResponse\x12K\n" +
 	"\n" +
-	"ListPlaces\x12\x1d.quancun.v1.ListPlacesRequest\x1a\x1e.quancun.v1.ListPlacesResponse\x12B\n" +
+	"ListPlaces\x12\x1d.quancun.v1.ListPlacesRequest\x1a\x1e.quancun.v1.ListPlacesResponse\x12H\n" +
+	"\tListRooms\x12\x1c.quancun.v1.ListRoomsRequest\x1a\x1d.quancun.v1.ListRoomsResponse\x12B\n" +
 	"\aGetRoom\x12\x1a.quancun.v1.GetRoomRequest\x1a\x1b.quancun.v1.GetRoomResponse\x12B\n" +
 	"\aPayBill\x12\x1a.quancun.v1.PayBillRequest\x1a\x1b.quancun.v1.PayBillResponse\x12B\n" +
 	"\aGetBill\x12\x1a.quancun.v1.GetBillRequest\x1a\x1b.quancun.v1.GetBillResponse\x12B\n" +
@@ -1906,7 +2064,7 @@ func file_quancun_v1_bill_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_bill_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_quancun_v1_bill_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_quancun_v1_bill_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_quancun_v1_bill_proto_goTypes = []any{
 	(BillerKind)(0),               // 0: quancun.v1.BillerKind
 	(NetworkStatus)(0),            // 1: quancun.v1.NetworkStatus
@@ -1924,66 +2082,73 @@ var file_quancun_v1_bill_proto_goTypes = []any{
 	(*ListPlacesRequest)(nil),     // 13: quancun.v1.ListPlacesRequest
 	(*ListPlacesResponse)(nil),    // 14: quancun.v1.ListPlacesResponse
 	(*Meter)(nil),                 // 15: quancun.v1.Meter
-	(*GetRoomRequest)(nil),        // 16: quancun.v1.GetRoomRequest
-	(*GetRoomResponse)(nil),       // 17: quancun.v1.GetRoomResponse
-	(*Bill)(nil),                  // 18: quancun.v1.Bill
-	(*PayBillRequest)(nil),        // 19: quancun.v1.PayBillRequest
-	(*PayBillResponse)(nil),       // 20: quancun.v1.PayBillResponse
-	(*GetBillRequest)(nil),        // 21: quancun.v1.GetBillRequest
-	(*GetBillResponse)(nil),       // 22: quancun.v1.GetBillResponse
-	(*EndBillRequest)(nil),        // 23: quancun.v1.EndBillRequest
-	(*EndBillResponse)(nil),       // 24: quancun.v1.EndBillResponse
-	(*ListBillsRequest)(nil),      // 25: quancun.v1.ListBillsRequest
-	(*ListBillsResponse)(nil),     // 26: quancun.v1.ListBillsResponse
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(*ListRoomsRequest)(nil),      // 16: quancun.v1.ListRoomsRequest
+	(*ListRoomsResponse)(nil),     // 17: quancun.v1.ListRoomsResponse
+	(*RoomPath)(nil),              // 18: quancun.v1.RoomPath
+	(*GetRoomRequest)(nil),        // 19: quancun.v1.GetRoomRequest
+	(*GetRoomResponse)(nil),       // 20: quancun.v1.GetRoomResponse
+	(*Bill)(nil),                  // 21: quancun.v1.Bill
+	(*PayBillRequest)(nil),        // 22: quancun.v1.PayBillRequest
+	(*PayBillResponse)(nil),       // 23: quancun.v1.PayBillResponse
+	(*GetBillRequest)(nil),        // 24: quancun.v1.GetBillRequest
+	(*GetBillResponse)(nil),       // 25: quancun.v1.GetBillResponse
+	(*EndBillRequest)(nil),        // 26: quancun.v1.EndBillRequest
+	(*EndBillResponse)(nil),       // 27: quancun.v1.EndBillResponse
+	(*ListBillsRequest)(nil),      // 28: quancun.v1.ListBillsRequest
+	(*ListBillsResponse)(nil),     // 29: quancun.v1.ListBillsResponse
+	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
 }
 var file_quancun_v1_bill_proto_depIdxs = []int32{
 	0,  // 0: quancun.v1.Biller.kind:type_name -> quancun.v1.BillerKind
-	27, // 1: quancun.v1.Biller.down_since:type_name -> google.protobuf.Timestamp
-	27, // 2: quancun.v1.Biller.answered:type_name -> google.protobuf.Timestamp
+	30, // 1: quancun.v1.Biller.down_since:type_name -> google.protobuf.Timestamp
+	30, // 2: quancun.v1.Biller.answered:type_name -> google.protobuf.Timestamp
 	5,  // 3: quancun.v1.ListBillersResponse.billers:type_name -> quancun.v1.Biller
 	1,  // 4: quancun.v1.NetworkAccount.status:type_name -> quancun.v1.NetworkStatus
 	9,  // 5: quancun.v1.NetworkAccount.products:type_name -> quancun.v1.NetworkProduct
-	27, // 6: quancun.v1.NetworkAccount.expires:type_name -> google.protobuf.Timestamp
+	30, // 6: quancun.v1.NetworkAccount.expires:type_name -> google.protobuf.Timestamp
 	8,  // 7: quancun.v1.GetNetworkResponse.account:type_name -> quancun.v1.NetworkAccount
 	2,  // 8: quancun.v1.Place.kind:type_name -> quancun.v1.PlaceKind
 	12, // 9: quancun.v1.ListPlacesRequest.above:type_name -> quancun.v1.Place
 	12, // 10: quancun.v1.ListPlacesResponse.places:type_name -> quancun.v1.Place
-	27, // 11: quancun.v1.Meter.read_at:type_name -> google.protobuf.Timestamp
-	12, // 12: quancun.v1.GetRoomRequest.room:type_name -> quancun.v1.Place
-	15, // 13: quancun.v1.GetRoomResponse.meters:type_name -> quancun.v1.Meter
-	27, // 14: quancun.v1.Bill.created:type_name -> google.protobuf.Timestamp
-	27, // 15: quancun.v1.Bill.deadline:type_name -> google.protobuf.Timestamp
-	3,  // 16: quancun.v1.Bill.state:type_name -> quancun.v1.BillState
-	4,  // 17: quancun.v1.Bill.cause:type_name -> quancun.v1.BillCause
-	12, // 18: quancun.v1.PayBillRequest.room:type_name -> quancun.v1.Place
-	18, // 19: quancun.v1.PayBillResponse.bill:type_name -> quancun.v1.Bill
-	3,  // 20: quancun.v1.GetBillRequest.known:type_name -> quancun.v1.BillState
-	18, // 21: quancun.v1.GetBillResponse.bill:type_name -> quancun.v1.Bill
-	12, // 22: quancun.v1.EndBillRequest.room:type_name -> quancun.v1.Place
-	18, // 23: quancun.v1.EndBillResponse.bill:type_name -> quancun.v1.Bill
-	18, // 24: quancun.v1.ListBillsResponse.bills:type_name -> quancun.v1.Bill
-	6,  // 25: quancun.v1.BillService.ListBillers:input_type -> quancun.v1.ListBillersRequest
-	10, // 26: quancun.v1.BillService.GetNetwork:input_type -> quancun.v1.GetNetworkRequest
-	13, // 27: quancun.v1.BillService.ListPlaces:input_type -> quancun.v1.ListPlacesRequest
-	16, // 28: quancun.v1.BillService.GetRoom:input_type -> quancun.v1.GetRoomRequest
-	19, // 29: quancun.v1.BillService.PayBill:input_type -> quancun.v1.PayBillRequest
-	21, // 30: quancun.v1.BillService.GetBill:input_type -> quancun.v1.GetBillRequest
-	23, // 31: quancun.v1.BillService.EndBill:input_type -> quancun.v1.EndBillRequest
-	25, // 32: quancun.v1.BillService.ListBills:input_type -> quancun.v1.ListBillsRequest
-	7,  // 33: quancun.v1.BillService.ListBillers:output_type -> quancun.v1.ListBillersResponse
-	11, // 34: quancun.v1.BillService.GetNetwork:output_type -> quancun.v1.GetNetworkResponse
-	14, // 35: quancun.v1.BillService.ListPlaces:output_type -> quancun.v1.ListPlacesResponse
-	17, // 36: quancun.v1.BillService.GetRoom:output_type -> quancun.v1.GetRoomResponse
-	20, // 37: quancun.v1.BillService.PayBill:output_type -> quancun.v1.PayBillResponse
-	22, // 38: quancun.v1.BillService.GetBill:output_type -> quancun.v1.GetBillResponse
-	24, // 39: quancun.v1.BillService.EndBill:output_type -> quancun.v1.EndBillResponse
-	26, // 40: quancun.v1.BillService.ListBills:output_type -> quancun.v1.ListBillsResponse
-	33, // [33:41] is the sub-list for method output_type
-	25, // [25:33] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	30, // 11: quancun.v1.Meter.read_at:type_name -> google.protobuf.Timestamp
+	18, // 12: quancun.v1.ListRoomsResponse.rooms:type_name -> quancun.v1.RoomPath
+	12, // 13: quancun.v1.RoomPath.places:type_name -> quancun.v1.Place
+	12, // 14: quancun.v1.GetRoomRequest.room:type_name -> quancun.v1.Place
+	15, // 15: quancun.v1.GetRoomResponse.meters:type_name -> quancun.v1.Meter
+	30, // 16: quancun.v1.Bill.created:type_name -> google.protobuf.Timestamp
+	30, // 17: quancun.v1.Bill.deadline:type_name -> google.protobuf.Timestamp
+	3,  // 18: quancun.v1.Bill.state:type_name -> quancun.v1.BillState
+	4,  // 19: quancun.v1.Bill.cause:type_name -> quancun.v1.BillCause
+	12, // 20: quancun.v1.PayBillRequest.room:type_name -> quancun.v1.Place
+	21, // 21: quancun.v1.PayBillResponse.bill:type_name -> quancun.v1.Bill
+	3,  // 22: quancun.v1.GetBillRequest.known:type_name -> quancun.v1.BillState
+	21, // 23: quancun.v1.GetBillResponse.bill:type_name -> quancun.v1.Bill
+	12, // 24: quancun.v1.EndBillRequest.room:type_name -> quancun.v1.Place
+	21, // 25: quancun.v1.EndBillResponse.bill:type_name -> quancun.v1.Bill
+	21, // 26: quancun.v1.ListBillsResponse.bills:type_name -> quancun.v1.Bill
+	6,  // 27: quancun.v1.BillService.ListBillers:input_type -> quancun.v1.ListBillersRequest
+	10, // 28: quancun.v1.BillService.GetNetwork:input_type -> quancun.v1.GetNetworkRequest
+	13, // 29: quancun.v1.BillService.ListPlaces:input_type -> quancun.v1.ListPlacesRequest
+	16, // 30: quancun.v1.BillService.ListRooms:input_type -> quancun.v1.ListRoomsRequest
+	19, // 31: quancun.v1.BillService.GetRoom:input_type -> quancun.v1.GetRoomRequest
+	22, // 32: quancun.v1.BillService.PayBill:input_type -> quancun.v1.PayBillRequest
+	24, // 33: quancun.v1.BillService.GetBill:input_type -> quancun.v1.GetBillRequest
+	26, // 34: quancun.v1.BillService.EndBill:input_type -> quancun.v1.EndBillRequest
+	28, // 35: quancun.v1.BillService.ListBills:input_type -> quancun.v1.ListBillsRequest
+	7,  // 36: quancun.v1.BillService.ListBillers:output_type -> quancun.v1.ListBillersResponse
+	11, // 37: quancun.v1.BillService.GetNetwork:output_type -> quancun.v1.GetNetworkResponse
+	14, // 38: quancun.v1.BillService.ListPlaces:output_type -> quancun.v1.ListPlacesResponse
+	17, // 39: quancun.v1.BillService.ListRooms:output_type -> quancun.v1.ListRoomsResponse
+	20, // 40: quancun.v1.BillService.GetRoom:output_type -> quancun.v1.GetRoomResponse
+	23, // 41: quancun.v1.BillService.PayBill:output_type -> quancun.v1.PayBillResponse
+	25, // 42: quancun.v1.BillService.GetBill:output_type -> quancun.v1.GetBillResponse
+	27, // 43: quancun.v1.BillService.EndBill:output_type -> quancun.v1.EndBillResponse
+	29, // 44: quancun.v1.BillService.ListBills:output_type -> quancun.v1.ListBillsResponse
+	36, // [36:45] is the sub-list for method output_type
+	27, // [27:36] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_quancun_v1_bill_proto_init() }
@@ -1997,7 +2162,7 @@ func file_quancun_v1_bill_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_bill_proto_rawDesc), len(file_quancun_v1_bill_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   22,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -47,6 +47,8 @@ const (
 	BillServiceGetNetworkProcedure = "/quancun.v1.BillService/GetNetwork"
 	// BillServiceListPlacesProcedure is the fully-qualified name of the BillService's ListPlaces RPC.
 	BillServiceListPlacesProcedure = "/quancun.v1.BillService/ListPlaces"
+	// BillServiceListRoomsProcedure is the fully-qualified name of the BillService's ListRooms RPC.
+	BillServiceListRoomsProcedure = "/quancun.v1.BillService/ListRooms"
 	// BillServiceGetRoomProcedure is the fully-qualified name of the BillService's GetRoom RPC.
 	BillServiceGetRoomProcedure = "/quancun.v1.BillService/GetRoom"
 	// BillServicePayBillProcedure is the fully-qualified name of the BillService's PayBill RPC.
@@ -69,6 +71,9 @@ type BillServiceClient interface {
 	// ListPlaces returns what is below a place, and of what sort that is: areas,
 	// buildings, floors, rooms.
 	ListPlaces(context.Context, *connect.Request[v1.ListPlacesRequest]) (*connect.Response[v1.ListPlacesResponse], error)
+	// ListRooms returns the rooms that the holder has paid for here, the newest
+	// first, so that "my room" needs no looking for.
+	ListRooms(context.Context, *connect.Request[v1.ListRoomsRequest]) (*connect.Response[v1.ListRoomsResponse], error)
 	// GetRoom returns a room's meters.
 	GetRoom(context.Context, *connect.Request[v1.GetRoomRequest]) (*connect.Response[v1.GetRoomResponse], error)
 	// PayBill holds the amount, tells the biller, and returns when something is
@@ -82,7 +87,8 @@ type BillServiceClient interface {
 	// EndBill ends a bill that the biller has not heard of yet, as a holder wants
 	// who does not wait for a biller that is down. The answer tells what it came to.
 	// The bill is named by all of its content, so that one of which the upstream has
-	// not heard ends too.
+	// not heard ends too. A terminal that was killed has no session any more, and says
+	// whose the order was; it ends by that only what the upstream has not heard of.
 	EndBill(context.Context, *connect.Request[v1.EndBillRequest]) (*connect.Response[v1.EndBillResponse], error)
 	// ListBills returns the holder's newest bills, wherever they were paid.
 	ListBills(context.Context, *connect.Request[v1.ListBillsRequest]) (*connect.Response[v1.ListBillsResponse], error)
@@ -115,6 +121,12 @@ func NewBillServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			httpClient,
 			baseURL+BillServiceListPlacesProcedure,
 			connect.WithSchema(billServiceMethods.ByName("ListPlaces")),
+			connect.WithClientOptions(opts...),
+		),
+		listRooms: connect.NewClient[v1.ListRoomsRequest, v1.ListRoomsResponse](
+			httpClient,
+			baseURL+BillServiceListRoomsProcedure,
+			connect.WithSchema(billServiceMethods.ByName("ListRooms")),
 			connect.WithClientOptions(opts...),
 		),
 		getRoom: connect.NewClient[v1.GetRoomRequest, v1.GetRoomResponse](
@@ -155,6 +167,7 @@ type billServiceClient struct {
 	listBillers *connect.Client[v1.ListBillersRequest, v1.ListBillersResponse]
 	getNetwork  *connect.Client[v1.GetNetworkRequest, v1.GetNetworkResponse]
 	listPlaces  *connect.Client[v1.ListPlacesRequest, v1.ListPlacesResponse]
+	listRooms   *connect.Client[v1.ListRoomsRequest, v1.ListRoomsResponse]
 	getRoom     *connect.Client[v1.GetRoomRequest, v1.GetRoomResponse]
 	payBill     *connect.Client[v1.PayBillRequest, v1.PayBillResponse]
 	getBill     *connect.Client[v1.GetBillRequest, v1.GetBillResponse]
@@ -175,6 +188,11 @@ func (c *billServiceClient) GetNetwork(ctx context.Context, req *connect.Request
 // ListPlaces calls quancun.v1.BillService.ListPlaces.
 func (c *billServiceClient) ListPlaces(ctx context.Context, req *connect.Request[v1.ListPlacesRequest]) (*connect.Response[v1.ListPlacesResponse], error) {
 	return c.listPlaces.CallUnary(ctx, req)
+}
+
+// ListRooms calls quancun.v1.BillService.ListRooms.
+func (c *billServiceClient) ListRooms(ctx context.Context, req *connect.Request[v1.ListRoomsRequest]) (*connect.Response[v1.ListRoomsResponse], error) {
+	return c.listRooms.CallUnary(ctx, req)
 }
 
 // GetRoom calls quancun.v1.BillService.GetRoom.
@@ -212,6 +230,9 @@ type BillServiceHandler interface {
 	// ListPlaces returns what is below a place, and of what sort that is: areas,
 	// buildings, floors, rooms.
 	ListPlaces(context.Context, *connect.Request[v1.ListPlacesRequest]) (*connect.Response[v1.ListPlacesResponse], error)
+	// ListRooms returns the rooms that the holder has paid for here, the newest
+	// first, so that "my room" needs no looking for.
+	ListRooms(context.Context, *connect.Request[v1.ListRoomsRequest]) (*connect.Response[v1.ListRoomsResponse], error)
 	// GetRoom returns a room's meters.
 	GetRoom(context.Context, *connect.Request[v1.GetRoomRequest]) (*connect.Response[v1.GetRoomResponse], error)
 	// PayBill holds the amount, tells the biller, and returns when something is
@@ -225,7 +246,8 @@ type BillServiceHandler interface {
 	// EndBill ends a bill that the biller has not heard of yet, as a holder wants
 	// who does not wait for a biller that is down. The answer tells what it came to.
 	// The bill is named by all of its content, so that one of which the upstream has
-	// not heard ends too.
+	// not heard ends too. A terminal that was killed has no session any more, and says
+	// whose the order was; it ends by that only what the upstream has not heard of.
 	EndBill(context.Context, *connect.Request[v1.EndBillRequest]) (*connect.Response[v1.EndBillResponse], error)
 	// ListBills returns the holder's newest bills, wherever they were paid.
 	ListBills(context.Context, *connect.Request[v1.ListBillsRequest]) (*connect.Response[v1.ListBillsResponse], error)
@@ -254,6 +276,12 @@ func NewBillServiceHandler(svc BillServiceHandler, opts ...connect.HandlerOption
 		BillServiceListPlacesProcedure,
 		svc.ListPlaces,
 		connect.WithSchema(billServiceMethods.ByName("ListPlaces")),
+		connect.WithHandlerOptions(opts...),
+	)
+	billServiceListRoomsHandler := connect.NewUnaryHandler(
+		BillServiceListRoomsProcedure,
+		svc.ListRooms,
+		connect.WithSchema(billServiceMethods.ByName("ListRooms")),
 		connect.WithHandlerOptions(opts...),
 	)
 	billServiceGetRoomHandler := connect.NewUnaryHandler(
@@ -294,6 +322,8 @@ func NewBillServiceHandler(svc BillServiceHandler, opts ...connect.HandlerOption
 			billServiceGetNetworkHandler.ServeHTTP(w, r)
 		case BillServiceListPlacesProcedure:
 			billServiceListPlacesHandler.ServeHTTP(w, r)
+		case BillServiceListRoomsProcedure:
+			billServiceListRoomsHandler.ServeHTTP(w, r)
 		case BillServiceGetRoomProcedure:
 			billServiceGetRoomHandler.ServeHTTP(w, r)
 		case BillServicePayBillProcedure:
@@ -323,6 +353,10 @@ func (UnimplementedBillServiceHandler) GetNetwork(context.Context, *connect.Requ
 
 func (UnimplementedBillServiceHandler) ListPlaces(context.Context, *connect.Request[v1.ListPlacesRequest]) (*connect.Response[v1.ListPlacesResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.BillService.ListPlaces is not implemented"))
+}
+
+func (UnimplementedBillServiceHandler) ListRooms(context.Context, *connect.Request[v1.ListRoomsRequest]) (*connect.Response[v1.ListRoomsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.BillService.ListRooms is not implemented"))
 }
 
 func (UnimplementedBillServiceHandler) GetRoom(context.Context, *connect.Request[v1.GetRoomRequest]) (*connect.Response[v1.GetRoomResponse], error) {
