@@ -105,6 +105,10 @@ var layers = map[string]layer{
 	"upstream/client/bath": {
 		ours: []string{"money", "upstream/client", "upstream/wire/..."}, theirs: []string{connect, protobuf},
 	},
+	"upstream/client/lost": {
+		ours:   []string{"money", "upstream/client", "upstream/wire", "upstream/wire/..."},
+		theirs: []string{connect, protobuf},
+	},
 	"upstream/reconcile": {ours: []string{"money", "upstream/channel"}},
 	"upstream/clearing": {
 		ours: []string{
@@ -158,6 +162,13 @@ var layers = map[string]layer{
 		ours: []string{
 			"money", "journal", "bathcode", "water", "upstream/store", "upstream/store/sqldb", "upstream/server/call",
 			"upstream/wire/...",
+		},
+		theirs: []string{connect, protobuf},
+	},
+	"upstream/lost": {
+		ours: []string{
+			"money", "upstream/keys", "upstream/server", "upstream/server/call", "upstream/store", "upstream/store/sqldb",
+			"upstream/wire", "upstream/wire/...",
 		},
 		theirs: []string{connect, protobuf},
 	},

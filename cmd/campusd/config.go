@@ -14,6 +14,7 @@ import (
 	"quancun/upstream/biller/setup"
 	"quancun/upstream/centre/counter"
 	"quancun/upstream/ingest"
+	"quancun/upstream/lost"
 	"quancun/upstream/server"
 	"quancun/upstream/store"
 )
@@ -59,6 +60,7 @@ type policy struct {
 	DailyLimit   money.Fen   `toml:"daily_limit_fen"`
 
 	ReplacementFee money.Fen `toml:"replacement_fee_fen"`
+	LossRiskHours  int       `toml:"loss_risk_hours"` // for which a holder bears what is spent in the dark
 }
 
 // defaults is a policy of its own each time: what reads a file into it writes
@@ -76,6 +78,7 @@ func defaults() policy {
 		DailyLimit:   50 * money.Yuan,
 
 		ReplacementFee: 15 * money.Yuan,
+		LossRiskHours:  24,
 	}
 }
 
@@ -121,6 +124,8 @@ func (p policy) check() error {
 		return errors.New("pay_seconds is not between 10 and 600")
 	case p.CardReserve < 0 || p.DailyLimit < 0 || p.ReplacementFee < 0:
 		return errors.New("card_reserve_fen, daily_limit_fen or replacement_fee_fen is below zero")
+	case p.LossRiskHours < 0 || p.LossRiskHours > 31*24:
+		return errors.New("loss_risk_hours is not between 0 and 744")
 	}
 	for _, f := range p.TopUpChoices {
 		if f < p.TopUpMin || f > p.TopUpMax {
@@ -143,6 +148,10 @@ func (p policy) ingest() ingest.Policy {
 
 func (p policy) counter() counter.Terms {
 	return counter.Terms{DailyLimit: p.DailyLimit, ReplacementFee: p.ReplacementFee}
+}
+
+func (p policy) lost() lost.Policy {
+	return lost.Policy{Risk: time.Duration(p.LossRiskHours) * time.Hour}
 }
 
 func (c config) alipay() alipay.Config {

@@ -17,6 +17,7 @@ import (
 	"quancun/upstream/clearing"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
+	"quancun/upstream/lost"
 	"quancun/upstream/payment"
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
@@ -55,6 +56,7 @@ func verifyAll(ctx context.Context, b *store.Books, k keys.Store, out io.Writer)
 		centre.New(b).Verify,
 		func(ctx context.Context) ([]string, error) { return phone.Verify(ctx, b) },
 		func(ctx context.Context) ([]string, error) { return bath.Verify(ctx, b) },
+		func(ctx context.Context) ([]string, error) { return lost.Verify(ctx, b) },
 	} {
 		more, err := check(ctx)
 		if err != nil {

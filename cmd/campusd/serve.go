@@ -27,6 +27,7 @@ import (
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
+	"quancun/upstream/lost"
 	"quancun/upstream/payment"
 	"quancun/upstream/reconcile"
 	"quancun/upstream/server"
@@ -93,7 +94,8 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	s.Services = append(counters(d.books, s, c.Policy), pays, upbath.NewServer(baths, s))
+	s.Services = append(counters(d.books, s, c.Policy), pays, upbath.NewServer(baths, s),
+		lost.NewServer(lost.New(d.books, c.Policy.lost()), s))
 	phones, err := p.phones(ctx, c, d.books, k, log)
 	if err != nil {
 		return err

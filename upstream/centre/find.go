@@ -20,6 +20,7 @@ type Person struct {
 	Balance, Held money.Fen
 	Limit         *money.Fen // of their own; nil for the school's
 	Cards         []store.Card
+	Found         map[string]Where // lost cards that were laid on a reader, by their number
 	Open          []Open
 	Acts          []Act // the newest
 }
@@ -27,6 +28,12 @@ type Person struct {
 // Ended reports whether the account was closed, or is over, at a time.
 func (p Person) Ended(now time.Time) bool {
 	return !p.Closed.IsZero() || !p.Until.IsZero() && !now.Before(p.Until)
+}
+
+// Where is where a lost card was laid on a reader, since it was lost.
+type Where struct {
+	Terminal string
+	At       time.Time
 }
 
 // OpenKind says what is open of an account.
@@ -114,7 +121,23 @@ func (p *Person) read(ctx context.Context, tx *sqldb.Tx, a store.Account) (err e
 		p.Acts = append(p.Acts, act)
 		return err
 	}, selectAct+`WHERE account = ? ORDER BY at_ms DESC, ref LIMIT ?`, a, actsShown)
-	return errors.Join(err1, err2, err3)
+	err4 := sqldb.Each(ctx, tx, p.addFound, `
+		SELECT f.card_no, f.terminal, f.at_ms FROM cards c JOIN found_cards f ON f.version = (
+			SELECT max(version) FROM hot_changes WHERE card_no = c.card_no)
+		WHERE c.account = ? AND c.status = 2 ORDER BY f.told_ms, f.terminal`, a)
+	return errors.Join(err1, err2, err3, err4)
+}
+
+// addFound keeps the last place of each card.
+func (p *Person) addFound(rows *sql.Rows) error {
+	var no, terminal string
+	var at int64
+	err := rows.Scan(&no, &terminal, &at)
+	if p.Found == nil {
+		p.Found = map[string]Where{}
+	}
+	p.Found[no] = Where{terminal, time.UnixMilli(at).UTC()}
+	return err
 }
 
 func (p *Person) addCard(rows *sql.Rows) error {

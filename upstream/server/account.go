@@ -88,7 +88,7 @@ func (s *Server) account(v store.View) *v1.Account {
 	toLoad := s.toLoad(available, v.Card.Mirror)
 	a := &v1.Account{
 		AccountNo: v.Holder.Account.No(), MaskedName: MaskName(v.Holder.Name),
-		MaskedNumber: maskNumber(v.Holder.Number),
+		MaskedNumber: MaskNumber(v.Holder.Number),
 		BalanceFen:   int64(v.Balance), AvailableFen: int64(available),
 		PurseFen: int64(v.Card.Mirror), ToLoadFen: int64(toLoad),
 	}

@@ -37,8 +37,8 @@ func TestMask(t *testing.T) {
 		{"12", "**"},
 		{"", ""},
 	} {
-		if got := maskNumber(tt.no); got != tt.want {
-			t.Errorf("maskNumber(%q) = %q, want %q", tt.no, got, tt.want)
+		if got := MaskNumber(tt.no); got != tt.want {
+			t.Errorf("MaskNumber(%q) = %q, want %q", tt.no, got, tt.want)
 		}
 	}
 }

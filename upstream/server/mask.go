@@ -31,9 +31,9 @@ func maskWords(name string) string {
 	return strings.Join(words, " ")
 }
 
-// maskNumber shows the first four characters and the last two, or less of a
+// MaskNumber shows the first four characters and the last two, or less of a
 // short number.
-func maskNumber(no string) string {
+func MaskNumber(no string) string {
 	head, tail := 4, 2
 	if len(no) < 9 {
 		head, tail = 1, 1

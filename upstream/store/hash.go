@@ -73,6 +73,8 @@ var dump = []struct{ table, query string }{
 	{"refunds of bills", `SELECT r.order_no, r.refund_no, r.amount_fen, n.n, r.reason, r.by_one, r.by_two, r.at_ms
 		FROM bill_refunds r JOIN (` + counted + `) AS n ON n.id = r.entry_id
 		ORDER BY r.order_no COLLATE "C", r.refund_no COLLATE "C"`},
+	{"losses", `SELECT ref, terminal, account, version, again, stopped_ms, free_ms, at_ms FROM lost_reports
+		ORDER BY ref COLLATE "C"`},
 	{"phones", `SELECT device, account, algorithm, public_key, bound_ms, revoked_ms FROM phones
 		ORDER BY device COLLATE "C"`},
 	{"phone grants", `SELECT device, issuer, code_max_fen, day_max_fen, issued_ms, expires_ms FROM phone_grants

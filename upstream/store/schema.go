@@ -48,6 +48,7 @@ var tables = []sqldb.Table{
 	{Name: "staff"}, {Name: "staff_changes"},
 	{Name: "bath_halls"}, {Name: "bath_stalls"}, {Name: "bath_slots"}, {Name: "bath_reservations"},
 	{Name: "bath_reports"}, {Name: "bath_uses"},
+	{Name: "lost_reports"}, {Name: "lost_ended"}, {Name: "lost_tries"}, {Name: "found_cards"},
 }
 
 // ErrNotEmpty means that books cannot be copied to where books are.
@@ -154,4 +155,9 @@ var rights = map[string]sqldb.Rights{
 	"bath_reservations": {Update: []string{"state", "moved_ms", "hold", "captured_fen", "entry_id"}},
 	"bath_reports":      {Update: []string{"digest"}},
 	"bath_uses":         {},
+
+	"lost_reports": {},
+	"lost_ended":   {},
+	"lost_tries":   {Delete: true},
+	"found_cards":  {},
 }

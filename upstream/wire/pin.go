@@ -61,6 +61,10 @@ func CentrePIN(account string) string { return "centre/" + account }
 // CodePIN is what stands for an account where its holder shows a code and no card.
 func CodePIN(account string) string { return "code/" + account }
 
+// LossPIN is what stands for a student or staff number where whoever has it reports a
+// lost card, and so shows none.
+func LossPIN(number string) string { return "lost/" + number }
+
 // StaffCard is what stands for a member of the staff's card where a PIN is sealed
 // or a challenge is asked for: the same card may be a holder's, with another PIN.
 func StaffCard(cardNo string) string { return "staff/" + cardNo }

@@ -59,9 +59,11 @@ func (s *Server) holder(p centre.Person) *v1.CentreHolder {
 		h.DailyLimitFen, h.OwnLimit = int64(*p.Limit), true
 	}
 	for _, c := range p.Cards {
-		h.Cards = append(h.Cards, &v1.CentreCard{
-			CardNo: c.No, Status: v1.CardStatus(c.Status), PurseFen: int64(c.Mirror), Uid: c.UID,
-		})
+		m := &v1.CentreCard{CardNo: c.No, Status: v1.CardStatus(c.Status), PurseFen: int64(c.Mirror), Uid: c.UID}
+		if f, ok := p.Found[c.No]; ok {
+			m.Found = &v1.FoundCard{Place: f.Terminal, At: timestamppb.New(f.At)}
+		}
+		h.Cards = append(h.Cards, m)
 	}
 	for _, o := range p.Open {
 		h.Open = append(h.Open, &v1.OpenItem{

@@ -44,6 +44,11 @@ type Card struct {
 	No, UID string
 	Status  client.CardStatus
 	Purse   money.Fen // by the books
+
+	// FoundAt is the terminal on whose reader it was laid since it was lost, at
+	// Found; "" for none.
+	FoundAt string
+	Found   time.Time
 }
 
 // Open is something that is under way or in doubt.
@@ -109,6 +114,7 @@ func holder(m *v1.CentreHolder) Holder {
 		h.Cards = append(h.Cards, Card{
 			No: c.GetCardNo(), UID: c.GetUid(),
 			Status: client.CardStatus(c.GetStatus()), Purse: money.Fen(c.GetPurseFen()),
+			FoundAt: c.GetFound().GetPlace(), Found: at(c.GetFound().GetAt()),
 		})
 	}
 	for _, o := range m.GetOpen() {

@@ -19,6 +19,7 @@ import (
 	"quancun/upstream/centre/counter"
 	"quancun/upstream/client"
 	"quancun/upstream/keys"
+	"quancun/upstream/lost"
 	"quancun/upstream/server"
 	"quancun/upstream/server/pki"
 	"quancun/upstream/server/pki/pkitest"
@@ -41,8 +42,9 @@ type World struct {
 	addr string
 
 	mu    sync.Mutex
-	lose  string // the next call of this name is lost; "" for none; guarded by mu
-	after bool   // its answer is, and not the call itself; guarded by mu
+	skew  time.Duration // of the upstream's clock; guarded by mu
+	lose  string        // the next call of this name is lost; "" for none; guarded by mu
+	after bool          // its answer is, and not the call itself; guarded by mu
 }
 
 // Transport is the key with which blanks come to this upstream.
@@ -50,6 +52,9 @@ var Transport = pboc.Key{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 
 // Terms are the school's.
 var Terms = counter.Terms{DailyLimit: 50 * money.Yuan, ReplacementFee: 15 * money.Yuan}
+
+// LossRisk is how long a holder bears what is spent with a lost card in the dark.
+const LossRisk = 24 * time.Hour
 
 // policy bounds cash.
 var policy = server.Policy{TopUpMin: money.Yuan, TopUpMax: 500 * money.Yuan, BalanceCap: 1000 * money.Yuan}
@@ -64,15 +69,15 @@ func New(t testing.TB, dsn string) *World {
 	w.ok(err)
 	w.pki, err = pki.Open(dir, time.Now())
 	w.ok(err)
-	w.Books, err = store.OpenDSN(t.Context(), dsn, nil)
+	w.Books, err = store.OpenDSN(t.Context(), dsn, w.now)
 	w.ok(err)
 	w.Roll = staff.NewRoll(w.Books)
-	s := server.New(server.Config{Books: w.Books, Keys: w.keys, Policy: policy})
+	s := server.New(server.Config{Books: w.Books, Keys: w.keys, Policy: policy, Now: w.now})
 	signs := staff.NewServer(w.Roll, s)
 	w.Sessions = signs.Sessions()
 	s.Services = append(s.Services, signs, counter.New(counter.Config{
 		Books: w.Books, Server: s, Sessions: w.Sessions, Blanks: w.keys, Terms: Terms,
-	}))
+	}), lost.NewServer(lost.New(w.Books, lost.Policy{Risk: LossRisk}), s))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.ok(err)
 	w.addr = l.Addr().String()
@@ -87,6 +92,19 @@ func New(t testing.TB, dsn string) *World {
 		w.ok(w.Books.Close())
 	})
 	return w
+}
+
+func (w *World) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.skew)
+}
+
+// Pass lets time pass at the upstream.
+func (w *World) Pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.skew += d
 }
 
 // Lose has the next call of a name, such as "DoAct", get lost: itself or, after it

@@ -320,6 +320,7 @@ type CentreCard struct {
 	Status        CardStatus             `protobuf:"varint,2,opt,name=status,proto3,enum=quancun.v1.CardStatus" json:"status,omitempty"`
 	PurseFen      int64                  `protobuf:"varint,3,opt,name=purse_fen,json=purseFen,proto3" json:"purse_fen,omitempty"` // by the books
 	Uid           string                 `protobuf:"bytes,4,opt,name=uid,proto3" json:"uid,omitempty"`
+	Found         *FoundCard             `protobuf:"bytes,5,opt,name=found,proto3" json:"found,omitempty"` // where it was laid down since it was lost; unset for nowhere
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +381,13 @@ func (x *CentreCard) GetUid() string {
 		return x.Uid
 	}
 	return ""
+}
+
+func (x *CentreCard) GetFound() *FoundCard {
+	if x != nil {
+		return x.Found
+	}
+	return nil
 }
 
 type CentreHolder struct {
@@ -1770,7 +1778,7 @@ var File_quancun_v1_centre_proto protoreflect.FileDescriptor
 const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\n" +
 	"\x17quancun/v1/centre.proto\x12\n" +
-	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quancun/v1/terminal.proto\"\xe3\x01\n" +
+	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15quancun/v1/lost.proto\x1a\x19quancun/v1/terminal.proto\"\xe3\x01\n" +
 	"\tCentreAct\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\tR\x03ref\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\x05R\x04kind\x12\x18\n" +
@@ -1787,13 +1795,14 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\x05clerk\x18\x03 \x01(\tR\x05clerk\x12\x16\n" +
 	"\x06before\x18\x04 \x01(\tR\x06before\x12\x14\n" +
 	"\x05after\x18\x05 \x01(\tR\x05after\x12*\n" +
-	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\x84\x01\n" +
+	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb1\x01\n" +
 	"\n" +
 	"CentreCard\x12\x17\n" +
 	"\acard_no\x18\x01 \x01(\tR\x06cardNo\x12.\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x16.quancun.v1.CardStatusR\x06status\x12\x1b\n" +
 	"\tpurse_fen\x18\x03 \x01(\x03R\bpurseFen\x12\x10\n" +
-	"\x03uid\x18\x04 \x01(\tR\x03uid\"\xc2\x04\n" +
+	"\x03uid\x18\x04 \x01(\tR\x03uid\x12+\n" +
+	"\x05found\x18\x05 \x01(\v2\x15.quancun.v1.FoundCardR\x05found\"\xc2\x04\n" +
 	"\fCentreHolder\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
@@ -1971,50 +1980,52 @@ var file_quancun_v1_centre_proto_goTypes = []any{
 	(*CentreRefusal)(nil),          // 25: quancun.v1.CentreRefusal
 	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
 	(CardStatus)(0),                // 27: quancun.v1.CardStatus
-	(*OpenItem)(nil),               // 28: quancun.v1.OpenItem
+	(*FoundCard)(nil),              // 28: quancun.v1.FoundCard
+	(*OpenItem)(nil),               // 29: quancun.v1.OpenItem
 }
 var file_quancun_v1_centre_proto_depIdxs = []int32{
 	26, // 0: quancun.v1.CentreAct.until:type_name -> google.protobuf.Timestamp
 	1,  // 1: quancun.v1.CentreDone.act:type_name -> quancun.v1.CentreAct
 	26, // 2: quancun.v1.CentreDone.at:type_name -> google.protobuf.Timestamp
 	27, // 3: quancun.v1.CentreCard.status:type_name -> quancun.v1.CardStatus
-	26, // 4: quancun.v1.CentreHolder.until:type_name -> google.protobuf.Timestamp
-	3,  // 5: quancun.v1.CentreHolder.cards:type_name -> quancun.v1.CentreCard
-	28, // 6: quancun.v1.CentreHolder.open:type_name -> quancun.v1.OpenItem
-	2,  // 7: quancun.v1.CentreHolder.acts:type_name -> quancun.v1.CentreDone
-	4,  // 8: quancun.v1.FindHolderResponse.holder:type_name -> quancun.v1.CentreHolder
-	1,  // 9: quancun.v1.DoActRequest.act:type_name -> quancun.v1.CentreAct
-	2,  // 10: quancun.v1.DoActResponse.done:type_name -> quancun.v1.CentreDone
-	2,  // 11: quancun.v1.GetActResponse.done:type_name -> quancun.v1.CentreDone
-	2,  // 12: quancun.v1.CloseActResponse.done:type_name -> quancun.v1.CentreDone
-	26, // 13: quancun.v1.BeginCardResponse.start:type_name -> google.protobuf.Timestamp
-	26, // 14: quancun.v1.BeginCardResponse.expiry:type_name -> google.protobuf.Timestamp
-	0,  // 15: quancun.v1.CentreRefusal.reason:type_name -> quancun.v1.CentreReason
-	5,  // 16: quancun.v1.CentreService.FindHolder:input_type -> quancun.v1.FindHolderRequest
-	7,  // 17: quancun.v1.CentreService.PrepareAct:input_type -> quancun.v1.PrepareActRequest
-	9,  // 18: quancun.v1.CentreService.DoAct:input_type -> quancun.v1.DoActRequest
-	11, // 19: quancun.v1.CentreService.GetAct:input_type -> quancun.v1.GetActRequest
-	13, // 20: quancun.v1.CentreService.CloseAct:input_type -> quancun.v1.CloseActRequest
-	15, // 21: quancun.v1.CentreService.BeginCard:input_type -> quancun.v1.BeginCardRequest
-	17, // 22: quancun.v1.CentreService.CardCommand:input_type -> quancun.v1.CardCommandRequest
-	19, // 23: quancun.v1.CentreService.SignPIN:input_type -> quancun.v1.SignPINRequest
-	21, // 24: quancun.v1.CentreService.LookUpRegister:input_type -> quancun.v1.LookUpRegisterRequest
-	23, // 25: quancun.v1.CentreService.AllowCash:input_type -> quancun.v1.AllowCashRequest
-	6,  // 26: quancun.v1.CentreService.FindHolder:output_type -> quancun.v1.FindHolderResponse
-	8,  // 27: quancun.v1.CentreService.PrepareAct:output_type -> quancun.v1.PrepareActResponse
-	10, // 28: quancun.v1.CentreService.DoAct:output_type -> quancun.v1.DoActResponse
-	12, // 29: quancun.v1.CentreService.GetAct:output_type -> quancun.v1.GetActResponse
-	14, // 30: quancun.v1.CentreService.CloseAct:output_type -> quancun.v1.CloseActResponse
-	16, // 31: quancun.v1.CentreService.BeginCard:output_type -> quancun.v1.BeginCardResponse
-	18, // 32: quancun.v1.CentreService.CardCommand:output_type -> quancun.v1.CardCommandResponse
-	20, // 33: quancun.v1.CentreService.SignPIN:output_type -> quancun.v1.SignPINResponse
-	22, // 34: quancun.v1.CentreService.LookUpRegister:output_type -> quancun.v1.LookUpRegisterResponse
-	24, // 35: quancun.v1.CentreService.AllowCash:output_type -> quancun.v1.AllowCashResponse
-	26, // [26:36] is the sub-list for method output_type
-	16, // [16:26] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	28, // 4: quancun.v1.CentreCard.found:type_name -> quancun.v1.FoundCard
+	26, // 5: quancun.v1.CentreHolder.until:type_name -> google.protobuf.Timestamp
+	3,  // 6: quancun.v1.CentreHolder.cards:type_name -> quancun.v1.CentreCard
+	29, // 7: quancun.v1.CentreHolder.open:type_name -> quancun.v1.OpenItem
+	2,  // 8: quancun.v1.CentreHolder.acts:type_name -> quancun.v1.CentreDone
+	4,  // 9: quancun.v1.FindHolderResponse.holder:type_name -> quancun.v1.CentreHolder
+	1,  // 10: quancun.v1.DoActRequest.act:type_name -> quancun.v1.CentreAct
+	2,  // 11: quancun.v1.DoActResponse.done:type_name -> quancun.v1.CentreDone
+	2,  // 12: quancun.v1.GetActResponse.done:type_name -> quancun.v1.CentreDone
+	2,  // 13: quancun.v1.CloseActResponse.done:type_name -> quancun.v1.CentreDone
+	26, // 14: quancun.v1.BeginCardResponse.start:type_name -> google.protobuf.Timestamp
+	26, // 15: quancun.v1.BeginCardResponse.expiry:type_name -> google.protobuf.Timestamp
+	0,  // 16: quancun.v1.CentreRefusal.reason:type_name -> quancun.v1.CentreReason
+	5,  // 17: quancun.v1.CentreService.FindHolder:input_type -> quancun.v1.FindHolderRequest
+	7,  // 18: quancun.v1.CentreService.PrepareAct:input_type -> quancun.v1.PrepareActRequest
+	9,  // 19: quancun.v1.CentreService.DoAct:input_type -> quancun.v1.DoActRequest
+	11, // 20: quancun.v1.CentreService.GetAct:input_type -> quancun.v1.GetActRequest
+	13, // 21: quancun.v1.CentreService.CloseAct:input_type -> quancun.v1.CloseActRequest
+	15, // 22: quancun.v1.CentreService.BeginCard:input_type -> quancun.v1.BeginCardRequest
+	17, // 23: quancun.v1.CentreService.CardCommand:input_type -> quancun.v1.CardCommandRequest
+	19, // 24: quancun.v1.CentreService.SignPIN:input_type -> quancun.v1.SignPINRequest
+	21, // 25: quancun.v1.CentreService.LookUpRegister:input_type -> quancun.v1.LookUpRegisterRequest
+	23, // 26: quancun.v1.CentreService.AllowCash:input_type -> quancun.v1.AllowCashRequest
+	6,  // 27: quancun.v1.CentreService.FindHolder:output_type -> quancun.v1.FindHolderResponse
+	8,  // 28: quancun.v1.CentreService.PrepareAct:output_type -> quancun.v1.PrepareActResponse
+	10, // 29: quancun.v1.CentreService.DoAct:output_type -> quancun.v1.DoActResponse
+	12, // 30: quancun.v1.CentreService.GetAct:output_type -> quancun.v1.GetActResponse
+	14, // 31: quancun.v1.CentreService.CloseAct:output_type -> quancun.v1.CloseActResponse
+	16, // 32: quancun.v1.CentreService.BeginCard:output_type -> quancun.v1.BeginCardResponse
+	18, // 33: quancun.v1.CentreService.CardCommand:output_type -> quancun.v1.CardCommandResponse
+	20, // 34: quancun.v1.CentreService.SignPIN:output_type -> quancun.v1.SignPINResponse
+	22, // 35: quancun.v1.CentreService.LookUpRegister:output_type -> quancun.v1.LookUpRegisterResponse
+	24, // 36: quancun.v1.CentreService.AllowCash:output_type -> quancun.v1.AllowCashResponse
+	27, // [27:37] is the sub-list for method output_type
+	17, // [17:27] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_quancun_v1_centre_proto_init() }
@@ -2022,6 +2033,7 @@ func file_quancun_v1_centre_proto_init() {
 	if File_quancun_v1_centre_proto != nil {
 		return
 	}
+	file_quancun_v1_lost_proto_init()
 	file_quancun_v1_terminal_proto_init()
 	file_quancun_v1_centre_proto_msgTypes[4].OneofWrappers = []any{
 		(*FindHolderRequest_Account)(nil),

@@ -1,0 +1,9 @@
+package lost_test
+
+import (
+	"testing"
+
+	"quancun/upstream/store/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }

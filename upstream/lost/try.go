@@ -1,0 +1,99 @@
+package lost
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// How often somebody may be wrong. At a terminal there may be a queue of people who
+// have all lost something and remember badly, but not thirty in an hour.
+const (
+	numberTries   = 5
+	numberSpan    = 24 * time.Hour
+	terminalTries = 30
+	terminalSpan  = time.Hour
+)
+
+// who is whom a number is tried for: a keyed hash of it, since people type anything.
+type who [32]byte
+
+// try counts a try as wrong before anybody knows. Refusal: TooOften.
+func (d *Desk) try(ctx context.Context, w who, terminal string) error {
+	err := d.books.Write(ctx, func(tx *sqldb.Tx) error {
+		err1 := tx.Lock(ctx, "lost tries at "+terminal)
+		err2 := tx.Lock(ctx, "lost tries for "+hex.EncodeToString(w[:]))
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		now := d.books.Now()
+		_, err := tx.Exec(ctx, `DELETE FROM lost_tries WHERE at_ms <= ?`, now.Add(-numberSpan).UnixMilli())
+		if err == nil {
+			err = mayTry(ctx, tx, `who = ?`, w[:], limit{now, numberSpan, numberTries})
+		}
+		if err == nil {
+			err = mayTry(ctx, tx, `terminal = ?`, terminal, limit{now, terminalSpan, terminalTries})
+		}
+		if err == nil {
+			_, err = tx.Exec(ctx, `INSERT INTO lost_tries (who, terminal, at_ms) VALUES (?, ?, ?)`,
+				w[:], terminal, now.UnixMilli())
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("count a try: %w", err)
+	}
+	return nil
+}
+
+// limit is how many tries there may be in a span before now.
+type limit struct {
+	now  time.Time
+	span time.Duration
+	most int
+}
+
+// mayTry refuses when there were as many tries as there may be, of those for which a
+// condition holds.
+func mayTry(ctx context.Context, tx *sqldb.Tx, condition string, of any, l limit) error {
+	var last int64
+	err := tx.QueryRow(ctx, `
+		SELECT at_ms FROM lost_tries WHERE `+condition+` AND at_ms > ? ORDER BY at_ms DESC LIMIT 1 OFFSET ?`,
+		of, l.now.Add(-l.span).UnixMilli(), l.most-1).Scan(&last)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	return &Refusal{Reason: TooOften, Until: time.UnixMilli(last).Add(l.span).UTC()}
+}
+
+// forget forgets the wrong tries for somebody, after a right one.
+func (d *Desk) forget(ctx context.Context, w who) error {
+	return d.books.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM lost_tries WHERE who = ?`, w[:])
+		return err
+	})
+}
+
+// holder returns whose number it is and how their PIN is kept. Nobody's number has a
+// PIN that none is right for, so that it takes as long to be told so.
+func (d *Desk) holder(ctx context.Context, number string) (a store.Account, kept store.PIN, err error) {
+	var salt, hash []byte
+	err = d.books.Live().QueryRow(ctx, `SELECT account, pin_salt, pin_hash FROM holders WHERE number = ?`, number).
+		Scan(&a, &salt, &hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", store.PIN{}, nil
+	}
+	if err != nil {
+		return "", store.PIN{}, fmt.Errorf("whose number: %w", err)
+	}
+	return a, store.PIN{Salt: [16]byte(salt), Hash: [32]byte(hash)}, nil
+}
