@@ -29,7 +29,7 @@ func (p *reports) Print(ctx context.Context, r dialog.Report) error {
 
 // slip is a report on paper. What a plot shows is in it as amounts.
 func (p *reports) slip(r dialog.Report) printer.Slip {
-	s := printer.Slip{ID: kiosk.NewRef()}
+	s := printer.Slip{ID: kiosk.NewRef(), Code: r.QR}
 	add := func(left, right string, style printer.Style) {
 		s.Rows = append(s.Rows, printer.Row{Left: left, Right: right, Style: style})
 	}
@@ -50,6 +50,11 @@ func (p *reports) slip(r dialog.Report) printer.Slip {
 		style := printer.Plain
 		if f.Strong {
 			style = printer.Strong
+		}
+		if f.Kind == dialog.IsCode && f.Strong { // on a line of its own: it is read in the steam of a bath
+			add(p.word(f.Name), "", printer.Centre)
+			add(p.value(f), "", printer.Title)
+			continue
 		}
 		add(p.word(f.Name), p.value(f), style)
 	}

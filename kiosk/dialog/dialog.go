@@ -78,6 +78,10 @@ type Report struct {
 	Next  Word // what to do now, such as "close the drawer"; "" for nothing
 	Print bool // it is printed without being asked for
 
+	// QR is what the code says that a phone may scan from the page, to take the
+	// report along; "" for none.
+	QR string
+
 	// Follow waits until the end of what is being checked is known, and returns it;
 	// nil: nobody can wait for it. While the report is read it is called once.
 	Follow func(ctx context.Context) (Report, error)
@@ -105,6 +109,7 @@ const (
 	IsCount  ValueKind = 2
 	IsMoment ValueKind = 3
 	IsWord   ValueKind = 4
+	IsCode   ValueKind = 5 // Text is digits that somebody types elsewhere
 )
 
 // Text returns a line with a text that means the same in every language, such as
@@ -119,6 +124,10 @@ func Count(name Word, n int64) Fact { return Fact{Name: name, Kind: IsCount, Cou
 
 // Moment returns a line with a time.
 func Moment(name Word, at time.Time) Fact { return Fact{Name: name, Kind: IsMoment, At: at} }
+
+// Code returns a line with digits that somebody types elsewhere. They are shown in
+// groups of four, and if they are what a report is about, as large as there is room.
+func Code(name Word, digits string) Fact { return Fact{Name: name, Kind: IsCode, Text: digits} }
 
 // Said returns a line with words.
 func Said(name, value Word) Fact { return Fact{Name: name, Kind: IsWord, Word: value} }

@@ -116,8 +116,11 @@ func (p *page) number() fyne.CanvasObject {
 		}
 	}
 	p.out.Erase = pad.Erase
-	hint := p.centred(p.t.T("dialog.scan"), look.Small, false, says)
-	return p.split(padShare, p.says(says, p.k.Column(2, typed, hint)),
+	box := p.k.Column(2, typed)
+	if !p.s.Touch {
+		box.Add(p.centred(p.t.T("dialog.scan"), look.Small, false, says))
+	}
+	return p.split(padShare, p.says(says, box),
 		p.k.Column(padGap, pad.Keys, p.k.Sized(0, p.doneHeight(), done)))
 }
 

@@ -3,6 +3,8 @@ package dialog_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"fyne.io/fyne/v2"
@@ -207,5 +209,97 @@ func TestReportByKeyboard(t *testing.T) {
 	k.gave("nothing to print")
 	if k.stage.Typed.Part != 0 {
 		t.Error("the next page begins in the middle")
+	}
+}
+
+// newFinger is somebody at an upright panel who has no keyboard.
+func newFinger(t *testing.T) *keyboard {
+	t.Helper()
+	k := newKeyboard(t)
+	k.stage.Touch = true
+	k.stage.Kit.Panel = look.Panel{WidthPx: 1080, HeightPx: 1920, WidthMM: 267.8}
+	k.stage.Room = fyne.NewSize(960, 1600)
+	return k
+}
+
+// labels are what can be tapped on the page, in the order in which it is there.
+func (k *keyboard) labels(prefix string) (all []string) {
+	k.page.Object.Resize(k.stage.Room)
+	widget.Walk(k.page.Object, func(o fyne.CanvasObject, _ fyne.Position) {
+		if b, ok := o.(*widget.Button); ok && strings.HasPrefix(b.Name, prefix) {
+			all = append(all, b.Label)
+		}
+	})
+	return all
+}
+
+// tap taps the key of that name.
+func (k *keyboard) tap(name string) {
+	k.t.Helper()
+	var found *widget.Button
+	widget.Walk(k.page.Object, func(o fyne.CanvasObject, _ fyne.Position) {
+		if b, ok := o.(*widget.Button); ok && b.Name == name {
+			found = b
+		}
+	})
+	if found == nil {
+		k.t.Fatalf("there is no key %q", name)
+	}
+	test.Tap(found)
+}
+
+// TestSearch finds a room among many by its number, and says when there is none.
+func TestSearch(t *testing.T) {
+	k := newFinger(t)
+	q := dialog.Question{Kind: dialog.AskChoice, Name: "total"}
+	for floor := range 18 {
+		for room := range 9 {
+			q.Options = append(q.Options, dialog.Option{Text: fmt.Sprint(100*(floor+1) + room + 1)})
+		}
+	}
+	k.ask(q)
+	k.tap("digit-1")
+	k.tap("digit-2")
+	if got := k.labels("option-"); len(got) != 9 || got[0] != "1201" {
+		t.Errorf("rooms with 12: %v", got)
+	}
+	k.tap("digit-0")
+	k.tap("digit-7")
+	if got := k.labels("option-"); !slices.Equal(got, []string{"1207"}) {
+		t.Errorf("rooms with 1207: %v", got)
+	}
+	k.tap("option-105")
+	k.gave("room 1207", answered(dialog.Answer{Choice: 105}))
+	k.tap("digit-9")
+	if got := k.labels("option-"); got != nil {
+		t.Errorf("rooms with 12079: %v", got)
+	}
+	k.tap("erase")
+	if got := k.labels("option-"); !slices.Equal(got, []string{"1207"}) {
+		t.Errorf("after one is taken back: %v", got)
+	}
+	k.ask(dialog.Question{Kind: dialog.AskChoice, Name: "total", Options: q.Options[:6]})
+	if got := k.labels("digit-"); got != nil {
+		t.Errorf("six rooms, and a pad to search them: %v", got)
+	}
+}
+
+// TestTouchFits: keys for fingers are wide enough for what they say, in every
+// number.
+func TestTouchFits(t *testing.T) {
+	k := newFinger(t)
+	for n := 1; n < 60; n += 7 {
+		for _, label := range []string{"3", "1207", "龙山校区东区学生公寓 12 号楼", strings.Repeat("很长的名字", 12)} {
+			q := dialog.Question{Kind: dialog.AskChoice, Name: "total"}
+			for i := range n {
+				q.Options = append(q.Options, dialog.Option{Text: fmt.Sprint(label, i)})
+			}
+			q.Options[0].Note = office.NeedsUpstream
+			k.ask(q)
+			k.page.Object.Resize(k.stage.Room)
+			for _, w := range inspect.Room(k.page.Object, inspect.Limits{Panel: k.stage.Kit.Panel, Capital: 4.8, Key: 20}) {
+				t.Errorf("%d of %q: %s", n, label, w)
+			}
+		}
 	}
 }

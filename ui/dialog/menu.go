@@ -112,29 +112,6 @@ func (m *menu) keys(g office.Group, width float32, above float64) fyne.CanvasObj
 	return m.choices(keys, width, above)
 }
 
-// choice asks which of some things it is.
-func (p *page) choice() fyne.CanvasObject {
-	column := p.k.Column(6, p.heading(p.s.Room.Width))
-	if len(p.q.Facts) > 0 {
-		column.Add(p.facts(p.q.Facts, p.s.Room.Width, p.s.Room.Height*0.35))
-	}
-	var keys []choiceKey
-	for i, o := range p.q.Options {
-		key := choiceKey{name: "option-" + strconv.Itoa(i), label: o.Text, plain: true,
-			send: func() { p.answer(dialog.Answer{Choice: i}) }}
-		if o.Word != "" {
-			key.label, key.note, key.plain = p.word(o.Word), p.hint(o.Word), false
-		}
-		if o.Note != "" {
-			key.note, key.off = p.word(o.Note), true
-		}
-		keys = append(keys, key)
-	}
-	above := float64(column.MinSize().Height/p.k.MM(1)) + 6
-	column.Add(widget.Grow(p.choices(keys, p.s.Room.Width, above)))
-	return column
-}
-
 // choiceKey is a key with a number, a label and what there is to say of it.
 type choiceKey struct {
 	name, label, note, mark string

@@ -30,6 +30,7 @@ type Stage struct {
 	Phone string         // where the staff can ask; "": nowhere
 	Typed *Typed         // what was typed so far; the page goes on with it
 	Fault kiosk.Code     // why a script was refused, where its view has no words
+	Touch bool           // there are fingers only: no keyboard and no scanner
 
 	On     func(dialog.Input) // what the person did
 	Redraw func()             // the page has to be built anew: another part of it was asked for

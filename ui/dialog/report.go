@@ -86,7 +86,7 @@ func (p *page) ended() fyne.CanvasObject {
 // bare reports whether there is nothing to read but how the task ended.
 func (p *page) bare() bool {
 	r := p.v.Report
-	return len(r.Facts) == 0 && len(r.Table.Rows) == 0 && len(r.Plot) == 0
+	return len(r.Facts) == 0 && len(r.Table.Rows) == 0 && len(r.Plot) == 0 && r.QR == ""
 }
 
 // actions are the keys of a report, and what Enter does.
@@ -97,12 +97,15 @@ func (p *page) actions() {
 		send := func() { p.send(dialog.Input{Event: event}) }
 		keys = append(keys, send)
 		label := p.t.T("dialog."+name, "key", len(keys))
+		if p.s.Touch {
+			label = p.t.T("dialog.touch." + name)
+		}
 		p.out.Foot = append(p.out.Foot, p.k.Button(widget.Face{Name: name, Label: label, Icon: icon}, send))
 	}
 	if p.v.CanPrint {
 		add(dialog.PrintIt, "print", "print")
 	}
-	if p.v.CanSave {
+	if p.v.CanSave && !p.s.Touch { // whose file it would be nobody could say at a kiosk
 		add(dialog.SaveIt, "save", "save")
 	}
 	p.out.Type = func(r rune) {
@@ -207,6 +210,8 @@ func (p *page) coloured(v verdict, width float32) fyne.CanvasObject {
 func (p *page) body(r dialog.Report, height float32) fyne.CanvasObject {
 	lines := len(r.Facts) + len(r.Table.Rows)
 	switch {
+	case carries(r):
+		return p.carried(r, height)
 	case len(r.Plot) == 0:
 		return p.lines(r, p.s.Room.Width, height)
 	case lines == 0:

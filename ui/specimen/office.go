@@ -159,12 +159,15 @@ func officeEnds() []TillView {
 	}
 	items.Facts, items.Table = nil, dialog.Table{}
 	done := dialog.Report{Facts: facts(4), Next: may(staff.NoSale)}
+	carried := done
+	carried.QR = proof
 	return []TillView{
 		officeEnd("35-done", dialog.View{Outcome: dialog.Done}, 0),
 		officeEnd("35-done-facts", dialog.View{Outcome: dialog.Done, Report: done, CanPrint: true,
 			Printed: dialog.Printed}, 0),
 		officeEnd("35-done-not-printed", dialog.View{Outcome: dialog.Done, Report: done, CanPrint: true,
 			Printed: dialog.NotYet}, 0),
+		officeEnd("35-done-carried", dialog.View{Outcome: dialog.Done, Report: carried}, 0),
 		officeEnd("36-report", dialog.View{Outcome: dialog.Done, Report: salesReport(12), CanPrint: true,
 			CanSave: true}, 0),
 		officeEnd("36-report-items", dialog.View{Outcome: dialog.Done, Report: items, CanPrint: true,

@@ -140,8 +140,19 @@ func (t *Texts) Value(f dialog.Fact, zone *time.Location) string {
 		return t.When(f.At.In(zone))
 	case f.Kind == dialog.IsWord && f.Word != "":
 		return t.T("dialog." + string(f.Word))
+	case f.Kind == dialog.IsCode:
+		return Digits(f.Text)
 	}
 	return f.Text
+}
+
+// Digits returns digits as people type them, in groups of four: "1234 5678".
+func Digits(s string) string {
+	var groups []string
+	for part := range slices.Chunk([]byte(s), 4) {
+		groups = append(groups, string(part))
+	}
+	return strings.Join(groups, " ")
 }
 
 // Clock returns the time of day: "14:05".

@@ -1,0 +1,211 @@
+package dialog
+
+import (
+	"strconv"
+	"strings"
+
+	"fyne.io/fyne/v2"
+
+	"quancun/kiosk/dialog"
+	"quancun/ui/look"
+	"quancun/ui/widget"
+)
+
+// choice asks which of some things it is.
+func (p *page) choice() fyne.CanvasObject {
+	column := p.k.Column(6, p.heading(p.s.Room.Width))
+	if len(p.q.Facts) > 0 {
+		column.Add(p.facts(p.q.Facts, p.s.Room.Width, p.s.Room.Height*0.35))
+	}
+	above := column.MinSize().Height + p.k.MM(6)
+	if p.s.Touch {
+		column.Add(widget.Grow(p.touched(p.options(), p.s.Room.Height-above)))
+		return column
+	}
+	column.Add(widget.Grow(p.choices(p.options(), p.s.Room.Width, float64(above/p.k.MM(1)))))
+	return column
+}
+
+func (p *page) options() (keys []choiceKey) {
+	for i, o := range p.q.Options {
+		key := choiceKey{name: "option-" + strconv.Itoa(i), label: o.Text, plain: true,
+			send: func() { p.answer(dialog.Answer{Choice: i}) }}
+		if o.Word != "" {
+			key.label, key.note, key.plain = p.word(o.Word), p.hint(o.Word), false
+		}
+		if o.Note != "" {
+			key.note, key.off = p.word(o.Note), true
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// Measures of keys for fingers, in drawn millimetres.
+const (
+	touchGap   = 5.0
+	touchPad   = 6.0
+	touchAir   = 3.0
+	touchLeast = 25.0 // height of a key
+	touchMost  = 44.0
+	touchPager = 22.0
+	searchWide = 96.0 // of the pad beside a list
+	searchKey  = 21.0 // height of the pad's keys
+)
+
+// touched lays keys out for fingers. Of a list that is too long for one page, those
+// can be found whose labels have the digits that are typed: nobody turns twenty pages
+// to a room.
+func (p *page) touched(all []choiceKey, height float32) fyne.CanvasObject {
+	width := p.s.Room.Width
+	if s := p.shape(all, width, height); len(all) <= s.size() || !hasDigits(all) {
+		return p.leafed(all, width, height)
+	}
+	found := p.found(all)
+	pad := p.search()
+	if p.k.Panel.Portrait() {
+		room := height - pad.MinSize().Height - p.k.MM(touchGap)
+		return p.k.Column(touchGap, widget.Grow(p.leafed(found, width, room)), pad)
+	}
+	room := width - p.k.MM(searchWide+gutter)
+	return p.k.Row(gutter, widget.Wide(room, p.leafed(found, room, height)),
+		p.k.Sized(searchWide, 0, pad))
+}
+
+func hasDigits(all []choiceKey) bool {
+	n := 0
+	for _, c := range all {
+		if strings.ContainsAny(c.label, "0123456789") {
+			n++
+		}
+	}
+	return n > len(all)/2
+}
+
+// found are the keys whose labels have what was typed. A label that begins with it
+// comes first: who types 12 means 12 and not 312.
+func (p *page) found(all []choiceKey) []choiceKey {
+	var first, more []choiceKey
+	for _, c := range all {
+		switch {
+		case strings.HasPrefix(c.label, p.s.Typed.Text):
+			first = append(first, c)
+		case strings.Contains(c.label, p.s.Typed.Text):
+			more = append(more, c)
+		}
+	}
+	return append(first, more...)
+}
+
+// search is the pad by which a list is searched, and what was typed.
+func (p *page) search() fyne.CanvasObject {
+	const length = 8
+	typed := &p.s.Typed.Text
+	changed := func() { p.s.Typed.Part = 0; p.s.Redraw() }
+	pad := p.k.NumberPad(typed, searchKey, p.padWords(), changed)
+	pad.Length = length
+	p.out.Type = func(r rune) {
+		if r >= '0' && r <= '9' {
+			pad.Type(byte(r))
+		}
+	}
+	p.out.Erase = pad.Erase
+	words, style := *typed, widget.Style{Type: look.Figure, Bold: true, Align: fyne.TextAlignCenter}
+	if words == "" {
+		words = p.t.T("dialog.search")
+		style = widget.Style{Type: look.Body, Colour: look.Soft, Align: fyne.TextAlignCenter}
+	}
+	box := p.k.Box(look.Surface, look.Edge, 2, p.k.Sized(0, 19, p.k.Line(words, style)))
+	return p.k.Column(touchGap, box, pad.Keys)
+}
+
+// shape is how keys are laid out.
+type shape struct {
+	columns, rows int
+	height        float64
+}
+
+func (s shape) size() int { return s.columns * s.rows }
+
+// shape finds a layout for a room: as many columns as the longest label allows, and
+// no more than two if there is something to read below the labels.
+func (p *page) shape(all []choiceKey, width, height float32) shape {
+	s, widest := shape{columns: 4}, float32(0)
+	for _, c := range all {
+		widest = max(widest, p.k.Line(c.label, p.labelStyle(c)).MinSize().Width)
+		if c.note != "" {
+			s.columns = 2
+			if p.k.Panel.Portrait() {
+				s.columns = 1
+			}
+		}
+	}
+	fit := int((width + p.k.MM(touchGap)) / (widest + p.k.MM(2*touchPad+touchGap)))
+	s.columns = max(1, min(s.columns, fit))
+	cell := (width - p.k.MM(touchGap*float64(s.columns-1))) / float32(s.columns)
+	least := touchLeast
+	for _, c := range all {
+		least = max(least, float64(p.touchWords(c, cell).MinSize().Height/p.k.MM(1))+2*touchAir)
+	}
+	room := float64(height / p.k.MM(1))
+	s.rows = max(1, int((room+touchGap)/(least+touchGap)))
+	if len(all) > s.size() {
+		room -= touchPager + touchGap
+		s.rows = max(1, int((room+touchGap)/(least+touchGap)))
+	}
+	rows := float64(min(s.rows, max(1, (len(all)+s.columns-1)/s.columns)))
+	s.height = max(least, min(touchMost, (room-(rows-1)*touchGap)/rows))
+	return s
+}
+
+// labelStyle is how a label is set: a name in the font that has every character.
+func (p *page) labelStyle(c choiceKey) widget.Style {
+	f := widget.Face{Disabled: c.off}
+	return widget.Style{Type: look.Heading, Bold: !c.plain, Colour: f.Ink()}
+}
+
+// leafed lays as many keys out as there is room for, and turns pages for the rest.
+func (p *page) leafed(all []choiceKey, width, height float32) fyne.CanvasObject {
+	if len(all) == 0 {
+		return widget.CentreY(p.centred(p.t.T("dialog.notfound", "typed", p.s.Typed.Text), look.Lead, false, width))
+	}
+	s := p.shape(all, width, height)
+	parts := (len(all) + s.size() - 1) / s.size()
+	part := min(p.s.Typed.Part, parts-1)
+	shown := all[part*s.size() : min(len(all), (part+1)*s.size())]
+	cell := (width - p.k.MM(touchGap*float64(s.columns-1))) / float32(s.columns)
+	grid := p.k.Grid(s.columns, touchGap, s.height)
+	for _, c := range shown {
+		grid.Add(p.touchKey(c, cell))
+	}
+	for i := len(shown); i < s.columns; i++ {
+		grid.Add(p.k.Gap(1)) // a single key is not wider than others
+	}
+	if parts == 1 {
+		return p.k.Column(0, grid, widget.Spring())
+	}
+	return p.k.Column(touchGap, grid, widget.Spring(), p.pager(part, parts))
+}
+
+// touchKey is one of the keys: its label, and a line or two.
+func (p *page) touchKey(c choiceKey, width float32) fyne.CanvasObject {
+	f := widget.Face{Name: c.name, Label: c.label, Disabled: c.off}
+	return p.k.Key(f, p.k.InsetXY(touchPad, touchAir, widget.CentreY(p.touchWords(c, width))), c.send)
+}
+
+// touchWords is what stands on a key of that width.
+func (p *page) touchWords(c choiceKey, width float32) fyne.CanvasObject {
+	style, room := p.labelStyle(c), width-p.k.MM(2*touchPad)
+	if c.note == "" {
+		style.Align = fyne.TextAlignCenter
+	}
+	words := p.k.Column(1, p.k.Text(c.label, style, room))
+	if c.note != "" {
+		small := widget.Style{Type: look.Small, Colour: look.Soft}
+		if c.off {
+			small.Colour = look.OffInk
+		}
+		words.Add(p.k.Text(c.note, small, room))
+	}
+	return words
+}
