@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/service"
 	"quancun/money"
 	"quancun/reader"
 	"quancun/reader/profile"
@@ -20,7 +22,7 @@ import (
 // [Session] is its feet. It holds the card, the sign-in and the order of the
 // person who stands there, and hands out to the screen only what may be seen.
 //
-// Everything below the blank line belongs to the goroutine that performs acts.
+// Everything below the last blank line belongs to the goroutine that performs acts.
 type Desk struct {
 	Device   reader.Device
 	Upstream Upstream
@@ -32,6 +34,8 @@ type Desk struct {
 	Log      *slog.Logger
 
 	Certificate journal.Certificate // of the journal's key, for receipts
+
+	signed atomic.Pointer[service.Holder] // who is signed in, for the services
 
 	card    reader.Card // powered; nil: none
 	info    purse.Info  // of the card that the session is about
@@ -85,6 +89,7 @@ func (d *Desk) home(context.Context, progress) outcome {
 func (d *Desk) leave() {
 	d.letGo()
 	d.info, d.session, d.account, d.order = purse.Info{}, nil, client.Account{}, client.TopUp{}
+	d.signed.Store(nil)
 	d.InHand.Clear()
 }
 
@@ -184,7 +189,7 @@ func cardEnd(i purse.Info) string { return strings.TrimPrefix(i.CardNo.String(),
 
 // signIn checks the PIN upstream, where five tries are counted, and only then
 // shows it to the card, which has but three and no way back.
-func (d *Desk) signIn(ctx context.Context, pin *PIN, service Service) outcome {
+func (d *Desk) signIn(ctx context.Context, pin *PIN, came Service) outcome {
 	defer pin.Wipe()
 	if o, ok := d.checkPIN(ctx, pin); !ok {
 		return o
@@ -197,8 +202,10 @@ func (d *Desk) signIn(ctx context.Context, pin *PIN, service Service) outcome {
 	switch {
 	case d.newsOfLate():
 		return outcome{SignedIn, show} // the account page says so; it is said once
-	case service == TopUpService:
+	case came == TopUpService:
 		return outcome{SignedInTopUp, show}
+	case came == OtherService:
+		return outcome{SignedInService, show}
 	case d.account.ToLoad > 0:
 		return outcome{SignedInLevel, show}
 	}
@@ -270,6 +277,7 @@ func (d *Desk) showCardPIN(pin *PIN) error {
 func (d *Desk) shown(n Notice) func(*View) {
 	a, p, policy := d.account, d.info.Balance, d.Terms.Policy()
 	card := cardEnd(d.info)
+	d.signed.Store(&service.Holder{Session: d.session, CardNo: d.info.CardNo.Full(), Account: a})
 	return func(v *View) {
 		v.Notice = n
 		v.Holder = Holder{Name: a.MaskedName, Number: a.MaskedNumber, Card: card}

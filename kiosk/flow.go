@@ -50,6 +50,11 @@ const (
 	TakeCard   Step = 26 // please take your card
 	OutOfOrder Step = 27 // the machine takes nobody's money now
 	CardOnly   Step = 28 // upstream is away: what the card itself says
+
+	// A service, whose questions are its own: see package service.
+	Serving Step = 29 // it asks
+	AtWork  Step = 30 // it works: nobody stops it
+	Served  Step = 31 // what came of it
 )
 
 // Event is something that happened at the terminal.
@@ -91,25 +96,42 @@ const (
 	Mended        Event = 31
 	SignedInLevel Event = 32 // to bringing the purse level at once
 	Offline       Event = 33 // the card is readable, the upstream is not
+
+	SignedInService Event = 34 // to the service that was chosen
+	Answered        Event = 35 // the person has answered the service
+	Asked           Event = 36 // the service asks
+	Ended           Event = 37 // the service has ended, or what it waited for has
+	WentBack        Event = 38 // the service was left, and somebody is signed in
+	WentAway        Event = 39 // and nobody is
+
+	ChoseService     Event = 41 // one that wants a sign-in; from the person, as the next
+	ChoseOpenService Event = 42 // one that wants none
 )
 
 // steps is the whole flow: what each event leads to from each step. A pair
 // that is missing cannot happen there, or does not matter when it does.
 var steps = map[Step]map[Event]Step{
-	Home:     {ChoseTopUp: Present, ChoseAccount: Present, CardIn: Reading, Broken: OutOfOrder},
+	Home: {ChoseTopUp: Present, ChoseAccount: Present, ChoseService: Present, ChoseOpenService: AtWork,
+		CardIn: Reading, Broken: OutOfOrder},
 	Present:  {CardIn: Reading, Leave: Home, Timeout: Home, Broken: OutOfOrder},
 	Reading:  {CardRead: EnterPIN, Offline: CardOnly, Failed: Fault, CardOut: Home, Timeout: Fault},
 	CardOnly: {Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	EnterPIN: {Typed: SigningIn, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
-	SigningIn: {SignedIn: Account, SignedInTopUp: Amount, SignedInLevel: Loading, PINWrong: EnterPIN,
-		Failed: Fault, CardOut: Home, Timeout: Fault},
+	SigningIn: {SignedIn: Account, SignedInTopUp: Amount, SignedInLevel: Loading, SignedInService: AtWork,
+		PINWrong: EnterPIN, Failed: Fault, CardOut: Home, Timeout: Fault},
 	Account: {ChoseTopUp: Amount, ChoseHistory: History, ChoseCardLog: CardLog, ChoseLevel: Loading,
-		Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
+		ChoseService: AtWork, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	History: {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
 	CardLog: {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
 	Amount: {TypedAmount: Ordering, ChoseOther: OtherSum, Back: Account, Leave: TakeCard,
 		CardOut: Home, Timeout: TakeCard},
 	OtherSum: {TypedAmount: Ordering, Back: Amount, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
+
+	// Nothing leads out of a service's work but the service. What came of it is
+	// also read by who has the card in the hand already.
+	Serving: {Answered: AtWork, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
+	AtWork:  {Asked: Serving, Ended: Served, WentBack: Account, WentAway: TakeCard},
+	Served:  {Ended: Served, Back: Account, Leave: TakeCard, Timeout: TakeCard},
 
 	// From here on an order may exist: nothing leads out of these steps but an
 	// answer about it. A card that leaves changes nothing.
@@ -190,6 +212,9 @@ var stepRules = map[Step]Rule{
 	CardLog:    {75 * time.Second, true, Nobody},
 	Amount:     {60 * time.Second, true, Nobody},
 	OtherSum:   {60 * time.Second, true, Nobody},
+	Serving:    {75 * time.Second, true, Nobody},
+	AtWork:     {workMax, false, Order},
+	Served:     {60 * time.Second, true, Nobody},
 	Ordering:   {25 * time.Second, false, Order},
 	Pay:        {120 * time.Second, false, Order}, // the policy's pay time, where there is one
 	Cancelling: {25 * time.Second, false, Order},
@@ -211,6 +236,10 @@ var stepRules = map[Step]Rule{
 // loadMax bounds the work of one load: five APDUs of at most three seconds
 // and two calls of at most ten.
 const loadMax = 40 * time.Second
+
+// workMax is how long the work of a service may take: a few calls of the upstream,
+// of which each has its deadline.
+const workMax = 60 * time.Second
 
 // Rule returns what s owes the person.
 func (s Step) Rule() Rule { return stepRules[s] }

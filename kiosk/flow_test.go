@@ -8,8 +8,8 @@ import (
 
 // last is the highest number of a step and of an event of the flow.
 const (
-	lastStep  = CardOnly
-	lastEvent = Offline
+	lastStep  = Served
+	lastEvent = ChoseOpenService
 )
 
 // TestFlowHasNoDeadEnd walks the table: every step can be reached from Home and
@@ -50,7 +50,7 @@ func TestFlowHasNoDeadEnd(t *testing.T) {
 // TestFlowEnds is rule K02: every state has a timeout and an owner of the money
 // that is open in it.
 func TestFlowEnds(t *testing.T) {
-	bounded := []Step{Loading, Settling} // the work itself ends, within loadMax
+	bounded := []Step{Loading, Settling, AtWork} // the work itself ends, within loadMax or workMax
 	for s := Home; s <= lastStep; s++ {
 		rule, told := s.Rule(), steps[s]
 		if rule.Holds == 0 {
@@ -73,7 +73,7 @@ func TestFlowEnds(t *testing.T) {
 // answer about it, or from Checking, where the person has been told that nobody
 // knows yet. A card that leaves, and a machine that breaks, change nothing.
 func TestFlowKeepsOrder(t *testing.T) {
-	answers := []Event{Paid, Closed, Failed}
+	answers := []Event{Paid, Closed, Failed, Ended, Asked, WentBack, WentAway}
 	for s := Home; s <= lastStep; s++ {
 		if s.Rule().Holds != Order {
 			continue
@@ -123,7 +123,7 @@ func TestFlowTells(t *testing.T) {
 // A07), and no step of writing follows a step that has not been paid, signed in
 // or settled.
 func TestFlowWriting(t *testing.T) {
-	for _, s := range []Step{Loading, Settling, Ordering, Cancelling} {
+	for _, s := range []Step{Loading, Settling, Ordering, Cancelling, AtWork} {
 		for e := ChoseTopUp; e <= Leave; e++ {
 			if next, ok := s.Next(e); ok {
 				t.Errorf("step %d: a person's event %d leads to %d", s, e, next)

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/service"
 	"quancun/reader"
 )
 
@@ -22,6 +24,9 @@ type Session struct {
 	Show   func(View)          // must not block
 	Log    *slog.Logger
 
+	Services []service.Service
+	Paper    dialog.Paper // for what came of a service; nil: there is no printer
+
 	// What follows belongs to the goroutine of Run.
 	view    View
 	slot    reader.State
@@ -32,6 +37,8 @@ type Session struct {
 	timer   *time.Timer
 	jobs    chan job
 	results chan result
+	talk    *dialog.Conversation // of a service, or what it waits for; nil: none
+	pages   int                  // of services, shown so far
 }
 
 // outcome is what came of an act: an event for the flow, or 0 for none, and
@@ -94,6 +101,7 @@ func (s *Session) deliver(ctx context.Context, r result) {
 }
 
 func (s *Session) walk(ctx context.Context) error {
+	s.offer()
 	s.enter(ctx, Home, Input{}, nil)
 	for {
 		select {
@@ -110,6 +118,10 @@ func (s *Session) walk(ctx context.Context) error {
 				continue // the person has gone on; what it did is in the journal
 			}
 			s.settle(ctx, r.outcome)
+		case q := <-s.talk.Asks():
+			s.asked(ctx, q)
+		case e := <-s.talk.Ended():
+			s.ended(ctx, e)
 		case <-s.timer.C:
 			if s.tick(ctx); s.view.Step == OutOfOrder && s.due() {
 				return ErrRestart
@@ -131,7 +143,10 @@ func (s *Session) input(ctx context.Context, in Input) {
 		s.arm(s.view.Step.Rule().Timeout)
 		s.Show(s.view)
 		return
-	case in.Event > Leave:
+	case in.Event == 0 && in.Dialog.Event != 0:
+		s.said(ctx, in.Dialog)
+		return
+	case in.Event > Leave && in.Event != ChoseService && in.Event != ChoseOpenService:
 		s.Log.Error("screen sent an event that is not a person's", "event", int(in.Event))
 		return
 	}
@@ -149,6 +164,10 @@ func (s *Session) allowed(in Input) bool {
 		return in.Amount >= s.view.Range.Min && in.Amount <= s.view.Range.Max
 	case ChoseTopUp:
 		return s.view.Step != Home || s.view.Health.Upstream && s.view.Health.Reader
+	case ChoseService, ChoseOpenService:
+		return s.canServe(in)
+	case Back:
+		return s.view.Step != Served || s.view.SignedIn()
 	case ChoseAccount:
 		return s.view.Step == Home && s.view.Health.Reader || s.view.Step == Done && !s.view.CardAway
 	}
@@ -161,8 +180,11 @@ func (s *Session) card(ctx context.Context, now reader.State) {
 	before := s.slot
 	s.slot = now
 	if before.Card && (!now.Card || now.Insertions != before.Insertions) {
-		s.event(ctx, CardOut, Input{})
+		if s.view.Step != Serving || s.view.SignedIn() {
+			s.event(ctx, CardOut, Input{})
+		}
 		s.cardLeft()
+		s.cardTaken()
 	}
 	if now.Card && (!before.Card || now.Insertions != before.Insertions) {
 		s.event(ctx, CardIn, Input{})
@@ -285,6 +307,9 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 		s.cancel = nil
 	}
 	s.visit++
+	if in.Service != "" {
+		s.view.Chosen = in.Service
+	}
 	s.view = s.view.at(step, in.Event)
 	if patch != nil {
 		patch(&s.view)
@@ -295,6 +320,7 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 	s.view.CardAway = s.cardAway()
 	s.arm(s.timeout(step))
 	s.Show(s.view)
+	s.converse(ctx)
 	if do := s.Desk.act(s.view, in); do != nil {
 		var work context.Context
 		work, s.cancel = context.WithCancel(ctx)
@@ -341,6 +367,10 @@ func (s *Session) already() Event {
 	case Account, ReenterPIN:
 		if s.view.CardAway {
 			return CardOut // it left while nobody could be stopped
+		}
+	case Serving:
+		if s.view.CardAway && s.view.SignedIn() {
+			return CardOut
 		}
 	}
 	return 0

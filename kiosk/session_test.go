@@ -11,6 +11,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/service"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader"
@@ -47,7 +48,11 @@ type stand struct {
 
 func newStand(t *testing.T, up kiosk.Upstream) *stand { return newStandOn(t, up, noBook{}) }
 
-func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book) *stand {
+func newStandServing(t *testing.T, up kiosk.Upstream, all ...service.Service) *stand {
+	return newStandOn(t, up, noBook{}, all...)
+}
+
+func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book, all ...service.Service) *stand {
 	s := &stand{t: t, slot: sim.NewSlot(), inputs: make(chan kiosk.Input), health: make(chan kiosk.Health)}
 	clock, log := kiosk.NewClock(time.Now), slog.New(slog.DiscardHandler)
 	cards := make(chan reader.State)
@@ -56,7 +61,7 @@ func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book) *stand {
 			Device: s.slot, Upstream: up, Book: book, Profile: profile.Default(), Clock: clock,
 			Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), InHand: new(kiosk.InHand), Log: log,
 		},
-		Clock: clock, Cards: cards, Inputs: s.inputs, Health: s.health, Log: log,
+		Clock: clock, Cards: cards, Inputs: s.inputs, Health: s.health, Log: log, Services: all,
 		Show: func(v kiosk.View) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

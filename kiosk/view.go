@@ -3,6 +3,7 @@ package kiosk
 import (
 	"time"
 
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/pin"
 	"quancun/money"
 )
@@ -34,21 +35,34 @@ type View struct {
 	Notice  Notice   // one line above the content
 	Page    Page     // History, CardLog, CardOnly
 	Receipt Receipt  // Done, OnAccount
-	Fault   Code     // Fault, OnAccount, OutOfOrder; zero: none
+
+	Services []Offer     // what else there is to have done here
+	Chosen   dialog.Word // the service that the person came for
+	Dialog   dialog.View // Serving, AtWork, Served
+	Fault    Code        // Fault, OnAccount, OutOfOrder; zero: none
 }
 
 // at returns the view of the next step. What a step alone may show ends with
 // it, and everything personal ends at Home.
 func (v View) at(step Step, e Event) View {
 	if step == Home || step == OutOfOrder {
-		return View{Step: step, Health: v.Health, Fault: v.Health.Fault}
+		return View{Step: step, Health: v.Health, Services: v.Services, Fault: v.Health.Fault}
 	}
 	before := v.Step
 	v.Step, v.Warning = step, false
 	v.Notice, v.Fault, v.Page, v.PIN = NoNotice, leftWith(before, step, e), Page{}, PINHint{}
 	switch {
+	case step == AtWork: // until it says what it does
+		v.Dialog = dialog.View{Page: dialog.Asking, Task: v.Chosen, Question: dialog.Question{
+			Kind: dialog.Working, Name: dialog.OneMoment}}
+	case !step.serves():
+		v.Dialog = dialog.View{}
+	}
+	switch {
 	case e == ChoseTopUp:
 		v.Service = TopUpService
+	case e == ChoseService || e == ChoseOpenService:
+		v.Service = OtherService
 	case e == ChoseAccount || v.Service == 0:
 		v.Service = AccountService
 	}
@@ -81,7 +95,17 @@ type Service int
 const (
 	TopUpService   Service = 1
 	AccountService Service = 2
+	OtherService   Service = 3 // see View.Chosen
 )
+
+// Offer is a service of package service on the home and account pages.
+type Offer struct {
+	Name   dialog.Word
+	SignIn bool // with card and PIN
+}
+
+// SignedIn reports whether there is a holder to go back to.
+func (v View) SignedIn() bool { return v.Holder != Holder{} }
 
 // Holder is whose card lies there, masked.
 type Holder struct {
@@ -282,6 +306,9 @@ type Input struct {
 	Amount money.Fen // TypedAmount
 	PIN    *PIN      // Typed; the flow wipes it
 	Page   int       // ChoseHistory, ChoseCardLog: which page, from 0
+
+	Service dialog.Word  // ChoseService, ChoseOpenService
+	Dialog  dialog.Input // what was done at Serving and Served; Event is 0 then
 }
 
 // MoreTime is the answer to a warning. It moves no step.

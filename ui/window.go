@@ -87,7 +87,7 @@ func (w *Window) show(v kiosk.View) {
 	before := w.view
 	w.view = v
 	w.announce(before, v)
-	if v.Step != before.Step {
+	if v.Step != before.Step || v.Dialog.No != before.Dialog.No {
 		w.typed.Wipe()
 	}
 	if same(before, v) {
@@ -133,6 +133,7 @@ func (w *Window) rebuild() {
 		Texts: w.o.Texts, Kit: w.kit(), Now: w.o.Now(), Phone: w.o.Phone, Typed: &w.typed,
 		On:         w.o.OnInput,
 		OnStaff:    w.o.OnStaff,
+		Redraw:     w.rebuild,
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
 	})
 	w.put(w.screen, w.screen.Object, int(w.view.Step))

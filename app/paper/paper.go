@@ -13,7 +13,7 @@ import (
 
 	"quancun/app/printer"
 	"quancun/journal"
-	"quancun/kiosk/office"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/till"
 	"quancun/ledger"
 )
@@ -39,7 +39,7 @@ type Clerk struct {
 	Words       printer.Words
 	Certificate journal.Certificate
 	Every       time.Duration // between looks at what could not be printed
-	Reports     office.Paper  // prints what is about no entry of the journal; nil until tasks are done
+	Reports     dialog.Paper  // prints what is about no entry of the journal; nil until tasks are done
 	Log         *slog.Logger
 
 	sold   chan till.View

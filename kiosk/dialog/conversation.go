@@ -3,7 +3,8 @@ package dialog
 import "context"
 
 // Conversation is a script that is under way: the end of whoever shows its
-// questions. Its methods belong to one goroutine.
+// questions. Its methods belong to one goroutine. A nil one asks nothing and does
+// not end.
 type Conversation struct {
 	asks   chan Question
 	answer chan Answer
@@ -34,10 +35,20 @@ func Begin(ctx context.Context, ref string, script Script) *Conversation {
 
 // Asks is what the script asks, one question after the answer to the other. A
 // question of the kind Working wants no answer.
-func (c *Conversation) Asks() <-chan Question { return c.asks }
+func (c *Conversation) Asks() <-chan Question {
+	if c == nil {
+		return nil
+	}
+	return c.asks
+}
 
 // Ended has how the script ended, once.
-func (c *Conversation) Ended() <-chan End { return c.end }
+func (c *Conversation) Ended() <-chan End {
+	if c == nil {
+		return nil
+	}
+	return c.end
+}
 
 // Answer answers the question that was asked last.
 func (c *Conversation) Answer(a Answer) { c.answer <- a }

@@ -143,3 +143,10 @@ type Bar struct {
 	Label string
 	Value money.Fen
 }
+
+// Paper is where reports come out.
+type Paper interface {
+	// Print prints a report. After an error it is kept, and printed as soon as the
+	// printer is ready.
+	Print(ctx context.Context, r Report) error
+}

@@ -92,6 +92,7 @@ const (
 const (
 	WrongAmount Word = "wrong.amount"
 	WrongAgain  Word = "wrong.again" // two PINs that are not the same
+	OneMoment   Word = "one.moment"  // something is being done that has no words of its own
 )
 
 // Question is a page that asks for something. What does not belong to its kind

@@ -26,13 +26,6 @@ const (
 // stands there any more, or whoever was signed in is not.
 var ErrLock = errors.New("office: lock the till")
 
-// Paper is where reports come out.
-type Paper interface {
-	// Print prints a report. After an error it is kept, and printed as soon as the
-	// printer is ready.
-	Print(ctx context.Context, r dialog.Report) error
-}
-
 // Files is where reports are saved.
 type Files interface {
 	// Save writes a report as a table and as a page, and returns where they are.
@@ -42,9 +35,9 @@ type Files interface {
 // Desk is what the tasks of a till work with.
 type Desk struct {
 	Tasks   []Task
-	Staff   *staff.Desk // nil: nobody signs in, and nobody can release anything
-	Paper   Paper       // nil: there is no printer
-	Files   Files       // nil: nothing can be saved
+	Staff   *staff.Desk  // nil: nobody signs in, and nobody can release anything
+	Paper   dialog.Paper // nil: there is no printer
+	Files   Files        // nil: nothing can be saved
 	Device  reader.Device
 	Profile *profile.Profile
 	Now     func() time.Time

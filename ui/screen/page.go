@@ -131,7 +131,7 @@ func (p *page) foot() fyne.CanvasObject {
 		row.Add(p.key(kiosk.Input{Event: kiosk.Leave}, widget.Face{
 			Name: "leave", Label: p.t.T(leaving(p.v.Step)), Icon: "leave"}))
 	}
-	if p.accepts(kiosk.Back) {
+	if p.accepts(kiosk.Back) && (p.v.Step != kiosk.Served || p.v.SignedIn()) {
 		row.Add(p.key(kiosk.Input{Event: kiosk.Back}, widget.Face{
 			Name: "back", Label: p.t.T("back"), Icon: "back"}))
 	}
@@ -159,7 +159,7 @@ func leaving(s kiosk.Step) string {
 	case kiosk.Replace, kiosk.ReenterPIN, kiosk.Doubt:
 		return "leave.later"
 	case kiosk.Account, kiosk.History, kiosk.CardLog, kiosk.CardOnly, kiosk.Unpaid, kiosk.Checking,
-		kiosk.Done, kiosk.OnAccount, kiosk.Fault:
+		kiosk.Done, kiosk.OnAccount, kiosk.Fault, kiosk.Served:
 		return "leave.finish"
 	default:
 		return "leave.cancel"

@@ -10,6 +10,7 @@ import (
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
+	"quancun/ui/dialog"
 	"quancun/ui/text"
 	"quancun/ui/widget"
 )
@@ -25,6 +26,7 @@ type Stage struct {
 	On         func(kiosk.Input) // what the person did
 	OnLanguage func()            // the other language was asked for
 	OnStaff    func()            // the staff ask for the till; nil: there is none here
+	Redraw     func()            // the page has to be built anew: another part of it was asked for
 }
 
 // Typed is what a person has typed and not sent. It outlives a page, so that a
@@ -33,12 +35,16 @@ type Stage struct {
 type Typed struct {
 	PIN kiosk.PIN
 	Sum string // whole yuan
+
+	Dialog dialog.Typed
 }
 
 // Wipe forgets what was typed.
 func (t *Typed) Wipe() {
 	t.PIN.Wipe()
 	t.Sum = ""
+	t.Dialog.PIN.Wipe()
+	t.Dialog = dialog.Typed{}
 }
 
 // Screen is a page on the panel. Its object fills the panel.
@@ -156,6 +162,8 @@ func (p *page) content() fyne.CanvasObject {
 		return p.unpaidOrChecking()
 	case kiosk.Replace, kiosk.Doubt, kiosk.TakeCard:
 		return p.card()
+	case kiosk.Serving, kiosk.AtWork, kiosk.Served:
+		return p.service()
 	case kiosk.Fault:
 		return p.fault()
 	case kiosk.OutOfOrder:

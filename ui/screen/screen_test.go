@@ -2,6 +2,7 @@ package screen_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -22,10 +23,10 @@ import (
 
 var upright = specimen.Panels["1080x1920"]
 
-// allSteps lists the steps of the flow, Home to CardOnly.
+// allSteps lists the steps of the flow, Home to Served.
 func allSteps() []kiosk.Step {
 	var steps []kiosk.Step
-	for s := kiosk.Home; s <= kiosk.CardOnly; s++ {
+	for s := kiosk.Home; s <= kiosk.Served; s++ {
 		steps = append(steps, s)
 	}
 	return steps
@@ -161,7 +162,7 @@ func TestTapByText(t *testing.T) {
 			var told []kiosk.Input
 			s := screen.Build(specimenOf(t, tt.step), newStage(t, upright, l, &told))
 			tap(t, s.Object, label)
-			if len(told) != 1 || told[0] != tt.want {
+			if len(told) != 1 || !reflect.DeepEqual(told[0], tt.want) {
 				t.Errorf("step %d, %q sent %+v, want %+v", tt.step, label, told, tt.want)
 			}
 		}
@@ -172,7 +173,7 @@ func TestTapByText(t *testing.T) {
 // language.
 func TestNoWayOutWhileWriting(t *testing.T) {
 	newApp(t)
-	for _, step := range []kiosk.Step{kiosk.Ordering, kiosk.Cancelling, kiosk.Loading, kiosk.Settling} {
+	for _, step := range []kiosk.Step{kiosk.Ordering, kiosk.Cancelling, kiosk.Loading, kiosk.Settling, kiosk.AtWork} {
 		var told []kiosk.Input
 		s := screen.Build(specimenOf(t, step), newStage(t, upright, text.Chinese, &told))
 		if keys := buttons(s.Object); len(keys) != 1 || keys["language"] == nil {

@@ -47,7 +47,8 @@ func Views() []View {
 	list := append(arriving(), inside()...)
 	list = append(list, paying()...)
 	list = append(list, writing()...)
-	return append(list, ending()...)
+	list = append(list, ending()...)
+	return append(list, services()...)
 }
 
 // view completes v with what every step has.

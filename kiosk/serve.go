@@ -1,0 +1,168 @@
+package kiosk
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/service"
+)
+
+// serves reports whether a service has the screen.
+func (s Step) serves() bool { return s == Serving || s == AtWork || s == Served }
+
+// offer says which services there are.
+func (s *Session) offer() {
+	for _, one := range s.Services {
+		s.view.Services = append(s.view.Services, Offer{one.Name, one.SignIn})
+	}
+}
+
+// find returns the service of that name, or nil.
+func (s *Session) find(name dialog.Word) *service.Service {
+	i := slices.IndexFunc(s.Services, func(one service.Service) bool { return one.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &s.Services[i]
+}
+
+// canServe reports whether what was chosen is there now.
+func (s *Session) canServe(in Input) bool {
+	one := s.find(in.Service)
+	if one == nil || one.SignIn != (in.Event == ChoseService) {
+		return false
+	}
+	return s.view.Step != Home || !one.SignIn || s.view.Health.Upstream && s.view.Health.Reader
+}
+
+// converse begins the service that was chosen where it has the screen, and ends one
+// that was left at a question.
+func (s *Session) converse(ctx context.Context) {
+	switch {
+	case s.view.Step == AtWork && s.talk == nil:
+		one := s.find(s.view.Chosen)
+		var holder service.Holder
+		if who := s.Desk.signed.Load(); who != nil && one.SignIn {
+			holder = *who
+		}
+		s.talk = dialog.Begin(ctx, NewRef(), func(ctx context.Context, t *dialog.Talk) (dialog.Report, error) {
+			return one.Run(ctx, &service.Visit{Talk: t, Holder: holder})
+		})
+	case !s.view.Step.serves():
+		s.hush()
+	}
+}
+
+// hush ends the conversation, if there is one.
+func (s *Session) hush() {
+	if s.talk != nil {
+		s.talk.Stop()
+		s.talk = nil
+	}
+}
+
+// asked shows what the service asks, or that it works.
+func (s *Session) asked(ctx context.Context, q dialog.Question) {
+	s.pages++
+	page := dialog.View{Page: dialog.Asking, No: s.pages, Task: s.view.Chosen, Question: q}
+	o := outcome{0, func(v *View) { v.Dialog = page }}
+	if q.Kind != dialog.Working {
+		o.event = Asked
+	}
+	s.settle(ctx, o)
+}
+
+// said takes what a person did at a page of the service. A page that is over, and an
+// answer that its question does not take, say nothing.
+func (s *Session) said(ctx context.Context, in dialog.Input) {
+	if in.No != 0 && in.No != s.view.Dialog.No {
+		in.Answer.PIN.Wipe()
+		return
+	}
+	switch s.view.Step {
+	case Serving:
+		if a, ok := s.view.Dialog.Question.Reply(in); ok {
+			talk := s.talk
+			s.event(ctx, Answered, Input{})
+			talk.Answer(a)
+		}
+	case Served:
+		in.Answer.PIN.Wipe()
+		switch in.Event {
+		case dialog.Left:
+			s.input(ctx, Input{Event: Back})
+		case dialog.PrintIt:
+			s.print(ctx)
+		}
+	default:
+		in.Answer.PIN.Wipe()
+	}
+}
+
+// ended shows how the service ended, or what came of what was being checked. Who has
+// left it needs no telling.
+func (s *Session) ended(ctx context.Context, e dialog.End) {
+	s.talk = nil
+	how, code, why := HowEnded(e.Err)
+	switch {
+	case ctx.Err() != nil:
+		return // the program ends; the journal has what was begun
+	case errors.Is(e.Err, dialog.ErrLeft) && s.view.SignedIn():
+		s.event(ctx, WentBack, Input{})
+		return
+	case errors.Is(e.Err, dialog.ErrLeft):
+		s.event(ctx, WentAway, Input{})
+		return
+	case e.Err != nil:
+		s.Log.Warn("service ended", "service", string(s.view.Chosen), "outcome", int(how), "err", e.Err)
+	}
+	if s.view.Step == Served && how == dialog.Unknown {
+		return // the page says so already
+	}
+	s.pages++
+	follow := e.Report.Follow
+	e.Report.Follow = nil // the screen compares what it is shown
+	page := dialog.View{Page: dialog.Ended, No: s.pages, Task: s.view.Chosen, Report: e.Report, Outcome: how, Why: why,
+		CanPrint: s.Paper != nil}
+	s.settle(ctx, outcome{Ended, func(v *View) { v.Dialog, v.Fault = page, code }})
+	if how == dialog.Unknown && follow != nil {
+		s.talk = dialog.Begin(ctx, "", func(ctx context.Context, _ *dialog.Talk) (dialog.Report, error) {
+			return follow(ctx)
+		})
+	}
+	if e.Report.Print && how != dialog.Refused {
+		s.print(ctx)
+	}
+}
+
+// print prints what came of the service, and says so on the page.
+func (s *Session) print(ctx context.Context) {
+	if s.Paper == nil || s.view.Dialog.Printed == dialog.Printing {
+		return
+	}
+	paper, report := s.Paper, s.view.Dialog.Titled()
+	s.view.Dialog.Printed = dialog.Printing
+	s.Show(s.view)
+	s.begin(ctx, job{ctx, s.visit, func(ctx context.Context, _ progress) outcome {
+		done := dialog.Printed
+		if err := paper.Print(ctx, report); err != nil {
+			done = dialog.NotYet
+		}
+		return outcome{0, func(v *View) { v.Dialog.Printed = done }}
+	}})
+}
+
+// servedAfter is how long what came of a service is still shown to who has taken the
+// card: the next one must not read it.
+const servedAfter = 2 * warnBefore
+
+// cardTaken shortens the time of a page that is read with the card in the hand.
+func (s *Session) cardTaken() {
+	if s.view.Step == Served && (s.ends.IsZero() || time.Until(s.ends) > servedAfter) {
+		s.arm(servedAfter)
+		s.Show(s.view)
+	}
+}

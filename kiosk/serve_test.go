@@ -1,0 +1,148 @@
+package kiosk_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"quancun/kiosk"
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/service"
+	"quancun/kiosk/tender"
+	"quancun/money"
+)
+
+const task dialog.Word = "test.service"
+
+// served opens a stand with a service for everybody, and has a person choose it.
+func served(t *testing.T, run func(context.Context, *service.Visit) (dialog.Report, error)) *stand {
+	s := newStandServing(t, away{}, service.Service{Name: task, Run: run})
+	s.want(kiosk.Home)
+	s.inputs <- kiosk.Input{Event: kiosk.ChoseOpenService, Service: task}
+	return s
+}
+
+func (s *stand) answer(a dialog.Answer) {
+	s.inputs <- kiosk.Input{Dialog: dialog.Input{No: s.now().Dialog.No, Event: dialog.Answered, Answer: a}}
+}
+
+// TestServes: a service asks, works and ends; nobody stops its work.
+func TestServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var paid money.Fen
+		s := served(t, func(ctx context.Context, v *service.Visit) (r dialog.Report, err error) {
+			f, err := v.Amount(ctx, task, 100, 500)
+			if err != nil {
+				return r, err
+			}
+			if err := v.Work(ctx, task); err != nil {
+				return r, err
+			}
+			time.Sleep(10 * time.Second)
+			if ctx.Err() == nil {
+				paid = f
+			}
+			return dialog.Report{Facts: []dialog.Fact{dialog.Amount(task, f)}}, nil
+		})
+		if v := s.want(kiosk.Serving); v.Dialog.Question.Max != 500 || v.Chosen != task || len(v.Services) != 1 {
+			t.Errorf("asks %+v", v.Dialog)
+		}
+		s.answer(dialog.Answer{Amount: 501})
+		if v := s.want(kiosk.Serving); v.Dialog.Question.Wrong != dialog.WrongAmount {
+			t.Errorf("asks again %+v", v.Dialog)
+		}
+		s.answer(dialog.Answer{Amount: 300})
+		if v := s.want(kiosk.AtWork); v.Dialog.Question.Name != task || !v.Step.Held() {
+			t.Errorf("works %+v", v.Dialog)
+		}
+		s.inputs <- kiosk.Input{Event: kiosk.Leave}
+		s.inputs <- kiosk.Input{Dialog: dialog.Input{Event: dialog.Left}}
+		s.want(kiosk.AtWork)
+		time.Sleep(11 * time.Second)
+		if v := s.want(kiosk.Served); v.Dialog.Outcome != dialog.Done || v.Dialog.Report.Facts[0].Amount != 300 || paid != 300 {
+			t.Errorf("ended %+v, %v paid", v.Dialog, paid)
+		}
+		s.inputs <- kiosk.Input{Event: kiosk.Leave}
+		if v := s.want(kiosk.Home); v.Dialog.Page != 0 || v.Chosen != "" || len(v.Services) != 1 {
+			t.Errorf("at Home %+v", v)
+		}
+	})
+}
+
+// TestServiceLeft: who leaves at a question, in whatever way, has had nothing done.
+func TestServiceLeft(t *testing.T) {
+	for name, leave := range map[string]func(*stand){
+		"leave": func(s *stand) { s.inputs <- kiosk.Input{Event: kiosk.Leave} },
+		"back": func(s *stand) {
+			s.inputs <- kiosk.Input{Dialog: dialog.Input{No: s.now().Dialog.No, Event: dialog.Left}}
+		},
+		"time": func(*stand) { time.Sleep(76 * time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ended := make(chan error, 1)
+				s := served(t, func(ctx context.Context, v *service.Visit) (r dialog.Report, err error) {
+					err = v.Confirm(ctx, task)
+					ended <- err
+					return r, err
+				})
+				s.want(kiosk.Serving)
+				leave(s)
+				s.want(kiosk.Home)
+				if err := <-ended; !errors.Is(err, dialog.ErrLeft) && !errors.Is(err, context.Canceled) {
+					t.Errorf("Confirm = %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestServiceFollows: what is being checked is no failure, and the page changes by
+// itself when the end is known.
+func TestServiceFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		report := dialog.Report{Follow: func(ctx context.Context) (dialog.Report, error) {
+			time.Sleep(20 * time.Second)
+			return dialog.Report{No: "2"}, ctx.Err()
+		}}
+		s := served(t, func(context.Context, *service.Visit) (dialog.Report, error) {
+			return report, tender.ErrUnknown
+		})
+		if v := s.want(kiosk.Served); v.Dialog.Outcome != dialog.Unknown || v.Fault == 0 {
+			t.Errorf("ended %+v, code %d", v.Dialog, v.Fault)
+		}
+		time.Sleep(21 * time.Second)
+		if v := s.want(kiosk.Served); v.Dialog.Outcome != dialog.Done || v.Dialog.Report.No != "2" || v.Fault != 0 {
+			t.Errorf("in the end %+v, code %d", v.Dialog, v.Fault)
+		}
+	})
+}
+
+// TestServiceRefuses: a "no" with words of its own has them on the page.
+func TestServiceRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := served(t, func(context.Context, *service.Visit) (r dialog.Report, err error) {
+			return r, dialog.Refuse(task, errAway)
+		})
+		if v := s.want(kiosk.Served); v.Dialog.Outcome != dialog.Refused || v.Dialog.Why != task || v.Fault != 0 {
+			t.Errorf("ended %+v, code %d", v.Dialog, v.Fault)
+		}
+	})
+}
+
+// TestServiceNotThere: what is not offered, or wants a sign-in, is not begun by a tap.
+func TestServiceNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStandServing(t, away{}, service.Service{Name: task, SignIn: true})
+		s.want(kiosk.Home)
+		s.inputs <- kiosk.Input{Event: kiosk.ChoseOpenService, Service: task}
+		s.inputs <- kiosk.Input{Event: kiosk.ChoseService, Service: "test.other"}
+		s.want(kiosk.Home)
+		s.inputs <- kiosk.Input{Event: kiosk.ChoseService, Service: task}
+		if v := s.want(kiosk.Present); v.Chosen != task || v.Service != kiosk.OtherService {
+			t.Errorf("view %+v", v)
+		}
+	})
+}

@@ -1,0 +1,47 @@
+package specimen
+
+import (
+	"fmt"
+
+	"quancun/kiosk"
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/office"
+	"quancun/kiosk/staff"
+	"quancun/money"
+)
+
+// serving is a state of a page of a service.
+func serving(name string, step kiosk.Step, d dialog.View, code kiosk.Code) View {
+	d.No, d.Task = 7, may(staff.PayOut)
+	return view(name, kiosk.View{Step: step, Service: kiosk.OtherService, Chosen: d.Task, Holder: holder, Dialog: d,
+		Fault: code})
+}
+
+func asks(name string, q dialog.Question) View {
+	return serving(name, kiosk.Serving, dialog.View{Page: dialog.Asking, Question: q}, 0)
+}
+
+// services returns the states of services, whatever they are.
+func services() []View {
+	rooms := dialog.Question{Kind: dialog.AskChoice, Name: may(staff.Query)}
+	for i := range 60 {
+		rooms.Options = append(rooms.Options, dialog.Option{Text: fmt.Sprintf("%d%02d", 1+i/12, 1+i%12)})
+	}
+	work := dialog.View{Page: dialog.Asking, Question: dialog.Question{Kind: dialog.Working, Name: dialog.OneMoment}}
+	report := dialog.Report{Facts: facts(4), Next: may(staff.Query)}
+	return []View{
+		asks("29-amount", dialog.Question{Kind: dialog.AskAmount, Name: may(staff.PayOut), Min: 100,
+			Max: 200 * money.Yuan, Facts: facts(3)}),
+		asks("29-choice", rooms),
+		asks("29-number", dialog.Question{Kind: dialog.AskNumber, Name: may(staff.Query), Length: 10}),
+		asks("29-pin", dialog.Question{Kind: dialog.AskPIN, Name: may(staff.ChangePIN)}),
+		asks("29-sure", dialog.Question{Kind: dialog.AskConfirm, Name: may(staff.PayOut), Facts: facts(4)}),
+		serving("30-working", kiosk.AtWork, work, 0),
+		serving("31-done", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Done, Report: report,
+			CanPrint: true}, 0),
+		serving("31-refused", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Refused,
+			Why: office.NoSecond}, 0),
+		serving("31-unknown", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Unknown, Report: report},
+			kiosk.CodePayDoubt),
+	}
+}
