@@ -65,18 +65,27 @@ func (e Entry) Request() (r Request, err error) {
 	return r, nil
 }
 
-// checkRequest: a request moves nothing here, says what it is, and whose. That is an
-// account or a card: of a card that was found nobody at the terminal knows the owner.
+// Loss is the service of a [RequestIntent] by which somebody without a card reports a
+// loss. Whose it is only upstream knows: what was typed as a number may be anything,
+// and stays out of the journal.
+const Loss = "lost"
+
+// checkRequest: a request moves nothing here, says what it is, and whose, but for a
+// [Loss]. That is an account or a card: of a card that was found nobody at the terminal
+// knows the owner.
 func (e Entry) checkRequest() error {
 	if e.Kind.Intent() != RequestIntent {
 		return nil
 	}
-	if e.Account == "" && e.Card == "" || e.Merchant != "" || e.Origin != (Position{}) {
-		return e.rule("it is nobody's, or sells, or is about another entry")
+	if e.Merchant != "" || e.Origin != (Position{}) {
+		return e.rule("it sells, or is about another entry")
 	}
 	if e.Kind == RequestEnd {
-		return nil
+		return nil // it is whose its intent is
 	}
-	_, err := e.Request()
+	r, err := e.Request()
+	if err == nil && e.Account == "" && e.Card == "" && r.Service != Loss {
+		return e.rule("it is nobody's")
+	}
 	return err
 }

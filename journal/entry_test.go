@@ -245,6 +245,11 @@ func TestRequest(t *testing.T) {
 	if err := found.Check(); err != nil {
 		t.Errorf("a found card, whose owner nobody knows: %v", err)
 	}
+	loss := found
+	loss.Card, loss.Details = "", json.RawMessage(`{"service":"lost"}`)
+	if err := loss.Check(); err != nil {
+		t.Errorf("a loss, whose owner only upstream knows: %v", err)
+	}
 	r, err := sound(RequestIntent).Request()
 	if err != nil || r.Service != "bill" || string(r.What) != `{"biller":"network"}` {
 		t.Errorf("Request = %+v, %v", r, err)

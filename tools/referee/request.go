@@ -10,9 +10,8 @@ func (e entry) request() error {
 	if e.kind != 92 && e.kind != 93 {
 		return nil
 	}
-	if e.account == "" && e.card == "" || e.merchant != "" || e.origin != 0 {
-		return fmt.Errorf("kind %d names account %q, card %q, merchant %q, origin %d",
-			e.kind, e.account, e.card, e.merchant, e.origin)
+	if e.merchant != "" || e.origin != 0 {
+		return fmt.Errorf("kind %d names merchant %q, origin %d", e.kind, e.merchant, e.origin)
 	}
 	if e.kind == 93 {
 		if e.outcome != 21 && e.outcome != 22 {
@@ -26,6 +25,9 @@ func (e entry) request() error {
 	}
 	if d.Service == "" || len(d.Service) > 16 {
 		return fmt.Errorf("kind 92 of service %q", d.Service)
+	}
+	if e.account == "" && e.card == "" && d.Service != "lost" {
+		return fmt.Errorf("kind 92 of service %q is nobody's", d.Service)
 	}
 	return nil
 }

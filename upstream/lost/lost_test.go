@@ -268,6 +268,9 @@ func TestLost(t *testing.T) {
 				if no := (*wire.Refusal)(nil); err == nil || errors.As(err, &no) {
 					t.Fatalf("%s is lost: %v, want that nobody knows", call, err)
 				}
+				if sent := call == "ReportLoss"; sent == errors.Is(err, wire.ErrNotSent) {
+					t.Errorf("%s is lost: %v, was it sent?", call, err)
+				}
 				if done := call == "ReportLoss" && after; done != (w.status() == store.CardHot) {
 					t.Errorf("%s: card has status %d", call, w.status())
 				}

@@ -86,22 +86,26 @@ type Refusal struct {
 // Error names the reason.
 func (r *Refusal) Error() string { return "upstream refused: " + r.Reason.String() }
 
+// ErrNotSent means that the upstream was away before the report was sent: nothing has
+// happened, and nothing is on its way.
+var ErrNotSent = errors.New("lost: not sent")
+
 // Report stops the cards of whoever has a student or staff number, if pin is theirs.
 // The same ref again is the same report, as it stands by then. The caller has written
 // ref down before, and wipes pin; no copy of it is left here.
 //
 // Refusals: Wrong, TooOften with Until, NoCard, Conflict, Ended, and those of
-// client.Refusal.
+// client.Refusal. ErrNotSent is one of the errors after which nothing has happened.
 func (d *Desk) Report(ctx context.Context, ref, number string, pin *[wire.PINLen]byte) (Loss, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*quick)
 	defer cancel()
 	r, err := d.rpc.PrepareLoss(ctx, connect.NewRequest(&v1.PrepareLossRequest{Number: number}))
 	if err != nil {
-		return Loss{}, explain("prepare loss", err)
+		return Loss{}, errors.Join(ErrNotSent, explain("prepare loss", err))
 	}
 	sealed, err := d.client.SealPIN(ctx, r.Msg.Challenge, wire.LossPIN(number), pin)
 	if err != nil {
-		return Loss{}, fmt.Errorf("report loss: %w", err)
+		return Loss{}, errors.Join(ErrNotSent, fmt.Errorf("report loss: %w", err))
 	}
 	done, err := d.rpc.ReportLoss(ctx, connect.NewRequest(&v1.ReportLossRequest{
 		Ref: ref, Number: number, Challenge: r.Msg.Challenge, SealedPin: sealed,
