@@ -145,6 +145,9 @@ var layers = map[string]layer{
 		},
 		theirs: []string{connect, protobuf},
 	},
+	"upstream/biller/service/servicetest": {
+		ours: []string{"upstream/biller/service", "upstream/server/call", "upstream/store"}, theirs: []string{connect},
+	},
 	"upstream/biller/setup":  {ours: []string{"money", "upstream/biller/...", "upstream/channel"}},
 	"upstream/biller/vendor": {ours: []string{"money"}},
 	"upstream/biller/srun":   {ours: []string{"money", "upstream/biller/vendor", "upstream/channel"}},
@@ -237,6 +240,19 @@ var layers = map[string]layer{
 	"kiosk/pin":     {},
 	"kiosk/dialog":  {ours: []string{"money", "kiosk/pin"}},
 	"kiosk/service": {ours: []string{"kiosk/dialog", "upstream/client"}},
+	"kiosk/request": {ours: []string{"money", "journal", "kiosk/tender"}},
+	"kiosk/service/pay": {
+		ours: []string{
+			"money", "journal", "kiosk/dialog", "kiosk/request", "kiosk/service", "kiosk/tender", "upstream/client",
+			"upstream/client/bill",
+		},
+	},
+	"kiosk/service/network": {
+		ours: []string{"kiosk/dialog", "kiosk/service", "kiosk/service/pay", "upstream/client", "upstream/client/bill"},
+	},
+	"kiosk/service/electricity": {
+		ours: []string{"kiosk/dialog", "kiosk/service", "kiosk/service/pay", "upstream/client", "upstream/client/bill"},
+	},
 	"kiosk/channel": {ours: []string{"money", "journal", "kiosk/tender", "ledger", "upstream/client"}},
 	"kiosk/refund":  {ours: []string{"money", "journal", "kiosk/channel", "kiosk/tender", "ledger"}},
 	"kiosk/shift":   {ours: []string{"money", "journal", "ledger", "kiosk/staff", "kiosk/tender"}},

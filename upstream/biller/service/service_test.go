@@ -14,14 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"connectrpc.com/connect"
-
 	"quancun/lab/breaker"
 	labelectricity "quancun/lab/electricity"
 	labsrun "quancun/lab/srun"
 	"quancun/money"
 	"quancun/upstream/biller"
 	"quancun/upstream/biller/service"
+	"quancun/upstream/biller/service/servicetest"
 	"quancun/upstream/biller/setup"
 	"quancun/upstream/client"
 	"quancun/upstream/client/bill"
@@ -123,29 +122,9 @@ func newWorld(t *testing.T, wire string) *world {
 	w.service = s
 	certificate, err := breaker.Certificate(dir)
 	w.must(err)
-	terminal := client.Dial(&client.Provisioning{CA: certificate.Leaf}, client.Options{Address: "upstream", Transport: inProcess{s}})
+	terminal := client.Dial(&client.Provisioning{CA: certificate.Leaf}, client.Options{Address: "upstream", Transport: servicetest.Transport{Service: s, Terminal: "K01"}})
 	w.pay = bill.New(terminal)
 	return w
-}
-
-// inProcess carries a terminal's calls to a service, as package server does.
-type inProcess struct{ s *service.Service }
-
-func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	_, h := p.s.Handler(connect.WithInterceptors(connect.UnaryInterceptorFunc(refusals)))
-	out := httptest.NewRecorder()
-	h.ServeHTTP(out, r.WithContext(call.WithTerminal(r.Context(), store.Terminal{ID: "K01"})))
-	return out.Result(), nil
-}
-
-func refusals(next connect.UnaryFunc) connect.UnaryFunc {
-	return func(ctx context.Context, q connect.AnyRequest) (connect.AnyResponse, error) {
-		p, err := next(ctx, q)
-		if no := (*call.Refusal)(nil); errors.As(err, &no) {
-			return nil, no.Wire()
-		}
-		return p, err
-	}
 }
 
 func reason(err error) client.Reason {
