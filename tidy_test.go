@@ -80,7 +80,7 @@ var layers = map[string]layer{
 
 	"journal":  {ours: []string{"money", "pboc"}, theirs: []string{mod, crypto}},
 	"paycode":  {ours: []string{"money"}, theirs: []string{gmsm, crypto}},
-	"bathcode": {},
+	"bathcode": {ours: []string{"money"}},
 	"water":    {ours: []string{"money", "bathcode"}},
 
 	"ledger":        {ours: []string{"money", "pboc", "journal"}, theirs: []string{sqlite, sys, mod}},

@@ -168,7 +168,7 @@ func (k Key) Code(s Slot, n uint8) Code {
 		panic(fmt.Sprintf("bathcode: internal error: code %d of %+v with %v", n, s, k))
 	}
 	if s.Place.Stall != 0 {
-		return Code(fmt.Sprintf("%08d", k.number(s, n)%1e8))
+		return digits(k.number(s, n))
 	}
 	a, b := k.shuffle(s)
 	return Code(fmt.Sprintf("%02d%06d", (a*int(n)+b)%HallCodes, k.number(s, n)%1e6))
@@ -218,11 +218,14 @@ func context(s Slot, last ...byte) []byte {
 	return append(append(b, s.No), last...)
 }
 
-// number is the dynamic truncation of RFC 4226, on the longer tag of SHA-256.
-func (k Key) number(s Slot, n uint8) uint32 {
-	t := tag(k.key[:], context(s, n))
-	return binary.BigEndian.Uint32(t[t[len(t)-1]&0xf:]) & 0x7fffffff
+func (k Key) number(s Slot, n uint8) uint32 { return truncate(tag(k.key[:], context(s, n))) }
+
+// truncate is the dynamic truncation of RFC 4226, on the longer tag of SHA-256.
+func truncate(tag []byte) uint32 {
+	return binary.BigEndian.Uint32(tag[tag[len(tag)-1]&0xf:]) & 0x7fffffff
 }
+
+func digits(n uint32) Code { return Code(fmt.Sprintf("%08d", n%1e8)) }
 
 // shuffle returns a and b of the secret order a*n+b (mod 100), in which a slot's
 // codes show their serial numbers. a has no common divisor with 100.

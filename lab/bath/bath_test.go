@@ -108,6 +108,13 @@ func (b *box) code(slot, n uint8) string {
 	return string(master.Key(s.Place, today).Code(s, n))
 }
 
+// stub is what the panel shows when a shower of today has ended.
+func (b *box) stub(slot, n uint8, cost money.Fen) bathcode.Code {
+	s := b.slot(slotID{bathcode.DayOf(b.now), slot})
+	k, _ := b.setup.Key(s.Day)
+	return k.Stub(s, n, cost)
+}
+
 func (b *box) shows(stall uint16, step Step, text string) {
 	b.t.Helper()
 	v, err := b.View(stall)
@@ -166,6 +173,11 @@ func TestGuide(t *testing.T) {
 	b.Flow(7, 50)
 	b.press(7, "*")
 	b.shows(7, Idle, "0.44")
+	stub := b.stub(0, 0, 44)
+	b.shows(7, Idle, "结算码 "+stub.Grouped())
+	if v, err := b.View(7); err != nil || v.Stub != stub {
+		t.Errorf("stub %s, %v; want %s", v.Stub, err, stub)
+	}
 	want := water.Use{
 		N: 0, Stall: 7, Start: b.now.Add(-5 * time.Minute).Unix(), End: b.now.Unix(), Pulses: 1100, Amount: 44,
 		Pauses: 1, Ending: water.ByKey,
@@ -177,6 +189,9 @@ func TestGuide(t *testing.T) {
 	b.shows(7, Idle, "已用过")
 	b.press(7, "#"+b.code(0, 1)) // who has reserved it again
 	b.shows(7, Running, "")
+	if v, _ := b.View(7); v.Stub != "" {
+		t.Errorf("stub %s of the one before", v.Stub)
+	}
 }
 
 // TestEndings ends a shower in every way.

@@ -77,6 +77,7 @@ type panel struct {
 	since  time.Time // of the step, or of the last digit
 	digits string
 	notice string // what became of the last shower or code
+	stub   bathcode.Code
 
 	id      codeID     // of the shower under way
 	use     *water.Use // likewise
@@ -236,7 +237,7 @@ func (b *Controller) move(p *panel, e Event, now time.Time) {
 	}
 	p.step, p.since, p.digits, p.flowed = next, now, "", now
 	if next != Idle {
-		p.notice = ""
+		p.notice, p.stub = "", ""
 	}
 }
 
@@ -361,6 +362,10 @@ func (b *Controller) end(p *panel, e Event) {
 		u.Ending = water.ByPower
 	}
 	p.notice = "结束，共 " + u.Amount.String() + " 元"
+	if k, ok := b.setup.Key(p.id.day); ok {
+		p.stub = k.Stub(b.slot(slotID{p.id.day, p.id.slot}), p.id.n, u.Amount)
+		p.notice += "，结算码 " + p.stub.Grouped()
+	}
 	_ = b.writeUse(wasEnded, p.id, u, now) // else it is open at the next start, and ends then
 }
 
@@ -446,6 +451,8 @@ type View struct {
 	Text   string    `json:"text"`
 	Pulses int64     `json:"pulses"`
 	Amount money.Fen `json:"fen"`
+
+	Stub bathcode.Code `json:"stub,omitempty"` // of the last shower, until somebody begins the next
 }
 
 // View returns what a stall's panel shows.
@@ -454,7 +461,7 @@ func (b *Controller) View(stall uint16) (View, error) {
 	if p == nil {
 		return View{}, fmt.Errorf("lab/bath: no stall %d here", stall)
 	}
-	v := View{Stall: stall, Step: p.step, Valve: p.step == Running, Text: p.notice}
+	v := View{Stall: stall, Step: p.step, Valve: p.step == Running, Text: p.notice, Stub: p.stub}
 	if p.use != nil {
 		v.Pulses, v.Amount = p.use.Pulses, min(b.setup.Tariff.Price(p.use.Pulses), b.setup.Cap)
 	}

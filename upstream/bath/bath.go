@@ -72,6 +72,8 @@ type Reservation struct {
 	Hold     Hold
 	Captured money.Fen // that was paid
 	Use      *water.Use
+	Stub     *money.Fen // that it has cost by its stub; nil: its holder has shown none
+	wrong    int        // stubs that were none of it
 	HallName string
 }
 
@@ -97,6 +99,8 @@ const (
 	Over          Reason = 15 // it was used, or its slot has passed
 	AccountEnded  Reason = 16
 	ReportUnknown Reason = 17 // no controller of ours has made this report
+	StubWrong     Reason = 18 // it is of another shower, or of none; Tries are left
+	StubLocked    Reason = 19 // too many were wrong: the controller's log will tell
 )
 
 // Refusal means "no, and nothing was changed". Every other error of this package
@@ -105,6 +109,7 @@ type Refusal struct {
 	Reason Reason
 	Limit  money.Fen // with NotEnough: that has to be available
 	Until  time.Time // with NoShows
+	Tries  int       // with StubWrong
 }
 
 // Error names the reason.

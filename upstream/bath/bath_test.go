@@ -491,6 +491,8 @@ func TestVerify(t *testing.T) {
 		`UPDATE bath_reservations SET captured_fen = 100`,
 		`UPDATE bath_reservations SET state = 2, hold = 1, captured_fen = 0, entry_id = NULL`,
 		`UPDATE bath_halls SET merchant = 'mine'`,
+		`UPDATE bath_reservations SET stub_fen = 100`,
+		`UPDATE bath_reservations SET stub_fen = 100, captured_fen = 100`,
 	} {
 		undo := errors.New("undo")
 		err := w.books.Write(t.Context(), func(tx *sqldb.Tx) error {

@@ -80,6 +80,23 @@ func (c *campus) shower(r bath.Reservation, stall uint16, pulses int64) {
 	c.ran[r.Ref] += ran
 }
 
+// closed brings what the panels of a reservation's place show, which may be of another
+// shower.
+func (c *campus) closed(r bath.Reservation) {
+	c.t.Helper()
+	b := c.boxes[r.Slot.Place]
+	for _, stall := range b.Stalls() {
+		v, err := b.View(stall)
+		if c.ok(err); v.Stub == "" {
+			continue
+		}
+		_, err = c.close(r, string(v.Stub))
+		if err != nil && !strings.Contains(err.Error(), "refused") {
+			c.t.Fatal(err)
+		}
+	}
+}
+
 // carry brings all logs to the upstream, from whatever place it finds them.
 func (c *campus) carry() {
 	c.t.Helper()
@@ -169,11 +186,16 @@ func TestEvening(t *testing.T) {
 				}
 			},
 			"carry": c.carry,
+			"close": func() {
+				if len(c.made) > 0 {
+					c.closed(rapid.SampledFrom(c.made).Draw(r, "reservation"))
+				}
+			},
 			"time": func() {
 				w.clock = w.clock.Add(time.Duration(rapid.IntRange(1, 20).Draw(r, "minutes")) * time.Minute)
 			},
 		}
-		names := []string{"reserve", "reserve", "cancel", "shower", "shower", "cut", "carry", "time", "time"}
+		names := []string{"reserve", "reserve", "cancel", "shower", "shower", "cut", "carry", "close", "time", "time"}
 		for range rapid.IntRange(5, 40).Draw(r, "steps") {
 			steps[rapid.SampledFrom(names).Draw(r, "step")]()
 		}

@@ -46,7 +46,8 @@ func readWhere(ctx context.Context, q sqldb.Querier, where string, args ...any) 
 	}, `
 		SELECT r.ref, r.terminal, r.account, r.hall, r.stall, r.day, r.slot, r.n, r.cap_fen, r.litre_fen,
 			r.litre_pulses, r.from_ms, r.to_ms, r.cancel_ms, r.made_ms, r.state, r.moved_ms, r.hold,
-			r.captured_fen, h.name, u.n, u.stall, u.start_s, u.end_s, u.pulses, u.amount_fen, u.pauses, u.ending
+			r.captured_fen, r.stub_fen, r.stubs_wrong,
+			h.name, u.n, u.stall, u.start_s, u.end_s, u.pulses, u.amount_fen, u.pauses, u.ending
 		FROM bath_reservations r JOIN bath_halls h ON h.hall = r.hall
 		LEFT JOIN bath_uses u ON u.ref = r.ref AND u.part = 0
 		WHERE `+where+` ORDER BY r.hall, r.day, r.slot, r.stall, r.n`, args...)
@@ -58,10 +59,14 @@ func readWhere(ctx context.Context, q sqldb.Querier, where string, args ...any) 
 
 func scan(rows *sql.Rows) (r Reservation, err error) {
 	var from, to, till, made, moved int64
-	var n, stall, start, end, pulses, amount, pauses, ending sql.NullInt64
+	var stub, n, stall, start, end, pulses, amount, pauses, ending sql.NullInt64
 	err = rows.Scan(&r.Ref, &r.Terminal, &r.Account, &r.Slot.Place.Hall, &r.Slot.Place.Stall, &r.Slot.Day,
 		&r.Slot.No, &r.N, &r.Cap, &r.Tariff.PerLitre, &r.Tariff.PulsesPerLitre, &from, &to, &till, &made, &r.State,
-		&moved, &r.Hold, &r.Captured, &r.HallName, &n, &stall, &start, &end, &pulses, &amount, &pauses, &ending)
+		&moved, &r.Hold, &r.Captured, &stub, &r.wrong,
+		&r.HallName, &n, &stall, &start, &end, &pulses, &amount, &pauses, &ending)
+	if stub.Valid {
+		r.Stub = new(fen(stub))
+	}
 	r.From, r.To, r.CancelTill, r.Made, r.Moved = at(from), at(to), at(till), at(made), at(moved)
 	if n.Valid {
 		r.Use = &water.Use{

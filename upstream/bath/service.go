@@ -51,7 +51,7 @@ func refused(err error) error {
 	if !errors.As(err, &no) {
 		return err
 	}
-	m := &v1.BathRefusal{Reason: v1.BathReason(no.Reason), LimitFen: int64(no.Limit)}
+	m := &v1.BathRefusal{Reason: v1.BathReason(no.Reason), LimitFen: int64(no.Limit), Tries: int32(no.Tries)}
 	if !no.Until.IsZero() {
 		m.Until = timestamppb.New(no.Until)
 	}
@@ -68,6 +68,7 @@ func (s *Server) ListBaths(ctx context.Context, _ *connect.Request[v1.ListBathsR
 	p := &v1.ListBathsResponse{
 		DaysAhead: int32(s.desk.policy.DaysAhead),
 		Today:     timestamppb.New(bathcode.DayOf(s.desk.books.Now()).Start()),
+		NoShows:   int32(s.desk.policy.NoShows), NoShowDays: int32(s.desk.policy.Span / (24 * time.Hour)),
 	}
 	for _, h := range halls {
 		p.Halls = append(p.Halls, hallOnWire(h))
@@ -184,6 +185,20 @@ func (s *Server) ListBathReservations(ctx context.Context, q *connect.Request[v1
 	return connect.NewResponse(p), nil
 }
 
+// CloseBath implements the contract.
+func (s *Server) CloseBath(ctx context.Context, q *connect.Request[v1.CloseBathRequest],
+) (*connect.Response[v1.CloseBathResponse], error) {
+	account, err := s.holders.Holder(ctx, q.Msg.Session)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.desk.Close(ctx, Closing{account, call.Terminal(ctx).ID, q.Msg.Ref, q.Msg.Stub})
+	if err != nil {
+		return nil, refused(err)
+	}
+	return connect.NewResponse(&v1.CloseBathResponse{Reservation: s.onWire(r)}), nil
+}
+
 // TakeBathReport implements the contract.
 func (s *Server) TakeBathReport(ctx context.Context, q *connect.Request[v1.TakeBathReportRequest],
 ) (*connect.Response[v1.TakeBathReportResponse], error) {
@@ -207,6 +222,7 @@ func (s *Server) onWire(r Reservation) *v1.BathReservation {
 		LitreFen: int64(r.Tariff.PerLitre), State: v1.BathState(r.State), Moved: timestamppb.New(r.Moved),
 		Hold: v1.BathHold(r.Hold), CapturedFen: int64(r.Captured),
 		Opens: timestamppb.New(r.From.Add(-grace)), OpensTill: timestamppb.New(r.To.Add(grace)),
+		ReleasedBy: timestamppb.New(r.To.Add(s.desk.policy.ReleasedIn)), Closed: r.Stub != nil,
 	}
 	if r.opens(s.desk.books.Now(), grace) {
 		m.Code = string(s.desk.Code(r))

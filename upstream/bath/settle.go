@@ -27,6 +27,7 @@ const (
 	AfterRelease  = "bath use after its release"
 	OtherStall    = "bath use at another stall"
 	TooEarly      = "bath report before its time"
+	OtherStub     = "bath use is not as its stub says"
 )
 
 // steps are what is to be done about a line of each kind.
@@ -38,6 +39,7 @@ var steps = map[string]string{
 	Outside:       "set the controller's clock, and look at who has showered",
 	AfterRelease:  "look at the account: it may owe the shower",
 	OtherStall:    "look at which controller has which setup",
+	OtherStub:     "look at the controller: its disk was restored, or its key is known; give back what is too much",
 	TooEarly:      "set the controller's clock: the slot's holds stay until a day has passed",
 }
 
@@ -66,7 +68,7 @@ func (d *Desk) Take(ctx context.Context, carrier string, line []byte) (t Taken, 
 		return Taken{}, refuse(ReportUnknown)
 	}
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
-		s := settling{ctx: ctx, tx: tx, desk: d, now: d.books.Now(), digest: sha256.Sum256(line)}
+		s := settling{paying: paying{ctx, tx, d, d.books.Now()}, digest: sha256.Sum256(line)}
 		s.Report = report
 		if err := s.settle(carrier, line); err != nil {
 			return err
@@ -82,10 +84,7 @@ func (d *Desk) Take(ctx context.Context, carrier string, line []byte) (t Taken, 
 
 // settling is a report under way, in a transaction.
 type settling struct {
-	ctx    context.Context //nolint:containedctx // lives for one transaction
-	tx     *sqldb.Tx
-	desk   *Desk
-	now    time.Time
+	paying
 	digest [32]byte
 	Taken
 
@@ -94,13 +93,6 @@ type settling struct {
 	known    bool // the hall and the slot are
 	all      []Reservation
 	captures []capture
-}
-
-// capture is a use that is to be paid.
-type capture struct {
-	r      Reservation
-	amount money.Fen
-	at     time.Time
 }
 
 func (s *settling) settle(carrier string, line []byte) error {
@@ -225,6 +217,12 @@ func (s *settling) use(u water.Use) error {
 		return nil
 	}
 	s.Uses++
+	if stub := s.all[i].Stub; stub != nil { // its holder has paid
+		if *stub != u.Amount {
+			s.list(OtherStub, slot, u.N, u.Amount-*stub)
+		}
+		return nil
+	}
 	s.price(&s.all[i], u)
 	return nil
 }
@@ -267,60 +265,8 @@ func (s *settling) price(r *Reservation, u water.Use) {
 
 // capture pays for what was used, and lets go of what is held above it.
 func (s *settling) capture() error {
-	if len(s.captures) == 0 {
-		return nil
-	}
-	merchant := store.Account("merchant/" + s.hall.Merchant)
-	accounts := []store.Account{merchant}
-	for _, c := range s.captures {
-		accounts = append(accounts, c.r.Account)
-	}
-	at, err := s.desk.books.LockAccounts(s.ctx, s.tx, accounts)
-	if err != nil {
-		return err
-	}
-	for _, c := range s.captures {
-		if err := s.pay(c, merchant, at); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// pay books one shower. What was let go before, its holder owes all the same: the
-// water has run, as in a sale in the dark. Only an account that was closed since
-// pays nothing any more; then the line in the inbox is all that is left.
-func (s *settling) pay(c capture, merchant store.Account, at map[store.Account]store.Footing) error {
-	if c.r.Hold == Released {
-		var closed bool
-		err := s.tx.QueryRow(s.ctx, `SELECT closed_ms IS NOT NULL FROM holders WHERE account = ?`, c.r.Account).
-			Scan(&closed)
-		if err != nil {
-			return err
-		}
-		if closed {
-			c.amount = 0
-		}
-	}
-	var entry any
-	if c.amount > 0 {
-		made := c.at
-		if made.After(s.now) {
-			made = s.now // by a clock that is ahead
-		}
-		posted, err := s.desk.books.PostAll(s.ctx, s.tx, at, []store.Entry{{
-			Kind: store.KindBath, Place: s.hall.Merchant, Made: made,
-			Debit: c.r.Account, Credit: merchant, Amount: c.amount,
-		}})
-		if err != nil {
-			return err
-		}
-		entry = posted[0].ID
-	}
-	_, err := s.tx.Exec(s.ctx, `
-		UPDATE bath_reservations SET state = 3, moved_ms = ?, hold = CASE WHEN hold = 1 THEN 2 ELSE hold END,
-			captured_fen = ?, entry_id = ? WHERE ref = ?`, s.now.UnixMilli(), c.amount, entry, c.r.Ref)
-	s.Paid += c.amount
+	paid, err := s.pay("merchant/"+store.Account(s.hall.Merchant), s.captures)
+	s.Paid += paid
 	return err
 }
 

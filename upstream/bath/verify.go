@@ -33,13 +33,18 @@ var checks = []struct{ name, query string }{
 		WHERE b.hall <> u.hall OR b.controller <> u.controller OR b.day <> u.day OR b.slot <> u.slot`},
 	{"bath reservation is called used, and nobody has said so", `
 		SELECT r.ref FROM bath_reservations r LEFT JOIN bath_uses u ON u.ref = r.ref AND u.part = 0
-		WHERE (r.state = 3) <> (u.ref IS NOT NULL)`},
+		WHERE (r.state = 3) <> (u.ref IS NOT NULL OR r.stub_fen IS NOT NULL)`},
+	{"bath reservation has not paid what its stub says", `
+		SELECT ref FROM bath_reservations WHERE captured_fen <> stub_fen`},
+	{"bath use is not as its stub says, and is not in the inbox", `
+		SELECT r.ref FROM bath_reservations r JOIN bath_uses u ON u.ref = r.ref AND u.part = 0
+		WHERE u.amount_fen <> r.stub_fen AND NOT ` + fmt.Sprintf(inInbox, OtherStub)},
 	{"bath reservation has paid more than was used, or than was held", `
 		SELECT r.ref FROM bath_reservations r JOIN bath_uses u ON u.ref = r.ref AND u.part = 0
-		WHERE r.captured_fen > u.amount_fen OR r.captured_fen > r.cap_fen`},
+		WHERE r.stub_fen IS NULL AND r.captured_fen > u.amount_fen OR r.captured_fen > r.cap_fen`},
 	{"bath reservation has paid less than was used, and is not in the inbox", `
 		SELECT r.ref FROM bath_reservations r JOIN bath_uses u ON u.ref = r.ref AND u.part = 0
-		WHERE r.captured_fen < u.amount_fen AND NOT ` + fmt.Sprintf(inInbox, AboveHold) + `
+		WHERE r.stub_fen IS NULL AND r.captured_fen < u.amount_fen AND NOT ` + fmt.Sprintf(inInbox, AboveHold) + `
 		AND NOT ` + fmt.Sprintf(inInbox, AbovePrice) + ` AND NOT ` + fmt.Sprintf(inInbox, AfterRelease)},
 	{"M2: bath reservation's entry is not what it has paid", `
 		SELECT r.ref FROM bath_reservations r JOIN bath_halls h ON h.hall = r.hall JOIN entries e ON e.id = r.entry_id

@@ -85,7 +85,7 @@ var dump = []struct{ table, query string }{
 		ORDER BY j.terminal COLLATE "C", j.epoch, u.seq, u.part`},
 	{"bath reservations", `SELECT r.ref, r.terminal, r.account, r.hall, r.stall, r.day, r.slot, r.n, r.cap_fen,
 			r.litre_fen, r.litre_pulses, r.from_ms, r.to_ms, r.cancel_ms, r.made_ms, r.state, r.moved_ms, r.hold,
-			r.captured_fen, n.n
+			r.captured_fen, n.n, r.stub_fen, r.stub_terminal, r.stubs_wrong
 		FROM bath_reservations r LEFT JOIN (` + counted + `) AS n ON n.id = r.entry_id ORDER BY r.ref COLLATE "C"`},
 	{"bath reports", `SELECT digest, hall, controller, day, slot, final, line FROM bath_reports ORDER BY digest`},
 	{"bath uses", `SELECT hall, controller, day, slot, n, part, stall, start_s, end_s, pulses, amount_fen, pauses,

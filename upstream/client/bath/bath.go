@@ -39,6 +39,10 @@ type Halls struct {
 	Halls     []Hall
 	DaysAhead int       // today and so many days after it can be reserved
 	Today     time.Time // the midnight in Beijing with which today began, by the upstream
+
+	// Who has not come NoShows times in NoShowDays reserves no more, until the first
+	// of them is so long ago.
+	NoShows, NoShowDays int
 }
 
 // Hall is a bath.
@@ -113,6 +117,9 @@ type Reservation struct {
 	Moved    time.Time // when it came to its state
 	Hold     Hold
 	Captured money.Fen // that was paid
+	// ReleasedBy is until when money is held at the latest, whoever says nothing.
+	ReleasedBy time.Time
+	Closed     bool // by its stub: paid, although the controller's log is not here yet
 
 	// Code is eight digits, for as long as they open: from Opens to OpensTill. They
 	// are a secret of the holder. "" for none.
@@ -161,7 +168,10 @@ func (d *Desk) Halls(ctx context.Context) (Halls, error) {
 	if err != nil {
 		return Halls{}, explain("list baths", err)
 	}
-	all := Halls{DaysAhead: int(r.Msg.DaysAhead), Today: at(r.Msg.Today)}
+	all := Halls{
+		DaysAhead: int(r.Msg.DaysAhead), Today: at(r.Msg.Today), NoShows: int(r.Msg.NoShows),
+		NoShowDays: int(r.Msg.NoShowDays),
+	}
 	for _, m := range r.Msg.Halls {
 		all.Halls = append(all.Halls, hall(m))
 	}
@@ -219,6 +229,20 @@ func (d *Desk) Cancel(ctx context.Context, s client.Session, ref string) (Reserv
 	r, err := d.rpc.CancelBath(ctx, connect.NewRequest(&v1.CancelBathRequest{Session: s, Ref: ref}))
 	if err != nil {
 		return Reservation{}, explain("cancel bath", err)
+	}
+	return reservation(r.Msg.Reservation), nil
+}
+
+// Close has the session's holder pay for a shower by its stub, the eight digits that
+// the controller has shown at its end, and frees the rest of what is held. What is paid
+// already is returned as it stands. Refusals: Malformed, RefUnknown, Over (nothing is
+// held any more), StubWrong with Tries, StubLocked, and those of the session.
+func (d *Desk) Close(ctx context.Context, s client.Session, ref, stub string) (Reservation, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	r, err := d.rpc.CloseBath(ctx, connect.NewRequest(&v1.CloseBathRequest{Session: s, Ref: ref, Stub: stub}))
+	if err != nil {
+		return Reservation{}, explain("close bath", err)
 	}
 	return reservation(r.Msg.Reservation), nil
 }
@@ -282,6 +306,8 @@ const (
 	Over          Reason = 15 // it was used, or its slot has passed
 	AccountEnded  Reason = 16
 	ReportUnknown Reason = 17 // no controller of this campus has made it
+	StubWrong     Reason = 18 // it is not of this reservation
+	StubLocked    Reason = 19 // too many were wrong: wait for the controller's log
 )
 
 // String returns the name on the wire.
@@ -292,6 +318,7 @@ type Refusal struct {
 	Reason Reason
 	Limit  money.Fen // with NotEnough: that has to be available
 	Until  time.Time // with NoShows: when the holder may reserve again
+	Tries  int       // with StubWrong: that are left
 }
 
 // Error names the reason.
@@ -305,7 +332,7 @@ func explain(call string, err error) error {
 		for _, d := range ce.Details() {
 			m, err := d.Value()
 			if no, ok := m.(*v1.BathRefusal); err == nil && ok && no.Reason != 0 {
-				return &Refusal{Reason(no.Reason), money.Fen(no.LimitFen), at(no.Until)}
+				return &Refusal{Reason(no.Reason), money.Fen(no.LimitFen), at(no.Until), int(no.Tries)}
 			}
 		}
 	}

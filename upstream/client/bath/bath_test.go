@@ -160,7 +160,7 @@ func TestBath(t *testing.T) {
 			No: 1, Name: "东区浴室", Cap: 6 * yuan, Litre: 4, CancelFor: 10 * time.Minute, Stalls: 1,
 			Open: []bath.Time{{11 * time.Hour, 13 * time.Hour}, {17 * time.Hour, 19 * time.Hour}},
 		}},
-		DaysAhead: 2, Today: time.Date(2026, 11, 26, 0, 0, 0, 0, zone).UTC(),
+		DaysAhead: 2, Today: time.Date(2026, 11, 26, 0, 0, 0, 0, zone).UTC(), NoShows: 3, NoShowDays: 30,
 	}
 	if !reflect.DeepEqual(halls, want) {
 		t.Errorf("halls: %+v\nwant   %+v", halls, want)
@@ -223,6 +223,32 @@ func TestCancel(t *testing.T) {
 	r, err := w.desk.Cancel(t.Context(), s, q.Ref)
 	if err != nil || r.State != bath.Cancelled || r.Hold != bath.Held || r.Code != "" {
 		t.Errorf("cancelled: %+v, %v", r, err)
+	}
+}
+
+// TestClose pays by the stub that the shower has shown, and the answer is lost.
+func TestClose(t *testing.T) {
+	w := newWorld(t)
+	s := w.session()
+	made, err := w.desk.Reserve(t.Context(), s, bath.Request{Ref: "B1", Hall: 1, Slot: 4, Day: w.clock})
+	w.ok(err)
+	if made.Closed || !made.ReleasedBy.Equal(made.To.Add(24*time.Hour)) {
+		t.Errorf("reserved: %+v", made)
+	}
+	no := new(bath.Refusal)
+	_, err = w.desk.Close(t.Context(), s, "B1", "12345678")
+	if !errors.As(err, &no) || no.Reason != bath.StubWrong || no.Tries != 4 {
+		t.Errorf("a wrong stub: %v", err)
+	}
+	slot := bathcode.Slot{Place: bathcode.Place{Hall: 1, Stall: 4}, Day: bathcode.DayOf(made.From), No: made.Slot}
+	stub := master.Key(slot.Place, slot.Day).Stub(slot, 0, 202)
+	w.loseAnswer()
+	if _, err := w.desk.Close(t.Context(), s, "B1", string(stub)); err == nil || errors.As(err, new(*bath.Refusal)) {
+		t.Fatalf("answer lost: %v", err)
+	}
+	r, err := w.desk.Close(t.Context(), s, "B1", string(stub))
+	if err != nil || r.State != bath.Used || r.Captured != 202 || !r.Closed || r.Hold != bath.Captured {
+		t.Errorf("closed: %+v, %v", r, err)
 	}
 }
 

@@ -37,7 +37,7 @@ func reservation(m *v1.BathReservation) Reservation {
 		Made: at(m.GetMade()), Cap: money.Fen(m.GetCapFen()), Litre: money.Fen(m.GetLitreFen()),
 		State: State(m.GetState()), Moved: at(m.GetMoved()), Hold: Hold(m.GetHold()),
 		Captured: money.Fen(m.GetCapturedFen()), Code: m.GetCode(), Opens: at(m.GetOpens()),
-		OpensTill: at(m.GetOpensTill()),
+		OpensTill: at(m.GetOpensTill()), ReleasedBy: at(m.GetReleasedBy()), Closed: m.GetClosed(),
 	}
 	if u := m.GetUse(); u != nil {
 		r.Use = &Use{

@@ -162,6 +162,8 @@ const (
 	BathReason_BATH_REASON_OVER           BathReason = 15 // it was used, or its slot has passed
 	BathReason_BATH_REASON_ACCOUNT_ENDED  BathReason = 16
 	BathReason_BATH_REASON_REPORT_UNKNOWN BathReason = 17 // no controller of this campus has made it
+	BathReason_BATH_REASON_STUB_WRONG     BathReason = 18 // it is not of this reservation
+	BathReason_BATH_REASON_STUB_LOCKED    BathReason = 19 // too many were wrong: wait for the controller's log
 )
 
 // Enum value maps for BathReason.
@@ -185,6 +187,8 @@ var (
 		15: "BATH_REASON_OVER",
 		16: "BATH_REASON_ACCOUNT_ENDED",
 		17: "BATH_REASON_REPORT_UNKNOWN",
+		18: "BATH_REASON_STUB_WRONG",
+		19: "BATH_REASON_STUB_LOCKED",
 	}
 	BathReason_value = map[string]int32{
 		"BATH_REASON_UNSPECIFIED":    0,
@@ -205,6 +209,8 @@ var (
 		"BATH_REASON_OVER":           15,
 		"BATH_REASON_ACCOUNT_ENDED":  16,
 		"BATH_REASON_REPORT_UNKNOWN": 17,
+		"BATH_REASON_STUB_WRONG":     18,
+		"BATH_REASON_STUB_LOCKED":    19,
 	}
 )
 
@@ -436,6 +442,8 @@ type ListBathsResponse struct {
 	Halls         []*BathHall            `protobuf:"bytes,1,rep,name=halls,proto3" json:"halls,omitempty"`
 	DaysAhead     int32                  `protobuf:"varint,2,opt,name=days_ahead,json=daysAhead,proto3" json:"days_ahead,omitempty"` // today and so many days after it can be reserved
 	Today         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=today,proto3" json:"today,omitempty"`                           // midnight in Beijing with which today began
+	NoShows       int32                  `protobuf:"varint,4,opt,name=no_shows,json=noShows,proto3" json:"no_shows,omitempty"`       // who has not come so often in no_show_days waits until the first of them is so long ago
+	NoShowDays    int32                  `protobuf:"varint,5,opt,name=no_show_days,json=noShowDays,proto3" json:"no_show_days,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -489,6 +497,20 @@ func (x *ListBathsResponse) GetToday() *timestamppb.Timestamp {
 		return x.Today
 	}
 	return nil
+}
+
+func (x *ListBathsResponse) GetNoShows() int32 {
+	if x != nil {
+		return x.NoShows
+	}
+	return 0
+}
+
+func (x *ListBathsResponse) GetNoShowDays() int32 {
+	if x != nil {
+		return x.NoShowDays
+	}
+	return 0
 }
 
 type GetBathDayRequest struct {
@@ -707,7 +729,9 @@ type BathReservation struct {
 	Code          string                 `protobuf:"bytes,16,opt,name=code,proto3" json:"code,omitempty"`                                   // eight digits, for as long as it opens; a secret of the holder
 	Opens         *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=opens,proto3" json:"opens,omitempty"`                                 // from when the code opens
 	OpensTill     *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=opens_till,json=opensTill,proto3" json:"opens_till,omitempty"`
-	Use           *BathUse               `protobuf:"bytes,19,opt,name=use,proto3" json:"use,omitempty"` // once the controller has told of it
+	Use           *BathUse               `protobuf:"bytes,19,opt,name=use,proto3" json:"use,omitempty"`                                 // once the controller has told of it
+	ReleasedBy    *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=released_by,json=releasedBy,proto3" json:"released_by,omitempty"` // until when money is held at the latest
+	Closed        bool                   `protobuf:"varint,21,opt,name=closed,proto3" json:"closed,omitempty"`                          // by the stub, so that it is used although nobody has told of a use yet
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -873,6 +897,20 @@ func (x *BathReservation) GetUse() *BathUse {
 		return x.Use
 	}
 	return nil
+}
+
+func (x *BathReservation) GetReleasedBy() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReleasedBy
+	}
+	return nil
+}
+
+func (x *BathReservation) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
 }
 
 type BathUse struct {
@@ -1191,6 +1229,110 @@ func (x *CancelBathResponse) GetReservation() *BathReservation {
 	return nil
 }
 
+type CloseBathRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	Stub          string                 `protobuf:"bytes,3,opt,name=stub,proto3" json:"stub,omitempty"` // eight digits; spaces and hyphens do not matter
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseBathRequest) Reset() {
+	*x = CloseBathRequest{}
+	mi := &file_quancun_v1_bath_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseBathRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseBathRequest) ProtoMessage() {}
+
+func (x *CloseBathRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_bath_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseBathRequest.ProtoReflect.Descriptor instead.
+func (*CloseBathRequest) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CloseBathRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *CloseBathRequest) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *CloseBathRequest) GetStub() string {
+	if x != nil {
+		return x.Stub
+	}
+	return ""
+}
+
+type CloseBathResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reservation   *BathReservation       `protobuf:"bytes,1,opt,name=reservation,proto3" json:"reservation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseBathResponse) Reset() {
+	*x = CloseBathResponse{}
+	mi := &file_quancun_v1_bath_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseBathResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseBathResponse) ProtoMessage() {}
+
+func (x *CloseBathResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_bath_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseBathResponse.ProtoReflect.Descriptor instead.
+func (*CloseBathResponse) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CloseBathResponse) GetReservation() *BathReservation {
+	if x != nil {
+		return x.Reservation
+	}
+	return nil
+}
+
 type ListBathReservationsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -1200,7 +1342,7 @@ type ListBathReservationsRequest struct {
 
 func (x *ListBathReservationsRequest) Reset() {
 	*x = ListBathReservationsRequest{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[13]
+	mi := &file_quancun_v1_bath_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1212,7 +1354,7 @@ func (x *ListBathReservationsRequest) String() string {
 func (*ListBathReservationsRequest) ProtoMessage() {}
 
 func (x *ListBathReservationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[13]
+	mi := &file_quancun_v1_bath_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,7 +1367,7 @@ func (x *ListBathReservationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBathReservationsRequest.ProtoReflect.Descriptor instead.
 func (*ListBathReservationsRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{13}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListBathReservationsRequest) GetSession() []byte {
@@ -1244,7 +1386,7 @@ type ListBathReservationsResponse struct {
 
 func (x *ListBathReservationsResponse) Reset() {
 	*x = ListBathReservationsResponse{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[14]
+	mi := &file_quancun_v1_bath_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1398,7 @@ func (x *ListBathReservationsResponse) String() string {
 func (*ListBathReservationsResponse) ProtoMessage() {}
 
 func (x *ListBathReservationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[14]
+	mi := &file_quancun_v1_bath_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1411,7 @@ func (x *ListBathReservationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBathReservationsResponse.ProtoReflect.Descriptor instead.
 func (*ListBathReservationsResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{14}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListBathReservationsResponse) GetReservations() []*BathReservation {
@@ -1288,7 +1430,7 @@ type TakeBathReportRequest struct {
 
 func (x *TakeBathReportRequest) Reset() {
 	*x = TakeBathReportRequest{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[15]
+	mi := &file_quancun_v1_bath_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1442,7 @@ func (x *TakeBathReportRequest) String() string {
 func (*TakeBathReportRequest) ProtoMessage() {}
 
 func (x *TakeBathReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[15]
+	mi := &file_quancun_v1_bath_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1455,7 @@ func (x *TakeBathReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeBathReportRequest.ProtoReflect.Descriptor instead.
 func (*TakeBathReportRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{15}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TakeBathReportRequest) GetLine() []byte {
@@ -1336,7 +1478,7 @@ type TakeBathReportResponse struct {
 
 func (x *TakeBathReportResponse) Reset() {
 	*x = TakeBathReportResponse{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[16]
+	mi := &file_quancun_v1_bath_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1490,7 @@ func (x *TakeBathReportResponse) String() string {
 func (*TakeBathReportResponse) ProtoMessage() {}
 
 func (x *TakeBathReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[16]
+	mi := &file_quancun_v1_bath_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1503,7 @@ func (x *TakeBathReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeBathReportResponse.ProtoReflect.Descriptor instead.
 func (*TakeBathReportResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{16}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TakeBathReportResponse) GetAgain() bool {
@@ -1406,13 +1548,14 @@ type BathRefusal struct {
 	Reason        BathReason             `protobuf:"varint,1,opt,name=reason,proto3,enum=quancun.v1.BathReason" json:"reason,omitempty"`
 	LimitFen      int64                  `protobuf:"varint,2,opt,name=limit_fen,json=limitFen,proto3" json:"limit_fen,omitempty"` // with NOT_ENOUGH: that has to be available
 	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`                        // with NO_SHOWS
+	Tries         int32                  `protobuf:"varint,4,opt,name=tries,proto3" json:"tries,omitempty"`                       // with STUB_WRONG: that are left
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BathRefusal) Reset() {
 	*x = BathRefusal{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[17]
+	mi := &file_quancun_v1_bath_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1567,7 @@ func (x *BathRefusal) String() string {
 func (*BathRefusal) ProtoMessage() {}
 
 func (x *BathRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[17]
+	mi := &file_quancun_v1_bath_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1580,7 @@ func (x *BathRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BathRefusal.ProtoReflect.Descriptor instead.
 func (*BathRefusal) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{17}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BathRefusal) GetReason() BathReason {
@@ -1461,6 +1604,13 @@ func (x *BathRefusal) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *BathRefusal) GetTries() int32 {
+	if x != nil {
+		return x.Tries
+	}
+	return 0
+}
+
 var File_quancun_v1_bath_proto protoreflect.FileDescriptor
 
 const file_quancun_v1_bath_proto_rawDesc = "" +
@@ -1481,12 +1631,15 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\vfrom_minute\x18\x01 \x01(\x05R\n" +
 	"fromMinute\x12\x1b\n" +
 	"\tto_minute\x18\x02 \x01(\x05R\btoMinute\"\x12\n" +
-	"\x10ListBathsRequest\"\x90\x01\n" +
+	"\x10ListBathsRequest\"\xcd\x01\n" +
 	"\x11ListBathsResponse\x12*\n" +
 	"\x05halls\x18\x01 \x03(\v2\x14.quancun.v1.BathHallR\x05halls\x12\x1d\n" +
 	"\n" +
 	"days_ahead\x18\x02 \x01(\x05R\tdaysAhead\x120\n" +
-	"\x05today\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05today\"=\n" +
+	"\x05today\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05today\x12\x19\n" +
+	"\bno_shows\x18\x04 \x01(\x05R\anoShows\x12 \n" +
+	"\fno_show_days\x18\x05 \x01(\x05R\n" +
+	"noShowDays\"=\n" +
 	"\x11GetBathDayRequest\x12\x12\n" +
 	"\x04hall\x18\x01 \x01(\rR\x04hall\x12\x14\n" +
 	"\x05ahead\x18\x02 \x01(\x05R\x05ahead\"\x98\x01\n" +
@@ -1500,7 +1653,7 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x16\n" +
 	"\x06places\x18\x04 \x01(\x05R\x06places\x12\x12\n" +
 	"\x04free\x18\x05 \x01(\x05R\x04free\x12\x16\n" +
-	"\x06stalls\x18\x06 \x03(\rR\x06stalls\"\xd1\x05\n" +
+	"\x06stalls\x18\x06 \x03(\rR\x06stalls\"\xa6\x06\n" +
 	"\x0fBathReservation\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\tR\x03ref\x12\x12\n" +
 	"\x04hall\x18\x02 \x01(\rR\x04hall\x12\x1b\n" +
@@ -1523,7 +1676,10 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x05opens\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x05opens\x129\n" +
 	"\n" +
 	"opens_till\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\topensTill\x12%\n" +
-	"\x03use\x18\x13 \x01(\v2\x13.quancun.v1.BathUseR\x03use\"\xf0\x01\n" +
+	"\x03use\x18\x13 \x01(\v2\x13.quancun.v1.BathUseR\x03use\x12;\n" +
+	"\vreleased_by\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"releasedBy\x12\x16\n" +
+	"\x06closed\x18\x15 \x01(\bR\x06closed\"\xf0\x01\n" +
 	"\aBathUse\x12\x14\n" +
 	"\x05stall\x18\x01 \x01(\rR\x05stall\x120\n" +
 	"\x05start\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
@@ -1546,6 +1702,12 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
 	"\x03ref\x18\x02 \x01(\tR\x03ref\"S\n" +
 	"\x12CancelBathResponse\x12=\n" +
+	"\vreservation\x18\x01 \x01(\v2\x1b.quancun.v1.BathReservationR\vreservation\"R\n" +
+	"\x10CloseBathRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
+	"\x03ref\x18\x02 \x01(\tR\x03ref\x12\x12\n" +
+	"\x04stub\x18\x03 \x01(\tR\x04stub\"R\n" +
+	"\x11CloseBathResponse\x12=\n" +
 	"\vreservation\x18\x01 \x01(\v2\x1b.quancun.v1.BathReservationR\vreservation\"7\n" +
 	"\x1bListBathReservationsRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\"_\n" +
@@ -1558,11 +1720,12 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x04uses\x18\x02 \x01(\x05R\x04uses\x12\x19\n" +
 	"\bpaid_fen\x18\x03 \x01(\x03R\apaidFen\x12\x14\n" +
 	"\x05freed\x18\x04 \x01(\x05R\x05freed\x12\x16\n" +
-	"\x06listed\x18\x05 \x01(\x05R\x06listed\"\x8c\x01\n" +
+	"\x06listed\x18\x05 \x01(\x05R\x06listed\"\xa2\x01\n" +
 	"\vBathRefusal\x12.\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x16.quancun.v1.BathReasonR\x06reason\x12\x1b\n" +
 	"\tlimit_fen\x18\x02 \x01(\x03R\blimitFen\x120\n" +
-	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until*\xa0\x01\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
+	"\x05tries\x18\x04 \x01(\x05R\x05tries*\xa0\x01\n" +
 	"\tBathState\x12\x1a\n" +
 	"\x16BATH_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13BATH_STATE_RESERVED\x10\x01\x12\x18\n" +
@@ -1574,7 +1737,7 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x15BATH_HOLD_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eBATH_HOLD_HELD\x10\x01\x12\x16\n" +
 	"\x12BATH_HOLD_CAPTURED\x10\x02\x12\x16\n" +
-	"\x12BATH_HOLD_RELEASED\x10\x03*\x81\x04\n" +
+	"\x12BATH_HOLD_RELEASED\x10\x03*\xba\x04\n" +
 	"\n" +
 	"BathReason\x12\x1b\n" +
 	"\x17BATH_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1595,7 +1758,9 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x14BATH_REASON_TOO_LATE\x10\x0e\x12\x14\n" +
 	"\x10BATH_REASON_OVER\x10\x0f\x12\x1d\n" +
 	"\x19BATH_REASON_ACCOUNT_ENDED\x10\x10\x12\x1e\n" +
-	"\x1aBATH_REASON_REPORT_UNKNOWN\x10\x112\x85\x04\n" +
+	"\x1aBATH_REASON_REPORT_UNKNOWN\x10\x11\x12\x1a\n" +
+	"\x16BATH_REASON_STUB_WRONG\x10\x12\x12\x1b\n" +
+	"\x17BATH_REASON_STUB_LOCKED\x10\x132\xcf\x04\n" +
 	"\vBathService\x12H\n" +
 	"\tListBaths\x12\x1c.quancun.v1.ListBathsRequest\x1a\x1d.quancun.v1.ListBathsResponse\x12K\n" +
 	"\n" +
@@ -1603,7 +1768,8 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\vReserveBath\x12\x1e.quancun.v1.ReserveBathRequest\x1a\x1f.quancun.v1.ReserveBathResponse\x12K\n" +
 	"\n" +
 	"CancelBath\x12\x1d.quancun.v1.CancelBathRequest\x1a\x1e.quancun.v1.CancelBathResponse\x12i\n" +
-	"\x14ListBathReservations\x12'.quancun.v1.ListBathReservationsRequest\x1a(.quancun.v1.ListBathReservationsResponse\x12W\n" +
+	"\x14ListBathReservations\x12'.quancun.v1.ListBathReservationsRequest\x1a(.quancun.v1.ListBathReservationsResponse\x12H\n" +
+	"\tCloseBath\x12\x1c.quancun.v1.CloseBathRequest\x1a\x1d.quancun.v1.CloseBathResponse\x12W\n" +
 	"\x0eTakeBathReport\x12!.quancun.v1.TakeBathReportRequest\x1a\".quancun.v1.TakeBathReportResponseB,Z*quancun/upstream/wire/quancun/v1;quancunv1b\x06proto3"
 
 var (
@@ -1619,7 +1785,7 @@ func file_quancun_v1_bath_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_bath_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_quancun_v1_bath_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_quancun_v1_bath_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_quancun_v1_bath_proto_goTypes = []any{
 	(BathState)(0),                       // 0: quancun.v1.BathState
 	(BathHold)(0),                        // 1: quancun.v1.BathHold
@@ -1637,57 +1803,63 @@ var file_quancun_v1_bath_proto_goTypes = []any{
 	(*ReserveBathResponse)(nil),          // 13: quancun.v1.ReserveBathResponse
 	(*CancelBathRequest)(nil),            // 14: quancun.v1.CancelBathRequest
 	(*CancelBathResponse)(nil),           // 15: quancun.v1.CancelBathResponse
-	(*ListBathReservationsRequest)(nil),  // 16: quancun.v1.ListBathReservationsRequest
-	(*ListBathReservationsResponse)(nil), // 17: quancun.v1.ListBathReservationsResponse
-	(*TakeBathReportRequest)(nil),        // 18: quancun.v1.TakeBathReportRequest
-	(*TakeBathReportResponse)(nil),       // 19: quancun.v1.TakeBathReportResponse
-	(*BathRefusal)(nil),                  // 20: quancun.v1.BathRefusal
-	(*timestamppb.Timestamp)(nil),        // 21: google.protobuf.Timestamp
+	(*CloseBathRequest)(nil),             // 16: quancun.v1.CloseBathRequest
+	(*CloseBathResponse)(nil),            // 17: quancun.v1.CloseBathResponse
+	(*ListBathReservationsRequest)(nil),  // 18: quancun.v1.ListBathReservationsRequest
+	(*ListBathReservationsResponse)(nil), // 19: quancun.v1.ListBathReservationsResponse
+	(*TakeBathReportRequest)(nil),        // 20: quancun.v1.TakeBathReportRequest
+	(*TakeBathReportResponse)(nil),       // 21: quancun.v1.TakeBathReportResponse
+	(*BathRefusal)(nil),                  // 22: quancun.v1.BathRefusal
+	(*timestamppb.Timestamp)(nil),        // 23: google.protobuf.Timestamp
 }
 var file_quancun_v1_bath_proto_depIdxs = []int32{
 	4,  // 0: quancun.v1.BathHall.open:type_name -> quancun.v1.BathTime
 	3,  // 1: quancun.v1.ListBathsResponse.halls:type_name -> quancun.v1.BathHall
-	21, // 2: quancun.v1.ListBathsResponse.today:type_name -> google.protobuf.Timestamp
+	23, // 2: quancun.v1.ListBathsResponse.today:type_name -> google.protobuf.Timestamp
 	3,  // 3: quancun.v1.GetBathDayResponse.hall:type_name -> quancun.v1.BathHall
 	9,  // 4: quancun.v1.GetBathDayResponse.slots:type_name -> quancun.v1.BathSlot
-	21, // 5: quancun.v1.GetBathDayResponse.day:type_name -> google.protobuf.Timestamp
-	21, // 6: quancun.v1.BathSlot.from:type_name -> google.protobuf.Timestamp
-	21, // 7: quancun.v1.BathSlot.to:type_name -> google.protobuf.Timestamp
-	21, // 8: quancun.v1.BathReservation.from:type_name -> google.protobuf.Timestamp
-	21, // 9: quancun.v1.BathReservation.to:type_name -> google.protobuf.Timestamp
-	21, // 10: quancun.v1.BathReservation.cancel_till:type_name -> google.protobuf.Timestamp
-	21, // 11: quancun.v1.BathReservation.made:type_name -> google.protobuf.Timestamp
+	23, // 5: quancun.v1.GetBathDayResponse.day:type_name -> google.protobuf.Timestamp
+	23, // 6: quancun.v1.BathSlot.from:type_name -> google.protobuf.Timestamp
+	23, // 7: quancun.v1.BathSlot.to:type_name -> google.protobuf.Timestamp
+	23, // 8: quancun.v1.BathReservation.from:type_name -> google.protobuf.Timestamp
+	23, // 9: quancun.v1.BathReservation.to:type_name -> google.protobuf.Timestamp
+	23, // 10: quancun.v1.BathReservation.cancel_till:type_name -> google.protobuf.Timestamp
+	23, // 11: quancun.v1.BathReservation.made:type_name -> google.protobuf.Timestamp
 	0,  // 12: quancun.v1.BathReservation.state:type_name -> quancun.v1.BathState
-	21, // 13: quancun.v1.BathReservation.moved:type_name -> google.protobuf.Timestamp
+	23, // 13: quancun.v1.BathReservation.moved:type_name -> google.protobuf.Timestamp
 	1,  // 14: quancun.v1.BathReservation.hold:type_name -> quancun.v1.BathHold
-	21, // 15: quancun.v1.BathReservation.opens:type_name -> google.protobuf.Timestamp
-	21, // 16: quancun.v1.BathReservation.opens_till:type_name -> google.protobuf.Timestamp
+	23, // 15: quancun.v1.BathReservation.opens:type_name -> google.protobuf.Timestamp
+	23, // 16: quancun.v1.BathReservation.opens_till:type_name -> google.protobuf.Timestamp
 	11, // 17: quancun.v1.BathReservation.use:type_name -> quancun.v1.BathUse
-	21, // 18: quancun.v1.BathUse.start:type_name -> google.protobuf.Timestamp
-	21, // 19: quancun.v1.BathUse.end:type_name -> google.protobuf.Timestamp
-	21, // 20: quancun.v1.ReserveBathRequest.day:type_name -> google.protobuf.Timestamp
-	10, // 21: quancun.v1.ReserveBathResponse.reservation:type_name -> quancun.v1.BathReservation
-	10, // 22: quancun.v1.CancelBathResponse.reservation:type_name -> quancun.v1.BathReservation
-	10, // 23: quancun.v1.ListBathReservationsResponse.reservations:type_name -> quancun.v1.BathReservation
-	2,  // 24: quancun.v1.BathRefusal.reason:type_name -> quancun.v1.BathReason
-	21, // 25: quancun.v1.BathRefusal.until:type_name -> google.protobuf.Timestamp
-	5,  // 26: quancun.v1.BathService.ListBaths:input_type -> quancun.v1.ListBathsRequest
-	7,  // 27: quancun.v1.BathService.GetBathDay:input_type -> quancun.v1.GetBathDayRequest
-	12, // 28: quancun.v1.BathService.ReserveBath:input_type -> quancun.v1.ReserveBathRequest
-	14, // 29: quancun.v1.BathService.CancelBath:input_type -> quancun.v1.CancelBathRequest
-	16, // 30: quancun.v1.BathService.ListBathReservations:input_type -> quancun.v1.ListBathReservationsRequest
-	18, // 31: quancun.v1.BathService.TakeBathReport:input_type -> quancun.v1.TakeBathReportRequest
-	6,  // 32: quancun.v1.BathService.ListBaths:output_type -> quancun.v1.ListBathsResponse
-	8,  // 33: quancun.v1.BathService.GetBathDay:output_type -> quancun.v1.GetBathDayResponse
-	13, // 34: quancun.v1.BathService.ReserveBath:output_type -> quancun.v1.ReserveBathResponse
-	15, // 35: quancun.v1.BathService.CancelBath:output_type -> quancun.v1.CancelBathResponse
-	17, // 36: quancun.v1.BathService.ListBathReservations:output_type -> quancun.v1.ListBathReservationsResponse
-	19, // 37: quancun.v1.BathService.TakeBathReport:output_type -> quancun.v1.TakeBathReportResponse
-	32, // [32:38] is the sub-list for method output_type
-	26, // [26:32] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	23, // 18: quancun.v1.BathReservation.released_by:type_name -> google.protobuf.Timestamp
+	23, // 19: quancun.v1.BathUse.start:type_name -> google.protobuf.Timestamp
+	23, // 20: quancun.v1.BathUse.end:type_name -> google.protobuf.Timestamp
+	23, // 21: quancun.v1.ReserveBathRequest.day:type_name -> google.protobuf.Timestamp
+	10, // 22: quancun.v1.ReserveBathResponse.reservation:type_name -> quancun.v1.BathReservation
+	10, // 23: quancun.v1.CancelBathResponse.reservation:type_name -> quancun.v1.BathReservation
+	10, // 24: quancun.v1.CloseBathResponse.reservation:type_name -> quancun.v1.BathReservation
+	10, // 25: quancun.v1.ListBathReservationsResponse.reservations:type_name -> quancun.v1.BathReservation
+	2,  // 26: quancun.v1.BathRefusal.reason:type_name -> quancun.v1.BathReason
+	23, // 27: quancun.v1.BathRefusal.until:type_name -> google.protobuf.Timestamp
+	5,  // 28: quancun.v1.BathService.ListBaths:input_type -> quancun.v1.ListBathsRequest
+	7,  // 29: quancun.v1.BathService.GetBathDay:input_type -> quancun.v1.GetBathDayRequest
+	12, // 30: quancun.v1.BathService.ReserveBath:input_type -> quancun.v1.ReserveBathRequest
+	14, // 31: quancun.v1.BathService.CancelBath:input_type -> quancun.v1.CancelBathRequest
+	18, // 32: quancun.v1.BathService.ListBathReservations:input_type -> quancun.v1.ListBathReservationsRequest
+	16, // 33: quancun.v1.BathService.CloseBath:input_type -> quancun.v1.CloseBathRequest
+	20, // 34: quancun.v1.BathService.TakeBathReport:input_type -> quancun.v1.TakeBathReportRequest
+	6,  // 35: quancun.v1.BathService.ListBaths:output_type -> quancun.v1.ListBathsResponse
+	8,  // 36: quancun.v1.BathService.GetBathDay:output_type -> quancun.v1.GetBathDayResponse
+	13, // 37: quancun.v1.BathService.ReserveBath:output_type -> quancun.v1.ReserveBathResponse
+	15, // 38: quancun.v1.BathService.CancelBath:output_type -> quancun.v1.CancelBathResponse
+	19, // 39: quancun.v1.BathService.ListBathReservations:output_type -> quancun.v1.ListBathReservationsResponse
+	17, // 40: quancun.v1.BathService.CloseBath:output_type -> quancun.v1.CloseBathResponse
+	21, // 41: quancun.v1.BathService.TakeBathReport:output_type -> quancun.v1.TakeBathReportResponse
+	35, // [35:42] is the sub-list for method output_type
+	28, // [28:35] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_quancun_v1_bath_proto_init() }
@@ -1701,7 +1873,7 @@ func file_quancun_v1_bath_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_bath_proto_rawDesc), len(file_quancun_v1_bath_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

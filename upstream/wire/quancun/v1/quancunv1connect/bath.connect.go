@@ -52,6 +52,8 @@ const (
 	// BathServiceListBathReservationsProcedure is the fully-qualified name of the BathService's
 	// ListBathReservations RPC.
 	BathServiceListBathReservationsProcedure = "/quancun.v1.BathService/ListBathReservations"
+	// BathServiceCloseBathProcedure is the fully-qualified name of the BathService's CloseBath RPC.
+	BathServiceCloseBathProcedure = "/quancun.v1.BathService/CloseBath"
 	// BathServiceTakeBathReportProcedure is the fully-qualified name of the BathService's
 	// TakeBathReport RPC.
 	BathServiceTakeBathReportProcedure = "/quancun.v1.BathService/TakeBathReport"
@@ -72,6 +74,12 @@ type BathServiceClient interface {
 	// ListBathReservations returns those of the holder who is signed in: the newest,
 	// and all for which money is held.
 	ListBathReservations(context.Context, *connect.Request[v1.ListBathReservationsRequest]) (*connect.Response[v1.ListBathReservationsResponse], error)
+	// CloseBath ends a reservation of the holder who is signed in by the stub (结算码),
+	// eight digits that the controller shows when a shower is over. They prove what it
+	// has cost, before anybody brings the controller's log: that is paid, and the rest
+	// of what was held is free. One that is paid already is returned as it stands.
+	// Five wrong stubs, and only the log can end it.
+	CloseBath(context.Context, *connect.Request[v1.CloseBathRequest]) (*connect.Response[v1.CloseBathResponse], error)
 	// TakeBathReport brings a report of a water controller, which is signed with the
 	// controller's key: any terminal may carry it, and as often as it likes.
 	TakeBathReport(context.Context, *connect.Request[v1.TakeBathReportRequest]) (*connect.Response[v1.TakeBathReportResponse], error)
@@ -118,6 +126,12 @@ func NewBathServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(bathServiceMethods.ByName("ListBathReservations")),
 			connect.WithClientOptions(opts...),
 		),
+		closeBath: connect.NewClient[v1.CloseBathRequest, v1.CloseBathResponse](
+			httpClient,
+			baseURL+BathServiceCloseBathProcedure,
+			connect.WithSchema(bathServiceMethods.ByName("CloseBath")),
+			connect.WithClientOptions(opts...),
+		),
 		takeBathReport: connect.NewClient[v1.TakeBathReportRequest, v1.TakeBathReportResponse](
 			httpClient,
 			baseURL+BathServiceTakeBathReportProcedure,
@@ -134,6 +148,7 @@ type bathServiceClient struct {
 	reserveBath          *connect.Client[v1.ReserveBathRequest, v1.ReserveBathResponse]
 	cancelBath           *connect.Client[v1.CancelBathRequest, v1.CancelBathResponse]
 	listBathReservations *connect.Client[v1.ListBathReservationsRequest, v1.ListBathReservationsResponse]
+	closeBath            *connect.Client[v1.CloseBathRequest, v1.CloseBathResponse]
 	takeBathReport       *connect.Client[v1.TakeBathReportRequest, v1.TakeBathReportResponse]
 }
 
@@ -162,6 +177,11 @@ func (c *bathServiceClient) ListBathReservations(ctx context.Context, req *conne
 	return c.listBathReservations.CallUnary(ctx, req)
 }
 
+// CloseBath calls quancun.v1.BathService.CloseBath.
+func (c *bathServiceClient) CloseBath(ctx context.Context, req *connect.Request[v1.CloseBathRequest]) (*connect.Response[v1.CloseBathResponse], error) {
+	return c.closeBath.CallUnary(ctx, req)
+}
+
 // TakeBathReport calls quancun.v1.BathService.TakeBathReport.
 func (c *bathServiceClient) TakeBathReport(ctx context.Context, req *connect.Request[v1.TakeBathReportRequest]) (*connect.Response[v1.TakeBathReportResponse], error) {
 	return c.takeBathReport.CallUnary(ctx, req)
@@ -182,6 +202,12 @@ type BathServiceHandler interface {
 	// ListBathReservations returns those of the holder who is signed in: the newest,
 	// and all for which money is held.
 	ListBathReservations(context.Context, *connect.Request[v1.ListBathReservationsRequest]) (*connect.Response[v1.ListBathReservationsResponse], error)
+	// CloseBath ends a reservation of the holder who is signed in by the stub (结算码),
+	// eight digits that the controller shows when a shower is over. They prove what it
+	// has cost, before anybody brings the controller's log: that is paid, and the rest
+	// of what was held is free. One that is paid already is returned as it stands.
+	// Five wrong stubs, and only the log can end it.
+	CloseBath(context.Context, *connect.Request[v1.CloseBathRequest]) (*connect.Response[v1.CloseBathResponse], error)
 	// TakeBathReport brings a report of a water controller, which is signed with the
 	// controller's key: any terminal may carry it, and as often as it likes.
 	TakeBathReport(context.Context, *connect.Request[v1.TakeBathReportRequest]) (*connect.Response[v1.TakeBathReportResponse], error)
@@ -224,6 +250,12 @@ func NewBathServiceHandler(svc BathServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(bathServiceMethods.ByName("ListBathReservations")),
 		connect.WithHandlerOptions(opts...),
 	)
+	bathServiceCloseBathHandler := connect.NewUnaryHandler(
+		BathServiceCloseBathProcedure,
+		svc.CloseBath,
+		connect.WithSchema(bathServiceMethods.ByName("CloseBath")),
+		connect.WithHandlerOptions(opts...),
+	)
 	bathServiceTakeBathReportHandler := connect.NewUnaryHandler(
 		BathServiceTakeBathReportProcedure,
 		svc.TakeBathReport,
@@ -242,6 +274,8 @@ func NewBathServiceHandler(svc BathServiceHandler, opts ...connect.HandlerOption
 			bathServiceCancelBathHandler.ServeHTTP(w, r)
 		case BathServiceListBathReservationsProcedure:
 			bathServiceListBathReservationsHandler.ServeHTTP(w, r)
+		case BathServiceCloseBathProcedure:
+			bathServiceCloseBathHandler.ServeHTTP(w, r)
 		case BathServiceTakeBathReportProcedure:
 			bathServiceTakeBathReportHandler.ServeHTTP(w, r)
 		default:
@@ -271,6 +305,10 @@ func (UnimplementedBathServiceHandler) CancelBath(context.Context, *connect.Requ
 
 func (UnimplementedBathServiceHandler) ListBathReservations(context.Context, *connect.Request[v1.ListBathReservationsRequest]) (*connect.Response[v1.ListBathReservationsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.BathService.ListBathReservations is not implemented"))
+}
+
+func (UnimplementedBathServiceHandler) CloseBath(context.Context, *connect.Request[v1.CloseBathRequest]) (*connect.Response[v1.CloseBathResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.BathService.CloseBath is not implemented"))
 }
 
 func (UnimplementedBathServiceHandler) TakeBathReport(context.Context, *connect.Request[v1.TakeBathReportRequest]) (*connect.Response[v1.TakeBathReportResponse], error) {

@@ -1,0 +1,124 @@
+package bath_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"quancun/money"
+	"quancun/upstream/bath"
+)
+
+// stub is what the controller shows at the end of a reservation's shower.
+func stub(r bath.Reservation, cost money.Fen) string {
+	return master.Key(r.Slot.Place, r.Slot.Day).Stub(r.Slot, r.N, cost).Grouped()
+}
+
+func (w *world) close(r bath.Reservation, stub string) (bath.Reservation, error) {
+	return w.desk.Close(w.t.Context(), bath.Closing{
+		Account: r.Account, Terminal: "kiosk1", Ref: r.Ref, Stub: stub,
+	})
+}
+
+// TestStub pays by the stub before any log is there, once, whoever says it how often;
+// the log says the same later and moves nothing.
+func TestStub(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		a, b, free := w.reserve(0, byStall, 0), w.reserve(1, whole, 0), w.reserve(2, whole, 0)
+		given, err := w.desk.Cancel(t.Context(), free.Account, free.Ref)
+		w.ok(err)
+		w.at(17, 20)
+		for range 2 {
+			got, err := w.close(a, stub(a, 2*yuan))
+			if w.ok(err); got.State != bath.Used || got.Captured != 2*yuan || *got.Stub != 2*yuan || got.Use != nil {
+				t.Errorf("closed: %+v", got)
+			}
+		}
+		if _, err := w.close(a, "0000 0000"); err != nil {
+			t.Errorf("a wrong stub of what is paid: %v", err) // it stands as it does
+		}
+		_, err = w.close(b, stub(b, 0))
+		w.ok(err)
+		_, err = w.close(given, stub(given, yuan)) // its code opened all the same
+		w.ok(err)
+		w.whole()
+		w.money(0, 18*yuan, 0)
+		w.money(1, 20*yuan, 0)
+		w.money(2, 19*yuan, 0)
+		w.at(18, 0)
+		got := w.take(report(a.Slot, true, use(a, 50)))
+		if got.Uses != 1 || got.Paid != 0 || got.Listed != 0 {
+			t.Errorf("the log came to %+v", got)
+		}
+		w.stands(a, bath.Used, bath.Captured, 2*yuan)
+		if is := w.now(a); is.Use == nil || is.Use.Amount != 2*yuan {
+			t.Errorf("without what the log says: %+v", is)
+		}
+		w.listed()
+		w.take(report(b.Slot, true, use(b, 25), use(free, 25))) // 1 yuan, of what its stub called nothing
+		w.stands(b, bath.Used, bath.Captured, 0)
+		w.listed(bath.OtherStub)
+	})
+}
+
+// TestStubRefused takes no stub that is of another shower, five times, and leaves what
+// is held to the controller's log.
+func TestStubRefused(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		r, other := w.reserve(0, byStall, 0), w.reserve(1, byStall, 0)
+		_, err := w.close(r, "1234 567")
+		w.refused(err, bath.Malformed)
+		_, err = w.desk.Close(t.Context(), bath.Closing{
+			Account: other.Account, Terminal: "kiosk1", Ref: r.Ref, Stub: stub(r, yuan),
+		})
+		w.refused(err, bath.RefUnknown)
+		for left := 4; left >= 0; left-- {
+			_, err := w.close(r, stub(other, yuan))
+			if no := w.refused(err, bath.StubWrong); no.Tries != left {
+				t.Errorf("%d tries are left, want %d", no.Tries, left)
+			}
+		}
+		_, err = w.close(r, stub(r, yuan))
+		w.refused(err, bath.StubLocked)
+		w.stands(r, bath.Reserved, bath.Held, 0)
+		w.at(18, 0)
+		w.take(report(r.Slot, true, use(r, 50)))
+		w.stands(r, bath.Used, bath.Captured, 2*yuan)
+
+		w.clock = other.To.Add(24 * time.Hour)
+		_, err = w.desk.Lapse(t.Context())
+		w.ok(err)
+		_, err = w.close(other, stub(other, yuan))
+		w.refused(err, bath.Over)
+		w.money(1, 20*yuan, 0)
+	})
+}
+
+// TestStubAndLog brings a stub to two kiosks and the log, all at once.
+func TestStubAndLog(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		for slot := range uint8(4) {
+			r := w.reserve(0, whole, slot)
+			w.clock = r.To
+			line := report(r.Slot, true, use(r, 50))
+			var all sync.WaitGroup
+			for i := range 3 {
+				all.Go(func() {
+					var err error
+					if i == 0 {
+						_, err = w.desk.Take(t.Context(), "console", line)
+					} else {
+						_, err = w.close(r, stub(r, 2*yuan))
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			w.stands(r, bath.Used, bath.Captured, 2*yuan)
+			w.money(0, 20*yuan-2*yuan*money.Fen(slot+1), 0)
+		}
+		w.listed()
+	})
+}
