@@ -275,6 +275,12 @@ var layers = map[string]layer{
 		},
 		theirs: []string{sync},
 	},
+	"kiosk/service/lost": {
+		ours: []string{
+			"journal", "kiosk", "kiosk/dialog", "kiosk/pin", "kiosk/request", "kiosk/service", "kiosk/tender",
+			"upstream/client", "upstream/client/lost",
+		},
+	},
 	"kiosk/standing": {ours: []string{"kiosk", "upstream/client/bath", "upstream/client/bill"}},
 	"kiosk/office/counter": {
 		ours: []string{

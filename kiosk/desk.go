@@ -11,6 +11,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk/service"
+	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/reader"
 	"quancun/reader/profile"
@@ -34,6 +35,11 @@ type Desk struct {
 	Log      *slog.Logger
 
 	Certificate journal.Certificate // of the journal's key, for receipts
+
+	Feeds Feeds // for lost cards, while the upstream is away; nil: they are not known then
+	// Found has the upstream tell the owner of a lost card that it lies here. Once it
+	// has returned nil, that is certain. nil: nobody is told.
+	Found func(ctx context.Context, cardNo string) error
 
 	signed atomic.Pointer[service.Holder] // who is signed in, for the services
 
@@ -122,16 +128,47 @@ func (d *Desk) read(ctx context.Context, _ progress) outcome {
 	known, err := d.Upstream.LookUpCard(ctx, info.CardNo.Full())
 	if err != nil && !refused(err) {
 		d.Log.Warn("upstream did not know the card in time", "err", err)
-		return outcome{Offline, d.cardAlone()}
+		var listed bool
+		if known.Status, listed = d.listed(); !listed {
+			return outcome{Offline, d.cardAlone()}
+		}
+		err = nil
 	}
 	if err == nil {
 		err = usable(known)
 	}
 	if err != nil {
-		return d.fail("look up card", err)
+		return d.fail("look up card", d.keep(ctx, err))
 	}
 	holder := d.holder()
 	return outcome{CardRead, func(v *View) { v.Holder, v.Balance = holder, Balance{Purse: info.Balance} }}
+}
+
+// listed returns why the card is on the hotlist that the terminal has, if it is.
+func (d *Desk) listed() (why client.CardStatus, listed bool) {
+	if d.Feeds == nil {
+		return 0, false
+	}
+	reason, listed := d.Feeds.Hot(feed.Card(d.info.CardNo))
+	return client.CardStatus(reason), listed
+}
+
+// ErrKept means that the card was reported lost, and that its owner is being told
+// that it lies here.
+var ErrKept = errors.New("kiosk: a lost card, whose owner is being told")
+
+// keep has the owner of a lost card told that it lies here, and returns why it may not
+// be used.
+func (d *Desk) keep(ctx context.Context, why error) error {
+	no := (*client.Refusal)(nil)
+	if d.Found == nil || !errors.As(why, &no) || no.Reason != client.CardIsHot {
+		return why
+	}
+	if err := d.Found(ctx, d.info.CardNo.Full()); err != nil {
+		d.Log.Warn("owner of a lost card is not told", "err", err)
+		return why
+	}
+	return ErrKept
 }
 
 // takeUp powers the card and reads who it is. A card that falls silent is

@@ -39,6 +39,7 @@ const (
 	CodeCardRefused  Code = 2109 // it answered no
 	CodeNotGenuine   Code = 2110 // MAC1 is wrong
 	CodeCardAhead    Code = 2111 // it holds more than was ever loaded
+	CodeKept         Code = 2112 // reported lost, and its owner is being told that it lies here
 	CodePINLocked    Code = 2201 // upstream
 	CodeCardPIN      Code = 2202 // the card's own PIN is another one
 	CodeCardPINLock  Code = 2203 // the card's own PIN is locked
@@ -77,7 +78,7 @@ const (
 var Codes = []Code{
 	CodeInternal, CodeJournal, CodeFull, CodeClock, CodeOffline, CodeTerminal, CodeNoReader, CodeNoSAM,
 	CodeForeignCard, CodeNotEnabled, CodeExpired, CodeNotStarted, CodeHot, CodeUnknownCard, CodeRetired,
-	CodeCardSilent, CodeCardRefused, CodeNotGenuine, CodeCardAhead,
+	CodeCardSilent, CodeCardRefused, CodeNotGenuine, CodeCardAhead, CodeKept,
 	CodePINLocked, CodeCardPIN, CodeCardPINLock, CodeSessionOver,
 	CodeNotStaff, CodeStaffLocked, CodeStaffAway, CodeForbidden,
 	CodeAmount, CodeCap, CodeNoChannel, CodeConflict, CodeLoadRefused, CodeLoadDoubt, CodeLoadNoAnswer,
@@ -127,6 +128,7 @@ var causes = []struct {
 	{ErrNotGenuine, CodeSaleForged},
 	{ErrPaidBefore, CodePaidBefore},
 	{ErrInDoubt, CodeLoadDoubt},
+	{ErrKept, CodeKept},
 	{rules.ErrHot, CodeHot},
 	{rules.ErrPurse, CodePurseShort},
 	{rules.ErrSale, CodeAlone},

@@ -82,7 +82,8 @@ type world struct {
 	views   chan kiosk.View
 	current kiosk.View // seen last
 	input   chan kiosk.Input
-	crash   func() // ends the terminal as a power cut would
+	crash   func()                                         // ends the terminal as a power cut would
+	found   func(ctx context.Context, cardNo string) error // told of lost cards; nil: nobody is
 }
 
 func newWorld(t *testing.T) *world { return newWorldAhead(t, 0) }
@@ -217,6 +218,7 @@ func (w *world) startTerminal() {
 		Desk: &kiosk.Desk{
 			Device: w.slot, Upstream: w.up, Book: w.journal(), Profile: w.profile, Clock: w.clock,
 			Terms: w.terms, InHand: w.hand, Log: w.log, Certificate: w.word,
+			Feeds: w.feeds, Found: w.found,
 		},
 		Clock: w.clock, Cards: cards, Inputs: w.input, Health: health, Log: w.log,
 		Show: func(v kiosk.View) { w.views <- v },

@@ -34,7 +34,7 @@ func (p *page) fault() fyne.CanvasObject {
 // that another try may mend.
 func refusal(c kiosk.Code) bool {
 	switch c {
-	case kiosk.CodeHot, kiosk.CodeRetired, kiosk.CodeExpired, kiosk.CodeNotGenuine, kiosk.CodePINLocked,
+	case kiosk.CodeHot, kiosk.CodeKept, kiosk.CodeRetired, kiosk.CodeExpired, kiosk.CodeNotGenuine, kiosk.CodePINLocked,
 		kiosk.CodeCardPINLock:
 		return true
 	}
