@@ -31,6 +31,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/tools/sim/outside"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
 )
@@ -66,6 +67,8 @@ type Campus struct {
 
 	office    *office
 	service   *service
+	network   outside.Asker   // takes the network fee
+	meters    *outside.Biller // takes what electricity costs
 	machines  []*machine
 	cards     []*plastic
 	holders   []*holder
@@ -109,6 +112,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		c.log = slog.New(slog.NewTextHandler(&c.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	c.oracle, c.service = newOracle(c), newService(c)
+	c.network, c.meters = outside.NewAsker(c.world, c.dice, c.met), outside.NewBiller(c.world, c.dice, c.met)
 	defer c.close()
 	whole := context.WithoutCancel(ctx) // see live
 	err = c.open(whole)
@@ -128,7 +132,7 @@ func (c *Campus) open(ctx context.Context) error {
 	// Most campuses are small and have a short day: what goes wrong needs few
 	// people. A few are as large as life.
 	t, terminals := c.works.Towns[works.TownSizes[0]], 2
-	c.busy = c.dice.Between(8, 18)
+	c.busy = c.dice.Between(9, 20)
 	switch n := c.dice.IntN(200); {
 	case n < 2:
 		t, terminals, c.busy = c.works.Towns[works.TownSizes[2]], works.StationsMax, c.dice.Between(100, 300)

@@ -16,6 +16,7 @@ import (
 	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
+	"quancun/upstream/biller"
 	"quancun/upstream/centre"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -29,6 +30,8 @@ func (c *Campus) heal(ctx context.Context) {
 	if c.office.down() {
 		c.office.start(ctx)
 	}
+	c.network.Mend()
+	c.meters.Mend()
 	for _, p := range c.cards {
 		p.chip.Mend()
 		p.hot = true // whatever the books say now
@@ -53,6 +56,7 @@ func (c *Campus) heal(ctx context.Context) {
 // is open at machines and at the upstream, and then every card at a kiosk.
 func (c *Campus) settle(ctx context.Context) {
 	c.rest(ctx)
+	c.office.decide(ctx)
 	for _, h := range c.holders {
 		if h.card.used && c.broken == nil {
 			c.acting = virtual.Pick(c.dice, c.machines)
@@ -70,6 +74,20 @@ func (c *Campus) settle(ctx context.Context) {
 		c.inspect(ctx)
 		if w, err := m.book.Waiting(ctx); err != nil || w.Count > 0 {
 			c.wrong("%s has %d entries that do not go up: %v", m.name, w.Count, err)
+		}
+		c.judgeOpen(ctx, m)
+	}
+}
+
+// judgeOpen checks that a machine has come to know of every bill what it came to.
+func (c *Campus) judgeOpen(ctx context.Context, m *machine) {
+	open, err := m.book.OpenItems(ctx)
+	if err != nil {
+		c.wrong("%s cannot say what is open: %v", m.name, err)
+	}
+	for _, e := range open {
+		if e.Kind == journal.RequestIntent {
+			c.wrong("%s has not heard what bill %s came to", m.name, e.Ref)
 		}
 	}
 }
@@ -127,6 +145,11 @@ func (c *Campus) expected(up *copied) map[string]money.Fen {
 	for _, o := range c.orders {
 		if up.orders[o.no] { // otherwise the books are older than it, and the channel's bill tells
 			move("channel/alipay", "holder/"+o.holder.account, c.service.paid(o.no))
+		}
+	}
+	for no, b := range up.bills {
+		if b.state == biller.Paid {
+			move(b.account, "biller/"+b.biller, c.biller(b.biller).Booked(no))
 		}
 	}
 	for _, d := range c.oracle.debits {
@@ -187,6 +210,7 @@ func (c *Campus) judge(ctx context.Context) error {
 		return err
 	}
 	c.judgeWords(up)
+	c.judgeBills(up)
 	if c.searched {
 		if err := c.judgeSecrets(); err != nil {
 			return err
@@ -223,7 +247,8 @@ func (c *Campus) verify(ctx context.Context) error {
 	broken, err := c.office.books.Verify(ctx)
 	more, err2 := c.office.journal.Verify(ctx)
 	acts, err3 := centre.New(c.office.books).Verify(ctx)
-	for _, b := range slices.Concat(broken, more, acts) {
+	bills, err4 := biller.Verify(ctx, c.office.books)
+	for _, b := range slices.Concat(broken, more, acts, bills) {
 		c.wrong("books: %s", b)
 	}
 	for _, m := range c.machines {
@@ -231,7 +256,7 @@ func (c *Campus) verify(ctx context.Context) error {
 			c.wrong("journal of %s: %v", m.name, wrong)
 		}
 	}
-	return errors.Join(err, err2, err3, c.judgeActs(ctx))
+	return errors.Join(err, err2, err3, err4, c.judgeActs(ctx))
 }
 
 // judgeActs checks that what clerks have written down is what was done, and all
@@ -328,6 +353,11 @@ var rows = []struct {
 	{branchRewound, `SELECT count(*) FROM exceptions WHERE kind = 'epoch opened' AND detail LIKE 'rewound%'`},
 	{branchForked, `SELECT count(*) FROM exceptions WHERE kind = 'epoch opened' AND detail LIKE 'forked%'`},
 	{branchReopened, `SELECT count(*) FROM exceptions WHERE kind = 'epoch opened' AND detail LIKE 'recovered%'`},
+	{branchBillPaid, `SELECT count(*) FROM bills WHERE state = 4`},
+	{branchBillDown, `SELECT count(*) FROM bills WHERE cause = 2`},
+	{branchBillEnded, `SELECT count(*) FROM bills WHERE cause = 3`},
+	{branchBillAbsent, `SELECT count(*) FROM bills WHERE cause = 4`},
+	{branchBillLate, `SELECT count(*) FROM bills WHERE late`},
 	{branchCarried, `SELECT count(*) FROM carried_entries`},
 }
 
@@ -395,7 +425,8 @@ func (c *Campus) judgeRows(ctx context.Context) error {
 
 // judgeSpending holds what a holder has spent too much against the bound of the
 // design, section 2: what the purse held when it was last level with the account,
-// and what the virtual card may spend in the dark, less the card reserve. What
+// and what the virtual card may spend in the dark, less the card reserve, from
+// which bills may have been paid: their holder stands there with the card. What
 // clerks take without asking comes on top, and what machines have sold whose
 // journal is in two places.
 func (c *Campus) judgeSpending(h *holder) {
@@ -406,7 +437,7 @@ func (c *Campus) judgeSpending(h *holder) {
 	if left >= 0 || c.restored {
 		return
 	}
-	bound := max(0, p.level+h.dark-c.reserve) + h.clerks
+	bound := max(0, p.level+h.dark-max(0, c.reserve-h.billed)) + h.clerks
 	for station := range c.troubled {
 		bound += h.sold[station]
 	}

@@ -2,6 +2,9 @@ package campus
 
 import (
 	"fmt"
+
+	"quancun/lab/disk"
+	"quancun/tools/sim/outside"
 )
 
 // Branch is something rare that has to happen often enough in a run, because
@@ -65,6 +68,17 @@ const (
 	branchActLost
 	branchActHeard
 
+	branchBillPaid
+	branchBillLost
+	branchBillUnheard
+	branchBillDenied
+	branchBillDown
+	branchBillEnded
+	branchBillNever
+	branchBillAbsent
+	branchBillLate
+	branchBillDecided
+
 	branchCount
 )
 
@@ -122,6 +136,17 @@ var branchNames = [branchCount]string{
 
 	branchActLost:  "clerk's act closed before it was done",
 	branchActHeard: "clerk's act closed, and it was done",
+
+	branchBillPaid:    "bill paid",
+	branchBillLost:    "biller has not heard",
+	branchBillUnheard: "biller was not heard",
+	branchBillDenied:  "biller says no, and has booked",
+	branchBillDown:    "bill released at its deadline",
+	branchBillEnded:   "bill ended by its holder",
+	branchBillNever:   "bill ended that had not arrived",
+	branchBillAbsent:  "bill released as not booked",
+	branchBillLate:    "bill booked after its release",
+	branchBillDecided: "bill decided by people",
 }
 
 // String returns the branch in words.
@@ -139,5 +164,22 @@ type Coverage [branchCount]int
 func (c *Coverage) Add(d Coverage) {
 	for i, n := range d {
 		c[i] += n
+	}
+}
+
+// mishaps are the branches that billers take.
+var mishaps = map[outside.Mishap]Branch{
+	outside.Lost: branchBillLost, outside.Unheard: branchBillUnheard, outside.Denied: branchBillDenied,
+}
+
+// met notes what a call to a biller has met with. Now and then the upstream dies
+// before it has written down what it heard.
+func (c *Campus) met(m outside.Mishap) {
+	if b, rare := mishaps[m]; rare {
+		c.cover(b)
+	}
+	if m != outside.NotReached && !c.healed && c.dice.OneIn(8) {
+		c.office.disk.Break(disk.Fault{Nth: c.dice.Between(1, 8), Failure: disk.IO, Forever: true})
+		c.office.dying = true
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"quancun/journal"
 	"quancun/lab/disk"
 	"quancun/ledger"
+	"quancun/tools/sim/outside"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
 )
@@ -37,6 +38,7 @@ var faults = []act{
 	{3, func(ctx context.Context, c *Campus, m *machine) { c.office.restore(ctx) }},
 	{25, func(ctx context.Context, c *Campus, m *machine) { c.office.restoreBefore(ctx) }},
 	{2, func(_ context.Context, c *Campus, m *machine) { c.office.crash() }},
+	{6, func(_ context.Context, c *Campus, m *machine) { c.outage() }},
 }
 
 // fault lets something go wrong, or end, that is nobody's act.
@@ -97,6 +99,13 @@ func (m *machine) stopIfFailed(ctx context.Context) {
 func (m *machine) partition() {
 	m.line.dead = !m.line.dead
 	m.campus.note("%s: line is dead: %t", m.name, m.line.dead)
+}
+
+// outage takes a biller away, or brings it back.
+func (c *Campus) outage() {
+	b := virtual.Pick(c.dice, []*outside.Biller{c.network.Biller, c.meters})
+	b.Down = !b.Down
+	c.note("billers are down: network %t, electricity %t", c.network.Down, c.meters.Down)
 }
 
 // fill leaves little room on the disk, or makes room again.

@@ -159,6 +159,7 @@ func (m *machine) round(ctx context.Context) {
 		return
 	}
 	m.endActs(ctx)
+	m.endBills(ctx)
 	more, err := true, error(nil)
 	for steps := 0; more && steps < stepsMax; steps++ {
 		if more, err = m.pusher.Step(ctx); err != nil {

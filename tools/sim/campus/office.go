@@ -2,6 +2,7 @@ package campus
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -11,6 +12,10 @@ import (
 	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
+	"quancun/upstream/biller"
+	bills "quancun/upstream/biller/service"
+	"quancun/upstream/biller/setup"
+	"quancun/upstream/biller/vendor"
 	"quancun/upstream/centre/counter"
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
@@ -34,6 +39,8 @@ type office struct {
 	server  *server.Server
 	handler http.Handler
 	journal *ingest.Ingest
+	desk    *biller.Desk
+	dying   bool // its disk fails
 	auditor *auditor.Office
 }
 
@@ -65,6 +72,7 @@ func (o *office) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	o.dying = false
 	o.books, o.auditor = books, auditor.NewOffice(books, o.campus.reserve)
 	k := o.campus.works.Keys
 	o.journal = ingest.New(books, k, ingest.Policy{CardReserve: o.campus.reserve, DailyLimit: dailyLimit})
@@ -78,19 +86,75 @@ func (o *office) open(ctx context.Context) error {
 	o.server.Services = append(o.server.Services, signs, counter.New(counter.Config{
 		Books: books, Server: o.server, Sessions: signs.Sessions(), Terms: counter.Terms{DailyLimit: dailyLimit},
 	}))
+	o.billing()
 	o.handler = o.server.Handler()
 	return nil
 }
 
-// attend lets the upstream ask the payment service about what is due.
+// billPace is pace's for bills: what is not decided is asked about at each round.
+var billPace = biller.Pace{Retry: 4, Watch: 4, Late: 8 * time.Hour}
+
+// billing has the server answer about bills.
+func (o *office) billing() {
+	o.desk = biller.New(biller.Config{
+		Books: o.books, Pace: billPace, Now: o.now, Log: o.campus.log,
+		Billers: map[string]vendor.Biller{
+			setup.NetworkName: o.campus.network, setup.ElectricityName: o.campus.meters,
+		},
+	})
+	shown := bills.Biller{Name: setup.NetworkName, TitleZH: "校园网", Min: yuan, Max: 200 * yuan, Pays: true}
+	rooms := shown
+	rooms.Name, rooms.TitleZH, rooms.Rooms = setup.ElectricityName, "电费", o.campus.meters
+	o.server.Services = append(o.server.Services, bills.New(bills.Config{
+		Desk: o.desk, Holders: o.server, Books: o.books, Billers: []bills.Biller{shown, rooms},
+	}))
+}
+
+// attend lets the upstream ask the payment service and the billers about what is
+// due.
 func (o *office) attend(ctx context.Context) {
 	if o.down() {
 		return
 	}
-	if err := o.server.Attend(ctx); err != nil {
+	if err := errors.Join(o.server.Attend(ctx), o.desk.Attend(ctx)); err != nil {
 		o.campus.note("upstream attends: %v", err)
 	}
 }
+
+// decide has people at the card centre find out what the upstream has left to
+// them: they look at the biller's own books, once those will not change any more.
+func (o *office) decide(ctx context.Context) {
+	if o.down() {
+		return
+	}
+	lines, err := o.books.Exceptions(ctx)
+	if err != nil {
+		o.campus.note("the inbox is not read: %v", err)
+		return
+	}
+	for _, l := range lines {
+		if l.Kind != billToFindOut && l.Kind != billTooLate {
+			continue
+		}
+		b, err := o.desk.Bill(ctx, l.Ref)
+		if err != nil || !o.campus.biller(b.Biller).Decided(b.No) {
+			continue
+		}
+		d := biller.Decision{OrderNo: b.No, Evidence: "the biller's books", ByOne: "a", ByTwo: "b"}
+		d.Booked = o.campus.biller(b.Biller).Booked(b.No) > 0
+		b, err = o.desk.Decide(ctx, d)
+		o.campus.note("people find out that bill %s was booked: %t; state %d, %v", l.Ref, d.Booked, b.State, err)
+		if err == nil {
+			o.campus.cover(branchBillDecided)
+		}
+	}
+}
+
+// Lines of the inbox that are about bills.
+const (
+	billToFindOut = "bill to be found out"
+	billTooLate   = "bill booked after its release"
+)
 
 func (o *office) now() time.Time { return o.campus.world.Now }
 
@@ -110,6 +174,14 @@ func (o *office) crash() {
 	o.disk = before.Cut(o.campus.dice.Rand)
 	o.stop()
 	before.Close()
+}
+
+// dieIfDying cuts the power if the disk fails, since the program then stops itself.
+func (o *office) dieIfDying() {
+	if o.dying {
+		o.dying = false
+		o.crash()
+	}
 }
 
 // keepBackup puts a copy of the books away, as every night.

@@ -6,12 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"quancun/journal"
 	"quancun/ledger"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/tools/sim/outside"
+	"quancun/upstream/biller"
+	"quancun/upstream/biller/setup"
 	"quancun/upstream/store/sqldb"
 )
 
@@ -167,7 +171,8 @@ func (o *oracle) onDisk(s *said) bool {
 type copied struct {
 	entries map[saying]journal.Entry
 	orders  map[string]bool // top-ups that are in the books
-	steps   int             // of clocks
+	bills   map[string]billed
+	steps   int // of clocks
 	heads   map[journal.Epoch]journal.Head
 }
 
@@ -176,13 +181,14 @@ type copied struct {
 func (o *office) copied(ctx context.Context) (*copied, error) {
 	c := &copied{
 		entries: map[saying]journal.Entry{}, orders: map[string]bool{}, heads: map[journal.Epoch]journal.Head{},
+		bills: map[string]billed{},
 	}
 	err := o.books.Read(ctx, func(tx *sqldb.Tx) error {
 		orders, err := sqldb.Texts(ctx, tx, `SELECT order_no FROM orders`)
 		for _, no := range orders {
 			c.orders[no] = true
 		}
-		if err != nil {
+		if err := errors.Join(err, c.readBills(ctx, tx)); err != nil {
 			return err
 		}
 		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
@@ -247,4 +253,65 @@ func (o *office) balances(ctx context.Context) (map[string]money.Fen, error) {
 		return nil, fmt.Errorf("read balances: %w", err)
 	}
 	return all, nil
+}
+
+// billed is a bill as it is in the books.
+type billed struct {
+	account, biller string
+	amount          money.Fen
+	state           biller.State
+	listed          bool // people have it to decide
+}
+
+func (c *copied) readBills(ctx context.Context, tx *sqldb.Tx) error {
+	return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var no string
+		var b billed
+		err := rows.Scan(&no, &b.account, &b.biller, &b.amount, &b.state, &b.listed)
+		c.bills[no] = b
+		return err
+	}, `SELECT order_no, account, biller, amount_fen, state, EXISTS (
+			SELECT 1 FROM exceptions x WHERE x.kind = ? AND x.ref = order_no AND x.closed_ms IS NULL) FROM bills`,
+		billTooLate)
+}
+
+func (c *Campus) biller(name string) *outside.Biller {
+	if name == setup.NetworkName {
+		return c.network.Biller
+	}
+	return c.meters
+}
+
+// judgeBills holds bills against the books of the billers themselves (M5): what is
+// booked there is paid once, or people know of it, and nothing else is paid.
+func (c *Campus) judgeBills(up *copied) {
+	for _, no := range slices.Sorted(maps.Keys(up.bills)) {
+		b := up.bills[no]
+		booked, told := c.biller(b.biller).Booked(no), c.biller(b.biller).Told(no)
+		switch {
+		case b.state.Open():
+			c.wrong("bill %s is open in the end, in state %d", no, b.state)
+		case b.state == biller.Paid && booked == 0:
+			c.wrong("bill %s of %s is paid, and %s has not booked it", no, b.amount, b.biller)
+		case c.restored: // what was told since the backup is in the biller's books only
+		case b.state == biller.Released && booked > 0 && !b.listed:
+			c.wrong("bill %s of %s is not paid, and %s has booked it", no, b.amount, b.biller)
+		case told > 1 || booked > b.amount:
+			c.wrong("bill %s of %s was told %d times, and %s is booked", no, b.amount, told, booked)
+		}
+	}
+	for _, name := range []string{setup.NetworkName, setup.ElectricityName} {
+		for _, no := range slices.Sorted(slices.Values(c.biller(name).Orders())) {
+			if _, known := up.bills[no]; !known && !c.restored {
+				c.wrong("%s has booked %s, and it is not in the books", name, no)
+			}
+		}
+	}
+	for key, e := range up.entries {
+		b, known := up.bills[key.ref]
+		done := key.kind == journal.RequestEnd && e.Outcome == journal.Done
+		if done && known && !c.restored && b.state != biller.Paid {
+			c.wrong("the holder was told that bill %s is paid, and it is in state %d", e.Ref, b.state)
+		}
+	}
 }
