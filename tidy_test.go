@@ -96,7 +96,7 @@ var layers = map[string]layer{
 		theirs: []string{connect, protobuf, toml},
 	},
 	"upstream/client/centre": {
-		ours:   []string{"money", "pboc", "upstream/client", "upstream/wire", "upstream/wire/..."},
+		ours:   []string{"money", "journal", "pboc", "upstream/client", "upstream/wire", "upstream/wire/..."},
 		theirs: []string{connect, protobuf},
 	},
 	"upstream/client/bill": {
@@ -118,8 +118,8 @@ var layers = map[string]layer{
 	"upstream/centre": {ours: []string{"money", "journal", "upstream/store", "upstream/store/sqldb"}},
 	"upstream/centre/counter": {
 		ours: []string{
-			"money", "pboc", "upstream/centre", "upstream/keys", "upstream/server", "upstream/server/call",
-			"upstream/staff", "upstream/store", "upstream/wire", "upstream/wire/...",
+			"money", "pboc", "upstream/centre", "upstream/ingest", "upstream/keys", "upstream/server",
+			"upstream/server/call", "upstream/staff", "upstream/store", "upstream/wire", "upstream/wire/...",
 		},
 		theirs: []string{connect, protobuf},
 	},

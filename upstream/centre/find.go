@@ -18,6 +18,7 @@ type Person struct {
 	store.Holder
 	Until, Closed time.Time // zero for neither
 	Balance, Held money.Fen
+	Coming        money.Fen  // what may still come: see [store.Coming]
 	Limit         *money.Fen // of their own; nil for the school's
 	Cards         []store.Card
 	Found         map[string]Where // lost cards that were laid on a reader, by their number
@@ -110,6 +111,9 @@ func (p *Person) read(ctx context.Context, tx *sqldb.Tx, a store.Account) (err e
 	}
 	p.Until, p.Closed = moment(until), moment(closed)
 	p.Held, err = store.Held(ctx, tx, a)
+	if err == nil {
+		p.Coming, err = store.Coming(ctx, tx, a)
+	}
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,10 @@ type Request struct {
 	Virtual  bool     // the card reserve is not to be touched
 	Code     string   // that a phone has shown for it; "" for none
 	Reading  *Reading // what the card has just said; nil for none
+
+	// Cap is set where it is cash that is about to be taken: room for it is then held
+	// below the cap, and no money.
+	Cap money.Fen
 }
 
 // Approval is the answer. A hold stands behind it until the journal has passed
@@ -50,14 +54,14 @@ var ErrMalformed = errors.New("ingest: malformed request")
 func (q Request) Check() error {
 	name := func(s string) bool { return s == "" || journal.IsName(s) }
 	if q.Seq < 1 || q.Amount <= 0 || q.Amount > journal.AmountMax || !journal.IsName(q.Attempt) ||
-		q.Code != "" && (!q.Virtual || q.CardNo != "") ||
+		q.Code != "" && (!q.Virtual || q.CardNo != "") || q.Cap != 0 && (q.Cap < 0 || q.Virtual || q.CardNo != "") ||
 		!name(q.CardNo) || !name(q.Account) || !name(q.Merchant) || q.CardNo == "" && q.Account == "" {
 		return ErrMalformed
 	}
 	return nil
 }
 
-// Authorize places a hold. The same attempt again is the same hold. A decline
+// Authorize places a hold: of money, or of room for it. The same attempt again is the same hold. A decline
 // is an answer and no error; it leaves nothing behind.
 //
 // A [*journal.PushError] says that we have to be told more of the journal first:
@@ -179,16 +183,9 @@ func (a *asking) find() (err error) {
 // decide places the hold, or says why not. The account is locked.
 func (a *asking) decide() error {
 	q := a.request
-	held, err := store.Held(a.ctx, a.tx, a.account)
+	err := errors.Join(a.readAvailable(), a.readSpending())
 	if err != nil {
-		return fmt.Errorf("read holds: %w", err)
-	}
-	if err := a.readSpending(); err != nil {
 		return err
-	}
-	a.answer.Available = a.held[a.account].Balance - held
-	if q.Virtual {
-		a.answer.Available -= a.g.policy.CardReserve
 	}
 	switch again, same, err := a.again(); {
 	case err != nil:
@@ -207,6 +204,9 @@ func (a *asking) decide() error {
 	case q.Seq <= a.journal.head.Seq || a.journal.superseded:
 		a.answer.Reason = v1.Reason_REASON_NUMBER_PASSED
 		return nil
+	case q.Cap > 0 && q.Amount > a.answer.Available:
+		a.answer.Reason = v1.Reason_REASON_BALANCE_CAP
+		return nil
 	case q.Amount > a.answer.Available:
 		a.answer.Reason = v1.Reason_REASON_NOT_ENOUGH
 		return nil
@@ -217,6 +217,26 @@ func (a *asking) decide() error {
 	}
 	a.answer.Approved = true
 	return a.place()
+}
+
+// readAvailable reads what there is to hold: money, or room below the cap.
+func (a *asking) readAvailable() (err error) {
+	q, balance := a.request, a.held[a.account].Balance
+	var less money.Fen
+	if q.Cap > 0 {
+		less, err = store.Coming(a.ctx, a.tx, a.account)
+		a.answer.Available = q.Cap - balance - less
+	} else {
+		less, err = store.Held(a.ctx, a.tx, a.account)
+		a.answer.Available = balance - less
+	}
+	if q.Virtual {
+		a.answer.Available -= a.g.policy.CardReserve
+	}
+	if err != nil {
+		return fmt.Errorf("read holds: %w", err)
+	}
+	return nil
 }
 
 // admit says why the code that a phone has shown is good for nothing: it is not
@@ -250,9 +270,10 @@ func (a *asking) admit() (v1.Reason, error) {
 func (a *asking) place() error {
 	q := a.request
 	_, err := a.tx.Exec(a.ctx, `
-		INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.terminal, q.Epoch[:], q.Seq, q.Attempt, a.account, q.CardNo, q.Merchant, q.Amount, q.Virtual,
+		INSERT INTO holds
+			(terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, room, placed_ms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.terminal, q.Epoch[:], q.Seq, q.Attempt, a.account, q.CardNo, q.Merchant, q.Amount, q.Virtual, q.Cap > 0,
 		a.now.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("place hold: %w", err)
@@ -270,10 +291,11 @@ func (a *asking) again() (again, same bool, err error) {
 	}
 	var account store.Account
 	var state HoldState
+	var room bool
 	err = a.tx.QueryRow(a.ctx, `
-		SELECT account, card_no, merchant, amount_fen, virtual, state FROM holds
+		SELECT account, card_no, merchant, amount_fen, virtual, room, state FROM holds
 		WHERE terminal = ? AND epoch = ? AND seq = ? AND attempt = ?`, a.terminal, q.Epoch[:], q.Seq, q.Attempt).
-		Scan(&account, &was.CardNo, &was.Merchant, &was.Amount, &was.Virtual, &state)
+		Scan(&account, &was.CardNo, &was.Merchant, &was.Amount, &was.Virtual, &room, &state)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && state == HoldReleased {
 		return false, false, nil
 	}
@@ -282,6 +304,9 @@ func (a *asking) again() (again, same bool, err error) {
 	}
 	if state <= HoldBound {
 		a.answer.Available += was.Amount
+	}
+	if was.Cap = q.Cap; room != (q.Cap > 0) {
+		return true, false, nil
 	}
 	return true, was == q && account == a.account, nil
 }

@@ -27,7 +27,7 @@ const (
 // Holding is what is held for a terminal.
 type Holding struct {
 	Count  int
-	Amount money.Fen
+	Amount money.Fen // room that is held for cash is none
 	Since  time.Time // when the oldest of it was placed
 }
 
@@ -44,7 +44,7 @@ func Holdings(ctx context.Context, books *store.Books) (map[string]Holding, erro
 		h.Since = time.UnixMilli(since).UTC()
 		all[terminal] = h
 		return err
-	}, `SELECT terminal, count(*), CAST(sum(amount_fen) AS BIGINT), min(placed_ms)
+	}, `SELECT terminal, count(*), CAST(sum(CASE WHEN room THEN 0 ELSE amount_fen END) AS BIGINT), min(placed_ms)
 		FROM holds WHERE state <= 2 GROUP BY terminal`)
 	if err != nil {
 		return nil, fmt.Errorf("read holds: %w", err)
@@ -89,7 +89,7 @@ func (k *taking) passHolds(facts []fact) error {
 	for i := range facts {
 		f := &facts[i]
 		passed[f.Epoch] = max(passed[f.Epoch], f.Seq)
-		if f.fault == nil && ofSale(f.entry.Kind) {
+		if f.fault == nil && (ofSale(f.entry.Kind) || f.entry.Kind == journal.CashTopUp) {
 			attempts[f.Position] = f.entry.Ref
 		}
 	}
@@ -120,7 +120,7 @@ func (k *taking) passHolds(facts []fact) error {
 	return nil
 }
 
-// ofSale reports whether entries of a kind are what holds are placed for.
+// ofSale reports whether entries of a kind are what money is held for in a sale.
 func ofSale(k journal.Kind) bool { return k == journal.SaleIntent || k == journal.CodeSale }
 
 // missHolds notes that sales come which we have approved, and that we hold

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -193,6 +194,66 @@ func TestHoldLost(t *testing.T) {
 		}
 		w.sound()
 	})
+}
+
+// TestRoom has two desks take cash for one account: neither lifts it above the cap,
+// nor does an order beside them, and what is held is no money.
+func TestRoom(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c, d := w.card(1, a, 0), w.till("C01"), w.till("C02")
+		cash := func(c *till, attempt string, amount money.Fen) ingest.Request {
+			q := c.ask(p, attempt, amount)
+			q.CardNo, q.Merchant, q.Account, q.Cap = "", "", "1001", 100*yuan
+			return q
+		}
+		order := func(amount money.Fen) error {
+			_, err := w.books.CreateOrder(t.Context(), store.Order{
+				No: fmt.Sprint("o", int(amount)), Terminal: "C01", CardNo: p.no, Account: a, Amount: amount, Created: w.now, Expires: w.now,
+			}, 100*yuan)
+			return err
+		}
+		first := cash(c, "in1", 60*yuan)
+		c.approved(first, 90*yuan)
+		c.approved(first, 90*yuan) // again: the same room
+		sale := first
+		sale.Cap = 0
+		c.declined(sale, v1.Reason_REASON_ATTEMPT_CONFLICT)
+		d.declined(cash(d, "in2", 30*yuan+1), v1.Reason_REASON_BALANCE_CAP)
+		if full := (*store.CapError)(nil); !errors.As(order(31*yuan), &full) || full.Room != 30*yuan {
+			t.Errorf("order beside it: %v, want room for 30.00", full)
+		}
+		d.approved(d.ask(p, "sale", 10*yuan), 10*yuan) // the room is no money
+
+		c.write(journal.Entry{Kind: journal.CashTopUp, Ref: "in1", Account: "1001", Amount: 60 * yuan, Operator: "k7"})
+		c.push()
+		w.wants(map[store.Account]money.Fen{a: 70 * yuan})
+		if err := order(20 * yuan); err != nil {
+			t.Error(err)
+		}
+		c.declined(cash(c, "in3", 10*yuan+1), v1.Reason_REASON_BALANCE_CAP)
+		c.approved(cash(c, "in3", 10*yuan), 10*yuan)
+		c.write(journal.Entry{Kind: journal.Started}) // no cash after all
+		c.push()
+		d.approved(cash(d, "in4", 10*yuan), 10*yuan)
+		got, err := w.states("in1", "in3", "in4")
+		if want := []ingest.HoldState{ingest.HoldCaptured, ingest.HoldReleased, ingest.HoldPlaced}; err != nil ||
+			!slices.Equal(got, want) {
+			t.Errorf("holds %v, %v; want %v", got, err, want)
+		}
+		w.inbox()
+		w.sound()
+	})
+}
+
+// states returns what has become of attempts.
+func (w *world) states(attempts ...string) (all []ingest.HoldState, err error) {
+	for _, a := range attempts {
+		var s ingest.HoldState
+		err = errors.Join(err, w.books.Live().QueryRow(w.t.Context(), `SELECT state FROM holds WHERE attempt = ?`, a).Scan(&s))
+		all = append(all, s)
+	}
+	return all, err
 }
 
 func TestAuthorizeDeclines(t *testing.T) {

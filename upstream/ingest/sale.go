@@ -241,8 +241,10 @@ var standalone = map[journal.Kind]store.Kind{
 }
 
 func (d *desk) stand(f *fact) error {
-	if f.entry.Kind == journal.CodeSale {
+	if f.entry.Kind == journal.CodeSale || f.entry.Kind == journal.CashTopUp {
 		d.ended[f.entry.Ref] = HoldCaptured
+	}
+	if f.entry.Kind == journal.CodeSale {
 		d.noteHot(f.entry)
 		d.noteCode(f)
 	}

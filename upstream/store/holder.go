@@ -132,7 +132,7 @@ func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account) (what strin
 		return "the account stands at " + f.String(), nil
 	}
 	for _, u := range []struct{ name, query string }{
-		{"money is held for a sale", `SELECT 1 FROM holds WHERE account = ? AND state <= 2`},
+		{"money is held for a sale, or cash is being taken", `SELECT 1 FROM holds WHERE account = ? AND state <= 2`},
 		{"money is held for a bath", `SELECT 1 FROM bath_reservations WHERE account = ? AND hold = 1`},
 		{"a sale is in doubt", `SELECT 1 FROM claims WHERE account = ? AND state = 1`},
 		{"a top-up is under way", `SELECT 1 FROM orders WHERE account = ? AND state < 4`},

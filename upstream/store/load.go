@@ -141,9 +141,19 @@ func (t *cardTx) Available() (money.Fen, error) {
 // decides by it has the account locked: nothing is held without that.
 func Held(ctx context.Context, q sqldb.Querier, a Account) (f money.Fen, err error) {
 	err = q.QueryRow(ctx, `SELECT CAST(coalesce(sum(amount_fen), 0) AS BIGINT) FROM (
-		SELECT amount_fen FROM holds WHERE account = ?1 AND state <= 2
+		SELECT amount_fen FROM holds WHERE account = ?1 AND state <= 2 AND NOT room
 		UNION ALL SELECT cap_fen FROM bath_reservations WHERE account = ?1 AND hold = 1
 		UNION ALL SELECT amount_fen FROM bills WHERE account = ?1 AND state IN (1, 2, 3, 6)) AS held`, a).Scan(&f)
+	return f, err
+}
+
+// Coming returns what may still come onto an account: by orders that might be paid,
+// and in cash that a desk is about to take. Whoever decides by it has the account
+// locked.
+func Coming(ctx context.Context, q sqldb.Querier, a Account) (f money.Fen, err error) {
+	err = q.QueryRow(ctx, `SELECT CAST(coalesce(sum(amount_fen), 0) AS BIGINT) FROM (
+		SELECT amount_fen FROM orders WHERE account = ?1 AND state IN (1, 2, 3)
+		UNION ALL SELECT amount_fen FROM holds WHERE account = ?1 AND state <= 2 AND room) AS coming`, a).Scan(&f)
 	return f, err
 }
 

@@ -73,9 +73,9 @@ func (e *CapError) Error() string { return "store: room for " + e.Room.String() 
 // terminal, card, account and amount is the same order, and is returned as it
 // stands. With other content it is ErrConflict and an alarm.
 //
-// limit is the most that the account may come to. Every order that might
-// still be paid counts as if it were, so the error is a [*CapError] too when
-// only all of them together would pass the limit.
+// limit is the most that the account may come to. All that is [Coming] counts as
+// if it had come, so the error is a [*CapError] too when only all of it together
+// would pass the limit.
 func (b *Books) CreateOrder(ctx context.Context, o Order, limit money.Fen) (Order, error) {
 	var made Order
 	var refused error
@@ -92,7 +92,7 @@ func (b *Books) CreateOrder(ctx context.Context, o Order, limit money.Fen) (Orde
 // createOrder returns what CreateOrder does. What it refuses may still have to
 // be written: an alarm.
 func (b *Books) createOrder(ctx context.Context, tx *sqldb.Tx, o Order, limit money.Fen) (_ Order, refused, err error) {
-	var balance, open money.Fen // the account is locked: its orders are made one after the other
+	var balance money.Fen // the account is locked: its orders are made one after the other
 	err = tx.QueryRow(ctx, `SELECT balance_fen FROM accounts WHERE account = ? FOR NO KEY UPDATE`, o.Account).
 		Scan(&balance)
 	if err != nil {
@@ -106,13 +106,11 @@ func (b *Books) createOrder(ctx context.Context, tx *sqldb.Tx, o Order, limit mo
 	if !errors.Is(err, ErrNone) {
 		return o, nil, err
 	}
-	err = tx.QueryRow(ctx, `
-		SELECT CAST(coalesce(sum(amount_fen), 0) AS BIGINT) FROM orders
-		WHERE account = ? AND state IN (1, 2, 3)`, o.Account).Scan(&open)
+	coming, err := Coming(ctx, tx, o.Account)
 	if err != nil {
 		return o, nil, err
 	}
-	if room := max(limit-balance-open, 0); o.Amount > room {
+	if room := max(limit-balance-coming, 0); o.Amount > room {
 		return o, &CapError{room}, nil
 	}
 	o.State = OrderCreated

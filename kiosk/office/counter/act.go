@@ -65,7 +65,8 @@ func nothing(err error) error {
 	if no, ok := refusal(err); ok {
 		return no
 	}
-	if no := (*client.Refusal)(nil); errors.As(err, &no) || errors.Is(err, context.Canceled) {
+	said, no := (*dialog.Refusal)(nil), (*client.Refusal)(nil)
+	if errors.As(err, &said) || errors.As(err, &no) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return dialog.Refuse(away, err)

@@ -72,11 +72,17 @@ func (s *serving) takeCash(ctx context.Context, ref string, amount money.Fen) (j
 	if err := s.Work(ctx, doing); err != nil {
 		return journal.Entry{}, err
 	}
-	if err := s.Centre.AllowCash(ctx, s.clerk, s.holder.Account, amount); err != nil {
-		return journal.Entry{}, nothing(err)
-	}
-	return s.move(ctx, journal.Entry{
+	e := journal.Entry{
 		Kind: journal.CashTopUp, Ref: ref, Account: s.holder.Account, Operator: s.Member().No, Amount: amount,
+	}
+	return s.moveHeld(ctx, e, func(epoch journal.Epoch, seq int64) (passed bool, err error) {
+		err = s.Centre.AllowCash(ctx, s.clerk, centre.Cash{
+			Epoch: epoch, Seq: seq, Attempt: ref, Account: e.Account, Amount: amount,
+		})
+		if no := (*centre.Refusal)(nil); errors.As(err, &no) && no.Reason == centre.NumberPassed {
+			return true, nil
+		}
+		return false, err
 	})
 }
 
@@ -153,32 +159,49 @@ const (
 )
 
 // spend writes an entry that takes money off the account, once the upstream holds
-// it. It waits until the upstream has the journal that far, since what goes before
-// may be what there is to spend. After an error nothing
-// was written, unless that is unknown.
+// it. After an error nothing was written, unless that is unknown.
 func (s *serving) spend(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	return s.moveHeld(ctx, e, func(epoch journal.Epoch, seq int64) (passed bool, err error) {
+		a, err := s.Money.Authorize(ctx, client.AuthorizeRequest{
+			Epoch: epoch, Seq: seq, Attempt: e.Ref, Account: e.Account, Amount: e.Amount,
+		})
+		switch {
+		case err != nil || a.Approved:
+			return false, err
+		case a.Reason == client.NumberPassed:
+			return true, nil
+		case a.Reason == client.NotEnough:
+			return false, dialog.Refuse(notEnough, nil)
+		}
+		return false, dialog.Refuse(refusedWord, &client.Refusal{Reason: a.Reason})
+	})
+}
+
+// hold has the upstream hold what an entry needs, under the number that it will
+// have. passed means that this number is another entry's.
+type hold func(epoch journal.Epoch, seq int64) (passed bool, err error)
+
+// moveHeld writes an entry under the number under which the upstream holds what it
+// needs. It waits until the upstream has the journal that far, since what goes
+// before may be what there is to spend. After an error nothing was written, unless
+// that is unknown.
+func (s *serving) moveHeld(ctx context.Context, e journal.Entry, ask hold) (journal.Entry, error) {
 	for range triesMax {
 		epoch, seq, err := s.Book.Next(ctx)
 		if err != nil {
 			return e, err
 		}
-		a, err := s.Money.Authorize(ctx, client.AuthorizeRequest{
-			Epoch: epoch, Seq: seq, Attempt: e.Ref, Account: e.Account, Amount: e.Amount,
-		})
+		passed, err := ask(epoch, seq)
 		switch behind := (*journal.PushError)(nil); {
 		case errors.As(err, &behind):
 			s.Push.Heard(behind.Head, true)
 		case err != nil:
 			return e, nothing(err)
-		case a.Approved:
+		case !passed:
 			if now, next, err := s.Book.Next(ctx); err != nil || now == epoch && next == seq {
 				return s.write(ctx, e, err)
 			}
-			continue // somebody else has written, which lets the money go
-		case a.Reason == client.NotEnough:
-			return e, dialog.Refuse(notEnough, nil)
-		case a.Reason != client.NumberPassed:
-			return e, dialog.Refuse(refusedWord, &client.Refusal{Reason: a.Reason})
+			continue // somebody else has written, which lets go of what was held
 		}
 		if err := s.sleep(ctx); err != nil {
 			return e, err

@@ -28,7 +28,6 @@ import (
 	"quancun/kiosk/shift"
 	"quancun/kiosk/staff"
 	"quancun/ledger"
-	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader/profile"
 	"quancun/upstream/client"
@@ -39,7 +38,7 @@ import (
 type Centre interface {
 	Find(ctx context.Context, clerk string, f centre.Find) (centre.Holder, error)
 	Registered(ctx context.Context, clerk, number string) (name string, err error)
-	AllowCash(ctx context.Context, clerk, account string, amount money.Fen) error
+	AllowCash(ctx context.Context, clerk string, c centre.Cash) error
 	Acts
 	Cards
 }

@@ -343,8 +343,14 @@ func (u *upstream) Registered(_ context.Context, _, number string) (string, erro
 	return "", no(centre.HolderUnknown)
 }
 
-func (u *upstream) AllowCash(_ context.Context, _, _ string, amount money.Fen) error {
-	if amount > u.holder.TopUpMax {
+func (u *upstream) AllowCash(ctx context.Context, _ string, c centre.Cash) error {
+	epoch, seq, err := u.book.Next(ctx)
+	switch {
+	case err != nil:
+		return err
+	case c.Epoch != epoch || c.Seq != seq:
+		return no(centre.NumberPassed)
+	case c.Amount > u.holder.TopUpMax:
 		return no(centre.AmountOutOfRange)
 	}
 	return nil

@@ -171,13 +171,16 @@ func (o *Office) lookAtHolds(ctx context.Context, tx *sqldb.Tx) error {
 		var account, attempt string
 		var epoch []byte
 		var amount money.Fen
-		var code bool
-		if err := rows.Scan(&id, &account, &attempt, &amount, &code, &state, &epoch, &seq, &head); err != nil {
+		var code, room bool
+		if err := rows.Scan(&id, &account, &attempt, &amount, &code, &room, &state, &epoch, &seq, &head); err != nil {
 			return err
 		}
 		o.named[journal.Epoch(epoch)] = max(o.named[journal.Epoch(epoch)], seq)
 		if amount <= 0 || state == 1 && seq <= head {
 			o.wrong("hold %s of %s on %s stands under %d, its journal at %d", attempt, amount, account, seq, head)
+		}
+		if room { // below the cap, and no money
+			return nil
 		}
 		h := accounts[account]
 		if h == nil {
@@ -189,7 +192,7 @@ func (o *Office) lookAtHolds(ctx context.Context, tx *sqldb.Tx) error {
 			h.fresh, h.code, o.hold = h.fresh+1, code, max(o.hold, id)
 		}
 		return nil
-	}, `SELECT h.id, h.account, h.attempt, h.amount_fen, h.virtual, h.state, h.epoch, h.seq, coalesce(j.head_seq, 0)
+	}, `SELECT h.id, h.account, h.attempt, h.amount_fen, h.virtual, h.room, h.state, h.epoch, h.seq, coalesce(j.head_seq, 0)
 		FROM holds h LEFT JOIN journals j ON j.terminal = h.terminal AND j.epoch = h.epoch WHERE h.state <= 2`)
 	for account, h := range accounts {
 		least := money.Fen(0)

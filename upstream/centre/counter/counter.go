@@ -15,6 +15,7 @@ import (
 
 	"quancun/money"
 	"quancun/upstream/centre"
+	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/server"
 	"quancun/upstream/server/call"
@@ -33,7 +34,7 @@ type Terms struct {
 // Config is what a Server is made of.
 type Config struct {
 	Books    *store.Books
-	Server   *server.Server // whose policy bounds cash, too
+	Server   *server.Server // whose policy bounds cash, and whose journals it comes by
 	Sessions *staff.Sessions
 	Blanks   keys.Personaliser // nil: no cards are made here
 	Terms    Terms
@@ -126,8 +127,8 @@ func (s *Server) CloseAct(ctx context.Context, q *connect.Request[v1.CloseActReq
 	return connect.NewResponse(p), nil
 }
 
-// AllowCash implements the contract. It holds nothing: what is taken meanwhile may
-// bring the account above the cap, and is the holder's all the same.
+// AllowCash implements the contract. Room for the cash is held until the terminal's
+// journal has passed the number, so that two desks at once do not pass the cap.
 func (s *Server) AllowCash(ctx context.Context, q *connect.Request[v1.AllowCashRequest],
 ) (*connect.Response[v1.AllowCashResponse], error) {
 	if _, err := s.clerk(ctx, q.Msg.Session); err != nil {
@@ -137,22 +138,52 @@ func (s *Server) AllowCash(ctx context.Context, q *connect.Request[v1.AllowCashR
 	if err != nil {
 		return nil, explain(err, v1.CentreReason_CENTRE_REASON_HOLDER_UNKNOWN)
 	}
-	most := s.topUpMax(p)
 	switch amount := money.Fen(q.Msg.AmountFen); {
 	case p.Ended(s.now()):
 		return nil, refuse(v1.CentreReason_CENTRE_REASON_ACCOUNT_CLOSED)
-	case amount <= 0 || amount > most:
+	case amount <= 0 || amount > s.Server.Policy.TopUpMax:
 		return nil, refusal(&v1.CentreRefusal{
-			Reason: v1.CentreReason_CENTRE_REASON_AMOUNT_OUT_OF_RANGE, LimitFen: int64(most),
+			Reason: v1.CentreReason_CENTRE_REASON_AMOUNT_OUT_OF_RANGE, LimitFen: int64(s.topUpMax(p)),
 		})
 	}
+	if err := s.holdRoom(ctx, q.Msg); err != nil {
+		return nil, err
+	}
 	return connect.NewResponse(&v1.AllowCashResponse{}), nil
+}
+
+// holdRoom holds room for the cash of a request below the cap.
+func (s *Server) holdRoom(ctx context.Context, m *v1.AllowCashRequest) error {
+	policy := s.Server.Policy
+	q := ingest.Request{
+		Seq: m.Seq, Attempt: m.Attempt, Account: m.Account, Amount: money.Fen(m.AmountFen), Cap: policy.BalanceCap,
+	}
+	if copy(q.Epoch[:], m.Epoch) != len(m.Epoch) || len(m.Epoch) != len(q.Epoch) || q.Check() != nil {
+		return refuse(v1.CentreReason_CENTRE_REASON_MALFORMED)
+	}
+	a, err := s.Server.Journals.Authorize(ctx, call.Terminal(ctx), q)
+	if err != nil || a.Approved {
+		return err
+	}
+	no := &v1.CentreRefusal{Reason: unallowed[a.Reason], Why: a.Reason.String()}
+	if a.Reason == v1.Reason_REASON_BALANCE_CAP {
+		no.LimitFen = int64(max(min(policy.TopUpMax, a.Available), 0))
+	}
+	return refusal(no)
+}
+
+// unallowed says why no room is held, as a desk is to hear it.
+var unallowed = map[v1.Reason]v1.CentreReason{
+	v1.Reason_REASON_ACCOUNT_UNKNOWN:  v1.CentreReason_CENTRE_REASON_ACCOUNT_CLOSED,
+	v1.Reason_REASON_ATTEMPT_CONFLICT: v1.CentreReason_CENTRE_REASON_ACT_CONFLICT,
+	v1.Reason_REASON_NUMBER_PASSED:    v1.CentreReason_CENTRE_REASON_NUMBER_PASSED,
+	v1.Reason_REASON_BALANCE_CAP:      v1.CentreReason_CENTRE_REASON_AMOUNT_OUT_OF_RANGE,
 }
 
 // topUpMax is what may still be taken onto an account at once.
 func (s *Server) topUpMax(p centre.Person) money.Fen {
 	policy := s.Server.Policy
-	return max(min(policy.TopUpMax, policy.BalanceCap-p.Balance), 0)
+	return max(min(policy.TopUpMax, policy.BalanceCap-p.Balance-p.Coming), 0)
 }
 
 func (s *Server) now() time.Time { return s.Books.Now() }

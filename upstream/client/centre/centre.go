@@ -16,6 +16,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/client"
 	"quancun/upstream/wire"
@@ -160,9 +161,25 @@ func (d *Desk) Close(ctx context.Context, ref string) (a Done, was bool, err err
 	return done(r.Msg.Done), true, nil
 }
 
-// AllowCash returns nil if cash may be taken onto an account. Refusals:
-// HolderUnknown, AccountClosed, AmountOutOfRange with what may be.
-func (d *Desk) AllowCash(ctx context.Context, clerk, account string, amount money.Fen) error {
+// Cash is what is about to be taken onto an account. Epoch and Seq are the position
+// that the terminal's next entry will have, Attempt is the Ref under which the cash
+// would stand there.
+type Cash struct {
+	Epoch   journal.Epoch
+	Seq     int64
+	Attempt string
+	Account string // account number
+	Amount  money.Fen
+}
+
+// AllowCash returns nil if cash may be taken onto an account. Room for it is held
+// until the journal has passed its number, whatever the time. The same again is the
+// same room. Refusals: HolderUnknown, AccountClosed, AmountOutOfRange with what may
+// be, NumberPassed, ActConflict.
+//
+// A [*journal.PushError] says that the upstream has to be told of this journal
+// first, and how far it has it: nothing has happened.
+func (d *Desk) AllowCash(ctx context.Context, clerk string, c Cash) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	session, err := d.session(clerk)
@@ -170,7 +187,8 @@ func (d *Desk) AllowCash(ctx context.Context, clerk, account string, amount mone
 		return err
 	}
 	_, err = d.rpc.AllowCash(ctx, connect.NewRequest(&v1.AllowCashRequest{
-		Session: session, Account: account, AmountFen: int64(amount),
+		Session: session, Account: c.Account, AmountFen: int64(c.Amount),
+		Epoch: c.Epoch[:], Seq: c.Seq, Attempt: c.Attempt,
 	}))
 	return explain("allow cash", err)
 }

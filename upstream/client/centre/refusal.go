@@ -32,6 +32,7 @@ const (
 	AccountClosed    Reason = 15
 	ChallengeSpent   Reason = 16
 	LeftOver         Reason = 17 // something is left of an account that is to be retired
+	NumberPassed     Reason = 18 // the upstream has another entry there
 )
 
 // String returns the name on the wire.

@@ -18,6 +18,8 @@ import (
 	"quancun/pboc"
 	"quancun/upstream/centre/counter"
 	"quancun/upstream/client"
+	"quancun/upstream/feed"
+	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/lost"
 	"quancun/upstream/server"
@@ -72,7 +74,10 @@ func New(t testing.TB, dsn string) *World {
 	w.Books, err = store.OpenDSN(t.Context(), dsn, w.now)
 	w.ok(err)
 	w.Roll = staff.NewRoll(w.Books)
-	s := server.New(server.Config{Books: w.Books, Keys: w.keys, Policy: policy, Now: w.now})
+	s := server.New(server.Config{
+		Books: w.Books, Keys: w.keys, Policy: policy, Journals: ingest.New(w.Books, w.keys, ingest.Policy{}),
+		Feeds: &feed.Publisher{Books: w.Books, Campus: w.keys.Campus()}, Now: w.now,
+	})
 	signs := staff.NewServer(w.Roll, s)
 	w.Sessions = signs.Sessions()
 	s.Services = append(s.Services, signs, counter.New(counter.Config{

@@ -54,6 +54,7 @@ const (
 	CentreReason_CENTRE_REASON_ACCOUNT_CLOSED      CentreReason = 15 // or over
 	CentreReason_CENTRE_REASON_CHALLENGE_SPENT     CentreReason = 16
 	CentreReason_CENTRE_REASON_LEFT_OVER           CentreReason = 17 // something is left of an account that is to be retired
+	CentreReason_CENTRE_REASON_NUMBER_PASSED       CentreReason = 18 // the journal has another entry there
 )
 
 // Enum value maps for CentreReason.
@@ -77,6 +78,7 @@ var (
 		15: "CENTRE_REASON_ACCOUNT_CLOSED",
 		16: "CENTRE_REASON_CHALLENGE_SPENT",
 		17: "CENTRE_REASON_LEFT_OVER",
+		18: "CENTRE_REASON_NUMBER_PASSED",
 	}
 	CentreReason_value = map[string]int32{
 		"CENTRE_REASON_UNSPECIFIED":         0,
@@ -97,6 +99,7 @@ var (
 		"CENTRE_REASON_ACCOUNT_CLOSED":      15,
 		"CENTRE_REASON_CHALLENGE_SPENT":     16,
 		"CENTRE_REASON_LEFT_OVER":           17,
+		"CENTRE_REASON_NUMBER_PASSED":       18,
 	}
 )
 
@@ -1613,6 +1616,9 @@ type AllowCashRequest struct {
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	Account       string                 `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
 	AmountFen     int64                  `protobuf:"varint,3,opt,name=amount_fen,json=amountFen,proto3" json:"amount_fen,omitempty"`
+	Epoch         []byte                 `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Seq           int64                  `protobuf:"varint,5,opt,name=seq,proto3" json:"seq,omitempty"`        // that the terminal's next entry will have
+	Attempt       string                 `protobuf:"bytes,6,opt,name=attempt,proto3" json:"attempt,omitempty"` // the reference under which the cash would stand there
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1666,6 +1672,27 @@ func (x *AllowCashRequest) GetAmountFen() int64 {
 		return x.AmountFen
 	}
 	return 0
+}
+
+func (x *AllowCashRequest) GetEpoch() []byte {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *AllowCashRequest) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *AllowCashRequest) GetAttempt() string {
+	if x != nil {
+		return x.Attempt
+	}
+	return ""
 }
 
 type AllowCashResponse struct {
@@ -1890,19 +1917,22 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\tR\x06number\",\n" +
 	"\x16LookUpRegisterResponse\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"e\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xa7\x01\n" +
 	"\x10AllowCashRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x1d\n" +
 	"\n" +
-	"amount_fen\x18\x03 \x01(\x03R\tamountFen\"\x13\n" +
+	"amount_fen\x18\x03 \x01(\x03R\tamountFen\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\fR\x05epoch\x12\x10\n" +
+	"\x03seq\x18\x05 \x01(\x03R\x03seq\x12\x18\n" +
+	"\aattempt\x18\x06 \x01(\tR\aattempt\"\x13\n" +
 	"\x11AllowCashResponse\"\x8f\x01\n" +
 	"\rCentreRefusal\x120\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x18.quancun.v1.CentreReasonR\x06reason\x12\x1d\n" +
 	"\n" +
 	"tries_left\x18\x02 \x01(\x05R\ttriesLeft\x12\x1b\n" +
 	"\tlimit_fen\x18\x03 \x01(\x03R\blimitFen\x12\x10\n" +
-	"\x03why\x18\x04 \x01(\tR\x03why*\xc6\x04\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why*\xe7\x04\n" +
 	"\fCentreReason\x12\x1d\n" +
 	"\x19CENTRE_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CENTRE_REASON_MALFORMED\x10\x01\x12\x1e\n" +
@@ -1922,7 +1952,8 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"!CENTRE_REASON_AMOUNT_OUT_OF_RANGE\x10\x0e\x12 \n" +
 	"\x1cCENTRE_REASON_ACCOUNT_CLOSED\x10\x0f\x12!\n" +
 	"\x1dCENTRE_REASON_CHALLENGE_SPENT\x10\x10\x12\x1b\n" +
-	"\x17CENTRE_REASON_LEFT_OVER\x10\x112\xf0\x05\n" +
+	"\x17CENTRE_REASON_LEFT_OVER\x10\x11\x12\x1f\n" +
+	"\x1bCENTRE_REASON_NUMBER_PASSED\x10\x122\xf0\x05\n" +
 	"\rCentreService\x12K\n" +
 	"\n" +
 	"FindHolder\x12\x1d.quancun.v1.FindHolderRequest\x1a\x1e.quancun.v1.FindHolderResponse\x12K\n" +

@@ -97,7 +97,8 @@ type CentreServiceClient interface {
 	// LookUpRegister returns how the school's own register calls whoever has a
 	// student or staff number.
 	LookUpRegister(context.Context, *connect.Request[v1.LookUpRegisterRequest]) (*connect.Response[v1.LookUpRegisterResponse], error)
-	// AllowCash says whether cash may be taken onto an account.
+	// AllowCash says whether cash may be taken onto an account. It holds room for it
+	// below the cap until the terminal's journal has passed the number.
 	AllowCash(context.Context, *connect.Request[v1.AllowCashRequest]) (*connect.Response[v1.AllowCashResponse], error)
 }
 
@@ -267,7 +268,8 @@ type CentreServiceHandler interface {
 	// LookUpRegister returns how the school's own register calls whoever has a
 	// student or staff number.
 	LookUpRegister(context.Context, *connect.Request[v1.LookUpRegisterRequest]) (*connect.Response[v1.LookUpRegisterResponse], error)
-	// AllowCash says whether cash may be taken onto an account.
+	// AllowCash says whether cash may be taken onto an account. It holds room for it
+	// below the cap until the terminal's journal has passed the number.
 	AllowCash(context.Context, *connect.Request[v1.AllowCashRequest]) (*connect.Response[v1.AllowCashResponse], error)
 }
 
