@@ -32,7 +32,7 @@ const (
 	wasIssued  dialog.Word = "centre.was.issued"
 	blankOpen  dialog.Word = "centre.blank.open" // it was begun, and goes on under "open"
 	cardNext   dialog.Word = "centre.card.next"  // what to tell the holder
-	feeLeft    dialog.Word = "centre.fee.left"   // the fee could not be taken
+	feeOwed    dialog.Word = "centre.fee.owed"   // the account has not as much as the fee
 	pinLeft    dialog.Word = "centre.pin.left"   // the card has no PIN yet
 
 	factFee     dialog.Word = "centre.fact.fee"
@@ -251,7 +251,7 @@ func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (dialog.R
 		return r, inDoubt(blankOpen, err)
 	}
 	r.Next, r.Print = cardNext, true
-	left, err := s.charge(ctx, m)
+	owed, err := s.charge(ctx, m)
 	if err == nil {
 		err = s.end(ctx, m.ref, journal.Done)
 	}
@@ -261,8 +261,8 @@ func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (dialog.R
 	switch {
 	case s.newPIN(ctx, m, pin) != nil:
 		r.Next = pinLeft
-	case left:
-		r.Next = feeLeft
+	case owed:
+		r.Next = feeOwed
 	}
 	r.Facts = append(r.Facts, dialog.Moment(factDone, s.Now()))
 	return r, nil
@@ -339,9 +339,10 @@ func (s *serving) personalise(ctx context.Context, m *making, n purse.NewCard) e
 	})
 }
 
-// charge takes the fee, once, and reports whether it is left to be taken because
-// the holder has not as much.
-func (s *serving) charge(ctx context.Context, m *making) (left bool, err error) {
+// charge takes the fee, once, and reports whether the holder owes it: somebody may
+// have spent the money while the card was made. The card is issued all the same, so
+// the fee is posted below zero, as a sale in the dark is; the next top-up pays it.
+func (s *serving) charge(ctx context.Context, m *making) (owed bool, err error) {
 	if m.fee == 0 {
 		return false, nil
 	}
@@ -349,11 +350,12 @@ func (s *serving) charge(ctx context.Context, m *making) (left bool, err error) 
 	if charged, err := s.has(ctx, ref); err != nil || charged {
 		return false, err
 	}
-	_, err = s.spend(ctx, journal.Entry{
+	fee := journal.Entry{
 		Kind: journal.Fee, Ref: ref, Account: s.holder.Account, Operator: s.Member().No, Amount: m.fee,
-	})
-	if why(err) == notEnough {
-		return true, nil
 	}
-	return false, err
+	_, err = s.spend(ctx, fee)
+	if owed = why(err) == notEnough; owed {
+		_, err = s.move(ctx, fee)
+	}
+	return owed, err
 }

@@ -158,6 +158,31 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
+// TestFeeOwed: somebody spends what the fee was to come from, while the card is made.
+func TestFeeOwed(t *testing.T) {
+	w := newWorld(t)
+	w.choose("centre.fee", 1)
+	w.before = func(q dialog.Question) {
+		if q.Name == "centre.sure" {
+			w.start = 10 * yuan
+		}
+	}
+	if v := w.done(counter.Replace); v.Report.Next != "centre.fee.owed" {
+		t.Errorf("report: %+v", v.Report)
+	}
+	if w.made(); w.balance() != -5*yuan || len(w.entries(journal.Fee)) != 1 {
+		t.Errorf("balance %s", w.balance())
+	}
+	w.ended(2)
+	v := w.done(counter.Look)
+	owed := slices.ContainsFunc(v.Report.Facts, func(f dialog.Fact) bool {
+		return f.Name == "centre.fact.owed" && f.Amount == 5*yuan
+	})
+	if !owed {
+		t.Errorf("what is owed is not shown: %+v", v.Report.Facts)
+	}
+}
+
 // TestTornBlank: a card that was torn while it was made is laid down again, and no
 // other is taken in its place.
 func TestTornBlank(t *testing.T) {

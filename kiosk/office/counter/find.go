@@ -25,6 +25,7 @@ const (
 	factName      dialog.Word = "centre.fact.name"
 	factNumber    dialog.Word = "centre.fact.number"
 	factBalance   dialog.Word = "centre.fact.balance"
+	factOwed      dialog.Word = "centre.fact.owed"
 	factAvailable dialog.Word = "centre.fact.available"
 	factLimit     dialog.Word = "centre.fact.limit"
 	factUntil     dialog.Word = "centre.fact.until"
@@ -160,10 +161,15 @@ func name(s string) string {
 // whole is who it is, with the name in full.
 func (s *serving) whole() []dialog.Fact {
 	h := s.holder
-	return []dialog.Fact{
-		{Name: factName, Text: h.Name, Strong: true}, dialog.Text(factNumber, h.Number),
-		dialog.Amount(factBalance, h.Balance),
+	return []dialog.Fact{{Name: factName, Text: h.Name, Strong: true}, dialog.Text(factNumber, h.Number), s.balance()}
+}
+
+// balance is what the holder has, or owes.
+func (s *serving) balance() dialog.Fact {
+	if b := s.holder.Balance; b < 0 {
+		return dialog.Fact{Name: factOwed, Kind: dialog.IsAmount, Amount: -b, Strong: true}
 	}
+	return dialog.Amount(factBalance, s.holder.Balance)
 }
 
 // masked is who it is, as it may be printed.
@@ -180,9 +186,9 @@ func (s *serving) look(ctx context.Context) (dialog.Report, error) {
 		return dialog.Report{}, err
 	}
 	h := s.holder
-	facts := append(s.masked(), dialog.Fact{
-		Name: factBalance, Kind: dialog.IsAmount, Amount: h.Balance, Strong: true,
-	}, dialog.Amount(factAvailable, h.Available), dialog.Amount(factLimit, h.DailyLimit))
+	balance := s.balance()
+	balance.Strong = true
+	facts := append(s.masked(), balance, dialog.Amount(factAvailable, h.Available), dialog.Amount(factLimit, h.DailyLimit))
 	if h.Closed {
 		facts = append(facts, dialog.Said(factAccount, closedWord))
 	}
