@@ -47,8 +47,8 @@ var dump = []struct{ table, query string }{
 	{"carried entries", `SELECT j.terminal, j.epoch, c.seq, c.hash, b.epoch, c.by_seq
 		FROM carried_entries c JOIN journals j ON j.id = c.journal JOIN journals b ON b.id = c.by_journal
 		ORDER BY j.terminal COLLATE "C", j.epoch, c.seq, c.hash, b.epoch`},
-	{"holds", `SELECT terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, room, placed_ms, state,
-		closed_ms FROM holds ORDER BY terminal COLLATE "C", epoch, seq, attempt COLLATE "C"`},
+	{"holds", `SELECT terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, room, placed_ms,
+		state, closed_ms FROM holds ORDER BY terminal COLLATE "C", epoch, seq, attempt COLLATE "C"`},
 	{"claims", `SELECT c.terminal, c.ref, j.epoch, c.seq, c.kind, c.card_no, c.account, c.merchant, c.amount_fen,
 			c.balance, c.counter, c.state, c.evidence, c.proven, c.settled_ms
 		FROM claims c JOIN journals j ON j.id = c.journal ORDER BY c.terminal COLLATE "C", c.ref COLLATE "C"`},

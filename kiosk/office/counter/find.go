@@ -161,7 +161,9 @@ func name(s string) string {
 // whole is who it is, with the name in full.
 func (s *serving) whole() []dialog.Fact {
 	h := s.holder
-	return []dialog.Fact{{Name: factName, Text: h.Name, Strong: true}, dialog.Text(factNumber, h.Number), s.balance()}
+	return []dialog.Fact{
+		{Name: factName, Text: h.Name, Strong: true}, dialog.Text(factNumber, h.Number), s.balance(),
+	}
 }
 
 // balance is what the holder has, or owes.
@@ -188,7 +190,8 @@ func (s *serving) look(ctx context.Context) (dialog.Report, error) {
 	h := s.holder
 	balance := s.balance()
 	balance.Strong = true
-	facts := append(s.masked(), balance, dialog.Amount(factAvailable, h.Available), dialog.Amount(factLimit, h.DailyLimit))
+	facts := append(s.masked(), balance, dialog.Amount(factAvailable, h.Available),
+		dialog.Amount(factLimit, h.DailyLimit))
 	if h.Closed {
 		facts = append(facts, dialog.Said(factAccount, closedWord))
 	}

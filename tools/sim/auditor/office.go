@@ -192,7 +192,8 @@ func (o *Office) lookAtHolds(ctx context.Context, tx *sqldb.Tx) error {
 			h.fresh, h.code, o.hold = h.fresh+1, code, max(o.hold, id)
 		}
 		return nil
-	}, `SELECT h.id, h.account, h.attempt, h.amount_fen, h.virtual, h.room, h.state, h.epoch, h.seq, coalesce(j.head_seq, 0)
+	}, `SELECT h.id, h.account, h.attempt, h.amount_fen, h.virtual, h.room, h.state, h.epoch, h.seq,
+			coalesce(j.head_seq, 0)
 		FROM holds h LEFT JOIN journals j ON j.terminal = h.terminal AND j.epoch = h.epoch WHERE h.state <= 2`)
 	for account, h := range accounts {
 		least := money.Fen(0)
