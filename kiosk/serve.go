@@ -16,7 +16,7 @@ func (s Step) serves() bool { return s == Serving || s == AtWork || s == Served 
 // offer says which services there are.
 func (s *Session) offer() {
 	for _, one := range s.Services {
-		s.view.Services = append(s.view.Services, Offer{one.Name, one.SignIn})
+		s.view.Services = append(s.view.Services, Offer{one.Name, one.SignIn, one.SignIn || one.Online, one.Inside})
 	}
 }
 
@@ -35,7 +35,11 @@ func (s *Session) canServe(in Input) bool {
 	if one == nil || one.SignIn != (in.Event == ChoseService) {
 		return false
 	}
-	return s.view.Step != Home || !one.SignIn || s.view.Health.Upstream && s.view.Health.Reader
+	if other, ok := s.view.Health.Other(string(one.Name)); ok && !other.Works() {
+		return false
+	}
+	return s.view.Step != Home || (!one.SignIn || s.view.Health.Reader) &&
+		(!one.SignIn && !one.Online || s.view.Health.Upstream)
 }
 
 // converse begins the service that was chosen where it has the screen, and ends one

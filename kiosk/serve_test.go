@@ -146,3 +146,28 @@ func TestServiceNotThere(t *testing.T) {
 		}
 	})
 }
+
+// TestServiceDown: a tap that comes just after whoever gives the service has fallen
+// silent begins nothing, and neither does one on what needs the upstream while that is
+// away.
+func TestServiceDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStandServing(t, away{}, service.Service{Name: task, Online: true,
+			Run: func(ctx context.Context, v *service.Visit) (dialog.Report, error) {
+				return dialog.Report{}, v.Confirm(ctx, task)
+			}})
+		s.want(kiosk.Home)
+		works := kiosk.Health{Terminal: "T1", Upstream: true, Others: []kiosk.Standing{{Service: string(task)}}}
+		down, dark := works, works
+		down.Others = []kiosk.Standing{{Service: string(task), Since: time.Now()}}
+		dark.Upstream = false
+		for _, h := range []kiosk.Health{down, dark} {
+			s.health <- h
+			s.inputs <- kiosk.Input{Event: kiosk.ChoseOpenService, Service: task}
+			s.want(kiosk.Home)
+		}
+		s.health <- works
+		s.inputs <- kiosk.Input{Event: kiosk.ChoseOpenService, Service: task}
+		s.want(kiosk.Serving)
+	})
+}

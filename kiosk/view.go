@@ -1,6 +1,7 @@
 package kiosk
 
 import (
+	"slices"
 	"time"
 
 	"quancun/kiosk/dialog"
@@ -102,6 +103,23 @@ const (
 type Offer struct {
 	Name   dialog.Word
 	SignIn bool // with card and PIN
+	Online bool // with the upstream
+	Inside bool // on the account page only
+}
+
+// Offered are the services that there are on the page of a step, Home or Account. One
+// that others give is there as soon as the upstream has said that they do.
+func (v View) Offered() (all []Offer) {
+	for _, o := range v.Services {
+		_, given := v.Health.Other(string(o.Name))
+		switch {
+		case v.Step == Home && o.Inside, v.Step == Account && !o.SignIn:
+		case slices.Contains(others, string(o.Name)) && !given && v.Health.Upstream:
+		default:
+			all = append(all, o)
+		}
+	}
+	return all
 }
 
 // SignedIn reports whether there is a holder to go back to.
@@ -269,6 +287,9 @@ const (
 	ElectricityService = "electricity"
 	BathService        = "bath"
 )
+
+// others are their names.
+var others = []string{NetworkService, ElectricityService, BathService}
 
 // Standing is how such a service stands.
 type Standing struct {

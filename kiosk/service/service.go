@@ -23,6 +23,11 @@ type Service struct {
 	// SignIn says that card and PIN come first. A service without it is there for
 	// everybody, from the home page.
 	SignIn bool
+	// Online says that it needs the upstream all the same.
+	Online bool
+	// Inside says that it is about the holder's own account, where it is offered, and
+	// not on the home page.
+	Inside bool
 	Run    func(ctx context.Context, v *Visit) (dialog.Report, error)
 }
 

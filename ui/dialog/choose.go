@@ -50,7 +50,8 @@ const (
 	touchMost  = 44.0
 	touchPager = 22.0
 	searchWide = 96.0 // of the pad beside a list
-	searchKey  = 21.0 // height of the pad's keys
+	searchKey  = 20.0 // height of the pad's keys
+	searchTall = 22.0 // and on an upright panel
 )
 
 // touched lays keys out for fingers. Of a list that is too long for one page, those
@@ -67,9 +68,8 @@ func (p *page) touched(all []choiceKey, height float32) fyne.CanvasObject {
 		room := height - pad.MinSize().Height - p.k.MM(touchGap)
 		return p.k.Column(touchGap, widget.Grow(p.leafed(found, width, room)), pad)
 	}
-	room := width - p.k.MM(searchWide+gutter)
-	return p.k.Row(gutter, widget.Wide(room, p.leafed(found, room, height)),
-		p.k.Sized(searchWide, 0, pad))
+	room := width - p.k.MM(gutter) - max(p.k.MM(searchWide), pad.MinSize().Width)
+	return p.k.Row(gutter, widget.Wide(room, p.leafed(found, room, height)), p.k.Sized(searchWide, 0, pad))
 }
 
 func hasDigits(all []choiceKey) bool {
@@ -100,9 +100,13 @@ func (p *page) found(all []choiceKey) []choiceKey {
 // search is the pad by which a list is searched, and what was typed.
 func (p *page) search() fyne.CanvasObject {
 	const length = 8
+	width, box, key := p.k.MM(searchWide), 15.0, searchKey
+	if p.k.Panel.Portrait() {
+		width, box, key = p.s.Room.Width, 19, searchTall
+	}
 	typed := &p.s.Typed.Text
 	changed := func() { p.s.Typed.Part = 0; p.s.Redraw() }
-	pad := p.k.NumberPad(typed, searchKey, p.padWords(), changed)
+	pad := p.k.NumberPad(typed, key, p.padWords(), changed)
 	pad.Length = length
 	p.out.Type = func(r rune) {
 		if r >= '0' && r <= '9' {
@@ -110,13 +114,13 @@ func (p *page) search() fyne.CanvasObject {
 		}
 	}
 	p.out.Erase = pad.Erase
-	words, style := *typed, widget.Style{Type: look.Figure, Bold: true, Align: fyne.TextAlignCenter}
+	words, style := *typed, widget.Style{Type: look.Title, Bold: true, Align: fyne.TextAlignCenter}
 	if words == "" {
 		words = p.t.T("dialog.search")
-		style = widget.Style{Type: look.Body, Colour: look.Soft, Align: fyne.TextAlignCenter}
+		style = widget.Style{Type: look.Small, Colour: look.Soft, Align: fyne.TextAlignCenter}
 	}
-	box := p.k.Box(look.Surface, look.Edge, 2, p.k.Sized(0, 19, p.k.Line(words, style)))
-	return p.k.Column(touchGap, box, pad.Keys)
+	says := widget.CentreY(p.k.Text(words, style, width-p.k.MM(2*2)))
+	return p.k.Column(touchGap-1, p.k.Box(look.Surface, look.Edge, 2, p.k.Sized(0, box, says)), pad.Keys)
 }
 
 // shape is how keys are laid out.
@@ -150,7 +154,7 @@ func (p *page) shape(all []choiceKey, width, height float32) shape {
 	room := float64(height / p.k.MM(1))
 	s.rows = max(1, int((room+touchGap)/(least+touchGap)))
 	if len(all) > s.size() {
-		room -= touchPager + touchGap
+		room -= touchPager + 2*touchGap
 		s.rows = max(1, int((room+touchGap)/(least+touchGap)))
 	}
 	rows := float64(min(s.rows, max(1, (len(all)+s.columns-1)/s.columns)))

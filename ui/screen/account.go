@@ -3,6 +3,7 @@ package screen
 import (
 	"image/color"
 	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 
@@ -14,27 +15,24 @@ import (
 
 const accountShare = 0.50
 
-// account shows what the holder has, where it is, and what can be done. On a
-// wide panel, money on its way stands above the keys.
+// account shows what the holder has, where it is, and what can be done.
 func (p *page) account() fyne.CanvasObject {
 	info, action := p.columns(accountShare)
 	keys := p.accountKeys(action)
-	room := p.bodyHeight() - keys.MinSize().Height - p.k.MM(8)
-	words := p.k.Column(6, p.notice(info)...)
+	room, words, does := p.bodyHeight(), p.k.Column(5), p.k.Column(8)
+	if p.k.Panel.Portrait() {
+		room -= keys.MinSize().Height + p.k.MM(8)
+		words.Objects = p.notice(info)
+	} else { // what it says has less room beside them than the keys
+		does.Objects = p.notice(action)
+	}
 	for _, o := range p.holder(info) {
 		words.Add(o)
 	}
 	words.Add(p.balances(info))
-	if p.k.Panel.Portrait() {
-		p.addOpen(words, info, room)
-		return p.split(accountShare, words, keys)
-	}
-	open := p.k.Column(6)
-	p.addOpen(open, action, room)
-	if len(open.Objects) == 0 {
-		return p.split(accountShare, words, keys)
-	}
-	return p.split(accountShare, words, p.k.Column(8, open, keys))
+	p.addOpen(words, info, room)
+	does.Add(keys)
+	return p.split(accountShare, words, does)
 }
 
 // balances is the account's balance, and under it what of it is on the card.
@@ -56,7 +54,11 @@ func (p *page) balances(width float32) fyne.CanvasObject {
 	if b.ToLoad > 0 {
 		column.Add(p.pair(p.t.T("account.behind"), text.Amount(b.ToLoad), look.Caution))
 	}
-	return p.k.Box(look.Surface, look.Line, 8, column)
+	pad := 5.0
+	if p.k.Panel.Portrait() {
+		pad = 8
+	}
+	return p.k.Box(look.Surface, look.Line, pad, column)
 }
 
 // figure is the size of the one number of a page.
@@ -85,9 +87,11 @@ func (p *page) addOpen(words *fyne.Container, width, room float32) {
 		return
 	}
 	for n := len(p.v.Open); n > 0; n-- {
-		words.Objects = append(words.Objects[:before], p.openList(n, width))
-		if words.MinSize().Height <= room {
-			return
+		for _, advice := range []bool{true, false} {
+			words.Objects = append(words.Objects[:before], p.openList(n, width, advice))
+			if words.MinSize().Height <= room {
+				return
+			}
 		}
 	}
 }
@@ -127,8 +131,8 @@ func (p *page) openItem(o kiosk.Open, width float32) fyne.CanvasObject {
 }
 
 // openList is the first n amounts on their way in short, and how many more
-// there are.
-func (p *page) openList(n int, width float32) fyne.CanvasObject {
+// there are; advice says what not to do.
+func (p *page) openList(n int, width float32, advice bool) fyne.CanvasObject {
 	const pad, icon, gap = 6, 11, 5
 	inner := width - p.k.MM(2*pad+icon+gap)
 	list := p.k.Column(3)
@@ -150,7 +154,7 @@ func (p *page) openList(n int, width float32) fyne.CanvasObject {
 			widget.Style{Type: look.Small, Colour: look.Soft}, inner))
 	}
 	checking := func(o kiosk.Open) bool { return o.Kind == kiosk.TopUpChecking }
-	if slices.ContainsFunc(p.v.Open, checking) {
+	if advice && slices.ContainsFunc(p.v.Open, checking) {
 		list.Add(p.k.Text(p.t.T("open.checking.all"), widget.Style{Type: look.Small, Colour: look.Soft},
 			width-p.k.MM(2*pad)))
 	}
@@ -160,39 +164,37 @@ func (p *page) openList(n int, width float32) fyne.CanvasObject {
 // accountKeys are what can be done: the next action large, the rest below it.
 // Bringing the card level comes first while there is something to bring.
 func (p *page) accountKeys(width float32) fyne.CanvasObject {
-	size := look.Lead
+	size := tileSize{2, width, 22, 4}
+	large, next := 28.0, look.Lead
 	if p.k.Panel.Portrait() {
-		size = look.Heading
+		size.height, size.gap = 29, 6
+		large, next = 32, look.Heading
 	}
 	topUp := kiosk.Input{Event: kiosk.ChoseTopUp}
-	face := widget.Face{Name: "topup", Label: p.t.T("account.topup"), Icon: "plus", Type: size}
-	history := p.key(kiosk.Input{Event: kiosk.ChoseHistory}, widget.Face{
-		Name: "history", Label: p.t.T("account.history"), Icon: p.wideIcon("history")})
-	log := p.key(kiosk.Input{Event: kiosk.ChoseCardLog}, widget.Face{
-		Name: "cardlog", Label: p.t.T("account.cardlog"), Icon: p.wideIcon("card")})
-	column := p.k.Column(6)
-	rest := p.k.Grid(2, 6, 28, history, log)
+	face := widget.Face{Name: "topup", Label: p.t.T("account.topup"), Icon: "plus", Type: next}
+	var rest []tile
+	column := p.k.Column(size.gap)
 	if p.v.Balance.ToLoad == 0 {
-		column.Add(p.k.Sized(0, 32, p.first(topUp, face)))
+		column.Add(p.k.Sized(0, large, p.first(topUp, face)))
 	} else {
 		words := p.t.T("account.level", "amount", text.Amount(p.v.Balance.ToLoad))
-		column.Add(p.k.Sized(0, 32, p.first(kiosk.Input{Event: kiosk.ChoseLevel}, widget.Face{
-			Name: "level", Label: words, Icon: "card", Type: size})))
-		if p.k.Panel.Portrait() {
-			column.Add(p.k.Sized(0, 28, p.key(topUp, face)))
-		} else {
-			face.Icon = ""
-			rest = p.k.Grid(3, 5, 28, p.key(topUp, face), history, log)
-		}
+		column.Add(p.k.Sized(0, large, p.first(kiosk.Input{Event: kiosk.ChoseLevel}, widget.Face{
+			Name: "level", Label: words, Icon: "card", Type: next})))
+		rest = append(rest, tile{input: topUp, face: face})
 	}
-	column.Add(rest)
+	for _, k := range []struct {
+		event      kiosk.Event
+		name, icon string
+	}{{kiosk.ChoseHistory, "history", "history"}, {kiosk.ChoseCardLog, "cardlog", "card"}} {
+		rest = append(rest, tile{input: kiosk.Input{Event: k.event}, face: widget.Face{
+			Name: k.name, Label: p.t.T("account." + k.name), Icon: k.icon}})
+	}
+	for _, o := range p.v.Offered() {
+		t := p.serviceTile(o)
+		t.hint = ""
+		t.why, _, _ = strings.Cut(t.why, "\n") // since when, in short
+		rest = append(rest, t)
+	}
+	column.Add(p.tiles(rest, size))
 	return widget.Wide(width, column)
-}
-
-// wideIcon leaves an icon away where three keys stand in a row.
-func (p *page) wideIcon(name string) string {
-	if p.v.Balance.ToLoad > 0 && !p.k.Panel.Portrait() {
-		return ""
-	}
-	return name
 }

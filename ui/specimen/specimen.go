@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/staff"
 	"quancun/money"
 	"quancun/ui/look"
 )
@@ -33,9 +34,15 @@ type View struct {
 
 var (
 	health = kiosk.Health{Terminal: "T-0417", SchoolZH: "安庆师范大学", SchoolEN: "Anqing Normal University",
-		Reader: true, Upstream: true}
+		Reader: true, Upstream: true, Others: []kiosk.Standing{{Service: kiosk.NetworkService},
+			{Service: kiosk.ElectricityService}, {Service: kiosk.BathService}}}
 	holder  = kiosk.Holder{Name: "喆*珺", Number: "2023****17", Card: "5608"}
 	balance = kiosk.Balance{Account: 12350, Available: 12350, Purse: 12350}
+	offers  = []kiosk.Offer{
+		{Name: "network", SignIn: true, Online: true}, {Name: "electricity", SignIn: true, Online: true},
+		{Name: may(staff.Query), SignIn: true, Online: true}, {Name: may(staff.UndoLoss), Online: true},
+		{Name: may(staff.Diagnose)}, {Name: may(staff.PayOut), SignIn: true, Online: true, Inside: true},
+	}
 	behind  = kiosk.Balance{Account: 17350, Available: 15850, Purse: 12350, ToLoad: 5000}
 	order   = kiosk.TopUp{OrderNo: "20261123140405000417000138", Amount: 5000}
 	receipt = kiosk.Receipt{OrderNo: order.OrderNo, At: Now, Number: 1042, Proof: proof}
@@ -56,6 +63,9 @@ func view(name string, v kiosk.View) View {
 	if v.Health.Terminal == "" {
 		v.Health = health
 	}
+	if v.Step == kiosk.Home || v.Step == kiosk.Account {
+		v.Services = offers
+	}
 	if rule := v.Step.Rule(); rule.Timeout > 0 && v.Ends.IsZero() {
 		v.Ends = Now.Add(rule.Timeout)
 	}
@@ -63,7 +73,13 @@ func view(name string, v kiosk.View) View {
 }
 
 func arriving() []View {
-	offline, noReader, long, unsent := health, health, health, health
+	offline, noReader, long, unsent, nothing, down := health, health, health, health, health, health
+	nothing.Reader, nothing.Upstream, nothing.Since = false, false, Now.Add(-38*time.Minute)
+	down.Others = []kiosk.Standing{
+		{Service: kiosk.NetworkService, Since: Now.Add(-38 * time.Minute), Worked: Now.Add(-41 * time.Minute)},
+		{Service: kiosk.ElectricityService, Since: Now.Add(-20 * time.Hour), Worked: Now.Add(-26 * time.Hour)},
+		{Service: string(may(staff.Query)), Closed: true},
+	}
 	unsent.Queue = kiosk.Queue{Count: 1284, Amount: 1039650, Since: Now.Add(-29 * time.Hour), Failing: true}
 	long.SchoolZH = "新疆维吾尔自治区伊犁哈萨克自治州职业技术师范学院昭苏校区"
 	long.SchoolEN = "Ili Kazakh Autonomous Prefecture Vocational and Technical Normal College"
@@ -76,6 +92,8 @@ func arriving() []View {
 		view("01-home-long-name", kiosk.View{Step: kiosk.Home, Health: long}),
 		view("01-home-offline", kiosk.View{Step: kiosk.Home, Health: offline}),
 		view("01-home-not-sent", kiosk.View{Step: kiosk.Home, Health: unsent}),
+		view("01-home-nothing", kiosk.View{Step: kiosk.Home, Health: nothing}),
+		view("01-home-down", kiosk.View{Step: kiosk.Home, Health: down}),
 		view("01-home-no-reader", kiosk.View{Step: kiosk.Home, Health: noReader}),
 		view("02-present", kiosk.View{Step: kiosk.Present, Service: kiosk.TopUpService}),
 		view("02-present-unreadable", kiosk.View{Step: kiosk.Present, Notice: kiosk.CardUnreadable}),

@@ -158,6 +158,14 @@ func Digits(s string) string {
 // Clock returns the time of day: "14:05".
 func Clock(at time.Time) string { return at.Format("15:04") }
 
+// Day returns a day of this year.
+func (t *Texts) Day(at time.Time) string {
+	if t.language == Chinese {
+		return at.Format("1月2日")
+	}
+	return at.Format("2 Jan")
+}
+
 // When returns a day of this year and the time of it.
 func (t *Texts) When(at time.Time) string {
 	if t.language == Chinese {
