@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"quancun/app/front"
 	"quancun/app/identity"
 	"quancun/journal"
 	"quancun/kiosk"
@@ -208,6 +209,10 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 	}
 	t.keeper.Ended = func(sale journal.Entry, o journal.Outcome) { cashiers.ended(sale, o.Happened()) }
 	t.beside = append(t.beside, left.Run)
+	services := front.New(front.Parts{
+		Book: t.book, Client: t.client, InHand: hand, Now: time.Now, Log: t.log,
+		Beside: func(run func(context.Context) error) { t.beside = append(t.beside, run) },
+	})
 	if t.config.sells() {
 		if err := t.joinTill(joined{p, terms, hand, keys}, cashiers); err != nil || t.config.Face == cashierName {
 			return err
@@ -219,6 +224,7 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 			Clock: clock, Terms: terms, InHand: hand, Log: t.log, Certificate: who.JournalCertificate,
 		},
 		Clock: clock, Cards: t.cards, Inputs: holders.inputs, Health: t.health, Show: holders.show, Log: t.log,
+		Services: services,
 	}
 	t.keeper.Others = (&standing.Board{
 		Bills: bill.New(t.client), Baths: bath.New(t.client), Now: time.Now, Log: t.log,

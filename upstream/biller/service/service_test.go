@@ -122,8 +122,9 @@ func newWorld(t *testing.T, wire string) *world {
 	w.service = s
 	certificate, err := breaker.Certificate(dir)
 	w.must(err)
-	terminal := client.Dial(&client.Provisioning{CA: certificate.Leaf}, client.Options{Address: "upstream", Transport: servicetest.Transport{Service: s, Terminal: "K01"}})
-	w.pay = bill.New(terminal)
+	w.pay = bill.New(client.Dial(&client.Provisioning{CA: certificate.Leaf}, client.Options{
+		Address: "upstream", Transport: servicetest.Transport{Service: s, Terminal: "K01"},
+	}))
 	return w
 }
 

@@ -1,0 +1,63 @@
+// Package front puts a kiosk's services together: what a holder can have done there
+// besides topping up. Each is a package of its own under kiosk/service, which knows
+// nothing of the others; here they get the parts that they work with.
+package front
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"quancun/kiosk"
+	"quancun/kiosk/request"
+	"quancun/kiosk/service"
+	"quancun/kiosk/service/electricity"
+	"quancun/kiosk/service/network"
+	"quancun/kiosk/service/pay"
+	"quancun/ledger"
+	"quancun/upstream/client"
+	"quancun/upstream/client/bill"
+)
+
+// Parts are the terminal's, which owns them.
+type Parts struct {
+	Book   *ledger.Book
+	Client *client.Client
+	InHand *kiosk.InHand
+	Beside func(run func(ctx context.Context) error) // keeps something running beside
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// sets are the services, in the order in which they are offered. Whoever has made
+// another adds it here, and what its requests are asked after by.
+var sets = []func(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service{
+	bills,
+}
+
+// keepEvery is the pause between two looks at what was left open.
+const keepEvery = 15 * time.Second
+
+// New returns the services of a kiosk that is made of p, and has the keeper of their
+// requests run beside it.
+func New(p Parts) (all []service.Service) {
+	r := &request.Desk{Book: p.Book, InHand: p.InHand, Log: p.Log}
+	asks := map[string]request.Ask{}
+	for _, set := range sets {
+		all = append(all, set(p, r, asks)...)
+	}
+	p.Beside((&request.Keeper{Book: p.Book, InHand: p.InHand, Asks: asks, Every: keepEvery, Log: p.Log}).Run)
+	return all
+}
+
+// lostPause is how long a bill whose answer was lost is waited with before it is asked
+// after: the way there may be back by then.
+const lostPause = 2 * time.Second
+
+// bills are the network fee and electricity.
+func bills(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service {
+	upstream := bill.New(p.Client)
+	asks[pay.Service] = pay.Ask(upstream)
+	d := &pay.Desk{Upstream: upstream, Requests: r, Pause: lostPause, Log: p.Log}
+	return []service.Service{network.Service(upstream, d), electricity.Service(upstream, d, p.Now)}
+}
