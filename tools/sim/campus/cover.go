@@ -74,7 +74,6 @@ const (
 	branchBillDenied
 	branchBillDown
 	branchBillEnded
-	branchBillNever
 	branchBillAbsent
 	branchBillLate
 	branchBillDecided
@@ -143,7 +142,6 @@ var branchNames = [branchCount]string{
 	branchBillDenied:  "biller says no, and has booked",
 	branchBillDown:    "bill released at its deadline",
 	branchBillEnded:   "bill ended by its holder",
-	branchBillNever:   "bill ended that had not arrived",
 	branchBillAbsent:  "bill released as not booked",
 	branchBillLate:    "bill booked after its release",
 	branchBillDecided: "bill decided by people",

@@ -7,6 +7,8 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/request"
+	"quancun/kiosk/service/pay"
 	"quancun/lab/disk"
 	"quancun/ledger"
 	"quancun/ledger/feed"
@@ -17,6 +19,7 @@ import (
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
 	"quancun/upstream/client"
+	"quancun/upstream/client/bill"
 )
 
 // machine is a terminal: a disk, a clock, a line, a purchase SAM, and while it
@@ -54,14 +57,18 @@ type machine struct {
 
 // programs are what runs on a machine, and ends with its power.
 type programs struct {
-	book    *ledger.Book
-	feeds   *feed.Feeds
-	pusher  *push.Pusher
-	puller  *feed.Puller
-	keeper  *kiosk.Keeper
-	health  chan kiosk.Health
-	loader  *kiosk.Loader
-	seller  *kiosk.Seller
+	book   *ledger.Book
+	feeds  *feed.Feeds
+	pusher *push.Pusher
+	puller *feed.Puller
+	keeper *kiosk.Keeper
+	health chan kiosk.Health
+	loader *kiosk.Loader
+	seller *kiosk.Seller
+
+	requests  *request.Desk
+	requested *request.Keeper
+
 	auditor *auditor.Terminal
 	sales   []journal.Entry // for codes, that may be given back
 }
@@ -142,6 +149,11 @@ func (m *machine) run(book *ledger.Book, feeds *feed.Feeds) *programs {
 		Settler: settler, Upstream: m.client, Push: p.pusher, Feeds: feeds, Terms: terms, Clock: clock,
 		Budget: time.Minute, Log: m.campus.log,
 	}
+	p.requests = &request.Desk{Book: journal, InHand: new(kiosk.InHand), Log: m.campus.log}
+	p.requested = &request.Keeper{
+		Book: journal, InHand: p.requests.InHand, Log: m.campus.log,
+		Asks: map[string]request.Ask{pay.Service: pay.Ask(bill.New(m.client))},
+	}
 	return p
 }
 
@@ -159,7 +171,7 @@ func (m *machine) round(ctx context.Context) {
 		return
 	}
 	m.endActs(ctx)
-	m.endBills(ctx)
+	m.requested.Round(ctx)
 	more, err := true, error(nil)
 	for steps := 0; more && steps < stepsMax; steps++ {
 		if more, err = m.pusher.Step(ctx); err != nil {

@@ -24,7 +24,7 @@ var acts = []act{
 	{4, func(ctx context.Context, c *Campus, m *machine) { m.cash(ctx) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { m.count(ctx) }},
 	{1, func(ctx context.Context, c *Campus, m *machine) { m.fee(ctx) }},
-	{6, func(ctx context.Context, c *Campus, m *machine) { m.bill(ctx, virtual.Pick(c.dice, c.holders)) }},
+	{5, func(ctx context.Context, c *Campus, m *machine) { m.bill(ctx, virtual.Pick(c.dice, c.holders)) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.office.decide(ctx) }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.counter(ctx) }},
 	{8, func(ctx context.Context, c *Campus, m *machine) { c.pay() }},

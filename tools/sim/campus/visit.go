@@ -4,11 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/request"
+	"quancun/kiosk/service/pay"
 	"quancun/money"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
@@ -162,86 +163,50 @@ func (c *Campus) pay() {
 	c.note("phone pays %s: %t", o.no, c.service.pay(o.no))
 }
 
-// room is where everybody lives, as a bill names it.
-var room = []bill.Place{{Kind: bill.Area, ID: "1", Name: "东区"}, {Kind: bill.Room, ID: "101", Name: "101"}}
-
-// orderOf returns the order of a bill.
-func orderOf(no, biller string, amount money.Fen) bill.Order {
-	o := bill.Order{OrderNo: no, Biller: biller, Amount: amount}
-	if biller == setup.ElectricityName {
-		o.Room = room
+// room is where everybody lives, as a bill names it, and as a journal does.
+var (
+	room  = []bill.Place{{Kind: bill.Area, ID: "1", Name: "东区"}, {Kind: bill.Room, ID: "101", Name: "101"}}
+	notes = map[string]json.RawMessage{
+		setup.NetworkName: json.RawMessage(`{"biller":"network"}`),
+		setup.ElectricityName: json.RawMessage(`{"biller":"electricity","room":[` +
+			`{"kind":1,"id":"1","name":"东区"},{"kind":4,"id":"101","name":"101"}]}`),
 	}
-	return o
-}
+)
 
 // bill lets a holder pay the network fee, or for electricity: written down, asked
-// for, and written down how it came out. What nobody knows yet is left open.
+// for, and written down how it came out. What nobody knows yet is the keeper's.
 func (m *machine) bill(ctx context.Context, h *holder) {
 	v, ok := m.atKiosk(ctx, h)
 	if !ok {
 		return
 	}
 	c := m.campus
-	o := orderOf(
-		c.ref(m.station.ID+"_"), virtual.Pick(c.dice, []string{setup.NetworkName, setup.ElectricityName}),
-		yuan+c.dice.Amount(40*yuan))
-	_, err := m.append(ctx, journal.Entry{
-		Kind: journal.RequestIntent, Ref: o.OrderNo, Account: h.account, Card: v.card.no, Amount: o.Amount,
-		Details: fmt.Appendf(nil, `{"service":"bill","what":{"biller":%q}}`, o.Biller),
-	})
-	if err != nil {
-		c.note("%s: bill %s is not written down: %v", m.name, o.OrderNo, err)
-		return
+	o := bill.Order{
+		OrderNo: c.ref(m.station.ID + "_"), Biller: setup.NetworkName, Amount: yuan + c.dice.Amount(40*yuan),
+	}
+	if c.dice.OneIn(2) {
+		o.Biller, o.Room = setup.ElectricityName, room
 	}
 	h.billed += o.Amount
-	desk := bill.New(m.client)
+	outcome, err := m.requests.Do(ctx, request.Request{
+		Ref: o.OrderNo, Service: pay.Service, Account: h.account, Amount: o.Amount, What: notes[o.Biller],
+	}, func(ctx context.Context) (journal.Outcome, error) { return v.pay(ctx, o) })
+	c.note("%s: bill %s of %s to %s by %s: %s, %v", m.name, o.OrderNo, o.Amount, o.Biller, h.account, outcome, err)
+}
+
+// pay has the upstream pay a bill, and returns what it came to, as far as somebody
+// knows. Who does not want to wait for a biller that is down ends it.
+func (v *visit) pay(ctx context.Context, o bill.Order) (journal.Outcome, error) {
+	desk := bill.New(v.client)
 	b, err := desk.Pay(ctx, v.session, o)
-	c.note("%s: %s pays %s to %s as %s: state %d, %v", m.name, h.account, o.Amount, o.Biller, o.OrderNo, b.State, err)
-	if err == nil && b.State == bill.Held && c.dice.OneIn(2) { // does not wait for a biller that is down
+	if err == nil && b.State == bill.Held && v.campus.dice.OneIn(2) {
 		b, err = desk.End(ctx, v.session, o)
 	}
-	m.endBill(ctx, o.OrderNo, h.account, b.State, refused(err))
-}
-
-// endBill writes down what a bill has come to, once somebody knows.
-func (m *machine) endBill(ctx context.Context, no, account string, s bill.State, refused bool) {
-	e := journal.Entry{Kind: journal.RequestEnd, Ref: no, Account: account, Outcome: journal.NotDone}
 	switch {
-	case s == bill.Paid:
-		e.Outcome = journal.Done
-	case s != bill.Released && !refused:
-		return
+	case refused(err), err == nil && b.State == bill.Released:
+		return journal.NotDone, err
+	case err == nil && b.State == bill.Paid:
+		return journal.Done, nil
 	}
-	_, err := m.append(ctx, e)
-	m.campus.note("%s: bill %s is %s: %v", m.name, no, e.Outcome, err)
-}
-
-// endBills asks what has become of the bills that were left open.
-func (m *machine) endBills(ctx context.Context) {
-	open, err := m.book.OpenItems(ctx)
-	if err != nil {
-		m.campus.note("%s: read what is open: %v", m.name, err)
-		return
-	}
-	for _, e := range open {
-		if e.Kind != journal.RequestIntent {
-			continue
-		}
-		b, err := bill.New(m.client).Get(ctx, e.Ref, 0, 0)
-		if refused(err) { // it has never arrived, and is not to arrive any more
-			b, err = m.endLost(ctx, e)
-			m.campus.cover(branchBillNever)
-		}
-		m.campus.note("%s: bill %s has state %d: %v", m.name, e.Ref, b.State, err)
-		m.endBill(ctx, e.Ref, e.Account, b.State, refused(err))
-	}
-}
-
-func (m *machine) endLost(ctx context.Context, e journal.Entry) (bill.Bill, error) {
-	var what struct{ Biller string }
-	r, err := e.Request()
-	if err = errors.Join(err, json.Unmarshal(r.What, &what)); err != nil {
-		return bill.Bill{}, err
-	}
-	return bill.New(m.client).EndLost(ctx, e.Account, orderOf(e.Ref, what.Biller, e.Amount))
+	return 0, err
 }
