@@ -340,6 +340,48 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// TestWithdrawn: whose caller has gone while others write is not written, unless
+// somebody has it in hand already, who says what became of it.
+func TestWithdrawn(t *testing.T) {
+	l := newLab(t)
+	for ref, taken := range map[string]bool{"L1": false, "L2": true} {
+		l.turn <- struct{}{}
+		ctx, cancel := context.WithCancel(t.Context())
+		said := make(chan error)
+		go func() {
+			_, err := l.Append(ctx, load(ref))
+			said <- err
+		}()
+		waiting := func() int { l.mu.Lock(); defer l.mu.Unlock(); return len(l.queue) }
+		for waiting() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		var group []*request
+		if taken {
+			l.mu.Lock()
+			group, l.queue = l.queue, nil
+			l.mu.Unlock()
+		}
+		cancel()
+		var err error
+		if !taken {
+			err = <-said
+		}
+		if waiting() != 0 {
+			t.Errorf("%s is still waiting to be written", ref)
+		}
+		l.commit("append", group)
+		<-l.turn
+		if taken {
+			err = <-said
+		}
+		_, missing := l.Get(t.Context(), ref)
+		if written := missing == nil; written != taken || (err == nil) != taken {
+			t.Errorf("%s: written %t, and its caller is told %v", ref, written, err)
+		}
+	}
+}
+
 func TestClosed(t *testing.T) {
 	l := newLab(t)
 	for range 2 {
