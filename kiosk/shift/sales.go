@@ -67,12 +67,25 @@ func (p Period) has(t time.Time) bool { return !t.Before(p.From) && t.Before(p.U
 // the clock was wrong, they are too, and no sale is missed or counted twice for
 // it.
 func Sales(ctx context.Context, book Book, p Period, by By, meals ...Meal) ([]Line, error) {
-	return SalesIn(since(ctx, book, p.From), p, by, meals...)
+	s := newSorting(by, meals)
+	s.earlier = func(at journal.Position) (sale, error) { return find(ctx, book, at) }
+	return s.all(since(ctx, book, p.From), p)
 }
 
-// SalesIn is [Sales] for entries of a journal from some number on, in order.
+// SalesIn is [Sales] for entries of a journal from some number on, in order. Sales
+// before them are not known, so items of theirs that were given back have no name.
 func SalesIn(entries iter.Seq2[journal.Entry, error], p Period, by By, meals ...Meal) ([]Line, error) {
-	s := &sorting{by: by, meals: meals, lines: map[string]*Line{}, items: map[string][]tender.Item{}}
+	return newSorting(by, meals).all(entries, p)
+}
+
+func newSorting(by By, meals []Meal) *sorting {
+	return &sorting{
+		by: by, meals: meals, lines: map[string]*Line{}, items: map[string][]tender.Item{},
+		sales: map[journal.Position]sale{}, earlier: func(journal.Position) (sale, error) { return sale{}, nil },
+	}
+}
+
+func (s *sorting) all(entries iter.Seq2[journal.Entry, error], p Period) ([]Line, error) {
 	for e, err := range entries {
 		var said journal.Entry
 		if err == nil {
@@ -82,7 +95,9 @@ func SalesIn(entries iter.Seq2[journal.Entry, error], p Period, by By, meals ...
 		case err != nil:
 			return nil, fmt.Errorf("read sales: %w", err)
 		case p.has(said.At):
-			s.add(said)
+			if err := s.add(said); err != nil {
+				return nil, fmt.Errorf("read sales: %w", err)
+			}
 		case e.Kind != journal.Carried && e.Kind != journal.EpochOpened && !e.At.Before(p.Until):
 			return s.sorted(), nil
 		}
@@ -133,11 +148,32 @@ type sorting struct {
 	meals []Meal
 	lines map[string]*Line
 	items map[string][]tender.Item // of sales that have begun, by Ref
+
+	// What refunds may give back: sales with items so far, and how to find one from
+	// before the period.
+	sales   map[journal.Position]sale
+	earlier func(journal.Position) (sale, error)
+}
+
+// sale is what was sold, as far as keys have said it.
+type sale struct {
+	amount money.Fen
+	items  []tender.Item
+}
+
+// find returns a sale of this journal, or the zero sale.
+func find(ctx context.Context, book Book, at journal.Position) (sale, error) {
+	page, err := book.Since(ctx, at.Seq, 1)
+	if err != nil || len(page) == 0 || page[0].Position() != at || page[0].Ref == "" {
+		return sale{}, err
+	}
+	i, err := book.Get(ctx, page[0].Ref)
+	return sale{page[0].Amount, tender.DetailsOf(i.First.Details).Items}, err
 }
 
 // add adds an entry, as it was when it was written: what was carried over into a
 // new epoch was sold before that.
-func (s *sorting) add(e journal.Entry) {
+func (s *sorting) add(e journal.Entry) error {
 	switch {
 	case e.Kind == journal.SaleIntent:
 		if items := tender.DetailsOf(e.Details).Items; len(items) > 0 {
@@ -152,8 +188,9 @@ func (s *sorting) add(e journal.Entry) {
 	case e.Kind == journal.CodeSale, e.Kind == journal.ChannelSale:
 		s.sold(e, tender.DetailsOf(e.Details).Items)
 	case e.Kind == journal.Refund:
-		s.put(s.key(e), journal.Sum{}, journal.Sum{Count: 1, Amount: e.Amount})
+		return s.back(e)
 	}
+	return nil
 }
 
 // sold adds a sale. Items that do not come to its amount leave the rest under no
@@ -163,6 +200,9 @@ func (s *sorting) sold(e journal.Entry, items []tender.Item) {
 		s.put(s.key(e), journal.Sum{Count: 1, Amount: e.Amount}, journal.Sum{})
 		return
 	}
+	if len(items) > 0 {
+		s.sales[e.Position()] = sale{e.Amount, items}
+	}
 	rest := e.Amount
 	for _, i := range items {
 		s.put(i.Name, journal.Sum{Count: i.Count, Amount: i.Price}, journal.Sum{})
@@ -171,6 +211,47 @@ func (s *sorting) sold(e journal.Entry, items []tender.Item) {
 	if rest != 0 || len(items) == 0 {
 		s.put("", journal.Sum{Count: 1, Amount: rest}, journal.Sum{})
 	}
+}
+
+// back adds a refund. One of a whole sale gives back its items; one of a part gives
+// back the item that has cost as much, if only one has. The rest is under no name.
+func (s *sorting) back(e journal.Entry) error {
+	if s.by != ByItem {
+		s.put(s.key(e), journal.Sum{}, journal.Sum{Count: 1, Amount: e.Amount})
+		return nil
+	}
+	of, known := s.sales[e.Origin]
+	if !known {
+		var err error
+		if of, err = s.earlier(e.Origin); err != nil {
+			return err
+		}
+	}
+	rest := e.Amount
+	for _, i := range of.given(e.Amount) {
+		s.put(i.Name, journal.Sum{}, journal.Sum{Count: i.Count, Amount: i.Price})
+		rest -= i.Price
+	}
+	if rest != 0 {
+		s.put("", journal.Sum{}, journal.Sum{Count: 1, Amount: rest})
+	}
+	return nil
+}
+
+// given returns what of a sale was given back with an amount of it.
+func (s sale) given(amount money.Fen) (items []tender.Item) {
+	if amount == s.amount {
+		return s.items
+	}
+	for _, i := range s.items {
+		if i.Price == amount {
+			items = append(items, i)
+		}
+	}
+	if len(items) > 1 {
+		return nil
+	}
+	return items
 }
 
 func (s *sorting) put(key string, sales, refunds journal.Sum) {

@@ -45,7 +45,7 @@ func TestSales(t *testing.T) {
 			{"", sum(1, 950), sum(0, 0)}, {"lunch", sum(2, 1600), sum(0, 0)}, {"night", sum(0, 0), sum(1, 200)},
 		}},
 		"Item": {ByItem, []Line{
-			{"", sum(2, 350), sum(1, 200)}, {"米饭", sum(4, 400), sum(0, 0)}, {"鱼", sum(2, 1800), sum(0, 0)},
+			{"", sum(2, 350), sum(0, 0)}, {"米饭", sum(4, 400), sum(2, 200)}, {"鱼", sum(2, 1800), sum(0, 0)},
 		}},
 	} {
 		for range 2 { // and again in a new epoch, into which all was carried over
@@ -60,5 +60,41 @@ func TestSales(t *testing.T) {
 	c.ok(WriteCSV(&b, []Line{{"米饭, 大", sum(4, 400), sum(1, 50)}}))
 	if want := "key,sales,sold,refunds,refunded,net\r\n\"米饭, 大\",4,4.00,1,0.50,3.50\r\n"; b.String() != want {
 		t.Errorf("table is %q, want %q", b.String(), want)
+	}
+}
+
+// TestItemsGivenBack: a refund of a whole sale, of the day before, gives back its
+// items and what had no name. One of a part is of the item that has cost as much, if
+// it is only one.
+func TestItemsGivenBack(t *testing.T) {
+	c, ctx := newTill(t), t.Context()
+	add := func(e journal.Entry) journal.Entry {
+		c.pass(time.Minute)
+		e.Merchant = "m1"
+		e, err := c.Append(ctx, e)
+		c.ok(err)
+		return e
+	}
+	items := []byte(`{"items":[{"name":"米饭","n":2,"fen":200},{"name":"鱼","n":1,"fen":900},{"name":"汤","n":1,"fen":200}]}`)
+	add(journal.Entry{Kind: journal.SaleIntent, Ref: "s1", Card: "1001", Amount: 1350, Details: items})
+	card := add(journal.Entry{Kind: journal.SaleEnd, Ref: "s1", Outcome: journal.Written})
+	code := add(journal.Entry{Kind: journal.CodeSale, Ref: "s2", Account: "2026", Amount: 1300, Details: items})
+	plain := add(journal.Entry{Kind: journal.CodeSale, Ref: "s3", Account: "2026", Amount: 70})
+	c.pass(24 * time.Hour)
+	back := func(ref string, amount money.Fen, of journal.Entry) {
+		add(journal.Entry{Kind: journal.Refund, Ref: ref, Account: of.Account, Card: of.Card, Amount: amount, Origin: of.Position()})
+	}
+	back("b1", 1350, card)
+	back("b2", 900, code) // the fish
+	back("b3", 200, code) // the rice or the soup
+	back("b4", 70, plain)
+	sum := func(n, fen int) journal.Sum { return journal.Sum{Count: int64(n), Amount: money.Fen(fen)} }
+	want := []Line{
+		{"", sum(0, 0), sum(3, 50+200+70)}, {"汤", sum(0, 0), sum(1, 200)},
+		{"米饭", sum(0, 0), sum(2, 200)}, {"鱼", sum(0, 0), sum(2, 1800)},
+	}
+	got, err := Sales(ctx, c.Book, Period{noon.Add(12 * time.Hour), noon.Add(36 * time.Hour)}, ByItem)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }
