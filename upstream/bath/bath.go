@@ -101,6 +101,7 @@ const (
 	ReportUnknown Reason = 17 // no controller of ours has made this report
 	StubWrong     Reason = 18 // it is of another shower, or of none; Tries are left
 	StubLocked    Reason = 19 // too many were wrong: the controller's log will tell
+	Ended         Reason = 20 // the terminal has given it up before it came
 )
 
 // Refusal means "no, and nothing was changed". Every other error of this package

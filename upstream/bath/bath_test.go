@@ -102,6 +102,43 @@ func TestAnswerLost(t *testing.T) {
 	})
 }
 
+// TestEnd gives a reservation up that has not come: it never does. One that is there
+// stays.
+func TestEnd(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		q := w.request(0, whole, 0)
+		for range 2 {
+			if reserved, err := w.desk.End(t.Context(), q.Terminal, q.Ref); err != nil || reserved {
+				t.Errorf("what nobody has asked for: %t, %v", reserved, err)
+			}
+		}
+		_, err := w.desk.Reserve(t.Context(), q)
+		w.refused(err, bath.Ended)
+		w.money(0, 20*yuan, 0)
+		r := w.reserve(0, whole, 0)
+		if reserved, err := w.desk.End(t.Context(), "kiosk1", r.Ref); err != nil || !reserved {
+			t.Errorf("what is reserved: %t, %v", reserved, err)
+		}
+		_, err = w.desk.End(t.Context(), "kiosk2", r.Ref)
+		w.refused(err, bath.RefUnknown)
+
+		for i := range 8 { // both at a time: one of them is first
+			q := w.request(1, whole, uint8(i%4))
+			var made, told bool
+			var all sync.WaitGroup
+			all.Go(func() { _, err := w.desk.Reserve(t.Context(), q); made = err == nil })
+			all.Go(func() { told, _ = w.desk.End(t.Context(), q.Terminal, q.Ref) })
+			if all.Wait(); made != told {
+				t.Errorf("made: %t, told: %t", made, told)
+			}
+			if made {
+				_, err := w.desk.Cancel(t.Context(), q.Account, q.Ref)
+				w.ok(err)
+			}
+		}
+	})
+}
+
 // TestSameTime has many ask for the last places at a time, each twice.
 func TestSameTime(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {

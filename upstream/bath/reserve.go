@@ -112,6 +112,9 @@ type taking struct {
 }
 
 func (t *taking) reserve() (_ Reservation, err error) {
+	if err := lockRef(t.ctx, t.tx, t.Ref); err != nil {
+		return Reservation{}, err
+	}
 	// Locked, so that places are given one after the other, and the same request
 	// twice at a time is seen to be one.
 	t.hall, err = lockHall(t.ctx, t.tx, t.Hall)
@@ -126,6 +129,9 @@ func (t *taking) reserve() (_ Reservation, err error) {
 		return old, t.same(old)
 	}
 	if !errors.Is(err, store.ErrNone) {
+		return Reservation{}, err
+	}
+	if err := t.findEnded(); err != nil {
 		return Reservation{}, err
 	}
 	if err := t.findSlot(); err != nil {

@@ -153,6 +153,19 @@ func (s *Server) ReserveBath(ctx context.Context, q *connect.Request[v1.ReserveB
 	return connect.NewResponse(&v1.ReserveBathResponse{Reservation: s.onWire(r)}), nil
 }
 
+// EndBath implements the contract.
+func (s *Server) EndBath(ctx context.Context, q *connect.Request[v1.EndBathRequest],
+) (*connect.Response[v1.EndBathResponse], error) {
+	if !isRef(q.Msg.Ref) {
+		return nil, refused(refuse(Malformed))
+	}
+	reserved, err := s.desk.End(ctx, call.Terminal(ctx).ID, q.Msg.Ref)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return connect.NewResponse(&v1.EndBathResponse{Reserved: reserved}), nil
+}
+
 // CancelBath implements the contract.
 func (s *Server) CancelBath(ctx context.Context, q *connect.Request[v1.CancelBathRequest],
 ) (*connect.Response[v1.CancelBathResponse], error) {

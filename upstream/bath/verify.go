@@ -34,6 +34,8 @@ var checks = []struct{ name, query string }{
 	{"bath reservation is called used, and nobody has said so", `
 		SELECT r.ref FROM bath_reservations r LEFT JOIN bath_uses u ON u.ref = r.ref AND u.part = 0
 		WHERE (r.state = 3) <> (u.ref IS NOT NULL OR r.stub_fen IS NOT NULL)`},
+	{"bath reservation was made, and its terminal was told that it never will be", `
+		SELECT ref FROM bath_reservations WHERE ref IN (SELECT ref FROM bath_ended)`},
 	{"bath reservation has not paid what its stub says", `
 		SELECT ref FROM bath_reservations WHERE captured_fen <> stub_fen`},
 	{"bath use is not as its stub says, and is not in the inbox", `

@@ -87,6 +87,7 @@ var dump = []struct{ table, query string }{
 			r.litre_fen, r.litre_pulses, r.from_ms, r.to_ms, r.cancel_ms, r.made_ms, r.state, r.moved_ms, r.hold,
 			r.captured_fen, n.n, r.stub_fen, r.stub_terminal, r.stubs_wrong
 		FROM bath_reservations r LEFT JOIN (` + counted + `) AS n ON n.id = r.entry_id ORDER BY r.ref COLLATE "C"`},
+	{"bath reservations ended", `SELECT ref, terminal FROM bath_ended ORDER BY ref COLLATE "C"`},
 	{"bath reports", `SELECT digest, hall, controller, day, slot, final, line FROM bath_reports ORDER BY digest`},
 	{"bath uses", `SELECT hall, controller, day, slot, n, part, stall, start_s, end_s, pulses, amount_fen, pauses,
 			ending, inside, ref, report FROM bath_uses ORDER BY hall, controller, day, slot, n, part`},

@@ -47,7 +47,7 @@ var tables = []sqldb.Table{
 	{Name: "code_asks"},
 	{Name: "staff"}, {Name: "staff_changes"},
 	{Name: "bath_halls"}, {Name: "bath_stalls"}, {Name: "bath_slots"}, {Name: "bath_reservations"},
-	{Name: "bath_reports"}, {Name: "bath_uses"},
+	{Name: "bath_reports"}, {Name: "bath_uses"}, {Name: "bath_ended"},
 	{Name: "lost_reports"}, {Name: "lost_ended"}, {Name: "lost_tries"}, {Name: "found_cards"},
 }
 
@@ -156,6 +156,7 @@ var rights = map[string]sqldb.Rights{
 		"stub_fen", "stub_terminal", "stubs_wrong"}},
 	"bath_reports": {Update: []string{"digest"}},
 	"bath_uses":    {},
+	"bath_ended":   {},
 
 	"lost_reports": {},
 	"lost_ended":   {},

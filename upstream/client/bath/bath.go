@@ -206,7 +206,7 @@ func (d *Desk) Day(ctx context.Context, hallNo uint16, ahead int) (Day, error) {
 //
 // Refusals: HallUnknown, HallClosed, SlotUnknown, SlotOver, TooFar, SlotFull,
 // AlreadyYours, TooMany, NoShows with Until, NotEnough with Limit, Conflict,
-// AccountEnded, and those of the session and its card (client.Refusal).
+// AccountEnded, Ended, and those of the session and its card (client.Refusal).
 func (d *Desk) Reserve(ctx context.Context, s client.Session, q Request) (Reservation, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -218,6 +218,19 @@ func (d *Desk) Reserve(ctx context.Context, s client.Session, q Request) (Reserv
 		return Reservation{}, explain("reserve bath", err)
 	}
 	return reservation(r.Msg.Reservation), nil
+}
+
+// End says whether a reservation of this terminal's was made, for whoever has gone. One
+// that has not come is ended: it never will be. Refusals: Malformed, RefUnknown (of
+// another terminal).
+func (d *Desk) End(ctx context.Context, ref string) (reserved bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	r, err := d.rpc.EndBath(ctx, connect.NewRequest(&v1.EndBathRequest{Ref: ref}))
+	if err != nil {
+		return false, explain("end bath", err)
+	}
+	return r.Msg.Reserved, nil
 }
 
 // Cancel gives a reservation of the session's holder up. Its money stays held for a
@@ -308,6 +321,7 @@ const (
 	ReportUnknown Reason = 17 // no controller of this campus has made it
 	StubWrong     Reason = 18 // it is not of this reservation
 	StubLocked    Reason = 19 // too many were wrong: wait for the controller's log
+	Ended         Reason = 20 // it was ended before it came
 )
 
 // String returns the name on the wire.

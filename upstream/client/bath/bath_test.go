@@ -182,6 +182,9 @@ func TestBath(t *testing.T) {
 		r.Opens.After(r.From) || r.Stall != 4 || r.HallName != "东区浴室" {
 		t.Errorf("reserved: %+v", r)
 	}
+	if reserved, err := w.desk.End(t.Context(), "B1"); err != nil || !reserved {
+		t.Errorf("asked by its reference: %t, %v", reserved, err)
+	}
 	if a, err := w.client.Account(t.Context(), s); err != nil || a.Available != 14*yuan {
 		t.Errorf("available: %s, %v", a.Available, err)
 	}

@@ -164,6 +164,7 @@ const (
 	BathReason_BATH_REASON_REPORT_UNKNOWN BathReason = 17 // no controller of this campus has made it
 	BathReason_BATH_REASON_STUB_WRONG     BathReason = 18 // it is not of this reservation
 	BathReason_BATH_REASON_STUB_LOCKED    BathReason = 19 // too many were wrong: wait for the controller's log
+	BathReason_BATH_REASON_ENDED          BathReason = 20 // the terminal has ended it before it came
 )
 
 // Enum value maps for BathReason.
@@ -189,6 +190,7 @@ var (
 		17: "BATH_REASON_REPORT_UNKNOWN",
 		18: "BATH_REASON_STUB_WRONG",
 		19: "BATH_REASON_STUB_LOCKED",
+		20: "BATH_REASON_ENDED",
 	}
 	BathReason_value = map[string]int32{
 		"BATH_REASON_UNSPECIFIED":    0,
@@ -211,6 +213,7 @@ var (
 		"BATH_REASON_REPORT_UNKNOWN": 17,
 		"BATH_REASON_STUB_WRONG":     18,
 		"BATH_REASON_STUB_LOCKED":    19,
+		"BATH_REASON_ENDED":          20,
 	}
 )
 
@@ -1133,6 +1136,94 @@ func (x *ReserveBathResponse) GetReservation() *BathReservation {
 	return nil
 }
 
+type EndBathRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           string                 `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndBathRequest) Reset() {
+	*x = EndBathRequest{}
+	mi := &file_quancun_v1_bath_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndBathRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndBathRequest) ProtoMessage() {}
+
+func (x *EndBathRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_bath_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndBathRequest.ProtoReflect.Descriptor instead.
+func (*EndBathRequest) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *EndBathRequest) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+type EndBathResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reserved      bool                   `protobuf:"varint,1,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndBathResponse) Reset() {
+	*x = EndBathResponse{}
+	mi := &file_quancun_v1_bath_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndBathResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndBathResponse) ProtoMessage() {}
+
+func (x *EndBathResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_bath_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndBathResponse.ProtoReflect.Descriptor instead.
+func (*EndBathResponse) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *EndBathResponse) GetReserved() bool {
+	if x != nil {
+		return x.Reserved
+	}
+	return false
+}
+
 type CancelBathRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -1143,7 +1234,7 @@ type CancelBathRequest struct {
 
 func (x *CancelBathRequest) Reset() {
 	*x = CancelBathRequest{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[11]
+	mi := &file_quancun_v1_bath_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1246,7 @@ func (x *CancelBathRequest) String() string {
 func (*CancelBathRequest) ProtoMessage() {}
 
 func (x *CancelBathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[11]
+	mi := &file_quancun_v1_bath_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1259,7 @@ func (x *CancelBathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelBathRequest.ProtoReflect.Descriptor instead.
 func (*CancelBathRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{11}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelBathRequest) GetSession() []byte {
@@ -1194,7 +1285,7 @@ type CancelBathResponse struct {
 
 func (x *CancelBathResponse) Reset() {
 	*x = CancelBathResponse{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[12]
+	mi := &file_quancun_v1_bath_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1297,7 @@ func (x *CancelBathResponse) String() string {
 func (*CancelBathResponse) ProtoMessage() {}
 
 func (x *CancelBathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[12]
+	mi := &file_quancun_v1_bath_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1310,7 @@ func (x *CancelBathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelBathResponse.ProtoReflect.Descriptor instead.
 func (*CancelBathResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{12}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CancelBathResponse) GetReservation() *BathReservation {
@@ -1240,7 +1331,7 @@ type CloseBathRequest struct {
 
 func (x *CloseBathRequest) Reset() {
 	*x = CloseBathRequest{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[13]
+	mi := &file_quancun_v1_bath_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1343,7 @@ func (x *CloseBathRequest) String() string {
 func (*CloseBathRequest) ProtoMessage() {}
 
 func (x *CloseBathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[13]
+	mi := &file_quancun_v1_bath_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1356,7 @@ func (x *CloseBathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseBathRequest.ProtoReflect.Descriptor instead.
 func (*CloseBathRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{13}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CloseBathRequest) GetSession() []byte {
@@ -1298,7 +1389,7 @@ type CloseBathResponse struct {
 
 func (x *CloseBathResponse) Reset() {
 	*x = CloseBathResponse{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[14]
+	mi := &file_quancun_v1_bath_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1401,7 @@ func (x *CloseBathResponse) String() string {
 func (*CloseBathResponse) ProtoMessage() {}
 
 func (x *CloseBathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[14]
+	mi := &file_quancun_v1_bath_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1414,7 @@ func (x *CloseBathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseBathResponse.ProtoReflect.Descriptor instead.
 func (*CloseBathResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{14}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CloseBathResponse) GetReservation() *BathReservation {
@@ -1342,7 +1433,7 @@ type ListBathReservationsRequest struct {
 
 func (x *ListBathReservationsRequest) Reset() {
 	*x = ListBathReservationsRequest{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[15]
+	mi := &file_quancun_v1_bath_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1445,7 @@ func (x *ListBathReservationsRequest) String() string {
 func (*ListBathReservationsRequest) ProtoMessage() {}
 
 func (x *ListBathReservationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[15]
+	mi := &file_quancun_v1_bath_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1458,7 @@ func (x *ListBathReservationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBathReservationsRequest.ProtoReflect.Descriptor instead.
 func (*ListBathReservationsRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{15}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListBathReservationsRequest) GetSession() []byte {
@@ -1386,7 +1477,7 @@ type ListBathReservationsResponse struct {
 
 func (x *ListBathReservationsResponse) Reset() {
 	*x = ListBathReservationsResponse{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[16]
+	mi := &file_quancun_v1_bath_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1398,7 +1489,7 @@ func (x *ListBathReservationsResponse) String() string {
 func (*ListBathReservationsResponse) ProtoMessage() {}
 
 func (x *ListBathReservationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[16]
+	mi := &file_quancun_v1_bath_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1411,7 +1502,7 @@ func (x *ListBathReservationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBathReservationsResponse.ProtoReflect.Descriptor instead.
 func (*ListBathReservationsResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{16}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListBathReservationsResponse) GetReservations() []*BathReservation {
@@ -1430,7 +1521,7 @@ type TakeBathReportRequest struct {
 
 func (x *TakeBathReportRequest) Reset() {
 	*x = TakeBathReportRequest{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[17]
+	mi := &file_quancun_v1_bath_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1533,7 @@ func (x *TakeBathReportRequest) String() string {
 func (*TakeBathReportRequest) ProtoMessage() {}
 
 func (x *TakeBathReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[17]
+	mi := &file_quancun_v1_bath_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1546,7 @@ func (x *TakeBathReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeBathReportRequest.ProtoReflect.Descriptor instead.
 func (*TakeBathReportRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{17}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TakeBathReportRequest) GetLine() []byte {
@@ -1478,7 +1569,7 @@ type TakeBathReportResponse struct {
 
 func (x *TakeBathReportResponse) Reset() {
 	*x = TakeBathReportResponse{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[18]
+	mi := &file_quancun_v1_bath_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1581,7 @@ func (x *TakeBathReportResponse) String() string {
 func (*TakeBathReportResponse) ProtoMessage() {}
 
 func (x *TakeBathReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[18]
+	mi := &file_quancun_v1_bath_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1594,7 @@ func (x *TakeBathReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeBathReportResponse.ProtoReflect.Descriptor instead.
 func (*TakeBathReportResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{18}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TakeBathReportResponse) GetAgain() bool {
@@ -1555,7 +1646,7 @@ type BathRefusal struct {
 
 func (x *BathRefusal) Reset() {
 	*x = BathRefusal{}
-	mi := &file_quancun_v1_bath_proto_msgTypes[19]
+	mi := &file_quancun_v1_bath_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1658,7 @@ func (x *BathRefusal) String() string {
 func (*BathRefusal) ProtoMessage() {}
 
 func (x *BathRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_bath_proto_msgTypes[19]
+	mi := &file_quancun_v1_bath_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +1671,7 @@ func (x *BathRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BathRefusal.ProtoReflect.Descriptor instead.
 func (*BathRefusal) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{19}
+	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BathRefusal) GetReason() BathReason {
@@ -1697,7 +1788,11 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x03day\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x03day\x12\x14\n" +
 	"\x05stall\x18\x06 \x01(\rR\x05stall\"T\n" +
 	"\x13ReserveBathResponse\x12=\n" +
-	"\vreservation\x18\x01 \x01(\v2\x1b.quancun.v1.BathReservationR\vreservation\"?\n" +
+	"\vreservation\x18\x01 \x01(\v2\x1b.quancun.v1.BathReservationR\vreservation\"\"\n" +
+	"\x0eEndBathRequest\x12\x10\n" +
+	"\x03ref\x18\x01 \x01(\tR\x03ref\"-\n" +
+	"\x0fEndBathResponse\x12\x1a\n" +
+	"\breserved\x18\x01 \x01(\bR\breserved\"?\n" +
 	"\x11CancelBathRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
 	"\x03ref\x18\x02 \x01(\tR\x03ref\"S\n" +
@@ -1737,7 +1832,7 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x15BATH_HOLD_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eBATH_HOLD_HELD\x10\x01\x12\x16\n" +
 	"\x12BATH_HOLD_CAPTURED\x10\x02\x12\x16\n" +
-	"\x12BATH_HOLD_RELEASED\x10\x03*\xba\x04\n" +
+	"\x12BATH_HOLD_RELEASED\x10\x03*\xd1\x04\n" +
 	"\n" +
 	"BathReason\x12\x1b\n" +
 	"\x17BATH_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1760,12 +1855,14 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x19BATH_REASON_ACCOUNT_ENDED\x10\x10\x12\x1e\n" +
 	"\x1aBATH_REASON_REPORT_UNKNOWN\x10\x11\x12\x1a\n" +
 	"\x16BATH_REASON_STUB_WRONG\x10\x12\x12\x1b\n" +
-	"\x17BATH_REASON_STUB_LOCKED\x10\x132\xcf\x04\n" +
+	"\x17BATH_REASON_STUB_LOCKED\x10\x13\x12\x15\n" +
+	"\x11BATH_REASON_ENDED\x10\x142\x93\x05\n" +
 	"\vBathService\x12H\n" +
 	"\tListBaths\x12\x1c.quancun.v1.ListBathsRequest\x1a\x1d.quancun.v1.ListBathsResponse\x12K\n" +
 	"\n" +
 	"GetBathDay\x12\x1d.quancun.v1.GetBathDayRequest\x1a\x1e.quancun.v1.GetBathDayResponse\x12N\n" +
-	"\vReserveBath\x12\x1e.quancun.v1.ReserveBathRequest\x1a\x1f.quancun.v1.ReserveBathResponse\x12K\n" +
+	"\vReserveBath\x12\x1e.quancun.v1.ReserveBathRequest\x1a\x1f.quancun.v1.ReserveBathResponse\x12B\n" +
+	"\aEndBath\x12\x1a.quancun.v1.EndBathRequest\x1a\x1b.quancun.v1.EndBathResponse\x12K\n" +
 	"\n" +
 	"CancelBath\x12\x1d.quancun.v1.CancelBathRequest\x1a\x1e.quancun.v1.CancelBathResponse\x12i\n" +
 	"\x14ListBathReservations\x12'.quancun.v1.ListBathReservationsRequest\x1a(.quancun.v1.ListBathReservationsResponse\x12H\n" +
@@ -1785,7 +1882,7 @@ func file_quancun_v1_bath_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_bath_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_quancun_v1_bath_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_quancun_v1_bath_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_quancun_v1_bath_proto_goTypes = []any{
 	(BathState)(0),                       // 0: quancun.v1.BathState
 	(BathHold)(0),                        // 1: quancun.v1.BathHold
@@ -1801,62 +1898,66 @@ var file_quancun_v1_bath_proto_goTypes = []any{
 	(*BathUse)(nil),                      // 11: quancun.v1.BathUse
 	(*ReserveBathRequest)(nil),           // 12: quancun.v1.ReserveBathRequest
 	(*ReserveBathResponse)(nil),          // 13: quancun.v1.ReserveBathResponse
-	(*CancelBathRequest)(nil),            // 14: quancun.v1.CancelBathRequest
-	(*CancelBathResponse)(nil),           // 15: quancun.v1.CancelBathResponse
-	(*CloseBathRequest)(nil),             // 16: quancun.v1.CloseBathRequest
-	(*CloseBathResponse)(nil),            // 17: quancun.v1.CloseBathResponse
-	(*ListBathReservationsRequest)(nil),  // 18: quancun.v1.ListBathReservationsRequest
-	(*ListBathReservationsResponse)(nil), // 19: quancun.v1.ListBathReservationsResponse
-	(*TakeBathReportRequest)(nil),        // 20: quancun.v1.TakeBathReportRequest
-	(*TakeBathReportResponse)(nil),       // 21: quancun.v1.TakeBathReportResponse
-	(*BathRefusal)(nil),                  // 22: quancun.v1.BathRefusal
-	(*timestamppb.Timestamp)(nil),        // 23: google.protobuf.Timestamp
+	(*EndBathRequest)(nil),               // 14: quancun.v1.EndBathRequest
+	(*EndBathResponse)(nil),              // 15: quancun.v1.EndBathResponse
+	(*CancelBathRequest)(nil),            // 16: quancun.v1.CancelBathRequest
+	(*CancelBathResponse)(nil),           // 17: quancun.v1.CancelBathResponse
+	(*CloseBathRequest)(nil),             // 18: quancun.v1.CloseBathRequest
+	(*CloseBathResponse)(nil),            // 19: quancun.v1.CloseBathResponse
+	(*ListBathReservationsRequest)(nil),  // 20: quancun.v1.ListBathReservationsRequest
+	(*ListBathReservationsResponse)(nil), // 21: quancun.v1.ListBathReservationsResponse
+	(*TakeBathReportRequest)(nil),        // 22: quancun.v1.TakeBathReportRequest
+	(*TakeBathReportResponse)(nil),       // 23: quancun.v1.TakeBathReportResponse
+	(*BathRefusal)(nil),                  // 24: quancun.v1.BathRefusal
+	(*timestamppb.Timestamp)(nil),        // 25: google.protobuf.Timestamp
 }
 var file_quancun_v1_bath_proto_depIdxs = []int32{
 	4,  // 0: quancun.v1.BathHall.open:type_name -> quancun.v1.BathTime
 	3,  // 1: quancun.v1.ListBathsResponse.halls:type_name -> quancun.v1.BathHall
-	23, // 2: quancun.v1.ListBathsResponse.today:type_name -> google.protobuf.Timestamp
+	25, // 2: quancun.v1.ListBathsResponse.today:type_name -> google.protobuf.Timestamp
 	3,  // 3: quancun.v1.GetBathDayResponse.hall:type_name -> quancun.v1.BathHall
 	9,  // 4: quancun.v1.GetBathDayResponse.slots:type_name -> quancun.v1.BathSlot
-	23, // 5: quancun.v1.GetBathDayResponse.day:type_name -> google.protobuf.Timestamp
-	23, // 6: quancun.v1.BathSlot.from:type_name -> google.protobuf.Timestamp
-	23, // 7: quancun.v1.BathSlot.to:type_name -> google.protobuf.Timestamp
-	23, // 8: quancun.v1.BathReservation.from:type_name -> google.protobuf.Timestamp
-	23, // 9: quancun.v1.BathReservation.to:type_name -> google.protobuf.Timestamp
-	23, // 10: quancun.v1.BathReservation.cancel_till:type_name -> google.protobuf.Timestamp
-	23, // 11: quancun.v1.BathReservation.made:type_name -> google.protobuf.Timestamp
+	25, // 5: quancun.v1.GetBathDayResponse.day:type_name -> google.protobuf.Timestamp
+	25, // 6: quancun.v1.BathSlot.from:type_name -> google.protobuf.Timestamp
+	25, // 7: quancun.v1.BathSlot.to:type_name -> google.protobuf.Timestamp
+	25, // 8: quancun.v1.BathReservation.from:type_name -> google.protobuf.Timestamp
+	25, // 9: quancun.v1.BathReservation.to:type_name -> google.protobuf.Timestamp
+	25, // 10: quancun.v1.BathReservation.cancel_till:type_name -> google.protobuf.Timestamp
+	25, // 11: quancun.v1.BathReservation.made:type_name -> google.protobuf.Timestamp
 	0,  // 12: quancun.v1.BathReservation.state:type_name -> quancun.v1.BathState
-	23, // 13: quancun.v1.BathReservation.moved:type_name -> google.protobuf.Timestamp
+	25, // 13: quancun.v1.BathReservation.moved:type_name -> google.protobuf.Timestamp
 	1,  // 14: quancun.v1.BathReservation.hold:type_name -> quancun.v1.BathHold
-	23, // 15: quancun.v1.BathReservation.opens:type_name -> google.protobuf.Timestamp
-	23, // 16: quancun.v1.BathReservation.opens_till:type_name -> google.protobuf.Timestamp
+	25, // 15: quancun.v1.BathReservation.opens:type_name -> google.protobuf.Timestamp
+	25, // 16: quancun.v1.BathReservation.opens_till:type_name -> google.protobuf.Timestamp
 	11, // 17: quancun.v1.BathReservation.use:type_name -> quancun.v1.BathUse
-	23, // 18: quancun.v1.BathReservation.released_by:type_name -> google.protobuf.Timestamp
-	23, // 19: quancun.v1.BathUse.start:type_name -> google.protobuf.Timestamp
-	23, // 20: quancun.v1.BathUse.end:type_name -> google.protobuf.Timestamp
-	23, // 21: quancun.v1.ReserveBathRequest.day:type_name -> google.protobuf.Timestamp
+	25, // 18: quancun.v1.BathReservation.released_by:type_name -> google.protobuf.Timestamp
+	25, // 19: quancun.v1.BathUse.start:type_name -> google.protobuf.Timestamp
+	25, // 20: quancun.v1.BathUse.end:type_name -> google.protobuf.Timestamp
+	25, // 21: quancun.v1.ReserveBathRequest.day:type_name -> google.protobuf.Timestamp
 	10, // 22: quancun.v1.ReserveBathResponse.reservation:type_name -> quancun.v1.BathReservation
 	10, // 23: quancun.v1.CancelBathResponse.reservation:type_name -> quancun.v1.BathReservation
 	10, // 24: quancun.v1.CloseBathResponse.reservation:type_name -> quancun.v1.BathReservation
 	10, // 25: quancun.v1.ListBathReservationsResponse.reservations:type_name -> quancun.v1.BathReservation
 	2,  // 26: quancun.v1.BathRefusal.reason:type_name -> quancun.v1.BathReason
-	23, // 27: quancun.v1.BathRefusal.until:type_name -> google.protobuf.Timestamp
+	25, // 27: quancun.v1.BathRefusal.until:type_name -> google.protobuf.Timestamp
 	5,  // 28: quancun.v1.BathService.ListBaths:input_type -> quancun.v1.ListBathsRequest
 	7,  // 29: quancun.v1.BathService.GetBathDay:input_type -> quancun.v1.GetBathDayRequest
 	12, // 30: quancun.v1.BathService.ReserveBath:input_type -> quancun.v1.ReserveBathRequest
-	14, // 31: quancun.v1.BathService.CancelBath:input_type -> quancun.v1.CancelBathRequest
-	18, // 32: quancun.v1.BathService.ListBathReservations:input_type -> quancun.v1.ListBathReservationsRequest
-	16, // 33: quancun.v1.BathService.CloseBath:input_type -> quancun.v1.CloseBathRequest
-	20, // 34: quancun.v1.BathService.TakeBathReport:input_type -> quancun.v1.TakeBathReportRequest
-	6,  // 35: quancun.v1.BathService.ListBaths:output_type -> quancun.v1.ListBathsResponse
-	8,  // 36: quancun.v1.BathService.GetBathDay:output_type -> quancun.v1.GetBathDayResponse
-	13, // 37: quancun.v1.BathService.ReserveBath:output_type -> quancun.v1.ReserveBathResponse
-	15, // 38: quancun.v1.BathService.CancelBath:output_type -> quancun.v1.CancelBathResponse
-	19, // 39: quancun.v1.BathService.ListBathReservations:output_type -> quancun.v1.ListBathReservationsResponse
-	17, // 40: quancun.v1.BathService.CloseBath:output_type -> quancun.v1.CloseBathResponse
-	21, // 41: quancun.v1.BathService.TakeBathReport:output_type -> quancun.v1.TakeBathReportResponse
-	35, // [35:42] is the sub-list for method output_type
-	28, // [28:35] is the sub-list for method input_type
+	14, // 31: quancun.v1.BathService.EndBath:input_type -> quancun.v1.EndBathRequest
+	16, // 32: quancun.v1.BathService.CancelBath:input_type -> quancun.v1.CancelBathRequest
+	20, // 33: quancun.v1.BathService.ListBathReservations:input_type -> quancun.v1.ListBathReservationsRequest
+	18, // 34: quancun.v1.BathService.CloseBath:input_type -> quancun.v1.CloseBathRequest
+	22, // 35: quancun.v1.BathService.TakeBathReport:input_type -> quancun.v1.TakeBathReportRequest
+	6,  // 36: quancun.v1.BathService.ListBaths:output_type -> quancun.v1.ListBathsResponse
+	8,  // 37: quancun.v1.BathService.GetBathDay:output_type -> quancun.v1.GetBathDayResponse
+	13, // 38: quancun.v1.BathService.ReserveBath:output_type -> quancun.v1.ReserveBathResponse
+	15, // 39: quancun.v1.BathService.EndBath:output_type -> quancun.v1.EndBathResponse
+	17, // 40: quancun.v1.BathService.CancelBath:output_type -> quancun.v1.CancelBathResponse
+	21, // 41: quancun.v1.BathService.ListBathReservations:output_type -> quancun.v1.ListBathReservationsResponse
+	19, // 42: quancun.v1.BathService.CloseBath:output_type -> quancun.v1.CloseBathResponse
+	23, // 43: quancun.v1.BathService.TakeBathReport:output_type -> quancun.v1.TakeBathReportResponse
+	36, // [36:44] is the sub-list for method output_type
+	28, // [28:36] is the sub-list for method input_type
 	28, // [28:28] is the sub-list for extension type_name
 	28, // [28:28] is the sub-list for extension extendee
 	0,  // [0:28] is the sub-list for field type_name
@@ -1873,7 +1974,7 @@ func file_quancun_v1_bath_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_bath_proto_rawDesc), len(file_quancun_v1_bath_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

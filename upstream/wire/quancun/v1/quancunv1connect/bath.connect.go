@@ -47,6 +47,8 @@ const (
 	BathServiceGetBathDayProcedure = "/quancun.v1.BathService/GetBathDay"
 	// BathServiceReserveBathProcedure is the fully-qualified name of the BathService's ReserveBath RPC.
 	BathServiceReserveBathProcedure = "/quancun.v1.BathService/ReserveBath"
+	// BathServiceEndBathProcedure is the fully-qualified name of the BathService's EndBath RPC.
+	BathServiceEndBathProcedure = "/quancun.v1.BathService/EndBath"
 	// BathServiceCancelBathProcedure is the fully-qualified name of the BathService's CancelBath RPC.
 	BathServiceCancelBathProcedure = "/quancun.v1.BathService/CancelBath"
 	// BathServiceListBathReservationsProcedure is the fully-qualified name of the BathService's
@@ -68,6 +70,10 @@ type BathServiceClient interface {
 	// ReserveBath takes a place for the holder who is signed in, and holds what a
 	// shower may cost. The same request again is the same reservation as it stands.
 	ReserveBath(context.Context, *connect.Request[v1.ReserveBathRequest]) (*connect.Response[v1.ReserveBathResponse], error)
+	// EndBath asks what became of a reservation of this terminal's whose answer was lost,
+	// for a holder who has gone. One of which upstream has never heard is ended: it
+	// comes too late if it is still on its way.
+	EndBath(context.Context, *connect.Request[v1.EndBathRequest]) (*connect.Response[v1.EndBathResponse], error)
 	// CancelBath gives a reservation of the holder who is signed in up. One that is
 	// cancelled already is returned as it stands.
 	CancelBath(context.Context, *connect.Request[v1.CancelBathRequest]) (*connect.Response[v1.CancelBathResponse], error)
@@ -114,6 +120,12 @@ func NewBathServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(bathServiceMethods.ByName("ReserveBath")),
 			connect.WithClientOptions(opts...),
 		),
+		endBath: connect.NewClient[v1.EndBathRequest, v1.EndBathResponse](
+			httpClient,
+			baseURL+BathServiceEndBathProcedure,
+			connect.WithSchema(bathServiceMethods.ByName("EndBath")),
+			connect.WithClientOptions(opts...),
+		),
 		cancelBath: connect.NewClient[v1.CancelBathRequest, v1.CancelBathResponse](
 			httpClient,
 			baseURL+BathServiceCancelBathProcedure,
@@ -146,6 +158,7 @@ type bathServiceClient struct {
 	listBaths            *connect.Client[v1.ListBathsRequest, v1.ListBathsResponse]
 	getBathDay           *connect.Client[v1.GetBathDayRequest, v1.GetBathDayResponse]
 	reserveBath          *connect.Client[v1.ReserveBathRequest, v1.ReserveBathResponse]
+	endBath              *connect.Client[v1.EndBathRequest, v1.EndBathResponse]
 	cancelBath           *connect.Client[v1.CancelBathRequest, v1.CancelBathResponse]
 	listBathReservations *connect.Client[v1.ListBathReservationsRequest, v1.ListBathReservationsResponse]
 	closeBath            *connect.Client[v1.CloseBathRequest, v1.CloseBathResponse]
@@ -165,6 +178,11 @@ func (c *bathServiceClient) GetBathDay(ctx context.Context, req *connect.Request
 // ReserveBath calls quancun.v1.BathService.ReserveBath.
 func (c *bathServiceClient) ReserveBath(ctx context.Context, req *connect.Request[v1.ReserveBathRequest]) (*connect.Response[v1.ReserveBathResponse], error) {
 	return c.reserveBath.CallUnary(ctx, req)
+}
+
+// EndBath calls quancun.v1.BathService.EndBath.
+func (c *bathServiceClient) EndBath(ctx context.Context, req *connect.Request[v1.EndBathRequest]) (*connect.Response[v1.EndBathResponse], error) {
+	return c.endBath.CallUnary(ctx, req)
 }
 
 // CancelBath calls quancun.v1.BathService.CancelBath.
@@ -196,6 +214,10 @@ type BathServiceHandler interface {
 	// ReserveBath takes a place for the holder who is signed in, and holds what a
 	// shower may cost. The same request again is the same reservation as it stands.
 	ReserveBath(context.Context, *connect.Request[v1.ReserveBathRequest]) (*connect.Response[v1.ReserveBathResponse], error)
+	// EndBath asks what became of a reservation of this terminal's whose answer was lost,
+	// for a holder who has gone. One of which upstream has never heard is ended: it
+	// comes too late if it is still on its way.
+	EndBath(context.Context, *connect.Request[v1.EndBathRequest]) (*connect.Response[v1.EndBathResponse], error)
 	// CancelBath gives a reservation of the holder who is signed in up. One that is
 	// cancelled already is returned as it stands.
 	CancelBath(context.Context, *connect.Request[v1.CancelBathRequest]) (*connect.Response[v1.CancelBathResponse], error)
@@ -238,6 +260,12 @@ func NewBathServiceHandler(svc BathServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(bathServiceMethods.ByName("ReserveBath")),
 		connect.WithHandlerOptions(opts...),
 	)
+	bathServiceEndBathHandler := connect.NewUnaryHandler(
+		BathServiceEndBathProcedure,
+		svc.EndBath,
+		connect.WithSchema(bathServiceMethods.ByName("EndBath")),
+		connect.WithHandlerOptions(opts...),
+	)
 	bathServiceCancelBathHandler := connect.NewUnaryHandler(
 		BathServiceCancelBathProcedure,
 		svc.CancelBath,
@@ -270,6 +298,8 @@ func NewBathServiceHandler(svc BathServiceHandler, opts ...connect.HandlerOption
 			bathServiceGetBathDayHandler.ServeHTTP(w, r)
 		case BathServiceReserveBathProcedure:
 			bathServiceReserveBathHandler.ServeHTTP(w, r)
+		case BathServiceEndBathProcedure:
+			bathServiceEndBathHandler.ServeHTTP(w, r)
 		case BathServiceCancelBathProcedure:
 			bathServiceCancelBathHandler.ServeHTTP(w, r)
 		case BathServiceListBathReservationsProcedure:
@@ -297,6 +327,10 @@ func (UnimplementedBathServiceHandler) GetBathDay(context.Context, *connect.Requ
 
 func (UnimplementedBathServiceHandler) ReserveBath(context.Context, *connect.Request[v1.ReserveBathRequest]) (*connect.Response[v1.ReserveBathResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.BathService.ReserveBath is not implemented"))
+}
+
+func (UnimplementedBathServiceHandler) EndBath(context.Context, *connect.Request[v1.EndBathRequest]) (*connect.Response[v1.EndBathResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.BathService.EndBath is not implemented"))
 }
 
 func (UnimplementedBathServiceHandler) CancelBath(context.Context, *connect.Request[v1.CancelBathRequest]) (*connect.Response[v1.CancelBathResponse], error) {
