@@ -44,7 +44,7 @@ type Room struct {
 	ReadAt   int64  `json:"read_at"` // seconds
 	Offline  bool   `json:"offline"` // the meter is: no number comes
 	NoSale   bool   `json:"no_sale"` // canbuy "false"
-	Meter    string `json:"meter"`   // 照明, 空调; a room with two is there twice, and so in 完美校园
+	Meter    string `json:"meter"`   // 照明, 空调; a room with two is there twice, and so on two of the wires
 }
 
 // Recharge is a payment that was booked.
@@ -105,7 +105,7 @@ func (s *Campus) Add(r Room) error {
 
 // Build makes a campus of some hundred rooms, if there is none: with floors and
 // without, one room in arrears, one whose meter is offline, and one that was read
-// long ago.
+// long ago, and one with two meters.
 func (s *Campus) Build() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,6 +121,10 @@ func (s *Campus) Build() error {
 	rooms[1].Energy, rooms[1].Money = -118, -66
 	rooms[2].Offline = true
 	rooms[3].ReadAt -= 5 * 24 * 60 * 60
+	rooms[4].Meter = "照明"
+	cooling := *rooms[4]
+	cooling.Meter, cooling.Energy, cooling.Money = "空调", 0, 0
+	s.saved.Rooms = append(rooms, &cooling)
 	return breaker.Save(s.file, s.saved)
 }
 
@@ -166,6 +170,17 @@ func (s *Campus) Recharges() []Recharge {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.saved.Recharges)
+}
+
+// twice reports whether a room has several meters. Its caller holds mu.
+func (s *Campus) twice(r *Room) bool {
+	n := 0
+	for _, x := range s.saved.Rooms {
+		if x.Room.ID == r.Room.ID && x.Building.ID == r.Building.ID {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // object is a value of a wire.

@@ -62,17 +62,26 @@ func (s *Campus) sign(form url.Values) string {
 func (s *Campus) restRoom(form url.Values) *Room {
 	return s.find(func(r *Room) bool {
 		return r.Area.ID == form.Get("areaCode") && r.Building.ID == form.Get("buildingCode") &&
-			r.Floor.ID == form.Get("floorCode") && r.Room.ID == form.Get("roomCode")
+			r.Floor.ID == form.Get("floorCode") && s.restPlace(r).ID == form.Get("roomCode")
 	})
+}
+
+// restPlace is a room as the plain wire has it: once for each of its meters.
+func (s *Campus) restPlace(r *Room) Place {
+	if !s.twice(r) {
+		return r.Room
+	}
+	return Place{r.Room.ID + "-" + r.Meter, r.Room.Name + r.Meter}
 }
 
 func (s *Campus) restRooms(url.Values) object {
 	rows := []any{}
 	for _, r := range s.saved.Rooms {
+		room := s.restPlace(r)
 		rows = append(rows, object{
 			"areaCode": r.Area.ID, "areaName": r.Area.Name,
 			"buildingCode": r.Building.ID, "buildingName": r.Building.Name,
-			"floorCode": r.Floor.ID, "floorName": r.Floor.Name, "roomCode": r.Room.ID, "roomName": r.Room.Name,
+			"floorCode": r.Floor.ID, "floorName": r.Floor.Name, "roomCode": room.ID, "roomName": room.Name,
 		})
 	}
 	return object{"statusCode": 0, "message": "成功", "rows": rows, "total": len(rows)}

@@ -118,6 +118,23 @@ func TestMeters(t *testing.T) {
 	w.want(moneys{200 * yuan, 0, 0})
 }
 
+// TestTwoMeters has a room with two meters choose which one is paid for.
+func TestTwoMeters(t *testing.T) {
+	w := newWorld(t)
+	s := room101()
+	s["electricity.room"][0].Text, s["electricity.meter"] = "105", []dialog.Answer{{Text: "空调"}}
+	_, r, err := w.visit(w.electricityService(), s)
+	if err != nil || fact(r, "electricity.fact.meter").Text != "空调" {
+		t.Errorf("ended as %+v, %v", r, err)
+	}
+	for _, room := range w.campus.Rooms() {
+		if room.Meter == "空调" && room.Money != 2000 {
+			t.Errorf("the meter got %d fen", room.Money)
+		}
+	}
+	w.want(moneys{180 * yuan, 0, 20 * yuan})
+}
+
 // TestLeft leaves each question: nothing has happened, and nothing is written down.
 func TestLeft(t *testing.T) {
 	w := newWorld(t)

@@ -55,11 +55,14 @@ type Place struct {
 // Path is a way from an area down.
 type Path []Place
 
+// idLenMax bounds an ID of a vendor's.
+const idLenMax = 100
+
 // check returns an error unless p goes down, and ends at a room if it has to.
 func (p Path) check(room bool) error {
 	last := Kind(0)
 	for _, x := range p {
-		if x.Kind <= last || x.Kind > Room || x.ID == "" || len(x.ID) > 100 || len(x.Name) > 200 {
+		if x.Kind <= last || x.Kind > Room || x.ID == "" || len(x.ID) > idLenMax || len(x.Name) > 200 {
 			return fmt.Errorf("%w: these places are not below each other", vendor.ErrNoTarget)
 		}
 		last = x.Kind

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -163,6 +165,47 @@ func TestMeters(t *testing.T) {
 }
 
 var errUnknown = errors.New("unknown")
+
+// TestTwoMeters: a room that a vendor has once for each meter is one room, and each
+// meter is read, and paid, for itself.
+func TestTwoMeters(t *testing.T) {
+	w := newWorld(t)
+	north := lab.Place{ID: "6", Name: "6号楼"}
+	for _, r := range []lab.Room{
+		{Meter: "照明", Energy: 500, Money: 280}, {Meter: "空调", Offline: true},
+	} {
+		r.Area, r.Building, r.Room = lab.Place{ID: "1", Name: "东区"}, north, lab.Place{ID: "6500", Name: "500"}
+		w.must(w.campus.Add(r))
+	}
+	for _, v := range []electricity.Vendor{w.wanxiao, w.rest} {
+		name := fmt.Sprintf("%T", v)
+		places, err := v.Places(t.Context(), electricity.Path{east, six})
+		i := slices.IndexFunc(places, func(p electricity.Place) bool { return p.Name == "500" })
+		if err != nil || i < 0 || len(places) != 3 {
+			t.Fatalf("%s: rooms %v, %v", name, places, err)
+		}
+		room := electricity.Path{east, six, places[i]}
+		all, err := v.Meters(t.Context(), room)
+		if err != nil || len(all) != 2 || all[0].Name != "照明" || *all[0].Energy != 500 || all[1].Name != "空调" ||
+			all[1].Energy != nil || all[1].Payable || all[0].ID == all[1].ID {
+			t.Errorf("%s: meters %+v, %v", name, all, err)
+		}
+		if v != electricity.Vendor(w.rest) {
+			continue // it cannot be paid
+		}
+		for meter, want := range map[string]error{"": vendor.ErrRefused, "x": vendor.ErrRefused, all[0].ID: nil} {
+			target, err := electricity.Target(room, meter)
+			w.must(err)
+			_, err = w.rest.Pay(t.Context(), vendor.Charge{OrderNo: "N1", Target: target, Amount: yuan})
+			if !errors.Is(err, want) {
+				t.Errorf("pay for meter %q: %v, want %v", meter, err, want)
+			}
+		}
+		if all, err = v.Meters(t.Context(), room); err != nil || *all[0].Money != 380 {
+			t.Errorf("after it was paid: %+v, %v", all, err)
+		}
+	}
+}
 
 // TestPay holds each way in which a payment can go, on both wires that pay,
 // against what the adapter makes of it and what was booked.

@@ -214,7 +214,7 @@ func (r *Rest) Places(ctx context.Context, above Path) (found []Place, err error
 	if len(found) == 0 {
 		return nil, vendor.ErrNoTarget
 	}
-	return found, nil
+	return join(found), nil
 }
 
 func roomForm(room Path) url.Values {
@@ -224,21 +224,24 @@ func roomForm(room Path) url.Values {
 	}
 }
 
-// Meters implements [Vendor]. This wire knows one meter for a room.
+// Meters implements [Vendor].
 func (r *Rest) Meters(ctx context.Context, room Path) ([]Meter, error) {
 	if err := room.check(true); err != nil {
 		return nil, err
 	}
+	return metersOf(ctx, room, r.meter)
+}
+
+func (r *Rest) meter(ctx context.Context, room Path) (Meter, error) {
 	a, err := r.call(ctx, "querySurplus", roomForm(room))
 	var no *restError
 	if errors.As(err, &no) {
-		return nil, fmt.Errorf("%w: %w", vendor.ErrNoTarget, err)
+		return Meter{}, fmt.Errorf("%w: %w", vendor.ErrNoTarget, err)
 	}
 	if err != nil {
-		return nil, err
+		return Meter{}, err
 	}
-	m, err := parseSurplus(a)
-	return []Meter{m}, err
+	return parseSurplus(a)
 }
 
 // parseSurplus reads what is left: kWh, and money if the extra field is that.
@@ -270,10 +273,14 @@ func parseSurplus(a restAnswer) (m Meter, err error) {
 // Pay implements [vendor.Biller].
 func (r *Rest) Pay(ctx context.Context, c vendor.Charge) (vendor.Receipt, error) {
 	t, err := readTarget(c.Target)
+	var room Path
+	if err == nil {
+		room, err = t.paid()
+	}
 	if err != nil {
 		return vendor.Receipt{}, fmt.Errorf("%w: %w", vendor.ErrRefused, err)
 	}
-	form := roomForm(t.Room)
+	form := roomForm(room)
 	form.Set("orderCode", c.OrderNo)
 	form.Set("rechargeMoney", yuan(c.Amount))
 	form.Set("jobNo", r.jobNo)

@@ -109,7 +109,7 @@ func (w *Wanxiao) Places(ctx context.Context, above Path) ([]Place, error) {
 	if err == nil && len(places) == 0 {
 		err = vendor.ErrNoTarget
 	}
-	return places, err
+	return join(places), err
 }
 
 // Meters implements [Vendor]. What is left is energy.
@@ -117,15 +117,15 @@ func (w *Wanxiao) Meters(ctx context.Context, room Path) ([]Meter, error) {
 	if err := room.check(true); err != nil {
 		return nil, err
 	}
+	return metersOf(ctx, room, w.meter)
+}
+
+func (w *Wanxiao) meter(ctx context.Context, room Path) (Meter, error) {
 	a, err := w.call(ctx, "getRoomState.do", url.Values{"roomverify": {room.at(Room).ID}})
 	if err != nil {
-		return nil, err
+		return Meter{}, err
 	}
-	m, err := parseRoomState(a)
-	if err != nil {
-		return nil, err
-	}
-	return []Meter{m}, nil
+	return parseRoomState(a)
 }
 
 // parseRoomState reads how much is left, if it is in kWh.
