@@ -3,7 +3,9 @@ package electricity
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
+	"unicode/utf8"
 
 	"quancun/money"
 	"quancun/upstream/biller/vendor"
@@ -133,5 +135,49 @@ func FuzzWanxiao(f *testing.F) {
 			t.Fatalf("%q is a meter without a number", body)
 		}
 		_, _ = parsePlaces(a.Rooms, Room, "id", "name")
+	})
+}
+
+// FuzzJoin: rooms that are joined by their meters are all still there, once, under the
+// vendor's own IDs, and a target is read as it was written.
+func FuzzJoin(f *testing.F) {
+	f.Add("415照明", "6415", "415空调", "6416", "416", "6417")
+	f.Add("照明", "a=b", "照明", "c|d", "空调", "")
+	f.Add("1照明", "1", "1照明", "2", "1 空调", "3")
+	f.Fuzz(func(t *testing.T, n1, id1, n2, id2, n3, id3 string) {
+		var rooms []Place
+		var want, got []string
+		for _, r := range []Place{{Room, id1, n1}, {Room, id2, n2}, {Room, id3, n3}} {
+			if r.ID != "" && !slices.ContainsFunc(rooms, func(x Place) bool { return x.ID == r.ID }) {
+				rooms, want = append(rooms, r), append(want, r.ID)
+			}
+		}
+		for _, r := range join(rooms) {
+			path := Path{r}
+			parts := path.parts()
+			if parts == nil || slices.Contains(want, r.ID) {
+				got = append(got, r.ID)
+				continue
+			}
+			for _, p := range parts {
+				got = append(got, p.id)
+				text, err := Target(path, p.id)
+				if err != nil {
+					return // more than a target may have
+				}
+				back, err := readTarget(text)
+				if err != nil || !utf8.ValidString(r.ID+r.Name+p.id) {
+					return // vendors write UTF-8, or their answers are not read
+				}
+				if to, err := back.paid(); err != nil || to.at(Room).ID != p.id {
+					t.Fatalf("%q pays for %v, %v", text, to, err)
+				}
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Fatalf("of %q are left %q", want, got)
+		}
 	})
 }
