@@ -209,7 +209,12 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 	}
 	t.keeper.Ended = func(sale journal.Entry, o journal.Outcome) { cashiers.ended(sale, o.Happened()) }
 	t.beside = append(t.beside, left.Run)
+	desk := &kiosk.Desk{
+		Device: t.device, Upstream: t.client, Book: t.book, Feeds: t.feeds, Profile: p,
+		Clock: clock, Terms: terms, InHand: hand, Log: t.log, Certificate: who.JournalCertificate,
+	}
 	services := front.New(front.Parts{
+		Desk: desk,
 		Book: t.book, Client: t.client, InHand: hand, Now: time.Now, Log: t.log,
 		Beside: func(run func(context.Context) error) { t.beside = append(t.beside, run) },
 	})
@@ -219,10 +224,7 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 		}
 	}
 	holders.session = &kiosk.Session{
-		Desk: &kiosk.Desk{
-			Device: t.device, Upstream: t.client, Book: t.book, Profile: p,
-			Clock: clock, Terms: terms, InHand: hand, Log: t.log, Certificate: who.JournalCertificate,
-		},
+		Desk:  desk,
 		Clock: clock, Cards: t.cards, Inputs: holders.inputs, Health: t.health, Show: holders.show, Log: t.log,
 		Services: services,
 	}

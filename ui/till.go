@@ -91,15 +91,21 @@ func (w *Till) rebuild() {
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
 		Redraw:     w.rebuild,
 	})
-	w.part = part(w.view.Office)
+	w.part = officePart(w.view.Office)
 	w.put(w.screen, w.screen.Object, int(w.view.Step))
 }
 
-// part names a page of the office: its question, or how a task ended.
-func part(v office.View) string {
-	switch v.Page {
-	case office.Menu:
+// officePart names a page of the office.
+func officePart(v office.View) string {
+	if v.Page == office.Menu {
 		return "menu"
+	}
+	return part(v.View)
+}
+
+// part names a page of a conversation: its question, or how a script ended.
+func part(v dialog.View) string {
+	switch v.Page {
 	case dialog.Asking:
 		return string(v.Question.Name)
 	case dialog.Ended:

@@ -136,6 +136,7 @@ func (w *Window) rebuild() {
 		Redraw:     w.rebuild,
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
 	})
+	w.part = part(w.view.Dialog)
 	w.put(w.screen, w.screen.Object, int(w.view.Step))
 }
 

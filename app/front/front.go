@@ -8,19 +8,23 @@ import (
 	"log/slog"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/request"
 	"quancun/kiosk/service"
 	"quancun/kiosk/service/electricity"
+	"quancun/kiosk/service/lost"
 	"quancun/kiosk/service/network"
 	"quancun/kiosk/service/pay"
 	"quancun/ledger"
 	"quancun/upstream/client"
 	"quancun/upstream/client/bill"
+	upstream "quancun/upstream/client/lost"
 )
 
 // Parts are the terminal's, which owns them.
 type Parts struct {
+	Desk   *kiosk.Desk // some have something to do with cards there, too
 	Book   *ledger.Book
 	Client *client.Client
 	InHand *kiosk.InHand
@@ -32,7 +36,7 @@ type Parts struct {
 // sets are the services, in the order in which they are offered. Whoever has made
 // another adds it here, and what its requests are asked after by.
 var sets = []func(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service{
-	bills,
+	bills, losses,
 }
 
 // keepEvery is the pause between two looks at what was left open.
@@ -60,4 +64,12 @@ func bills(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Serv
 	asks[pay.Service] = pay.Ask(upstream)
 	d := &pay.Desk{Upstream: upstream, Requests: r, Pause: lostPause, Log: p.Log}
 	return []service.Service{network.Service(upstream, d), electricity.Service(upstream, d, p.Now)}
+}
+
+// losses are cards that were lost, and that were found again.
+func losses(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service {
+	d := &lost.Desk{Upstream: upstream.New(p.Client), Requests: r}
+	asks[journal.Loss], asks[lost.Found] = d.Ask, d.AskFound
+	p.Desk.Found = d.Found
+	return []service.Service{d.Service()}
 }

@@ -102,7 +102,9 @@ func (p Pace) orDefault() Pace {
 }
 
 // Service returns the service.
-func (d *Desk) Service() service.Service { return service.Service{Name: Name, Run: d.run} }
+func (d *Desk) Service() service.Service {
+	return service.Service{Name: Name, Online: true, Run: d.run}
+}
 
 func (d *Desk) run(ctx context.Context, v *service.Visit) (dialog.Report, error) {
 	err := v.Confirm(ctx, sure, dialog.Said(factEffect, effect), dialog.Said(factUndo, undo))
