@@ -77,6 +77,34 @@ func TestEveryPage(t *testing.T) {
 	}
 }
 
+// TestCountFits: the highest number of each note and coin has room on every panel,
+// whichever is typed now.
+func TestCountFits(t *testing.T) {
+	newApp(t)
+	looked := 0
+	for name, p := range specimen.TillPanels {
+		for _, v := range specimen.TillViews() {
+			q := v.View.Office.Question
+			if q.Kind != dialog.AskPieces {
+				continue
+			}
+			for row := range q.Pieces {
+				var told []till.Input
+				stage := newStage(t, p, text.Chinese, &told)
+				stage.Typed.Office.Counts, stage.Typed.Office.Row = slices.Repeat([]string{"9999"}, len(q.Pieces)), row
+				s := face.Build(v.View, stage)
+				looked++
+				for _, w := range inspect.Room(s.Object, inspect.Limits{Panel: p, Capital: 3.5, Key: 15}) {
+					t.Errorf("%s, %s, row %d: %s", name, v.Name, row, w)
+				}
+			}
+		}
+	}
+	if looked == 0 {
+		t.Error("no specimen is a count")
+	}
+}
+
 // TestEveryStepHasAPage, even with nothing to say on it.
 func TestEveryStepHasAPage(t *testing.T) {
 	newApp(t)
