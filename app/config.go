@@ -105,7 +105,7 @@ func ReadConfig(path string) (*Config, error) {
 	}
 	for _, p := range []*string{
 		&c.Terminal, &c.Journal, &c.Mirror, &c.Feeds, &c.Profile, &c.Keys.File, &c.SAM.File, &c.Staff.Keep,
-		&c.Printer.Receipts, &c.Till.Reports,
+		&c.Printer.Receipts, &c.Till.Reports, &c.Till.Media,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)

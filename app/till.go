@@ -38,6 +38,7 @@ type TillConfig struct {
 
 	TwoCount bool   `toml:"two_count"` // a second person signs each count of the drawer
 	Reports  string `toml:"reports"`   // folder for reports that are saved; "reports" beside the journal if empty
+	Media    string `toml:"media"`     // below which a stick is mounted that they are saved on; none if empty
 
 	Products []ProductConfig `toml:"product"`
 	Meals    []MealConfig    `toml:"meal"`
@@ -136,7 +137,7 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 		Clerk: clerk, Device: t.device, Profile: j.profile, Plan: plan,
 		Beside:  func(run func(context.Context) error) { t.beside = append(t.beside, run) },
 		Drawer:  shift.New(t.book, t.renewer.Papers.Terminal, shift.Rules{TwoPersons: t.config.Till.TwoCount}),
-		Reports: t.config.Till.Reports, Now: t.clock.Now, Log: t.log,
+		Reports: t.config.Till.Reports, Media: t.config.Till.Media, Now: t.clock.Now, Log: t.log,
 	}
 	if office.RefundLimit, err = t.config.Till.refundLimit(); err != nil {
 		return err

@@ -50,6 +50,7 @@ type Parts struct {
 	Drawer   *shift.Drawer
 	Kick     func(context.Context) error // unlocks the drawer; nil: it has a key only
 	Reports  string                      // folder in which reports are saved
+	Media    string                      // folder below which removable media are mounted; "" for none
 	Staff    *staff.Desk                 // nil: nobody signs in
 	Clerk    *paper.Clerk                // nil: there is no printer
 	Device   reader.Device
@@ -84,7 +85,9 @@ func New(p Parts) (*office.Session, error) {
 	for _, set := range sets {
 		d.Tasks = append(d.Tasks, set(p, s.IsOnline)...)
 	}
-	d.Files = &sheet.Folder{Dir: p.Reports, Place: p.Plan.Place, Texts: texts, Now: p.Now}
+	d.Files = &sheet.Folder{
+		Dir: p.Reports, Media: p.Media, Place: p.Plan.Place, Texts: texts, Now: p.Now, Log: p.Log,
+	}
 	if p.Clerk != nil {
 		p.Clerk.Reports = &reports{texts: texts, clerk: p.Clerk, terminal: p.Terminal, staff: p.Staff, now: p.Now}
 		d.Paper = p.Clerk

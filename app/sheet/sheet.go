@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"quancun/kiosk"
@@ -29,13 +31,19 @@ const keptMax = 2000
 // Folder is where reports are saved. It may be used from one goroutine at a time.
 type Folder struct {
 	Dir   string
+	Media string // folder below which removable media are mounted; "" for none
 	Place string // as the till is called
 	Texts *text.Texts
 	Now   func() time.Time
+	Log   *slog.Logger
+
+	isMount func(dir string) bool // nil: by its device
 }
 
 // Save writes a report as a table and as a page, and returns where they are, but
-// for their endings. What is there after a power cut is whole.
+// for their endings: on the removable medium that is mounted, and where there is
+// none, or it takes nothing, in the folder, which has them in any case. What is
+// there after a power cut is whole.
 func (f *Folder) Save(_ context.Context, r dialog.Report) (place string, err error) {
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return "", fmt.Errorf("save report: %w", err)
@@ -49,12 +57,66 @@ func (f *Folder) Save(_ context.Context, r dialog.Report) (place string, err err
 	if err != nil {
 		return "", fmt.Errorf("save report: %w", err)
 	}
-	place = filepath.Join(f.Dir, at.Format("20060102-150405")+"-"+name(r.Title))
-	err = errors.Join(replace(place+".csv", table), replace(place+".pdf", page), f.forget())
-	if err != nil {
+	files := map[string][]byte{".csv": table, ".pdf": page}
+	base := at.Format("20060102-150405") + "-" + name(r.Title)
+	place = filepath.Join(f.Dir, base)
+	if err := errors.Join(write(place, files), f.forget()); err != nil {
 		return "", fmt.Errorf("save report: %w", err)
 	}
+	for _, dir := range f.media() {
+		there := filepath.Join(dir, base)
+		if err := write(there, files); err != nil { // full, worn out, or to be read only
+			f.Log.Warn("report not saved on the medium", "dir", dir, "err", err)
+			continue
+		}
+		return there, nil
+	}
 	return place, nil
+}
+
+// media returns where removable media are mounted: directly below the folder, or
+// one further down, where a desktop has a folder for each user.
+func (f *Folder) media() (dirs []string) {
+	if f.Media == "" {
+		return nil
+	}
+	is := f.isMount
+	if is == nil {
+		is = isMount
+	}
+	for _, pattern := range []string{"*", "*/*"} {
+		all, _ := filepath.Glob(filepath.Join(f.Media, pattern)) // only of a bad pattern there is an error
+		dirs = append(dirs, slices.DeleteFunc(all, func(dir string) bool { return !is(dir) })...)
+	}
+	return dirs
+}
+
+// isMount reports whether another file system begins at a folder. A folder that was
+// left when a stick was pulled is none: what is written there nobody takes along.
+func isMount(dir string) bool {
+	here, err1 := os.Stat(dir)
+	above, err2 := os.Stat(filepath.Dir(dir))
+	if err1 != nil || err2 != nil || !here.IsDir() {
+		return false
+	}
+	a, ok1 := here.Sys().(*syscall.Stat_t)
+	b, ok2 := above.Sys().(*syscall.Stat_t)
+	return ok1 && ok2 && a.Dev != b.Dev
+}
+
+// write writes files that differ in their endings, and has them on the medium when
+// it returns.
+func write(place string, files map[string][]byte) error {
+	for ending, b := range files {
+		if err := replace(place+ending, b); err != nil {
+			return err
+		}
+	}
+	d, err := os.Open(filepath.Dir(place))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // name is a word as part of a file's name.

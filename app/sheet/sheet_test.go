@@ -3,6 +3,7 @@ package sheet
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,7 @@ func newFolder(t *testing.T) *Folder {
 	}
 	return &Folder{Dir: filepath.Join(t.TempDir(), "reports"), Place: "一食堂 3 号窗口", Texts: texts, Now: func() time.Time {
 		return time.Date(2026, 3, 2, 6, 5, 4, 0, time.UTC)
-	}}
+	}, Log: slog.New(slog.DiscardHandler)}
 }
 
 func TestSave(t *testing.T) {
@@ -61,6 +62,50 @@ func TestSave(t *testing.T) {
 	page, err := os.ReadFile(place + ".pdf")
 	if err != nil || !bytes.HasPrefix(page, []byte("%PDF-")) || len(page) > 200<<10 {
 		t.Errorf("page of %d bytes, %v", len(page), err)
+	}
+}
+
+// TestStick: where a stick is mounted, a report is there, too; what is no stick, or
+// takes nothing, is left alone.
+func TestStick(t *testing.T) {
+	f := newFolder(t)
+	f.Media = t.TempDir()
+	save := func() string {
+		t.Helper()
+		place, err := f.Save(t.Context(), report(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ending := range []string{".csv", ".pdf"} {
+			kept, err1 := os.ReadFile(filepath.Join(f.Dir, filepath.Base(place)) + ending)
+			b, err2 := os.ReadFile(place + ending)
+			if err1 != nil || err2 != nil || !bytes.Equal(b, kept) {
+				t.Errorf("%s: %v, %v", place+ending, err1, err2)
+			}
+		}
+		return filepath.Dir(place)
+	}
+	stick := filepath.Join(f.Media, "clerk", "STICK")
+	if err := os.MkdirAll(stick, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if dir := save(); dir != f.Dir { // the folder of one that was pulled
+		t.Errorf("saved in %s, want it in %s", dir, f.Dir)
+	}
+	f.isMount = func(dir string) bool { return dir == stick }
+	if dir := save(); dir != stick {
+		t.Errorf("saved in %s, want it on %s", dir, stick)
+	}
+	gone := filepath.Join(f.Media, "clerk", "GONE") // it takes nothing
+	if err := os.Symlink("/nowhere", gone); err != nil {
+		t.Fatal(err)
+	}
+	f.isMount = func(dir string) bool { return dir == gone }
+	if dir := save(); dir != f.Dir {
+		t.Errorf("saved in %s, want it in %s", dir, f.Dir)
+	}
+	if !isMount("/proc") || isMount("/proc/self") || isMount(f.Dir) || isMount("/nowhere") {
+		t.Error("what is mounted is not told from what is not")
 	}
 }
 
