@@ -102,6 +102,10 @@ var layers = map[string]layer{
 	"upstream/client/bill": {
 		ours: []string{"money", "upstream/client", "upstream/wire/..."}, theirs: []string{connect, protobuf},
 	},
+	"upstream/client/holder": {
+		ours:   []string{"money", "upstream/client", "upstream/wire", "upstream/wire/..."},
+		theirs: []string{connect, protobuf},
+	},
 	"upstream/client/bath": {
 		ours: []string{"money", "upstream/client", "upstream/wire/..."}, theirs: []string{connect, protobuf},
 	},
@@ -172,6 +176,13 @@ var layers = map[string]layer{
 		ours: []string{
 			"money", "upstream/keys", "upstream/server", "upstream/server/call", "upstream/store", "upstream/store/sqldb",
 			"upstream/wire", "upstream/wire/...",
+		},
+		theirs: []string{connect, protobuf},
+	},
+	"upstream/holder": {
+		ours: []string{
+			"money", "journal", "upstream/keys", "upstream/phone", "upstream/server/call", "upstream/store",
+			"upstream/store/sqldb", "upstream/wire", "upstream/wire/...",
 		},
 		theirs: []string{connect, protobuf},
 	},

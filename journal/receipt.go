@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base32"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -119,4 +120,108 @@ func (r *reader) receipt() (out Receipt) {
 	copy(out.Signature[:], r.bytes(len(out.Signature)))
 	r.bad = r.bad || out.Seq <= 0 || !inRange(out.At)
 	return out
+}
+
+// Copy is a receipt that the campus makes again out of its books, for somebody
+// whose own is gone. It proves with no network that the books have this entry. It
+// is of the campus's own word; the terminal's is its [Receipt].
+type Copy struct {
+	No      string // of the entry in the books
+	Account string // masked
+	At      time.Time
+	Made    time.Time // when this copy was made
+	What    string    // such as "purchase"
+	Amount  money.Fen // by which the account moved: below zero was paid
+	Place   string
+	Ref     string
+
+	// Source is the entry of a terminal's journal that said so, and Hash that one's;
+	// both zero for what the campus has booked by itself.
+	Source Position
+	Hash   Hash
+
+	Signature [ed25519.SignatureSize]byte
+}
+
+const (
+	copyContext = "quancun receipt copy v1\n"
+
+	// CopyPrefix begins the code of every copy.
+	CopyPrefix = "QCC1:"
+)
+
+// Sign signs c with the campus's key. What it says is printable ASCII.
+func (c *Copy) Sign(campus crypto.Signer) error {
+	for _, text := range []string{c.No, c.Account, c.What, c.Place, c.Ref, c.Source.Terminal} {
+		if text != "" && !isText(text) || len(text) > math.MaxUint8 {
+			return fmt.Errorf("sign copy: %w: text", ErrMalformed)
+		}
+	}
+	sig, err := campus.Sign(nil, c.message(), crypto.Hash(0))
+	if err != nil {
+		return fmt.Errorf("sign copy: %w", err)
+	}
+	if copy(c.Signature[:], sig) != len(sig) || len(sig) != len(c.Signature) {
+		return fmt.Errorf("sign copy: %w: not an Ed25519 signature", ErrMalformed)
+	}
+	return nil
+}
+
+// Text returns the code, as [Receipt.Text] does.
+func (c Copy) Text() string {
+	return CopyPrefix + receiptText.EncodeToString(append(c.body(), c.Signature[:]...))
+}
+
+// OpenCopy reads the code of a copy, as [OpenReceipt] does that of a receipt.
+func OpenCopy(text string, campus ed25519.PublicKey) (Copy, error) {
+	_, code, ok := strings.Cut(strings.TrimSpace(text), CopyPrefix)
+	b, err := receiptText.DecodeString(code)
+	if !ok || err != nil || receiptText.EncodeToString(b) != code {
+		return Copy{}, fmt.Errorf("%w: copy", ErrMalformed)
+	}
+	rd := reader{s: cryptobyte.String(b)}
+	c := rd.copy()
+	if rd.bad || !rd.s.Empty() {
+		return Copy{}, fmt.Errorf("%w: copy", ErrMalformed)
+	}
+	if len(campus) != ed25519.PublicKeySize || !ed25519.Verify(campus, c.message(), c.Signature[:]) {
+		return Copy{}, fmt.Errorf("%w: copy", ErrUnsigned)
+	}
+	return c, nil
+}
+
+func (c Copy) message() []byte { return append([]byte(copyContext), c.body()...) }
+
+func (c Copy) body() []byte {
+	b := cryptobyte.NewBuilder(nil)
+	for _, text := range []string{c.No, c.Account, c.What, c.Place, c.Ref, c.Source.Terminal} {
+		addText(b, text)
+	}
+	b.AddUint64(uint64(c.At.UnixMilli()))
+	b.AddUint64(uint64(c.Made.UnixMilli()))
+	b.AddUint64(uint64(c.Amount))
+	if c.Source.Terminal != "" {
+		b.AddBytes(c.Source.Epoch[:])
+		b.AddUint64(uint64(c.Source.Seq))
+		b.AddBytes(c.Hash[:])
+	}
+	return b.BytesOrPanic()
+}
+
+func (r *reader) copy() (c Copy) {
+	for _, text := range []*string{&c.No, &c.Account, &c.What, &c.Place, &c.Ref, &c.Source.Terminal} {
+		*text = r.text()
+	}
+	c.At = time.UnixMilli(int64(r.uint(8))).UTC()
+	c.Made = time.UnixMilli(int64(r.uint(8))).UTC()
+	c.Amount = money.Fen(r.uint(8))
+	if c.Source.Terminal != "" {
+		c.Source.Epoch = Epoch(r.bytes(8))
+		c.Source.Seq = int64(r.uint(8))
+		c.Hash = Hash(r.bytes(hashSize))
+		r.bad = r.bad || c.Source.Seq <= 0
+	}
+	copy(c.Signature[:], r.bytes(len(c.Signature)))
+	r.bad = r.bad || !inRange(c.At) || !inRange(c.Made)
+	return c
 }

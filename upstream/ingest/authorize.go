@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"quancun/journal"
 	"quancun/money"
@@ -311,32 +310,15 @@ func (a *asking) again() (again, same bool, err error) {
 	return true, was == q && account == a.account, nil
 }
 
-// spendingMax is how many of an account's newest movements are looked at for
-// what it has spent today: more than anybody makes in a day.
-const spendingMax = 100
-
-// beijing is the zone of the business day. It has had no daylight saving since
-// 1991, so it needs no zone file.
-var beijing = time.FixedZone("CST", 8*60*60)
-
 // readSpending reads what the account has spent today, as far as we know.
-// Purchases count, and those in doubt too until they are given back.
 func (a *asking) readSpending() error {
-	y, m, d := a.now.In(beijing).Date()
-	a.answer.DailyLimit = a.g.policy.DailyLimit
-	var limit sql.NullInt64
-	err := a.tx.QueryRow(a.ctx, store.Lines(`l.n < ?2`)+`
-		SELECT h.daily_limit_fen, h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?4, false), (
-			SELECT CAST(coalesce(-sum(l.amount_fen), 0) AS BIGINT) FROM lines l JOIN entries e ON e.id = l.entry_id
-			WHERE e.kind IN (4, 7, 8, 14) AND coalesce(e.made_ms, e.at_ms) >= ?3)
-		FROM holders h WHERE h.account = ?1`,
-		a.account, spendingMax, time.Date(y, m, d, 0, 0, 0, 0, beijing).UnixMilli(), a.now.UnixMilli()).
-		Scan(&limit, &a.ended, &a.answer.SpentToday)
+	s, err := a.g.books.Spending(a.ctx, a.tx, a.account)
 	if err != nil {
-		return fmt.Errorf("read spending: %w", err)
+		return err
 	}
-	if limit.Valid {
-		a.answer.DailyLimit = money.Fen(limit.Int64)
+	a.answer.DailyLimit, a.answer.SpentToday, a.ended = a.g.policy.DailyLimit, s.Today, s.Ended
+	if s.Limit != nil {
+		a.answer.DailyLimit = *s.Limit
 	}
 	return nil
 }

@@ -79,11 +79,17 @@ func (s *Server) Holder(ctx context.Context, token []byte) (store.Account, error
 // Spender is [Server.Holder] for who wants to spend: the card is still one that
 // may.
 func (s *Server) Spender(ctx context.Context, token []byte) (store.Account, error) {
+	_, a, err := s.Card(ctx, token)
+	return a, err
+}
+
+// Card is [Server.Spender], with the number of the card that was signed in with.
+func (s *Server) Card(ctx context.Context, token []byte) (cardNo string, a store.Account, err error) {
 	n, err := s.open(ctx, token)
 	if err == nil {
 		_, err = s.usable(ctx, n.card)
 	}
-	return n.account, err
+	return n.card, n.account, err
 }
 
 func parseSession(body []byte) (n session, err error) {

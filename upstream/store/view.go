@@ -118,6 +118,39 @@ func readDoubts(ctx context.Context, tx *sqldb.Tx, a Account) (all []Doubt, err 
 	return all, err
 }
 
+// Spending is what limits a holder.
+type Spending struct {
+	Today money.Fen  // spent so far, as far as we know
+	Limit *money.Fen // of a day; nil: the school's
+	Ended bool       // the account is closed, or its time is over: nothing is approved
+}
+
+// spendingMax is how many of an account's newest movements are looked at for
+// what it has spent today: more than anybody makes in a day.
+const spendingMax = 100
+
+// beijing is the zone of the business day. It has had no daylight saving since
+// 1991, so it needs no zone file.
+var beijing = time.FixedZone("CST", 8*60*60)
+
+// Spending returns what an account has spent today, which is a day in Beijing.
+// Purchases count, and those in doubt too until they are given back.
+func (b *Books) Spending(ctx context.Context, tx *sqldb.Tx, a Account) (s Spending, err error) {
+	now := b.Now()
+	y, m, d := now.In(beijing).Date()
+	err = tx.QueryRow(ctx, Lines(`l.n < ?2`)+`
+		SELECT h.daily_limit_fen, h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?4, false), (
+			SELECT CAST(coalesce(-sum(l.amount_fen), 0) AS BIGINT) FROM lines l JOIN entries e ON e.id = l.entry_id
+			WHERE e.kind IN (4, 7, 8, 14) AND coalesce(e.made_ms, e.at_ms) >= ?3)
+		FROM holders h WHERE h.account = ?1`,
+		a, spendingMax, time.Date(y, m, d, 0, 0, 0, 0, beijing).UnixMilli(), now.UnixMilli()).
+		Scan(&s.Limit, &s.Ended, &s.Today)
+	if err != nil {
+		return Spending{}, fmt.Errorf("read spending: %w", err)
+	}
+	return s, nil
+}
+
 // unseen finds the late orders of an account that were credited before a
 // sign-in, so that its answer told of them.
 const unseen = `
