@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -89,6 +90,9 @@ func verifyReceipt(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if strings.Contains(code, journal.CopyPrefix) {
+		return showCopy(code, key, out)
+	}
 	r, err := journal.OpenReceipt(code, key)
 	if err != nil {
 		return err
@@ -99,5 +103,20 @@ func verifyReceipt(args []string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "genuine: %s yuan, %s%s, %s\nterminal %s, epoch %s, entry %d, reference %s\n",
 		r.Amount, r.Kind, outcome, r.At.Local().Format("2006-01-02 15:04:05"), r.Terminal, r.Epoch, r.Seq, r.Ref)
+	return err
+}
+
+// showCopy checks the code of a copy, which the campus itself has signed.
+func showCopy(code string, campus ed25519.PublicKey, out io.Writer) error {
+	c, err := journal.OpenCopy(code, campus)
+	if err != nil {
+		return err
+	}
+	const form = "2006-01-02 15:04:05"
+	_, err = fmt.Fprintf(out, "genuine copy, made %s: %s yuan, %s, %s\naccount %s, place %s, reference %s, entry %s\n",
+		c.Made.Local().Format(form), c.Amount, c.What, c.At.Local().Format(form), c.Account, c.Place, c.Ref, c.No)
+	if err == nil && c.Source.Terminal != "" {
+		_, err = fmt.Fprintf(out, "terminal %s, epoch %s, entry %d\n", c.Source.Terminal, c.Source.Epoch, c.Source.Seq)
+	}
 	return err
 }

@@ -215,6 +215,58 @@ func FuzzOpenReceipt(f *testing.F) {
 	})
 }
 
+// TestCopy checks a copy with the campus's public key alone, of a terminal's entry
+// and of one that the campus has booked by itself.
+func TestCopy(t *testing.T) {
+	e, campus := full(), keyOf("campus")
+	for name, c := range map[string]Copy{
+		"journal": {No: "E7", Account: "***0101", At: noon, Made: noon.Add(time.Hour), What: "purchase", Amount: -1200,
+			Place: "canteen1", Ref: "R1", Source: e.Position(), Hash: HashOf(e.Encode(Hash{}))},
+		"books": {No: "E8", At: noon, Made: noon, What: "bill", Amount: -1000, Ref: "F1"},
+	} {
+		if err := c.Sign(campus); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		text := c.Text()
+		got, err := OpenCopy("网费\n"+text, public(campus))
+		if err != nil || got != c {
+			t.Errorf("%s: OpenCopy = %+v, %v; want %+v", name, got, err, c)
+		}
+		if strings.ToUpper(text) != text || len(text) > 600 {
+			t.Errorf("%s: %d characters that a QR code does not pack tightly: %s", name, len(text), text)
+		}
+		for i := range text {
+			other := byte('A')
+			if text[i] == other {
+				other = 'B'
+			}
+			bad := text[:i] + string(other) + text[i+1:]
+			if _, err := OpenCopy(bad, public(campus)); !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrUnsigned) {
+				t.Fatalf("%s: character %d changed: %v", name, i, err)
+			}
+		}
+		if _, err := OpenCopy(text, public(keyOf("T1"))); !errors.Is(err, ErrUnsigned) {
+			t.Errorf("%s: another campus: %v, want ErrUnsigned", name, err)
+		}
+		if _, err := OpenReceipt(text, public(campus)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: passes for a receipt: %v", name, err)
+		}
+	}
+	if err := (&Copy{Place: "食堂"}).Sign(campus); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a text that is not plain: %v, want ErrMalformed", err)
+	}
+}
+
+func FuzzOpenCopy(f *testing.F) {
+	f.Add(CopyPrefix + "AAAA")
+	campus := public(keyOf("campus"))
+	f.Fuzz(func(t *testing.T, text string) {
+		if c, err := OpenCopy(text, campus); err == nil {
+			t.Errorf("a forged copy: %+v", c)
+		}
+	})
+}
+
 // chainOf returns the bytes of n entries that follow each other.
 func chainOf(n int) (bodies [][]byte, tree Frontier) {
 	var prev Hash

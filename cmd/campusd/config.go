@@ -13,6 +13,7 @@ import (
 	"quancun/upstream/alipay"
 	"quancun/upstream/biller/setup"
 	"quancun/upstream/centre/counter"
+	"quancun/upstream/holder"
 	"quancun/upstream/ingest"
 	"quancun/upstream/lost"
 	"quancun/upstream/server"
@@ -152,6 +153,15 @@ func (p policy) counter() counter.Terms {
 
 func (p policy) lost() lost.Policy {
 	return lost.Policy{Risk: time.Duration(p.LossRiskHours) * time.Hour}
+}
+
+// holder is what holders are told of it.
+func (c config) holder() holder.Terms {
+	return holder.Terms{
+		DailyLimit: c.Policy.DailyLimit, CardReserve: c.Policy.CardReserve, PurseCeiling: c.Policy.PurseCeiling,
+		BalanceCap: c.Policy.BalanceCap, CodeMax: c.Codes.CodeMax, CodeDayMax: c.Codes.DayMax,
+		Phones: c.Codes.School != 0, PhoneAddress: c.Codes.Address,
+	}
 }
 
 func (c config) alipay() alipay.Config {

@@ -30,6 +30,10 @@ type codes struct {
 	DayMax  money.Fen `toml:"day_max_fen"`
 	Days    int       `toml:"days"`
 	SM2     bool      `toml:"sm2"` // for phones that sign so, besides Ed25519
+
+	// Address is where phones find the upstream, for codes that kiosks show. "" is
+	// where the kiosk finds it.
+	Address string `toml:"address"`
 }
 
 func defaultCodes() codes { return codes{CodeMax: 50 * money.Yuan, DayMax: 50 * money.Yuan, Days: 3} }

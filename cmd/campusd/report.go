@@ -15,6 +15,7 @@ import (
 	"quancun/upstream/biller"
 	"quancun/upstream/centre"
 	"quancun/upstream/clearing"
+	"quancun/upstream/holder"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/lost"
@@ -57,6 +58,7 @@ func verifyAll(ctx context.Context, b *store.Books, k keys.Store, out io.Writer)
 		func(ctx context.Context) ([]string, error) { return phone.Verify(ctx, b) },
 		func(ctx context.Context) ([]string, error) { return bath.Verify(ctx, b) },
 		func(ctx context.Context) ([]string, error) { return lost.Verify(ctx, b) },
+		func(ctx context.Context) ([]string, error) { return holder.Verify(ctx, b) },
 	} {
 		more, err := check(ctx)
 		if err != nil {

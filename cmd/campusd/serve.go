@@ -25,6 +25,7 @@ import (
 	"quancun/upstream/centre/counter"
 	"quancun/upstream/clearing"
 	"quancun/upstream/feed"
+	"quancun/upstream/holder"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/lost"
@@ -90,12 +91,11 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		Feeds:    &feed.Publisher{Books: d.books, Campus: k.Campus()},
 		Notices:  pays, SchoolZH: c.School.ZH, SchoolEN: c.School.EN, Log: log,
 	})
-	baths, err := bath.Open(ctx, bath.Data{Books: d.books, Dir: p.dir, Policy: c.Baths, Log: log})
+	services, err := p.services(ctx, c, d, s)
 	if err != nil {
 		return err
 	}
-	s.Services = append(counters(d.books, s, c.Policy), pays, upbath.NewServer(baths, s),
-		lost.NewServer(lost.New(d.books, c.Policy.lost()), s))
+	s.Services = append(s.Services, pays)
 	phones, err := p.phones(ctx, c, d.books, k, log)
 	if err != nil {
 		return err
@@ -109,11 +109,29 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	log.Info("serving", "terminals", terminals.Addr().String(), "notices", notices.Addr().String())
 	daily := &clearing.Daily{House: clearing.New(d.books), Source: alipaySource, Statements: ch, Log: log}
-	err = serveAll(ctx, together(s.Run, daily.Run, pays.Run, phones.Run, baths.Run),
+	err = serveAll(ctx, together(append(services, s.Run, daily.Run, pays.Run, phones.Run)...),
 		endpoint{httpServer(door.Doors(s.Handler()), log), tls.NewListener(terminals, d.pki.Server())},
 		endpoint{httpServer(s.NotifyHandler(), log), notices})
 	log.Info("stopped", "err", err)
 	return err
+}
+
+// services has s answer what is beside its own calls, and returns what that has to
+// run.
+func (p place) services(ctx context.Context, c config, d data, s *server.Server,
+) (run []func(context.Context) error, err error) {
+	baths, err := bath.Open(ctx, bath.Data{Books: d.books, Dir: p.dir, Policy: c.Baths, Log: s.Log})
+	if err != nil {
+		return nil, err
+	}
+	holders := holder.New(holder.Config{
+		Books: d.books, Keys: s.Keys, CA: d.pki.Fingerprint(), Terms: c.holder(), Log: s.Log,
+		BathDue: time.Duration(c.Baths.ReleaseHours) * time.Hour,
+	})
+	s.Services = append(counters(d.books, s, c.Policy), upbath.NewServer(baths, s), holder.NewServer(holders, s),
+		lost.NewServer(lost.New(d.books, c.Policy.lost()), s))
+	bills, err := billing(c, d.books, s, s.Log)
+	return append(bills, baths.Run), err
 }
 
 // billing has s answer about bills, and returns what moves them on and reconciles

@@ -60,8 +60,8 @@ type said struct {
 }
 
 func last(ctx context.Context, tx *sqldb.Tx, cardNo string) (s said, err error) {
-	err = tx.QueryRow(ctx, `SELECT at_ms, agrees FROM card_checks WHERE card_no = ? ORDER BY at_ms DESC LIMIT 1`, cardNo).
-		Scan(&s.at, &s.agrees)
+	err = tx.QueryRow(ctx, `SELECT at_ms, agrees FROM card_checks WHERE card_no = ? ORDER BY at_ms DESC LIMIT 1`,
+		cardNo).Scan(&s.at, &s.agrees)
 	if errors.Is(err, sql.ErrNoRows) {
 		return said{}, nil
 	}

@@ -191,8 +191,9 @@ func (d *Desk) Limits(ctx context.Context, session client.Session) (Limits, erro
 	}
 	m := r.Msg
 	return Limits{
-		Daily: money.Fen(m.DailyFen), Own: m.Own, Spent: money.Fen(m.SpentFen), CardReserve: money.Fen(m.CardReserveFen),
-		Purse: money.Fen(m.PurseFen), Balance: money.Fen(m.BalanceFen), Phones: m.Phones, Code: money.Fen(m.CodeFen),
+		Daily: money.Fen(m.DailyFen), Own: m.Own, Spent: money.Fen(m.SpentFen),
+		CardReserve: money.Fen(m.CardReserveFen),
+		Purse:       money.Fen(m.PurseFen), Balance: money.Fen(m.BalanceFen), Phones: m.Phones, Code: money.Fen(m.CodeFen),
 		CodeDay: money.Fen(m.CodeDayFen), Phone: m.Phone, PhoneSince: at(m.PhoneSince), Until: at(m.Until),
 	}, nil
 }
