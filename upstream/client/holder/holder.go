@@ -190,12 +190,13 @@ func (d *Desk) Limits(ctx context.Context, session client.Session) (Limits, erro
 		return Limits{}, client.Explain("get limits", err)
 	}
 	m := r.Msg
-	return Limits{
-		Daily: money.Fen(m.DailyFen), Own: m.Own, Spent: money.Fen(m.SpentFen),
-		CardReserve: money.Fen(m.CardReserveFen),
-		Purse:       money.Fen(m.PurseFen), Balance: money.Fen(m.BalanceFen), Phones: m.Phones, Code: money.Fen(m.CodeFen),
+	l := Limits{
+		Daily: money.Fen(m.DailyFen), Own: m.Own, Spent: money.Fen(m.SpentFen), Purse: money.Fen(m.PurseFen),
+		Balance: money.Fen(m.BalanceFen), Phones: m.Phones, Code: money.Fen(m.CodeFen),
 		CodeDay: money.Fen(m.CodeDayFen), Phone: m.Phone, PhoneSince: at(m.PhoneSince), Until: at(m.Until),
-	}, nil
+	}
+	l.CardReserve = money.Fen(m.CardReserveFen)
+	return l, nil
 }
 
 // Invitation is what a phone scans to become the holder's virtual card.
