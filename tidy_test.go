@@ -293,6 +293,9 @@ var layers = map[string]layer{
 		},
 	},
 	"kiosk/standing": {ours: []string{"kiosk", "upstream/client/bath", "upstream/client/bill"}},
+	"kiosk/service/own": {
+		ours: []string{"money", "kiosk/dialog", "kiosk/service", "upstream/client", "upstream/client/holder"},
+	},
 	"kiosk/office/counter": {
 		ours: []string{
 			"money", "pboc", "journal", "ledger", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/shift", "kiosk/staff", "kiosk/tender",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
 	"quancun/ledger/feed"
 	"quancun/money"
@@ -40,6 +41,10 @@ type Desk struct {
 	// Found has the upstream tell the owner of a lost card that it lies here. Once it
 	// has returned nil, that is certain. nil: nobody is told.
 	Found func(ctx context.Context, cardNo string) error
+
+	// First returns the service that whoever came for the account is led to before
+	// it, such as the check of a new card; "" is none. It may be nil.
+	First func(ctx context.Context, s client.Session) dialog.Word
 
 	signed atomic.Pointer[service.Holder] // who is signed in, for the services
 
@@ -236,6 +241,12 @@ func (d *Desk) signIn(ctx context.Context, pin *PIN, came Service) outcome {
 		return d.fail("settle at sign-in", err)
 	}
 	show := d.shown(notice)
+	if first := d.first(ctx, came); first != "" {
+		return outcome{SignedInService, func(v *View) {
+			show(v)
+			v.Service, v.Chosen, v.Dialog.Task = OtherService, first, first
+		}}
+	}
 	switch {
 	case d.newsOfLate():
 		return outcome{SignedIn, show} // the account page says so; it is said once
@@ -247,6 +258,15 @@ func (d *Desk) signIn(ctx context.Context, pin *PIN, came Service) outcome {
 		return outcome{SignedInLevel, show}
 	}
 	return outcome{SignedIn, show}
+}
+
+// first is the service that comes before what the person came for. Money that has
+// come late is told of at once, and who wants to top up is not kept from it.
+func (d *Desk) first(ctx context.Context, came Service) dialog.Word {
+	if d.First == nil || came != AccountService || d.newsOfLate() {
+		return ""
+	}
+	return d.First(ctx, d.session)
 }
 
 // newsOfLate reports whether a payment has arrived after its machine gave up.

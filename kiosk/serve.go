@@ -16,7 +16,9 @@ func (s Step) serves() bool { return s == Serving || s == AtWork || s == Served 
 // offer says which services there are.
 func (s *Session) offer() {
 	for _, one := range s.Services {
-		s.view.Services = append(s.view.Services, Offer{one.Name, one.SignIn, one.SignIn || one.Online, one.Inside})
+		if !one.Unlisted {
+			s.view.Services = append(s.view.Services, Offer{one.Name, one.SignIn, one.SignIn || one.Online, one.Inside})
+		}
 	}
 }
 

@@ -128,7 +128,8 @@ const (
 	Working      AskKind = 11 // asks nothing: it is being done, or a card is being read
 )
 
-// Option is something to choose. It has a Word or, where it is a value, a Text.
+// Option is something to choose. It has a Word or, where it is a value, a Text; or
+// both, a Word and the value after it.
 type Option struct {
 	Word Word
 	Text string

@@ -28,7 +28,9 @@ type Service struct {
 	// Inside says that it is about the holder's own account, where it is offered, and
 	// not on the home page.
 	Inside bool
-	Run    func(ctx context.Context, v *Visit) (dialog.Report, error)
+	// Unlisted says that the terminal itself begins it, and nobody is offered it.
+	Unlisted bool
+	Run      func(ctx context.Context, v *Visit) (dialog.Report, error)
 }
 
 // Visit is a service's end of its conversation with a holder.

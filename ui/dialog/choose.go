@@ -32,6 +32,9 @@ func (p *page) options() (keys []choiceKey) {
 			send: func() { p.answer(dialog.Answer{Choice: i}) }}
 		if o.Word != "" {
 			key.label, key.note, key.plain = p.word(o.Word), p.hint(o.Word), false
+			if o.Text != "" {
+				key.label += "  " + o.Text
+			}
 		}
 		if o.Note != "" {
 			key.note, key.off = p.word(o.Note), true

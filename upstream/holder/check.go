@@ -12,16 +12,17 @@ import (
 
 // Check is what the holder of a card compares with the card (首次使用核对).
 type Check struct {
-	Wanted     bool // nobody has compared it, or the name was corrected since it was wrong
+	Wanted     bool // it is new and nobody has compared it, or the name was corrected since it was wrong
 	Name       string
 	Number     string
 	InitialPIN bool // the PIN is still the one that was made from the ID number
 }
 
-// named and pinSet are acts of package centre.
+// Acts of package centre.
 const (
 	named  = 4
 	pinSet = 5
+	issued = 7
 )
 
 // DetailsWrong is the kind of a line of the inbox: what is registered is not what
@@ -40,11 +41,7 @@ func (d *Desk) Check(ctx context.Context, a store.Account, cardNo string) (c Che
 			return err
 		}
 		c.InitialPIN = !set
-		before, err := last(ctx, tx, cardNo)
-		if err != nil {
-			return err
-		}
-		c.Wanted, err = wanted(ctx, tx, a, before)
+		c.Wanted, _, err = wanted(ctx, tx, a, cardNo)
 		return err
 	})
 	if err != nil {
@@ -68,15 +65,22 @@ func last(ctx context.Context, tx *sqldb.Tx, cardNo string) (s said, err error) 
 	return s, err
 }
 
-// wanted reports whether a card is to be compared: it never was, or the name was
-// corrected since it was called wrong.
-func wanted(ctx context.Context, tx *sqldb.Tx, a store.Account, s said) (yes bool, err error) {
-	if s.at == 0 || s.agrees {
-		return s.at == 0, nil
+// wanted reports whether a card is to be compared: it was issued here and never was,
+// or the name was corrected since it was called wrong. What was in use before these
+// books were kept is not new to its holder.
+func wanted(ctx context.Context, tx *sqldb.Tx, a store.Account, cardNo string) (yes bool, before said, err error) {
+	before, err = last(ctx, tx, cardNo)
+	if err != nil || before.agrees {
+		return false, before, err
 	}
-	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM centre_acts WHERE account = ? AND kind = ? AND at_ms > ?)`,
-		a, named, s.at).Scan(&yes)
-	return yes, err
+	query, args := `SELECT EXISTS (SELECT 1 FROM centre_acts WHERE account = ? AND kind = ? AND card_no = ?)`,
+		[]any{a, issued, cardNo}
+	if before.at != 0 {
+		query = `SELECT EXISTS (SELECT 1 FROM centre_acts WHERE account = ? AND kind = ? AND at_ms > ?)`
+		args = []any{a, named, before.at}
+	}
+	err = tx.QueryRow(ctx, query, args...).Scan(&yes)
+	return yes, before, err
 }
 
 // Checked is what a holder has said of a card.
@@ -95,12 +99,8 @@ func (d *Desk) Checked(ctx context.Context, c Checked) error {
 		if err != nil {
 			return err
 		}
-		before, err := last(ctx, tx, c.Card)
-		if err != nil {
-			return err
-		}
-		again, err := wanted(ctx, tx, a, before)
-		if err != nil || !again && before.agrees == c.Agrees {
+		again, before, err := wanted(ctx, tx, a, c.Card)
+		if err != nil || !again && before.at != 0 && before.agrees == c.Agrees {
 			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO card_checks (card_no, at_ms, terminal, agrees) VALUES (?, ?, ?, ?)`,

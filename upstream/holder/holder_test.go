@@ -205,6 +205,10 @@ func TestCheck(t *testing.T) {
 			w.clock = w.clock.Add(time.Minute)
 			w.ok(w.desk.Checked(t.Context(), holder.Checked{Card: cardNo, Terminal: "kiosk1", Agrees: agrees}))
 		}
+		wanted(false) // it was in use before
+		w.exec(`INSERT INTO centre_acts (ref, place, clerk, kind, account, card_no, document, before, after, at_ms)
+			VALUES ('C0', 'console', '60203', ?, ?, ?, 1, '', '', ?)`,
+			int64(centre.Issued), account, cardNo, w.clock.UnixMilli())
 		wanted(true)
 		say(false)
 		say(false) // the answer was lost

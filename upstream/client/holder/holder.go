@@ -228,7 +228,7 @@ func (d *Desk) Invite(ctx context.Context, session client.Session) (Invitation, 
 
 // CardCheck is what a holder compares with the card.
 type CardCheck struct {
-	Wanted     bool // nobody has compared this card yet, or it was corrected since
+	Wanted     bool // it is new and nobody has compared it yet, or it was corrected since
 	Name       string
 	Number     string // student or staff number
 	InitialPIN bool   // the PIN is still the one that was made from the ID number

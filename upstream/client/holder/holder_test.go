@@ -134,7 +134,7 @@ func TestDesk(t *testing.T) {
 		t.Errorf("limits %+v, %v", l, err)
 	}
 	c, err := w.desk.CardCheck(t.Context(), s)
-	if err != nil || c != (holder.CardCheck{Wanted: true, Name: "张三", Number: account.No(), InitialPIN: true}) {
+	if err != nil || c != (holder.CardCheck{Name: "张三", Number: account.No(), InitialPIN: true}) {
 		t.Errorf("card check %+v, %v", c, err)
 	}
 	w.ok(w.desk.CheckCard(t.Context(), s, true))

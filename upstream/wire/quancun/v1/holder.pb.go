@@ -983,7 +983,7 @@ func (x *GetCardCheckRequest) GetSession() []byte {
 
 type GetCardCheckResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Wanted        bool                   `protobuf:"varint,1,opt,name=wanted,proto3" json:"wanted,omitempty"`                           // nobody has compared this card yet, or it was corrected since
+	Wanted        bool                   `protobuf:"varint,1,opt,name=wanted,proto3" json:"wanted,omitempty"`                           // it is new and nobody has compared it yet, or it was corrected since
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`                                // whole, as it is on the card in the holder's hand
 	Number        string                 `protobuf:"bytes,3,opt,name=number,proto3" json:"number,omitempty"`                            // student or staff number, likewise
 	InitialPin    bool                   `protobuf:"varint,4,opt,name=initial_pin,json=initialPin,proto3" json:"initial_pin,omitempty"` // the PIN is still the one that was made from the ID number

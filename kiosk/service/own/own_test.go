@@ -1,0 +1,160 @@
+package own_test
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"quancun/journal"
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/service/own"
+	"quancun/money"
+	"quancun/upstream/centre"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+	"quancun/upstream/wire"
+)
+
+// TestMoney tells of each piece of open money where it is, until when it is decided
+// and what to do, and sends to people who was promised a time that is over.
+func TestMoney(t *testing.T) {
+	w := newWorld(t)
+	w.exec(`UPDATE cards SET mirror_fen = 2000`) // level
+	r, asked, err := w.visit(own.Money)
+	if err != nil || len(asked) > 0 || fact(r, "own.fact.available").Amount != 20*yuan || r.Next != "own.nothing" {
+		t.Errorf("nothing on its way: %+v, asked %+v, %v", r, asked, err)
+	}
+	w.exec(`INSERT INTO bills (order_no, terminal, account, biller, target, title, amount_fen, created_ms, deadline_ms)
+		VALUES ('F1', 'kiosk1', ?, 'network', 'x', '网费', 1000, ?, ?)`, account, w.clock.UnixMilli(),
+		w.clock.Add(2*time.Minute).UnixMilli())
+	r, asked, err = w.visit(own.Money, 0)
+	if err != nil || len(asked) != 1 || asked[0].Options[0].Word != "own.bill.held" || asked[0].Options[0].Text != "¥10.00" {
+		t.Fatalf("a bill that is not sent: asked %+v, %v", asked, err)
+	}
+	if fact(r, "own.fact.amount").Amount != 10*yuan || fact(r, "own.fact.ref").Text != "F1" ||
+		fact(r, "own.fact.held").Word != "own.held.here" || r.Next != "own.do.wait" ||
+		fact(r, "own.fact.due").At.UnixMilli() != w.clock.Add(2*time.Minute).UnixMilli() {
+		t.Errorf("a bill that is not sent: %+v", r)
+	}
+	w.clock = w.clock.Add(3 * time.Minute)
+	if r, _, err = w.visit(own.Money, 0); err != nil || fact(r, "own.fact.due").Word != "own.due.over" ||
+		r.Next != "own.do.centre" {
+		t.Errorf("after its time: %+v, %v", r, err)
+	}
+	w.exec(`UPDATE bills SET state = 2, sent_ms = ?`, w.clock.UnixMilli())
+	w.exec(`UPDATE bills SET state = 6`)
+	if r, _, err = w.visit(own.Money, 0); err != nil || fact(r, "own.fact.due").Word != "own.due.people" ||
+		r.Next != "own.do.people" {
+		t.Errorf("that people look into: %+v, %v", r, err)
+	}
+}
+
+// buy books a purchase of the holder.
+func (w *world) buy(f money.Fen) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	e := store.Entry{
+		Kind: store.KindPurchase, Place: "canteen1", Debit: account, Credit: "merchant/canteen1", Amount: f, Made: w.clock,
+	}
+	w.ok(w.books.Write(ctx, func(tx *sqldb.Tx) error {
+		at, err := w.books.LockAccounts(ctx, tx, []store.Account{e.Debit, e.Credit})
+		if err == nil {
+			_, err = w.books.PostAll(ctx, tx, at, []store.Entry{e})
+		}
+		return err
+	}))
+}
+
+// TestRecords looks through more records than a page has, and takes a receipt along
+// that proves itself.
+func TestRecords(t *testing.T) {
+	w := newWorld(t)
+	for i := range 8 {
+		w.buy(yuan + money.Fen(i))
+	}
+	// Purchases, today; then the older page, and its last one.
+	r, asked, err := w.visit(own.Records, 1, 0, 6, 1)
+	if err != nil || len(asked) != 4 || len(asked[2].Options) != 7 || len(asked[3].Options) != 3 {
+		t.Fatalf("asked %+v, %v", asked, err)
+	}
+	if last := asked[3].Options[1]; last.Word != "own.kind.purchase" || !strings.HasPrefix(last.Text, "-¥1.00  ") {
+		t.Errorf("the oldest is %+v", last)
+	}
+	c, err := journal.OpenCopy(r.QR, w.keys.Campus().Public().(ed25519.PublicKey))
+	if err != nil || c.Amount != -yuan || fact(r, "own.fact.place").Text != "canteen1" {
+		t.Errorf("receipt %+v, copy %+v, %v", r, c, err)
+	}
+	if r, _, err := w.visit(own.Records, 3, 3); err != nil || r.Next != "own.no.record" || r.QR != "" {
+		t.Errorf("bills: %+v, %v", r, err)
+	}
+	if _, _, err := w.visit(own.Records, 0); !errors.Is(err, dialog.ErrLeft) {
+		t.Errorf("left: %v", err)
+	}
+}
+
+// TestAbout shows limits and a code for a phone.
+func TestAbout(t *testing.T) {
+	w := newWorld(t)
+	w.buy(700)
+	r, _, err := w.visit(own.About, 0)
+	if err != nil || fact(r, "own.fact.daily").Amount != 50*yuan || fact(r, "own.fact.left").Amount != 43*yuan ||
+		fact(r, "own.fact.own").Word != "own.of.school" {
+		t.Errorf("limits %+v, %v", r, err)
+	}
+	r, asked, err := w.visit(own.About, 1, 0)
+	if err != nil || len(asked) != 2 || asked[1].Kind != dialog.AskConfirm {
+		t.Fatalf("phone: asked %+v, %v", asked, err)
+	}
+	if ticket, err := wire.ParseTicket(r.QR); err != nil || ticket.Terminal != account.No() {
+		t.Errorf("code %q, %v", r.QR, err)
+	}
+}
+
+// TestCheck leads who has a new card to compare it, once.
+func TestCheck(t *testing.T) {
+	w := newWorld(t)
+	first := func() dialog.Word {
+		s, _ := w.session()
+		return w.desk.First(t.Context(), s)
+	}
+	if name := first(); name != "" {
+		t.Errorf("a card that was in use: %q", name)
+	}
+	w.exec(`INSERT INTO centre_acts (ref, place, clerk, kind, account, card_no, document, before, after, at_ms)
+		VALUES ('C1', 'console', '60203', ?, ?, ?, 1, '', '', ?)`, int64(centre.Issued), account, cardNo,
+		w.clock.UnixMilli())
+	if name := first(); name != own.Check {
+		t.Fatalf("a new card: %q", name)
+	}
+	r, asked, err := w.visit(own.Check, 0)
+	if err != nil || len(asked) != 1 || asked[0].Facts[0].Text != "张三" || r.Next != "own.change.pin" {
+		t.Errorf("asked %+v, told %+v, %v", asked, r, err)
+	}
+	if name := first(); name != "" {
+		t.Errorf("after it was compared: %q", name)
+	}
+	if r, _, err = w.visit(own.Check, 1); err != nil || r.Next != "own.to.centre" {
+		t.Errorf("what differs: %+v, %v", r, err)
+	}
+	inbox, err := w.books.Exceptions(t.Context())
+	if err != nil || len(inbox) != 1 {
+		t.Errorf("inbox %+v, %v", inbox, err)
+	}
+}
+
+// TestHelp shows every topic, and asks nobody.
+func TestHelp(t *testing.T) {
+	w := newWorld(t)
+	w.desk.Upstream = nil
+	_, asked, err := w.visit(own.Help)
+	if !errors.Is(err, dialog.ErrLeft) || len(asked) != 1 {
+		t.Fatalf("asked %+v, %v", asked, err)
+	}
+	for i, o := range asked[0].Options {
+		if r, _, err := w.visit(own.Help, i); err != nil || r.Title != o.Word || len(r.Facts) < 3 {
+			t.Errorf("%s: %+v, %v", o.Word, r, err)
+		}
+	}
+}
