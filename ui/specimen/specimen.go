@@ -55,7 +55,8 @@ func Views() []View {
 	list = append(list, paying()...)
 	list = append(list, writing()...)
 	list = append(list, ending()...)
-	return append(list, services()...)
+	list = append(list, services()...)
+	return append(list, owns()...)
 }
 
 // view completes v with what every step has.
