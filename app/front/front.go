@@ -15,10 +15,12 @@ import (
 	"quancun/kiosk/service/electricity"
 	"quancun/kiosk/service/lost"
 	"quancun/kiosk/service/network"
+	"quancun/kiosk/service/own"
 	"quancun/kiosk/service/pay"
 	"quancun/ledger"
 	"quancun/upstream/client"
 	"quancun/upstream/client/bill"
+	"quancun/upstream/client/holder"
 	upstream "quancun/upstream/client/lost"
 )
 
@@ -36,7 +38,7 @@ type Parts struct {
 // sets are the services, in the order in which they are offered. Whoever has made
 // another adds it here, and what its requests are asked after by.
 var sets = []func(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service{
-	bills, losses,
+	bills, losses, owns,
 }
 
 // keepEvery is the pause between two looks at what was left open.
@@ -72,4 +74,12 @@ func losses(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Ser
 	asks[journal.Loss], asks[lost.Found] = d.Ask, d.AskFound
 	p.Desk.Found = d.Found
 	return []service.Service{d.Service()}
+}
+
+// owns are what a holder sees of what is theirs. Who has a new card is led to compare
+// it first.
+func owns(p Parts, _ *request.Desk, _ map[string]request.Ask) []service.Service {
+	d := &own.Desk{Upstream: holder.New(p.Client), Now: p.Now}
+	p.Desk.First = d.First
+	return d.Services()
 }

@@ -52,8 +52,8 @@ type Desk struct {
 func (d *Desk) Services() []service.Service {
 	return []service.Service{
 		{Name: Money, SignIn: true, Run: d.money},
-		{Name: Records, SignIn: true, Run: d.records},
-		{Name: About, SignIn: true, Run: d.about},
+		{Name: Records, SignIn: true, Inside: true, Run: d.records},
+		{Name: About, SignIn: true, Inside: true, Run: d.about},
 		{Name: Check, SignIn: true, Unlisted: true, Run: d.check},
 		{Name: Help, Run: help},
 	}
