@@ -23,17 +23,19 @@ func ended(r dialog.Report) dialog.View {
 // package kiosk/service/own.
 func owns() []View {
 	open := dialog.Question{Kind: dialog.AskChoice, Name: "own.ask.money", Facts: []dialog.Fact{
-		dialog.Amount("own.fact.balance", 123_50), dialog.Amount("own.fact.aside", 38_00),
+		dialog.Amount("own.fact.aside", 38_00),
 		{Name: "own.fact.available", Kind: dialog.IsAmount, Amount: 85_50, Strong: true},
 	}}
 	for _, word := range []dialog.Word{
-		"own.bill.checking", "own.purchase.doubt", "own.bath.unsettled", "own.topup.checking", "own.not.level", "own.sale",
+		"own.bill.checking", "own.purchase.doubt", "own.bath.unsettled", "own.topup.checking", "own.not.level",
+		"own.sale",
 	} {
 		open.Options = append(open.Options, dialog.Option{Word: word, Text: "¥100.00"})
 	}
 	records := dialog.Question{Kind: dialog.AskChoice, Name: "own.ask.record"}
 	for range 6 {
-		records.Options = append(records.Options, dialog.Option{Word: "own.kind.purchase", Text: "-¥12.00  11-26 12:04"})
+		bought := dialog.Option{Word: "own.kind.purchase", Text: "-¥12.00  11-26 12:04"}
+		records.Options = append(records.Options, bought)
 	}
 	records.Options = append(records.Options, dialog.Option{Word: "own.older"}, dialog.Option{Word: "own.newer"})
 	check := dialog.Question{Kind: dialog.AskChoice, Name: "own.ask.check", Facts: []dialog.Fact{

@@ -127,7 +127,7 @@ func (d *Desk) money(ctx context.Context, v *service.Visit) (dialog.Report, erro
 	for _, o := range open {
 		options = append(options, dialog.Option{Word: sortOf(o).why, Text: yuan(o.Amount)})
 	}
-	i, err := v.Choose(ctx, askMoney, options, sums...)
+	i, err := v.Choose(ctx, askMoney, options, sums[1:]...)
 	if err != nil {
 		return dialog.Report{}, err
 	}
