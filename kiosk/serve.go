@@ -132,9 +132,9 @@ func (s *Session) ended(ctx context.Context, e dialog.End) {
 	follow := e.Report.Follow
 	e.Report.Follow = nil // the screen compares what it is shown
 	page := dialog.View{Page: dialog.Ended, No: s.pages, Task: s.view.Chosen, Report: e.Report, Outcome: how, Why: why,
-		CanPrint: s.Paper != nil}
+		Followed: how == dialog.Unknown && follow != nil, CanPrint: s.Paper != nil}
 	s.settle(ctx, outcome{Ended, func(v *View) { v.Dialog, v.Fault = page, code }})
-	if how == dialog.Unknown && follow != nil {
+	if page.Followed {
 		s.talk = dialog.Begin(ctx, "", func(ctx context.Context, _ *dialog.Talk) (dialog.Report, error) {
 			return follow(ctx)
 		})

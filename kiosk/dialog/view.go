@@ -19,6 +19,7 @@ type View struct {
 	// Ended.
 	Outcome  Outcome
 	Report   Report
+	Followed bool // what is being checked is waited for, and changes this page
 	Why      Word // why not, in words of its own; "": whoever shows it has a code
 	CanPrint bool
 	CanSave  bool

@@ -51,7 +51,7 @@ func (p *page) letters() fyne.CanvasObject {
 		}),
 		p.k.Button(widget.Face{Name: "space", Label: p.t.T("dialog.space")}, func() { add(' ') }),
 		p.k.Button(widget.Face{Name: "erase", Label: p.t.T("pad.erase")}, p.out.Erase), done))
-	column := p.k.Column(4, p.heading(width), box)
+	column := p.k.Column(2, p.heading(width), box)
 	room := p.s.Room.Height - column.MinSize().Height - keys.MinSize().Height - p.k.MM(2*4)
 	if facts := p.facts(p.q.Facts, width, room); facts != nil && facts.MinSize().Height <= room {
 		column.Add(facts)

@@ -44,7 +44,13 @@ func (p *page) verdict() verdict {
 		v := verdict{ground: look.Unknown, icon: "unknown"}
 		p.why(&v)
 		v.body = v.title + "\n" + v.body
+		if p.s.Touch && p.v.Why == "" { // codes tell a cashier what to do
+			v.body = p.t.T("dialog.unknown.body")
+		}
 		v.title = p.t.T("dialog.unknown")
+		if p.v.Followed {
+			v.body += "\n" + p.t.T("dialog.followed")
+		}
 		return v
 	}
 	v := verdict{ground: look.Bad, icon: "refused"}
@@ -156,7 +162,7 @@ func (p *page) large(v verdict) fyne.CanvasObject {
 	ground := canvas.NewRectangle(v.ground)
 	ground.CornerRadius = p.k.MM(5)
 	white := widget.Style{Colour: look.Surface, Align: fyne.TextAlignCenter, Bold: true, Type: look.Figure}
-	column := p.k.Column(6, widget.Spring(), widget.CentreX(p.k.Sign(v.icon, 40, v.ground)),
+	column := p.k.Column(6, widget.Spring(), widget.CentreX(p.k.Sign(v.icon, 36, v.ground)),
 		p.k.Text(v.title, white, width))
 	white.Type, white.Bold = look.Lead, false
 	for _, words := range []string{v.body, v.code} {
@@ -210,6 +216,12 @@ func (p *page) coloured(v verdict, width float32) fyne.CanvasObject {
 func (p *page) body(r dialog.Report, height float32) fyne.CanvasObject {
 	lines := len(r.Facts) + len(r.Table.Rows)
 	switch {
+	case p.s.Touch && len(r.Table.Rows)+len(r.Plot) == 0 && !carries(r): // read standing, so as large as there is room
+		facts := p.facts(r.Facts, p.s.Room.Width, height)
+		if facts.MinSize().Height <= height {
+			return p.k.Column(0, facts, widget.Spring())
+		}
+		return p.lines(r, p.s.Room.Width, height)
 	case carries(r):
 		return p.carried(r, height)
 	case len(r.Plot) == 0:

@@ -129,7 +129,10 @@ func (p *page) foot() fyne.CanvasObject {
 	row := p.k.Row(6)
 	if p.accepts(kiosk.Leave) {
 		row.Add(p.key(kiosk.Input{Event: kiosk.Leave}, widget.Face{
-			Name: "leave", Label: p.t.T(leaving(p.v.Step)), Icon: "leave"}))
+			Name: "leave", Label: p.t.T(leaving(p.v)), Icon: "leave"}))
+	}
+	if p.v.Step == kiosk.Serving && p.v.SignedIn() {
+		row.Add(p.backFromService())
 	}
 	if p.accepts(kiosk.Back) && (p.v.Step != kiosk.Served || p.v.SignedIn()) {
 		row.Add(p.key(kiosk.Input{Event: kiosk.Back}, widget.Face{
@@ -154,8 +157,13 @@ func (p *page) foot() fyne.CanvasObject {
 }
 
 // leaving is the word for leaving a step.
-func leaving(s kiosk.Step) string {
-	switch s {
+func leaving(v kiosk.View) string {
+	switch v.Step {
+	case kiosk.Serving:
+		if v.SignedIn() { // and back to the account is another key
+			return "leave.finish"
+		}
+		return "leave.cancel"
 	case kiosk.Replace, kiosk.ReenterPIN, kiosk.Doubt:
 		return "leave.later"
 	case kiosk.Account, kiosk.History, kiosk.CardLog, kiosk.CardOnly, kiosk.Unpaid, kiosk.Checking,

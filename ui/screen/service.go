@@ -20,11 +20,6 @@ func (p *page) service() fyne.CanvasObject {
 		})
 	}
 	made := build(p.bodyHeight())
-	if p.v.Step == kiosk.Serving && p.v.SignedIn() {
-		p.footer = append(p.footer, p.k.Button(widget.Face{Name: "back", Label: p.t.T("back"), Icon: "back"}, func() {
-			p.s.On(kiosk.Input{Dialog: desk.Input{No: p.v.Dialog.No, Event: desk.Left}})
-		}))
-	}
 	p.footer = append(p.footer, made.Foot...)
 	s := p.screen
 	s.erase, s.confirm = made.Erase, made.Confirm
@@ -32,4 +27,11 @@ func (p *page) service() fyne.CanvasObject {
 		s.typeDigit = func(digit byte) { made.Type(rune(digit)) }
 	}
 	return made.Object
+}
+
+// backFromService leaves the question, and goes back to the account.
+func (p *page) backFromService() fyne.CanvasObject {
+	return p.k.Button(widget.Face{Name: "back", Label: p.t.T("back"), Icon: "back"}, func() {
+		p.s.On(kiosk.Input{Dialog: desk.Input{No: p.v.Dialog.No, Event: desk.Left}})
+	})
 }

@@ -15,7 +15,7 @@ func noticeKey(n kiosk.Notice) string { return fmt.Sprintf("notice.%d", n) }
 
 // leaving is the word for leaving instead of taking more time.
 func (s *Screen) leaving() string {
-	if word := leaving(s.view.Step); word != "leave.cancel" {
+	if word := leaving(s.view); word != "leave.cancel" {
 		return word
 	}
 	return "leave.finish" // beside a question, "cancel" could mean either

@@ -29,9 +29,27 @@ func services() []View {
 	}
 	work := dialog.View{Page: dialog.Asking, Question: dialog.Question{Kind: dialog.Working, Name: dialog.OneMoment}}
 	report := dialog.Report{Facts: facts(4), Next: may(staff.Query)}
+	code := report
+	code.Facts = append([]dialog.Fact{dialog.Code(may(staff.Query), "40718352")}, facts(6)...)
+	code.Facts[0].Strong, code.QR = true, "40718352"
+	few := dialog.Question{Kind: dialog.AskChoice, Name: may(staff.CashMove), Facts: facts(2), Options: []dialog.Option{
+		{Word: may(staff.Drop)}, {Word: may(staff.Refund)}, {Word: may(staff.PayOut), Note: office.NeedsUpstream}}}
+	long := dialog.Question{Kind: dialog.AskChoice, Name: may(staff.Query)}
+	for i := range 24 {
+		long.Options = append(long.Options, dialog.Option{Text: fmt.Sprintf("龙山校区东区学生公寓 %d 号楼", i+1)})
+	}
+	amount := dialog.Question{Kind: dialog.AskAmount, Name: may(staff.PayOut), Min: 100, Max: 200 * money.Yuan,
+		Facts: facts(3)}
+	wrong := amount
+	wrong.Wrong = dialog.WrongAmount
 	return []View{
-		asks("29-amount", dialog.Question{Kind: dialog.AskAmount, Name: may(staff.PayOut), Min: 100,
-			Max: 200 * money.Yuan, Facts: facts(3)}),
+		asks("29-amount-wrong", wrong), asks("29-choice-few", few), asks("29-choice-long", long),
+		asks("29-text", dialog.Question{Kind: dialog.AskText, Name: may(staff.CorrectHolder), Length: 40}),
+		serving("30-working-long", kiosk.AtWork, dialog.View{Page: dialog.Asking, Question: dialog.Question{
+			Kind: dialog.Working, Name: may(staff.Replace)}}, 0),
+		serving("31-refused-code", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Refused},
+			kiosk.CodeOffline),
+		asks("29-amount", amount),
 		asks("29-choice", rooms),
 		asks("29-number", dialog.Question{Kind: dialog.AskNumber, Name: may(staff.Query), Length: 10}),
 		asks("29-pin", dialog.Question{Kind: dialog.AskPIN, Name: may(staff.ChangePIN)}),
@@ -41,7 +59,10 @@ func services() []View {
 			CanPrint: true}, 0),
 		serving("31-refused", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Refused,
 			Why: office.NoSecond}, 0),
-		serving("31-unknown", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Unknown, Report: report},
+		serving("31-done-code", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Done, Report: code,
+			CanPrint: true, Printed: dialog.Printed}, 0),
+		serving("31-unknown", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Unknown, Report: report,
+			Followed: true},
 			kiosk.CodePayDoubt),
 	}
 }
