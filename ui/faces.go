@@ -62,7 +62,8 @@ func (w *Faces) turn(atTill bool) {
 		w.till.take()
 		w.keys = w.o.Keys
 	} else {
-		w.onRune, w.onFunction, w.onTurn, w.keys = w.kiosk.rune, nil, nil, nil
+		w.kiosk.take()
+		w.kiosk.access, w.keys = access{}, nil
 		w.till.typed.Step(till.Locked)
 		w.o.Texts.SetLanguage(text.Chinese) // the next holder has not chosen yet
 	}

@@ -35,6 +35,7 @@ type frame struct {
 	onRune     func(r rune)                        // a character of a keyboard
 	onFunction func(n int)                         // a function key, from 1; nil: the face has none
 	onTurn     func(by int)                        // an arrow; nil: nothing turns
+	onTick     func(now time.Time)                 // before the page's; nil: none
 	keys       func(key rune, pass func(key rune)) // before onRune; see [Options.Keys]
 }
 
@@ -80,9 +81,17 @@ func (f *frame) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-second.C:
-			fyne.Do(func() { f.page.Tick(f.o.Now()) })
+			fyne.Do(func() { f.tick(f.o.Now()) })
 		}
 	}
+}
+
+// tick tells the page the time.
+func (f *frame) tick(now time.Time) {
+	if f.onTick != nil {
+		f.onTick(now)
+	}
+	f.page.Tick(now)
 }
 
 // kit is what pages are made with.

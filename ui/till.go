@@ -38,7 +38,7 @@ func NewTill(app fyne.App, o Options) *Till {
 
 // take gives the keyboard to the till.
 func (w *Till) take() {
-	w.onRune = w.rune
+	w.onRune, w.onTick = w.rune, nil
 	w.onFunction = func(n int) { w.screen.Function(n) }
 	w.onTurn = func(by int) { w.screen.Turn(by) }
 }

@@ -65,17 +65,34 @@ type Window struct {
 	view   kiosk.View
 	screen *screen.Screen
 	typed  screen.Typed
+	access access
 }
+
+// access is what the person who stands there has asked for on Home.
+type access struct {
+	needs    look.Needs
+	choosing bool
+	at       time.Time // of the last word about it
+}
+
+// forgetAfter is how long Home keeps what nobody goes on with: whoever chose it
+// has left, and the next person did not.
+const forgetAfter = time.Minute
 
 // New makes the window and shows Home in it; [Window.Open] puts it on the
 // panel. It sets the app's theme. It is called before the app runs.
 func New(app fyne.App, o Options) *Window {
 	w := &Window{frame: newFrame(app, o)}
-	w.onRune = w.rune
+	w.take()
 	o.Texts.OnChange(w.rebuild)
 	w.view = kiosk.View{Step: kiosk.Home}
 	w.rebuild()
 	return w
+}
+
+// take gives the keyboard to the kiosk.
+func (w *Window) take() {
+	w.onRune, w.onFunction, w.onTurn, w.onTick = w.rune, nil, nil, w.forget
 }
 
 // Show shows v. It may be called on any goroutine and does not wait.
@@ -89,6 +106,9 @@ func (w *Window) show(v kiosk.View) {
 	w.announce(before, v)
 	if v.Step != before.Step || v.Dialog.No != before.Dialog.No {
 		w.typed.Wipe()
+	}
+	if v.Step == kiosk.Home && before.Step != kiosk.Home {
+		w.access = access{} // the next person has not chosen yet
 	}
 	if same(before, v) {
 		w.screen.Warn(v.Ends, v.Warning, w.o.Now())
@@ -129,15 +149,33 @@ func visible(v kiosk.View) kiosk.View {
 
 // rebuild draws the page of the view anew.
 func (w *Window) rebuild() {
+	kit := w.kit()
+	kit.Needs = w.access.needs
 	w.screen = screen.Build(w.view, screen.Stage{
-		Texts: w.o.Texts, Kit: w.kit(), Now: w.o.Now(), Phone: w.o.Phone, Typed: &w.typed,
+		Texts: w.o.Texts, Kit: kit, Now: w.o.Now(), Phone: w.o.Phone, Typed: &w.typed,
 		On:         w.o.OnInput,
 		OnStaff:    w.o.OnStaff,
 		Redraw:     w.rebuild,
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
+		Choosing:   w.access.choosing,
+		OnNeeds:    w.need,
 	})
 	w.part = part(w.view.Dialog)
 	w.put(w.screen, w.screen.Object, int(w.view.Step))
+}
+
+// need takes what a person asks for.
+func (w *Window) need(n look.Needs, choosing bool) {
+	w.access = access{n, choosing, w.o.Now()}
+	w.rebuild()
+}
+
+// forget takes back what a person has asked for who went away without a visit.
+func (w *Window) forget(now time.Time) {
+	if w.view.Step == kiosk.Home && w.access != (access{}) && now.Sub(w.access.at) >= forgetAfter {
+		w.access = access{}
+		w.rebuild()
+	}
 }
 
 // announce plays what belongs to a change.

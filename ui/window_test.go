@@ -18,6 +18,7 @@ import (
 	"quancun/kiosk/office"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/till"
+	"quancun/ui/look"
 	"quancun/ui/specimen"
 	"quancun/ui/text"
 	"quancun/ui/widget"
@@ -248,4 +249,67 @@ func TestRun(t *testing.T) {
 			t.Errorf("Run = %v, want context.Canceled", err)
 		}
 	})
+}
+
+// TestNeeds: what is asked for on Home holds until Home comes back, or for as long
+// as somebody may still be standing there.
+func TestNeeds(t *testing.T) {
+	var told []kiosk.Input
+	now := specimen.Now
+	w := newWindow(t, func() time.Time { return now }, &told)
+	tap := func(name string) {
+		t.Helper()
+		found := false
+		widget.Walk(w.screen.Top(), func(o fyne.CanvasObject, _ fyne.Position) {
+			if b, ok := o.(*widget.Button); ok && b.Name == name && !found {
+				found = true
+				b.Tapped(nil)
+			}
+		})
+		if !found {
+			t.Fatalf("there is no key %q:\n%s", name, read(w))
+		}
+	}
+	choose := func() {
+		t.Helper()
+		tap("access")
+		tap("need-large")
+		tap("need-contrast")
+		tap("need-large")
+		tap("need-simple")
+		tap("done")
+	}
+	want := look.Needs{Contrast: true, Simple: true}
+
+	choose()
+	if w.access.needs != want || w.access.choosing || !strings.Contains(read(w), "全部服务") {
+		t.Errorf("needs are %+v, the page is:\n%s", w.access, read(w))
+	}
+	w.Show(viewOf("04-enter-pin"))
+	if w.access.needs != want {
+		t.Errorf("in the visit needs are %+v, want %+v", w.access.needs, want)
+	}
+	w.Show(viewOf("01-home"))
+	if w.access != (access{}) || strings.Contains(read(w), "全部服务") {
+		t.Errorf("after the visit they are %+v", w.access)
+	}
+
+	choose()
+	now = now.Add(forgetAfter - time.Second)
+	if w.tick(now); w.access.needs != want {
+		t.Errorf("while somebody may stand there they are %+v", w.access)
+	}
+	now = now.Add(time.Second)
+	if w.tick(now); w.access != (access{}) {
+		t.Errorf("when nobody does any more they are %+v", w.access)
+	}
+
+	choose()
+	tap("more")
+	if w.access.needs != (look.Needs{Contrast: true}) {
+		t.Errorf("the way to all services leads to %+v", w.access.needs)
+	}
+	if len(told) != 0 {
+		t.Errorf("the flow was told %+v", told)
+	}
 }

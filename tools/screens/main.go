@@ -26,28 +26,34 @@ func main() {
 	only := flag.String("only", "", "draw the pages whose name contains this")
 	size := flag.String("size", "", "draw this size only, such as 1080x1920")
 	name := flag.String("face", "", "draw this face only: kiosk or till")
+	needs := flag.String("needs", "", "draw the kiosk for these needs only, such as large or everybody")
 	flag.Parse()
-	if err := run(*out, *name, *only, *size); err != nil {
+	if err := run(*out, selection{*name, *only, *size, *needs}); err != nil {
 		fmt.Fprintln(os.Stderr, "screens:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out, name, only, size string) error {
+// selection is what is drawn; "" is all of it.
+type selection struct{ face, page, size, needs string }
+
+func (s selection) has(f face, pixels string) bool {
+	return (s.face == "" || s.face == f.name) && (s.size == "" || s.size == pixels) &&
+		(s.needs == "" || s.needs == f.needs)
+}
+
+func run(out string, s selection) error {
 	test.NewApp().Settings().SetTheme(look.Theme{})
 	texts, err := text.New()
 	if err != nil {
 		return err
 	}
 	for _, f := range faces() {
-		if name != "" && name != f.name {
-			continue
-		}
 		for pixels, panel := range f.panels {
-			if size != "" && size != pixels {
+			if !s.has(f, pixels) {
 				continue
 			}
-			if err := f.drawAll(filepath.Join(out, f.name, pixels), only, panel, texts); err != nil {
+			if err := f.drawAll(filepath.Join(out, f.folder(), pixels), s.page, panel, texts); err != nil {
 				return err
 			}
 		}
@@ -55,9 +61,10 @@ func run(out, name, only, size string) error {
 	return nil
 }
 
-// face is one of the terminal's faces.
+// face is one of the terminal's faces, for the needs of some.
 type face struct {
 	name   string
+	needs  string // of [specimen.Needs]; "everybody" where there is no choice
 	panels map[string]look.Panel
 	pages  []page
 }
@@ -68,20 +75,37 @@ type page struct {
 	draw func(look.Panel, *text.Texts) image.Image
 }
 
-func faces() []face {
-	kiosk := face{name: "kiosk", panels: specimen.Panels}
-	for _, v := range specimen.Views() {
-		kiosk.pages = append(kiosk.pages, page{v.Name, func(p look.Panel, t *text.Texts) image.Image {
-			return specimen.Draw(v.View, p, t)
-		}})
+// folder is where a face's pictures go, below the tool's.
+func (f face) folder() string {
+	if f.needs == everybody {
+		return f.name
 	}
-	till := face{name: "till", panels: specimen.TillPanels}
+	return f.name + "-" + f.needs
+}
+
+const everybody = "everybody"
+
+func faces() []face {
+	var list []face
+	for _, n := range specimen.Needs() {
+		kiosk := face{name: "kiosk", needs: n.Name, panels: specimen.Panels}
+		for _, v := range specimen.Views() {
+			if !n.Shows(v) {
+				continue
+			}
+			kiosk.pages = append(kiosk.pages, page{v.Name, func(p look.Panel, t *text.Texts) image.Image {
+				return specimen.DrawFor(v.View, p, t, n)
+			}})
+		}
+		list = append(list, kiosk)
+	}
+	till := face{name: "till", needs: everybody, panels: specimen.TillPanels}
 	for _, v := range specimen.TillViews() {
 		till.pages = append(till.pages, page{v.Name, func(p look.Panel, t *text.Texts) image.Image {
 			return specimen.DrawTill(v.View, p, t)
 		}})
 	}
-	return []face{kiosk, till}
+	return append(list, till)
 }
 
 // drawAll draws the pages of one size in every language, and their sheets.

@@ -6,7 +6,6 @@ package inspect
 import (
 	"fmt"
 	"image/color"
-	"math"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -107,8 +106,9 @@ func lineBox(line *canvas.Text, at fyne.Position) box {
 }
 
 // Contrast computes the contrast of every line of text with what it is painted
-// on: 7:1 (WCAG 1.4.6), and 4.5:1 for what cannot be tapped now.
-func Contrast(page fyne.CanvasObject) (wrong []string) {
+// on: 7:1 (WCAG 1.4.6), and 4.5:1 for what cannot be tapped now. With
+// [look.Needs.Contrast] it is 10:1, and 7:1.
+func Contrast(page fyne.CanvasObject, n look.Needs) (wrong []string) {
 	type ground struct {
 		box
 		fill color.Color
@@ -127,19 +127,68 @@ func Contrast(page fyne.CanvasObject) (wrong []string) {
 			paint(o, at, o.FillColor)
 		case *canvas.Text:
 			middle := at.AddXY(o.Size().Width/2, o.Size().Height/2)
-			under := color.Color(look.Ground)
+			under := color.Color(n.Paint(look.Ground))
 			for _, g := range grounds {
 				if g.from.X <= middle.X && middle.X <= g.to.X && g.from.Y <= middle.Y && middle.Y <= g.to.Y {
 					under = g.fill
 				}
 			}
-			want := 7.0
-			if under == color.Color(look.Off) || o.Color == color.Color(look.OffInk) {
-				want = 4.5
-			}
-			if got := contrast(o.Color, under); got < want {
+			if got, want := look.Contrast(o.Color, under), wanted(o.Color, under, n); got < want {
 				wrong = append(wrong, fmt.Sprintf("%q has contrast %.1f, want %.1f", o.Text, got, want))
 			}
+		}
+	})
+	return wrong
+}
+
+// wanted is the contrast that ink has to have on a ground.
+func wanted(ink, under color.Color, n look.Needs) float64 {
+	off := under == color.Color(look.Off) || ink == color.Color(n.Paint(look.OffInk))
+	switch {
+	case n.Contrast && off:
+		return 7
+	case n.Contrast:
+		return 10
+	case off:
+		return 4.5
+	}
+	return 7
+}
+
+// Unpainted lists the colours of the palette that a page for
+// [look.Needs.Contrast] has left as they are.
+func Unpainted(page fyne.CanvasObject) (wrong []string) {
+	n := look.Needs{Contrast: true}
+	check := func(o fyne.CanvasObject, colours ...color.Color) {
+		for _, c := range colours {
+			if of, ok := c.(color.NRGBA); ok && n.Paint(of) != of {
+				wrong = append(wrong, fmt.Sprintf("%s is painted %v", describe(o), of))
+			}
+		}
+	}
+	widget.Walk(page, func(o fyne.CanvasObject, _ fyne.Position) {
+		switch o := o.(type) {
+		case *canvas.Rectangle:
+			check(o, o.FillColor, o.StrokeColor)
+		case *canvas.Circle:
+			check(o, o.FillColor, o.StrokeColor)
+		case *canvas.Text:
+			check(o, o.Color)
+		}
+	})
+	return wrong
+}
+
+// Reach holds every key of an upright panel to what a person who sits can touch.
+func Reach(page fyne.CanvasObject, p look.Panel) (wrong []string) {
+	if !p.Portrait() {
+		return nil
+	}
+	highest := p.Size().Height - p.MM(look.Reach)
+	widget.Walk(page, func(o fyne.CanvasObject, at fyne.Position) {
+		if b, ok := o.(*widget.Button); ok && at.Y < highest-slack {
+			wrong = append(wrong, fmt.Sprintf("key %q begins %.0f mm above the lower edge, want %d at most",
+				b.Name, (p.Size().Height-at.Y)/p.MM(1), look.Reach))
 		}
 	})
 	return wrong
@@ -151,24 +200,6 @@ func opaque(c color.Color) bool {
 	}
 	_, _, _, a := c.RGBA()
 	return a == 0xFFFF
-}
-
-// contrast is the contrast ratio of WCAG 2.2.
-func contrast(a, b color.Color) float64 {
-	x, y := luminance(a), luminance(b)
-	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
-}
-
-func luminance(c color.Color) float64 {
-	r, g, b, _ := c.RGBA()
-	linear := func(v uint32) float64 {
-		x := float64(v) / 0xFFFF
-		if x <= 0.04045 {
-			return x / 12.92
-		}
-		return math.Pow((x+0.055)/1.055, 2.4)
-	}
-	return 0.2126*linear(r) + 0.7152*linear(g) + 0.0722*linear(b)
 }
 
 // Glyphs looks every character of a page up in the font that it is set in: the

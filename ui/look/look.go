@@ -31,7 +31,7 @@ var (
 	Blue      = rgb(0x0B4A7A) // the next action
 	BluePress = rgb(0x062F50)
 	BlueTint  = rgb(0xE3EEF7)
-	Press     = rgb(0xD3E2EF) // a plain key under a finger
+	Press     = rgb(0xD5E4F0) // a plain key under a finger
 
 	Good        = rgb(0x0A5A34)
 	GoodTint    = rgb(0xE1F3E8)

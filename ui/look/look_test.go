@@ -3,6 +3,7 @@ package look
 import (
 	"bytes"
 	"image/color"
+	"math"
 	"testing"
 
 	"fyne.io/fyne/v2"
@@ -58,27 +59,91 @@ func TestThemeHasOneVariant(t *testing.T) {
 }
 
 // TestBorders: what can be touched has a border of 3:1 against both sides
-// (WCAG 1.4.11).
+// (WCAG 1.4.11), and one of 7:1 for whoever asks for contrast.
 func TestBorders(t *testing.T) {
 	for _, c := range []struct{ edge, ground color.NRGBA }{
 		{Edge, Ground}, {Edge, Surface}, {Blue, Ground}, {Good, GoodTint}, {Caution, CautionTint}, {Bad, BadTint},
 		{Unknown, UnknownTint},
 	} {
-		if got := ratio(c.edge, c.ground); got < 3 {
-			t.Errorf("%v on %v has %.1f, want 3", c.edge, c.ground, got)
+		for _, n := range []Needs{{}, {Contrast: true}} {
+			want := 3.0
+			if n.Contrast {
+				want = 7
+			}
+			if got := Contrast(n.Paint(c.edge), n.Paint(c.ground)); got < want {
+				t.Errorf("%+v: %v on %v has %.1f, want %.1f", n, c.edge, c.ground, got, want)
+			}
 		}
 	}
 }
 
-// ratio is WCAG's contrast, with luminance in a linear approximation that errs
-// on the strict side for mid greys.
-func ratio(a, b color.NRGBA) float64 {
-	l := func(c color.NRGBA) float64 {
-		f := func(v uint8) float64 { x := float64(v) / 255; return x * x }
-		return 0.2126*f(c.R) + 0.7152*f(c.G) + 0.0722*f(c.B)
+// TestPressed: what stands on a key can be read while a finger is on it.
+func TestPressed(t *testing.T) {
+	for _, n := range []Needs{{}, {Contrast: true}} {
+		for _, c := range []struct{ ink, ground color.NRGBA }{{Surface, BluePress}, {Blue, Press}} {
+			if got := Contrast(n.Paint(c.ink), n.Paint(c.ground)); got < 7 {
+				t.Errorf("%+v: %v on %v has %.1f, want 7", n, c.ink, c.ground, got)
+			}
+		}
 	}
-	x, y := l(a)+0.05, l(b)+0.05
-	return max(x, y) / min(x, y)
+}
+
+// TestContrast compares with the examples that WCAG's own tools give.
+func TestContrast(t *testing.T) {
+	for _, tt := range []struct {
+		a, b color.NRGBA
+		want float64
+	}{
+		{rgb(0x000000), rgb(0xFFFFFF), 21}, {rgb(0x777777), rgb(0xFFFFFF), 4.48}, {rgb(0x0000FF), rgb(0xFFFFFF), 8.59},
+	} {
+		if got := Contrast(tt.a, tt.b); math.Abs(got-tt.want) > 0.01 {
+			t.Errorf("Contrast(%v, %v) = %.3f, want %.2f", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+// TestPaint: every colour of the palette is painted for contrast, and none twice.
+func TestPaint(t *testing.T) {
+	n := Needs{Contrast: true}
+	for _, c := range []color.NRGBA{
+		Ground, Surface, Ink, Soft, Line, Edge, Off, OffInk, Blue, BluePress, BlueTint, Press,
+		Good, GoodTint, Caution, CautionTint, Bad, BadTint, Unknown, UnknownTint, Shade,
+	} {
+		painted := n.Paint(c)
+		if painted == c {
+			t.Errorf("%v is left as it is", c)
+		}
+		if again := n.Paint(painted); again != painted {
+			t.Errorf("%v is painted %v, and then %v", c, painted, again)
+		}
+		if (Needs{}).Paint(c) != c {
+			t.Errorf("%v is painted for everybody", c)
+		}
+	}
+}
+
+// TestType: large capitals are as high as EN 301 549 asks, the order of sizes is
+// kept, and a page that is set closely has no text that is smaller than the
+// smallest.
+func TestType(t *testing.T) {
+	for _, d := range []Density{Airy, Close, Closest} {
+		for _, n := range []Needs{{}, {Large: true}} {
+			least, before := Small, Type(0)
+			if n.Large {
+				least = LargeCapital
+			}
+			for _, size := range []Type{Small, Body, Lead, Heading, Title, Figure, Display} {
+				got := n.Type(size, d)
+				if got < least || got <= before {
+					t.Errorf("%+v, density %d: %v is set as %v, want at least %v and more than %v", n, d, size, got, least, before)
+				}
+				before = got
+			}
+		}
+	}
+	if got := (Needs{}).Type(Figure, Airy); got != Figure {
+		t.Errorf("everybody's figure is %v, want %v", got, Figure)
+	}
 }
 
 // TestIcons: every icon takes the colours it is given, under a name of its own.

@@ -37,7 +37,11 @@ func (p *page) account() fyne.CanvasObject {
 
 // balances is the account's balance, and under it what of it is on the card.
 func (p *page) balances(width float32) fyne.CanvasObject {
-	b := p.v.Balance
+	pad := 5.0
+	if p.k.Panel.Portrait() {
+		pad = 8
+	}
+	b, inner := p.v.Balance, width-p.k.MM(2*pad)
 	words, figure := p.t.T("account.balance"), widget.Style{Type: p.figure(), Bold: true}
 	if b.Account < 0 { // sales made without a network may take it there
 		words, figure.Colour = p.t.T("account.owed"), look.Caution
@@ -50,13 +54,9 @@ func (p *page) balances(width float32) fyne.CanvasObject {
 			widget.Style{Type: look.Small, Colour: look.Soft}, width-p.k.MM(20)))
 	}
 	column.Add(p.k.InsetXY(0, 1.5, p.k.Rule()))
-	column.Add(p.pair(p.t.T("account.purse"), text.Amount(b.Purse), look.Ink))
+	column.Add(p.pair(inner, p.t.T("account.purse"), text.Amount(b.Purse), look.Ink))
 	if b.ToLoad > 0 {
-		column.Add(p.pair(p.t.T("account.behind"), text.Amount(b.ToLoad), look.Caution))
-	}
-	pad := 5.0
-	if p.k.Panel.Portrait() {
-		pad = 8
+		column.Add(p.pair(inner, p.t.T("account.behind"), text.Amount(b.ToLoad), look.Caution))
 	}
 	return p.k.Box(look.Surface, look.Line, pad, column)
 }
@@ -69,11 +69,16 @@ func (p *page) figure() look.Type {
 	return look.Figure + 2
 }
 
-// pair is a name at the left and its amount at the right.
-func (p *page) pair(name, value string, ink color.Color) fyne.CanvasObject {
-	return p.k.Row(4,
-		widget.CentreY(p.k.Line(name, widget.Style{Type: look.Body, Colour: look.Soft})), widget.Spring(),
-		widget.CentreY(p.k.Line(value, widget.Style{Type: look.Lead, Bold: true, Colour: ink})))
+// pair is a name at the left and its amount at the right, or below it where width
+// is too little for both.
+func (p *page) pair(width float32, name, value string, ink color.Color) fyne.CanvasObject {
+	words := p.k.Line(name, widget.Style{Type: look.Body, Colour: look.Soft})
+	amount := p.k.Line(value, widget.Style{Type: look.Lead, Bold: true, Colour: ink, Align: fyne.TextAlignTrailing})
+	row := p.k.Row(4, widget.CentreY(words), widget.Spring(), widget.CentreY(amount))
+	if row.MinSize().Width > width {
+		return p.k.Column(0, words, amount)
+	}
+	return row
 }
 
 // addOpen says of each amount on its way what it is, since when, and what

@@ -59,7 +59,8 @@ func (p *page) otherSum() fyne.CanvasObject {
 	show := func() {
 		typed := typedSum(*sum)
 		figure.Text = text.Amount(typed)
-		verdict.Text, verdict.Color = p.verdict(*sum, typed)
+		words, ink := p.verdict(*sum, typed)
+		verdict.Text, verdict.Color = words, p.k.Paint(ink)
 		confirm.SetDisabled(!p.inRange(typed))
 		figure.Refresh()
 		verdict.Refresh()

@@ -47,7 +47,8 @@ func (p *page) doneTitle() string {
 
 // result is what moved, and the balances before and after.
 func (p *page) result(width float32) fyne.CanvasObject {
-	b, loaded := p.v.Balance, p.v.Load.Amount
+	const pad = 10
+	b, loaded, inner := p.v.Balance, p.v.Load.Amount, width-p.k.MM(2*pad)
 	column := p.k.Column(4,
 		p.k.Line(p.t.T("done.purse"), widget.Style{Type: look.Body, Colour: look.Soft}))
 	now := p.k.Line(text.Amount(b.Purse), widget.Style{Type: look.Figure + 3, Bold: true})
@@ -63,12 +64,12 @@ func (p *page) result(width float32) fyne.CanvasObject {
 	column.Add(p.k.Gap(1))
 	switch {
 	case p.v.TopUp.Amount > 0:
-		column.Add(p.pair(p.t.T("done.amount"), text.Change(p.v.TopUp.Amount), look.Good))
+		column.Add(p.pair(inner, p.t.T("done.amount"), text.Change(p.v.TopUp.Amount), look.Good))
 	case loaded > 0:
-		column.Add(p.pair(p.t.T("done.amount.load"), text.Change(loaded), look.Good))
+		column.Add(p.pair(inner, p.t.T("done.amount.load"), text.Change(loaded), look.Good))
 	}
-	column.Add(p.pair(p.t.T("done.account"), text.Amount(b.Account), look.Ink))
-	return p.k.Box(look.Surface, look.Line, 10, column)
+	column.Add(p.pair(inner, p.t.T("done.account"), text.Amount(b.Account), look.Ink))
+	return p.k.Box(look.Surface, look.Line, pad, column)
 }
 
 // receipt is what the person may take along, or nothing.

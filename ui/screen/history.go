@@ -61,7 +61,7 @@ func (p *page) rows(width float32, balances bool) fyne.CanvasObject {
 	}
 	table := p.k.Column(0)
 	inner := width - p.k.MM(12)
-	for i, m := range p.v.Page.Movements[:min(rowsMax, len(p.v.Page.Movements))] {
+	for i, m := range p.v.Page.Movements[:min(p.rowsMost(), len(p.v.Page.Movements))] {
 		if i > 0 {
 			table.Add(p.k.Rule())
 		}
@@ -70,37 +70,57 @@ func (p *page) rows(width float32, balances bool) fyne.CanvasObject {
 	return p.k.Box(look.Surface, look.Line, 0.4, p.k.InsetXY(5.6, 1, table))
 }
 
-// Widths of the columns of a table, in millimetres.
+// Widths of the columns of a table, in millimetres, for its ordinary type.
 const (
 	whenWidth    = 48.0
 	amountWidth  = 40.0
 	balanceWidth = 44.0
+	whatLeast    = 40.0
 )
 
 func (p *page) row(m kiosk.Movement, width float32, balances bool) fyne.CanvasObject {
+	const gap = 4
+	larger := float64(p.k.Needs.Type(look.Small, p.k.Density) / look.Small)
 	small := widget.Style{Type: look.Small, Colour: look.Soft}
 	right := widget.Style{Type: look.Body, Bold: true, Align: fyne.TextAlignTrailing}
 	if m.Amount > 0 {
 		right.Colour = look.Good
 	}
 	what := p.t.T(movedKey(m.Kind))
-	room := width - p.k.MM(whenWidth+amountWidth+2*4)
-	row := p.k.Row(4,
-		p.k.Sized(whenWidth, 0, widget.CentreY(p.k.Line(p.when(m.At), small))))
-	change := p.k.Sized(amountWidth, 0, widget.CentreY(p.k.Line(text.Change(m.Amount), right)))
-	if balances {
-		room -= p.k.MM(balanceWidth + 4)
-	}
 	if m.Place != "" {
 		what += "  " + m.Place
 	}
-	row.Add(widget.Grow(widget.CentreY(p.k.Clipped(what, widget.Style{Type: look.Small}, room))))
-	row.Add(change)
+	when := p.k.Line(p.when(m.At), small)
+	change := p.k.Line(text.Change(m.Amount), right)
+	columns := (whenWidth+amountWidth)*larger + 2*gap
+	balance := p.k.Line("", small)
 	if balances {
 		small.Align = fyne.TextAlignTrailing
-		row.Add(p.k.Sized(balanceWidth, 0, widget.CentreY(p.k.Line(text.Amount(m.Balance), small))))
+		balance = p.k.Line(text.Amount(m.Balance), small)
+		columns += balanceWidth*larger + gap
+	}
+	room := width - p.k.MM(columns)
+	if room < p.k.MM(whatLeast) { // type is large: what above when, and the amounts as well
+		room = width - max(change.MinSize().Width, balance.MinSize().Width) - p.k.MM(gap)
+		words := p.k.Clipped(what, widget.Style{Type: look.Small}, room)
+		return p.k.Row(gap, widget.Grow(p.k.Column(0, words, when)), p.k.Column(0, change, balance))
+	}
+	row := p.k.Row(gap, p.k.Sized(whenWidth*larger, 0, widget.CentreY(when)),
+		widget.Grow(widget.CentreY(p.k.Clipped(what, widget.Style{Type: look.Small}, room))),
+		p.k.Sized(amountWidth*larger, 0, widget.CentreY(change)))
+	if balances {
+		row.Add(p.k.Sized(balanceWidth*larger, 0, widget.CentreY(balance)))
 	}
 	return p.k.Sized(0, p.rowHeight(), row)
+}
+
+// rowsMost is how many lines are shown; beside the balance of a card in large type
+// there is room for the latest ones only.
+func (p *page) rowsMost() int {
+	if p.v.Step == kiosk.CardOnly && p.k.Needs.Large && !p.k.Panel.Portrait() {
+		return rowsMax / 2
+	}
+	return rowsMax
 }
 
 // rowHeight lets the rows of a page fill the panel, within reason.

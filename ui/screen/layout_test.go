@@ -2,6 +2,7 @@ package screen_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"fyne.io/fyne/v2/test"
@@ -28,29 +29,52 @@ func newStage(t *testing.T, p look.Panel, l text.Language, told *[]kiosk.Input) 
 		Typed:      &screen.Typed{},
 		On:         func(in kiosk.Input) { *told = append(*told, in) },
 		OnLanguage: func() { texts.SetLanguage(texts.Other()) },
+		OnNeeds:    func(look.Needs, bool) {},
 	}
 }
 
-// TestEveryPage builds every specimen in every language on every panel, and
-// looks at each as its maker should have.
+// TestEveryPage builds every specimen in every language on every panel for
+// everybody's needs, and looks at each as its maker should have.
 func TestEveryPage(t *testing.T) {
 	newApp(t)
 	for name, p := range specimen.Panels {
 		for _, l := range text.Languages {
-			for _, v := range specimen.Views() {
-				t.Run(fmt.Sprintf("%s/%s/%s", name, l, v.Name), func(t *testing.T) {
-					var told []kiosk.Input
-					s := screen.Build(v.View, newStage(t, p, l, &told))
-					// ADA 707.7.2: a capital of 4.8 mm.
-					wrong := inspect.Room(s.Object, inspect.Limits{Panel: p, Capital: 4.8, Key: 20})
-					wrong = append(wrong, inspect.Apart(s.Top())...)
-					wrong = append(wrong, inspect.Contrast(s.Top())...)
-					for _, w := range append(wrong, inspect.Glyphs(s.Object)...) {
-						t.Error(w)
+			for _, n := range specimen.Needs() {
+				for _, v := range specimen.Views() {
+					fault := strings.HasPrefix(v.Name, "25-fault") // they differ in words only
+					if !n.Shows(v) || fault && n.Name != "everybody" && n.Name != "all" {
+						continue
 					}
-				})
+					t.Run(fmt.Sprintf("%s/%s/%s/%s", name, l, n.Name, v.Name), func(t *testing.T) {
+						var told []kiosk.Input
+						stage := newStage(t, p, l, &told)
+						stage.Kit.Needs, stage.Choosing = n.Needs, n.Choosing
+						check(t, screen.Build(v.View, stage), stage.Kit)
+					})
+				}
 			}
 		}
+	}
+}
+
+// check holds a page to EN 301 549, ADA 707 and WCAG 2.2.
+func check(t *testing.T, s *screen.Screen, k widget.Kit) {
+	t.Helper()
+	limits := inspect.Limits{Panel: k.Panel, Capital: 4.8, Key: 20} // ADA 707.7.2
+	if k.Needs.Large {
+		limits.Capital = look.LargeCapital
+	}
+	wrong := inspect.Room(s.Object, limits)
+	wrong = append(wrong, inspect.Apart(s.Top())...)
+	wrong = append(wrong, inspect.Contrast(s.Top(), k.Needs)...)
+	if k.Needs.Contrast {
+		wrong = append(wrong, inspect.Unpainted(s.Object)...)
+	}
+	if k.Needs.Low {
+		wrong = append(wrong, inspect.Reach(s.Top(), k.Panel)...)
+	}
+	for _, w := range append(wrong, inspect.Glyphs(s.Object)...) {
+		t.Error(w)
 	}
 }
 

@@ -23,7 +23,11 @@ type message struct {
 const pictureShare = 0.40
 
 func (p *page) message(m message) fyne.CanvasObject {
-	_, width := p.columns(pictureShare)
+	share := float32(pictureShare)
+	if p.k.Density > look.Airy && m.take == nil {
+		share /= 2 // a picture says less than the words
+	}
+	_, width := p.columns(share)
 	words := p.k.Column(8, p.notice(width)...)
 	words.Add(p.title(m.title, width))
 	if m.body != "" {
@@ -47,8 +51,9 @@ func (p *page) message(m message) fyne.CanvasObject {
 		}
 		return page
 	}
-	left, right := p.columns(pictureShare)
-	picture := p.k.Column(8, widget.CentreX(p.k.Icon(m.picture, 112, 84, m.tone)))
+	left, right := p.columns(share)
+	size := min(112, float64(left/p.k.MM(1)))
+	picture := p.k.Column(8, widget.CentreX(p.k.Icon(m.picture, size, size*3/4, m.tone)))
 	if m.take != nil {
 		picture = p.k.Column(8, widget.CentreX(p.k.Icon(m.picture, 64, 48, m.tone)), m.take(left))
 	}

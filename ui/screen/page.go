@@ -2,6 +2,7 @@ package screen
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -88,7 +89,7 @@ func (p *page) across(part fyne.CanvasObject) fyne.CanvasObject {
 
 // frame puts the header above and the footer below content.
 func (p *page) frame(content fyne.CanvasObject) fyne.CanvasObject {
-	ground := canvas.NewRectangle(look.Ground)
+	ground := p.k.Fill(look.Ground)
 	return widget.Pile(ground, p.k.Column(0,
 		p.header(),
 		widget.Grow(p.k.InsetXY(margin, bodyPad, content)),
@@ -111,16 +112,25 @@ func (p *page) header() fyne.CanvasObject {
 	const gap = 8 // between names, spring, clock and language, in millimetres
 	clock := p.k.Line(text.Clock(p.s.Now), widget.Style{Type: look.Lead, Colour: look.Soft})
 	p.tick(clock, func(now time.Time) string { return text.Clock(now) })
-	language := p.k.Button(widget.Face{Name: "language", Label: p.t.T("language.other"), Icon: "language",
-		Type: look.Body}, p.s.OnLanguage)
-	room := p.width() - clock.MinSize().Width - language.MinSize().Width - p.k.MM(3*gap)
+	row := p.k.Row(gap, widget.Spring(), widget.CentreY(clock))
+	if !p.k.Low() {
+		row.Add(p.language())
+	}
+	room := p.width() - row.MinSize().Width - p.k.MM(gap)
 	names := p.k.Column(0.5,
 		p.k.Clipped(p.school(), widget.Style{Type: look.Small}, room),
 		p.k.Clipped(p.status(), small, room))
-	bar := canvas.NewRectangle(look.Surface)
+	row.Objects = slices.Insert(row.Objects, 0, fyne.CanvasObject(widget.CentreY(names)))
+	bar := p.k.Fill(look.Surface)
 	return widget.Pile(bar, p.k.Column(0,
-		p.k.InsetXY(margin, 4, p.k.Row(gap, widget.CentreY(names), widget.Spring(), widget.CentreY(clock), language)),
+		p.k.InsetXY(margin, 4, p.k.Sized(0, 20, row)),
 		p.k.Rule()))
+}
+
+// language is the key to the other language.
+func (p *page) language() fyne.CanvasObject {
+	return p.k.Button(widget.Face{Name: "language", Label: p.t.T("language.other"), Icon: "language",
+		Type: look.Body}, p.s.OnLanguage)
 }
 
 // foot has leaving at its left end, and how long the page will wait at its
@@ -138,14 +148,9 @@ func (p *page) foot() fyne.CanvasObject {
 		row.Add(p.key(kiosk.Input{Event: kiosk.Back}, widget.Face{
 			Name: "back", Label: p.t.T("back"), Icon: "back"}))
 	}
-	if p.v.Step == kiosk.Home && p.s.Phone != "" {
-		row.Add(widget.CentreY(p.k.Line(p.t.T("phone", "phone", p.s.Phone),
-			widget.Style{Type: look.Small, Colour: look.Soft})))
-	}
 	row.Add(widget.Spring())
-	if p.v.Step == kiosk.Home && p.s.OnStaff != nil {
-		row.Add(p.k.Button(widget.Face{Name: "staff", Label: p.t.T("home.staff"), Icon: "lock", Type: look.Body},
-			p.s.OnStaff))
+	if p.v.Step == kiosk.Home {
+		p.footHome(row)
 	}
 	if p.v.Step != kiosk.Pay && (p.accepts(kiosk.Leave) || p.v.Step == kiosk.TakeCard) {
 		row.Add(widget.CentreY(p.countdown()))
@@ -153,7 +158,39 @@ func (p *page) foot() fyne.CanvasObject {
 	for _, o := range p.footer {
 		row.Add(o)
 	}
-	return p.k.InsetXY(margin, 8, p.k.Sized(0, 22, row))
+	if p.k.Low() {
+		row.Add(p.language())
+	}
+	foot := p.k.Column(4)
+	if p.v.Step == kiosk.Home && p.s.Phone != "" {
+		p.addPhone(foot, row)
+	}
+	foot.Add(p.k.Sized(0, 22, row))
+	return p.k.InsetXY(margin, 8, foot)
+}
+
+// footHome adds what Home alone has in its footer.
+func (p *page) footHome(row *fyne.Container) {
+	if p.s.OnNeeds != nil && !p.s.Choosing {
+		row.Objects = slices.Insert(row.Objects, 0, fyne.CanvasObject(p.needsKey()))
+	}
+	if p.s.OnStaff != nil && !p.s.Choosing {
+		row.Add(p.k.Button(widget.Face{Name: "staff", Label: p.t.T("home.staff"), Icon: "lock", Type: look.Body},
+			p.s.OnStaff))
+	}
+}
+
+// addPhone says beside the keys of the footer where a person can ask, or above
+// them if there is no room.
+func (p *page) addPhone(foot, row *fyne.Container) {
+	line := widget.CentreY(p.k.Line(p.t.T("phone", "phone", p.s.Phone),
+		widget.Style{Type: look.Small, Colour: look.Soft}))
+	if row.MinSize().Width+line.MinSize().Width+p.k.MM(6) > p.width() {
+		foot.Add(line)
+		return
+	}
+	spring := slices.IndexFunc(row.Objects, widget.IsSpring)
+	row.Objects = slices.Insert(row.Objects, spring, fyne.CanvasObject(line))
 }
 
 // leaving is the word for leaving a step.

@@ -11,6 +11,7 @@ import (
 
 	"quancun/kiosk"
 	"quancun/ui/dialog"
+	"quancun/ui/look"
 	"quancun/ui/text"
 	"quancun/ui/widget"
 )
@@ -27,6 +28,11 @@ type Stage struct {
 	OnLanguage func()            // the other language was asked for
 	OnStaff    func()            // the staff ask for the till; nil: there is none here
 	Redraw     func()            // the page has to be built anew: another part of it was asked for
+
+	// Choosing says that Home asks what the person needs. OnNeeds takes what was
+	// chosen so far, and whether Home goes on asking; nil: there is no choice.
+	Choosing bool
+	OnNeeds  func(n look.Needs, choosing bool)
 }
 
 // Typed is what a person has typed and not sent. It outlives a page, so that a
@@ -61,8 +67,18 @@ type Screen struct {
 	confirm   func()
 }
 
-// Build makes the page of v.
+// Build makes the page of v, as closely set as it has to be to fit on the panel.
 func Build(v kiosk.View, s Stage) *Screen {
+	for {
+		page := build(v, s)
+		if s.Kit.Density == look.Closest || s.Kit.Fits(page.Object) {
+			return page
+		}
+		s.Kit.Density++
+	}
+}
+
+func build(v kiosk.View, s Stage) *Screen {
 	p := &page{v: v, s: s, k: s.Kit, t: s.Texts, screen: &Screen{view: v, stage: s}}
 	content := p.content()
 	p.screen.overlay = widget.Pile()
@@ -132,7 +148,7 @@ func (s *Screen) Leave() {
 func (p *page) content() fyne.CanvasObject {
 	switch p.v.Step {
 	case kiosk.Home:
-		return p.home()
+		return p.atHome()
 	case kiosk.Present:
 		return p.present()
 	case kiosk.Reading, kiosk.SigningIn, kiosk.Ordering, kiosk.Cancelling,

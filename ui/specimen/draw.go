@@ -13,15 +13,21 @@ import (
 	"quancun/ui/widget"
 )
 
-// Draw draws the page of v without a display. The current app has to have
-// [look.Theme].
+// Draw draws the page of v as everybody sees it, without a display. The current app
+// has to have [look.Theme].
 func Draw(v kiosk.View, p look.Panel, texts *text.Texts) image.Image {
+	return DrawFor(v, p, texts, Need{})
+}
+
+// DrawFor draws the page of v for a person who needs n.
+func DrawFor(v kiosk.View, p look.Panel, texts *text.Texts, n Need) image.Image {
 	c := software.NewCanvas()
 	c.SetPadded(false)
 	c.Resize(p.Size())
 	c.SetContent(screen.Build(v, screen.Stage{
-		Texts: texts, Kit: widget.Kit{Panel: p}, Now: Now, Phone: Phone,
+		Texts: texts, Kit: widget.Kit{Panel: p, Needs: n.Needs}, Now: Now, Phone: Phone,
 		Typed: &screen.Typed{}, On: func(kiosk.Input) {}, OnLanguage: func() {},
+		Choosing: n.Choosing, OnNeeds: func(look.Needs, bool) {},
 	}).Object)
 	return c.Capture()
 }

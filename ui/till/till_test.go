@@ -67,7 +67,7 @@ func TestEveryPage(t *testing.T) {
 					s := face.Build(v.View, newStage(t, p, l, &told))
 					wrong := inspect.Room(s.Object, inspect.Limits{Panel: p, Capital: 3.5, Key: 15})
 					wrong = append(wrong, inspect.Apart(s.Top())...)
-					wrong = append(wrong, inspect.Contrast(s.Top())...)
+					wrong = append(wrong, inspect.Contrast(s.Top(), look.Needs{})...)
 					for _, w := range append(wrong, inspect.Glyphs(s.Object)...) {
 						t.Error(w)
 					}

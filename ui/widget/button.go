@@ -107,6 +107,9 @@ func (f Face) ink() color.NRGBA {
 	}
 }
 
+// Ground is the colour of the key itself.
+func (f Face) Ground() color.NRGBA { return f.ground() }
+
 func (f Face) ground() color.NRGBA {
 	switch {
 	case f.Disabled:
@@ -185,20 +188,21 @@ func (b *Button) CreateRenderer() fyne.WidgetRenderer {
 
 func (b *Button) paint() {
 	f := Face{Rank: b.rank, Disabled: b.disabled}
-	b.ground.FillColor, b.ground.StrokeColor = f.ground(), look.Edge
-	b.ground.StrokeWidth = b.kit.MM(0.7)
-	if b.label != nil {
-		b.label.Color = f.ink()
-	}
+	fill, edge := f.ground(), look.Edge
 	switch {
 	case b.disabled:
-		b.ground.StrokeColor = look.Line
+		edge = look.Line
 	case b.pressed && b.rank == Primary:
-		b.ground.FillColor = look.BluePress
+		fill = look.BluePress
 	case b.pressed:
-		b.ground.FillColor, b.ground.StrokeColor = look.Press, look.Blue
+		fill, edge = look.Press, look.Blue
 	case b.rank == Primary:
-		b.ground.StrokeColor = look.Blue
+		edge = look.Blue
+	}
+	b.ground.FillColor, b.ground.StrokeColor = b.kit.Paint(fill), b.kit.Paint(edge)
+	b.ground.StrokeWidth = b.kit.MM(0.7)
+	if b.label != nil {
+		b.label.Color = b.kit.Paint(f.ink())
 	}
 }
 

@@ -11,10 +11,10 @@ import (
 // Glyph is the icon of a key in the key's own colours, size millimetres wide
 // and high.
 func (k Kit) Glyph(name string, size float64, f Face) fyne.CanvasObject {
-	return k.picture(look.Icon(name, f.ink(), f.ground()), size, size)
+	return k.picture(name, f.ink(), f.ground(), fyne.NewSquareSize(k.MM(size)))
 }
 
 // Sign is an icon in white on a coloured ground, size millimetres wide and high.
 func (k Kit) Sign(name string, size float64, ground color.NRGBA) fyne.CanvasObject {
-	return k.picture(look.Icon(name, look.Surface, ground), size, size)
+	return k.picture(name, look.Surface, ground, fyne.NewSquareSize(k.MM(size)))
 }

@@ -5,16 +5,17 @@ import (
 	"fyne.io/fyne/v2/container"
 )
 
-// Column stacks objects, each as wide as the column, gap millimetres apart.
+// Column stacks objects, each as wide as the column, gap millimetres apart, or
+// less on a page that is set closely.
 // What is left over goes to the objects made by [Grow] and [Spring], in equal
 // parts.
 func (k Kit) Column(gap float64, objects ...fyne.CanvasObject) *fyne.Container {
-	return container.New(&line{gap: k.MM(gap), down: true}, objects...)
+	return container.New(&line{gap: k.air(gap), down: true}, objects...)
 }
 
 // Row is a [Kit.Column] from left to right.
 func (k Kit) Row(gap float64, objects ...fyne.CanvasObject) *fyne.Container {
-	return container.New(&line{gap: k.MM(gap)}, objects...)
+	return container.New(&line{gap: k.air(gap)}, objects...)
 }
 
 // Grow lets object take what is left over in a column or row.
@@ -24,6 +25,12 @@ func Grow(object fyne.CanvasObject) *fyne.Container {
 
 // Spring is empty and takes what is left over.
 func Spring() *fyne.Container { return container.New(&grow{}) }
+
+// IsSpring reports whether object was made by [Spring].
+func IsSpring(object fyne.CanvasObject) bool {
+	c, ok := object.(*fyne.Container)
+	return ok && grows(c) && len(c.Objects) == 0
+}
 
 // Pile lays objects over each other, all of the same size.
 func Pile(objects ...fyne.CanvasObject) *fyne.Container {
@@ -38,7 +45,7 @@ func (k Kit) Inset(pad float64, content fyne.CanvasObject) *fyne.Container {
 
 // InsetXY keeps x millimetres free at the sides, y above and below.
 func (k Kit) InsetXY(x, y float64, content fyne.CanvasObject) *fyne.Container {
-	return container.New(&inset{x: k.MM(x), y: k.MM(y)}, content)
+	return container.New(&inset{x: k.MM(x), y: k.air(y)}, content)
 }
 
 // Sized gives content at least that many millimetres; 0 leaves its own.

@@ -28,7 +28,7 @@ func (k Kit) digit(d byte, typed func(byte)) *Button {
 	f := Face{Name: "digit-" + string(d), Label: string(d)}
 	content := Pile(Centre(k.Line(string(d), Style{Type: look.Title, Bold: true})))
 	if d == '5' {
-		dot := k.Sized(1.8, 1.8, canvas.NewCircle(look.Ink))
+		dot := k.Sized(1.8, 1.8, k.Disc(look.Ink, look.Ink, 0))
 		content.Add(k.Column(0, Spring(), CentreX(dot), k.Gap(2.4)))
 	}
 	return k.Key(f, content, func() { typed(d) })
@@ -52,8 +52,7 @@ func (k Kit) PINPad(pin *kiosk.PIN, height float64, words PadWords, onDone func(
 	p := &PINPad{pin: pin, onDone: onDone, kit: k}
 	row := make([]fyne.CanvasObject, 0, kiosk.PINLength)
 	for range kiosk.PINLength {
-		c := canvas.NewCircle(look.Surface)
-		c.StrokeColor, c.StrokeWidth = look.Edge, k.MM(0.8)
+		c := k.Disc(look.Surface, look.Edge, 0.8)
 		p.dots = append(p.dots, c)
 		row = append(row, k.Sized(11, 11, c))
 	}
@@ -87,9 +86,9 @@ func (p *PINPad) Erase() {
 
 func (p *PINPad) paint() {
 	for i, c := range p.dots {
-		c.FillColor = look.Surface
+		c.FillColor = p.kit.Paint(look.Surface)
 		if i < p.pin.Len() {
-			c.FillColor = look.Blue
+			c.FillColor = p.kit.Paint(look.Blue)
 		}
 		c.Refresh()
 	}

@@ -2,6 +2,7 @@ package widget
 
 import (
 	"fmt"
+	"image/color"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -27,17 +28,16 @@ func (k Kit) Stages(words []string, now int, width float32) fyne.CanvasObject {
 }
 
 func (k Kit) stageMark(i, now int) fyne.CanvasObject {
-	c := canvas.NewCircle(look.Surface)
-	c.StrokeColor, c.StrokeWidth = look.Edge, k.MM(0.8)
+	c := k.Disc(look.Surface, look.Edge, 0.8)
 	number := k.Line(fmt.Sprint(i+1), Style{Type: look.Body, Bold: true, Colour: look.Soft})
 	inside := Centre(number)
 	switch {
 	case i < now:
-		c.FillColor, c.StrokeColor = look.Good, look.Good
-		inside = k.Inset(4, k.picture(look.Icon("check", look.Surface, look.Good), 8, 8))
+		c = k.Disc(look.Good, look.Good, 0.8)
+		inside = k.Inset(4, k.Sign("check", 8, look.Good))
 	case i == now:
-		c.FillColor, c.StrokeColor = look.Blue, look.Blue
-		number.Color = look.Surface
+		c = k.Disc(look.Blue, look.Blue, 0.8)
+		number.Color = k.Paint(look.Surface)
 	}
 	return k.Sized(16, 16, Pile(c, inside))
 }
@@ -46,8 +46,7 @@ func (k Kit) stageMark(i, now int) fyne.CanvasObject {
 func (k Kit) Numbered(words []string, width float32) fyne.CanvasObject {
 	column := k.Column(5)
 	for i, w := range words {
-		c := canvas.NewCircle(look.BlueTint)
-		c.StrokeColor, c.StrokeWidth = look.Blue, k.MM(0.5)
+		c := k.Disc(look.BlueTint, look.Blue, 0.5)
 		n := k.Line(fmt.Sprint(i+1), Style{Type: look.Body, Bold: true, Colour: look.Blue})
 		text := k.Text(w, Style{Type: look.Body}, width-k.MM(13+5))
 		column.Add(k.Row(5, CentreY(k.Sized(13, 13, Pile(c, Centre(n)))), Grow(CentreY(text))))
@@ -73,22 +72,28 @@ func (k Kit) Pager(p Pager) fyne.CanvasObject {
 	return k.Row(5, previous, CentreY(words), next)
 }
 
-// Overlay lies over a whole page with a box in the middle. Nothing under it
-// can be tapped; a tap beside the box calls onBeside.
+// Overlay lies over a whole page with a box in the middle, or where a person who
+// sits can reach it. Nothing under it can be tapped; a tap beside the box calls
+// onBeside.
 func (k Kit) Overlay(box fyne.CanvasObject, onBeside func()) *fyne.Container {
-	return Pile(newShade(onBeside), Centre(box))
+	place := Centre(box)
+	if k.Low() {
+		place = k.Column(0, Spring(), k.Inset(14, CentreX(box)))
+	}
+	return Pile(newShade(k.Paint(look.Shade), onBeside), place)
 }
 
 // shade takes every tap that is meant for what lies under it.
 type shade struct {
 	fyneWidget.BaseWidget
-	onTap func()
+	colour color.Color
+	onTap  func()
 }
 
 var _ fyne.Tappable = (*shade)(nil)
 
-func newShade(onTap func()) *shade {
-	s := &shade{onTap: onTap}
+func newShade(colour color.Color, onTap func()) *shade {
+	s := &shade{colour: colour, onTap: onTap}
 	s.ExtendBaseWidget(s)
 	return s
 }
@@ -96,5 +101,5 @@ func newShade(onTap func()) *shade {
 func (s *shade) Tapped(*fyne.PointEvent) { s.onTap() }
 
 func (s *shade) CreateRenderer() fyne.WidgetRenderer {
-	return fyneWidget.NewSimpleRenderer(canvas.NewRectangle(look.Shade))
+	return fyneWidget.NewSimpleRenderer(canvas.NewRectangle(s.colour))
 }

@@ -31,8 +31,8 @@ func (k Kit) QR(content string, size float64) (fyne.CanvasObject, error) {
 	img.ScaleMode, img.FillMode = canvas.ImageScalePixels, canvas.ImageFillOriginal
 	edge := float32(module * len(bits))
 	img.SetMinSize(fyne.NewSquareSize(edge))
-	frame := canvas.NewRectangle(look.Surface)
-	frame.StrokeColor, frame.StrokeWidth = look.Line, k.MM(0.4)
+	frame := canvas.NewRectangle(color.White) // for scanners, whatever a person needs
+	frame.StrokeColor, frame.StrokeWidth = k.Paint(look.Line), k.MM(0.4)
 	frame.CornerRadius = k.MM(3.5)
 	return Pile(frame, k.Inset(1.5, Centre(img))), nil
 }

@@ -29,13 +29,16 @@ func (s Style) colour() color.Color {
 
 // Line is one line of text. Its width is its own.
 func (k Kit) Line(words string, s Style) *canvas.Text {
-	t := canvas.NewText(words, s.colour())
+	t := canvas.NewText(words, k.Paint(s.colour()))
 	t.FontSource = look.Font(s.Bold)
-	t.TextSize = k.Panel.Text(s.Type)
+	t.TextSize = k.size(s.Type)
 	t.TextStyle.Bold = s.Bold
 	t.Alignment = s.Align
 	return t
 }
+
+// size is the font size in which t is set for the person's needs.
+func (k Kit) size(t look.Type) float32 { return k.Panel.Text(k.Needs.Type(t, k.Density)) }
 
 // Text is a paragraph of at most width pixels, broken where Chinese and
 // English allow it: never inside a word, a number or an amount, and never so
@@ -45,7 +48,7 @@ func (k Kit) Line(words string, s Style) *canvas.Text {
 func (k Kit) Text(words string, s Style, width float32) *fyne.Container {
 	measure := func(part string) float32 {
 		size, _ := fyne.CurrentApp().Driver().RenderedTextSize(
-			part, k.Panel.Text(s.Type), fyne.TextStyle{Bold: s.Bold}, look.Font(s.Bold))
+			part, k.size(s.Type), fyne.TextStyle{Bold: s.Bold}, look.Font(s.Bold))
 		return size.Width
 	}
 	column := container.New(&line{down: true})

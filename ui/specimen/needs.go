@@ -1,0 +1,37 @@
+package specimen
+
+import (
+	"quancun/kiosk"
+	"quancun/ui/look"
+)
+
+// Need is what a page may be asked to be for one person.
+type Need struct {
+	Name     string
+	Needs    look.Needs
+	Choosing bool // Home asks what the person needs
+}
+
+// Needs returns what people ask for, alone and together. The first is everybody's.
+func Needs() []Need {
+	all := look.Needs{Large: true, Contrast: true, Low: true, Unhurried: true}
+	simple := all
+	simple.Simple = true
+	return []Need{
+		{Name: "everybody"},
+		{Name: "large", Needs: look.Needs{Large: true}},
+		{Name: "contrast", Needs: look.Needs{Contrast: true}},
+		{Name: "low", Needs: look.Needs{Low: true}},
+		{Name: "all", Needs: all},
+		{Name: "simple", Needs: look.Needs{Simple: true}},
+		{Name: "simple-all", Needs: simple},
+		{Name: "choosing", Choosing: true},
+		{Name: "choosing-all", Needs: simple, Choosing: true},
+	}
+}
+
+// Shows reports whether a view looks different for n than for the needs before it:
+// only Home asks for them, and only Home is simple.
+func (n Need) Shows(v View) bool {
+	return v.View.Step == kiosk.Home || !n.Choosing && !n.Needs.Simple
+}
