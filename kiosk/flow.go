@@ -233,6 +233,18 @@ var stepRules = map[Step]Rule{
 	TakeCard:   {30 * time.Second, false, Nobody},
 }
 
+// unhurried is how many times longer a step waits for a person who has asked for it.
+// WCAG 2.2.1 lets a limit be put off ten times, which [MoreTime] does; who reads or
+// moves slowly should not have to.
+const unhurried = 3
+
+// waits reports whether s waits for the person, and not for the machine, nor for an
+// order that ends by itself.
+func (s Step) waits() bool {
+	_, leaves := s.Next(Leave)
+	return (leaves || s == TakeCard) && s != Pay
+}
+
 // loadMax bounds the work of one load: five APDUs of at most three seconds
 // and two calls of at most ten.
 const loadMax = 40 * time.Second

@@ -140,8 +140,11 @@ func (s *Session) input(ctx context.Context, in Input) {
 		return // nobody was asked
 	case in.Event == MoreTime:
 		s.view.Warning = false
-		s.arm(s.view.Step.Rule().Timeout)
+		s.arm(s.timeout(s.view.Step))
 		s.Show(s.view)
+		return
+	case in.Event == Pace:
+		s.view.Unhurried = in.Unhurried && s.view.Step == Home // no page shows it
 		return
 	case in.Event == 0 && in.Dialog.Event != 0:
 		s.said(ctx, in.Dialog)
@@ -396,6 +399,9 @@ func (s *Session) timeout(step Step) time.Duration {
 	}
 	if step == Pay && !s.view.TopUp.Expires.IsZero() {
 		return max(s.view.TopUp.Expires.Sub(s.Clock.Now()), time.Second)
+	}
+	if s.view.Unhurried && step.waits() {
+		return unhurried * step.Rule().Timeout
 	}
 	return step.Rule().Timeout
 }

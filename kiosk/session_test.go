@@ -167,6 +167,38 @@ func TestUpstreamAway(t *testing.T) {
 	})
 }
 
+// TestUnhurried: whoever asks for it on Home has three times as long, is warned in
+// time, and nobody after them has.
+func TestUnhurried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, away{})
+		visit := func(long time.Duration) {
+			t.Helper()
+			s.inputs <- kiosk.Input{Event: kiosk.ChoseAccount}
+			s.want(kiosk.Present)
+			time.Sleep(long - 21*time.Second)
+			if s.want(kiosk.Present).Warning {
+				t.Error("warned too early")
+			}
+			time.Sleep(2 * time.Second)
+			if !s.want(kiosk.Present).Warning {
+				t.Error("not warned")
+			}
+			s.inputs <- kiosk.Input{Event: kiosk.MoreTime}
+			time.Sleep(long - time.Second)
+			s.want(kiosk.Present)
+			time.Sleep(2 * time.Second)
+			s.want(kiosk.Home)
+		}
+		s.inputs <- kiosk.Input{Event: kiosk.Pace, Unhurried: true}
+		visit(135 * time.Second)
+		visit(45 * time.Second)
+		s.inputs <- kiosk.Input{Event: kiosk.Pace, Unhurried: true}
+		s.inputs <- kiosk.Input{Event: kiosk.Pace}
+		visit(45 * time.Second)
+	})
+}
+
 // TestForeignCards: every card that is not ours, or not valid, gets its own
 // code, and taking it away leads home.
 func TestForeignCards(t *testing.T) {

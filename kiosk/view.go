@@ -21,6 +21,9 @@ type View struct {
 	Ends    time.Time
 	Warning bool
 
+	// Unhurried says that the steps of this visit wait longer.
+	Unhurried bool
+
 	// CardAway says that the card of the session is no longer on the reader.
 	CardAway bool
 
@@ -328,12 +331,17 @@ type Input struct {
 	PIN    *PIN      // Typed; the flow wipes it
 	Page   int       // ChoseHistory, ChoseCardLog: which page, from 0
 
-	Service dialog.Word  // ChoseService, ChoseOpenService
-	Dialog  dialog.Input // what was done at Serving and Served; Event is 0 then
+	Service   dialog.Word  // ChoseService, ChoseOpenService
+	Dialog    dialog.Input // what was done at Serving and Served; Event is 0 then
+	Unhurried bool         // Pace
 }
 
-// MoreTime is the answer to a warning. It moves no step.
-const MoreTime Event = 40
+// What moves no step: MoreTime is the answer to a warning, and Pace says on Home
+// whether the person wants longer times (Input.Unhurried).
+const (
+	MoreTime Event = 40
+	Pace     Event = 43
+)
 
 // PIN is a PIN while it is being typed; see [pin.PIN].
 type PIN = pin.PIN

@@ -63,7 +63,8 @@ func (w *Faces) turn(atTill bool) {
 		w.keys = w.o.Keys
 	} else {
 		w.kiosk.take()
-		w.kiosk.access, w.keys = access{}, nil
+		w.kiosk.ask(access{})
+		w.keys = nil
 		w.till.typed.Step(till.Locked)
 		w.o.Texts.SetLanguage(text.Chinese) // the next holder has not chosen yet
 	}

@@ -137,6 +137,7 @@ func (f *frame) key(e *fyne.KeyEvent) {
 	case fyne.KeyReturn, fyne.KeyEnter:
 		f.typed('\n')
 	case fyne.KeyBackspace, fyne.KeyDelete:
+		f.player.Play(sound.Erase)
 		f.page.Erase()
 	default:
 		if by := arrows[e.Name]; by != 0 && f.onTurn != nil {

@@ -92,7 +92,7 @@ func New(app fyne.App, o Options) *Window {
 
 // take gives the keyboard to the kiosk.
 func (w *Window) take() {
-	w.onRune, w.onFunction, w.onTurn, w.onTick = w.rune, nil, nil, w.forget
+	w.onRune, w.onFunction, w.onTurn, w.onTick = w.rune, nil, w.turn, w.forget
 }
 
 // Show shows v. It may be called on any goroutine and does not wait.
@@ -166,15 +166,22 @@ func (w *Window) rebuild() {
 
 // need takes what a person asks for.
 func (w *Window) need(n look.Needs, choosing bool) {
-	w.access = access{n, choosing, w.o.Now()}
+	w.ask(access{n, choosing, w.o.Now()})
+}
+
+// ask has the page and the flow be what a needs.
+func (w *Window) ask(a access) {
+	if a.needs.Unhurried != w.access.needs.Unhurried {
+		w.o.OnInput(kiosk.Input{Event: kiosk.Pace, Unhurried: a.needs.Unhurried})
+	}
+	w.access = a
 	w.rebuild()
 }
 
 // forget takes back what a person has asked for who went away without a visit.
 func (w *Window) forget(now time.Time) {
 	if w.view.Step == kiosk.Home && w.access != (access{}) && now.Sub(w.access.at) >= forgetAfter {
-		w.access = access{}
-		w.rebuild()
+		w.ask(access{})
 	}
 }
 
@@ -194,16 +201,28 @@ func (w *Window) announce(before, now kiosk.View) {
 	case kiosk.EnterPIN, kiosk.ReenterPIN:
 		if now.PIN.Wrong {
 			w.player.Play(sound.Refuse)
+		} else {
+			w.player.Play(sound.Attention)
+		}
+	case kiosk.Account, kiosk.Amount, kiosk.Loading, kiosk.AtWork:
+		if before.Step == kiosk.SigningIn || before.Step == kiosk.Unlocking {
+			w.player.Play(sound.Accepted)
 		}
 	case kiosk.Replace, kiosk.Doubt, kiosk.OnAccount, kiosk.Checking, kiosk.TakeCard:
 		w.player.Play(sound.Attention)
 	}
 }
 
-// rune takes a digit from a keypad beside the panel.
+// rune takes a digit from a keypad beside the panel. It clicks if it was taken, and
+// all digits click alike.
 func (w *Window) rune(r rune) {
-	if r >= '0' && r <= '9' {
+	if r >= '0' && r <= '9' && w.screen.TypeDigit(byte(r)) {
 		w.player.Play(sound.Key)
-		w.screen.TypeDigit(byte(r))
 	}
+}
+
+// turn marks another key of the page.
+func (w *Window) turn(by int) {
+	w.player.Play(sound.Key)
+	w.screen.Turn(by)
 }

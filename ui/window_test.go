@@ -312,4 +312,66 @@ func TestNeeds(t *testing.T) {
 	if len(told) != 0 {
 		t.Errorf("the flow was told %+v", told)
 	}
+
+	tap("access")
+	tap("need-unhurried")
+	now = now.Add(forgetAfter)
+	w.tick(now)
+	if len(told) != 2 || told[0].Event != kiosk.Pace || !told[0].Unhurried || told[1].Event != kiosk.Pace ||
+		told[1].Unhurried {
+		t.Errorf("of longer times the flow was told %+v", told)
+	}
+}
+
+// TestMark goes by a keypad from key to key and presses one. Digits have keys of
+// their own there, and a page that is drawn anew keeps the mark.
+func TestMark(t *testing.T) {
+	var told []kiosk.Input
+	w := newWindow(t, still, &told)
+	c := w.window.Canvas()
+	press := func(names ...fyne.KeyName) {
+		for _, name := range names {
+			c.OnTypedKey()(&fyne.KeyEvent{Name: name})
+		}
+	}
+	marked := func() string { return w.typed.Marked }
+
+	w.Show(viewOf("06-account"))
+	if press(fyne.KeyDown); marked() != "topup" {
+		t.Errorf("the first key is %q, want the next action", marked())
+	}
+	press(fyne.KeyDown)
+	w.o.Texts.SetLanguage(text.English)
+	if marked() != "history" {
+		t.Errorf("the second key is %q", marked())
+	}
+	if press(fyne.KeyReturn); len(told) != 1 || told[0].Event != kiosk.ChoseHistory {
+		t.Errorf("Enter on it told %+v", told)
+	}
+	w.Show(viewOf("04-enter-pin"))
+	if marked() != "" {
+		t.Errorf("the next page begins with %q", marked())
+	}
+	seen := make(map[string]bool)
+	for range 20 {
+		press(fyne.KeyUp)
+		seen[marked()] = true
+	}
+	if seen["digit-5"] || !seen["clear"] || !seen["leave"] || !seen["language"] {
+		t.Errorf("a PIN's page has the keys %v", seen)
+	}
+}
+
+// TestPadTakes: only a page with a pad takes digits, so that a click means that one
+// was taken.
+func TestPadTakes(t *testing.T) {
+	var told []kiosk.Input
+	w := newWindow(t, still, &told)
+	for name, want := range map[string]bool{"01-home": false, "04-enter-pin": true, "06-account": false,
+		"10-other-sum": true, "12-pay": false} {
+		w.Show(viewOf(name))
+		if got := w.screen.TypeDigit('1'); got != want {
+			t.Errorf("%s takes a digit: %v", name, got)
+		}
+	}
 }

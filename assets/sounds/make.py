@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the four sounds of the terminal: short, soft, distinct without colour.
+"""Makes the sounds of the terminal: short, soft, distinct without colour.
 
 ok: two notes up. attention: the same note twice. refuse: two notes down, low.
-key: a click.
+key: a click. erase: a dull one. accepted: one high note.
 """
 import math
 import struct
@@ -29,6 +29,8 @@ SOUNDS = {
     "attention": [*tone(880, 140), *silence(90), *tone(880, 200)],
     "refuse": [*tone(392, 170), *silence(30), *tone(294, 300)],
     "key": [*tone(1900, 22, 0.22)],
+    "erase": [*tone(620, 45, 0.3)],
+    "accepted": [*tone(1175, 160)],
 }
 
 for name, samples in SOUNDS.items():

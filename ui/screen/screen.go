@@ -43,12 +43,14 @@ type Typed struct {
 	Sum string // whole yuan
 
 	Dialog dialog.Typed
+
+	Marked string // the key that a keypad presses, by its name; "": none
 }
 
 // Wipe forgets what was typed.
 func (t *Typed) Wipe() {
 	t.PIN.Wipe()
-	t.Sum = ""
+	t.Sum, t.Marked = "", ""
 	t.Dialog.PIN.Wipe()
 	t.Dialog = dialog.Typed{}
 }
@@ -85,6 +87,7 @@ func build(v kiosk.View, s Stage) *Screen {
 	p.screen.Object = widget.Pile(p.frame(content), p.screen.overlay)
 	p.screen.Warn(v.Ends, v.Warning, s.Now)
 	p.screen.Object.Resize(s.Kit.Panel.Size())
+	p.screen.remark()
 	return p.screen
 }
 
@@ -107,25 +110,6 @@ func (s *Screen) Warn(ends time.Time, warning bool, now time.Time) {
 		}
 	}
 	s.Tick(now)
-}
-
-// TypeDigit types a digit on the page's pad, if it has one. While the page
-// asks whether the person is still there, any key says yes and nothing else.
-func (s *Screen) TypeDigit(digit byte) { s.pressed(func() { s.typeDigit(digit) }, s.typeDigit != nil) }
-
-// Erase takes the last digit back.
-func (s *Screen) Erase() { s.pressed(s.erase, s.erase != nil) }
-
-// Confirm does what the page's first key does, as Enter on a keypad asks.
-func (s *Screen) Confirm() { s.pressed(s.confirm, s.confirm != nil) }
-
-func (s *Screen) pressed(act func(), has bool) {
-	switch {
-	case len(s.overlay.Objects) > 0:
-		s.stage.On(kiosk.Input{Event: kiosk.MoreTime})
-	case has:
-		act()
-	}
 }
 
 // Top is what can be tapped now: the question over the page, or else the page.

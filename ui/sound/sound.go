@@ -16,7 +16,9 @@ type Name string
 
 // The sounds.
 const (
-	Key       Name = "key"       // a finger came down
+	Key       Name = "key"       // a finger came down, or a key of a keypad
+	Erase     Name = "erase"     // the key that takes back
+	Accepted  Name = "accepted"  // what was typed is right; it goes on
 	OK        Name = "ok"        // it went well
 	Attention Name = "attention" // something is asked of the person
 	Refuse    Name = "refuse"    // it did not

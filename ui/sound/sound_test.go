@@ -60,7 +60,7 @@ func TestPlayNeverWaits(t *testing.T) {
 
 // TestSounds: each name has a WAV.
 func TestSounds(t *testing.T) {
-	for _, n := range []Name{Key, OK, Attention, Refuse} {
+	for _, n := range []Name{Key, Erase, Accepted, OK, Attention, Refuse} {
 		if b := assets.Sound(string(n)); !bytes.HasPrefix(b, []byte("RIFF")) {
 			t.Errorf("%s is no WAV", n)
 		}

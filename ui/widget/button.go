@@ -39,8 +39,10 @@ type Button struct {
 	onTap    func()
 	disabled bool
 	pressed  bool
+	marked   bool
 	ground   *canvas.Rectangle
-	label    *canvas.Text // of a key made by Kit.Button; else nil
+	mark     *canvas.Rectangle // inside the edge, when marked
+	label    *canvas.Text      // of a key made by Kit.Button; else nil
 }
 
 var (
@@ -86,7 +88,8 @@ func (k Kit) Button(f Face, onTap func()) *Button {
 // Key makes a key with content of its own, in the colours of [Face.Ink].
 func (k Kit) Key(f Face, content fyne.CanvasObject, onTap func()) *Button {
 	b := &Button{Name: f.Name, Label: f.Label, kit: k, rank: f.Rank, disabled: f.Disabled,
-		content: k.Sized(20, 20, content), onTap: onTap, ground: canvas.NewRectangle(color.Transparent)}
+		content: k.Sized(20, 20, content), onTap: onTap, ground: canvas.NewRectangle(color.Transparent), mark: canvas.NewRectangle(color.Transparent)}
+	b.mark.CornerRadius, b.mark.StrokeWidth = k.MM(2.5), k.MM(1)
 	b.ground.CornerRadius = k.MM(3.5)
 	b.paint()
 	b.ExtendBaseWidget(b)
@@ -130,6 +133,21 @@ func (b *Button) SetDisabled(disabled bool) {
 	b.disabled = disabled
 	b.Refresh()
 }
+
+// Mark shows or hides that the key is the one which a keypad beside the panel
+// presses.
+func (b *Button) Mark(on bool) {
+	if b.marked != on {
+		b.marked = on
+		b.Refresh()
+	}
+}
+
+// Marked reports whether it is.
+func (b *Button) Marked() bool { return b.marked }
+
+// Primary reports whether the key is the page's next action.
+func (b *Button) Primary() bool { return b.rank == Primary }
 
 // Disabled reports whether the key cannot be tapped.
 func (b *Button) Disabled() bool { return b.disabled }
@@ -183,7 +201,7 @@ func (b *Button) press(down bool) {
 
 // CreateRenderer is part of fyne.Widget.
 func (b *Button) CreateRenderer() fyne.WidgetRenderer {
-	return &buttonRenderer{WidgetRenderer: fyneWidget.NewSimpleRenderer(Pile(b.ground, b.content)), b: b}
+	return &buttonRenderer{WidgetRenderer: fyneWidget.NewSimpleRenderer(Pile(b.ground, b.kit.Inset(1.6, b.mark), b.content)), b: b}
 }
 
 func (b *Button) paint() {
@@ -201,6 +219,10 @@ func (b *Button) paint() {
 	}
 	b.ground.FillColor, b.ground.StrokeColor = b.kit.Paint(fill), b.kit.Paint(edge)
 	b.ground.StrokeWidth = b.kit.MM(0.7)
+	b.mark.StrokeColor = color.Transparent
+	if b.marked { // in the colour of the words, which is seen on the ground
+		b.mark.StrokeColor = b.kit.Paint(f.ink())
+	}
 	if b.label != nil {
 		b.label.Color = b.kit.Paint(f.ink())
 	}
