@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
 
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
@@ -180,10 +179,11 @@ func (p *page) pager(part, parts int) fyne.CanvasObject {
 func (p *page) key(n int, c choiceKey, width float32) fyne.CanvasObject {
 	f := widget.Face{Name: c.name, Label: c.label, Disabled: c.off}
 	const number, pad = 13.0, 4.0
-	circle := canvas.NewCircle(look.BlueTint)
+	fill := look.BlueTint
 	if c.off {
-		circle.FillColor = look.Surface
+		fill = look.Surface
 	}
+	circle := p.k.Disc(fill, fill, 0)
 	mark := widget.Pile(circle, widget.Centre(p.k.Line(strconv.Itoa(n),
 		widget.Style{Type: look.Body, Bold: true, Colour: f.Ink()})))
 	room := width - p.k.MM(2*pad+number+pad)

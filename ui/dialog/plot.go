@@ -52,12 +52,12 @@ func share(v, most money.Fen) float32 {
 // above every bar that has room for it.
 func (p *page) standing(bars []dialog.Bar, labels []*canvas.Text) fyne.CanvasObject {
 	high := most(bars)
-	base := canvas.NewRectangle(look.Edge)
+	base := p.k.Fill(look.Edge)
 	top := p.k.Line(text.Amount(high), widget.Style{Type: look.Small, Bold: true})
 	l := &standing{gap: p.k.MM(1.5), thin: p.k.MM(0.5)}
 	objects := []fyne.CanvasObject{top, base}
 	for i, b := range bars {
-		bar := canvas.NewRectangle(look.Blue)
+		bar := p.k.Fill(look.Blue)
 		bar.CornerRadius = p.k.MM(1)
 		l.shares = append(l.shares, share(b.Value, high))
 		objects = append(objects, bar, labels[i])
@@ -115,7 +115,7 @@ func (p *page) lying(bars []dialog.Bar, room fyne.Size) fyne.CanvasObject {
 	names = min(names, room.Width*0.35)
 	column := p.k.Column(2)
 	for _, b := range bars {
-		bar := canvas.NewRectangle(look.Blue)
+		bar := p.k.Fill(look.Blue)
 		bar.CornerRadius = p.k.MM(1)
 		value := p.k.Line(text.Amount(b.Value), widget.Style{Type: look.Small, Align: fyne.TextAlignTrailing})
 		column.Add(p.k.Row(3, widget.Wide(names, p.k.Clipped(b.Label, style, names)),

@@ -4,7 +4,6 @@ import (
 	"image/color"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
 
 	"quancun/kiosk/dialog"
 	"quancun/ui/look"
@@ -159,7 +158,7 @@ func (p *page) saved(width float32) fyne.CanvasObject {
 // large fills the page with a verdict that has nothing beside it.
 func (p *page) large(v verdict) fyne.CanvasObject {
 	width := p.s.Room.Width - p.k.MM(2*10)
-	ground := canvas.NewRectangle(v.ground)
+	ground := p.k.Fill(v.ground)
 	ground.CornerRadius = p.k.MM(5)
 	white := widget.Style{Colour: look.Surface, Align: fyne.TextAlignCenter, Bold: true, Type: look.Figure}
 	column := p.k.Column(6, widget.Spring(), widget.CentreX(p.k.Sign(v.icon, 36, v.ground)),
@@ -198,7 +197,7 @@ func (p *page) strip(v verdict) fyne.CanvasObject {
 func (p *page) coloured(v verdict, width float32) fyne.CanvasObject {
 	const sign, pad, gap = 16.0, 4.0, 6.0
 	room := width - p.k.MM(2*pad+sign+gap)
-	ground := canvas.NewRectangle(v.ground)
+	ground := p.k.Fill(v.ground)
 	ground.CornerRadius = p.k.MM(4)
 	white := widget.Style{Colour: look.Surface, Bold: true, Type: look.Heading}
 	words := p.k.Column(1, p.k.Text(v.title, white, room))

@@ -96,7 +96,7 @@ func (p *page) needRow(n need, width float32) fyne.CanvasObject {
 // to everything else.
 func (p *page) simple() fyne.CanvasObject {
 	topUp, account := p.topUpTile(), p.accountTile()
-	more := tile{face: widget.Face{Name: "more", Label: p.t.T("home.more"), Icon: "menu"}, hint: p.t.T("home.more.hint")}
+	more := tile{face: widget.Face{Name: "more", Label: p.t.T("home.more"), Icon: "menu"}}
 	all := p.k.Needs
 	all.Simple = false
 	keys := p.k.Column(9,
