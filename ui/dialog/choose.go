@@ -19,11 +19,21 @@ func (p *page) choice() fyne.CanvasObject {
 	}
 	above := column.MinSize().Height + p.k.MM(6)
 	if p.s.Touch {
-		column.Add(widget.Grow(p.touched(p.options(), p.s.Room.Height-above)))
+		column.Add(p.low(p.options(), p.s.Room.Height-above))
 		return column
 	}
 	column.Add(widget.Grow(p.choices(p.options(), p.s.Room.Width, float64(above/p.k.MM(1)))))
 	return column
+}
+
+// low lays the keys of a choice out in that height, or in what of it a person who
+// sits can reach.
+func (p *page) low(all []choiceKey, height float32) fyne.CanvasObject {
+	if p.s.Reach == 0 || p.s.Reach >= height {
+		return widget.Grow(p.touched(all, height))
+	}
+	return widget.Grow(p.k.Column(0, widget.Spring(),
+		p.k.Sized(0, float64(p.s.Reach/p.k.MM(1)), p.touched(all, p.s.Reach))))
 }
 
 func (p *page) options() (keys []choiceKey) {

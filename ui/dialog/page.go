@@ -26,6 +26,7 @@ type Stage struct {
 	Texts *text.Texts
 	Kit   widget.Kit
 	Room  fyne.Size      // between header and footer, in pixels
+	Reach float32        // of the room's height, from below, that a person can reach who sits; 0: all of it
 	Zone  *time.Location // in which times are shown
 	Phone string         // where the staff can ask; "": nowhere
 	Typed *Typed         // what was typed so far; the page goes on with it

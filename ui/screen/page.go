@@ -158,12 +158,13 @@ func (p *page) foot() fyne.CanvasObject {
 	for _, o := range p.footer {
 		row.Add(o)
 	}
-	if p.k.Low() {
-		row.Add(p.language())
-	}
 	foot := p.k.Column(4)
 	if p.v.Step == kiosk.Home && p.s.Phone != "" {
-		p.addPhone(foot, row)
+		line := p.k.Line(p.t.T("phone", "phone", p.s.Phone), widget.Style{Type: look.Small, Colour: look.Soft})
+		p.addToFoot(foot, row, widget.CentreY(line))
+	}
+	if p.k.Low() {
+		p.addToFoot(foot, row, p.language())
 	}
 	foot.Add(p.k.Sized(0, 22, row))
 	return p.k.InsetXY(margin, 8, foot)
@@ -180,17 +181,15 @@ func (p *page) footHome(row *fyne.Container) {
 	}
 }
 
-// addPhone says beside the keys of the footer where a person can ask, or above
-// them if there is no room.
-func (p *page) addPhone(foot, row *fyne.Container) {
-	line := widget.CentreY(p.k.Line(p.t.T("phone", "phone", p.s.Phone),
-		widget.Style{Type: look.Small, Colour: look.Soft}))
-	if row.MinSize().Width+line.MinSize().Width+p.k.MM(6) > p.width() {
-		foot.Add(line)
+// addToFoot puts something between the keys at the left end of the footer and what
+// is at its right end, or above them all if there is no room.
+func (p *page) addToFoot(foot, row *fyne.Container, part fyne.CanvasObject) {
+	if row.MinSize().Width+part.MinSize().Width+p.k.MM(6) > p.width() {
+		foot.Add(p.k.Row(0, widget.Spring(), part))
 		return
 	}
 	spring := slices.IndexFunc(row.Objects, widget.IsSpring)
-	row.Objects = slices.Insert(row.Objects, spring, fyne.CanvasObject(line))
+	row.Objects = slices.Insert(row.Objects, spring, part)
 }
 
 // leaving is the word for leaving a step.

@@ -6,15 +6,21 @@ import (
 	"quancun/kiosk"
 	desk "quancun/kiosk/dialog"
 	"quancun/ui/dialog"
+	"quancun/ui/look"
 	"quancun/ui/widget"
 )
 
 // service is the page of a service: its question, that it works, or what came of it.
 func (p *page) service() fyne.CanvasObject {
+	reach := float32(0)
+	if p.k.Low() {
+		reach = p.k.MM(look.Reach-bodyPad) - p.foot().MinSize().Height
+	}
 	build := func(height float32) *dialog.Page {
 		return dialog.Build(p.v.Dialog, dialog.Stage{
 			Texts: p.t, Kit: p.k, Room: fyne.NewSize(p.width(), height), Zone: p.s.Now.Location(), Phone: p.s.Phone,
 			Typed: &p.s.Typed.Dialog, Fault: p.v.Fault, Touch: true,
+			Reach:  reach,
 			On:     func(in desk.Input) { p.s.On(kiosk.Input{Dialog: in}) },
 			Redraw: p.s.Redraw,
 		})

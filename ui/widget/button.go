@@ -87,8 +87,11 @@ func (k Kit) Button(f Face, onTap func()) *Button {
 
 // Key makes a key with content of its own, in the colours of [Face.Ink].
 func (k Kit) Key(f Face, content fyne.CanvasObject, onTap func()) *Button {
-	b := &Button{Name: f.Name, Label: f.Label, kit: k, rank: f.Rank, disabled: f.Disabled,
-		content: k.Sized(20, 20, content), onTap: onTap, ground: canvas.NewRectangle(color.Transparent), mark: canvas.NewRectangle(color.Transparent)}
+	b := &Button{
+		Name: f.Name, Label: f.Label, kit: k, rank: f.Rank, disabled: f.Disabled,
+		content: k.Sized(20, 20, content), onTap: onTap,
+		ground: canvas.NewRectangle(color.Transparent), mark: canvas.NewRectangle(color.Transparent),
+	}
 	b.mark.CornerRadius, b.mark.StrokeWidth = k.MM(2.5), k.MM(1)
 	b.ground.CornerRadius = k.MM(3.5)
 	b.paint()
@@ -201,7 +204,8 @@ func (b *Button) press(down bool) {
 
 // CreateRenderer is part of fyne.Widget.
 func (b *Button) CreateRenderer() fyne.WidgetRenderer {
-	return &buttonRenderer{WidgetRenderer: fyneWidget.NewSimpleRenderer(Pile(b.ground, b.kit.Inset(1.6, b.mark), b.content)), b: b}
+	layers := Pile(b.ground, b.kit.Inset(1.6, b.mark), b.content)
+	return &buttonRenderer{WidgetRenderer: fyneWidget.NewSimpleRenderer(layers), b: b}
 }
 
 func (b *Button) paint() {
