@@ -88,7 +88,8 @@ func (p *page) addOpen(words *fyne.Container, width, room float32) {
 	for _, o := range p.v.Open {
 		words.Add(p.openItem(o, width))
 	}
-	if len(p.v.Open) < 2 || words.MinSize().Height <= room {
+	few := len(p.v.Open) < 2 && !p.k.Needs.Large
+	if few || words.MinSize().Height <= room {
 		return
 	}
 	for n := len(p.v.Open); n > 0; n-- {
@@ -194,7 +195,11 @@ func (p *page) accountKeys(width float32) fyne.CanvasObject {
 		rest = append(rest, tile{input: kiosk.Input{Event: k.event}, face: widget.Face{
 			Name: k.name, Label: p.t.T("account." + k.name), Icon: k.icon}})
 	}
-	for _, o := range p.v.Offered() {
+	offered := p.v.Offered()
+	if p.k.Density == look.Closest {
+		offered = nil // there is no room, and Home has them
+	}
+	for _, o := range offered {
 		t := p.serviceTile(o)
 		t.hint = ""
 		t.why, _, _ = strings.Cut(t.why, "\n") // since when, in short

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -118,9 +119,18 @@ func (p *page) tileWords(t tile, f widget.Face, room float32) fyne.CanvasObject 
 		hint.Type = look.Body
 	}
 	words := t.hint
+	if p.k.Density == look.Closest {
+		words = "" // the name has to do
+	}
 	switch {
 	case f.Disabled:
 		words, hint.Colour = t.why, look.OffInk
+		if p.k.Density > look.Airy {
+			words, _, _ = strings.Cut(words, "\n") // since when, in short
+		}
+		if p.k.Density > look.Airy && p.v.Step == kiosk.Home && p.outage() != "" {
+			words = "" // the page says it above its tiles
+		}
 	case f.Rank == widget.Primary:
 		hint.Colour = look.Surface
 	}

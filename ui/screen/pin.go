@@ -73,6 +73,9 @@ func (p *page) holder(width float32) []fyne.CanvasObject {
 	if h.Card != "" {
 		parts = append(parts, p.t.T("holder.card", "card", h.Card))
 	}
+	if p.k.Density == look.Closest {
+		parts = parts[:1] // there is no room for more
+	}
 	style := widget.Style{Type: look.Body, Align: fyne.TextAlignCenter}
 	column := p.k.Column(0)
 	line := p.k.Line("", style)
