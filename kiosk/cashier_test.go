@@ -23,6 +23,7 @@ type window struct {
 	*till
 	inputs  chan flow.Input
 	health  chan kiosk.Health
+	news    chan flow.News
 	views   chan flow.View
 	current flow.View // seen last
 	close   func()
@@ -32,7 +33,8 @@ type window struct {
 func (c *till) openWindow() *window {
 	c.world.t.Helper()
 	w := &window{
-		till: c, inputs: make(chan flow.Input), health: make(chan kiosk.Health), views: make(chan flow.View, 4096),
+		till: c, inputs: make(chan flow.Input), health: make(chan kiosk.Health), news: make(chan flow.News),
+		views: make(chan flow.View, 4096),
 	}
 	cards := make(chan reader.State)
 	session := &flow.Session{
@@ -40,7 +42,8 @@ func (c *till) openWindow() *window {
 			Device: c.slot, Cards: c.seller, Gate: c.up, Book: c.book, Profile: c.world.profile, Clock: c.clock,
 			Plan: flow.Plan{Merchant: merchant, Operator: flow.Operator{No: "c7"}}, Log: c.log,
 		},
-		Terms: c.terms, Feeds: c.feeds, Cards: cards, Inputs: w.inputs, Health: w.health, Log: c.log,
+		Terms: c.terms, Feeds: c.feeds, Cards: cards, Inputs: w.inputs, Health: w.health, News: w.news,
+		Log:  c.log,
 		Show: func(v flow.View) { w.views <- v },
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -316,6 +319,52 @@ func TestTillOtherCard(t *testing.T) {
 	world.told(w.post)
 	if n := world.balanced(w.till); n != 1 {
 		t.Errorf("%d lunches paid, want 1", n)
+	}
+}
+
+// TestTillHearsOfDoubt: the page of a sale of which nobody knows changes by itself
+// once it was settled elsewhere, and the news of it is not told a second time.
+func TestTillHearsOfDoubt(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		how  sim.How
+		came journal.Outcome
+		want flow.Step
+	}{
+		"Written":    {sim.TearAfter, journal.Elsewhere, flow.Sold},
+		"NotWritten": {sim.TearBefore, journal.ElsewhereNot, flow.Declined},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			world, tills := newShop(t, "T01")
+			w := tills[0].openWindow()
+			world.card.Break(sim.Break{How: tt.how, INS: 0x54})
+			w.price(lunch)
+			w.layCard()
+			doubt := w.see(flow.Doubt)
+			w.do(flow.Input{Event: flow.Leave})
+			w.see(flow.Unknown)
+			w.news <- flow.News{Ref: "another", Amount: lunch, With: flow.ByCard, Done: true}
+			item, err := w.book.Get(t.Context(), doubt.Sale.Ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end := journal.Entry{Kind: journal.SaleEnd, Ref: doubt.Sale.Ref, Outcome: tt.came}
+			if _, err := w.book.Append(t.Context(), end); err != nil {
+				t.Fatal(err)
+			}
+			n, ok := flow.NewsOf(item.First, item.First.Ref, tt.came.Happened())
+			if !ok {
+				t.Fatal("no news")
+			}
+			w.current = flow.View{}
+			w.news <- n
+			v := w.see(flow.Sold, flow.Declined)
+			if v.Step != tt.want || v.Sale.Ref != doubt.Sale.Ref || len(v.News) != 1 || v.News[0].Ref != "another" ||
+				(v.Sale.Number > 0) != tt.came.Happened() || v.Fault.Doubt() {
+				t.Errorf("the page shows %+v", v)
+			}
+		})
 	}
 }
 

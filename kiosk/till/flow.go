@@ -39,7 +39,7 @@ const (
 	Settling     Step = 15 // it is back and is asked what it did
 	PaidBefore   Step = 16 // an earlier sale turned out to be paid: is it this one?
 	Paying       Step = 17 // a code is being sold to
-	Querying     Step = 18 // the upstream is asked what became of a code's payment
+	Querying     Step = 18 // somebody is asked what became of a payment that nobody knew of
 	Sold         Step = 19 // paid
 	Declined     Step = 20 // certainly not paid, and why
 	Unknown      Step = 21 // being checked: neither hand over nor charge again

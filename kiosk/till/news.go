@@ -1,6 +1,7 @@
 package till
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -39,13 +40,18 @@ func NewsOf(intent journal.Entry, ref string, done bool) (n News, ok bool) {
 	return n, true
 }
 
-// hear shows news from now on, until it is read.
-func (s *Session) hear(n News) {
+// hear shows news from now on, until it is read. A page that says of this very sale
+// that it is being checked looks what has become of it.
+func (s *Session) hear(ctx context.Context, n News) {
 	s.view.News = append(slices.Clone(s.view.News), n)
 	if more := len(s.view.News) - newsMax; more > 0 {
 		s.view.News = s.view.News[more:]
 	}
 	s.told()
+	if s.view.Step == Unknown && !n.Refund && n.Ref == s.view.Sale.Ref {
+		s.event(ctx, AskAgain, Input{})
+		return
+	}
 	s.Show(s.view)
 }
 

@@ -167,6 +167,20 @@ func (d *Desk) became(ctx context.Context, r Result) outcome {
 	return outcome{NotPaid, func(v *View) { v.Notice = EarlierSettled }}
 }
 
+// elsewhere says what the journal knows of a sale whose card is not here.
+func (d *Desk) elsewhere(ctx context.Context, r Result) outcome {
+	item, err := d.Book.Get(ctx, r.Ref)
+	switch {
+	case err != nil, item.Open():
+		d.Log.Warn("doubt stays", "ref", r.Ref, "err", err)
+		return outcome{NotKnown, nil}
+	case !item.End.Outcome.Happened():
+		return d.fail("settle", fmt.Errorf("%w: it was not debited", kiosk.ErrCardGone))
+	}
+	r.Number, r.At, r.Online = item.End.Seq, d.now(), tender.DetailsOf(item.First.Details).Approved
+	return outcome{Paid, func(v *View) { v.Sale, v.Last = r, r }}
+}
+
 // checkPIN has the holder's PIN checked: upstream, where five tries are counted,
 // or by the card, while nobody else can be asked.
 func (d *Desk) checkPIN(ctx context.Context, pin *kiosk.PIN, v View) outcome {
@@ -323,8 +337,12 @@ func (d *Desk) payBy(ctx context.Context, v View) outcome {
 	return d.paid(r, sold, err)
 }
 
-// query asks what became of a code's payment.
+// query asks what became of a code's payment, or of a sale to a card that has been
+// settled elsewhere.
 func (d *Desk) query(ctx context.Context, v View) outcome {
+	if v.Sale.With == ByCard {
+		return d.elsewhere(ctx, v.Sale)
+	}
 	if d.way != nil {
 		if asker, can := d.way.Seller.(Asker); can {
 			sold, err := asker.Query(ctx, v.Sale.Ref)

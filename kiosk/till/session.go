@@ -104,7 +104,7 @@ func (s *Session) walk(ctx context.Context) error {
 		case v := <-s.office:
 			s.showOffice(v)
 		case n := <-s.News:
-			s.hear(n)
+			s.hear(ctx, n)
 		case r := <-s.results:
 			if r.visit == s.visit { // else the till has gone on; what it did is in the journal
 				s.settle(ctx, r.outcome)
