@@ -150,7 +150,7 @@ var layers = map[string]layer{
 		theirs: []string{connect, protobuf},
 	},
 	"upstream/biller/service/servicetest": {
-		ours: []string{"upstream/biller/service", "upstream/server/call", "upstream/store"}, theirs: []string{connect},
+		ours: []string{"upstream/server/call", "upstream/store"}, theirs: []string{connect},
 	},
 	"upstream/biller/setup":  {ours: []string{"money", "upstream/biller/...", "upstream/channel"}},
 	"upstream/biller/vendor": {ours: []string{"money"}},
@@ -263,6 +263,12 @@ var layers = map[string]layer{
 	},
 	"kiosk/service/electricity": {
 		ours: []string{"kiosk/dialog", "kiosk/service", "kiosk/service/pay", "upstream/client", "upstream/client/bill"},
+	},
+	"kiosk/service/bath": {
+		ours: []string{
+			"journal", "bathcode", "kiosk", "kiosk/dialog", "kiosk/request", "kiosk/service", "kiosk/tender",
+			"upstream/client", "upstream/client/bath",
+		},
 	},
 	"kiosk/channel": {ours: []string{"money", "journal", "kiosk/tender", "ledger", "upstream/client"}},
 	"kiosk/refund":  {ours: []string{"money", "journal", "kiosk/channel", "kiosk/tender", "ledger"}},

@@ -12,6 +12,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/request"
 	"quancun/kiosk/service"
+	"quancun/kiosk/service/bath"
 	"quancun/kiosk/service/electricity"
 	"quancun/kiosk/service/lost"
 	"quancun/kiosk/service/network"
@@ -19,6 +20,7 @@ import (
 	"quancun/kiosk/service/pay"
 	"quancun/ledger"
 	"quancun/upstream/client"
+	upbath "quancun/upstream/client/bath"
 	"quancun/upstream/client/bill"
 	"quancun/upstream/client/holder"
 	upstream "quancun/upstream/client/lost"
@@ -38,7 +40,7 @@ type Parts struct {
 // sets are the services, in the order in which they are offered. Whoever has made
 // another adds it here, and what its requests are asked after by.
 var sets = []func(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service{
-	bills, losses, owns,
+	bills, baths, losses, owns,
 }
 
 // keepEvery is the pause between two looks at what was left open.
@@ -56,8 +58,8 @@ func New(p Parts) (all []service.Service) {
 	return all
 }
 
-// lostPause is how long a bill whose answer was lost is waited with before it is asked
-// after: the way there may be back by then.
+// lostPause is how long what was asked for is waited with, if its answer was lost,
+// before it is asked after: the way there may be back by then.
 const lostPause = 2 * time.Second
 
 // bills are the network fee and electricity.
@@ -66,6 +68,13 @@ func bills(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Serv
 	asks[pay.Service] = pay.Ask(upstream)
 	d := &pay.Desk{Upstream: upstream, Requests: r, Pause: lostPause, Log: p.Log}
 	return []service.Service{network.Service(upstream, d), electricity.Service(upstream, d, p.Now)}
+}
+
+// baths is a place in a bath.
+func baths(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service {
+	d := &bath.Desk{Upstream: upbath.New(p.Client), Requests: r, Now: p.Now, Pause: lostPause, Log: p.Log}
+	asks[bath.Service] = d.Ask
+	return []service.Service{d.Service()}
 }
 
 // losses are cards that were lost, and that were found again.

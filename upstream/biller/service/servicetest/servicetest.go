@@ -1,5 +1,5 @@
-// Package servicetest carries calls of tests to a [service.Service] without a server in
-// between, and says what package server would say.
+// Package servicetest carries calls of tests to a service of the upstream's without a
+// server in between, and says what package server would say.
 package servicetest
 
 import (
@@ -10,14 +10,18 @@ import (
 
 	"connectrpc.com/connect"
 
-	"quancun/upstream/biller/service"
 	"quancun/upstream/server/call"
 	"quancun/upstream/store"
 )
 
+// Service is what package server would serve.
+type Service interface {
+	Handler(options ...connect.HandlerOption) (path string, h http.Handler)
+}
+
 // Transport is the way of a terminal to a service.
 type Transport struct {
-	Service  *service.Service
+	Service  Service
 	Terminal string
 }
 
@@ -32,7 +36,7 @@ func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 func refusals(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, q connect.AnyRequest) (connect.AnyResponse, error) {
 		p, err := next(ctx, q)
-		if no := (*call.Refusal)(nil); errors.As(err, &no) {
+		if no := (interface{ Wire() error })(nil); errors.As(err, &no) {
 			return nil, no.Wire()
 		}
 		return p, err

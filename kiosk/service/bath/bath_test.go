@@ -1,0 +1,238 @@
+package bath_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"quancun/bathcode"
+	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/tender"
+	lab "quancun/lab/bath"
+	"quancun/money"
+	upstream "quancun/upstream/bath"
+)
+
+// TestReserve says what is agreed to before anything is held, and shows the code that
+// the controller takes.
+func TestReserve(t *testing.T) {
+	w := newWorld(t)
+	ref, r, err := w.visit(reserving("龙山浴室 17:00-18:00", "17:00-17:30  1/1"))
+	code := fact(r.Facts, "bath.fact.code")
+	if err != nil || !code.Strong || len(code.Text) != 8 || r.QR != code.Text || !r.Print || w.end(ref) != journal.Done {
+		t.Fatalf("ended as %+v, %v", r, err)
+	}
+	terms := w.last("bath.sure").Facts
+	if fact(terms, "bath.fact.held").Amount != 5*yuan || fact(terms, "bath.fact.noshows").Text != "3 / 30" ||
+		fact(terms, "bath.fact.slot").Text != "2026-11-26 17:00-17:30" ||
+		!fact(terms, "bath.fact.cancel").At.Equal(time.Date(2026, 11, 26, 16, 50, 0, 0, kiosk.Beijing)) {
+		t.Errorf("agreed to %+v", terms)
+	}
+	w.money(20*yuan, 5*yuan)
+	w.clock = w.clock.Add(5 * time.Hour)
+	if b := w.controller(1); b.open(code.Text) != lab.Running {
+		t.Error("its code opens nothing")
+	}
+	w.clock = w.clock.Add(-5 * time.Hour)
+	item, err := w.book.Get(t.Context(), ref)
+	if w.ok(err); string(item.First.Details) != `{"service":"bath","what":{"hall":1,"day":"2026-11-26","slot":0}}` {
+		t.Errorf("the journal has %s", item.First.Details)
+	}
+
+	_, r, err = w.visit(owning("bath.show"))
+	if err != nil || fact(r.Facts, "bath.fact.code") != code || r.Print {
+		t.Errorf("shown again: %+v, %v", r, err)
+	}
+	_, _, err = w.visit(reserving("龙山浴室", "17:30"))
+	w.ok(err)
+	w.refused(reserving("菱湖浴室", "17:30"), "bath.many")
+}
+
+// refused visits, and is told why not.
+func (w *world) refused(say script, why dialog.Word) dialog.Report {
+	w.t.Helper()
+	ref, r, err := w.visit(say)
+	how, _, said := kiosk.HowEnded(err)
+	if how != dialog.Refused || said != why {
+		w.t.Errorf("ended as %d for %q, %v; want %q", how, said, err, why)
+	}
+	if item, err := w.book.Get(w.t.Context(), ref); err == nil && item.End.Outcome != journal.NotDone {
+		w.t.Errorf("the journal says %s", item.End.Outcome)
+	}
+	return r
+}
+
+// TestTaken chooses a slot that somebody takes in that moment, and then another one.
+func TestTaken(t *testing.T) {
+	w := newWorld(t)
+	again := false
+	w.hear = func(q dialog.Question) {
+		if q.Name == "bath.sure" && !again {
+			again = true
+			_, err := w.desk.Reserve(t.Context(), upstream.Request{
+				Ref: "R1", Terminal: "K01", Account: rival, Hall: 1, Day: bathcode.DayOf(w.clock), Slot: 0,
+			})
+			w.ok(err)
+			w.next = script{"bath.slot": "17:30", "bath.sure": ""}
+		}
+	}
+	_, r, err := w.visit(reserving("龙山浴室", "17:00"))
+	if err != nil || fact(r.Facts, "bath.fact.slot").Text != "2026-11-26 17:30-18:00" {
+		t.Fatalf("ended as %+v, %v", r, err)
+	}
+	if q := w.last("bath.slot"); q.Wrong != "bath.taken" || q.Options[0].Note != "bath.full" {
+		t.Errorf("asked again with %+v", q)
+	}
+	w.money(20*yuan, 5*yuan)
+}
+
+// TestAnswerLost loses the request or its answer, once and more often. Nothing is
+// reserved twice, and the journal comes to what is true.
+func TestAnswerLost(t *testing.T) {
+	for name, tt := range map[string]struct {
+		faults []fault
+		held   money.Fen
+		known  bool // while the holder stands there
+	}{
+		"request, once":  {[]fault{lost}, 5 * yuan, true},
+		"answer, once":   {[]fault{silent}, 5 * yuan, true},
+		"request, twice": {[]fault{lost, lost}, 0, false},
+		"answer, twice":  {[]fault{silent, silent}, 5 * yuan, false},
+		"late":           {[]fault{lost, silent}, 5 * yuan, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.faults = tt.faults
+			ref, r, err := w.visit(reserving("龙山浴室", "17:00"))
+			how, _, why := kiosk.HowEnded(err)
+			if tt.known {
+				if err != nil || w.end(ref) != journal.Done {
+					t.Errorf("ended as %+v, %v", r, err)
+				}
+				w.money(20*yuan, tt.held)
+				return
+			}
+			if how != dialog.Unknown || why != "bath.unsure" || r.Follow == nil || w.end(ref) != 0 {
+				t.Fatalf("ended as %d, %q, %+v", how, why, r)
+			}
+			w.ok(w.book.Close()) // the holder goes, and the kiosk is started again
+			w.open()
+			w.keep()
+			want := journal.NotDone
+			if tt.held > 0 {
+				want = journal.Done
+			}
+			if got := w.end(ref); got != want {
+				t.Errorf("the journal says %s, want %s", got, want)
+			}
+			w.money(20*yuan, tt.held)
+		})
+	}
+}
+
+// TestFollow waits at the page until it is known.
+func TestFollow(t *testing.T) {
+	w := newWorld(t)
+	w.faults = []fault{silent, lost, lost, silent}
+	ref, r, err := w.visit(reserving("龙山浴室", "17:00"))
+	if !errors.Is(err, tender.ErrUnknown) {
+		t.Fatal(err)
+	}
+	r, err = r.Follow(t.Context())
+	if err != nil || len(fact(r.Facts, "bath.fact.code").Text) != 8 || w.end(ref) != journal.Done {
+		t.Errorf("ended as %+v, %v", r, err)
+	}
+}
+
+// TestLeft leaves at every question: nothing has happened.
+func TestLeft(t *testing.T) {
+	w := newWorld(t)
+	for _, at := range []dialog.Word{"bath.hall", "bath.day", "bath.slot", "bath.sure"} {
+		say := reserving("龙山浴室", "17:00")
+		delete(say, at)
+		if _, _, err := w.visit(say); !errors.Is(err, dialog.ErrLeft) {
+			t.Errorf("left at %s: %v", at, err)
+		}
+	}
+	open, err := w.book.OpenItems(t.Context())
+	if w.ok(err); len(open) > 0 {
+		t.Errorf("open: %+v", open)
+	}
+	w.money(20*yuan, 0)
+}
+
+// TestCancel gives up in time, although the answer is lost, and not later.
+func TestCancel(t *testing.T) {
+	w := newWorld(t)
+	_, _, err := w.visit(reserving("龙山浴室", "17:00"))
+	w.ok(err)
+	w.clock = w.clock.Add(4*time.Hour + 55*time.Minute)
+	_, _, _ = w.visit(owning("")) // left: nothing can be chosen
+	if q := w.last("bath.deed"); len(q.Options) != 3 || q.Options[2].Note != "bath.too.late" {
+		t.Errorf("five minutes before: %+v", q.Options)
+	}
+	w.clock = w.clock.Add(-4 * time.Hour)
+	w.faults = []fault{silent}
+	_, r, err := w.visit(owning("bath.cancel"))
+	if err != nil || fact(r.Facts, "bath.fact.state").Word != "bath.is.cancelled" {
+		t.Errorf("cancelled: %+v, %v", r, err)
+	}
+	w.money(20*yuan, 5*yuan) // its code opens all the same
+}
+
+// TestSettle showers with no network, and settles at the kiosk by what the panel shows.
+func TestSettle(t *testing.T) {
+	w := newWorld(t)
+	_, r, err := w.visit(reserving("菱湖浴室", "17:00"))
+	w.ok(err)
+	b := w.controller(0)
+	w.clock = w.clock.Add(5*time.Hour + 5*time.Minute)
+	if step := b.open(fact(r.Facts, "bath.fact.code").Text); step != lab.Running {
+		t.Fatalf("the panel shows %s", step)
+	}
+	stub := b.shower(2500)
+	say := owning("bath.settle")
+	say["bath.stub"] = "12345678"
+	tries := 0
+	w.hear = func(q dialog.Question) {
+		if q.Name == "bath.stub" {
+			if tries++; tries == 2 {
+				say["bath.stub"] = stub
+			}
+		}
+	}
+	_, r, err = w.visit(say)
+	if err != nil || fact(r.Facts, "bath.fact.paid").Amount != yuan {
+		t.Fatalf("settled: %+v, %v", r, err)
+	}
+	if q := w.last("bath.stub"); q.Wrong != "bath.stub.wrong" || fact(q.Facts, "bath.fact.tries").Count != 4 {
+		t.Errorf("after a wrong one: %+v", q)
+	}
+	w.money(19*yuan, 0)
+	for l := range bytes.Lines(b.Log()) {
+		_, err := w.desk.Take(t.Context(), "console", bytes.TrimSpace(l))
+		w.ok(err)
+	}
+	w.money(19*yuan, 0)
+	_, r, err = w.visit(owning(""))
+	if err != nil || fact(r.Facts, "bath.fact.water").Text != "25.0 L" {
+		t.Errorf("looked at later: %+v, %v", r, err)
+	}
+}
+
+// TestRefused says why not, and what would be needed.
+func TestRefused(t *testing.T) {
+	w := newWorld(t)
+	h, err := w.desk.Hall(t.Context(), 1)
+	w.ok(err)
+	h.Cap = 50 * yuan
+	w.ok(w.desk.SetHall(t.Context(), h))
+	if r := w.refused(reserving("龙山浴室", "17:00"), "bath.not.enough"); fact(r.Facts, "bath.fact.needed").Amount != 50*yuan {
+		t.Errorf("without what is needed: %+v", r)
+	}
+	w.clock = w.clock.Add(7 * time.Hour)
+	w.refused(reserving("菱湖浴室", ""), "bath.no.slots")
+}
