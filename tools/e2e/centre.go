@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,11 @@ func (s *stage) digits(all string) error {
 // something happens is not taken sooner.
 const readFor = 400 * time.Millisecond
 
-// asked waits until the office shows a part, and takes a picture.
+// conversations are the steps of both faces at which a script has the screen.
+var conversations = []kiosk.Step{kiosk.Step(till.Office), kiosk.Serving, kiosk.Served}
+
+// asked waits until the office, or a service of a kiosk, shows a part, and takes a
+// picture.
 func (s *stage) asked(part string) error {
 	var now screen
 	for end := time.Now().Add(seeMax); time.Now().Before(end); {
@@ -50,7 +55,7 @@ func (s *stage) asked(part string) error {
 		if now, err = s.look(end); err != nil {
 			return err
 		}
-		if now.Step == kiosk.Step(till.Office) && now.Part == part {
+		if slices.Contains(conversations, now.Step) && now.Part == part {
 			_ = s.pause(readFor)
 			s.shot(strings.ReplaceAll(strings.ReplaceAll(part, ".", "-"), " ", "-"))
 			return nil

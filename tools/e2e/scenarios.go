@@ -32,6 +32,8 @@ var scenarios = []scenario{
 		face: cashier, staff: true, play: replaceCard},
 	{name: "replace-cut", what: "the power is cut while a new card is written, and the clerk goes on",
 		face: cashier, staff: true, play: replaceCut},
+	{name: "lost-card", what: "reported at a kiosk: a till that has not heard sells in the dark, one that has refuses",
+		face: cashier, play: lostCard},
 	{name: "both-faces", what: "a kiosk is a till while a cashier is signed in",
 		face: both, staff: true, play: bothFaces},
 	{name: "soak", what: "seventy-five visits, and the machine has not grown", play: soak, named: true},

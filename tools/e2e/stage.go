@@ -125,14 +125,14 @@ func (s *stage) restart() error {
 	return s.ready()
 }
 
-// another puts a second till beside the first, with a screen, a reader and a
+// another puts a second terminal beside the first, with a screen, a reader and a
 // journal of its own.
-func (s *stage) another(name string) (*window, error) {
+func (s *stage) another(name, face string) (*window, error) {
 	w, err := s.open(s.stack.File(name), 1)
 	if err != nil {
 		return nil, err
 	}
-	if w.terminal, err = s.stack.Another(s.ctx, name, w.env()); err != nil {
+	if w.terminal, err = s.stack.Another(s.ctx, name, face, w.env()); err != nil {
 		return nil, err
 	}
 	before := s.here

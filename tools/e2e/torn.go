@@ -27,7 +27,7 @@ func saleTorn(s *stage) error {
 		return err
 	}
 	first := s.here
-	next, err := s.another("demo02")
+	next, err := s.another("demo02", cashier)
 	if err != nil {
 		return err
 	}

@@ -216,13 +216,13 @@ sign_in = %t
 [sam]
 kind = "file"
 file = %q
-`, t.file("terminal.pem"), t.file("journal.db"), s.Face, s.Reader, s.VPCDAddr, name,
+`, t.file("terminal.pem"), t.file("journal.db"), t.face, s.Reader, s.VPCDAddr, name,
 		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen, s.SignIn, t.file("terminal.sam"))
 }
 
 // makeSAM gives a till its SAM, as an admin does.
 func (s *Stack) makeSAM(ctx context.Context, t terminal) error {
-	if _, err := os.Stat(t.file("terminal.sam")); s.Face == "kiosk" || !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(t.file("terminal.sam")); t.face == "kiosk" || !errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	_, err := s.Campusd(ctx, "keys", "sam", t.name, "-o", t.file("terminal.sam"))

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"quancun/kiosk"
+	"quancun/kiosk/till"
+)
+
+// lostCard: a card is reported lost at a kiosk, with nothing but a number and the PIN.
+// A till that has had no network since sells to it, which is the risk that the kiosk
+// has told; the same till, once it has synchronised, refuses it, again without a
+// network. Then somebody lays the card on the kiosk.
+func lostCard(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	counter := s.here
+	machine, err := s.another("kiosk", "kiosk")
+	if err != nil {
+		return err
+	}
+	back := func() error { return s.stack.StartAndWait(s.ctx, s.stack.Upstream, s.stack.UpstreamAddr) }
+	synced := func() error { return s.pause(heardMax) }
+	return s.steps(
+		s.at(till.Ready), synced, s.cutPower,
+		s.goTo(machine), s.reportLost,
+		s.stack.Upstream.Stop,
+		s.goTo(counter), s.restart, s.sold,
+		back,
+		func() error { return s.spent(before, lunch) }, synced,
+		s.stack.Upstream.Stop,
+		s.keyed("F2"), s.at(till.Present), s.lay, s.at(till.Declined), s.again,
+		back, synced,
+		s.goTo(machine), s.findLost,
+		func() error { return s.spent(before, lunch) },
+	)
+}
+
+// reportLost has the person report the card lost, and looks whether it is.
+func (s *stage) reportLost() error {
+	return s.steps(
+		func() error { return s.await(kiosk.Home, "lost") },
+		s.on("lost.sure", "done"),
+		s.typed("lost.number", "digit-", s.account),
+		func() error { return s.asked("lost.pin") },
+		func() error { return s.digits(s.pin) },
+		s.leave("lost done"),
+		func() error { _, err := s.see(kiosk.Home); return err },
+	)
+}
+
+// findLost lays the lost card on the kiosk's reader, and takes it away again.
+func (s *stage) findLost() error {
+	return s.steps(
+		func() error { return s.await(kiosk.Home, "account") },
+		func() error { _, err := s.see(kiosk.Present); return err },
+		s.lay,
+		func() error { return s.await(kiosk.Fault, "leave") },
+		s.home,
+	)
+}
