@@ -194,7 +194,7 @@ func TestDisabledSaysWhy(t *testing.T) {
 	for _, tt := range []struct{ specimen, key, why string }{
 		{"01-home-offline", "topup", "网络中断"},
 		{"01-home-offline", "topup", "13:27"},
-		{"01-home-no-reader", "account", "读卡器未连接"},
+		{"01-home-no-reader", "account", "读卡器故障"},
 		{"09-amount-capped", "amount-100.00", "超过余额上限"},
 	} {
 		var told []kiosk.Input
