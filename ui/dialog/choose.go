@@ -62,6 +62,7 @@ const (
 	touchLeast = 25.0 // height of a key
 	touchMost  = 44.0
 	touchPager = 22.0
+	searchFrom = 12   // keys: fewer are leafed through
 	searchWide = 96.0 // of the pad beside a list
 	searchKey  = 20.0 // height of the pad's keys
 	searchTall = 22.0 // and on an upright panel
@@ -72,7 +73,7 @@ const (
 // to a room.
 func (p *page) touched(all []choiceKey, height float32) fyne.CanvasObject {
 	width := p.s.Room.Width
-	if s := p.shape(all, width, height); len(all) <= s.size() || !hasDigits(all) {
+	if s := p.shape(all, width, height); len(all) <= max(s.size(), searchFrom) || !hasDigits(all) {
 		return p.leafed(all, width, height)
 	}
 	found := p.found(all)
