@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"quancun/app/back"
@@ -135,8 +136,11 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 		Terminal: t.renewer.Papers.Terminal, Book: t.book, Client: t.client, Campus: t.campusKey, Feeds: t.feeds,
 		Terms: j.terms, InHand: j.hand, Wallet: wallet, Push: t.pusher,
 		Clerk: clerk, Device: t.device, Profile: j.profile, Plan: plan,
-		Beside:  func(run func(context.Context) error) { t.beside = append(t.beside, run) },
-		Drawer:  shift.New(t.book, t.renewer.Papers.Terminal, shift.Rules{TwoPersons: t.config.Till.TwoCount}),
+		Beside: func(run func(context.Context) error) { t.beside = append(t.beside, run) },
+		Drawer: shift.New(t.book, t.renewer.Papers.Terminal, shift.Rules{
+			TwoPersons: t.config.Till.TwoCount,
+			Left:       filepath.Join(filepath.Dir(t.config.Journal), "counts.left"),
+		}),
 		Reports: t.config.Till.Reports, Media: t.config.Till.Media, Now: t.clock.Now, Log: t.log,
 	}
 	if office.RefundLimit, err = t.config.Till.refundLimit(); err != nil {

@@ -157,13 +157,15 @@ func (d *Drawer) Count(ctx context.Context, a Act, c Count) (difference money.Fe
 	case !s.Open:
 		return 0, ErrClosed
 	case sum != s.Report.Till && a.Reason == "":
-		d.earlier[s.Shift] = append(d.earlier[s.Shift], sum)
+		if err := d.left.add(s.Shift, sum); err != nil {
+			return 0, err
+		}
 		return 0, ErrDiffers
 	}
-	said.Earlier = d.earlier[s.Shift]
+	said.Earlier = d.left.of(s.Shift)
 	e, err := d.book.Append(ctx, a.entry(journal.Counted, sum, said))
 	if err == nil {
-		delete(d.earlier, s.Shift)
+		d.left.forget()
 	}
 	return e.Difference(), err
 }

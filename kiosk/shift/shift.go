@@ -1,7 +1,8 @@
 // Package shift is a till's shift (班次) and its drawer (钱箱): opened with a
 // float, counted blind, closed with a numbered Z report.
 //
-// Everything of it is in the journal and nowhere else. A [Drawer] that starts
+// Everything of it is in the journal and nowhere else, but for the sums of counts
+// that nobody has let be taken yet ([Rules]). A [Drawer] that starts
 // reads where it stands, so a power cut at any moment costs nothing but what was
 // being done, and that is done or not. Its figures are [journal.Report]'s: the
 // journal's verification adds them up again.
@@ -58,7 +59,8 @@ type Book interface {
 
 // Rules are what a campus has decided.
 type Rules struct {
-	TwoPersons bool // a second person signs every count
+	TwoPersons bool   // a second person signs every count
+	Left       string // file for the sums of counts that were not taken; "": they end with the program
 }
 
 // Drawer is a terminal's drawer and the shift that is open. A terminal has one.
@@ -73,15 +75,12 @@ type Drawer struct {
 	epoch journal.Epoch  // of what was read; guarded by mu
 	next  int64          // the first entry that was not read; guarded by mu
 
-	// earlier are the sums of counts that were not taken, by the Ref of the shift:
-	// who leaves and begins anew has counted, too. They are written down with the
-	// one that is taken. Guarded by mu.
-	earlier map[string][]money.Fen
+	left left // counts that were not taken; guarded by mu
 }
 
 // New returns the drawer of a terminal.
 func New(book Book, terminal string, rules Rules) *Drawer {
-	return &Drawer{book: book, terminal: terminal, rules: rules, earlier: map[string][]money.Fen{}}
+	return &Drawer{book: book, terminal: terminal, rules: rules, left: left{path: rules.Left}}
 }
 
 // Rules returns what the campus has decided.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -134,6 +137,7 @@ func TestBlindCount(t *testing.T) {
 			strings.ContainsAny(err.Error(), "0123456789") {
 			t.Errorf("Count of %s = %s, %v", sum, got, err)
 		}
+		c.restart() // who switches it off has counted, too
 	}
 	if s := c.state(); s.Report.Counted || s.Report.Short != 0 {
 		t.Errorf("a count that was not taken is in the report: %+v", s.Report)
@@ -146,6 +150,36 @@ func TestBlindCount(t *testing.T) {
 	c.ok(json.Unmarshal(i.First.Details, &d))
 	if want := []money.Fen{90 * yuan, 95 * yuan}; !reflect.DeepEqual(d.Earlier, want) || d.Pieces["10000"] != 1 {
 		t.Errorf("written down is %s", i.First.Details)
+	}
+	if _, err := os.Stat(c.rules.Left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("sums that the journal has are still kept: %v", err)
+	}
+}
+
+// TestLeft: what is kept of counts is of one shift, and what was not written so is
+// nothing.
+func TestLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "counts.left")
+	keep := func() *left { return &left{path: path} }
+	if got := keep().of("s1"); got != nil {
+		t.Errorf("before the first: %v", got)
+	}
+	for _, sum := range []money.Fen{1, 2} {
+		if err := keep().add("s1", sum); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := keep().of("s1"); !reflect.DeepEqual(got, []money.Fen{1, 2}) || keep().of("s2") != nil {
+		t.Errorf("kept is %v", got)
+	}
+	if err := os.WriteFile(path, []byte(`{"shift":"s1","sums":["`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := keep().of("s1"); got != nil {
+		t.Errorf("of a broken file: %v", got)
+	}
+	if err := (&left{path: filepath.Join(path, "in", "no folder")}).add("s1", 1); err == nil {
+		t.Error("a count was kept nowhere, and nobody said so")
 	}
 }
 

@@ -39,7 +39,9 @@ type till struct {
 
 func newTill(t *testing.T) *till {
 	t.Helper()
-	c := &till{t: t, path: filepath.Join(t.TempDir(), "journal.db"), wall: noon, up: time.Hour}
+	dir := t.TempDir()
+	c := &till{t: t, path: filepath.Join(dir, "journal.db"), wall: noon, up: time.Hour}
+	c.rules.Left = filepath.Join(dir, "counts.left")
 	c.start()
 	t.Cleanup(func() { c.ok(c.Book.Close()) })
 	return c
