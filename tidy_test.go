@@ -248,6 +248,7 @@ var layers = map[string]layer{
 
 	"kiosk/rules":   {ours: []string{"money"}},
 	"kiosk/tender":  {ours: []string{"money"}},
+	"kiosk/file":    {},
 	"kiosk/pin":     {},
 	"kiosk/dialog":  {ours: []string{"money", "kiosk/pin"}},
 	"kiosk/service": {ours: []string{"kiosk/dialog", "upstream/client"}},
@@ -272,7 +273,7 @@ var layers = map[string]layer{
 	},
 	"kiosk/channel": {ours: []string{"money", "journal", "kiosk/tender", "ledger", "upstream/client"}},
 	"kiosk/refund":  {ours: []string{"money", "journal", "kiosk/channel", "kiosk/tender", "ledger"}},
-	"kiosk/shift":   {ours: []string{"money", "journal", "ledger", "kiosk/staff", "kiosk/tender"}},
+	"kiosk/shift":   {ours: []string{"money", "journal", "ledger", "kiosk/file", "kiosk/staff", "kiosk/tender"}},
 	"kiosk/gossip":  {ours: []string{"money", "journal", "paycode"}, theirs: []string{crypto}},
 	"kiosk/code": {
 		ours: []string{
@@ -281,7 +282,7 @@ var layers = map[string]layer{
 		},
 	},
 	"kiosk/staff": {
-		ours:   []string{"money", "journal", "ledger", "kiosk", "reader/purse", "upstream/client"},
+		ours:   []string{"money", "journal", "ledger", "kiosk", "kiosk/file", "reader/purse", "upstream/client"},
 		theirs: []string{crypto},
 	},
 	"kiosk": {

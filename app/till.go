@@ -163,7 +163,8 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 	face.clerk = clerk
 	face.session = &till.Session{
 		Desk: desk, Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Inputs: face.inputs, Health: t.health,
-		News: face.news, Show: face.see, Log: t.log,
+		News: face.news, Unread: filepath.Join(filepath.Dir(t.config.Journal), "news.unread"), Show: face.see,
+		Log: t.log,
 	}
 	return nil
 }

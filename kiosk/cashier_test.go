@@ -3,6 +3,7 @@ package kiosk_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -43,8 +44,9 @@ func (c *till) openWindow() *window {
 			Plan: flow.Plan{Merchant: merchant, Operator: flow.Operator{No: "c7"}}, Log: c.log,
 		},
 		Terms: c.terms, Feeds: c.feeds, Cards: cards, Inputs: w.inputs, Health: w.health, News: w.news,
-		Log:  c.log,
-		Show: func(v flow.View) { w.views <- v },
+		Unread: filepath.Join(c.world.dir, c.id+".unread"),
+		Log:    c.log,
+		Show:   func(v flow.View) { w.views <- v },
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -363,6 +365,17 @@ func TestTillHearsOfDoubt(t *testing.T) {
 			if v.Step != tt.want || v.Sale.Ref != doubt.Sale.Ref || len(v.News) != 1 || v.News[0].Ref != "another" ||
 				(v.Sale.Number > 0) != tt.came.Happened() || v.Fault.Doubt() {
 				t.Errorf("the page shows %+v", v)
+			}
+			for _, unread := range []int{1, 0} { // what was not read is there after a restart
+				w.close()
+				w = tills[0].openWindow()
+				if v := w.see(flow.Ready); len(v.News) != unread {
+					t.Errorf("after a restart %+v, want %d", v.News, unread)
+				}
+				if unread > 0 {
+					w.do(flow.Input{Event: flow.Read})
+					w.see(flow.Ready)
+				}
 			}
 		})
 	}

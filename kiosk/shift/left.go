@@ -2,11 +2,10 @@ package shift
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
+	"quancun/kiosk/file"
 	"quancun/money"
 )
 
@@ -45,7 +44,7 @@ func (l *left) add(shift string, sum money.Fen) error {
 	}
 	text, err := json.Marshal(l)
 	if err == nil {
-		err = replace(l.path, text)
+		err = file.Replace(l.path, text)
 	}
 	if err != nil {
 		return fmt.Errorf("keep a count: %w", err)
@@ -59,26 +58,4 @@ func (l *left) forget() {
 	if l.path != "" {
 		_ = os.Remove(l.path) // what stays is said twice, of the same shift
 	}
-}
-
-// replace writes a file so that after a power cut it is the new or the old one.
-func replace(path string, text []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // after the renaming it is not there
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"quancun/kiosk"
+	diskfile "quancun/kiosk/file"
 	"quancun/upstream/client"
 )
 
@@ -253,31 +253,8 @@ func (k *Keep) save() error {
 	if err != nil {
 		return fmt.Errorf("staff: %w", err)
 	}
-	if err := replace(k.path, append(k.mac(text), text...)); err != nil {
+	if err := diskfile.Replace(k.path, append(k.mac(text), text...)); err != nil {
 		return fmt.Errorf("staff: keep: %w", err)
 	}
 	return nil
-}
-
-// replace writes a file in place of the one at path.
-func replace(path string, content []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

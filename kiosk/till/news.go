@@ -2,11 +2,16 @@ package till
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/file"
 	"quancun/money"
 )
 
@@ -52,7 +57,7 @@ func (s *Session) hear(ctx context.Context, n News) {
 		s.event(ctx, AskAgain, Input{})
 		return
 	}
-	s.Show(s.view)
+	s.show()
 }
 
 // told takes news away of a sale whose end is on the page.
@@ -63,4 +68,38 @@ func (s *Session) told() {
 	s.view.News = slices.DeleteFunc(slices.Clone(s.view.News), func(n News) bool {
 		return !n.Refund && n.Ref == s.view.Sale.Ref
 	})
+}
+
+// unread returns the news that nobody had read when the program ended.
+func (s *Session) unread() (all []News) {
+	if s.Unread == "" {
+		return nil
+	}
+	b, err := os.ReadFile(s.Unread)
+	if err == nil {
+		err = json.Unmarshal(b, &all)
+	}
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			s.Log.Warn("news not read", "err", err) // it is in the journal
+		}
+		return nil
+	}
+	s.kept = all
+	return all
+}
+
+// show shows the view, and keeps the news in it until it is read.
+func (s *Session) show() {
+	if s.Unread != "" && !slices.Equal(s.view.News, s.kept) {
+		text, err := json.Marshal(s.view.News)
+		if err == nil {
+			err = file.Replace(s.Unread, text)
+		}
+		if err != nil {
+			s.Log.Warn("news not kept", "err", err)
+		}
+		s.kept = s.view.News
+	}
+	s.Show(s.view)
 }

@@ -52,7 +52,7 @@ func (s *Session) showOffice(v office.View) {
 		return
 	}
 	s.view.Office, s.view.Taps = v, 0
-	s.Show(s.view)
+	s.show()
 }
 
 // atOffice hands on what a person did at a page of the office, which alone knows

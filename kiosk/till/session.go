@@ -25,11 +25,13 @@ type Session struct {
 	Inputs <-chan Input        // from the screen and the scanner
 	Health <-chan kiosk.Health // from the Keeper
 	News   <-chan News         // of what was left open; nil: none
+	Unread string              // file that News is kept in until it is read; "": it ends with the program
 	Show   func(View)          // must not block
 	Log    *slog.Logger
 
 	// What follows belongs to the goroutine of Run.
 	view    View
+	kept    []News // of the view, as the file has it
 	slot    reader.State
 	visit   int                // counts steps, so that a late result is known as late
 	tried   uint32             // insertion that was looked at last
@@ -66,6 +68,7 @@ func (s *Session) Run(ctx context.Context) error {
 	}
 	plan := s.Desk.Plan
 	s.view = View{Place: plan.Place, Products: plan.Products, Last: last, HasOffice: s.Desk.Office != nil}
+	s.view.News = s.unread()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.perform(ctx) })
 	g.Go(func() error { return s.walk(ctx) })
@@ -169,7 +172,7 @@ func (s *Session) answer() {
 	if s.view.Step == Ready || s.view.Step == Glance {
 		s.view.Notice = PriceFirst
 	}
-	s.Show(s.view)
+	s.show()
 }
 
 // card turns a change of the reader into events. A card that was swapped
@@ -254,7 +257,7 @@ func (s *Session) health(ctx context.Context, h kiosk.Health) {
 		moved = s.event(ctx, Mended, Input{})
 	}
 	if !moved {
-		s.Show(s.view)
+		s.show()
 	}
 }
 

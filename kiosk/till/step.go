@@ -69,7 +69,7 @@ func (s *Session) settle(ctx context.Context, o outcome) {
 	}
 	if o.patch != nil {
 		o.patch(&s.view)
-		s.Show(s.view)
+		s.show()
 	}
 }
 
@@ -104,7 +104,7 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 	s.note(before, step, in)
 	s.told()
 	s.arm(s.timeout(step))
-	s.Show(s.view)
+	s.show()
 	if do := s.Desk.act(s.view, in, s.slot); do != nil {
 		var work context.Context
 		work, s.cancel = context.WithCancel(ctx)
