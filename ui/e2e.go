@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 
 	"quancun/ui/widget"
 )
@@ -25,6 +26,7 @@ type Map struct {
 	Part     string            `json:"part"` // of a step that has pages of its own: see [frame.part]
 	Language string            `json:"language"`
 	Targets  map[string]Target `json:"targets"`
+	Texts    []string          `json:"texts"` // lines that are read, from top to bottom
 }
 
 // Target is a rectangle in pixels of the window.
@@ -76,6 +78,9 @@ func (f *frame) targets() Map {
 	scale := f.window.Canvas().Scale()
 	px := func(v float32) int { return int(v*scale + 0.5) }
 	widget.Walk(f.page.Top(), func(o fyne.CanvasObject, at fyne.Position) {
+		if line, ok := o.(*canvas.Text); ok {
+			m.Texts = append(m.Texts, line.Text)
+		}
 		b, ok := o.(*widget.Button)
 		if !ok {
 			return

@@ -34,6 +34,7 @@ var scenarios = []scenario{
 		face: cashier, staff: true, play: replaceCut},
 	{name: "lost-card", what: "reported at a kiosk: a till that has not heard sells in the dark, one that has refuses",
 		face: cashier, play: lostCard},
+	{name: "bath", what: "a shower is reserved at the kiosk, opened with no network, and settled", play: bathing},
 	{name: "both-faces", what: "a kiosk is a till while a cashier is signed in",
 		face: both, staff: true, play: bothFaces},
 	{name: "soak", what: "seventy-five visits, and the machine has not grown", play: soak, named: true},

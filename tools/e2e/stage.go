@@ -175,7 +175,8 @@ func (s *stage) threads() error {
 // screen is where everything is that can be tapped, as ui writes it.
 type screen struct {
 	Step    kiosk.Step `json:"step"`
-	Part    string     `json:"part"` // of the office: what it asks, or how a task has ended
+	Part    string     `json:"part"` // of a conversation: what it asks, or how a task has ended
+	Texts   []string   `json:"texts"`
 	Targets map[string]struct {
 		X, Y, W, H int
 		Enabled    bool
