@@ -3,6 +3,7 @@ package bath_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -221,6 +222,43 @@ func TestSettle(t *testing.T) {
 	if err != nil || fact(r.Facts, "bath.fact.water").Text != "25.0 L" {
 		t.Errorf("looked at later: %+v, %v", r, err)
 	}
+}
+
+// TestController types the kiosk's code where and when it opens nothing: before its
+// slot, at another bath, after its slot, a second time, with a clock that is lost; and
+// after five wrong ones.
+func TestController(t *testing.T) {
+	w := newWorld(t)
+	_, r, err := w.visit(reserving("龙山浴室", "17:00"))
+	w.ok(err)
+	code := fact(r.Facts, "bath.fact.code").Text
+	at := func(minutes int) { w.clock = time.Date(2026, 11, 26, 17, minutes, 0, 0, kiosk.Beijing) }
+	closed := func(b *box, why string) {
+		t.Helper()
+		if v := b.press("*#" + code); v.Valve || !strings.Contains(v.Text, why) {
+			t.Errorf("the panel shows %+v, want %q", v, why)
+		}
+	}
+	at(-11)
+	own := w.controller(1)
+	closed(own, "预约码不对")
+	at(5)
+	closed(w.controller(0), "预约码不对")
+	w.lost = true
+	closed(own, "时钟故障")
+	w.lost = false
+	guessed := w.controller(1)
+	for range 5 {
+		guessed.press("#00000000")
+	}
+	closed(guessed, "错误次数过多")
+	if own.open(code) != lab.Running {
+		t.Fatal("it does not open its own")
+	}
+	own.shower(100)
+	closed(own, "预约码已用过")
+	at(41)
+	closed(w.controller(1), "预约码不对")
 }
 
 // TestRefused says why not, and what would be needed.

@@ -119,12 +119,16 @@ func (t *visit) slot(ctx context.Context, h bath.Hall, ahead int, wrong dialog.W
 
 // terms are what the holder agrees to, before anything is held.
 func (t *visit) terms(d bath.Day, s bath.Slot) []dialog.Fact {
+	till := dialog.Moment(factCancel, s.From.Add(-d.Hall.CancelFor).In(kiosk.Beijing))
+	if t.Now().After(till.At) {
+		till = dialog.Said(factCancel, tooLate)
+	}
 	return []dialog.Fact{
 		dialog.Text(factHall, d.Hall.Name),
 		strong(dialog.Text(factSlot, slot(bath.Reservation{From: s.From, To: s.To}))),
 		dialog.Amount(factHeld, d.Hall.Cap),
 		dialog.Amount(factLitre, d.Hall.Litre),
-		dialog.Moment(factCancel, s.From.Add(-d.Hall.CancelFor).In(kiosk.Beijing)),
+		till,
 		dialog.Said(factRule, rule),
 		dialog.Text(factNoShows, fmt.Sprintf("%d / %d", t.halls.NoShows, t.halls.NoShowDays)),
 	}

@@ -71,6 +71,8 @@ type world struct {
 	asked  []dialog.Question
 	faults []fault // of the next calls that change something
 
+	lost bool // the controllers' clocks are
+
 	hear func(dialog.Question) // before it is answered
 	next script                // what is answered from then on
 }
@@ -334,7 +336,7 @@ func (w *world) controller(stall uint16) *box {
 	w.t.Helper()
 	s, err := w.desk.Setup(w.t.Context(), 2-stall, stall)
 	w.ok(err)
-	c, err := lab.New(s, &memory{}, func() (time.Time, bool) { return w.clock, true })
+	c, err := lab.New(s, &memory{}, func() (time.Time, bool) { return w.clock, !w.lost })
 	w.ok(err)
 	return &box{w, c}
 }
