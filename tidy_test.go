@@ -186,6 +186,7 @@ var layers = map[string]layer{
 		},
 		theirs: []string{connect, protobuf},
 	},
+	"upstream/request": {ours: []string{"money", "journal", "upstream/store", "upstream/store/sqldb"}},
 	"upstream/phone": {
 		ours:   []string{"money", "paycode", "upstream/store", "upstream/store/sqldb", "upstream/wire/..."},
 		theirs: []string{connect},
@@ -193,7 +194,7 @@ var layers = map[string]layer{
 	"upstream/ingest": {
 		ours: []string{
 			"money", "pboc", "journal", "paycode", "upstream/store", "upstream/store/sqldb", "upstream/keys",
-			"upstream/centre", "upstream/phone", "upstream/wire/...",
+			"upstream/centre", "upstream/phone", "upstream/request", "upstream/wire/...",
 		},
 	},
 	"upstream/feed": {

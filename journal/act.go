@@ -45,7 +45,8 @@ func (e Entry) checkCentre() error {
 	return err
 }
 
-// Request is the Details of a [RequestIntent]: what a holder is about to ask upstream
+// Request is the Details of a request. A [RequestEnd] names the service again, so that
+// it can be held against upstream's books by itself; of a [RequestIntent] it is what a holder is about to ask upstream
 // for at a terminal, under the entry's reference. It has all that is needed to ask
 // upstream later what became of it, and never a PIN.
 type Request struct {
@@ -56,9 +57,9 @@ type Request struct {
 // serviceLenMax bounds the name of a service.
 const serviceLenMax = 16
 
-// Request returns what a [RequestIntent] announces.
+// Request returns what a [RequestIntent] announces, or the service of a [RequestEnd].
 func (e Entry) Request() (r Request, err error) {
-	if e.Kind != RequestIntent || json.Unmarshal(e.Details, &r) != nil ||
+	if e.Kind.Intent() != RequestIntent || json.Unmarshal(e.Details, &r) != nil ||
 		!IsName(r.Service) || len(r.Service) > serviceLenMax {
 		return Request{}, e.rule("it does not say what upstream is asked for")
 	}

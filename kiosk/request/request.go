@@ -76,13 +76,13 @@ func (d *Desk) Do(ctx context.Context, r Request, ask func(context.Context) (jou
 	if outcome == 0 {
 		return 0, errors.Join(tender.ErrUnknown, err)
 	}
-	d.End(ctx, r.Ref, outcome)
+	d.End(ctx, r.Service, r.Ref, outcome)
 	return outcome, err
 }
 
-// End writes down what has become of a request that Do left open.
-func (d *Desk) End(ctx context.Context, ref string, o journal.Outcome) {
-	if err := end(ctx, d.Book, ref, o); err != nil {
+// End writes down what has become of a service's request that Do left open.
+func (d *Desk) End(ctx context.Context, service, ref string, o journal.Outcome) {
+	if err := end(ctx, d.Book, service, ref, o); err != nil {
 		d.Log.Error("end of a request not written", "ref", ref, "outcome", o.String(), "err", err)
 	}
 }
@@ -99,8 +99,14 @@ func (r Request) entry() (journal.Entry, error) {
 }
 
 // end is written even while the program ends: what upstream has done has happened.
-func end(ctx context.Context, b Book, ref string, o journal.Outcome) error {
-	_, err := b.Append(context.WithoutCancel(ctx), journal.Entry{Kind: journal.RequestEnd, Ref: ref, Outcome: o})
+func end(ctx context.Context, b Book, service, ref string, o journal.Outcome) error {
+	details, err := json.Marshal(journal.Request{Service: service})
+	if err != nil {
+		return err
+	}
+	_, err = b.Append(context.WithoutCancel(ctx), journal.Entry{
+		Kind: journal.RequestEnd, Ref: ref, Outcome: o, Details: details,
+	})
 	return err
 }
 
@@ -163,5 +169,5 @@ func (k *Keeper) settle(ctx context.Context, intent journal.Entry) error {
 		return err
 	}
 	k.Log.Info("left request ended", "ref", intent.Ref, "service", r.Service, "outcome", outcome.String())
-	return end(ctx, k.Book, intent.Ref, outcome)
+	return end(ctx, k.Book, r.Service, intent.Ref, outcome)
 }

@@ -13,6 +13,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/centre"
 	"quancun/upstream/phone"
+	"quancun/upstream/request"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -40,6 +41,7 @@ type desk struct {
 	usedAt     []journal.Position   // by which entries
 	uncoded    []*fact              // sales to codes that show none
 	told       []centre.Told        // of the card centre's acts
+	asked      []request.Told       // ends of holders' requests
 	proved     map[string]int64     // by card, the highest counter at which it has proved a purchase
 
 	also []store.Account                 // to be locked with those of the bookings
@@ -166,7 +168,7 @@ func (d *desk) write() error {
 	if err := d.writeClaims(); err != nil {
 		return err
 	}
-	if err := errors.Join(d.writeUses(), d.writeTold()); err != nil {
+	if err := errors.Join(d.writeUses(), d.writeTold(), d.matchAsked()); err != nil {
 		return err
 	}
 	return d.g.books.Except(d.ctx, d.tx, d.exceptions)

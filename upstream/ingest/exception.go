@@ -41,6 +41,8 @@ const (
 	OrderUnknown     ExceptionKind = "order unknown"        // its code was shown, and it is not in the books
 	ActMissing       ExceptionKind = "act missing"          // the card centre has done it, and it is not in the books
 	ActDiffers       ExceptionKind = "act differs"          // from what the card centre's clerk has written down
+	RequestMissing   ExceptionKind = "request missing"      // of a holder: it was done, and it is not in the books
+	RequestDiffers   ExceptionKind = "request differs"      // from what the books have under its name
 	Fork             ExceptionKind = "fork"                 // two entries under one number
 	EpochOpened      ExceptionKind = "epoch opened"         // a journal was rewound, or two machines have one name
 	EpochUnexplained ExceptionKind = "epoch unexplained"    // a new journal that does not name the one before
@@ -92,6 +94,8 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	OrderUnknown:     {clerk, "look for the order in the channel's bill; credit or refund it"},
 	ActMissing:       {operator, "these books are older than they were: have the clerk do it again"},
 	ActDiffers:       {clerk, "ask the clerk what was done, and do again what was not"},
+	RequestMissing:   {operator, "these books are older than they were: ask the biller, and book by hand what it has"},
+	RequestDiffers:   {operator, "ask the biller, and tell the holder what is true"},
 	Fork:             {operator, "find the second machine with this terminal's name, or who restored it"},
 	EpochOpened:      {operator, "find out whether the machine was restored, or is there twice"},
 	EpochUnexplained: {operator, "find out what became of the terminal's disk; push or export the old journal"},

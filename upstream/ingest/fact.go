@@ -10,6 +10,7 @@ import (
 
 	"quancun/journal"
 	"quancun/upstream/centre"
+	"quancun/upstream/request"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -232,6 +233,7 @@ var handlers = map[journal.Kind]func(*desk, *fact) error{
 
 	journal.CentreIntent: (*desk).tell,
 	journal.CentreEnd:    (*desk).tell,
+	journal.RequestEnd:   (*desk).ask,
 }
 
 // tell takes what a clerk has written down of an act, which has moved nothing.
@@ -252,6 +254,25 @@ func (d *desk) writeTold() error {
 	found, err := centre.Note(d.ctx, d.tx, d.told)
 	for _, m := range found {
 		d.except(misfits[m.Misfit], d.told[m.Told].Entry.Position(), "%s", m.Detail)
+	}
+	return err
+}
+
+// ask takes the end of a holder's request, which has moved nothing.
+func (d *desk) ask(f *fact) error {
+	d.asked = append(d.asked, request.Told{Terminal: d.terminal, Entry: f.entry})
+	return nil
+}
+
+// matchAsked puts into the inbox what the books say otherwise of holders' requests.
+func (d *desk) matchAsked() error {
+	found, err := request.Note(d.ctx, d.tx, d.asked)
+	for _, m := range found {
+		kind := RequestDiffers
+		if m.Misfit == request.Missing {
+			kind = RequestMissing
+		}
+		d.except(kind, d.asked[m.Told].Entry.Position(), "%s", m.Detail)
 	}
 	return err
 }

@@ -211,7 +211,7 @@ func (p *place) follow(ctx context.Context) (dialog.Report, error) {
 		if outcome == 0 {
 			continue
 		}
-		p.Requests.End(ctx, p.request.Ref, outcome)
+		p.Requests.End(ctx, Service, p.request.Ref, outcome)
 		return p.report(err), err
 	}
 }

@@ -1,0 +1,81 @@
+package ingest_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/upstream/biller"
+	"quancun/upstream/biller/vendor"
+	"quancun/upstream/ingest"
+	"quancun/upstream/store"
+)
+
+// counter is a biller that books what it is told, or says nothing.
+type counter struct{ mute bool }
+
+func (c counter) Pay(context.Context, vendor.Charge) (vendor.Receipt, error) {
+	if c.mute {
+		return vendor.Receipt{}, errors.New("silent")
+	}
+	return vendor.Receipt{RecordNo: "1"}, nil
+}
+
+// bill writes a bill's intent and its end.
+func (c *till) bill(ref string, amount money.Fen, o journal.Outcome) {
+	e := journal.Entry{
+		Kind: journal.RequestIntent, Ref: ref, Account: "1001", Amount: amount,
+		Details: []byte(`{"service":"bill","what":{"biller":"network"}}`),
+	}
+	c.write(e)
+	e.Kind, e.Outcome, e.Details = journal.RequestEnd, o, []byte(`{"service":"bill"}`)
+	c.write(e)
+}
+
+// TestRequest holds what journals say of bills against the books: what fits says
+// nothing, and what does not is for people. It moves nothing.
+func TestRequest(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		holder := w.holder("1001", 100*yuan)
+		c := w.till("C01")
+		pay := func(ref, place string, mute bool) {
+			t.Helper()
+			d := biller.New(biller.Config{
+				Books: w.books, Billers: map[string]vendor.Biller{"network": counter{mute}}, Now: w.books.Now,
+			})
+			_, err := d.Order(t.Context(), biller.Bill{
+				No: ref, Terminal: place, Account: holder, Biller: "network", Target: "1001", Title: "网费", Amount: 10 * yuan,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		pay("B1", "C01", false)
+		c.bill("B1", 10*yuan, journal.Done)
+		c.bill("B2", 10*yuan, journal.NotDone) // it never arrived
+		c.write(journal.Entry{Kind: journal.RequestIntent, Ref: "L1", Details: []byte(`{"service":"lost"}`)})
+		c.write(journal.Entry{Kind: journal.RequestEnd, Ref: "L1", Outcome: journal.Done})
+		c.push()
+		w.inbox()
+
+		c.bill("B3", 10*yuan, journal.Done) // the books know nothing of it
+		c.push()
+		w.inbox(ingest.RequestMissing)
+		pay("B4", "C01", false)
+		c.bill("B4", 10*yuan, journal.NotDone) // it was paid
+		pay("B5", "C01", false)
+		c.bill("B5", 11*yuan, journal.Done) // of another amount
+		w.till("C02")
+		pay("B6", "C02", false)
+		c.bill("B6", 10*yuan, journal.Done) // elsewhere
+		pay("B7", "C01", true)
+		c.bill("B7", 10*yuan, journal.Done) // nobody knows
+		c.push()
+		w.inbox(ingest.RequestMissing, ingest.RequestDiffers, ingest.RequestDiffers, ingest.RequestDiffers,
+			"bill to be found out", ingest.RequestDiffers)
+		w.wants(map[store.Account]money.Fen{holder: 60 * yuan, "biller/network": 40 * yuan})
+		w.sound()
+	})
+}
