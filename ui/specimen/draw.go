@@ -3,6 +3,7 @@ package specimen
 import (
 	"image"
 	"image/color"
+	"image/draw"
 
 	"fyne.io/fyne/v2/driver/software"
 
@@ -32,25 +33,28 @@ func DrawFor(v kiosk.View, p look.Panel, texts *text.Texts, n Need) image.Image 
 	return c.Capture()
 }
 
-// Shrink averages the pixels of src that fall into each pixel of size.
+// Shrink averages the pixels of src, which is opaque, that fall into each pixel of
+// size.
 func Shrink(src image.Image, size image.Point) *image.RGBA {
 	b := src.Bounds()
+	whole := image.NewRGBA(image.Rectangle{Max: b.Size()}) // whose pixels are bytes that can be added up
+	draw.Draw(whole, whole.Bounds(), src, b.Min, draw.Src)
 	dst := image.NewRGBA(image.Rectangle{Max: size})
 	for y := range size.Y {
 		for x := range size.X {
 			r := image.Rect(x*b.Dx()/size.X, y*b.Dy()/size.Y, (x+1)*b.Dx()/size.X, (y+1)*b.Dy()/size.Y)
-			dst.SetRGBA(x, y, average(src, r.Add(b.Min)))
+			dst.SetRGBA(x, y, average(whole, r))
 		}
 	}
 	return dst
 }
 
-func average(src image.Image, r image.Rectangle) color.RGBA {
+func average(src *image.RGBA, r image.Rectangle) color.RGBA {
 	var sum [3]int
 	for y := r.Min.Y; y < r.Max.Y; y++ {
-		for x := r.Min.X; x < r.Max.X; x++ {
-			red, green, blue, _ := src.At(x, y).RGBA()
-			sum[0], sum[1], sum[2] = sum[0]+int(red>>8), sum[1]+int(green>>8), sum[2]+int(blue>>8)
+		row := src.Pix[src.PixOffset(r.Min.X, y):src.PixOffset(r.Max.X, y)]
+		for x := 0; x < len(row); x += 4 {
+			sum[0], sum[1], sum[2] = sum[0]+int(row[x]), sum[1]+int(row[x+1]), sum[2]+int(row[x+2])
 		}
 	}
 	n := max(1, r.Dx()*r.Dy())

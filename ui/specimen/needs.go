@@ -30,8 +30,11 @@ func Needs() []Need {
 	}
 }
 
-// Shows reports whether a view looks different for n than for the needs before it:
-// only Home asks for them, and only Home is simple.
+// Shows reports whether a view is worth a look for n: only Home asks for needs, and
+// only Home is simple. Faults differ in words only.
 func (n Need) Shows(v View) bool {
+	if v.View.Step == kiosk.Fault && n.Name != "everybody" && n.Name != "all" {
+		return false
+	}
 	return v.View.Step == kiosk.Home || !n.Choosing && !n.Needs.Simple
 }
