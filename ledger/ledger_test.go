@@ -340,6 +340,31 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// TestEndAgrees: an end that is about anything else than its intent, in one thing
+// alone, is not written.
+func TestEndAgrees(t *testing.T) {
+	l := newLab(t)
+	l.append(t, sale("S1"))
+	l.append(t, load("L1"))
+	other := &journal.Purse{Balance: 5000, Counter: 4}
+	for name, change := range map[string]func(e *journal.Entry){
+		"Card":     func(e *journal.Entry) { e.Card = "1002" },
+		"Account":  func(e *journal.Entry) { e.Account = "2026" },
+		"Merchant": func(e *journal.Entry) { e.Merchant = "M2" },
+		"Amount":   func(e *journal.Entry) { e.Amount = 499 },
+		"Purse":    func(e *journal.Entry) { e.Purse = other },
+	} {
+		for ref, k := range map[string]journal.Kind{"S1": journal.SaleEnd, "L1": journal.LoadEnd} {
+			e := end(k, ref, journal.Written)
+			change(&e)
+			if _, err := l.Append(t.Context(), e); !errors.Is(err, ErrConflict) {
+				t.Errorf("%s of %s: %v, want ErrConflict", name, ref, err)
+			}
+		}
+	}
+	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
+}
+
 // TestWithdrawn: whose caller has gone while others write is not written, unless
 // somebody has it in hand already, who says what became of it.
 func TestWithdrawn(t *testing.T) {
