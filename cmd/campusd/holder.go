@@ -188,6 +188,9 @@ func showHolder(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		fmt.Fprintf(out, "%s, PIN locked: %t\n", h.Number, h.PINLocked)
+		if err := showFound(ctx, b, a, out); err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "WHEN\tWHAT\tBY\tAT\tCARD\tFROM\tTO")
 		for _, x := range acts {
@@ -218,6 +221,21 @@ func showUntold(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return w.Flush()
 	})
+}
+
+// showFound prints which lost cards of a holder lay on a terminal's reader since.
+func showFound(ctx context.Context, b *store.Books, a store.Account, out io.Writer) error {
+	p, err := centre.New(b).Find(ctx, centre.Key{Account: a.No()})
+	if err != nil {
+		return err
+	}
+	for _, c := range p.Cards {
+		if at, ok := p.Found[c.No]; ok {
+			fmt.Fprintf(out, "lost card %s lay on the reader of %s at %s\n", c.No, at.Terminal,
+				at.At.In(beijing).Format(time.DateTime))
+		}
+	}
+	return nil
 }
 
 // loadRegister puts the school's register, a table of numbers and names, in the

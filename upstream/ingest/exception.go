@@ -76,7 +76,7 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	UnknownAccount:   {clerk, "find the holder, and move the amount out of suspense"},
 	AccountDiffers:   {clerk, "compare the card with the account; correct the posting if it is wrong"},
 	Overdrawn:        {clerk, "ask the holder to pay in what is owed"},
-	HotCard:          {clerk, "ask who used the card; refund the holder if it was somebody else"},
+	HotCard:          {clerk, "ask who used the card; refund what somebody else has spent after loss_risk_hours"},
 	TACWrong:         {operator, "have the card read; is it ours?"},
 	TACMissing:       {operator, "nothing if the card's log has it; otherwise have the card read"},
 	CounterTwice:     {operator, "block the card: it or its keys are copied. Refund what was another's"},

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"quancun/journal"
 	"quancun/money"
@@ -156,7 +157,9 @@ func (d *desk) endSale(f *fact) error {
 	}
 	b := f.booking(store.KindPurchase, d.explode(e))
 	if e.Outcome.Happened() {
-		d.noteHot(e)
+		if err := d.noteHot(e); err != nil {
+			return err
+		}
 		b.move = d.purchase(e, f.tac == tacRight)
 		if err := d.noteTwice(f); err != nil {
 			return err
@@ -192,11 +195,24 @@ func (d *desk) noteTAC(f *fact) {
 	}
 }
 
-// noteHot puts a purchase with a card into the inbox that may not be used.
-func (d *desk) noteHot(e journal.Entry) {
-	if s, hot := d.hot[e.Card]; hot {
-		d.exceptAmount(HotCard, e.Position(), e.Amount, fmt.Sprintf("card %s has status %d", e.Card, s))
+// noteHot puts a purchase with a card into the inbox that may not be used. Since when
+// it may not says who bears it: a lost card that was used soon after, at a terminal that
+// could not know, is its holder's.
+func (d *desk) noteHot(e journal.Entry) error {
+	s, hot := d.hot[e.Card]
+	if !hot {
+		return nil
 	}
+	var since int64
+	err := d.tx.QueryRow(d.ctx, `
+		SELECT CAST(coalesce(max(at_ms), 0) AS BIGINT) FROM hot_changes
+		WHERE version = (SELECT max(version) FROM hot_changes WHERE card_no = ?)`, e.Card).Scan(&since)
+	if err != nil {
+		return fmt.Errorf("since when a card is hot: %w", err)
+	}
+	d.exceptAmount(HotCard, e.Position(), e.Amount, fmt.Sprintf("card %s has status %d since %s, and was used at %s",
+		e.Card, s, time.UnixMilli(since).UTC().Format(time.RFC3339), e.At.UTC().Format(time.RFC3339)))
+	return nil
 }
 
 // readHot finds the cards that may not be used.
@@ -245,7 +261,9 @@ func (d *desk) stand(f *fact) error {
 		d.ended[f.entry.Ref] = HoldCaptured
 	}
 	if f.entry.Kind == journal.CodeSale {
-		d.noteHot(f.entry)
+		if err := d.noteHot(f.entry); err != nil {
+			return err
+		}
 		d.noteCode(f)
 	}
 	if again, err := d.byChannel(f); err != nil || again {

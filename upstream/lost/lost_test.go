@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quancun/money"
+	"quancun/upstream/centre"
 	"quancun/upstream/client"
 	wire "quancun/upstream/client/lost"
 	"quancun/upstream/lost"
@@ -332,6 +333,10 @@ func TestFound(t *testing.T) {
 		is, err := w.here.Get(t.Context(), l.Ref)
 		if err != nil || is.Found == nil || is.Found.Place != "kiosk2" || !is.Found.At.Equal(at.Add(-2*time.Second)) {
 			t.Errorf("found = %+v, %v", is.Found, err)
+		}
+		who, err := centre.New(w.Books).Find(t.Context(), centre.Key{Card: card})
+		if err != nil || who.Found[card].Terminal != "kiosk2" {
+			t.Errorf("the card centre is told %+v, %v", who.Found, err)
 		}
 		w.ok(w.Books.SetCardStatus(t.Context(), card, store.CardActive))
 		w.ok(w.Books.SetCardStatus(t.Context(), card, store.CardHot)) // lost again

@@ -33,6 +33,8 @@ const (
 	factCard      dialog.Word = "centre.fact.card"
 	factStatus    dialog.Word = "centre.fact.status"
 	factPurse     dialog.Word = "centre.fact.purse"
+	factFoundAt   dialog.Word = "centre.fact.found.at"
+	factFound     dialog.Word = "centre.fact.found"
 	factAccount   dialog.Word = "centre.fact.account"
 	pinLocked     dialog.Word = "centre.pin.locked"
 
@@ -200,6 +202,12 @@ func (s *serving) look(ctx context.Context) (dialog.Report, error) {
 	}
 	if h.PINLocked {
 		facts = append(facts, dialog.Said(factPIN, pinLocked))
+	}
+	for _, c := range h.Cards {
+		if c.FoundAt != "" {
+			facts = append(facts, dialog.Text(factFoundAt, c.FoundAt),
+				dialog.Moment(factFound, c.Found.In(kiosk.Beijing)))
+		}
 	}
 	t := dialog.Table{Heads: []dialog.Word{factCard, factStatus, factPurse}}
 	for _, c := range h.Cards {
