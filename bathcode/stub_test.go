@@ -14,7 +14,7 @@ func TestStub(t *testing.T) {
 	for _, p := range []bathcode.Place{{Hall: 1, Stall: 7}, {Hall: 1}} {
 		s := bathcode.Slot{Place: p, Day: 9826, No: 3}
 		k := bathcode.Master{1}.Key(p, s.Day)
-		for cost := range money.Fen(most + 1) {
+		for cost := money.Fen(0); cost <= most; cost += 25 {
 			c := k.Stub(s, 2, cost)
 			if got, ok := k.Cost(c, s, 2, most); !ok || got != cost {
 				t.Fatalf("%s says %s, %t; want %s", c, got, ok, cost)
