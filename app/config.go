@@ -134,12 +134,12 @@ func (c *Config) check() error {
 	}
 	check(c.Face == kioskName || c.sells(), `face: "kiosk", "cashier" or "both"`)
 	check(c.Face != bothName || c.Staff.SignIn, "staff.sign_in: a kiosk is a till only for who signs in")
+	errs = append(errs, c.Printer.check())
 	if c.sells() {
 		_, err := c.Till.plan()
 		errs = append(errs, err)
 		check(c.SAM.Kind == "file" && c.SAM.File != "" || c.SAM.Kind == "pcsc",
 			`sam: kind "file" and a file, or "pcsc"`)
-		errs = append(errs, c.Printer.check())
 		check(!c.Staff.SignIn || c.Staff.OfflineHours >= 0 && c.Staff.OfflineHours <= 24*31,
 			"staff.offline_hours: between 0 and 744")
 		check(c.Till.BudgetMS > 0 && c.Till.BudgetMS <= 5000, "till.budget_ms: between 1 and 5000")

@@ -178,7 +178,7 @@ type joined struct {
 }
 
 // join connects the parts. Without a journal there is only a face that says so.
-func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.Profile) error {
+func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.Profile) (err error) {
 	clock, terms, hand := t.clock, kiosk.NewTerms(who.Terminal, who.TerminalNo), new(kiosk.InHand)
 	holders := &kioskFace{line: newLine[kiosk.View, kiosk.Input](t.log)}
 	cashiers := &tillFace{line: newLine[till.View, till.Input](t.log), scans: make(chan scanner.Scan),
@@ -227,6 +227,9 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 		Desk:  desk,
 		Clock: clock, Cards: t.cards, Inputs: holders.inputs, Health: t.health, Show: holders.show, Log: t.log,
 		Services: services,
+	}
+	if holders.session.Paper, err = t.holdersPaper(cashiers); err != nil {
+		return err
 	}
 	t.keeper.Others = (&standing.Board{
 		Bills: bill.New(t.client), Baths: bath.New(t.client), Now: time.Now, Log: t.log,

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"quancun/app/back"
 	"quancun/app/paper"
 	"quancun/app/printer"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/code"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/gossip"
 	"quancun/kiosk/staff"
 	"quancun/kiosk/till"
@@ -166,6 +168,27 @@ func (t *terminal) takeCodes(j joined) till.Way {
 // paperEvery is how often the printer is looked at for receipts that wait.
 const paperEvery = 10 * time.Second
 
+// printer is the terminal's printer, whoever prints there; nil: there is none.
+func (t *terminal) printer() *printer.Printer {
+	c := t.config.Printer
+	if c.Address == "" {
+		return nil
+	}
+	return &printer.Printer{Address: c.Address, Width: widths[c.WidthMM]}
+}
+
+// holdersPaper is where what came of a holder's service is printed; nil: nowhere.
+func (t *terminal) holdersPaper(cashiers *tillFace) (dialog.Paper, error) {
+	p := t.printer()
+	if cashiers.clerk != nil {
+		p = cashiers.clerk.Desk.Printer // one at a time speaks to it
+	}
+	if p == nil {
+		return nil, nil
+	}
+	return back.HoldersPaper(p, t.renewer.Papers.Terminal, t.clock.Now)
+}
+
 // openPrinter returns who prints receipts, or nil if there is no printer.
 func (t *terminal) openPrinter(plan till.Plan) (*paper.Clerk, error) {
 	c := t.config.Printer
@@ -186,7 +209,7 @@ func (t *terminal) openPrinter(plan till.Plan) (*paper.Clerk, error) {
 		Book: t.book, Words: printer.Chinese, Certificate: t.renewer.Papers.JournalCertificate,
 		Issuer: printer.Issuer{Merchant: plan.Place, Terminal: t.renewer.Papers.Terminal},
 		Desk: &printer.Desk{
-			Printer: &printer.Printer{Address: c.Address, Width: widths[c.WidthMM]}, Tray: tray,
+			Printer: t.printer(), Tray: tray,
 			Marks: printer.Chinese.Marks,
 		},
 		Every: paperEvery, Log: t.log,

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"quancun/app/paper"
 	"quancun/app/printer"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -16,15 +15,28 @@ import (
 // reports prints what is about no entry of the journal: lists, tables, states.
 type reports struct {
 	texts    *text.Texts
-	clerk    *paper.Clerk
+	words    printer.Words
+	place    string // where it is printed; "" if it need not be said
 	terminal string
 	staff    *staff.Desk // nil: nobody signs in
 	now      func() time.Time
+	print    func(ctx context.Context, s printer.Slip) error
 }
 
-// Print prints a report, or keeps it until the printer is ready.
+// HoldersPaper is where what came of a holder's service comes out: at once, or not at
+// all. When a printer that had no paper has some again, whoever stands there is
+// somebody else.
+func HoldersPaper(p *printer.Printer, terminal string, now func() time.Time) (dialog.Paper, error) {
+	texts, err := text.New()
+	if err != nil {
+		return nil, err
+	}
+	return &reports{texts: texts, words: printer.Chinese, terminal: terminal, now: now, print: p.Print}, nil
+}
+
+// Print prints a report.
 func (p *reports) Print(ctx context.Context, r dialog.Report) error {
-	return p.clerk.Desk.Print(ctx, p.slip(r))
+	return p.print(ctx, p.slip(r))
 }
 
 // slip is a report on paper. What a plot shows is in it as amounts.
@@ -33,15 +45,14 @@ func (p *reports) slip(r dialog.Report) printer.Slip {
 	add := func(left, right string, style printer.Style) {
 		s.Rows = append(s.Rows, printer.Row{Left: left, Right: right, Style: style})
 	}
-	w := p.clerk.Words
-	if place := p.clerk.Issuer.Merchant; place != "" {
-		add(place, "", printer.Centre)
+	if p.place != "" {
+		add(p.place, "", printer.Centre)
 	}
 	add(strings.TrimSpace(p.word(r.Title)+" "+r.No), "", printer.Title)
-	add(w.Time, p.now().In(kiosk.Beijing).Format("2006-01-02 15:04:05"), printer.Plain)
+	add(p.words.Time, p.now().In(kiosk.Beijing).Format("2006-01-02 15:04:05"), printer.Plain)
 	add(p.texts.T("terminal", "id", p.terminal), "", printer.Plain)
 	if p.staff != nil {
-		add(w.Operator, p.staff.Current().No, printer.Plain)
+		add(p.words.Operator, p.staff.Current().No, printer.Plain)
 	}
 	if len(r.Facts) > 0 {
 		add("", "", printer.Rule)

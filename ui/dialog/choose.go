@@ -168,7 +168,7 @@ func (p *page) shape(all []choiceKey, width, height float32) shape {
 	room := float64(height / p.k.MM(1))
 	s.rows = max(1, int((room+touchGap)/(least+touchGap)))
 	if len(all) > s.size() {
-		room -= touchPager + 2*touchGap
+		room -= touchPager + touchGap
 		s.rows = max(1, int((room+touchGap)/(least+touchGap)))
 	}
 	rows := float64(min(s.rows, max(1, (len(all)+s.columns-1)/s.columns)))
@@ -202,7 +202,7 @@ func (p *page) leafed(all []choiceKey, width, height float32) fyne.CanvasObject 
 	if parts == 1 {
 		return p.k.Column(0, grid, widget.Spring())
 	}
-	return p.k.Column(touchGap, grid, widget.Spring(), p.pager(part, parts))
+	return p.k.Column(touchGap, widget.Grow(p.k.Column(0, grid, widget.Spring())), p.pager(part, parts))
 }
 
 // touchKey is one of the keys: its label, and a line or two.

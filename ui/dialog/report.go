@@ -132,6 +132,10 @@ func (p *page) states(width float32) (all []fyne.CanvasObject) {
 	case dialog.Printed:
 		add(look.Well, "ok", p.t.T("dialog.printed"))
 	case dialog.NotYet:
+		if p.s.Touch { // a holder's is not kept
+			add(look.Careful, "warning", p.t.T("dialog.touch.notprinted"))
+			break
+		}
 		add(look.Careful, "warning", p.t.T("dialog.notprinted"))
 	}
 	switch {

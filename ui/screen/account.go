@@ -205,6 +205,9 @@ func (p *page) accountKeys(width float32) fyne.CanvasObject {
 		t.why, _, _ = strings.Cut(t.why, "\n") // since when, in short
 		rest = append(rest, t)
 	}
+	if p.k.Panel.Portrait() && len(rest) > 6 {
+		size.columns = 3
+	}
 	column.Add(p.tiles(rest, size))
 	return widget.Wide(width, column)
 }

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func (p *page) homeMeasures() measures {
 	size := p.k.Panel.Size()
 	switch {
 	case p.k.Panel.Portrait():
-		return measures{picture: 88, columns: 2, large: 48, row: 43, gap: 6}
+		return measures{picture: 88, columns: 2, large: 48, row: 43, gap: 5}
 	case size.Width > 1.5*size.Height:
 		return measures{share: 0.25, picture: 96, across: true, columns: 3, large: 54, row: 52, gap: 7}
 	}
@@ -247,8 +248,14 @@ func (p *page) serviceTile(o kiosk.Offer) tile {
 	return t
 }
 
+// serviceIcons are the pictures of services that are not called as their picture is.
+var serviceIcons = map[string]string{
+	"own.money": "money", "own.records": "history", "own.about": "phone", "own.help": "help",
+}
+
 // serviceIcon is the picture of a service, or of any.
 func serviceIcon(name string) string {
+	name = cmp.Or(serviceIcons[name], name)
 	if slices.Contains(assets.Icons(), name) {
 		return name
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"quancun/kiosk"
-	"quancun/kiosk/staff"
 	"quancun/money"
 	"quancun/ui/look"
 )
@@ -40,8 +39,10 @@ var (
 	balance = kiosk.Balance{Account: 12350, Available: 12350, Purse: 12350}
 	offers  = []kiosk.Offer{
 		{Name: "network", SignIn: true, Online: true}, {Name: "electricity", SignIn: true, Online: true},
-		{Name: may(staff.Query), SignIn: true, Online: true}, {Name: may(staff.UndoLoss), Online: true},
-		{Name: may(staff.Diagnose)}, {Name: may(staff.PayOut), SignIn: true, Online: true, Inside: true},
+		{Name: "bath", SignIn: true, Online: true}, {Name: "lost", Online: true},
+		{Name: "own.money", SignIn: true, Online: true}, {Name: "own.help"},
+		{Name: "own.records", SignIn: true, Online: true, Inside: true},
+		{Name: "own.about", SignIn: true, Online: true, Inside: true},
 	}
 	behind  = kiosk.Balance{Account: 17350, Available: 15850, Purse: 12350, ToLoad: 5000}
 	order   = kiosk.TopUp{OrderNo: "20261123140405000417000138", Amount: 5000}
@@ -79,7 +80,7 @@ func arriving() []View {
 	down.Others = []kiosk.Standing{
 		{Service: kiosk.NetworkService, Since: Now.Add(-38 * time.Minute), Worked: Now.Add(-41 * time.Minute)},
 		{Service: kiosk.ElectricityService, Since: Now.Add(-20 * time.Hour), Worked: Now.Add(-26 * time.Hour)},
-		{Service: string(may(staff.Query)), Closed: true},
+		{Service: kiosk.BathService, Closed: true},
 	}
 	unsent.Queue = kiosk.Queue{Count: 1284, Amount: 1039650, Since: Now.Add(-29 * time.Hour), Failing: true}
 	long.SchoolZH = "新疆维吾尔自治区伊犁哈萨克自治州职业技术师范学院昭苏校区"
