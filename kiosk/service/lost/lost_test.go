@@ -99,10 +99,10 @@ func (w *world) entries() string {
 	w.ok(err)
 	var words []string
 	for _, e := range all {
-		if r, err := e.Request(); err == nil {
-			words = append(words, r.Service)
-		} else if e.Kind == journal.RequestEnd {
+		if e.Kind == journal.RequestEnd {
 			words = append(words, e.Outcome.String())
+		} else if r, err := e.Request(); err == nil {
+			words = append(words, r.Service)
 		}
 		if body, err := e.Body(); err == nil && (strings.Contains(string(body), number) || strings.Contains(string(body), right)) {
 			w.t.Errorf("entry %d says what was typed", e.Seq)
