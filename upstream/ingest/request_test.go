@@ -61,8 +61,11 @@ func TestRequest(t *testing.T) {
 		w.inbox()
 
 		c.bill("B3", 10*yuan, journal.Done) // the books know nothing of it
+		c.write(journal.Entry{Kind: journal.RequestIntent, Ref: "L2", Details: []byte(`{"service":"lost"}`)})
+		c.write(journal.Entry{Kind: journal.RequestEnd, Ref: "L2", Outcome: journal.Done,
+			Details: []byte(`{"service":"lost"}`)})
 		c.push()
-		w.inbox(ingest.RequestMissing)
+		w.inbox(ingest.RequestMissing, ingest.RequestMissing)
 		pay("B4", "C01", false)
 		c.bill("B4", 10*yuan, journal.NotDone) // it was paid
 		pay("B5", "C01", false)
@@ -73,7 +76,8 @@ func TestRequest(t *testing.T) {
 		pay("B7", "C01", true)
 		c.bill("B7", 10*yuan, journal.Done) // nobody knows
 		c.push()
-		w.inbox(ingest.RequestMissing, ingest.RequestDiffers, ingest.RequestDiffers, ingest.RequestDiffers,
+		w.inbox(ingest.RequestMissing, ingest.RequestMissing, ingest.RequestDiffers, ingest.RequestDiffers,
+			ingest.RequestDiffers,
 			"bill to be found out", ingest.RequestDiffers)
 		w.wants(map[store.Account]money.Fen{holder: 60 * yuan, "biller/network": 40 * yuan})
 		w.sound()
