@@ -56,6 +56,9 @@ func (c *Campus) heal(ctx context.Context) {
 // is open at machines and at the upstream, and then every card at a kiosk.
 func (c *Campus) settle(ctx context.Context) {
 	c.rest(ctx)
+	c.network.Finish()
+	c.meters.Finish()
+	c.office.attend(ctx)
 	c.office.decide(ctx)
 	for _, h := range c.holders {
 		if h.card.used && c.broken == nil {
@@ -437,7 +440,7 @@ func (c *Campus) judgeSpending(h *holder) {
 	if left >= 0 || c.restored {
 		return
 	}
-	bound := max(0, p.level+h.dark-max(0, c.reserve-h.billed)) + h.clerks
+	bound := max(0, p.level+h.dark-c.reserve) + min(h.billed, c.reserve) + h.clerks
 	for station := range c.troubled {
 		bound += h.sold[station]
 	}

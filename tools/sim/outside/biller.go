@@ -107,9 +107,11 @@ func (b *Biller) Decided(no string) bool {
 	return true
 }
 
-// Mend ends all that goes wrong, and books what waits.
-func (b *Biller) Mend() {
-	b.Calm, b.Down = true, false
+// Mend ends all that goes wrong.
+func (b *Biller) Mend() { b.Calm, b.Down = true, false }
+
+// Finish books what waits, however late it is.
+func (b *Biller) Finish() {
 	for _, q := range b.queue {
 		b.book(q.charge)
 	}
