@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"quancun/kiosk"
 	"quancun/money"
 )
 
@@ -42,24 +41,14 @@ func bathing(s *stage) error {
 		func() error { return s.settleShower(stub) },
 		func() error { return s.gained(before, -shower) },
 		s.carryLog,
-		func() error { s.byCode = shower; return s.gained(before, -shower) },
-	)
-}
-
-// toBath has the person sign in for the baths.
-func (s *stage) toBath() error {
-	return s.steps(
-		func() error { return s.await(kiosk.Home, "bath") },
-		func() error { _, err := s.see(kiosk.Present); return err },
-		s.lay,
-		func() error { return s.typePIN(kiosk.EnterPIN) },
+		func() error { s.aside = shower; return s.gained(before, -shower) },
 	)
 }
 
 // reserve reserves in the bath that is open round the clock, at once.
 func (s *stage) reserve() error {
 	return s.steps(
-		s.toBath,
+		s.to("bath"),
 		s.on("bath.hall", "option-1"), s.on("bath.day", "option-0"), s.on("bath.slot", "option-0"),
 		s.on("bath.sure", "done"),
 		func() error { return s.asked("bath done") },
@@ -104,7 +93,7 @@ func (s *stage) stub() (string, error) {
 // settleShower ends the shower at the kiosk by its stub.
 func (s *stage) settleShower(stub string) error {
 	return s.steps(
-		s.toBath,
+		s.to("bath"),
 		s.on("bath.what", "option-1"), s.on("bath.which", "option-0"), s.on("bath.deed", "option-1"),
 		s.typed("bath.stub", "digit-", stub),
 		s.leave("bath done"), s.home,

@@ -142,7 +142,7 @@ func (s *stage) agree() error {
 		return err
 	}
 	mirrors := b.mirrors()
-	if len(mirrors) != 1 || purse != b.BalanceFen+s.byCode || mirrors[0] != purse {
+	if len(mirrors) != 1 || purse != b.BalanceFen+s.aside || mirrors[0] != purse {
 		return fmt.Errorf("account %s, mirror %+v, purse %s", b.BalanceFen, b.Cards, purse)
 	}
 	if len(b.Alarms) > 0 {

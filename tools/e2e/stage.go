@@ -33,7 +33,7 @@ type stage struct {
 	card    string  // that the person holds, as the lab calls it
 	pin     string
 	account string
-	byCode  money.Fen // that the account has spent and the card not
+	aside   money.Fen // that the account has spent and the card not
 	shots   int
 }
 

@@ -139,7 +139,7 @@ func saleDark(s *stage) error {
 		s.at(till.Sold), s.back,
 		func() error { return s.stack.StartAndWait(s.ctx, s.stack.Upstream, s.stack.UpstreamAddr) },
 		func() error { return s.spent(before, 2*lunch) },
-		func() error { s.byCode = lunch; return nil },
+		func() error { s.aside = lunch; return nil },
 	)
 }
 
