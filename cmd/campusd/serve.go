@@ -120,7 +120,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 // run.
 func (p place) services(ctx context.Context, c config, d data, s *server.Server,
 ) (run []func(context.Context) error, err error) {
-	baths, err := bath.Open(ctx, bath.Data{Books: d.books, Dir: p.dir, Policy: c.Baths, Log: s.Log})
+	baths, err := bath.Open(ctx, bath.Data{Books: d.books, Dir: p.dir, Policy: c.Baths, Reserve: c.Policy.CardReserve, Log: s.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,9 @@ func billing(c config, b *store.Books, s *server.Server, log *slog.Logger,
 	if err != nil {
 		return nil, err
 	}
-	desk := biller.New(biller.Config{Books: b, Billers: billers.Payable, Log: log})
+	desk := biller.New(biller.Config{
+		Books: b, Billers: billers.Payable, Reserve: c.Policy.CardReserve, Log: log,
+	})
 	answers := service.New(service.Config{Desk: desk, Holders: s, Books: b, Billers: billers.Shown})
 	s.Services = append(s.Services, answers)
 	parts = append(parts, desk.Run, answers.Run)

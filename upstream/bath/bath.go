@@ -138,19 +138,21 @@ func Usual() Policy {
 
 // Config is what a desk is made of. Policy and Log may be left out.
 type Config struct {
-	Books  *store.Books
-	Master bathcode.Master
-	Policy Policy // [Usual] if it is zero
-	Log    *slog.Logger
+	Books   *store.Books
+	Master  bathcode.Master
+	Policy  Policy    // [Usual] if it is zero
+	Reserve money.Fen // of each balance, that only the card may spend
+	Log     *slog.Logger
 }
 
 // Desk reserves and settles. It is safe for concurrent use, and several may work on
 // the same books with the same key.
 type Desk struct {
-	books  *store.Books
-	master bathcode.Master
-	policy Policy
-	log    *slog.Logger
+	books   *store.Books
+	master  bathcode.Master
+	policy  Policy
+	reserve money.Fen
+	log     *slog.Logger
 }
 
 // New returns a desk. It answers at once; holds of which no controller says
@@ -162,7 +164,7 @@ func New(c Config) *Desk {
 	if c.Policy == (Policy{}) {
 		c.Policy = Usual()
 	}
-	return &Desk{books: c.Books, master: c.Master, policy: c.Policy, log: c.Log}
+	return &Desk{books: c.Books, master: c.Master, policy: c.Policy, reserve: c.Reserve, log: c.Log}
 }
 
 // Code returns the digits of a reservation. They are a secret of its holder.

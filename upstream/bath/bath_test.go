@@ -237,6 +237,10 @@ func TestRefused(t *testing.T) {
 		try(bath.SlotFull, with(w.request(0, byStall, 0), func(q *bath.Request) { q.Stall = 3 }))
 		w.money(0, 20*yuan, 0)
 
+		_, err := bath.New(bath.Config{Books: w.books, Master: master, Reserve: 16 * yuan}).
+			Reserve(t.Context(), w.request(0, whole, 0))
+		w.refused(err, bath.NotEnough) // 5 of 20 yuan, of which only the card may spend 16
+
 		w.reserve(0, whole, 0)
 		try(bath.AlreadyYours, w.request(0, whole, 0))
 		w.reserve(0, whole, 1)

@@ -222,7 +222,7 @@ func (t *taking) mayHold(given []Reservation) error {
 	if err != nil {
 		return err
 	}
-	available := at[t.Account].Balance - held
+	available := at[t.Account].Balance - held - t.desk.reserve
 	for _, r := range given {
 		available += r.Cap
 	}

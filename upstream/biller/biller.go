@@ -151,6 +151,7 @@ func (p Pace) orDefault() Pace {
 type Config struct {
 	Books   *store.Books
 	Billers map[string]vendor.Biller // by name; those that are a [vendor.Asker] are asked
+	Reserve money.Fen                // of each balance, that only the card may spend
 	Pace    Pace
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -161,6 +162,7 @@ type Config struct {
 type Desk struct {
 	books   *store.Books
 	billers map[string]vendor.Biller
+	reserve money.Fen
 	pace    Pace
 	now     func() time.Time
 	log     *slog.Logger
@@ -183,7 +185,7 @@ func New(c Config) *Desk {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Desk{
-		books: c.Books, billers: c.Billers, pace: c.Pace.orDefault(), now: c.Now, log: c.Log,
+		books: c.Books, billers: c.Billers, reserve: c.Reserve, pace: c.Pace.orDefault(), now: c.Now, log: c.Log,
 		health: map[string]Health{},
 	}
 	d.clerk = due.NewClerk(d.work())

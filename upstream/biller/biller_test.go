@@ -35,6 +35,23 @@ func TestPaid(t *testing.T) {
 	})
 }
 
+// TestReserve: what only the card may spend pays no bill.
+func TestReserve(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		desk := biller.New(biller.Config{
+			Books: w.books, Reserve: 20 * yuan, Billers: map[string]vendor.Biller{"network": w.network}, Now: w.now,
+		})
+		var little *biller.NotEnoughError
+		if _, err := desk.Order(t.Context(), bill("N1", 30*yuan+1)); !errors.As(err, &little) ||
+			little.Available != 30*yuan {
+			t.Errorf("out of the reserve: %v", err)
+		}
+		if _, err := desk.Order(t.Context(), bill("N2", 30*yuan)); err != nil {
+			t.Errorf("all but the reserve: %v", err)
+		}
+	})
+}
+
 func TestNotTaken(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		var little *biller.NotEnoughError

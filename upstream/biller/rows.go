@@ -78,7 +78,7 @@ func (d *Desk) canPay(ctx context.Context, tx *sqldb.Tx, b Bill) error {
 	if err != nil {
 		return err
 	}
-	if left := at[b.Account].Balance - held; left < 0 {
+	if left := at[b.Account].Balance - held - d.reserve; left < 0 {
 		return &NotEnoughError{max(left+b.Amount, 0)}
 	}
 	return nil

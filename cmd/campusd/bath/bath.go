@@ -47,10 +47,11 @@ type Place interface {
 
 // Data is what a desk works on.
 type Data struct {
-	Books  *store.Books
-	Dir    string // of the books' keys
-	Policy Settings
-	Log    *slog.Logger // nil for none
+	Books   *store.Books
+	Dir     string // of the books' keys
+	Policy  Settings
+	Reserve money.Fen    // see [bath.Config]
+	Log     *slog.Logger // nil for none
 }
 
 // Open returns the desk of d. It makes the key if there is none, unless codes were
@@ -65,7 +66,9 @@ func Open(ctx context.Context, d Data) (*bath.Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bath.New(bath.Config{Books: d.Books, Master: m, Policy: d.Policy.policy(), Log: d.Log}), nil
+	return bath.New(bath.Config{
+		Books: d.Books, Master: m, Policy: d.Policy.policy(), Reserve: d.Reserve, Log: d.Log,
+	}), nil
 }
 
 func readKey(path string) (m bathcode.Master, err error) {

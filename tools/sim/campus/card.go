@@ -115,7 +115,6 @@ type holder struct {
 	dark    money.Fen            // spent by its virtual card while the upstream did not answer
 	codeDay int                  // of the year, on which that was last
 	clerks  money.Fen            // taken by clerks, who ask nobody
-	billed  money.Fen            // asked for by bills, which the purse does not know of
 	sold    map[string]money.Fen // spent at each station
 }
 

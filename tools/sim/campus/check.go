@@ -428,10 +428,9 @@ func (c *Campus) judgeRows(ctx context.Context) error {
 
 // judgeSpending holds what a holder has spent too much against the bound of the
 // design, section 2: what the purse held when it was last level with the account,
-// and what the virtual card may spend in the dark, less the card reserve, from
-// which bills may have been paid: their holder stands there with the card. What
-// clerks take without asking comes on top, and what machines have sold whose
-// journal is in two places.
+// and what the virtual card may spend in the dark, less the card reserve. What clerks
+// take without asking comes on top, and what machines have sold whose journal is in
+// two places.
 func (c *Campus) judgeSpending(h *holder) {
 	a := store.HolderAccount(h.account)
 	p := h.card
@@ -440,7 +439,7 @@ func (c *Campus) judgeSpending(h *holder) {
 	if left >= 0 || c.restored {
 		return
 	}
-	bound := max(0, p.level+h.dark-c.reserve) + min(h.billed, c.reserve) + h.clerks
+	bound := max(0, p.level+h.dark-c.reserve) + h.clerks
 	for station := range c.troubled {
 		bound += h.sold[station]
 	}

@@ -97,7 +97,7 @@ var billPace = biller.Pace{Retry: 4, Watch: 4, Late: 8 * time.Hour}
 // billing has the server answer about bills.
 func (o *office) billing() {
 	o.desk = biller.New(biller.Config{
-		Books: o.books, Pace: billPace, Now: o.now, Log: o.campus.log,
+		Books: o.books, Reserve: o.campus.reserve, Pace: billPace, Now: o.now, Log: o.campus.log,
 		Billers: map[string]vendor.Biller{
 			setup.NetworkName: o.campus.network, setup.ElectricityName: o.campus.meters,
 		},

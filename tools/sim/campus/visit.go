@@ -187,7 +187,6 @@ func (m *machine) bill(ctx context.Context, h *holder) {
 	if c.dice.OneIn(2) {
 		o.Biller, o.Room = setup.ElectricityName, room
 	}
-	h.billed += o.Amount
 	outcome, err := m.requests.Do(ctx, request.Request{
 		Ref: o.OrderNo, Service: pay.Service, Account: h.account, Amount: o.Amount, What: notes[o.Biller],
 	}, func(ctx context.Context) (journal.Outcome, error) { return v.pay(ctx, o) })
