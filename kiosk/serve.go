@@ -125,8 +125,8 @@ func (s *Session) ended(ctx context.Context, e dialog.End) {
 	case e.Err != nil:
 		s.Log.Warn("service ended", "service", string(s.view.Chosen), "outcome", int(how), "err", e.Err)
 	}
-	if s.view.Step == Served && how == dialog.Unknown {
-		return // the page says so already
+	if s.view.Step == Served && how == dialog.Unknown && why == "" {
+		return // the page says so already, and there is nothing new to say
 	}
 	s.pages++
 	follow := e.Report.Follow

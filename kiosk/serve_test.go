@@ -120,6 +120,27 @@ func TestServiceFollows(t *testing.T) {
 	})
 }
 
+// TestServiceReferred: what machines cannot find out goes to people, and the page says
+// so instead of promising to change.
+func TestServiceReferred(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := served(t, func(context.Context, *service.Visit) (dialog.Report, error) {
+			return dialog.Report{Follow: func(context.Context) (dialog.Report, error) {
+				time.Sleep(20 * time.Second)
+				return dialog.Report{No: "2"}, errors.Join(tender.ErrUnknown, dialog.Refuse(task, nil))
+			}}, tender.ErrUnknown
+		})
+		if v := s.want(kiosk.Served); !v.Dialog.Followed {
+			t.Errorf("ended %+v", v.Dialog)
+		}
+		time.Sleep(21 * time.Second)
+		v := s.want(kiosk.Served).Dialog
+		if v.Outcome != dialog.Unknown || v.Why != task || v.Report.No != "2" || v.Followed {
+			t.Errorf("in the end %+v", v)
+		}
+	})
+}
+
 // TestServiceRefuses: a "no" with words of its own has them on the page.
 func TestServiceRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
