@@ -120,7 +120,9 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 // run.
 func (p place) services(ctx context.Context, c config, d data, s *server.Server,
 ) (run []func(context.Context) error, err error) {
-	baths, err := bath.Open(ctx, bath.Data{Books: d.books, Dir: p.dir, Policy: c.Baths, Reserve: c.Policy.CardReserve, Log: s.Log})
+	baths, err := bath.Open(ctx, bath.Data{
+		Books: d.books, Dir: p.dir, Policy: c.Baths, Reserve: c.Policy.CardReserve, Log: s.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
