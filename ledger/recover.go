@@ -343,9 +343,13 @@ func (r *remains) needed() map[string]bool {
 // balances adds up what the entries that are left have moved.
 func (r *remains) balances(o Options) map[journal.Account]money.Fen {
 	sums := map[journal.Account]money.Fen{}
+	opened := false
 	for _, e := range slices.Concat(r.rows, r.extra) {
-		if opening, err := e.Opening(); err == nil {
-			maps.Copy(sums, opening.Accounts)
+		if opening, err := e.Opening(); err == nil && !opened {
+			opened = true // what only the mirror has comes last, and may be the first entry of all
+			for name, balance := range opening.Accounts {
+				sums[name] += balance
+			}
 		}
 		for _, p := range e.Postings {
 			sums[p.Account] += p.Amount
