@@ -134,6 +134,44 @@ func TestAnswerLost(t *testing.T) {
 	}
 }
 
+// TestDoor has the session end behind a lost answer. That is no word about what was
+// asked for: one that is made is never shown as refused.
+func TestDoor(t *testing.T) {
+	for name, tt := range map[string]struct {
+		faults []fault
+		how    dialog.Outcome
+		end    journal.Outcome
+		held   money.Fen
+	}{
+		"at once":      {[]fault{door}, dialog.Refused, journal.NotDone, 0},
+		"request lost": {[]fault{lost, door}, dialog.Refused, journal.NotDone, 0},
+		"answer lost":  {[]fault{silent, door}, dialog.Done, journal.Done, 5 * yuan},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.faults = tt.faults
+			ref, r, err := w.visit(reserving("龙山浴室", "17:00"))
+			if how, _, _ := kiosk.HowEnded(err); how != tt.how || w.end(ref) != tt.end {
+				t.Errorf("ended as %d, %v, %+v; the journal says %s", how, err, r, w.end(ref))
+			}
+			w.money(20*yuan, tt.held)
+		})
+	}
+	t.Run("cancel", func(t *testing.T) {
+		w := newWorld(t)
+		_, _, err := w.visit(reserving("龙山浴室", "17:00"))
+		w.ok(err)
+		w.faults = []fault{silent, door, door}
+		_, r, err := w.visit(owning("bath.cancel"))
+		if !errors.Is(err, tender.ErrUnknown) || r.Follow == nil {
+			t.Fatalf("ended as %+v, %v", r, err)
+		}
+		if _, err := r.Follow(t.Context()); !errors.Is(err, tender.ErrUnknown) {
+			t.Errorf("followed: %v", err)
+		}
+	})
+}
+
 // TestFollow waits at the page until it is known.
 func TestFollow(t *testing.T) {
 	w := newWorld(t)

@@ -132,14 +132,16 @@ func (t *visit) settle(ctx context.Context, r bath.Reservation) (dialog.Report, 
 // long as the holder waits.
 func (t *visit) until(ctx context.Context, r bath.Reservation, next dialog.Word,
 	do func(context.Context) (bath.Reservation, error)) (dialog.Report, error) {
+	lost := false // an answer was, so that it may be done
 	once := func(ctx context.Context) (dialog.Report, error) {
 		now, err := do(ctx)
 		switch {
 		case err == nil:
 			return dialog.Report{No: short(r.Ref), Facts: stands(now), Next: next}, nil
-		case isRefused(err):
+		case isRefused(err) && !(lost && atDoor(err)):
 			return refusedReport(err), refusal(err)
 		}
+		lost = true
 		t.Log.Warn("answer about a reservation was lost", "ref", r.Ref, "err", err)
 		return dialog.Report{No: short(r.Ref), Facts: stands(r), Next: lookLater},
 			errors.Join(tender.ErrUnknown, dialog.Refuse(unsureOwn, err))
@@ -154,7 +156,7 @@ func (t *visit) until(ctx context.Context, r bath.Reservation, next dialog.Word,
 				if sleep(ctx, t.Pause) != nil {
 					return report, err
 				}
-				if now, err := once(ctx); !errors.Is(err, tender.ErrUnknown) {
+				if now, err := once(ctx); !errors.Is(err, tender.ErrUnknown) || atDoor(err) {
 					return now, err
 				}
 			}

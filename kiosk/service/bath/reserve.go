@@ -153,19 +153,19 @@ func (t *visit) take(ctx context.Context, d bath.Day, s bath.Slot) (dialog.Repor
 	}
 	p := &place{Desk: t.Desk, session: t.Session, request: bath.Request{
 		Ref: ref, Hall: d.Hall.No, Slot: s.No, Day: d.Start,
+	}, about: []dialog.Fact{
+		dialog.Text(factHall, d.Hall.Name), dialog.Text(factSlot, slot(bath.Reservation{From: s.From, To: s.To})),
+		dialog.Amount(factHeld, d.Hall.Cap),
 	}}
 	outcome, err := t.Requests.Do(ctx, request.Request{
 		Ref: ref, Service: Service, Account: t.Account.No,
 		What: note{d.Hall.No, d.Start.In(kiosk.Beijing).Format(time.DateOnly), s.No},
 	}, p.ask)
+	report := p.report(err)
 	if outcome == 0 {
-		r := dialog.Report{No: short(ref), Facts: []dialog.Fact{
-			dialog.Text(factHall, d.Hall.Name), dialog.Text(factSlot, slot(bath.Reservation{From: s.From, To: s.To})),
-			dialog.Amount(factHeld, d.Hall.Cap),
-		}, Next: lookLater, Follow: p.follow}
-		return r, err
+		report.Follow = p.follow
 	}
-	return p.report(err), err
+	return report, err
 }
 
 // place is a place that was asked for.
@@ -173,6 +173,8 @@ type place struct {
 	*Desk
 	session client.Session
 	request bath.Request
+	about   []dialog.Fact
+	lost    bool             // an answer was, so that it may be made
 	made    bath.Reservation // zero until the upstream has said so
 }
 
@@ -194,11 +196,27 @@ func (p *place) once(ctx context.Context) (journal.Outcome, error) {
 	case err == nil:
 		p.made = made
 		return journal.Done, nil
+	case p.lost && atDoor(err):
+		return p.whether(ctx, err)
 	case isRefused(err):
 		return journal.NotDone, refusal(err)
 	}
+	p.lost = true
 	p.Log.Warn("answer to a reservation was lost", "ref", p.request.Ref, "err", err)
 	return 0, err
+}
+
+// whether says what an answer has said that was lost, where the holder is not let in
+// any more to ask again: that is no word about the reservation.
+func (p *place) whether(ctx context.Context, no error) (journal.Outcome, error) {
+	reserved, err := p.Upstream.End(ctx, p.request.Ref)
+	switch {
+	case err != nil:
+		return 0, err
+	case reserved:
+		return journal.Done, nil
+	}
+	return journal.NotDone, refusal(no)
 }
 
 // follow asks until there is an answer, for as long as the holder waits.
@@ -217,10 +235,13 @@ func (p *place) follow(ctx context.Context) (dialog.Report, error) {
 }
 
 func (p *place) report(err error) dialog.Report {
-	if err != nil {
+	switch {
+	case err != nil && !errors.Is(err, tender.ErrUnknown):
 		return refusedReport(err)
+	case p.made.Ref != "":
+		return codeReport(p.made)
 	}
-	return codeReport(p.made)
+	return dialog.Report{No: short(p.request.Ref), Facts: p.about, Next: lookLater}
 }
 
 // codeReport shows the code, to be typed at the controller.

@@ -84,6 +84,7 @@ const (
 	none   fault = 0
 	lost   fault = 1
 	silent fault = 2
+	door   fault = 3 // the session is over
 )
 
 var errLost = errors.New("connection cut")
@@ -160,8 +161,11 @@ func through[T any](w *world, do func() (T, error)) (v T, err error) {
 	if len(w.faults) > 0 {
 		f, w.faults = w.faults[0], w.faults[1:]
 	}
-	if f == lost {
+	switch f {
+	case lost:
 		return v, errLost
+	case door:
+		return v, &client.Refusal{Reason: client.SessionOver}
 	}
 	got, err := do()
 	if f == silent {
