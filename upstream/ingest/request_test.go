@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
+	"quancun/bathcode"
 	"quancun/journal"
 	"quancun/money"
+	"quancun/upstream/bath"
 	"quancun/upstream/biller"
 	"quancun/upstream/biller/vendor"
 	"quancun/upstream/ingest"
 	"quancun/upstream/store"
+	"quancun/water"
 )
 
 // counter is a biller that books what it is told, or says nothing.
@@ -21,6 +25,55 @@ func (c counter) Pay(context.Context, vendor.Charge) (vendor.Receipt, error) {
 		return vendor.Receipt{}, errors.New("silent")
 	}
 	return vendor.Receipt{RecordNo: "1"}, nil
+}
+
+// asked writes the intent and the end of what moves no money by itself.
+func (c *till) asked(service, ref string, o journal.Outcome) {
+	e := journal.Entry{
+		Kind: journal.RequestIntent, Ref: ref, Account: "1001", Details: []byte(`{"service":"` + service + `"}`),
+	}
+	c.write(e)
+	e.Kind, e.Outcome = journal.RequestEnd, o
+	c.write(e)
+}
+
+// TestRequestBath holds what journals say of showers against the reservations.
+func TestRequestBath(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		holder := w.holder("1001", 100*yuan)
+		c := w.till("C01")
+		d := bath.New(bath.Config{Books: w.books, Master: bathcode.Master{7}})
+		err := d.AddHall(t.Context(), bath.Hall{
+			No: 1, Name: "龙山浴室", Merchant: "bath-1", Cap: 5 * yuan, Tariff: water.Tariff{PerLitre: 4, PulsesPerLitre: 100},
+		})
+		if err == nil {
+			err = d.SetStall(t.Context(), 1, bath.Stall{No: 1})
+		}
+		if err == nil {
+			_, err = d.AddSlots(t.Context(), 1, water.Time{From: 0, To: 24 * 60}, 12*60)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		tomorrow := bathcode.DayOf(w.books.Now().Add(24 * time.Hour))
+		for slot, ref := range []string{"S1", "S2"} {
+			_, err := d.Reserve(t.Context(), bath.Request{
+				Ref: ref, Terminal: "C01", Account: holder, Hall: 1, Day: tomorrow, Slot: uint8(slot),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.asked("bath", "S1", journal.Done)
+		c.asked("bath", "S3", journal.NotDone)
+		c.push()
+		w.inbox()
+		c.asked("bath", "S2", journal.NotDone) // it was made
+		c.asked("bath", "S4", journal.Done)    // the books know nothing of it
+		c.push()
+		w.inbox(ingest.RequestDiffers, ingest.RequestMissing)
+		w.sound()
+	})
 }
 
 // bill writes a bill's intent and its end.

@@ -43,7 +43,11 @@ type Finding struct {
 type match func(ctx context.Context, tx *sqldb.Tx, t Told) (Misfit, string, error)
 
 // matches are the services whose requests are held against the books.
-var matches = map[string]match{"bill": bill, journal.Loss: loss}
+var matches = map[string]match{
+	"bill":       bill,
+	"bath":       stands("bath_reservations", "a shower was reserved"),
+	journal.Loss: stands("lost_reports", "a card was reported lost"),
+}
 
 // Note holds ends against what was done. One that does not say of which service it is
 // is left alone.
@@ -98,20 +102,23 @@ func bill(ctx context.Context, tx *sqldb.Tx, t Told) (Misfit, string, error) {
 	return 0, "", nil
 }
 
-// loss holds the end of a loss against the reports: whoever was told that the card is
-// stopped must not find it in use because these books are older than they were.
-func loss(ctx context.Context, tx *sqldb.Tx, t Told) (Misfit, string, error) {
-	var terminal string
-	err := tx.QueryRow(ctx, `SELECT terminal FROM lost_reports WHERE ref = ?`, t.Entry.Ref).Scan(&terminal)
-	here := err == nil && terminal == t.Terminal
-	done := t.Entry.Outcome == journal.Done
-	switch {
-	case err != nil && !errors.Is(err, sql.ErrNoRows):
-		return 0, "", err
-	case done && !here:
-		return Missing, "a card was reported lost", nil
-	case !done && here:
-		return Differs, "a card was reported lost, and the terminal has said that it was not", nil
+// stands holds the end of what moves no money by itself against the table that has it:
+// whoever was told that it is done must not find it gone because these books are older
+// than they were.
+func stands(table, what string) match {
+	return func(ctx context.Context, tx *sqldb.Tx, t Told) (Misfit, string, error) {
+		var terminal string
+		err := tx.QueryRow(ctx, `SELECT terminal FROM `+table+` WHERE ref = ?`, t.Entry.Ref).Scan(&terminal)
+		here := err == nil && terminal == t.Terminal
+		done := t.Entry.Outcome == journal.Done
+		switch {
+		case err != nil && !errors.Is(err, sql.ErrNoRows):
+			return 0, "", err
+		case done && !here:
+			return Missing, what, nil
+		case !done && here:
+			return Differs, what + ", and the terminal has said that it was not", nil
+		}
+		return 0, "", nil
 	}
-	return 0, "", nil
 }
