@@ -86,6 +86,9 @@ func (w *world) openAll() {
 	w.exec(`UPDATE terminals SET heard_ms = ?`, now)
 	w.exec(`INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms)
 		VALUES ('kiosk1', ?, 7, 'A1', ?, ?, 'canteen1', 200, ?, ?)`, make([]byte, 8), account, cardNo, false, now)
+	w.exec(`INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, room,
+			placed_ms)
+		VALUES ('kiosk1', ?, 8, 'A2', ?, '', '', 900, ?, ?, ?)`, make([]byte, 8), account, false, true, now) // for cash
 	for _, b := range []struct {
 		no, title string
 		amount    money.Fen

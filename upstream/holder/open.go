@@ -87,7 +87,8 @@ func (d *Desk) sources(now time.Time) []source {
 			WHERE o.account = ?1 AND c.kind = 40 AND c.state = 1`, nil},
 		{`SELECT 7, h.amount_fen, h.placed_ms, h.attempt,
 				CASE WHEN h.merchant <> '' THEN h.merchant ELSE h.terminal END, h.card_no, true, false, NULL, t.heard_ms
-			FROM holds h JOIN terminals t ON t.id = h.terminal WHERE h.account = ?1 AND h.state <= 2`, nil},
+			FROM holds h JOIN terminals t ON t.id = h.terminal WHERE h.account = ?1 AND h.state <= 2
+			AND NOT h.room`, nil},
 		{`SELECT CASE WHEN state = 1 THEN 8 ELSE 9 END, amount_fen, created_ms, order_no, title, '', true, state = 6,
 				CASE state WHEN 1 THEN deadline_ms WHEN 6 THEN NULL ELSE sent_ms + ?2 END, NULL
 			FROM bills WHERE account = ?1 AND state IN (1, 2, 3, 6)`, []any{billDue.Milliseconds()}},
