@@ -36,6 +36,7 @@ const (
 	doLay      dialog.Word = "own.do.lay"
 	doTill     dialog.Word = "own.do.till"
 	doBath     dialog.Word = "own.do.bath"
+	doStub     dialog.Word = "own.do.stub"
 	doTopUp    dialog.Word = "own.do.topup"
 	doCentre   dialog.Word = "own.do.centre"
 	doPeople   dialog.Word = "own.do.people"
@@ -88,7 +89,7 @@ var sorts = map[holder.Sort]sort{
 	holder.BillHeld:      {billHeld, doWait, heldHere, dueNone},
 	holder.BillChecking:  {billChecking, doWait, heldHere, dueNone},
 	holder.BathReserved:  {bathReserved, doBath, heldHere, dueNone},
-	holder.BathUnsettled: {bathUnsettled, doWait, heldHere, dueNone},
+	holder.BathUnsettled: {bathUnsettled, doStub, heldHere, dueNone},
 	holder.Owed:          {owed, doTopUp, "", ""},
 	holder.Inquiry:       {inquiry, doPeople, "", duePeople},
 	level:                {notLevel, doLevel, heldThere, ""},
