@@ -184,7 +184,7 @@ func (m *machine) bill(ctx context.Context, h *holder) {
 	o := bill.Order{
 		OrderNo: c.ref(m.station.ID + "_"), Biller: setup.NetworkName, Amount: yuan + c.dice.Amount(40*yuan),
 	}
-	if c.dice.OneIn(2) {
+	if c.dice.OneIn(4) { // the other biller can be asked, in more ways that go wrong
 		o.Biller, o.Room = setup.ElectricityName, room
 	}
 	outcome, err := m.requests.Do(ctx, request.Request{

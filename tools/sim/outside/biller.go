@@ -35,6 +35,7 @@ const (
 
 const (
 	mishapOneIn = 2 // of so many calls that book
+	lateOneIn   = 3 // of so many of these: what is booked after the money was let go is the worst that can be
 	deafOneIn   = 8 // of so many questions that are not answered
 
 	// After which a slow biller has booked: when the upstream does not expect it any
@@ -145,6 +146,9 @@ func (b *Biller) mishap() Mishap {
 	}
 	if b.Calm || !b.Dice.OneIn(mishapOneIn) {
 		return None
+	}
+	if b.byNumber && b.Dice.OneIn(lateOneIn) {
+		return Late
 	}
 	m := Mishap(b.Dice.Between(int(NotReached), int(mishapCount)-1))
 	if m == Denied && !b.byNumber { // its word is all that there is
