@@ -83,6 +83,7 @@ func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book, all ...service
 		}
 	})
 	s.health <- kiosk.Health{Terminal: "T1", Upstream: true}
+	synctest.Wait() // until it knows of its reader: before that Home refuses what needs one
 	return s
 }
 
