@@ -21,6 +21,7 @@ const (
 	PartPIN         Part = 8  // one that nobody knows, until RELOAD PIN
 	PartFile        Part = 9  // content of a file
 	PartLock        Part = 10 // the issuer's control key in place of the maker's
+	PartProof       Part = 11 // as PartAnswer, to a card that was locked: under the issuer's control key
 )
 
 // Order asks an issuer for a part. What does not belong to the part is zero.
@@ -36,7 +37,7 @@ type Order struct {
 // Head returns the head of the command that brings the part to the card.
 func (o Order) Head() Head {
 	switch o.Part {
-	case PartAnswer:
+	case PartAnswer, PartProof:
 		return Head{0x00, 0x82, 0x00, 0x00}
 	case PartFile:
 		return Head{0x04, 0xD6, 0x80 | o.SFI, o.Offset}
@@ -84,6 +85,9 @@ func (k NewKeys) Field(o Order) ([]byte, error) {
 	switch o.Part {
 	case PartAnswer:
 		answer := k.Transport.Answer(o.Challenge)
+		return answer[:], nil
+	case PartProof:
+		answer := k.Issuer.Answer(o.Challenge)
 		return answer[:], nil
 	case PartFile:
 		if len(o.Data) == 0 || len(o.Data) > fileDataMax {

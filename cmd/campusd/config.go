@@ -62,6 +62,7 @@ type policy struct {
 
 	ReplacementFee money.Fen `toml:"replacement_fee_fen"`
 	LossRiskHours  int       `toml:"loss_risk_hours"` // for which a holder bears what is spent in the dark
+	HolderFile     int       `toml:"holder_file"`     // short identifier of what cards say of their holder
 }
 
 // defaults is a policy of its own each time: what reads a file into it writes
@@ -80,6 +81,7 @@ func defaults() policy {
 
 		ReplacementFee: 15 * money.Yuan,
 		LossRiskHours:  24,
+		HolderFile:     0x16,
 	}
 }
 
@@ -125,6 +127,8 @@ func (p policy) check() error {
 		return errors.New("pay_seconds is not between 10 and 600")
 	case p.CardReserve < 0 || p.DailyLimit < 0 || p.ReplacementFee < 0:
 		return errors.New("card_reserve_fen, daily_limit_fen or replacement_fee_fen is below zero")
+	case p.HolderFile < 1 || p.HolderFile > 30:
+		return errors.New("holder_file is not between 1 and 30")
 	case p.LossRiskHours < 0 || p.LossRiskHours > 31*24:
 		return errors.New("loss_risk_hours is not between 0 and 744")
 	}
@@ -148,7 +152,9 @@ func (p policy) ingest() ingest.Policy {
 }
 
 func (p policy) counter() counter.Terms {
-	return counter.Terms{DailyLimit: p.DailyLimit, ReplacementFee: p.ReplacementFee}
+	return counter.Terms{
+		DailyLimit: p.DailyLimit, ReplacementFee: p.ReplacementFee, HolderFile: byte(p.HolderFile),
+	}
 }
 
 func (p policy) lost() lost.Policy {

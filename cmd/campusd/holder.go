@@ -166,10 +166,15 @@ func readPIN(ctx context.Context, in io.Reader, k keys.Store, a store.Account) (
 // told is an act in words, without names.
 func told(a centre.Act) string {
 	text := fmt.Sprintf("%s: %s, by %s", a.Account.No(), a.Kind, a.Clerk)
-	if (a.Before != "" || a.After != "") && a.Kind != centre.Named && a.Kind != centre.Opened {
+	if (a.Before != "" || a.After != "") && !personal(a.Kind) {
 		text += fmt.Sprintf(", from %q to %q", a.Before, a.After)
 	}
 	return text
+}
+
+// personal reports whether what was so before and after an act is a name.
+func personal(k centre.Kind) bool {
+	return k == centre.Named || k == centre.Opened || k == centre.Rewritten
 }
 
 // showHolder prints what the counter has done for a holder.
@@ -195,7 +200,7 @@ func showHolder(ctx context.Context, args []string, out io.Writer) error {
 		fmt.Fprintln(w, "WHEN\tWHAT\tBY\tAT\tCARD\tFROM\tTO")
 		for _, x := range acts {
 			before, after := x.Before, x.After
-			if x.Kind == centre.Named || x.Kind == centre.Opened {
+			if personal(x.Kind) {
 				before, after = "-", "-" // names are nobody's business here
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.At.In(beijing).Format(time.DateTime), x.Kind, x.Clerk,

@@ -68,6 +68,9 @@ type Holder struct {
 	Length int   `toml:"length"`
 	Name   Field `toml:"name"`
 	Number Field `toml:"number"` // student or staff number
+	// Update says that the issuer may write the file of a card that it has made, with
+	// its control key proven and a MAC of the maintenance key.
+	Update bool `toml:"update"`
 }
 
 // Log is the transaction log, file 0x18 (2.3).

@@ -24,6 +24,7 @@ func TestDefault(t *testing.T) {
 			SFI: 0x16, Length: 39,
 			Name:   profile.Field{Offset: 2, Length: 20, Encoding: profile.EncodingGBK},
 			Number: profile.Field{Offset: 22, Length: 16},
+			Update: true,
 		},
 		Log: profile.Log{SFI: 0x18, Records: 10},
 	}

@@ -92,7 +92,7 @@ func (w personalising) challenge(n int) (c pboc.Challenge, err error) {
 // part brings a part to the card.
 func (w personalising) part(o pboc.Order) (err error) {
 	n := 4
-	if o.Part == pboc.PartAnswer {
+	if o.Part == pboc.PartAnswer || o.Part == pboc.PartProof {
 		n = 8
 	}
 	if o.Challenge, err = w.challenge(n); err != nil {
@@ -203,10 +203,12 @@ func (w personalising) createData(sfi byte, length int) error {
 // writeMax is how much is written at a time.
 const writeMax = 200
 
-func (w personalising) write(sfi byte, data []byte) error {
+func (w personalising) write(sfi byte, data []byte) error { return w.writeAt(sfi, 0, data) }
+
+func (w personalising) writeAt(sfi byte, offset int, data []byte) error {
 	for at := 0; at < len(data); at += writeMax {
 		part := data[at:min(at+writeMax, len(data))]
-		if err := w.part(pboc.Order{Part: pboc.PartFile, SFI: sfi, Offset: byte(at), Data: part}); err != nil {
+		if err := w.part(pboc.Order{Part: pboc.PartFile, SFI: sfi, Offset: byte(offset + at), Data: part}); err != nil {
 			return err
 		}
 	}

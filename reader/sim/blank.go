@@ -11,8 +11,8 @@ import (
 // What makes a blank a campus card (发卡), 2.4 and 3.2 of the notes, as far as a
 // campus card needs it. Where the manuals are silent: what was created is empty
 // and not unwritten; the control key of an application is written under the
-// card's, and every other key under the application's own; rights are not looked
-// at, because the card's control key is asked for all of it.
+// card's, and every other key under the application's own; of the rights only that
+// to write a file is looked at, which takes the card's control key.
 
 // authenticate is EXTERNAL AUTHENTICATE with the card's control key.
 func (c *Card) authenticate(cmd command) ([]byte, apdu.Status) {
@@ -196,6 +196,8 @@ func (c *Card) updateBinary(cmd command) ([]byte, apdu.Status) {
 	switch {
 	case !c.inDF || cmd.p1&0x80 == 0 || file == nil:
 		return nil, apdu.NotFound
+	case !c.mf:
+		return nil, apdu.NotAllowed
 	case s.Maintenance == Key{}:
 		return nil, apdu.KeyNotFound
 	case s.FileErrors == pinTriesMax:

@@ -165,6 +165,39 @@ func TestOtherBlank(t *testing.T) {
 	}
 }
 
+// TestRewrite has a card say another name, in one command, and nothing else. What may
+// be the number of an identity document stays.
+func TestRewrite(t *testing.T) {
+	const document = "1101011990010112"
+	p, wants := profile.Default(), purse.Holder{Name: "另一个长得放不进二十个字节的名字", Number: "2026000888"}
+	for _, number := range []string{"2026000777", document} {
+		card, was := blank(), fresh
+		was.Number = number
+		field := issuer(t, was, p, nil)
+		if err := purse.Personalise(card, p, was, field); err != nil {
+			t.Fatal(err)
+		}
+		before, orders := card.State(), 0
+		for range 2 { // the second time nothing is left to write
+			err := purse.Rewrite(card, p, wants, func(o pboc.Order) ([]byte, error) { orders++; return field(o) })
+			if err != nil || orders != 2 {
+				t.Fatalf("%d orders, %v", orders, err)
+			}
+		}
+		info, err := purse.Open(card, p)
+		if err != nil || info.Name != "另一个长得放不进二十" {
+			t.Errorf("%+v, %v", info, err)
+		}
+		after := card.State()
+		if kept := bytes.Contains(after.Files[0x16], []byte(number)); kept != (number == document) {
+			t.Errorf("number %q is there: %t", number, kept)
+		}
+		if !bytes.Equal(after.Files[0x15], before.Files[0x15]) || after.Files[0x16][0] != before.Files[0x16][0] {
+			t.Error("more than name and number was written")
+		}
+	}
+}
+
 // TestWrites: nobody else writes on a card, and who tries three times ends it.
 func TestWrites(t *testing.T) {
 	card := blank()
@@ -172,8 +205,8 @@ func TestWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	talk(t, card, "off\n"+selectedNew+`
-		> 04D69508 05 01 00000000                    # no challenge
-		< 6985
+		> 04D69508 05 01 00000000                    # no authentication
+		< 6982
 		> 80E00017 07 A8000AF0FAFFFF                 # no authentication
 		< 6982
 		> 800E0000
@@ -181,6 +214,17 @@ func TestWrites(t *testing.T) {
 		> 00D69508 01 00
 		< 6D00
 	`)
+	challenge, err := card.Transmit([]byte{0, 0x84, 0, 0, 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := pboc.Key{1, 2, 3}.Answer(pboc.Challenge(challenge[:8]))
+	talk(t, card, fmt.Sprintf(`
+		> 00820000 08 %X
+		< 9000
+		> 04D69508 05 01 00000000                    # no challenge
+		< 6985
+	`, answer))
 	for range 3 {
 		if _, err := card.Transmit([]byte{0, 0x84, 0, 0, 4}); err != nil {
 			t.Fatal(err)

@@ -24,11 +24,11 @@ func (a Act) check() error {
 		return refused("it has no name, no clerk or no place")
 	case a.Document < IDCard || a.Document > Passport:
 		return refused("no document was seen")
-	case a.Kind < Lost || a.Kind > Retired:
+	case a.Kind < Lost || a.Kind > Rewritten:
 		return refused("%s is not done here", a.Kind)
 	case a.Kind == Limited && (a.Limit < 0 || a.Limit > LimitMax):
 		return refused("a limit of %s", a.Limit)
-	case (a.Kind == Named || a.Kind == Opened) && !isName(a.Name):
+	case (a.Kind == Named || a.Kind == Opened || a.Kind == Rewritten) && !isName(a.Name):
 		return refused("that is no name")
 	case a.Kind == Opened && (!journal.IsName(a.Account.No()) || a.Until.IsZero()):
 		return refused("it has no number, or no end")
@@ -52,7 +52,7 @@ func (a Act) same(b Act) error {
 	switch b.Kind {
 	case Limited:
 		want = fen(b.Limit)
-	case Named:
+	case Named, Rewritten:
 		want = b.Name
 	case Opened:
 		want = opening(b)
@@ -156,6 +156,8 @@ func (t *acting) do() error {
 		return t.open()
 	case Retired:
 		return t.retire()
+	case Rewritten:
+		return t.rewritten()
 	}
 	panic("centre: internal error: an act was not checked")
 }
@@ -198,6 +200,20 @@ func (t *acting) rename() error {
 	}
 	t.Before, t.After = h.Name, t.Name
 	return t.books.SetName(t.ctx, t.tx, t.Account, t.Name)
+}
+
+// rewritten notes what a card of the holder says now. It is not asked whether that is
+// still the name: the card says it.
+func (t *acting) rewritten() error {
+	c, err := t.books.CardTx(t.ctx, t.tx, t.Card)
+	if err != nil {
+		return err
+	}
+	if c.Card().Account != t.Account {
+		return refused("card %s is another holder's", t.Card)
+	}
+	t.After = t.Name
+	return nil
 }
 
 // issue gives the holder a card, and retires those before it: a holder has one.
@@ -313,6 +329,9 @@ var checks = []struct{ name, query string }{
 		LEFT JOIN cards c ON c.card_no = a.card_no
 		WHERE a.kind = 7 AND a.place <> 'console' AND (m.ref IS NULL OR m.card_no <> a.card_no OR m.account <> a.account
 			OR m.terminal <> a.place OR m.factor IS NULL OR m.factor <> c.factor)`},
+	{"card of another holder was written", `
+		SELECT a.card_no FROM centre_acts a LEFT JOIN cards c ON c.card_no = a.card_no
+		WHERE a.kind = 10 AND (c.account IS NULL OR c.account <> a.account)`},
 	{"two cards have the same keys", `
 		SELECT m.card_no FROM centre_cards m JOIN cards c ON c.factor = m.factor AND c.card_no <> m.card_no`},
 }

@@ -150,6 +150,40 @@ func bind(ctx context.Context, tx *sqldb.Tx, ref string, factor [8]byte) error {
 	return err
 }
 
+// ErrNotMade means that a card was not made here, so that nobody here has the key
+// by which what it says of its holder can be changed.
+var ErrNotMade = errors.New("centre: the card was not made here")
+
+// Rewritable returns the card with a number, if it may be made to say something else
+// of its holder: it was made here, may be used, and its account is open. The error
+// is [store.ErrNone], [ErrNotMade], [ErrEnded] or [ErrRefused].
+func (d *Desk) Rewritable(ctx context.Context, no string) (c store.Card, err error) {
+	err = d.books.Read(ctx, func(tx *sqldb.Tx) error {
+		var made bool
+		var factor []byte
+		err := tx.QueryRow(ctx, `
+			SELECT card_no, account, status, factor, EXISTS (
+				SELECT 1 FROM centre_cards m WHERE m.card_no = c.card_no AND m.factor = c.factor)
+			FROM cards c WHERE card_no = ?`, no).Scan(&c.No, &c.Account, &c.Status, &factor, &made)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return store.ErrNone
+		case err != nil:
+			return err
+		case c.Status != store.CardActive:
+			return refused("card %s has status %d", no, c.Status)
+		case !made:
+			return ErrNotMade
+		}
+		copy(c.Factor[:], factor)
+		return d.mustBeOpen(ctx, tx, c.Account)
+	})
+	if err != nil {
+		return store.Card{}, fmt.Errorf("rewrite a card: %w", err)
+	}
+	return c, nil
+}
+
 // Made returns the card that was begun under a name, or [store.ErrNone].
 func (d *Desk) Made(ctx context.Context, ref string) (Made, error) {
 	return readMade(ctx, d.books.Live(), ref)

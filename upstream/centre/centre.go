@@ -27,15 +27,16 @@ type Kind int
 
 // The kinds of acts.
 const (
-	Lost     Kind = 1 // a card was reported lost (挂失)
-	Found    Kind = 2 // a card that was reported lost may be used again (解挂)
-	Limited  Kind = 3 // the daily limit was changed (改限额)
-	Named    Kind = 4 // the name was corrected
-	PINReset Kind = 5 // a new PIN was set
-	Unlocked Kind = 6 // wrong tries of the PIN were forgotten
-	Issued   Kind = 7 // a card was given to a holder, in place of the one before (发卡, 补卡)
-	Opened   Kind = 8 // an account was opened for somebody without a card, for a time (临时人员)
-	Retired  Kind = 9 // an account was closed, of which all was paid out (销户)
+	Lost      Kind = 1  // a card was reported lost (挂失)
+	Found     Kind = 2  // a card that was reported lost may be used again (解挂)
+	Limited   Kind = 3  // the daily limit was changed (改限额)
+	Named     Kind = 4  // the name was corrected
+	PINReset  Kind = 5  // a new PIN was set
+	Unlocked  Kind = 6  // wrong tries of the PIN were forgotten
+	Issued    Kind = 7  // a card was given to a holder, in place of the one before (发卡, 补卡)
+	Opened    Kind = 8  // an account was opened for somebody without a card, for a time (临时人员)
+	Retired   Kind = 9  // an account was closed, of which all was paid out (销户)
+	Rewritten Kind = 10 // a card was written to say the name that was corrected
 )
 
 // Document is what a clerk has seen. Stored and on the wire: never renumbered.
@@ -62,10 +63,10 @@ type Act struct {
 
 	Kind    Kind
 	Account store.Account
-	Card    string // Lost, Found: which; Issued: the new one
+	Card    string // Lost, Found, Rewritten: which; Issued: the new one
 
 	Limit  money.Fen // Limited
-	Name   string    // Named, Opened
+	Name   string    // Named, Opened; Rewritten: what the card says
 	Until  time.Time // Opened: when it ends
 	PIN    store.PIN // PINReset, Opened: how it is kept
 	Factor [8]byte   // Issued: of the card's keys
@@ -188,7 +189,7 @@ func (k Kind) String() string {
 	name, ok := map[Kind]string{
 		Lost: "report loss", Found: "undo loss", Limited: "change limit", Named: "correct name",
 		PINReset: "reset PIN", Unlocked: "unlock PIN", Issued: "issue card", Opened: "open account",
-		Retired: "retire account",
+		Retired: "retire account", Rewritten: "write name on card",
 	}[k]
 	if !ok {
 		return fmt.Sprintf("act of kind %d", int(k))

@@ -383,6 +383,8 @@ func TestVerify(t *testing.T) {
 		"closed": `INSERT INTO centre_closed SELECT ref, 'desk1', at_ms FROM centre_acts WHERE kind = 3`,
 		"keys": `INSERT INTO centre_cards SELECT 'i9', 'desk1', 'k7', account, '00002026900000000001', uid, factor, 1
 			FROM cards WHERE card_no = '` + card1 + `'`,
+		"another holder": `INSERT INTO centre_acts SELECT 'a8', 'desk1', 'k7', 10, 'holder/1002', card_no, 1, '', '', 9
+			FROM cards WHERE card_no = '` + card1 + `'`,
 		"not made": `INSERT INTO centre_acts SELECT 'a9', 'desk1', 'k7', 7, account, card_no, 1, '', '', 9
 			FROM cards WHERE card_no = '` + card1 + `'`,
 	} {

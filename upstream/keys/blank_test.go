@@ -47,7 +47,11 @@ func TestPersonalise(t *testing.T) {
 	if !ok || !ok2 || pboc.Key(lock) == control || pboc.Key(lock) == transport {
 		t.Error("the card's control key is its application's, or the maker's")
 	}
-	for _, o := range []pboc.Order{{}, {Part: 11}, {Part: pboc.PartFile}, {Part: pboc.PartFile, Data: make([]byte, 240)}} {
+	proof, err := s.Personalise(ctx, f, pboc.Order{Part: pboc.PartProof, Challenge: c})
+	if answer := pboc.Key(lock).Answer(c); err != nil || !bytes.Equal(proof, answer[:]) {
+		t.Errorf("a locked card gets %x, %v, want %x", proof, err, answer)
+	}
+	for _, o := range []pboc.Order{{}, {Part: 12}, {Part: pboc.PartFile}, {Part: pboc.PartFile, Data: make([]byte, 240)}} {
 		if _, err := s.Personalise(ctx, f, o); !errors.Is(err, pboc.ErrNoPart) {
 			t.Errorf("order %+v: %v", o, err)
 		}

@@ -36,7 +36,6 @@ const (
 	oneTerm   dialog.Word = "centre.until.term"
 	oneYear   dialog.Word = "centre.until.year"
 	byCode    dialog.Word = "centre.temporary.code" // the holder pays by virtual card
-	notOnCard dialog.Word = "centre.name.card"      // the card keeps the old name
 )
 
 // limitMax is the highest daily limit, as the upstream has it.
@@ -147,7 +146,9 @@ func (s *serving) name(ctx context.Context) (dialog.Report, error) {
 		return dialog.Report{}, err
 	}
 	r, err := s.confirmed(ctx, a, dialog.Fact{Name: factNew, Text: a.Name, Strong: true})
-	r.Next = notOnCard
+	if r.Next = onCardNext; !s.Profile.Holder.Update {
+		r.Next = notOnCard
+	}
 	return r, err
 }
 

@@ -43,6 +43,7 @@ const (
 var whys = map[centre.Reason]dialog.Word{
 	centre.SessionOver: signInAgain, centre.Forbidden: notAClerk, centre.HolderUnknown: noHolder,
 	centre.CardUnknown: noCard, centre.NoBlanks: noBlanks, centre.PINWrong: pinWrong, centre.PINLocked: pinLocked,
+	centre.NotMadeHere:      notOnCard,
 	centre.AmountOutOfRange: tooMuch, centre.AccountClosed: closedWord, centre.LeftOver: leftOver,
 }
 
@@ -149,7 +150,7 @@ func (s *serving) ask(ctx context.Context, a centre.Act, pin *kiosk.PIN) (centre
 	if err := s.sleep(ctx); err != nil {
 		return done, err
 	}
-	if a.Kind == centre.Issued { // it can still be done later, with the card that is made
+	if withCard(a.Kind) { // it can still be done later, with the card that is made
 		return s.Centre.Do(ctx, s.clerk, a, digits)
 	}
 	done, was, lost := s.Centre.Close(ctx, a.Ref)
@@ -210,8 +211,12 @@ func (d *Desk) settle(ctx context.Context) {
 }
 
 func (d *Desk) settleOne(ctx context.Context, intent journal.Entry) error {
-	if a, err := intent.Centre(); err != nil || centre.Kind(a.Act) == centre.Issued {
+	a, err := intent.Centre()
+	if err != nil || centre.Kind(a.Act) == centre.Issued {
 		return err
+	}
+	if centre.Kind(a.Act) == centre.Rewritten {
+		return d.settleRewritten(ctx, intent)
 	}
 	_, was, err := d.Centre.Close(ctx, intent.Ref)
 	if err != nil {
@@ -219,6 +224,10 @@ func (d *Desk) settleOne(ctx context.Context, intent journal.Entry) error {
 	}
 	return d.endBy(ctx, intent.Ref, intent.Operator, outcome(was))
 }
+
+// withCard reports whether an act is done with a card in hand, so that only somebody
+// who has that card can end it.
+func withCard(k centre.Kind) bool { return k == centre.Issued || k == centre.Rewritten }
 
 func outcome(done bool) journal.Outcome {
 	if done {

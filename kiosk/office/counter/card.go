@@ -61,7 +61,7 @@ func (s *serving) issue(ctx context.Context) (dialog.Report, error) {
 	if len(s.current()) > 0 {
 		return dialog.Report{}, dialog.Refuse(hasCard, nil)
 	}
-	return s.make(ctx, 0)
+	return s.make(ctx, s.Ref(), 0)
 }
 
 // replace makes a card in place of one that was lost or is broken, for a fee.
@@ -69,10 +69,15 @@ func (s *serving) replace(ctx context.Context) (dialog.Report, error) {
 	if err := s.findOpen(ctx); err != nil {
 		return dialog.Report{}, err
 	}
+	return s.replaceFound(ctx, s.Ref())
+}
+
+// replaceFound does it for the holder who was found, under a reference of its own.
+func (s *serving) replaceFound(ctx context.Context, ref string) (dialog.Report, error) {
 	if len(s.current()) == 0 {
 		return dialog.Report{}, dialog.Refuse(hasNone, nil)
 	}
-	return s.make(ctx, s.holder.ReplacementFee)
+	return s.make(ctx, ref, s.holder.ReplacementFee)
 }
 
 // current is the cards that the holder has, as far as they are shown.
@@ -85,7 +90,7 @@ func (s *serving) current() (ends []string) {
 	return ends
 }
 
-func (s *serving) make(ctx context.Context, fee money.Fen) (dialog.Report, error) {
+func (s *serving) make(ctx context.Context, ref string, fee money.Fen) (dialog.Report, error) {
 	if !s.holder.Until.IsZero() {
 		return dialog.Report{}, dialog.Refuse(byCode, nil)
 	}
@@ -95,7 +100,7 @@ func (s *serving) make(ctx context.Context, fee money.Fen) (dialog.Report, error
 	if err := s.document(ctx); err != nil {
 		return dialog.Report{}, err
 	}
-	m := &making{ref: s.Ref(), fee: fee}
+	m := &making{ref: ref, fee: fee}
 	defer m.letGo()
 	if err := s.askFee(ctx, m); err != nil {
 		return dialog.Report{}, err

@@ -55,6 +55,7 @@ type Cards interface {
 	Begin(ctx context.Context, clerk string, b centre.Blank) (centre.Plan, error)
 	Command(ctx context.Context, clerk string, c centre.Command) ([]byte, error)
 	SignPIN(ctx context.Context, clerk string, n centre.NewPIN, pin *[6]byte) (pboc.MAC, error)
+	HolderCommand(ctx context.Context, clerk string, r centre.Rewrite) ([]byte, error)
 }
 
 // Authorizer holds money under the number of the next entry. [client.Client] is
@@ -103,6 +104,9 @@ type Desk struct {
 	// busy is held by whoever has acts in hand: a task, or who ends what was left
 	// open.
 	busy sync.Mutex
+	// stubborn are the cards that have refused to say another name, which busy guards.
+	// They are not tried again: three wrong MACs in a row lock a card for good.
+	stubborn map[string]bool
 }
 
 // New returns a desk.
@@ -110,7 +114,7 @@ func New(c Config) *Desk {
 	if c.Pause == 0 {
 		c.Pause = time.Second / 4
 	}
-	return &Desk{Config: c}
+	return &Desk{Config: c, stubborn: map[string]bool{}}
 }
 
 // Tasks returns what a clerk does. All of it needs the upstream, since nothing
@@ -129,6 +133,7 @@ func (d *Desk) Tasks() []office.Task {
 		task(Limit, staff.ChangeLimit, (*serving).limit),
 		task(PIN, staff.ChangePIN, (*serving).pin),
 		task(Name, staff.CorrectHolder, (*serving).name),
+		task(Rewrite, staff.CorrectHolder, (*serving).rewrite),
 		task(Temporary, staff.Temporary, (*serving).temporary),
 		task(Retire, staff.PayOut, (*serving).retire),
 		task(Open, staff.Serve, (*serving).open),
@@ -195,6 +200,7 @@ const (
 	Limit     dialog.Word = "centre.limit"
 	PIN       dialog.Word = "centre.pin"
 	Name      dialog.Word = "centre.name"
+	Rewrite   dialog.Word = "centre.rewrite"
 	Temporary dialog.Word = "centre.temporary"
 	Retire    dialog.Word = "centre.retire"
 	Open      dialog.Word = "centre.open"

@@ -305,7 +305,9 @@ func TestAccounts(t *testing.T) {
 	}
 	w.done(counter.Lost)
 	w.answers["centre.name.new"] = func() dialog.Answer { return dialog.Answer{Text: "Wang Ming "} }
-	w.done(counter.Name)
+	if v := w.done(counter.Name); v.Report.Next != "centre.name.card.next" {
+		t.Errorf("after the correction: %+v", v.Report)
+	}
 	if w.holder.Name != "Wang Ming" {
 		t.Errorf("name %q", w.holder.Name)
 	}

@@ -55,6 +55,10 @@ func (s *serving) open(ctx context.Context) (dialog.Report, error) {
 	if err := s.lookUp(ctx, centre.Find{Account: e.Account}); err != nil {
 		return dialog.Report{}, err
 	}
+	if a, err := e.Centre(); err == nil && centre.Kind(a.Act) == centre.Rewritten {
+		s.seen = seen{centre.Document(a.Document), a.Evidence}
+		return s.openRewrite(ctx, e)
+	}
 	m, err := s.resumed(ctx, e)
 	if err != nil {
 		return dialog.Report{}, err

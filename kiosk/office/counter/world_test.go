@@ -86,12 +86,15 @@ type world struct {
 	register  map[string]string // the school's names, by number
 	loseDo    bool              // answers to acts are lost
 	loseClose bool
-	over      bool // the clerk's session
+	over      bool  // the clerk's session
+	noKey     error // instead of what a card takes to say another name
+	wrongKey  bool  // a card does not believe the name
 
 	answers map[dialog.Word]func() dialog.Answer // to questions that have another answer than the usual
 	asked   []dialog.Word
 	card    *sim.Card // that is laid down when a card is asked for
 	before  func(q dialog.Question)
+	leave   bool // when a card is asked for, once
 }
 
 func newWorld(t *testing.T) *world {
@@ -230,8 +233,11 @@ func (w *world) reply(s *office.Session, v office.View) {
 		a.PIN = digits("246802")
 	case dialog.AskCard:
 		w.slot.Take()
-		w.slot.Lay(w.card)
-		return
+		if a.Left = w.leave; !a.Left {
+			w.slot.Lay(w.card)
+			return
+		}
+		w.leave = false
 	}
 	if f := w.answers[q.Name]; f != nil {
 		a = f()
@@ -289,6 +295,11 @@ func (w *world) balance() money.Fen {
 func (w *world) opens() (purse.Info, error) {
 	w.card.PowerOn()
 	return purse.Open(w.card, profile.Default())
+}
+
+// blank is a chip that nobody has.
+func (w *world) blank(n byte) sim.State {
+	return sim.NewBlank(profile.Default(), sim.LabTransport, [4]byte{n})
 }
 
 // book is the journal on a machine whose power may fail.
@@ -442,14 +453,32 @@ func (u *upstream) Begin(_ context.Context, _ string, b centre.Blank) (p centre.
 }
 
 func (u *upstream) Command(_ context.Context, _ string, c centre.Command) (field []byte, err error) {
-	k := sim.LabMasters.For(c.Factor)
-	err = u.power.step(func() error {
-		field, err = pboc.NewKeys{
-			Transport: sim.LabTransport, Issuer: pboc.Key{1}, Control: pboc.Key{2}, Maintenance: pboc.Key{3},
-			TAC: pboc.Key(k.TAC), Reload: pboc.Key(k.Reload), Purchase: pboc.Key(k.Purchase), Load: pboc.Key(k.Load),
-		}.Field(c.Order)
-		return err
-	})
+	err = u.power.step(func() error { field, err = keys(c.Factor).Field(c.Order); return err })
+	return field, err
+}
+
+// keys are those of a card that is made here.
+func keys(f [8]byte) pboc.NewKeys {
+	k := sim.LabMasters.For(f)
+	return pboc.NewKeys{
+		Transport: sim.LabTransport, Issuer: pboc.Key{1}, Control: pboc.Key{2}, Maintenance: pboc.Key{3},
+		TAC: pboc.Key(k.TAC), Reload: pboc.Key(k.Reload), Purchase: pboc.Key(k.Purchase), Load: pboc.Key(k.Load),
+	}
+}
+
+func (u *upstream) HolderCommand(_ context.Context, _ string, r centre.Rewrite) (field []byte, err error) {
+	no, err := purse.ParseCardNo(r.CardNo)
+	if err != nil {
+		return nil, err
+	}
+	if u.noKey != nil {
+		return nil, u.noKey
+	}
+	k := keys([8]byte(no[2:]))
+	if u.wrongKey && r.Part == pboc.PartFile {
+		k.Maintenance[0]++
+	}
+	err = u.power.step(func() error { field, err = k.Field(r.Order); return err })
 	return field, err
 }
 

@@ -52,7 +52,7 @@ func (s *Server) DoAct(ctx context.Context, q *connect.Request[v1.DoActRequest],
 // missing is what is not there if something is not.
 func missing(k centre.Kind) v1.CentreReason {
 	switch k {
-	case centre.Lost, centre.Found:
+	case centre.Lost, centre.Found, centre.Rewritten:
 		return v1.CentreReason_CENTRE_REASON_CARD_UNKNOWN
 	case centre.Issued: // it was never begun
 		return v1.CentreReason_CENTRE_REASON_ACT_UNKNOWN

@@ -82,6 +82,37 @@ func order(m *v1.CardCommandRequest) (o pboc.Order, factor keys.Factor, ok bool)
 	return o, factor, ok
 }
 
+// HolderCommand implements the contract. A clerk's session writes no other file:
+// neither until when a card is good, nor whether it may be used.
+func (s *Server) HolderCommand(ctx context.Context, q *connect.Request[v1.HolderCommandRequest],
+) (*connect.Response[v1.HolderCommandResponse], error) {
+	if _, err := s.clerk(ctx, q.Msg.Session); err != nil {
+		return nil, err
+	}
+	o := pboc.Order{
+		Part: pboc.Part(q.Msg.Part), SFI: byte(q.Msg.Sfi), Offset: byte(q.Msg.Offset), Data: q.Msg.Data,
+	}
+	file := o.Part == pboc.PartFile && q.Msg.Sfi == uint32(s.Terms.HolderFile) && q.Msg.Offset <= 0xFF
+	switch {
+	case copy(o.Challenge[:], q.Msg.Challenge) != len(q.Msg.Challenge) || o.Part != pboc.PartProof && !file:
+		return nil, refuse(v1.CentreReason_CENTRE_REASON_MALFORMED)
+	case s.Blanks == nil:
+		return nil, refuse(v1.CentreReason_CENTRE_REASON_NO_BLANKS)
+	}
+	c, err := s.desk.Rewritable(ctx, strings.ToUpper(q.Msg.CardNo))
+	if err != nil {
+		return nil, explain(err, v1.CentreReason_CENTRE_REASON_CARD_UNKNOWN)
+	}
+	field, err := s.Blanks.Personalise(ctx, c.Factor, o)
+	if errors.Is(err, pboc.ErrNoPart) {
+		return nil, refuse(v1.CentreReason_CENTRE_REASON_MALFORMED)
+	}
+	if err != nil {
+		return nil, explain(err, v1.CentreReason_CENTRE_REASON_CARD_UNKNOWN)
+	}
+	return connect.NewResponse(&v1.HolderCommandResponse{Field: field}), nil
+}
+
 // SignPIN implements the contract. The PIN is checked as at any sign-in: whoever has
 // a clerk's session cannot guess it here.
 func (s *Server) SignPIN(ctx context.Context, q *connect.Request[v1.SignPINRequest],

@@ -29,6 +29,7 @@ import (
 type Terms struct {
 	DailyLimit     money.Fen // unless the account says otherwise
 	ReplacementFee money.Fen
+	HolderFile     byte // by its short identifier: what cards of the school say of their holder; 0 is 0x16
 }
 
 // Config is what a Server is made of.
@@ -49,7 +50,12 @@ type Server struct {
 }
 
 // New returns a server, to be served by c.Server beside its own services.
-func New(c Config) *Server { return &Server{Config: c, desk: centre.New(c.Books)} }
+func New(c Config) *Server {
+	if c.Terms.HolderFile == 0 {
+		c.Terms.HolderFile = 0x16
+	}
+	return &Server{Config: c, desk: centre.New(c.Books)}
+}
 
 // Handler implements [server.Service].
 func (s *Server) Handler(options ...connect.HandlerOption) (path string, h http.Handler) {
@@ -81,6 +87,7 @@ var reasons = []struct {
 	{centre.ErrEnded, v1.CentreReason_CENTRE_REASON_ACCOUNT_CLOSED},
 	{centre.ErrLeft, v1.CentreReason_CENTRE_REASON_LEFT_OVER},
 	{centre.ErrRefused, v1.CentreReason_CENTRE_REASON_ACT_REFUSED},
+	{centre.ErrNotMade, v1.CentreReason_CENTRE_REASON_NOT_MADE_HERE},
 	{centre.ErrTaken, v1.CentreReason_CENTRE_REASON_FACTOR_TAKEN},
 	{store.ErrConflict, v1.CentreReason_CENTRE_REASON_ACT_CONFLICT},
 	{keys.ErrNoBlanks, v1.CentreReason_CENTRE_REASON_NO_BLANKS},

@@ -74,6 +74,33 @@ func (d *Desk) Command(ctx context.Context, clerk string, c Command) ([]byte, er
 	return r.Msg.Field, nil
 }
 
+// Rewrite asks for what a finished card takes when it is to say something else of its
+// holder.
+type Rewrite struct {
+	CardNo string
+	pboc.Order
+}
+
+// HolderCommand returns the data field of the command that brings a part to the card.
+// It does not say that the card has taken it. Refusals: NoBlanks, CardUnknown,
+// NotMadeHere, ActRefused for a card that may not be used, AccountClosed, Malformed.
+func (d *Desk) HolderCommand(ctx context.Context, clerk string, r Rewrite) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	session, err := d.session(clerk)
+	if err != nil {
+		return nil, err
+	}
+	p, err := d.rpc.HolderCommand(ctx, connect.NewRequest(&v1.HolderCommandRequest{
+		Session: session, CardNo: r.CardNo, Part: int32(r.Part), Challenge: r.Challenge[:],
+		Sfi: uint32(r.SFI), Offset: uint32(r.Offset), Data: r.Data,
+	}))
+	if err != nil {
+		return nil, explain("holder command", err)
+	}
+	return p.Msg.Field, nil
+}
+
 // NewPIN is a PIN that a card is to take.
 type NewPIN struct {
 	Account string // the card's

@@ -48,15 +48,16 @@ type Kind int
 
 // The kinds of acts.
 const (
-	Lost     Kind = 1 // a card was reported lost (挂失)
-	Found    Kind = 2 // it may be used again (解挂)
-	Limited  Kind = 3 // another daily limit (改限额)
-	Named    Kind = 4 // the name was corrected
-	PINReset Kind = 5 // another PIN
-	Unlocked Kind = 6 // wrong tries of the PIN are forgotten
-	Issued   Kind = 7 // another card, in place of those before (发卡, 补卡)
-	Opened   Kind = 8 // an account for a time, without a card (临时人员)
-	Retired  Kind = 9 // the account is closed (销户)
+	Lost      Kind = 1  // a card was reported lost (挂失)
+	Found     Kind = 2  // it may be used again (解挂)
+	Limited   Kind = 3  // another daily limit (改限额)
+	Named     Kind = 4  // the name was corrected
+	PINReset  Kind = 5  // another PIN
+	Unlocked  Kind = 6  // wrong tries of the PIN are forgotten
+	Issued    Kind = 7  // another card, in place of those before (发卡, 补卡)
+	Opened    Kind = 8  // an account for a time, without a card (临时人员)
+	Retired   Kind = 9  // the account is closed (销户)
+	Rewritten Kind = 10 // a card was written to say the name that was corrected
 )
 
 // Document is what a clerk has seen. Numbers as on the wire, in the journal and in
@@ -77,9 +78,9 @@ type Act struct {
 	Kind     Kind
 	Account  string // account number; Opened: the new one's
 	Document Document
-	Card     string    // Lost, Found: which; Issued: what [Desk.Begin] has given
+	Card     string    // Lost, Found, Rewritten: which; Issued: what [Desk.Begin] has given
 	Limit    money.Fen // Limited
-	Name     string    // Named, Opened
+	Name     string    // Named, Opened; Rewritten: what the card says
 	Until    time.Time // Opened
 }
 

@@ -33,6 +33,7 @@ const (
 	ChallengeSpent   Reason = 16
 	LeftOver         Reason = 17 // something is left of an account that is to be retired
 	NumberPassed     Reason = 18 // the upstream has another entry there
+	NotMadeHere      Reason = 19 // nobody has that card's control key
 )
 
 // String returns the name on the wire.

@@ -101,6 +101,7 @@ func TestImported(t *testing.T) {
 	}
 	for _, part := range []pboc.Part{
 		pboc.PartAnswer, pboc.PartControl, pboc.PartMaintenance, pboc.PartTAC, pboc.PartLoad, pboc.PartLock,
+		pboc.PartProof,
 	} {
 		o := pboc.Order{Part: part, Challenge: pboc.Challenge{4, 3, 2, 1}, Index: 1}
 		a, errA := soft.Personalise(t.Context(), f, o)
@@ -324,7 +325,7 @@ func TestBlanks(t *testing.T) {
 	if lock == control || lock.Diversify(f) != control {
 		t.Error("the card's control key and its application's do not belong together")
 	}
-	for _, o := range []pboc.Order{{}, {Part: 11}, {Part: pboc.PartFile}} {
+	for _, o := range []pboc.Order{{}, {Part: 12}, {Part: pboc.PartFile}} {
 		if _, err := s.Personalise(ctx, f, o); !errors.Is(err, pboc.ErrNoPart) {
 			t.Errorf("order %+v: %v, want %v", o, err, pboc.ErrNoPart)
 		}

@@ -55,6 +55,7 @@ const (
 	CentreReason_CENTRE_REASON_CHALLENGE_SPENT     CentreReason = 16
 	CentreReason_CENTRE_REASON_LEFT_OVER           CentreReason = 17 // something is left of an account that is to be retired
 	CentreReason_CENTRE_REASON_NUMBER_PASSED       CentreReason = 18 // the journal has another entry there
+	CentreReason_CENTRE_REASON_NOT_MADE_HERE       CentreReason = 19 // nobody here has that card's control key
 )
 
 // Enum value maps for CentreReason.
@@ -79,6 +80,7 @@ var (
 		16: "CENTRE_REASON_CHALLENGE_SPENT",
 		17: "CENTRE_REASON_LEFT_OVER",
 		18: "CENTRE_REASON_NUMBER_PASSED",
+		19: "CENTRE_REASON_NOT_MADE_HERE",
 	}
 	CentreReason_value = map[string]int32{
 		"CENTRE_REASON_UNSPECIFIED":         0,
@@ -100,6 +102,7 @@ var (
 		"CENTRE_REASON_CHALLENGE_SPENT":     16,
 		"CENTRE_REASON_LEFT_OVER":           17,
 		"CENTRE_REASON_NUMBER_PASSED":       18,
+		"CENTRE_REASON_NOT_MADE_HERE":       19,
 	}
 )
 
@@ -1395,6 +1398,142 @@ func (x *CardCommandResponse) GetField() []byte {
 	return nil
 }
 
+type HolderCommandRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	CardNo        string                 `protobuf:"bytes,2,opt,name=card_no,json=cardNo,proto3" json:"card_no,omitempty"`
+	Part          int32                  `protobuf:"varint,3,opt,name=part,proto3" json:"part,omitempty"` // this and the rest: see pboc.Order
+	Challenge     []byte                 `protobuf:"bytes,4,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	Sfi           uint32                 `protobuf:"varint,5,opt,name=sfi,proto3" json:"sfi,omitempty"`
+	Offset        uint32                 `protobuf:"varint,6,opt,name=offset,proto3" json:"offset,omitempty"`
+	Data          []byte                 `protobuf:"bytes,7,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HolderCommandRequest) Reset() {
+	*x = HolderCommandRequest{}
+	mi := &file_quancun_v1_centre_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HolderCommandRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HolderCommandRequest) ProtoMessage() {}
+
+func (x *HolderCommandRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_centre_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HolderCommandRequest.ProtoReflect.Descriptor instead.
+func (*HolderCommandRequest) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *HolderCommandRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *HolderCommandRequest) GetCardNo() string {
+	if x != nil {
+		return x.CardNo
+	}
+	return ""
+}
+
+func (x *HolderCommandRequest) GetPart() int32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *HolderCommandRequest) GetChallenge() []byte {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
+func (x *HolderCommandRequest) GetSfi() uint32 {
+	if x != nil {
+		return x.Sfi
+	}
+	return 0
+}
+
+func (x *HolderCommandRequest) GetOffset() uint32 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *HolderCommandRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type HolderCommandResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         []byte                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HolderCommandResponse) Reset() {
+	*x = HolderCommandResponse{}
+	mi := &file_quancun_v1_centre_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HolderCommandResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HolderCommandResponse) ProtoMessage() {}
+
+func (x *HolderCommandResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_centre_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HolderCommandResponse.ProtoReflect.Descriptor instead.
+func (*HolderCommandResponse) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *HolderCommandResponse) GetField() []byte {
+	if x != nil {
+		return x.Field
+	}
+	return nil
+}
+
 type SignPINRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -1408,7 +1547,7 @@ type SignPINRequest struct {
 
 func (x *SignPINRequest) Reset() {
 	*x = SignPINRequest{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[18]
+	mi := &file_quancun_v1_centre_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1559,7 @@ func (x *SignPINRequest) String() string {
 func (*SignPINRequest) ProtoMessage() {}
 
 func (x *SignPINRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[18]
+	mi := &file_quancun_v1_centre_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1572,7 @@ func (x *SignPINRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignPINRequest.ProtoReflect.Descriptor instead.
 func (*SignPINRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{18}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SignPINRequest) GetSession() []byte {
@@ -1480,7 +1619,7 @@ type SignPINResponse struct {
 
 func (x *SignPINResponse) Reset() {
 	*x = SignPINResponse{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[19]
+	mi := &file_quancun_v1_centre_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1631,7 @@ func (x *SignPINResponse) String() string {
 func (*SignPINResponse) ProtoMessage() {}
 
 func (x *SignPINResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[19]
+	mi := &file_quancun_v1_centre_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1644,7 @@ func (x *SignPINResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignPINResponse.ProtoReflect.Descriptor instead.
 func (*SignPINResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{19}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SignPINResponse) GetMac() []byte {
@@ -1525,7 +1664,7 @@ type LookUpRegisterRequest struct {
 
 func (x *LookUpRegisterRequest) Reset() {
 	*x = LookUpRegisterRequest{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	mi := &file_quancun_v1_centre_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1676,7 @@ func (x *LookUpRegisterRequest) String() string {
 func (*LookUpRegisterRequest) ProtoMessage() {}
 
 func (x *LookUpRegisterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	mi := &file_quancun_v1_centre_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1689,7 @@ func (x *LookUpRegisterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpRegisterRequest.ProtoReflect.Descriptor instead.
 func (*LookUpRegisterRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{20}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LookUpRegisterRequest) GetSession() []byte {
@@ -1576,7 +1715,7 @@ type LookUpRegisterResponse struct {
 
 func (x *LookUpRegisterResponse) Reset() {
 	*x = LookUpRegisterResponse{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	mi := &file_quancun_v1_centre_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1727,7 @@ func (x *LookUpRegisterResponse) String() string {
 func (*LookUpRegisterResponse) ProtoMessage() {}
 
 func (x *LookUpRegisterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	mi := &file_quancun_v1_centre_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1740,7 @@ func (x *LookUpRegisterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpRegisterResponse.ProtoReflect.Descriptor instead.
 func (*LookUpRegisterResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{21}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LookUpRegisterResponse) GetName() string {
@@ -1625,7 +1764,7 @@ type AllowCashRequest struct {
 
 func (x *AllowCashRequest) Reset() {
 	*x = AllowCashRequest{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[22]
+	mi := &file_quancun_v1_centre_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1776,7 @@ func (x *AllowCashRequest) String() string {
 func (*AllowCashRequest) ProtoMessage() {}
 
 func (x *AllowCashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[22]
+	mi := &file_quancun_v1_centre_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1789,7 @@ func (x *AllowCashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowCashRequest.ProtoReflect.Descriptor instead.
 func (*AllowCashRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{22}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AllowCashRequest) GetSession() []byte {
@@ -1703,7 +1842,7 @@ type AllowCashResponse struct {
 
 func (x *AllowCashResponse) Reset() {
 	*x = AllowCashResponse{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[23]
+	mi := &file_quancun_v1_centre_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +1854,7 @@ func (x *AllowCashResponse) String() string {
 func (*AllowCashResponse) ProtoMessage() {}
 
 func (x *AllowCashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[23]
+	mi := &file_quancun_v1_centre_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1867,7 @@ func (x *AllowCashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowCashResponse.ProtoReflect.Descriptor instead.
 func (*AllowCashResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{23}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{25}
 }
 
 // CentreRefusal is the detail of every error that means "no".
@@ -1744,7 +1883,7 @@ type CentreRefusal struct {
 
 func (x *CentreRefusal) Reset() {
 	*x = CentreRefusal{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[24]
+	mi := &file_quancun_v1_centre_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +1895,7 @@ func (x *CentreRefusal) String() string {
 func (*CentreRefusal) ProtoMessage() {}
 
 func (x *CentreRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[24]
+	mi := &file_quancun_v1_centre_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +1908,7 @@ func (x *CentreRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CentreRefusal.ProtoReflect.Descriptor instead.
 func (*CentreRefusal) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{24}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CentreRefusal) GetReason() CentreReason {
@@ -1903,6 +2042,16 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\x06offset\x18\b \x01(\rR\x06offset\x12\x12\n" +
 	"\x04data\x18\t \x01(\fR\x04data\"+\n" +
 	"\x13CardCommandResponse\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\fR\x05field\"\xb9\x01\n" +
+	"\x14HolderCommandRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x17\n" +
+	"\acard_no\x18\x02 \x01(\tR\x06cardNo\x12\x12\n" +
+	"\x04part\x18\x03 \x01(\x05R\x04part\x12\x1c\n" +
+	"\tchallenge\x18\x04 \x01(\fR\tchallenge\x12\x10\n" +
+	"\x03sfi\x18\x05 \x01(\rR\x03sfi\x12\x16\n" +
+	"\x06offset\x18\x06 \x01(\rR\x06offset\x12\x12\n" +
+	"\x04data\x18\a \x01(\fR\x04data\"-\n" +
+	"\x15HolderCommandResponse\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\fR\x05field\"\x96\x01\n" +
 	"\x0eSignPINRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x17\n" +
@@ -1932,7 +2081,7 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\n" +
 	"tries_left\x18\x02 \x01(\x05R\ttriesLeft\x12\x1b\n" +
 	"\tlimit_fen\x18\x03 \x01(\x03R\blimitFen\x12\x10\n" +
-	"\x03why\x18\x04 \x01(\tR\x03why*\xe7\x04\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why*\x88\x05\n" +
 	"\fCentreReason\x12\x1d\n" +
 	"\x19CENTRE_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CENTRE_REASON_MALFORMED\x10\x01\x12\x1e\n" +
@@ -1953,7 +2102,8 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\x1cCENTRE_REASON_ACCOUNT_CLOSED\x10\x0f\x12!\n" +
 	"\x1dCENTRE_REASON_CHALLENGE_SPENT\x10\x10\x12\x1b\n" +
 	"\x17CENTRE_REASON_LEFT_OVER\x10\x11\x12\x1f\n" +
-	"\x1bCENTRE_REASON_NUMBER_PASSED\x10\x122\xf0\x05\n" +
+	"\x1bCENTRE_REASON_NUMBER_PASSED\x10\x12\x12\x1f\n" +
+	"\x1bCENTRE_REASON_NOT_MADE_HERE\x10\x132\xc6\x06\n" +
 	"\rCentreService\x12K\n" +
 	"\n" +
 	"FindHolder\x12\x1d.quancun.v1.FindHolderRequest\x1a\x1e.quancun.v1.FindHolderResponse\x12K\n" +
@@ -1963,7 +2113,8 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\x06GetAct\x12\x19.quancun.v1.GetActRequest\x1a\x1a.quancun.v1.GetActResponse\x12E\n" +
 	"\bCloseAct\x12\x1b.quancun.v1.CloseActRequest\x1a\x1c.quancun.v1.CloseActResponse\x12H\n" +
 	"\tBeginCard\x12\x1c.quancun.v1.BeginCardRequest\x1a\x1d.quancun.v1.BeginCardResponse\x12N\n" +
-	"\vCardCommand\x12\x1e.quancun.v1.CardCommandRequest\x1a\x1f.quancun.v1.CardCommandResponse\x12B\n" +
+	"\vCardCommand\x12\x1e.quancun.v1.CardCommandRequest\x1a\x1f.quancun.v1.CardCommandResponse\x12T\n" +
+	"\rHolderCommand\x12 .quancun.v1.HolderCommandRequest\x1a!.quancun.v1.HolderCommandResponse\x12B\n" +
 	"\aSignPIN\x12\x1a.quancun.v1.SignPINRequest\x1a\x1b.quancun.v1.SignPINResponse\x12W\n" +
 	"\x0eLookUpRegister\x12!.quancun.v1.LookUpRegisterRequest\x1a\".quancun.v1.LookUpRegisterResponse\x12H\n" +
 	"\tAllowCash\x12\x1c.quancun.v1.AllowCashRequest\x1a\x1d.quancun.v1.AllowCashResponseB,Z*quancun/upstream/wire/quancun/v1;quancunv1b\x06proto3"
@@ -1981,7 +2132,7 @@ func file_quancun_v1_centre_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_centre_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quancun_v1_centre_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_quancun_v1_centre_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_quancun_v1_centre_proto_goTypes = []any{
 	(CentreReason)(0),              // 0: quancun.v1.CentreReason
 	(*CentreAct)(nil),              // 1: quancun.v1.CentreAct
@@ -2002,35 +2153,37 @@ var file_quancun_v1_centre_proto_goTypes = []any{
 	(*BeginCardResponse)(nil),      // 16: quancun.v1.BeginCardResponse
 	(*CardCommandRequest)(nil),     // 17: quancun.v1.CardCommandRequest
 	(*CardCommandResponse)(nil),    // 18: quancun.v1.CardCommandResponse
-	(*SignPINRequest)(nil),         // 19: quancun.v1.SignPINRequest
-	(*SignPINResponse)(nil),        // 20: quancun.v1.SignPINResponse
-	(*LookUpRegisterRequest)(nil),  // 21: quancun.v1.LookUpRegisterRequest
-	(*LookUpRegisterResponse)(nil), // 22: quancun.v1.LookUpRegisterResponse
-	(*AllowCashRequest)(nil),       // 23: quancun.v1.AllowCashRequest
-	(*AllowCashResponse)(nil),      // 24: quancun.v1.AllowCashResponse
-	(*CentreRefusal)(nil),          // 25: quancun.v1.CentreRefusal
-	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
-	(CardStatus)(0),                // 27: quancun.v1.CardStatus
-	(*FoundCard)(nil),              // 28: quancun.v1.FoundCard
-	(*OpenItem)(nil),               // 29: quancun.v1.OpenItem
+	(*HolderCommandRequest)(nil),   // 19: quancun.v1.HolderCommandRequest
+	(*HolderCommandResponse)(nil),  // 20: quancun.v1.HolderCommandResponse
+	(*SignPINRequest)(nil),         // 21: quancun.v1.SignPINRequest
+	(*SignPINResponse)(nil),        // 22: quancun.v1.SignPINResponse
+	(*LookUpRegisterRequest)(nil),  // 23: quancun.v1.LookUpRegisterRequest
+	(*LookUpRegisterResponse)(nil), // 24: quancun.v1.LookUpRegisterResponse
+	(*AllowCashRequest)(nil),       // 25: quancun.v1.AllowCashRequest
+	(*AllowCashResponse)(nil),      // 26: quancun.v1.AllowCashResponse
+	(*CentreRefusal)(nil),          // 27: quancun.v1.CentreRefusal
+	(*timestamppb.Timestamp)(nil),  // 28: google.protobuf.Timestamp
+	(CardStatus)(0),                // 29: quancun.v1.CardStatus
+	(*FoundCard)(nil),              // 30: quancun.v1.FoundCard
+	(*OpenItem)(nil),               // 31: quancun.v1.OpenItem
 }
 var file_quancun_v1_centre_proto_depIdxs = []int32{
-	26, // 0: quancun.v1.CentreAct.until:type_name -> google.protobuf.Timestamp
+	28, // 0: quancun.v1.CentreAct.until:type_name -> google.protobuf.Timestamp
 	1,  // 1: quancun.v1.CentreDone.act:type_name -> quancun.v1.CentreAct
-	26, // 2: quancun.v1.CentreDone.at:type_name -> google.protobuf.Timestamp
-	27, // 3: quancun.v1.CentreCard.status:type_name -> quancun.v1.CardStatus
-	28, // 4: quancun.v1.CentreCard.found:type_name -> quancun.v1.FoundCard
-	26, // 5: quancun.v1.CentreHolder.until:type_name -> google.protobuf.Timestamp
+	28, // 2: quancun.v1.CentreDone.at:type_name -> google.protobuf.Timestamp
+	29, // 3: quancun.v1.CentreCard.status:type_name -> quancun.v1.CardStatus
+	30, // 4: quancun.v1.CentreCard.found:type_name -> quancun.v1.FoundCard
+	28, // 5: quancun.v1.CentreHolder.until:type_name -> google.protobuf.Timestamp
 	3,  // 6: quancun.v1.CentreHolder.cards:type_name -> quancun.v1.CentreCard
-	29, // 7: quancun.v1.CentreHolder.open:type_name -> quancun.v1.OpenItem
+	31, // 7: quancun.v1.CentreHolder.open:type_name -> quancun.v1.OpenItem
 	2,  // 8: quancun.v1.CentreHolder.acts:type_name -> quancun.v1.CentreDone
 	4,  // 9: quancun.v1.FindHolderResponse.holder:type_name -> quancun.v1.CentreHolder
 	1,  // 10: quancun.v1.DoActRequest.act:type_name -> quancun.v1.CentreAct
 	2,  // 11: quancun.v1.DoActResponse.done:type_name -> quancun.v1.CentreDone
 	2,  // 12: quancun.v1.GetActResponse.done:type_name -> quancun.v1.CentreDone
 	2,  // 13: quancun.v1.CloseActResponse.done:type_name -> quancun.v1.CentreDone
-	26, // 14: quancun.v1.BeginCardResponse.start:type_name -> google.protobuf.Timestamp
-	26, // 15: quancun.v1.BeginCardResponse.expiry:type_name -> google.protobuf.Timestamp
+	28, // 14: quancun.v1.BeginCardResponse.start:type_name -> google.protobuf.Timestamp
+	28, // 15: quancun.v1.BeginCardResponse.expiry:type_name -> google.protobuf.Timestamp
 	0,  // 16: quancun.v1.CentreRefusal.reason:type_name -> quancun.v1.CentreReason
 	5,  // 17: quancun.v1.CentreService.FindHolder:input_type -> quancun.v1.FindHolderRequest
 	7,  // 18: quancun.v1.CentreService.PrepareAct:input_type -> quancun.v1.PrepareActRequest
@@ -2039,21 +2192,23 @@ var file_quancun_v1_centre_proto_depIdxs = []int32{
 	13, // 21: quancun.v1.CentreService.CloseAct:input_type -> quancun.v1.CloseActRequest
 	15, // 22: quancun.v1.CentreService.BeginCard:input_type -> quancun.v1.BeginCardRequest
 	17, // 23: quancun.v1.CentreService.CardCommand:input_type -> quancun.v1.CardCommandRequest
-	19, // 24: quancun.v1.CentreService.SignPIN:input_type -> quancun.v1.SignPINRequest
-	21, // 25: quancun.v1.CentreService.LookUpRegister:input_type -> quancun.v1.LookUpRegisterRequest
-	23, // 26: quancun.v1.CentreService.AllowCash:input_type -> quancun.v1.AllowCashRequest
-	6,  // 27: quancun.v1.CentreService.FindHolder:output_type -> quancun.v1.FindHolderResponse
-	8,  // 28: quancun.v1.CentreService.PrepareAct:output_type -> quancun.v1.PrepareActResponse
-	10, // 29: quancun.v1.CentreService.DoAct:output_type -> quancun.v1.DoActResponse
-	12, // 30: quancun.v1.CentreService.GetAct:output_type -> quancun.v1.GetActResponse
-	14, // 31: quancun.v1.CentreService.CloseAct:output_type -> quancun.v1.CloseActResponse
-	16, // 32: quancun.v1.CentreService.BeginCard:output_type -> quancun.v1.BeginCardResponse
-	18, // 33: quancun.v1.CentreService.CardCommand:output_type -> quancun.v1.CardCommandResponse
-	20, // 34: quancun.v1.CentreService.SignPIN:output_type -> quancun.v1.SignPINResponse
-	22, // 35: quancun.v1.CentreService.LookUpRegister:output_type -> quancun.v1.LookUpRegisterResponse
-	24, // 36: quancun.v1.CentreService.AllowCash:output_type -> quancun.v1.AllowCashResponse
-	27, // [27:37] is the sub-list for method output_type
-	17, // [17:27] is the sub-list for method input_type
+	19, // 24: quancun.v1.CentreService.HolderCommand:input_type -> quancun.v1.HolderCommandRequest
+	21, // 25: quancun.v1.CentreService.SignPIN:input_type -> quancun.v1.SignPINRequest
+	23, // 26: quancun.v1.CentreService.LookUpRegister:input_type -> quancun.v1.LookUpRegisterRequest
+	25, // 27: quancun.v1.CentreService.AllowCash:input_type -> quancun.v1.AllowCashRequest
+	6,  // 28: quancun.v1.CentreService.FindHolder:output_type -> quancun.v1.FindHolderResponse
+	8,  // 29: quancun.v1.CentreService.PrepareAct:output_type -> quancun.v1.PrepareActResponse
+	10, // 30: quancun.v1.CentreService.DoAct:output_type -> quancun.v1.DoActResponse
+	12, // 31: quancun.v1.CentreService.GetAct:output_type -> quancun.v1.GetActResponse
+	14, // 32: quancun.v1.CentreService.CloseAct:output_type -> quancun.v1.CloseActResponse
+	16, // 33: quancun.v1.CentreService.BeginCard:output_type -> quancun.v1.BeginCardResponse
+	18, // 34: quancun.v1.CentreService.CardCommand:output_type -> quancun.v1.CardCommandResponse
+	20, // 35: quancun.v1.CentreService.HolderCommand:output_type -> quancun.v1.HolderCommandResponse
+	22, // 36: quancun.v1.CentreService.SignPIN:output_type -> quancun.v1.SignPINResponse
+	24, // 37: quancun.v1.CentreService.LookUpRegister:output_type -> quancun.v1.LookUpRegisterResponse
+	26, // 38: quancun.v1.CentreService.AllowCash:output_type -> quancun.v1.AllowCashResponse
+	28, // [28:39] is the sub-list for method output_type
+	17, // [17:28] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -2077,7 +2232,7 @@ func file_quancun_v1_centre_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_centre_proto_rawDesc), len(file_quancun_v1_centre_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

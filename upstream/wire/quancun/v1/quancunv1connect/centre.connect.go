@@ -60,6 +60,9 @@ const (
 	// CentreServiceCardCommandProcedure is the fully-qualified name of the CentreService's CardCommand
 	// RPC.
 	CentreServiceCardCommandProcedure = "/quancun.v1.CentreService/CardCommand"
+	// CentreServiceHolderCommandProcedure is the fully-qualified name of the CentreService's
+	// HolderCommand RPC.
+	CentreServiceHolderCommandProcedure = "/quancun.v1.CentreService/HolderCommand"
 	// CentreServiceSignPINProcedure is the fully-qualified name of the CentreService's SignPIN RPC.
 	CentreServiceSignPINProcedure = "/quancun.v1.CentreService/SignPIN"
 	// CentreServiceLookUpRegisterProcedure is the fully-qualified name of the CentreService's
@@ -91,6 +94,11 @@ type CentreServiceClient interface {
 	// CardCommand makes what only the holder of keys can make for a card that was
 	// begun. No key leaves the upstream but encrypted under one that the card has.
 	CardCommand(context.Context, *connect.Request[v1.CardCommandRequest]) (*connect.Response[v1.CardCommandResponse], error)
+	// HolderCommand makes what a card that was made here takes when it is to say
+	// something else of its holder: the answer to its challenge, and the content of
+	// the file of its holder, and of no other. It needs no act: what was written is
+	// told by one, of kind 10.
+	HolderCommand(context.Context, *connect.Request[v1.HolderCommandRequest]) (*connect.Response[v1.HolderCommandResponse], error)
 	// SignPIN makes the MAC by which a card takes a new PIN, if that is the PIN of
 	// its holder's account. A wrong one counts as a try.
 	SignPIN(context.Context, *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error)
@@ -155,6 +163,12 @@ func NewCentreServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(centreServiceMethods.ByName("CardCommand")),
 			connect.WithClientOptions(opts...),
 		),
+		holderCommand: connect.NewClient[v1.HolderCommandRequest, v1.HolderCommandResponse](
+			httpClient,
+			baseURL+CentreServiceHolderCommandProcedure,
+			connect.WithSchema(centreServiceMethods.ByName("HolderCommand")),
+			connect.WithClientOptions(opts...),
+		),
 		signPIN: connect.NewClient[v1.SignPINRequest, v1.SignPINResponse](
 			httpClient,
 			baseURL+CentreServiceSignPINProcedure,
@@ -185,6 +199,7 @@ type centreServiceClient struct {
 	closeAct       *connect.Client[v1.CloseActRequest, v1.CloseActResponse]
 	beginCard      *connect.Client[v1.BeginCardRequest, v1.BeginCardResponse]
 	cardCommand    *connect.Client[v1.CardCommandRequest, v1.CardCommandResponse]
+	holderCommand  *connect.Client[v1.HolderCommandRequest, v1.HolderCommandResponse]
 	signPIN        *connect.Client[v1.SignPINRequest, v1.SignPINResponse]
 	lookUpRegister *connect.Client[v1.LookUpRegisterRequest, v1.LookUpRegisterResponse]
 	allowCash      *connect.Client[v1.AllowCashRequest, v1.AllowCashResponse]
@@ -225,6 +240,11 @@ func (c *centreServiceClient) CardCommand(ctx context.Context, req *connect.Requ
 	return c.cardCommand.CallUnary(ctx, req)
 }
 
+// HolderCommand calls quancun.v1.CentreService.HolderCommand.
+func (c *centreServiceClient) HolderCommand(ctx context.Context, req *connect.Request[v1.HolderCommandRequest]) (*connect.Response[v1.HolderCommandResponse], error) {
+	return c.holderCommand.CallUnary(ctx, req)
+}
+
 // SignPIN calls quancun.v1.CentreService.SignPIN.
 func (c *centreServiceClient) SignPIN(ctx context.Context, req *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error) {
 	return c.signPIN.CallUnary(ctx, req)
@@ -262,6 +282,11 @@ type CentreServiceHandler interface {
 	// CardCommand makes what only the holder of keys can make for a card that was
 	// begun. No key leaves the upstream but encrypted under one that the card has.
 	CardCommand(context.Context, *connect.Request[v1.CardCommandRequest]) (*connect.Response[v1.CardCommandResponse], error)
+	// HolderCommand makes what a card that was made here takes when it is to say
+	// something else of its holder: the answer to its challenge, and the content of
+	// the file of its holder, and of no other. It needs no act: what was written is
+	// told by one, of kind 10.
+	HolderCommand(context.Context, *connect.Request[v1.HolderCommandRequest]) (*connect.Response[v1.HolderCommandResponse], error)
 	// SignPIN makes the MAC by which a card takes a new PIN, if that is the PIN of
 	// its holder's account. A wrong one counts as a try.
 	SignPIN(context.Context, *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error)
@@ -322,6 +347,12 @@ func NewCentreServiceHandler(svc CentreServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(centreServiceMethods.ByName("CardCommand")),
 		connect.WithHandlerOptions(opts...),
 	)
+	centreServiceHolderCommandHandler := connect.NewUnaryHandler(
+		CentreServiceHolderCommandProcedure,
+		svc.HolderCommand,
+		connect.WithSchema(centreServiceMethods.ByName("HolderCommand")),
+		connect.WithHandlerOptions(opts...),
+	)
 	centreServiceSignPINHandler := connect.NewUnaryHandler(
 		CentreServiceSignPINProcedure,
 		svc.SignPIN,
@@ -356,6 +387,8 @@ func NewCentreServiceHandler(svc CentreServiceHandler, opts ...connect.HandlerOp
 			centreServiceBeginCardHandler.ServeHTTP(w, r)
 		case CentreServiceCardCommandProcedure:
 			centreServiceCardCommandHandler.ServeHTTP(w, r)
+		case CentreServiceHolderCommandProcedure:
+			centreServiceHolderCommandHandler.ServeHTTP(w, r)
 		case CentreServiceSignPINProcedure:
 			centreServiceSignPINHandler.ServeHTTP(w, r)
 		case CentreServiceLookUpRegisterProcedure:
@@ -397,6 +430,10 @@ func (UnimplementedCentreServiceHandler) BeginCard(context.Context, *connect.Req
 
 func (UnimplementedCentreServiceHandler) CardCommand(context.Context, *connect.Request[v1.CardCommandRequest]) (*connect.Response[v1.CardCommandResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.CentreService.CardCommand is not implemented"))
+}
+
+func (UnimplementedCentreServiceHandler) HolderCommand(context.Context, *connect.Request[v1.HolderCommandRequest]) (*connect.Response[v1.HolderCommandResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.CentreService.HolderCommand is not implemented"))
 }
 
 func (UnimplementedCentreServiceHandler) SignPIN(context.Context, *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error) {
