@@ -340,7 +340,7 @@ var layers = map[string]layer{
 	},
 	"ui/...": {
 		ours:   []string{"money", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/rules", "kiosk/staff", "kiosk/till", "ui/...", "assets"},
-		theirs: []string{fyne, "github.com/skip2/go-qrcode"},
+		theirs: []string{fyne, "github.com/skip2/go-qrcode", "github.com/mozillazg/go-pinyin"},
 	},
 	"app/...": {
 		ours: []string{

@@ -105,6 +105,7 @@ type Question struct {
 	Max     money.Fen   // AskAmount
 	Min     money.Fen   // AskAmount
 	Length  int         // AskNumber, AskText: characters at most
+	Letters bool        // AskNumber: there may be letters in it; they are capitals
 	Options []Option    // AskChoice
 	Pieces  []money.Fen // AskPieces: what each is worth, the largest first
 	Wrong   Word        // what was wrong with the answer before; "" for nothing
@@ -161,13 +162,21 @@ func (q Question) Reply(in Input) (Answer, bool) {
 	return Answer{Left: true}, in.Event == Left
 }
 
+// alphabet is what a number may be made of.
+func (q Question) alphabet() string {
+	if q.Letters {
+		return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	}
+	return "0123456789"
+}
+
 // answeredBy reports whether a answers q as to its form.
 func (q Question) answeredBy(a Answer) bool {
 	switch q.Kind {
 	case AskPIN, AskStaffPIN:
 		return a.PIN != nil && a.PIN.Full()
 	case AskNumber:
-		return a.Text != "" && len(a.Text) <= q.Length && strings.Trim(a.Text, "0123456789") == ""
+		return a.Text != "" && len(a.Text) <= q.Length && strings.Trim(a.Text, q.alphabet()) == ""
 	case AskText:
 		return a.Text != "" && len([]rune(a.Text)) <= q.Length
 	case AskCard, AskStaffCard:

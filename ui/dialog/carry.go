@@ -26,7 +26,7 @@ func (p *page) carried(r dialog.Report, height float32) fyne.CanvasObject {
 	take := p.k.Column(gap)
 	for _, f := range r.Facts {
 		if isCarried(f) {
-			take.Add(p.code(f, left))
+			take.Add(p.digits(f, left))
 		}
 	}
 	rest := r
@@ -49,8 +49,8 @@ func (p *page) carried(r dialog.Report, height float32) fyne.CanvasObject {
 	return p.k.Row(gutter, widget.Wide(left, widget.CentreY(take)), widget.Wide(right, p.lines(rest, right, height)))
 }
 
-// code is digits in groups of four, as large as there is room.
-func (p *page) code(f dialog.Fact, width float32) fyne.CanvasObject {
+// digits are what is typed elsewhere, in groups of four, as large as there is room.
+func (p *page) digits(f dialog.Fact, width float32) fyne.CanvasObject {
 	const pad = 5
 	style := widget.Style{Bold: true, Colour: look.Blue, Align: fyne.TextAlignCenter}
 	line := p.k.Line(text.Digits(f.Text), style)

@@ -2,7 +2,6 @@ package dialog
 
 import (
 	"strconv"
-	"strings"
 
 	"fyne.io/fyne/v2"
 
@@ -62,80 +61,7 @@ const (
 	touchLeast = 25.0 // height of a key
 	touchMost  = 44.0
 	touchPager = 22.0
-	searchFrom = 12   // keys: fewer are leafed through
-	searchWide = 96.0 // of the pad beside a list
-	searchKey  = 20.0 // height of the pad's keys
-	searchTall = 22.0 // and on an upright panel
 )
-
-// touched lays keys out for fingers. Of a list that is too long for one page, those
-// can be found whose labels have the digits that are typed: nobody turns twenty pages
-// to a room.
-func (p *page) touched(all []choiceKey, height float32) fyne.CanvasObject {
-	width := p.s.Room.Width
-	if s := p.shape(all, width, height); len(all) <= max(s.size(), searchFrom) || !hasDigits(all) {
-		return p.leafed(all, width, height)
-	}
-	found := p.found(all)
-	pad := p.search()
-	if p.k.Panel.Portrait() {
-		room := height - pad.MinSize().Height - p.k.MM(touchGap)
-		return p.k.Column(touchGap, widget.Grow(p.leafed(found, width, room)), pad)
-	}
-	room := width - p.k.MM(gutter) - max(p.k.MM(searchWide), pad.MinSize().Width)
-	return p.k.Row(gutter, widget.Wide(room, p.leafed(found, room, height)), p.k.Sized(searchWide, 0, pad))
-}
-
-func hasDigits(all []choiceKey) bool {
-	n := 0
-	for _, c := range all {
-		if strings.ContainsAny(c.label, "0123456789") {
-			n++
-		}
-	}
-	return n > len(all)/2
-}
-
-// found are the keys whose labels have what was typed. A label that begins with it
-// comes first: who types 12 means 12 and not 312.
-func (p *page) found(all []choiceKey) []choiceKey {
-	var first, more []choiceKey
-	for _, c := range all {
-		switch {
-		case strings.HasPrefix(c.label, p.s.Typed.Text):
-			first = append(first, c)
-		case strings.Contains(c.label, p.s.Typed.Text):
-			more = append(more, c)
-		}
-	}
-	return append(first, more...)
-}
-
-// search is the pad by which a list is searched, and what was typed.
-func (p *page) search() fyne.CanvasObject {
-	const length = 8
-	width, box, key := p.k.MM(searchWide), 15.0, searchKey
-	if p.k.Panel.Portrait() {
-		width, box, key = p.s.Room.Width, 19, searchTall
-	}
-	typed := &p.s.Typed.Text
-	changed := func() { p.s.Typed.Part = 0; p.s.Redraw() }
-	pad := p.k.NumberPad(typed, key, p.padWords(), changed)
-	pad.Length = length
-	p.out.Type = func(r rune) {
-		if r >= '0' && r <= '9' {
-			pad.Type(byte(r))
-		}
-	}
-	p.out.Erase = pad.Erase
-	words, style := *typed, widget.Style{Type: look.Title, Bold: true, Align: fyne.TextAlignCenter}
-	if words == "" {
-		words = p.t.T("dialog.search")
-		style = widget.Style{Type: look.Small, Colour: look.Soft, Align: fyne.TextAlignCenter}
-	}
-	says := widget.CentreY(p.k.Text(words, style, width-p.k.MM(2*2)))
-	return p.k.Column(touchGap-1, p.k.Box(look.Surface, look.Edge, 2, p.k.Sized(0, box, says)), pad.Keys)
-}
 
 // shape is how keys are laid out.
 type shape struct {

@@ -110,6 +110,9 @@ func TestQuestionsByKeyboard(t *testing.T) {
 	k.ask(dialog.Question{Kind: dialog.AskNumber, Name: "total", Length: 5})
 	k.press("\na20 4187\n")
 	k.gave("number", answered(dialog.Answer{Text: "20418"}))
+	k.ask(dialog.Question{Kind: dialog.AskNumber, Name: "total", Length: 6, Letters: true})
+	k.press("\nsa-2~ 3 张Bc1\n")
+	k.gave("number with letters", answered(dialog.Answer{Text: "SA3BC1"}))
 	k.ask(dialog.Question{Kind: dialog.AskText, Name: "total", Length: 9})
 	k.press(" \nZhang_ 张San-1\n")
 	k.gave("text", answered(dialog.Answer{Text: "Zhang San"}))
@@ -281,6 +284,67 @@ func TestSearch(t *testing.T) {
 	k.ask(dialog.Question{Kind: dialog.AskChoice, Name: "total", Options: q.Options[:6]})
 	if got := k.labels("digit-"); got != nil {
 		t.Errorf("six rooms, and a pad to search them: %v", got)
+	}
+}
+
+// TestSpell finds a building by the first letters of its name, whichever way they are
+// read, and by its number; digits of a keypad beside the panel do, too.
+func TestSpell(t *testing.T) {
+	for _, portrait := range []bool{true, false} {
+		k := newFinger(t)
+		if !portrait {
+			k.stage.Kit.Panel = look.Panel{WidthPx: 1280, HeightPx: 1024, WidthMM: 337.9}
+			k.stage.Room = fyne.NewSize(1200, 760)
+		}
+		q := dialog.Question{Kind: dialog.AskChoice, Name: "total"}
+		for _, name := range []string{"馨园", "菱湖", "厦门路", "龙山", "Block "} {
+			for n := range 20 {
+				q.Options = append(q.Options, dialog.Option{Text: fmt.Sprintf("%s%d号楼", name, n+1)})
+			}
+		}
+		k.ask(q)
+		k.page.Type('1')
+		k.page.Type('7')
+		if got := k.labels("option-"); len(got) != 5 || got[1] != "菱湖17号楼" {
+			t.Errorf("17: %v", got)
+		}
+		if !portrait { // there is no room for both
+			k.tap("spell")
+		}
+		k.page.Object.Resize(k.stage.Room)
+		for _, w := range inspect.Room(k.page.Object, inspect.Limits{Panel: k.stage.Kit.Panel, Capital: 4.8, Key: 20}) {
+			t.Error(w)
+		}
+		for typed, first := range map[string]string{
+			"XY": "馨园7号楼", "LH": "菱湖7号楼", "SML": "厦门路7号楼", "XML": "厦门路7号楼", "BLOCK": "Block 7号楼",
+		} {
+			k.tap("clear")
+			for _, r := range typed {
+				k.tap("letter-" + string(r))
+			}
+			k.page.Type('7') // of a keypad beside the panel
+			if got := k.labels("option-"); !slices.Equal(got, []string{first}) {
+				t.Errorf("%s7: %v", typed, got)
+			}
+		}
+	}
+}
+
+// TestSearchedBy: what all labels have in common is not typed.
+func TestSearchedBy(t *testing.T) {
+	for _, c := range []struct {
+		label   string
+		letters bool
+	}{{"龙山校区东区学生公寓 %d 号楼", false}, {"%d", false}, {"%[2]c座", true}} {
+		k := newFinger(t)
+		q := dialog.Question{Kind: dialog.AskChoice, Name: "total"}
+		for i := range 80 {
+			q.Options = append(q.Options, dialog.Option{Text: fmt.Sprintf(c.label, i, 'A'+i%26)})
+		}
+		k.ask(q)
+		if got := len(k.labels("letter-")) > 0; got != c.letters {
+			t.Errorf("%s: letters %t", c.label, got)
+		}
 	}
 }
 

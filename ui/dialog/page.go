@@ -46,6 +46,7 @@ type Typed struct {
 	Row    int          // of the pieces that are counted now
 	Part   int          // of what is too long for one page, from 0
 	Small  bool         // letters are small
+	Spelt  bool         // a list is searched by letters
 	Group  office.Group // of the menu; it is the same when the menu comes back
 
 	no int // of the page that it belongs to
@@ -109,6 +110,9 @@ func (p *page) content() fyne.CanvasObject {
 	case dialog.AskAmount:
 		return p.amount()
 	case dialog.AskNumber:
+		if p.q.Letters {
+			return p.code()
+		}
 		return p.number()
 	case dialog.AskText:
 		return p.letters()

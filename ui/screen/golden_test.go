@@ -30,7 +30,7 @@ var goldens = []struct {
 }
 
 // TestGolden draws every page and compares it with how it looked when somebody
-// last looked at it: go test ./ui/screen -run Golden -update, and look at the
+// last looked at it: go test ./ui/screen -run Golden/.*/01 -update, and look at the
 // difference.
 func TestGolden(t *testing.T) {
 	if testing.Short() {
@@ -48,18 +48,26 @@ func TestGolden(t *testing.T) {
 			if strings.HasPrefix(v.Name, "25-fault") && v.View.Fault != kiosk.CodeHot && v.View.Fault != kiosk.CodeOffline {
 				continue // they differ in words only
 			}
-			picture := specimen.Shrink(specimen.Draw(v.View, p, texts), image.Pt(p.WidthPx/4, p.HeightPx/4))
-			name := filepath.Join("testdata", g.panel+"-"+string(g.language), v.Name+".png")
-			if *update {
-				writePNG(t, name, picture)
-				continue
-			}
-			if off := difference(t, name, picture); off > 0 {
-				failed := filepath.Join("testdata", "failed", g.panel+"-"+string(g.language)+"-"+v.Name+".png")
-				writePNG(t, failed, picture)
-				t.Errorf("%s: %d pixels differ; drawn now: %s", name, off, failed)
-			}
+			t.Run(g.panel+"-"+string(g.language)+"/"+v.Name, func(t *testing.T) {
+				golden(t, specimen.Shrink(specimen.Draw(v.View, p, texts), image.Pt(p.WidthPx/4, p.HeightPx/4)))
+			})
 		}
+	}
+}
+
+// golden compares a picture with the one of the test's name, or replaces that.
+func golden(t *testing.T, picture *image.RGBA) {
+	t.Helper()
+	_, of, _ := strings.Cut(t.Name(), "/")
+	name := filepath.Join("testdata", filepath.FromSlash(of)+".png")
+	if *update {
+		writePNG(t, name, picture)
+		return
+	}
+	if off := difference(t, name, picture); off > 0 {
+		failed := filepath.Join("testdata", "failed", strings.ReplaceAll(of, "/", "-")+".png")
+		writePNG(t, failed, picture)
+		t.Errorf("%s: %d pixels differ; drawn now: %s", name, off, failed)
 	}
 }
 

@@ -67,7 +67,7 @@ const (
 	notDone  dialog.Word = "lost.not.done" // it was being checked, and never came
 )
 
-// numberLen is how many digits a student or staff number has at most.
+// numberLen is how many digits and letters a student or staff number has at most.
 const numberLen = 20
 
 // Upstream is what the upstream does about lost cards. [lost.Desk] does.
@@ -111,7 +111,7 @@ func (d *Desk) run(ctx context.Context, v *service.Visit) (dialog.Report, error)
 	if err != nil {
 		return dialog.Report{}, err
 	}
-	ask := dialog.Question{Kind: dialog.AskNumber, Name: askNumber, Length: numberLen}
+	ask := dialog.Question{Kind: dialog.AskNumber, Name: askNumber, Length: numberLen, Letters: true}
 	for try := 1; ; try++ {
 		a, err := v.Ask(ctx, ask)
 		if err != nil {
