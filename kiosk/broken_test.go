@@ -181,13 +181,6 @@ func (u *brokenUpstream) Feed(ctx context.Context, name string, have uint64) (f 
 	return f, err
 }
 
-func (u *brokenUpstream) History(ctx context.Context, s client.Session, page, size int) (h client.History, err error) {
-	if u.lost("History", func() { h, err = u.whole().History(ctx, s, page, size) }) {
-		return client.History{}, errLost
-	}
-	return h, err
-}
-
 // leave has the upstream be away at once.
 func (u *brokenUpstream) leave() {
 	u.mu.Lock()

@@ -238,43 +238,24 @@ func (d *Desk) refresh(ctx context.Context, _ progress) outcome {
 	}}
 }
 
-// historySize is how many lines fit on a page of every panel at 20 mm each.
-const historySize = 8
-
-func (d *Desk) history(ctx context.Context, page int) outcome {
-	h, err := d.Upstream.History(ctx, d.session, page, historySize)
-	if err != nil {
-		return d.fail("history", err)
-	}
-	p := Page{Number: page, Count: h.Pages}
-	for _, m := range h.Movements {
-		line := Movement{m.At.In(Beijing), MovementKind(m.Kind), m.Amount, m.Balance, m.Place}
-		if line.Kind == MovedOpening {
-			line.Place = "" // nobody stood anywhere
-		}
-		p.Movements = append(p.Movements, line)
-	}
-	return outcome{0, func(v *View) { v.Page = p }}
-}
-
 func (d *Desk) cardLog(context.Context, progress) outcome {
-	page, err := d.readLog()
+	log, err := d.readLog()
 	if err != nil {
 		return d.fail("read card log", err)
 	}
-	return outcome{0, func(v *View) { v.Page = page }}
+	return outcome{0, func(v *View) { v.Log = log }}
 }
 
 // readLog reads the card's own log. The newest record comes first.
-func (d *Desk) readLog() (Page, error) {
+func (d *Desk) readLog() (Log, error) {
 	if d.card == nil {
-		return Page{}, ErrCardGone
+		return Log{}, ErrCardGone
 	}
 	records, err := purse.ReadHistory(d.card, d.Profile)
 	if err != nil {
-		return Page{}, err
+		return Log{}, err
 	}
-	page := Page{Count: 1}
+	log := Log{Read: true}
 	for _, r := range records {
 		m := Movement{At: stampTime(r.At), Kind: MovedOther, Amount: r.Amount, Place: r.Terminal.String()}
 		switch r.Type {
@@ -283,9 +264,9 @@ func (d *Desk) readLog() (Page, error) {
 		case pboc.TypePurchase:
 			m.Kind, m.Amount = MovedPurchase, -r.Amount
 		}
-		page.Movements = append(page.Movements, m)
+		log.Movements = append(log.Movements, m)
 	}
-	return page, nil
+	return log, nil
 }
 
 // stampTime reads a card's date and time, which are Beijing's; what is no date

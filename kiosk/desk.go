@@ -69,8 +69,6 @@ func (d *Desk) act(v View, in Input) act {
 		return func(ctx context.Context, _ progress) outcome { return d.signIn(ctx, in.PIN, v.Service) }
 	case Account:
 		return d.refresh
-	case History:
-		return func(ctx context.Context, _ progress) outcome { return d.history(ctx, in.Page) }
 	case CardLog:
 		return d.cardLog
 	case Ordering:
@@ -210,11 +208,11 @@ func usable(c client.Card) error {
 // cardAlone shows what the card says of itself while upstream is away.
 func (d *Desk) cardAlone() func(*View) {
 	holder, purse := d.holder(), d.info.Balance
-	page, err := d.readLog()
+	log, err := d.readLog()
 	if err != nil {
 		d.Log.Info("card keeps its log to itself", "err", err)
 	}
-	return func(v *View) { v.Holder, v.Balance, v.Page = holder, Balance{Purse: purse}, page }
+	return func(v *View) { v.Holder, v.Balance, v.Log = holder, Balance{Purse: purse}, log }
 }
 
 // holder is whose card it is, as the card says; after sign-in the account says.

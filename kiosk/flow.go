@@ -17,7 +17,8 @@ import "time"
 
 // Step is where a person stands at the terminal. Every step has one screen, a
 // timeout, a way out, and an owner for the money that is open in it: see
-// [Step.Rule]. The numbers appear in logs and screenshots: never renumbered.
+// [Step.Rule]. The numbers appear in logs and screenshots: never renumbered, and 7 never
+// given again.
 type Step int
 
 // The steps, in the order in which a top-up walks through them.
@@ -28,7 +29,6 @@ const (
 	EnterPIN   Step = 4  // six digits
 	SigningIn  Step = 5  // upstream and card check the PIN
 	Account    Step = 6  // balance, what is open, what can be done
-	History    Step = 7  // movements of the account
 	CardLog    Step = 8  // the card's own log
 	Amount     Step = 9  // how much to top up
 	OtherSum   Step = 10 // the same, by keypad
@@ -57,7 +57,7 @@ const (
 	Served  Step = 31 // what came of it
 )
 
-// Event is something that happened at the terminal.
+// Event is something that happened at the terminal. 3 is never given again.
 type Event int
 
 // The events. Those up to Leave come from the person, the rest from the card,
@@ -65,7 +65,6 @@ type Event int
 const (
 	ChoseTopUp    Event = 1 // tile or button
 	ChoseAccount  Event = 2
-	ChoseHistory  Event = 3
 	ChoseCardLog  Event = 4
 	ChoseLevel    Event = 5 // bring the card level with the account
 	ChoseOther    Event = 6 // another amount
@@ -119,9 +118,8 @@ var steps = map[Step]map[Event]Step{
 	EnterPIN: {Typed: SigningIn, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	SigningIn: {SignedIn: Account, SignedInTopUp: Amount, SignedInLevel: Loading, SignedInService: AtWork,
 		PINWrong: EnterPIN, Failed: Fault, CardOut: Home, Timeout: Fault},
-	Account: {ChoseTopUp: Amount, ChoseHistory: History, ChoseCardLog: CardLog, ChoseLevel: Loading,
+	Account: {ChoseTopUp: Amount, ChoseCardLog: CardLog, ChoseLevel: Loading,
 		ChoseService: AtWork, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
-	History: {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
 	CardLog: {Back: Account, Leave: TakeCard, CardOut: Home, Timeout: TakeCard, Failed: Fault},
 	Amount: {TypedAmount: Ordering, ChoseOther: OtherSum, Back: Account, Leave: TakeCard,
 		CardOut: Home, Timeout: TakeCard},
@@ -208,7 +206,6 @@ var stepRules = map[Step]Rule{
 	EnterPIN:   {60 * time.Second, true, Nobody},
 	SigningIn:  {30 * time.Second, false, Nobody},
 	Account:    {75 * time.Second, true, Nobody},
-	History:    {75 * time.Second, true, Nobody},
 	CardLog:    {75 * time.Second, true, Nobody},
 	Amount:     {60 * time.Second, true, Nobody},
 	OtherSum:   {60 * time.Second, true, Nobody},

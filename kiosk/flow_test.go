@@ -12,11 +12,21 @@ const (
 	lastEvent = ChoseOpenService
 )
 
+// allSteps lists the steps. Of the numbers, 7 was one once.
+func allSteps() (all []Step) {
+	for s := Home; s <= lastStep; s++ {
+		if s != 7 {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // TestFlowHasNoDeadEnd walks the table: every step can be reached from Home and
 // leads back to it, and every step in which somebody stands ends by itself.
 func TestFlowHasNoDeadEnd(t *testing.T) {
 	from := map[Step][]Step{} // steps that lead to a step
-	for s := Home; s <= lastStep; s++ {
+	for _, s := range allSteps() {
 		if len(steps[s]) == 0 {
 			t.Errorf("step %d leads nowhere", s)
 		}
@@ -40,7 +50,7 @@ func TestFlowHasNoDeadEnd(t *testing.T) {
 			}
 		}
 	}
-	for s := Home; s <= lastStep; s++ {
+	for _, s := range allSteps() {
 		if !home[s] || !reached[s] {
 			t.Errorf("step %d: reached %v, leads home %v", s, reached[s], home[s])
 		}
@@ -51,7 +61,7 @@ func TestFlowHasNoDeadEnd(t *testing.T) {
 // that is open in it.
 func TestFlowEnds(t *testing.T) {
 	bounded := []Step{Loading, Settling, AtWork} // the work itself ends, within loadMax or workMax
-	for s := Home; s <= lastStep; s++ {
+	for _, s := range allSteps() {
 		rule, told := s.Rule(), steps[s]
 		if rule.Holds == 0 {
 			t.Errorf("step %d: nobody owns the money", s)
@@ -74,7 +84,7 @@ func TestFlowEnds(t *testing.T) {
 // knows yet. A card that leaves, and a machine that breaks, change nothing.
 func TestFlowKeepsOrder(t *testing.T) {
 	answers := []Event{Paid, Closed, Failed, Ended, Asked, WentBack, WentAway}
-	for s := Home; s <= lastStep; s++ {
+	for _, s := range allSteps() {
 		if s.Rule().Holds != Order {
 			continue
 		}
@@ -97,7 +107,7 @@ func TestFlowKeepsOrder(t *testing.T) {
 // told where the money is.
 func TestFlowTells(t *testing.T) {
 	told := []Step{Done, OnAccount}
-	for s := Home; s <= lastStep; s++ {
+	for _, s := range allSteps() {
 		start, ok := s.Next(Paid)
 		if !ok {
 			continue
@@ -134,7 +144,7 @@ func TestFlowWriting(t *testing.T) {
 
 // TestNext: what is not in the table leaves the step alone.
 func TestNext(t *testing.T) {
-	for s := Home; s <= lastStep; s++ {
+	for _, s := range allSteps() {
 		for e := Event(0); e <= lastEvent+1; e++ {
 			want, listed := steps[s][e]
 			if !listed {
@@ -153,12 +163,12 @@ func TestViewForgets(t *testing.T) {
 	full := View{
 		Step: Done, Service: TopUpService, Health: health, Holder: Holder{Name: "张*三"},
 		Balance: Balance{Account: 1}, TopUp: TopUp{OrderNo: "x"}, Receipt: Receipt{OrderNo: "x"}, Fault: CodeHot,
-		Open: []Open{{}}, Page: Page{Movements: []Movement{{}}}, Amounts: []Choice{{}}, Range: Range{1, 2},
+		Open: []Open{{}}, Log: Log{Movements: []Movement{{}}, Read: true}, Amounts: []Choice{{}}, Range: Range{1, 2},
 	}
 	got := full.at(Home, CardOut)
 	if got.Step != Home || !reflect.DeepEqual(got.Health, health) || got.Service != 0 || got.Holder != (Holder{}) ||
 		got.Balance != (Balance{}) || got.TopUp != (TopUp{}) || got.Receipt != (Receipt{}) || got.Fault != 0 ||
-		got.Open != nil || got.Page.Movements != nil || got.Amounts != nil || got.Range != (Range{}) {
+		got.Open != nil || got.Log.Read || got.Amounts != nil || got.Range != (Range{}) {
 		t.Errorf("at Home the view still has %+v", got)
 	}
 }

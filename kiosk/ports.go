@@ -24,7 +24,6 @@ type Gate interface {
 // Accounts is what the upstream tells of an account.
 type Accounts interface {
 	Account(ctx context.Context, s client.Session) (client.Account, error)
-	History(ctx context.Context, s client.Session, page, size int) (client.History, error)
 }
 
 // TopUps is what the upstream does for an order. The order's number is the

@@ -2,6 +2,7 @@ package kiosk_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"sync"
@@ -148,13 +149,29 @@ func TestPresentEnds(t *testing.T) {
 	})
 }
 
-// TestUpstreamAway: the card still says what it holds, and the machine says
-// that it cannot ask anybody else.
+// bought is what a card writes down of a lunch for 12.50 at noon.
+const bought = "0007" + "000000" + "000004E2" + "06" + "000000020416" + "20261126120102"
+
+// TestUpstreamAway: the card still says what it holds and what it has done, and the
+// machine says that it cannot ask anybody else.
 func TestUpstreamAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, away{})
-		s.slot.Lay(factory(t, nil))
+		record, err := hex.DecodeString(bought)
+		if err != nil {
+			t.Fatal(err)
+		}
+		card := factory(t, nil)
+		if err := card.Update(func(s *sim.State) { s.Log = []sim.Hex{record} }); err != nil {
+			t.Fatal(err)
+		}
+		s.slot.Lay(card)
 		v := s.want(kiosk.CardOnly)
+		if l := v.Log; !l.Read || len(l.Movements) != 1 || l.Movements[0].Amount != -1250 ||
+			l.Movements[0].Kind != kiosk.MovedPurchase || l.Movements[0].Place != "000000020416" ||
+			!l.Movements[0].At.Equal(time.Date(2026, 11, 26, 12, 1, 2, 0, kiosk.Beijing)) {
+			t.Errorf("log %+v", l)
+		}
 		if v.Balance != (kiosk.Balance{Purse: 50 * money.Yuan}) || v.Holder.Name != "欧**明" ||
 			v.Holder.Number != "20******45" || v.Holder.Card != "2345" {
 			t.Errorf("view %+v", v)
@@ -164,6 +181,13 @@ func TestUpstreamAway(t *testing.T) {
 		s.slot.Take()
 		if v := s.want(kiosk.Home); v.Holder != (kiosk.Holder{}) || v.Balance != (kiosk.Balance{}) {
 			t.Errorf("something personal stays: %+v", v)
+		}
+		if err := card.Update(func(s *sim.State) { s.PINForLog = true }); err != nil {
+			t.Fatal(err)
+		}
+		s.slot.Lay(card)
+		if v := s.want(kiosk.CardOnly); v.Log.Read || v.Balance.Purse != 50*money.Yuan {
+			t.Errorf("a card that keeps its log to itself: %+v", v)
 		}
 	})
 }

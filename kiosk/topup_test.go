@@ -306,7 +306,7 @@ func (w *world) honest(p *person) {
 func TestTopUpKilled(t *testing.T) {
 	for step := kiosk.Reading; step <= kiosk.Done; step++ {
 		switch step {
-		case kiosk.Account, kiosk.History, kiosk.CardLog, kiosk.OtherSum, kiosk.Cancelling, kiosk.Unpaid,
+		case kiosk.Account, kiosk.CardLog, kiosk.OtherSum, kiosk.Cancelling, kiosk.Unpaid,
 			kiosk.Checking, kiosk.Replace, kiosk.Rereading, kiosk.ReenterPIN, kiosk.Unlocking, kiosk.Doubt,
 			kiosk.Settling:
 			continue // no whole top-up comes along there

@@ -37,7 +37,7 @@ type View struct {
 	Load    Load     // Loading to OnAccount
 	Open    []Open   // Account, Checking, OnAccount
 	Notice  Notice   // one line above the content
-	Page    Page     // History, CardLog, CardOnly
+	Log     Log      // CardLog, CardOnly
 	Receipt Receipt  // Done, OnAccount
 
 	Services []Offer     // what else there is to have done here
@@ -54,7 +54,7 @@ func (v View) at(step Step, e Event) View {
 	}
 	before := v.Step
 	v.Step, v.Warning = step, false
-	v.Notice, v.Fault, v.Page, v.PIN = NoNotice, leftWith(before, step, e), Page{}, PINHint{}
+	v.Notice, v.Fault, v.Log, v.PIN = NoNotice, leftWith(before, step, e), Log{}, PINHint{}
 	switch {
 	case step == AtWork: // until it says what it does
 		v.Dialog = dialog.View{Page: dialog.Asking, Task: v.Chosen, Question: dialog.Question{
@@ -219,42 +219,28 @@ const (
 	Returned       Notice = 6 // Unpaid: paid in the last moment, and given back by the service
 )
 
-// MovementKind is a sort of line of a history.
+// MovementKind is a sort of line of a card's log.
 type MovementKind int
 
 // The kinds of lines.
 const (
-	MovedTopUp    MovementKind = 1
 	MovedLoad     MovementKind = 2
-	MovedRefund   MovementKind = 3
 	MovedPurchase MovementKind = 4
-	MovedOpening  MovementKind = 5
 	MovedOther    MovementKind = 6
-
-	MovedChecking   MovementKind = 7 // a purchase of which nobody knows yet: the amount is set aside
-	MovedChecked    MovementKind = 8 // and given back, because it was not made
-	MovedCash       MovementKind = 9 // cash that was paid in
-	MovedPaidOut    MovementKind = 10
-	MovedFee        MovementKind = 13
-	MovedCorrection MovementKind = 14
-	MovedBill       MovementKind = 16 // network, electricity
-	MovedBath       MovementKind = 17
 )
 
-// Movement is a line of the account's history, or of the card's own log.
+// Movement is a line of the card's own log.
 type Movement struct {
-	At      time.Time
-	Kind    MovementKind
-	Amount  money.Fen // signed
-	Balance money.Fen // after it; history only
-	Place   string
+	At     time.Time
+	Kind   MovementKind
+	Amount money.Fen // signed
+	Place  string    // the number of the terminal
 }
 
-// Page is a page of movements.
-type Page struct {
+// Log is what a card has written down itself, newest first.
+type Log struct {
 	Movements []Movement
-	Number    int // from 0
-	Count     int
+	Read      bool // false: it is being read, or the card keeps it to itself
 }
 
 // Receipt is what the person may take along, together with the amounts of the
@@ -329,7 +315,6 @@ type Input struct {
 	Event  Event
 	Amount money.Fen // TypedAmount
 	PIN    *PIN      // Typed; the flow wipes it
-	Page   int       // ChoseHistory, ChoseCardLog: which page, from 0
 
 	Service   dialog.Word  // ChoseService, ChoseOpenService
 	Dialog    dialog.Input // what was done at Serving and Served; Event is 0 then

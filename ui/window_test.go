@@ -342,10 +342,10 @@ func TestMark(t *testing.T) {
 	}
 	press(fyne.KeyDown)
 	w.o.Texts.SetLanguage(text.English)
-	if marked() != "history" {
+	if marked() != "cardlog" {
 		t.Errorf("the second key is %q", marked())
 	}
-	if press(fyne.KeyReturn); len(told) != 1 || told[0].Event != kiosk.ChoseHistory {
+	if press(fyne.KeyReturn); len(told) != 1 || told[0].Event != kiosk.ChoseCardLog {
 		t.Errorf("Enter on it told %+v", told)
 	}
 	w.Show(viewOf("04-enter-pin"))

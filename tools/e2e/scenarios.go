@@ -18,7 +18,7 @@ var scenarios = []scenario{
 	{name: "topup-torn", what: "the card is torn off while it is written, and put back", play: topUpTorn},
 	{name: "topup-late", what: "the order is cancelled, and paid all the same", play: topUpLate},
 	{name: "topup-kill", what: "the machine loses power between payment and card", play: topUpKill},
-	{name: "account", what: "balance, history and the card's own log, in English", play: account},
+	{name: "account", what: "balance and the card's own log, in English", play: account},
 	{name: "reader", what: "the card service is restarted, and a foreign card laid down", play: readerRestarted},
 	{name: "second", what: "a second instance on one journal explains itself and quits", play: secondInstance},
 	{name: "sale-card", what: "lunch at a till, and the same once more", face: cashier, play: saleCard},
@@ -210,8 +210,6 @@ func account(s *stage) error {
 		s.lay,
 		func() error { return s.typePIN(kiosk.EnterPIN) },
 		func() error { return s.await(kiosk.Done, "account") },
-		func() error { return s.await(kiosk.Account, "history") },
-		func() error { return s.await(kiosk.History, "back") },
 		func() error { return s.await(kiosk.Account, "cardlog") },
 		func() error { return s.await(kiosk.CardLog, "back") },
 		func() error { return s.await(kiosk.Account, "leave") },
@@ -290,8 +288,8 @@ func soak(s *stage) error {
 			func() error { _, err := s.see(kiosk.Present); return err },
 			s.lay,
 			func() error { return s.typePIN(kiosk.EnterPIN) },
-			func() error { return s.await(kiosk.Account, "history") },
-			func() error { _, err := s.see(kiosk.History); return err },
+			func() error { return s.await(kiosk.Account, "cardlog") },
+			func() error { _, err := s.see(kiosk.CardLog); return err },
 			s.home,
 		)
 		if err != nil {

@@ -188,16 +188,11 @@ func (p *page) accountKeys(width float32) fyne.CanvasObject {
 			Name: "level", Label: words, Icon: "card", Type: next})))
 		rest = append(rest, tile{input: topUp, face: face})
 	}
-	for _, k := range []struct {
-		event      kiosk.Event
-		name, icon string
-	}{{kiosk.ChoseHistory, "history", "history"}, {kiosk.ChoseCardLog, "cardlog", "card"}} {
-		rest = append(rest, tile{input: kiosk.Input{Event: k.event}, face: widget.Face{
-			Name: k.name, Label: p.t.T("account." + k.name), Icon: k.icon}})
-	}
+	rest = append(rest, tile{input: kiosk.Input{Event: kiosk.ChoseCardLog}, face: widget.Face{
+		Name: "cardlog", Label: p.t.T("account.cardlog"), Icon: "card"}})
 	offered := p.v.Offered()
-	if p.k.Density == look.Closest {
-		offered = nil // there is no room, and Home has them
+	if p.k.Density == look.Closest { // there is no room, and Home has the others
+		offered = slices.DeleteFunc(offered, func(o kiosk.Offer) bool { return !o.Inside })
 	}
 	for _, o := range offered {
 		t := p.serviceTile(o)

@@ -202,7 +202,7 @@ func leaving(v kiosk.View) string {
 		return "leave.cancel"
 	case kiosk.Replace, kiosk.ReenterPIN, kiosk.Doubt:
 		return "leave.later"
-	case kiosk.Account, kiosk.History, kiosk.CardLog, kiosk.CardOnly, kiosk.Unpaid, kiosk.Checking,
+	case kiosk.Account, kiosk.CardLog, kiosk.CardOnly, kiosk.Unpaid, kiosk.Checking,
 		kiosk.Done, kiosk.OnAccount, kiosk.Fault, kiosk.Served:
 		return "leave.finish"
 	default:

@@ -144,8 +144,8 @@ func (p *page) content() fyne.CanvasObject {
 		return p.pin()
 	case kiosk.Account:
 		return p.account()
-	case kiosk.History, kiosk.CardLog:
-		return p.history()
+	case kiosk.CardLog:
+		return p.cardLog()
 	case kiosk.Amount:
 		return p.amount()
 	case kiosk.OtherSum:

@@ -101,7 +101,9 @@ func arriving() []View {
 		view("02-present-unreadable", kiosk.View{Step: kiosk.Present, Notice: kiosk.CardUnreadable}),
 		view("03-reading", kiosk.View{Step: kiosk.Reading}),
 		view("28-card-only", kiosk.View{Step: kiosk.CardOnly, Health: offline, Holder: holder,
-			Balance: kiosk.Balance{Purse: 8640}, Page: cardLog(10)}),
+			Balance: kiosk.Balance{Purse: 8640}, Log: cardLog(10)}),
+		view("28-card-only-closed", kiosk.View{Step: kiosk.CardOnly, Health: offline, Holder: holder,
+			Balance: kiosk.Balance{Purse: 8640}}),
 		view("04-enter-pin", kiosk.View{Step: kiosk.EnterPIN, Holder: holder}),
 		view("04-enter-pin-wrong", kiosk.View{Step: kiosk.EnterPIN, Holder: holder,
 			PIN: kiosk.PINHint{Wrong: true, TriesLeft: 3}}),
@@ -139,11 +141,9 @@ func inside() []View {
 		view("06-account-doubt", doubt),
 		view("06-account-purchase", paying),
 		view("06-account-large", large),
-		view("07-history", kiosk.View{Step: kiosk.History, Holder: holder, Page: history(8)}),
-		view("07-history-kinds", kiosk.View{Step: kiosk.History, Holder: holder, Page: rarely()}),
-		view("07-history-asking", kiosk.View{Step: kiosk.History, Holder: holder}),
-		view("07-history-empty", kiosk.View{Step: kiosk.History, Holder: holder, Page: kiosk.Page{Count: 1}}),
-		view("08-card-log", kiosk.View{Step: kiosk.CardLog, Holder: holder, Page: cardLog(10)}),
+		view("08-card-log", kiosk.View{Step: kiosk.CardLog, Holder: holder, Log: cardLog(10)}),
+		view("08-card-log-asking", kiosk.View{Step: kiosk.CardLog, Holder: holder}),
+		view("08-card-log-empty", kiosk.View{Step: kiosk.CardLog, Holder: holder, Log: kiosk.Log{Read: true}}),
 		view("09-amount", kiosk.View{Step: kiosk.Amount, Holder: holder, Balance: balance, Amounts: choices(20000)}),
 		view("09-amount-capped", kiosk.View{Step: kiosk.Amount, Holder: holder,
 			Balance: kiosk.Balance{Account: 94500, Available: 94500, Purse: 94500}, Amounts: choices(5000)}),
@@ -160,48 +160,20 @@ func choices(most money.Fen) []kiosk.Choice {
 	return list
 }
 
-func history(n int) kiosk.Page {
-	return movements(n, 3, []kiosk.Movement{
-		{Kind: kiosk.MovedPurchase, Amount: -1250, Balance: 12350, Place: "第一食堂二楼 14 号窗口"},
-		{Kind: kiosk.MovedTopUp, Amount: 5000, Balance: 13600, Place: "T-0417"},
-		{Kind: kiosk.MovedPurchase, Amount: -320, Balance: 8600, Place: "龙山校区开水房"},
-		{Kind: kiosk.MovedRefund, Amount: 680, Balance: 8920, Place: "教育超市"},
-		{Kind: kiosk.MovedLoad, Amount: 10000, Balance: 118920, Place: "T-0417"},
-		{Kind: kiosk.MovedOther, Amount: -200, Balance: 8240},
-	})
-}
-
-// rarely is a page of what does not happen every day.
-func rarely() kiosk.Page {
-	return movements(8, 3, []kiosk.Movement{
-		{Kind: kiosk.MovedChecking, Amount: -1250, Balance: 12350, Place: "第一食堂二楼 14 号窗口"},
-		{Kind: kiosk.MovedChecked, Amount: 3200, Balance: 13600, Place: "K04"},
-		{Kind: kiosk.MovedCash, Amount: 10000, Balance: 10400, Place: "龙山校区卡务中心"},
-		{Kind: kiosk.MovedPaidOut, Amount: -5000, Balance: 400, Place: "龙山校区卡务中心"},
-		{Kind: kiosk.MovedFee, Amount: -2000, Balance: 5400, Place: "龙山校区卡务中心"},
-		{Kind: kiosk.MovedCorrection, Amount: -680, Balance: 7400},
-		{Kind: kiosk.MovedOpening, Amount: 8080, Balance: 8080},
-		{Kind: kiosk.MovedOther, Amount: -200, Balance: 0},
-	})
-}
-
-func cardLog(n int) kiosk.Page {
-	return movements(n, 1, []kiosk.Movement{
+// cardLog repeats some lines until there are n.
+func cardLog(n int) kiosk.Log {
+	some := []kiosk.Movement{
 		{Kind: kiosk.MovedPurchase, Amount: -1250, Place: "000000020416"},
 		{Kind: kiosk.MovedLoad, Amount: 5000, Place: "000000000417"},
 		{Kind: kiosk.MovedPurchase, Amount: -450, Place: "000000020311"},
-	})
-}
-
-// movements repeats some lines until there are n.
-func movements(n, pages int, some []kiosk.Movement) kiosk.Page {
-	p := kiosk.Page{Count: pages}
+	}
+	l := kiosk.Log{Read: true}
 	for i := range n {
 		m := some[i%len(some)]
 		m.At = Now.Add(-time.Duration(i) * 9 * time.Hour)
-		p.Movements = append(p.Movements, m)
+		l.Movements = append(l.Movements, m)
 	}
-	return p
+	return l
 }
 
 func paying() []View {

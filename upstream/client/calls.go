@@ -132,20 +132,6 @@ func (c *Client) Account(ctx context.Context, s Session) (Account, error) {
 	return account(r.Msg.Account), nil
 }
 
-// History returns a page of the account's movements, newest first. Pages count
-// from 0 and hold 1 to 50 lines.
-func (c *Client) History(ctx context.Context, s Session, page, size int) (History, error) {
-	ctx, cancel := within(ctx, quick)
-	defer cancel()
-	r, err := c.rpc.ListHistory(ctx, connect.NewRequest(&v1.ListHistoryRequest{
-		Session: s, Page: int32(page), PageSize: int32(size),
-	}))
-	if err != nil {
-		return History{}, explain("history", err)
-	}
-	return history(r.Msg), nil
-}
-
 // CreateTopUp makes an order under the terminal's own number, which the caller
 // has written down, and returns what the payer scans. The same number with the
 // same content is the same order.

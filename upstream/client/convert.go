@@ -51,17 +51,6 @@ func account(m *v1.Account) Account {
 	return a
 }
 
-func history(m *v1.ListHistoryResponse) History {
-	h := History{Pages: int(m.Pages)}
-	for _, v := range m.Movements {
-		h.Movements = append(h.Movements, Movement{
-			At: at(v.At), Kind: MovementKind(v.Kind), Amount: money.Fen(v.AmountFen),
-			Balance: money.Fen(v.BalanceFen), Place: v.Place, Ref: v.Ref,
-		})
-	}
-	return h
-}
-
 func topUp(m *v1.TopUp) TopUp {
 	return TopUp{
 		OrderNo: m.GetOrderNo(), State: TopUpState(m.GetState()), Amount: money.Fen(m.GetAmountFen()),

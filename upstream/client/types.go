@@ -129,12 +129,6 @@ type Movement struct {
 	Ref     string    // order number or load ID
 }
 
-// History is a page of movements, newest first.
-type History struct {
-	Movements []Movement
-	Pages     int // in all
-}
-
 // TopUpState says how far an order has come. Numbers as on the wire; none ever
 // goes back, except that a closed order may still turn out to be paid.
 type TopUpState int

@@ -6,6 +6,7 @@ import (
 
 	"quancun/journal"
 	"quancun/upstream/client"
+	v1 "quancun/upstream/wire/quancun/v1"
 )
 
 // TestWhole is one customer from the first call to a level purse.
@@ -54,11 +55,12 @@ func TestWhole(t *testing.T) {
 	if err != nil || a.ToLoad != 0 || a.Purse != a.Balance || len(a.Open) != 0 {
 		t.Errorf("Account = %+v, %v; want it level", a, err)
 	}
-	h, err := w.client.History(ctx, s, 0, 2)
-	if err != nil || h.Pages != 2 || len(h.Movements) != 2 || h.Movements[0].Kind != client.MovementLoad ||
-		h.Movements[0].Amount != plan.Amount || h.Movements[1].Kind != client.MovementTopUp ||
-		h.Movements[1].Ref != "T1" || h.Movements[1].Balance != opening+50*yuan {
-		t.Errorf("History = %+v, %v", h, err)
+	h, err := w.history(s, 2)
+	if err != nil || h.Pages != 2 || len(h.Movements) != 2 ||
+		h.Movements[0].Kind != v1.MovementKind_MOVEMENT_KIND_LOAD || h.Movements[0].AmountFen != int64(plan.Amount) ||
+		h.Movements[1].Kind != v1.MovementKind_MOVEMENT_KIND_TOP_UP || h.Movements[1].Ref != "T1" ||
+		h.Movements[1].BalanceFen != int64(opening+50*yuan) {
+		t.Errorf("ListHistory = %+v, %v", h, err)
 	}
 	w.check(opening + 50*yuan)
 	if got := w.alarms(); got != nil {

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"quancun/money"
 	"quancun/upstream/client"
 	"quancun/upstream/feed"
@@ -26,6 +28,8 @@ import (
 	"quancun/upstream/store"
 	"quancun/upstream/store/pgtest"
 	"quancun/upstream/wire"
+	v1 "quancun/upstream/wire/quancun/v1"
+	"quancun/upstream/wire/quancun/v1/quancunv1connect"
 )
 
 const (
@@ -412,3 +416,14 @@ func (w *world) request(id string, amount money.Fen) client.LoadRequest {
 }
 
 func id(n int) string { return fmt.Sprintf("%032x", n) }
+
+// history asks as terminals of before do.
+func (w *world) history(s client.Session, size int32) (*v1.ListHistoryResponse, error) {
+	way := w.client.Way()
+	rpc := quancunv1connect.NewTerminalServiceClient(way.HTTP, way.URL, way.Options...)
+	r, err := rpc.ListHistory(w.t.Context(), connect.NewRequest(&v1.ListHistoryRequest{Session: s, PageSize: size}))
+	if err != nil {
+		return nil, client.Explain("history", err)
+	}
+	return r.Msg, nil
+}
