@@ -350,7 +350,7 @@ var layers = map[string]layer{
 		theirs: []string{fyne, toml, sync, sys},
 	},
 	"app/sheet": {
-		ours:   []string{"money", "assets", "kiosk", "kiosk/dialog", "kiosk/office", "ui/text"},
+		ours:   []string{"money", "assets", "kiosk", "kiosk/dialog", "kiosk/file", "kiosk/office", "ui/text"},
 		theirs: []string{"codeberg.org/go-pdf/fpdf"},
 	},
 	"app/paper": {

@@ -21,6 +21,7 @@ import (
 
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
+	"quancun/kiosk/file"
 	"quancun/ui/text"
 )
 
@@ -108,15 +109,11 @@ func isMount(dir string) bool {
 // it returns.
 func write(place string, files map[string][]byte) error {
 	for ending, b := range files {
-		if err := replace(place+ending, b); err != nil {
+		if err := file.Replace(place+ending, b); err != nil {
 			return err
 		}
 	}
-	d, err := os.Open(filepath.Dir(place))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return nil
 }
 
 // name is a word as part of a file's name.
@@ -184,20 +181,6 @@ func (f *Folder) cell(x dialog.Fact) string {
 		return "'" + s
 	}
 	return s
-}
-
-// replace writes a file so that after a power cut it is whole or not there.
-func replace(file string, b []byte) error {
-	t, err := os.CreateTemp(filepath.Dir(file), "sheet-*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(t.Name()) //nolint:errcheck // after the renaming it is not there
-	_, err = t.Write(b)
-	if err := errors.Join(err, t.Sync(), t.Close()); err != nil {
-		return err
-	}
-	return os.Rename(t.Name(), file)
 }
 
 // forget deletes the oldest of too many files. Their names begin with when they
