@@ -369,9 +369,12 @@ var layers = map[string]layer{
 	"cmd/campusd/bath": {
 		ours: []string{"money", "bathcode", "water", "upstream/bath", "upstream/keys", "upstream/store"},
 	},
+	"cmd/campusd/risk": {
+		ours: []string{"money", "kiosk/rules", "upstream/ingest", "upstream/store", "upstream/store/sqldb"},
+	},
 	"cmd/campusd": {
 		ours: []string{
-			"money", "pboc", "journal", "paycode", "upstream/...", "kiosk/rules", "cmd/campusd/bath", "cmd/internal/...",
+			"money", "pboc", "journal", "paycode", "upstream/...", "kiosk/rules", "cmd/campusd/...", "cmd/internal/...",
 		},
 		theirs: []string{toml, sync},
 	},

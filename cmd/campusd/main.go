@@ -17,6 +17,7 @@
 //	campusd payment ORDER --data DIR
 //	campusd verify --data DIR
 //	campusd report --data DIR
+//	campusd risk --data DIR [--json]
 //	campusd reconcile --data DIR --config FILE [--day DAY]
 //	campusd reconcile --data DIR --biller NAME --file FILE
 //	campusd exceptions list|assign|return|write-off|explain --data DIR
@@ -78,7 +79,7 @@ var errUsage = errors.New(
 		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import|sam|blank |\n" +
 		"  account NO | payment ORDER | holder show|untold|register|lost|found|limit|name|unlock|pin|\n" +
 		"    open|retire |\n" +
-		"  verify | report | reconcile | exceptions list|assign|return|write-off|explain |\n" +
+		"  verify | report | risk | reconcile | exceptions list|assign|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
 		"  phone list|invite|revoke |\n" +
 		"  bath hall list|add|set | bath stall add|open|close | bath slot add|close | bath key | bath take |\n" +
@@ -109,6 +110,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return verify(ctx, args, out)
 	case "report":
 		return report(ctx, args, out)
+	case "risk":
+		return riskCommand(ctx, args, out)
 	case "reconcile":
 		return reconcileDays(ctx, args, out)
 	case "bills":

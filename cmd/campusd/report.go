@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"quancun/cmd/campusd/risk"
 	"quancun/money"
 	"quancun/upstream/bath"
 	"quancun/upstream/biller"
@@ -273,4 +274,21 @@ func reportAccount(ctx context.Context, b *store.Books, a store.Account) (r acco
 		}
 	}
 	return r, err
+}
+
+// riskCommand prints how much terminals may have sold for of which nothing is known
+// here yet.
+func riskCommand(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("risk", flag.ContinueOnError)
+	asJSON := f.Bool("json", false, "for programs")
+	return withFlags(ctx, f, args, 0, func(b *store.Books, _ []string) error {
+		r, err := risk.Read(ctx, b)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return r.JSON(out)
+		}
+		return r.Table(out)
+	})
 }
