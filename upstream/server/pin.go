@@ -25,14 +25,19 @@ const (
 
 // NewPIN returns how an account's PIN is kept. The caller wipes pin.
 func NewPIN(ctx context.Context, k keys.Store, a store.Account, pin *[wire.PINLen]byte) (store.PIN, error) {
+	return (&Server{Config: Config{Keys: k, Stretch: argon}}).NewPIN(ctx, a, pin)
+}
+
+// NewPIN returns how this server keeps an account's PIN. The caller wipes pin.
+func (s *Server) NewPIN(ctx context.Context, a store.Account, pin *[wire.PINLen]byte) (store.PIN, error) {
 	var p store.PIN
 	rand.Read(p.Salt[:]) //nolint:errcheck // it never fails
-	peppered, err := pepper(ctx, k, a, pin)
+	peppered, err := pepper(ctx, s.Keys, a, pin)
 	defer clear(peppered[:])
 	if err != nil {
 		return store.PIN{}, err
 	}
-	p.Hash = argon(peppered, p.Salt)
+	p.Hash = s.Stretch(peppered, p.Salt)
 	return p, nil
 }
 

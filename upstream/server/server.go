@@ -100,8 +100,8 @@ type Config struct {
 	Log      *slog.Logger
 
 	// Stretch makes it slow to guess at a PIN of which the hash was stolen. It
-	// is Argon2id, unless a simulation, which has no time for that, brings
-	// something else.
+	// is Argon2id, unless a simulation or a test, which has no time for that,
+	// brings something else.
 	Stretch func(peppered [32]byte, salt [16]byte) [32]byte
 }
 

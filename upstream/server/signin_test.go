@@ -23,7 +23,7 @@ import (
 )
 
 func TestWrongPIN(t *testing.T) {
-	w := newWorld(t)
+	w := newSlowWorld(t)
 	for i, want := range []client.Refusal{
 		{Reason: client.PINWrong, TriesLeft: 4},
 		{Reason: client.PINWrong, TriesLeft: 3},

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"flag"
@@ -54,6 +55,8 @@ type world struct {
 	now  func() time.Time
 	pace server.Pace
 
+	stretch func([32]byte, [16]byte) [32]byte // nil is Argon2id
+
 	mu   sync.Mutex
 	skew time.Duration // guarded by mu; added to the upstream's clock
 
@@ -99,17 +102,43 @@ var onPostgres = flag.Bool("postgres", false, "keep the books in PostgreSQL")
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldOn(t, books(t))
+}
+
+// books is where a world's books are kept: "" is its folder.
+func books(t testing.TB) string {
 	if *onPostgres {
-		return newWorldOn(t, pgtest.New(t).DSN)
+		return pgtest.New(t).DSN
 	}
-	return newWorldOn(t, "")
+	return ""
 }
 
 // newWorldOn keeps the books where dsn says, or in the world's folder.
 func newWorldOn(t testing.TB, dsn string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), dsn: dsn, ch: newChannel(), pace: quickPace}
-	if dsn == "" {
+	w := &world{t: t, dir: t.TempDir(), dsn: dsn, ch: newChannel(), pace: quickPace, stretch: quickStretch}
+	w.found()
+	return w
+}
+
+// newSlowWorld is one whose PINs are kept as in production.
+func newSlowWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), dsn: books(t), ch: newChannel(), pace: quickPace}
+	w.found()
+	return w
+}
+
+// quickStretch stands for Argon2id, which would take longer than all the rest.
+func quickStretch(peppered [32]byte, salt [16]byte) [32]byte {
+	return sha256.Sum256(append(peppered[:], salt[:]...))
+}
+
+// found begins a world.
+func (w *world) found() {
+	t := w.t
+	t.Helper()
+	if w.dsn == "" {
 		w.dsn = filepath.Join(w.dir, "books.db")
 	}
 	w.now = func() time.Time {
@@ -128,7 +157,6 @@ func newWorldOn(t testing.TB, dsn string) *world {
 	t.Cleanup(func() { w.stop() })
 	w.seed()
 	w.client = w.newTerminal("K01")
-	return w
 }
 
 // start starts the upstream on what is in its folder. The engine may be left
@@ -143,7 +171,7 @@ func (w *world) start(engine bool) {
 	w.journals = ingest.New(w.books, w.keys, ingest.Policy{DailyLimit: 50 * yuan})
 	w.server = server.New(server.Config{
 		Journals: w.journals, Feeds: &feed.Publisher{Books: w.books, Campus: w.keys.Campus()},
-		Books: w.broken, Keys: w.keys, Channel: w.ch, Pace: w.pace, Now: w.now,
+		Books: w.broken, Keys: w.keys, Channel: w.ch, Pace: w.pace, Now: w.now, Stretch: w.stretch,
 		Log:      slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		SchoolZH: "示范大学", SchoolEN: "Demo University",
 		Policy: server.Policy{
@@ -275,7 +303,7 @@ func (w *world) seed() {
 func (w *world) addHolder(no, name, pin string, balance money.Fen) {
 	w.t.Helper()
 	a := store.HolderAccount(no)
-	p, err := server.NewPIN(w.t.Context(), w.keys, a, (*[wire.PINLen]byte)([]byte(pin)))
+	p, err := w.server.NewPIN(w.t.Context(), a, (*[wire.PINLen]byte)([]byte(pin)))
 	if err != nil {
 		w.t.Fatal(err)
 	}

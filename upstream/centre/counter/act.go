@@ -9,7 +9,6 @@ import (
 	"quancun/money"
 	"quancun/upstream/centre"
 	"quancun/upstream/keys"
-	"quancun/upstream/server"
 	"quancun/upstream/server/call"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
@@ -78,7 +77,7 @@ func (s *Server) newPIN(ctx context.Context, a store.Account, challenge, sealed 
 	if err := s.openPIN(ctx, a, challenge, sealed, &pin); err != nil {
 		return kept, err
 	}
-	return server.NewPIN(ctx, s.Server.Keys, a, &pin)
+	return s.Server.NewPIN(ctx, a, &pin)
 }
 
 // openPIN opens a PIN that was sealed for an account, and spends its challenge.

@@ -3,6 +3,7 @@
 package stafftest
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"log/slog"
 	"net"
@@ -38,10 +39,11 @@ type World struct {
 	// Sessions are those that sign-ins open.
 	Sessions *staff.Sessions
 
-	t    testing.TB
-	keys *keys.Software
-	pki  *pki.Authority
-	addr string
+	t      testing.TB
+	server *server.Server
+	keys   *keys.Software
+	pki    *pki.Authority
+	addr   string
 
 	mu    sync.Mutex
 	skew  time.Duration // of the upstream's clock; guarded by mu
@@ -76,8 +78,9 @@ func New(t testing.TB, dsn string) *World {
 	w.Roll = staff.NewRoll(w.Books)
 	s := server.New(server.Config{
 		Books: w.Books, Keys: w.keys, Policy: policy, Journals: ingest.New(w.Books, w.keys, ingest.Policy{}),
-		Feeds: &feed.Publisher{Books: w.Books, Campus: w.keys.Campus()}, Now: w.now,
+		Feeds: &feed.Publisher{Books: w.Books, Campus: w.keys.Campus()}, Now: w.now, Stretch: stretch,
 	})
+	w.server = s
 	signs := staff.NewServer(w.Roll, s)
 	w.Sessions = signs.Sessions()
 	s.Services = append(s.Services, signs, counter.New(counter.Config{
@@ -97,6 +100,12 @@ func New(t testing.TB, dsn string) *World {
 		w.ok(w.Books.Close())
 	})
 	return w
+}
+
+// stretch stands for Argon2id, which would take longer than all the rest, and is
+// tested in package server.
+func stretch(peppered [32]byte, salt [16]byte) [32]byte {
+	return sha256.Sum256(append(peppered[:], salt[:]...))
 }
 
 func (w *World) now() time.Time {
@@ -157,7 +166,7 @@ func (w *World) ReloadMAC(factor [8]byte, pin []byte) pboc.MAC {
 // HolderPIN returns how a holder's PIN is kept.
 func (w *World) HolderPIN(a store.Account, pin string) store.PIN {
 	w.t.Helper()
-	p, err := server.NewPIN(w.t.Context(), w.keys, a, (*[wire.PINLen]byte)([]byte(pin)))
+	p, err := w.server.NewPIN(w.t.Context(), a, (*[wire.PINLen]byte)([]byte(pin)))
 	w.ok(err)
 	return p
 }
@@ -173,7 +182,7 @@ func (w *World) ok(err error) {
 func (w *World) PIN(no, pin string) store.PIN {
 	w.t.Helper()
 	owner := staff.Member{No: no}.Owner()
-	p, err := server.NewPIN(w.t.Context(), w.keys, owner, (*[wire.PINLen]byte)([]byte(pin)))
+	p, err := w.server.NewPIN(w.t.Context(), owner, (*[wire.PINLen]byte)([]byte(pin)))
 	w.ok(err)
 	return p
 }
