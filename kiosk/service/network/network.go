@@ -98,7 +98,7 @@ func who(a bill.NetworkAccount) []dialog.Fact {
 		to = feedsProduct
 	}
 	return []dialog.Fact{
-		dialog.Text(factUser, a.User), dialog.Text(factName, a.MaskedName), dialog.Said(factFeeds, to),
+		dialog.Text(factUser, a.MaskedUser), dialog.Text(factName, a.MaskedName), dialog.Said(factFeeds, to),
 	}
 }
 

@@ -118,8 +118,8 @@ func (c *Client) Ask(ctx context.Context, h vendor.Charge) (vendor.Receipt, erro
 	case len(found) == 0:
 		return vendor.Receipt{}, vendor.ErrAbsent
 	case len(found) > 1, found[0].Amount != h.Amount, found[0].User != h.Target:
-		return vendor.Receipt{}, fmt.Errorf("%w: %d records, the first of %s for %s",
-			vendor.ErrMismatch, len(found), found[0].Amount, found[0].User)
+		return vendor.Receipt{}, fmt.Errorf("%w: %d records, the first of %s, for this user %t",
+			vendor.ErrMismatch, len(found), found[0].Amount, found[0].User == h.Target)
 	}
 	return vendor.Receipt{RecordNo: found[0].No, At: found[0].At}, nil
 }

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"sync"
 	"time"
@@ -86,8 +87,14 @@ func New(c Config) (*Client, error) {
 // codeError is an answer that says no.
 type codeError struct{ code, message string }
 
-// Error tells what the vendor said. It never has the request in it.
-func (e *codeError) Error() string { return fmt.Sprintf("srun: code %s: %.80s", e.code, e.message) }
+// Error tells what the vendor said. It never has the request in it, nor the user's
+// number, which is often in the message.
+func (e *codeError) Error() string {
+	return fmt.Sprintf("srun: code %s: %.80s", e.code, numbers.ReplaceAllString(e.message, "***"))
+}
+
+// numbers are what may be somebody's.
+var numbers = regexp.MustCompile(`[0-9]{6,}`)
 
 // envelope is around every answer.
 type envelope struct {

@@ -76,12 +76,13 @@ const (
 
 // NetworkAccount has two sorts of balance, which are never added up.
 type NetworkAccount struct {
-	User, MaskedName string
-	Status           NetworkStatus
-	Wallet           money.Fen
-	Products         []NetworkProduct
-	FeedsProduct     bool      // a bill feeds the product, and not the wallet
-	Expires          time.Time // zero for never
+	MaskedUser   string // often a student number
+	MaskedName   string
+	Status       NetworkStatus
+	Wallet       money.Fen
+	Products     []NetworkProduct
+	FeedsProduct bool      // a bill feeds the product, and not the wallet
+	Expires      time.Time // zero for never
 }
 
 // NetworkProduct is what a user has subscribed.
@@ -198,7 +199,7 @@ func (d *Desk) Network(ctx context.Context, session []byte, biller string) (Netw
 	}
 	m := r.Msg.GetAccount()
 	a := NetworkAccount{
-		User: m.GetUser(), MaskedName: m.GetMaskedName(), Status: NetworkStatus(m.GetStatus()),
+		MaskedUser: m.GetMaskedUser(), MaskedName: m.GetMaskedName(), Status: NetworkStatus(m.GetStatus()),
 		Wallet: money.Fen(m.GetWalletFen()), FeedsProduct: m.GetFeedsProduct(), Expires: at(m.GetExpires()),
 	}
 	for _, p := range m.GetProducts() {

@@ -511,7 +511,7 @@ func (x *ListBillersResponse) GetBillers() []*Biller {
 // NetworkAccount has two sorts of balance, which are never added up.
 type NetworkAccount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	MaskedUser    string                 `protobuf:"bytes,1,opt,name=masked_user,json=maskedUser,proto3" json:"masked_user,omitempty"` // often the student number
 	MaskedName    string                 `protobuf:"bytes,2,opt,name=masked_name,json=maskedName,proto3" json:"masked_name,omitempty"`
 	Status        NetworkStatus          `protobuf:"varint,3,opt,name=status,proto3,enum=quancun.v1.NetworkStatus" json:"status,omitempty"`
 	WalletFen     int64                  `protobuf:"varint,4,opt,name=wallet_fen,json=walletFen,proto3" json:"wallet_fen,omitempty"`
@@ -552,9 +552,9 @@ func (*NetworkAccount) Descriptor() ([]byte, []int) {
 	return file_quancun_v1_bill_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *NetworkAccount) GetUser() string {
+func (x *NetworkAccount) GetMaskedUser() string {
 	if x != nil {
-		return x.User
+		return x.MaskedUser
 	}
 	return ""
 }
@@ -1901,9 +1901,10 @@ const file_quancun_v1_bill_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\banswered\"\x14\n" +
 	"\x12ListBillersRequest\"C\n" +
 	"\x13ListBillersResponse\x12,\n" +
-	"\abillers\x18\x01 \x03(\v2\x12.quancun.v1.BillerR\abillers\"\xaa\x02\n" +
-	"\x0eNetworkAccount\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1f\n" +
+	"\abillers\x18\x01 \x03(\v2\x12.quancun.v1.BillerR\abillers\"\xb7\x02\n" +
+	"\x0eNetworkAccount\x12\x1f\n" +
+	"\vmasked_user\x18\x01 \x01(\tR\n" +
+	"maskedUser\x12\x1f\n" +
 	"\vmasked_name\x18\x02 \x01(\tR\n" +
 	"maskedName\x121\n" +
 	"\x06status\x18\x03 \x01(\x0e2\x19.quancun.v1.NetworkStatusR\x06status\x12\x1d\n" +
