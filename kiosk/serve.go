@@ -125,7 +125,12 @@ func (s *Session) ended(ctx context.Context, e dialog.End) {
 	case e.Err != nil:
 		s.Log.Warn("service ended", "service", string(s.view.Chosen), "outcome", int(how), "err", e.Err)
 	}
-	if s.view.Step == Served && how == dialog.Unknown && why == "" {
+	switch {
+	case s.view.Step != Served:
+	case s.view.Dialog.Outcome == dialog.Done:
+		s.renew(ctx, e)
+		return
+	case how == dialog.Unknown && why == "":
 		return // the page says so already, and there is nothing new to say
 	}
 	s.pages++
@@ -134,14 +139,34 @@ func (s *Session) ended(ctx context.Context, e dialog.End) {
 	page := dialog.View{Page: dialog.Ended, No: s.pages, Task: s.view.Chosen, Report: e.Report, Outcome: how, Why: why,
 		Followed: how == dialog.Unknown && follow != nil, CanPrint: s.Paper != nil}
 	s.settle(ctx, outcome{Ended, func(v *View) { v.Dialog, v.Fault = page, code }})
-	if page.Followed {
-		s.talk = dialog.Begin(ctx, "", func(ctx context.Context, _ *dialog.Talk) (dialog.Report, error) {
-			return follow(ctx)
-		})
+	if how != dialog.Refused {
+		s.follow(ctx, follow)
 	}
 	if e.Report.Print && how != dialog.Refused {
 		s.print(ctx)
 	}
+}
+
+// follow waits for what there is to say after a report, unless that is nil.
+func (s *Session) follow(ctx context.Context, follow func(context.Context) (dialog.Report, error)) {
+	if follow == nil {
+		return
+	}
+	s.talk = dialog.Begin(ctx, "", func(ctx context.Context, _ *dialog.Talk) (dialog.Report, error) {
+		return follow(ctx)
+	})
+}
+
+// renew shows what there is newer to say of what is done. It is the same page: it has no
+// more time for that, and comes on paper again only if somebody asks for it.
+func (s *Session) renew(ctx context.Context, e dialog.End) {
+	if e.Err != nil {
+		return // it is done all the same
+	}
+	follow := e.Report.Follow
+	e.Report.Follow = nil
+	s.settle(ctx, outcome{0, func(v *View) { v.Dialog.Report = e.Report }})
+	s.follow(ctx, follow)
 }
 
 // print prints what came of the service, and says so on the page.

@@ -3,6 +3,7 @@ package kiosk_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,6 +118,37 @@ func TestServiceFollows(t *testing.T) {
 		if v := s.want(kiosk.Served); v.Dialog.Outcome != dialog.Done || v.Dialog.Report.No != "2" || v.Fault != 0 {
 			t.Errorf("in the end %+v, code %d", v.Dialog, v.Fault)
 		}
+	})
+}
+
+// TestServiceCounts: what is done is told better while its page stands, as often as there
+// is something newer, and the page stands no longer for that.
+func TestServiceCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var follow func(n int) func(ctx context.Context) (dialog.Report, error)
+		follow = func(n int) func(ctx context.Context) (dialog.Report, error) {
+			return func(ctx context.Context) (dialog.Report, error) {
+				select {
+				case <-time.After(20 * time.Second):
+				case <-ctx.Done():
+				}
+				return dialog.Report{No: strconv.Itoa(n), Follow: follow(n + 1)}, ctx.Err()
+			}
+		}
+		s := served(t, func(context.Context, *service.Visit) (dialog.Report, error) {
+			return dialog.Report{No: "0", Follow: follow(1)}, nil
+		})
+		first := s.want(kiosk.Served)
+		for _, no := range []string{"1", "2"} {
+			time.Sleep(21 * time.Second)
+			v := s.want(kiosk.Served)
+			if d := v.Dialog; d.Outcome != dialog.Done || d.Report.No != no || d.No != first.Dialog.No || d.Followed ||
+				v.Ends != first.Ends {
+				t.Errorf("later %+v until %v, at first until %v", d, v.Ends, first.Ends)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		s.want(kiosk.Home)
 	})
 }
 

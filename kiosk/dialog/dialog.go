@@ -83,7 +83,9 @@ type Report struct {
 	QR string
 
 	// Follow waits until the end of what is being checked is known, and returns it;
-	// nil: nobody can wait for it. While the report is read it is called once.
+	// nil: nobody can wait for it. Of what is done it waits until there is something
+	// newer to say. While the report is read it is called once, and then the Follow of
+	// what it has returned.
 	Follow func(ctx context.Context) (Report, error)
 }
 

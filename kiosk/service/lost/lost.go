@@ -164,9 +164,9 @@ func (d *Desk) report(ctx context.Context, v *service.Visit, l loss) (dialog.Rep
 		return dialog.Report{}, err
 	}
 	if err := v.Work(ctx, telling); err != nil {
-		return said(made), nil
+		return d.tells(made), nil
 	}
-	return said(d.watch(ctx, made)), nil
+	return d.tells(d.watch(ctx, made)), nil
 }
 
 // try reports the loss until the upstream has answered, for as long as somebody can be
@@ -221,7 +221,33 @@ func (d *Desk) watch(ctx context.Context, l lost.Loss) lost.Loss {
 	return l
 }
 
-// said is a report as its holder is told of it.
+// tells is a report as its holder is told of it, for as long as the page stands: the
+// machines that know are counted on.
+func (d *Desk) tells(l lost.Loss) dialog.Report {
+	r := said(l)
+	if l.Told < l.Terminals && !l.Over {
+		r.Follow = func(ctx context.Context) (dialog.Report, error) { return d.count(ctx, l) }
+	}
+	return r
+}
+
+// count waits until l stands otherwise.
+func (d *Desk) count(ctx context.Context, l lost.Loss) (dialog.Report, error) {
+	for {
+		select {
+		case <-time.After(d.Pace.orDefault().Look):
+		case <-ctx.Done():
+			return dialog.Report{}, ctx.Err()
+		}
+		is, err := d.Upstream.Get(ctx, l.Ref)
+		if err == nil && (is.Told != l.Told || is.Terminals != l.Terminals || is.AtRisk != l.AtRisk ||
+			is.Over != l.Over || (is.Found == nil) != (l.Found == nil)) {
+			return d.tells(is), nil
+		}
+	}
+}
+
+// said is a report as it stands.
 func said(l lost.Loss) dialog.Report {
 	r := dialog.Report{Title: done, Next: next, Print: true, Facts: []dialog.Fact{
 		dialog.Text(factName, l.MaskedName), dialog.Text(factNumber, l.MaskedNumber),
@@ -266,7 +292,7 @@ func (d *Desk) follow(ctx context.Context, ref string) (dialog.Report, error) {
 		l, made, err := d.Upstream.End(ctx, ref)
 		switch {
 		case err == nil && made:
-			return said(l), nil
+			return d.tells(l), nil
 		case err == nil:
 			return dialog.Report{}, dialog.Refuse(notDone, nil)
 		case refused(err):

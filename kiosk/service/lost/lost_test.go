@@ -181,7 +181,11 @@ func TestReport(t *testing.T) {
 		t.Errorf("end = %+v", e)
 	}
 	w.journalled("lost, done")
-	w.hears("till1", 1)
+	time.AfterFunc(50*time.Millisecond, func() { w.hears("till1", 1) })
+	r, err := e.Report.Follow(t.Context()) // while the page stands
+	if err != nil || fact(r, "lost.fact.know").Word != "lost.all.know" || r.Follow != nil {
+		t.Errorf("a moment later: %+v, %v", r, err)
+	}
 	e = w.visit("", right)
 	if e.Err != nil || e.Report.Title != "lost.already" || fact(e.Report, "lost.fact.know").Word != "lost.all.know" ||
 		fact(e.Report, "lost.fact.risk").Amount != 0 || fact(e.Report, "lost.fact.free").Word != "lost.from.now" {
