@@ -73,7 +73,9 @@ func bills(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Serv
 // baths is a place in a bath.
 func baths(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service {
 	d := &bath.Desk{Upstream: upbath.New(p.Client), Requests: r, Now: p.Now, Pause: lostPause, Log: p.Log}
-	asks[bath.Service] = d.Ask
+	for _, name := range bath.Services {
+		asks[name] = d.Ask
+	}
 	return []service.Service{d.Service()}
 }
 

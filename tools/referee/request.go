@@ -19,7 +19,10 @@ func (e entry) request() error {
 		}
 		return nil
 	}
-	var d struct{ Service string }
+	var d struct {
+		Service string
+		What    json.RawMessage
+	}
 	if err := json.Unmarshal(e.details, &d); err != nil {
 		return fmt.Errorf("kind 92: %w", err)
 	}
@@ -28,6 +31,18 @@ func (e entry) request() error {
 	}
 	if e.account == "" && e.card == "" && d.Service != "lost" {
 		return fmt.Errorf("kind 92 of service %q is nobody's", d.Service)
+	}
+	if d.Service == "bath_cancel" || d.Service == "bath_settle" {
+		return e.aboutBath(d.Service, d.What)
+	}
+	return nil
+}
+
+// aboutBath checks what is done about a reservation.
+func (e entry) aboutBath(service string, what []byte) error {
+	var d struct{ Reservation string }
+	if json.Unmarshal(what, &d) != nil || e.account == "" || d.Reservation == "" {
+		return fmt.Errorf("kind 92 of service %q is about no reservation of anybody's", service)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func TestAnswerLost(t *testing.T) {
 			}
 		}
 		for range 2 {
-			r, err := w.desk.Cancel(t.Context(), holder(0), q.Ref)
+			r, err := w.desk.Cancel(t.Context(), w.act(first))
 			w.ok(err)
 			if r.State != bath.Cancelled || r.Hold != bath.Held {
 				t.Errorf("cancelled: %+v", r)
@@ -97,7 +97,9 @@ func TestAnswerLost(t *testing.T) {
 		if late.State != bath.Cancelled {
 			t.Errorf("reserved after it was cancelled: %+v", late)
 		}
-		_, err = w.desk.Cancel(t.Context(), holder(1), q.Ref)
+		others := w.act(first)
+		others.Account = holder(1)
+		_, err = w.desk.Cancel(t.Context(), others)
 		w.refused(err, bath.RefUnknown)
 	})
 }
@@ -132,7 +134,7 @@ func TestEnd(t *testing.T) {
 				t.Errorf("made: %t, told: %t", made, told)
 			}
 			if made {
-				_, err := w.desk.Cancel(t.Context(), q.Account, q.Ref)
+				_, err := w.desk.Cancel(t.Context(), w.act(bath.Reservation{Account: q.Account, Ref: q.Ref}))
 				w.ok(err)
 			}
 		}
@@ -281,7 +283,7 @@ func TestStallCodes(t *testing.T) {
 			if int(r.N) != n || r.Slot.Place.Stall != 2 {
 				t.Errorf("code %d of stall %d, want %d of 2", r.N, r.Slot.Place.Stall, n)
 			}
-			_, err = w.desk.Cancel(t.Context(), r.Account, r.Ref)
+			_, err = w.desk.Cancel(t.Context(), w.act(r))
 			w.ok(err)
 		}
 		_, err := w.desk.Reserve(t.Context(), q())
@@ -295,12 +297,12 @@ func TestCancelled(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		idle, used, other := w.reserve(0, whole, 0), w.reserve(1, whole, 0), w.reserve(2, whole, 0)
 		for _, r := range []bath.Reservation{idle, used} {
-			_, err := w.desk.Cancel(t.Context(), r.Account, r.Ref)
+			_, err := w.desk.Cancel(t.Context(), w.act(r))
 			w.ok(err)
 			w.stands(r, bath.Cancelled, bath.Held, 0)
 		}
 		w.at(16, 51)
-		_, err := w.desk.Cancel(t.Context(), other.Account, other.Ref)
+		_, err := w.desk.Cancel(t.Context(), w.act(other))
 		w.refused(err, bath.TooLate)
 		w.at(17, 40)
 		w.take(report(idle.Slot, false, use(used, 20)))
@@ -313,7 +315,7 @@ func TestCancelled(t *testing.T) {
 		w.stands(other, bath.NotUsed, bath.Released, 0)
 		w.money(1, 20*yuan-80, 0)
 		for _, r := range []bath.Reservation{used, other} {
-			_, err = w.desk.Cancel(t.Context(), r.Account, r.Ref)
+			_, err = w.desk.Cancel(t.Context(), w.act(r))
 			w.refused(err, bath.Over)
 		}
 	})
@@ -324,7 +326,7 @@ func TestCancelled(t *testing.T) {
 func TestReservedAgain(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		first := w.reserve(0, byStall, 0)
-		_, err := w.desk.Cancel(t.Context(), first.Account, first.Ref)
+		_, err := w.desk.Cancel(t.Context(), w.act(first))
 		w.ok(err)
 		second := w.reserve(0, byStall, 0)
 		w.stands(first, bath.Cancelled, bath.Released, 0)
@@ -348,7 +350,7 @@ func TestReservedAgain(t *testing.T) {
 func TestNobodyKnows(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		a, b := w.reserve(0, byStall, 0), w.reserve(1, whole, 0)
-		_, err := w.desk.Cancel(t.Context(), b.Account, b.Ref)
+		_, err := w.desk.Cancel(t.Context(), w.act(b))
 		w.ok(err)
 		w.clock = a.To.Add(24*time.Hour - time.Second)
 		if n, err := w.desk.Lapse(t.Context()); err != nil || n != 0 {

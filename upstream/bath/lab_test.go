@@ -163,7 +163,7 @@ func TestEvening(t *testing.T) {
 			"cancel": func() {
 				if len(c.made) > 0 {
 					m := rapid.SampledFrom(c.made).Draw(r, "reservation")
-					if _, err := w.desk.Cancel(t.Context(), m.Account, m.Ref); err != nil &&
+					if _, err := w.desk.Cancel(t.Context(), w.act(m)); err != nil &&
 						!strings.Contains(err.Error(), "refused") {
 						t.Fatal(err)
 					}

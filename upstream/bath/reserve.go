@@ -131,7 +131,7 @@ func (t *taking) reserve() (_ Reservation, err error) {
 	if !errors.Is(err, store.ErrNone) {
 		return Reservation{}, err
 	}
-	if err := t.findEnded(); err != nil {
+	if err := mayBegin(t.ctx, t.tx, t.Ref); err != nil {
 		return Reservation{}, err
 	}
 	if err := t.findSlot(); err != nil {
@@ -338,43 +338,6 @@ func (p places) stalls() (free []uint16) {
 		}
 	}
 	return free
-}
-
-// Cancel gives a reservation up. What it holds is let go later: see the package.
-// One that is cancelled already is returned as it stands.
-func (d *Desk) Cancel(ctx context.Context, a store.Account, ref string) (r Reservation, err error) {
-	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
-		all, err := lockWhere(ctx, tx, `r.ref = ?`, ref)
-		if err != nil {
-			return err
-		}
-		if len(all) == 0 || all[0].Account != a {
-			return refuse(RefUnknown)
-		}
-		now := d.books.Now()
-		switch r = all[0]; {
-		case r.State == Cancelled:
-			return nil
-		case r.State != Reserved:
-			return refuse(Over)
-		case now.After(r.CancelTill):
-			return refuse(TooLate)
-		}
-		_, err = tx.Exec(ctx, `UPDATE bath_reservations SET state = ?, moved_ms = ? WHERE ref = ?`,
-			int64(Cancelled), now.UnixMilli(), ref)
-		if err == nil {
-			r, err = readOne(ctx, tx, ref)
-		}
-		return err
-	})
-	var no *Refusal
-	if errors.As(err, &no) {
-		return Reservation{}, no
-	}
-	if err != nil {
-		return Reservation{}, fmt.Errorf("cancel: %w", err)
-	}
-	return r, nil
 }
 
 // mineMax is how many reservations [Desk.Mine] returns, and mineSpan how old their

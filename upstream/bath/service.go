@@ -159,21 +159,24 @@ func (s *Server) EndBath(ctx context.Context, q *connect.Request[v1.EndBathReque
 	if !isRef(q.Msg.Ref) {
 		return nil, refused(refuse(Malformed))
 	}
-	reserved, err := s.desk.End(ctx, call.Terminal(ctx).ID, q.Msg.Ref)
+	done, err := s.desk.End(ctx, call.Terminal(ctx).ID, q.Msg.Ref)
 	if err != nil {
 		return nil, refused(err)
 	}
-	return connect.NewResponse(&v1.EndBathResponse{Reserved: reserved}), nil
+	return connect.NewResponse(&v1.EndBathResponse{Done: done}), nil
 }
 
 // CancelBath implements the contract.
 func (s *Server) CancelBath(ctx context.Context, q *connect.Request[v1.CancelBathRequest],
 ) (*connect.Response[v1.CancelBathResponse], error) {
+	if !isRef(q.Msg.Act) {
+		return nil, refused(refuse(Malformed))
+	}
 	account, err := s.holders.Holder(ctx, q.Msg.Session)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.desk.Cancel(ctx, account, q.Msg.Ref)
+	r, err := s.desk.Cancel(ctx, Act{q.Msg.Act, call.Terminal(ctx).ID, account, q.Msg.Ref})
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -201,11 +204,14 @@ func (s *Server) ListBathReservations(ctx context.Context, q *connect.Request[v1
 // CloseBath implements the contract.
 func (s *Server) CloseBath(ctx context.Context, q *connect.Request[v1.CloseBathRequest],
 ) (*connect.Response[v1.CloseBathResponse], error) {
+	if !isRef(q.Msg.Act) {
+		return nil, refused(refuse(Malformed))
+	}
 	account, err := s.holders.Holder(ctx, q.Msg.Session)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.desk.Close(ctx, Closing{account, call.Terminal(ctx).ID, q.Msg.Ref, q.Msg.Stub})
+	r, err := s.desk.Close(ctx, Closing{Act{q.Msg.Act, call.Terminal(ctx).ID, account, q.Msg.Ref}, q.Msg.Stub})
 	if err != nil {
 		return nil, refused(err)
 	}

@@ -16,43 +16,38 @@ const stubsMax = 5
 
 // Closing is what its holder says about a shower.
 type Closing struct {
-	Account  store.Account
-	Terminal string
-	Ref      string
-	Stub     string // as it was typed
+	Act
+	Stub string // as it was typed
 }
 
 // Close has a holder pay for a shower by its stub (结算码), which the controller has
 // shown at its end, and lets go of the rest of what was held: the controller's log may
 // come days later, and has to say the same. What is paid already is returned as it
-// stands.
+// stands. A stub that is wrong is counted once, however often its act is repeated.
 func (d *Desk) Close(ctx context.Context, c Closing) (r Reservation, err error) {
 	stub, err := bathcode.Parse(c.Stub)
 	if err != nil {
 		return Reservation{}, refuse(Malformed)
 	}
 	var wrong *Refusal // which is counted, so that the transaction has to be kept
-	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.books.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		wrong = nil
-		all, err := lockWhere(ctx, tx, `r.ref = ?`, c.Ref)
-		if err != nil {
+		was := false
+		r, was, err = c.begin(ctx, tx, closes)
+		switch {
+		case err != nil || was:
 			return err
-		}
-		if len(all) == 0 || all[0].Account != c.Account {
-			return refuse(RefUnknown)
-		}
-		switch r = all[0]; {
 		case r.State == Used:
-			return nil
 		case r.Hold != Held:
 			return refuse(Over)
 		case r.wrong >= stubsMax:
 			return refuse(StubLocked)
+		default:
+			if r, wrong, err = d.closeBy(ctx, tx, r, stub, c.Terminal); err != nil {
+				return err
+			}
 		}
-		if r, wrong, err = d.closeBy(ctx, tx, r, stub, c.Terminal); err != nil {
-			return err
-		}
-		return nil
+		return c.keep(ctx, tx, closes, d.books.Now().UnixMilli(), wrong)
 	})
 	var no *Refusal
 	switch {

@@ -15,9 +15,7 @@ func stub(r bath.Reservation, cost money.Fen) string {
 }
 
 func (w *world) close(r bath.Reservation, stub string) (bath.Reservation, error) {
-	return w.desk.Close(w.t.Context(), bath.Closing{
-		Account: r.Account, Terminal: "kiosk1", Ref: r.Ref, Stub: stub,
-	})
+	return w.desk.Close(w.t.Context(), bath.Closing{Act: w.act(r), Stub: stub})
 }
 
 // TestStub pays by the stub before any log is there, once, whoever says it how often;
@@ -25,7 +23,7 @@ func (w *world) close(r bath.Reservation, stub string) (bath.Reservation, error)
 func TestStub(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		a, b, free := w.reserve(0, byStall, 0), w.reserve(1, whole, 0), w.reserve(2, whole, 0)
-		given, err := w.desk.Cancel(t.Context(), free.Account, free.Ref)
+		given, err := w.desk.Cancel(t.Context(), w.act(free))
 		w.ok(err)
 		w.at(17, 20)
 		for range 2 {
@@ -68,9 +66,9 @@ func TestStubRefused(t *testing.T) {
 		r, other := w.reserve(0, byStall, 0), w.reserve(1, byStall, 0)
 		_, err := w.close(r, "1234 567")
 		w.refused(err, bath.Malformed)
-		_, err = w.desk.Close(t.Context(), bath.Closing{
-			Account: other.Account, Terminal: "kiosk1", Ref: r.Ref, Stub: stub(r, yuan),
-		})
+		others := w.act(r)
+		others.Account = other.Account
+		_, err = w.desk.Close(t.Context(), bath.Closing{Act: others, Stub: stub(r, yuan)})
 		w.refused(err, bath.RefUnknown)
 		for left := 4; left >= 0; left-- {
 			_, err := w.close(r, stub(other, yuan))

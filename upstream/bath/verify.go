@@ -36,6 +36,16 @@ var checks = []struct{ name, query string }{
 		WHERE (r.state = 3) <> (u.ref IS NOT NULL OR r.stub_fen IS NOT NULL)`},
 	{"bath reservation was made, and its terminal was told that it never will be", `
 		SELECT ref FROM bath_reservations WHERE ref IN (SELECT ref FROM bath_ended)`},
+	{"bath request was done, and its terminal was told that it never will be", `
+		SELECT ref FROM bath_acts WHERE tries IS NULL AND ref IN (SELECT ref FROM bath_ended)`},
+	{"bath request has the name of a reservation", `
+		SELECT ref FROM bath_acts WHERE ref IN (SELECT ref FROM bath_reservations)`},
+	{"bath reservation is not as was done about it", `
+		SELECT a.ref FROM bath_acts a JOIN bath_reservations r ON r.ref = a.reservation
+		WHERE a.tries IS NULL AND r.state <> 3 AND (a.kind = 2 OR r.state <> 2)`},
+	{"bath reservation has counted fewer wrong stubs than were refused", `
+		SELECT r.ref FROM bath_reservations r WHERE r.stubs_wrong <
+			(SELECT count(*) FROM bath_acts a WHERE a.reservation = r.ref AND a.tries IS NOT NULL)`},
 	{"bath reservation has not paid what its stub says", `
 		SELECT ref FROM bath_reservations WHERE captured_fen <> stub_fen`},
 	{"bath use is not as its stub says, and is not in the inbox", `

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ type world struct {
 	desk  *bath.Desk
 	clock time.Time
 	refs  int
+	acts  atomic.Int64
 }
 
 func onBothEngines(t *testing.T, test func(t *testing.T, w *world)) {
@@ -105,6 +107,13 @@ func (w *world) request(i int, hall uint16, slot uint8) bath.Request {
 	w.refs++
 	return bath.Request{
 		Ref: fmt.Sprintf("B%d", w.refs), Terminal: "kiosk1", Account: holder(i), Hall: hall, Day: today, Slot: slot,
+	}
+}
+
+// act is something that a reservation's holder asks for, at the kiosk.
+func (w *world) act(r bath.Reservation) bath.Act {
+	return bath.Act{
+		Ref: fmt.Sprintf("A%d", w.acts.Add(1)), Terminal: "kiosk1", Account: r.Account, Reservation: r.Ref,
 	}
 }
 

@@ -72,6 +72,23 @@ func TestRequestBath(t *testing.T) {
 		c.asked("bath", "S4", journal.Done)    // the books know nothing of it
 		c.push()
 		w.inbox(ingest.RequestDiffers, ingest.RequestMissing)
+		for _, ref := range []string{"A1", "A2"} { // of S1 and S2
+			_, err := d.Cancel(t.Context(), bath.Act{
+				Ref: ref, Terminal: "C01", Account: holder, Reservation: "S" + ref[1:],
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.asked("bath_cancel", "A1", journal.Done)
+		c.asked("bath_cancel", "A3", journal.NotDone)
+		c.asked("bath_settle", "A4", journal.NotDone)
+		c.push()
+		w.inbox(ingest.RequestDiffers, ingest.RequestMissing)
+		c.asked("bath_cancel", "A2", journal.NotDone)
+		c.asked("bath_settle", "A5", journal.Done)
+		c.push()
+		w.inbox(ingest.RequestDiffers, ingest.RequestMissing, ingest.RequestDiffers, ingest.RequestMissing)
 		w.sound()
 	})
 }

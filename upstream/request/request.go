@@ -45,8 +45,10 @@ type match func(ctx context.Context, tx *sqldb.Tx, t Told) (Misfit, string, erro
 // matches are the services whose requests are held against the books.
 var matches = map[string]match{
 	"bill":       bill,
-	"bath":       stands("bath_reservations", "a shower was reserved"),
-	journal.Loss: stands("lost_reports", "a card was reported lost"),
+	"bath":        stands("bath_reservations WHERE ref = ?", "a shower was reserved"),
+	"bath_cancel": stands("bath_acts WHERE ref = ? AND kind = 1", "a shower was given up"),
+	"bath_settle": stands("bath_acts WHERE ref = ? AND kind = 2 AND tries IS NULL", "a shower was settled"),
+	journal.Loss:  stands("lost_reports WHERE ref = ?", "a card was reported lost"),
 }
 
 // Note holds ends against what was done. One that does not say of which service it is
@@ -102,13 +104,13 @@ func bill(ctx context.Context, tx *sqldb.Tx, t Told) (Misfit, string, error) {
 	return 0, "", nil
 }
 
-// stands holds the end of what moves no money by itself against the table that has it:
+// stands holds the end of what moves no money here against the rows that have it:
 // whoever was told that it is done must not find it gone because these books are older
 // than they were.
-func stands(table, what string) match {
+func stands(rows, what string) match {
 	return func(ctx context.Context, tx *sqldb.Tx, t Told) (Misfit, string, error) {
 		var terminal string
-		err := tx.QueryRow(ctx, `SELECT terminal FROM `+table+` WHERE ref = ?`, t.Entry.Ref).Scan(&terminal)
+		err := tx.QueryRow(ctx, `SELECT terminal FROM `+rows, t.Entry.Ref).Scan(&terminal)
 		here := err == nil && terminal == t.Terminal
 		done := t.Entry.Outcome == journal.Done
 		switch {

@@ -88,6 +88,8 @@ var dump = []struct{ table, query string }{
 			r.captured_fen, n.n, r.stub_fen, r.stub_terminal, r.stubs_wrong
 		FROM bath_reservations r LEFT JOIN (` + counted + `) AS n ON n.id = r.entry_id ORDER BY r.ref COLLATE "C"`},
 	{"bath reservations ended", `SELECT ref, terminal FROM bath_ended ORDER BY ref COLLATE "C"`},
+	{"bath requests", `SELECT ref, terminal, kind, reservation, tries, at_ms FROM bath_acts
+		ORDER BY ref COLLATE "C"`},
 	{"bath reports", `SELECT digest, hall, controller, day, slot, final, line FROM bath_reports ORDER BY digest`},
 	{"bath uses", `SELECT hall, controller, day, slot, n, part, stall, start_s, end_s, pulses, amount_fen, pauses,
 			ending, inside, ref, report FROM bath_uses ORDER BY hall, controller, day, slot, n, part`},

@@ -47,7 +47,7 @@ var tables = []sqldb.Table{
 	{Name: "code_asks"},
 	{Name: "staff"}, {Name: "staff_changes"},
 	{Name: "bath_halls"}, {Name: "bath_stalls"}, {Name: "bath_slots"}, {Name: "bath_reservations"},
-	{Name: "bath_reports"}, {Name: "bath_uses"}, {Name: "bath_ended"},
+	{Name: "bath_reports"}, {Name: "bath_uses"}, {Name: "bath_ended"}, {Name: "bath_acts"},
 	{Name: "lost_reports"}, {Name: "lost_ended"}, {Name: "lost_tries"}, {Name: "found_cards"},
 }
 
@@ -158,6 +158,7 @@ var rights = map[string]sqldb.Rights{
 	"bath_reports": {Update: []string{"digest"}},
 	"bath_uses":    {},
 	"bath_ended":   {},
+	"bath_acts":    {},
 
 	"lost_reports": {},
 	"lost_ended":   {},

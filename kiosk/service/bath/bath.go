@@ -2,11 +2,11 @@
 // free, a reservation with its code, its cancellation, and the end of a shower that the
 // controller's log has not told of yet.
 //
-// A reservation is in the journal before the upstream is asked. Asked again it is the
-// same, so a lost answer is asked for again, and whoever goes away meanwhile has it
-// ended by the keeper of requests: it was made, or never will be. A cancellation and a
-// settlement are about a reservation that is upstream, and may be asked for again as
-// often as anybody likes; they are in no journal.
+// A reservation, its cancellation and its settlement are requests: each is in the
+// journal before the upstream is asked. Asked again it is the same, so a lost answer is
+// asked for again, and whoever goes away meanwhile has it ended by the keeper of
+// requests: it was done, or never will be. A stub that was typed is a request of its
+// own, and is not written down: the upstream knows what it says.
 package bath
 
 import (
@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"time"
 
-	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/request"
@@ -25,19 +24,16 @@ import (
 	"quancun/upstream/client/bath"
 )
 
-// Service is what the journal calls these requests.
-const Service = "bath"
-
 // Upstream is what the upstream does. A *[bath.Refusal] or *[client.Refusal] is
 // "refused"; any other error is "unknown". [bath.Desk] is one.
 type Upstream interface {
 	Halls(ctx context.Context) (bath.Halls, error)
 	Day(ctx context.Context, hall uint16, ahead int) (bath.Day, error)
 	Reserve(ctx context.Context, s client.Session, q bath.Request) (bath.Reservation, error)
-	Cancel(ctx context.Context, s client.Session, ref string) (bath.Reservation, error)
-	Close(ctx context.Context, s client.Session, ref, stub string) (bath.Reservation, error)
+	Cancel(ctx context.Context, s client.Session, a bath.Act) (bath.Reservation, error)
+	Close(ctx context.Context, s client.Session, a bath.Act, stub string) (bath.Reservation, error)
 	Mine(ctx context.Context, s client.Session) ([]bath.Reservation, error)
-	End(ctx context.Context, ref string) (reserved bool, err error)
+	End(ctx context.Context, ref string) (done bool, err error)
 }
 
 // Desk serves holders. It is safe for concurrent use.
@@ -54,26 +50,13 @@ func (d *Desk) Service() service.Service {
 	return service.Service{Name: Name, SignIn: true, Run: d.run}
 }
 
-// Ask is what the keeper of requests asks about a reservation that nobody waits for
-// any more. One that has not come yet never will.
-func (d *Desk) Ask(ctx context.Context, intent journal.Entry) (journal.Outcome, error) {
-	reserved, err := d.Upstream.End(ctx, intent.Ref)
-	switch {
-	case err != nil:
-		return 0, err
-	case reserved:
-		return journal.Done, nil
-	}
-	return journal.NotDone, nil
-}
-
 // visit is a holder who is served.
 type visit struct {
 	*Desk
 	*service.Visit
 	halls bath.Halls
 	mine  []bath.Reservation // the latest slot first
-	refs  int                // reservations that were asked for
+	refs  int                // requests that were made
 }
 
 func (d *Desk) run(ctx context.Context, v *service.Visit) (dialog.Report, error) {

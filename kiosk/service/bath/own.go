@@ -8,7 +8,6 @@ import (
 	"quancun/bathcode"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
-	"quancun/kiosk/tender"
 	"quancun/upstream/client/bath"
 )
 
@@ -97,9 +96,27 @@ func (t *visit) cancel(ctx context.Context, r bath.Reservation) (dialog.Report, 
 	if err := t.Work(ctx, cancelling); err != nil {
 		return dialog.Report{}, err
 	}
-	return t.until(ctx, r, nextCancelled, func(ctx context.Context) (bath.Reservation, error) {
-		return t.Upstream.Cancel(ctx, t.Session, r.Ref)
-	})
+	a := t.about(r, Cancelling, nextCancelled)
+	a.do = func(ctx context.Context) (bath.Reservation, error) {
+		return t.Upstream.Cancel(ctx, t.Session, bath.Act{Ref: a.ref, Reservation: r.Ref})
+	}
+	return a.run(ctx, t.Account.No, deedNote{r.Ref})
+}
+
+// deedNote is what the journal keeps of what is done about a reservation; see
+// docs/JOURNAL.md.
+type deedNote struct {
+	Reservation string `json:"reservation"`
+}
+
+// about returns a request about a reservation.
+func (t *visit) about(r bath.Reservation, service string, next dialog.Word) *asked {
+	return &asked{
+		Desk: t.Desk, service: service, ref: t.name(), about: where(r), unsure: unsureOwn, never: neverOwn,
+		told: func(now bath.Reservation) dialog.Report {
+			return dialog.Report{No: short(r.Ref), Facts: stands(now), Next: next}
+		},
+	}
 }
 
 // settle ends a shower by the eight digits that its controller has shown.
@@ -117,9 +134,7 @@ func (t *visit) settle(ctx context.Context, r bath.Reservation) (dialog.Report, 
 		if err := t.Work(ctx, settling); err != nil {
 			return dialog.Report{}, err
 		}
-		report, err := t.until(ctx, r, nextSettled, func(ctx context.Context) (bath.Reservation, error) {
-			return t.Upstream.Close(ctx, t.Session, r.Ref, a.Text)
-		})
+		report, err := t.settleBy(ctx, r, a.Text)
 		no := (*bath.Refusal)(nil)
 		if !errors.As(err, &no) || no.Reason != bath.StubWrong || no.Tries == 0 {
 			return report, err
@@ -128,39 +143,10 @@ func (t *visit) settle(ctx context.Context, r bath.Reservation) (dialog.Report, 
 	}
 }
 
-// until does what may be done again, once more if its answer is lost, and then for as
-// long as the holder waits.
-func (t *visit) until(ctx context.Context, r bath.Reservation, next dialog.Word,
-	do func(context.Context) (bath.Reservation, error)) (dialog.Report, error) {
-	lost := false // an answer was, so that it may be done
-	once := func(ctx context.Context) (dialog.Report, error) {
-		now, err := do(ctx)
-		switch {
-		case err == nil:
-			return dialog.Report{No: short(r.Ref), Facts: stands(now), Next: next}, nil
-		case isRefused(err) && !(lost && atDoor(err)):
-			return refusedReport(err), refusal(err)
-		}
-		lost = true
-		t.Log.Warn("answer about a reservation was lost", "ref", r.Ref, "err", err)
-		return dialog.Report{No: short(r.Ref), Facts: stands(r), Next: lookLater},
-			errors.Join(tender.ErrUnknown, dialog.Refuse(unsureOwn, err))
+func (t *visit) settleBy(ctx context.Context, r bath.Reservation, stub string) (dialog.Report, error) {
+	a := t.about(r, Settling, nextSettled)
+	a.do = func(ctx context.Context) (bath.Reservation, error) {
+		return t.Upstream.Close(ctx, t.Session, bath.Act{Ref: a.ref, Reservation: r.Ref}, stub)
 	}
-	report, err := once(ctx)
-	if !errors.Is(err, tender.ErrUnknown) || sleep(ctx, t.Pause) != nil {
-		return report, err
-	}
-	if report, err = once(ctx); errors.Is(err, tender.ErrUnknown) {
-		report.Follow = func(ctx context.Context) (dialog.Report, error) {
-			for {
-				if sleep(ctx, t.Pause) != nil {
-					return report, err
-				}
-				if now, err := once(ctx); !errors.Is(err, tender.ErrUnknown) || atDoor(err) {
-					return now, err
-				}
-			}
-		}
-	}
-	return report, err
+	return a.run(ctx, t.Account.No, deedNote{r.Ref})
 }

@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
-	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
-	"quancun/kiosk/request"
-	"quancun/kiosk/tender"
-	"quancun/upstream/client"
 	"quancun/upstream/client/bath"
 )
 
@@ -27,19 +24,74 @@ func (t *visit) reserve(ctx context.Context) (dialog.Report, error) {
 		return dialog.Report{}, err
 	}
 	for wrong := dialog.Word(""); ; {
-		day, slot, err := t.slot(ctx, hall, ahead, wrong)
+		w, err := t.want(ctx, hall, ahead, wrong)
 		if err != nil {
 			return dialog.Report{}, err
 		}
-		if err := t.Confirm(ctx, sure, t.terms(day, slot)...); err != nil {
+		if err := t.Confirm(ctx, sure, t.terms(w)...); err != nil {
 			return dialog.Report{}, err
 		}
-		report, err := t.take(ctx, day, slot)
+		report, err := t.take(ctx, w)
 		no := (*bath.Refusal)(nil)
 		if !errors.As(err, &no) || no.Reason != bath.SlotFull {
 			return report, err
 		}
 		wrong = taken // somebody was faster: nothing has happened
+	}
+}
+
+// wanted is the place that the holder wants.
+type wanted struct {
+	day   bath.Day
+	slot  bath.Slot
+	stall uint16 // 0: whichever is free
+}
+
+// want asks when, and which stall.
+func (t *visit) want(ctx context.Context, h bath.Hall, ahead int, wrong dialog.Word) (w wanted, err error) {
+	if w.day, w.slot, err = t.slot(ctx, h, ahead, wrong); err != nil {
+		return w, err
+	}
+	w.stall, err = t.stall(ctx, w)
+	return w, err
+}
+
+// stall asks which, where a code opens one stall only. 0 is whichever the upstream
+// gives.
+func (t *visit) stall(ctx context.Context, w wanted) (uint16, error) {
+	free := w.slot.Stalls
+	if w.day.Hall.Whole || len(free) < 2 {
+		return 0, nil
+	}
+	options := []dialog.Option{{Word: assigned}}
+	for _, n := range free {
+		options = append(options, dialog.Option{Text: strconv.Itoa(int(n))})
+	}
+	i, err := t.Choose(ctx, askStall, options, dialog.Text(factHall, w.day.Hall.Name), dialog.Text(factSlot, w.when()))
+	if err != nil || i == 0 {
+		return 0, err
+	}
+	return free[i-1], nil
+}
+
+func (w wanted) when() string { return slot(bath.Reservation{From: w.slot.From, To: w.slot.To}) }
+
+// place is which stall it will be.
+func (w wanted) place() dialog.Fact {
+	switch {
+	case w.day.Hall.Whole:
+		return dialog.Said(factStall, anyStall)
+	case w.stall == 0:
+		return dialog.Said(factStall, assigned)
+	}
+	return dialog.Count(factStall, int64(w.stall))
+}
+
+// facts are what is asked for, while nobody knows whether it was given.
+func (w wanted) facts() []dialog.Fact {
+	return []dialog.Fact{
+		dialog.Text(factHall, w.day.Hall.Name), w.place(), dialog.Text(factSlot, w.when()),
+		dialog.Amount(factHeld, w.day.Hall.Cap),
 	}
 }
 
@@ -118,16 +170,18 @@ func (t *visit) slot(ctx context.Context, h bath.Hall, ahead int, wrong dialog.W
 }
 
 // terms are what the holder agrees to, before anything is held.
-func (t *visit) terms(d bath.Day, s bath.Slot) []dialog.Fact {
-	till := dialog.Moment(factCancel, s.From.Add(-d.Hall.CancelFor).In(kiosk.Beijing))
+func (t *visit) terms(w wanted) []dialog.Fact {
+	hall := w.day.Hall
+	till := dialog.Moment(factCancel, w.slot.From.Add(-hall.CancelFor).In(kiosk.Beijing))
 	if t.Now().After(till.At) {
 		till = dialog.Said(factCancel, tooLate)
 	}
 	return []dialog.Fact{
-		dialog.Text(factHall, d.Hall.Name),
-		strong(dialog.Text(factSlot, slot(bath.Reservation{From: s.From, To: s.To}))),
-		dialog.Amount(factHeld, d.Hall.Cap),
-		dialog.Amount(factLitre, d.Hall.Litre),
+		dialog.Text(factHall, hall.Name),
+		w.place(),
+		strong(dialog.Text(factSlot, w.when())),
+		dialog.Amount(factHeld, hall.Cap),
+		dialog.Amount(factLitre, hall.Litre),
 		till,
 		dialog.Said(factRule, rule),
 		dialog.Text(factNoShows, fmt.Sprintf("%d / %d", t.halls.NoShows, t.halls.NoShowDays)),
@@ -136,112 +190,24 @@ func (t *visit) terms(d bath.Day, s bath.Slot) []dialog.Fact {
 
 // note is what the journal keeps of a reservation; see docs/JOURNAL.md.
 type note struct {
-	Hall uint16 `json:"hall"`
-	Day  string `json:"day"` // 2006-01-02
-	Slot uint8  `json:"slot"`
+	Hall  uint16 `json:"hall"`
+	Day   string `json:"day"` // 2006-01-02
+	Slot  uint8  `json:"slot"`
+	Stall uint16 `json:"stall,omitempty"` // if one was chosen
 }
 
-// take reserves a place, whichever is free. What is refused because it is full comes
-// back as the upstream's refusal.
-func (t *visit) take(ctx context.Context, d bath.Day, s bath.Slot) (dialog.Report, error) {
+// take reserves a place. What is refused because it is full comes back as the
+// upstream's refusal.
+func (t *visit) take(ctx context.Context, w wanted) (dialog.Report, error) {
 	if err := t.Work(ctx, reserving); err != nil {
 		return dialog.Report{}, err
 	}
-	ref := t.Ref()
-	if t.refs++; t.refs > 1 {
-		ref = kiosk.NewRef()
+	q := bath.Request{Ref: t.name(), Hall: w.day.Hall.No, Slot: w.slot.No, Day: w.day.Start, Stall: w.stall}
+	a := &asked{
+		Desk: t.Desk, service: Service, ref: q.Ref, about: w.facts(), told: codeReport, unsure: unsure, never: never,
+		do: func(ctx context.Context) (bath.Reservation, error) { return t.Upstream.Reserve(ctx, t.Session, q) },
 	}
-	p := &place{Desk: t.Desk, session: t.Session, request: bath.Request{
-		Ref: ref, Hall: d.Hall.No, Slot: s.No, Day: d.Start,
-	}, about: []dialog.Fact{
-		dialog.Text(factHall, d.Hall.Name), dialog.Text(factSlot, slot(bath.Reservation{From: s.From, To: s.To})),
-		dialog.Amount(factHeld, d.Hall.Cap),
-	}}
-	outcome, err := t.Requests.Do(ctx, request.Request{
-		Ref: ref, Service: Service, Account: t.Account.No,
-		What: note{d.Hall.No, d.Start.In(kiosk.Beijing).Format(time.DateOnly), s.No},
-	}, p.ask)
-	report := p.report(err)
-	if outcome == 0 {
-		report.Follow = p.follow
-	}
-	return report, err
-}
-
-// place is a place that was asked for.
-type place struct {
-	*Desk
-	session client.Session
-	request bath.Request
-	about   []dialog.Fact
-	lost    bool             // an answer was, so that it may be made
-	made    bath.Reservation // zero until the upstream has said so
-}
-
-// ask reserves, and asks once more if the answer is lost: it is the same reservation.
-func (p *place) ask(ctx context.Context) (journal.Outcome, error) {
-	outcome, err := p.once(ctx)
-	if outcome == 0 && sleep(ctx, p.Pause) == nil {
-		outcome, err = p.once(ctx)
-	}
-	if outcome == 0 {
-		return 0, fmt.Errorf("%w: %w", dialog.Refuse(unsure, nil), err)
-	}
-	return outcome, err
-}
-
-func (p *place) once(ctx context.Context) (journal.Outcome, error) {
-	made, err := p.Upstream.Reserve(ctx, p.session, p.request)
-	switch {
-	case err == nil:
-		p.made = made
-		return journal.Done, nil
-	case p.lost && atDoor(err):
-		return p.whether(ctx, err)
-	case isRefused(err):
-		return journal.NotDone, refusal(err)
-	}
-	p.lost = true
-	p.Log.Warn("answer to a reservation was lost", "ref", p.request.Ref, "err", err)
-	return 0, err
-}
-
-// whether says what an answer has said that was lost, where the holder is not let in
-// any more to ask again: that is no word about the reservation.
-func (p *place) whether(ctx context.Context, no error) (journal.Outcome, error) {
-	reserved, err := p.Upstream.End(ctx, p.request.Ref)
-	switch {
-	case err != nil:
-		return 0, err
-	case reserved:
-		return journal.Done, nil
-	}
-	return journal.NotDone, refusal(no)
-}
-
-// follow asks until there is an answer, for as long as the holder waits.
-func (p *place) follow(ctx context.Context) (dialog.Report, error) {
-	for {
-		if err := sleep(ctx, p.Pause); err != nil {
-			return dialog.Report{}, errors.Join(tender.ErrUnknown, err)
-		}
-		outcome, err := p.once(ctx)
-		if outcome == 0 {
-			continue
-		}
-		p.Requests.End(ctx, Service, p.request.Ref, outcome)
-		return p.report(err), err
-	}
-}
-
-func (p *place) report(err error) dialog.Report {
-	switch {
-	case err != nil && !errors.Is(err, tender.ErrUnknown):
-		return refusedReport(err)
-	case p.made.Ref != "":
-		return codeReport(p.made)
-	}
-	return dialog.Report{No: short(p.request.Ref), Facts: p.about, Next: lookLater}
+	return a.run(ctx, t.Account.No, note{q.Hall, q.Day.In(kiosk.Beijing).Format(time.DateOnly), q.Slot, q.Stall})
 }
 
 // codeReport shows the code, to be typed at the controller.
@@ -254,11 +220,7 @@ func codeReport(r bath.Reservation) dialog.Report {
 
 // about is what a reservation is of.
 func about(r bath.Reservation) []dialog.Fact {
-	stall := dialog.Said(factStall, anyStall)
-	if r.Stall != 0 {
-		stall = dialog.Count(factStall, int64(r.Stall))
-	}
-	all := []dialog.Fact{dialog.Text(factHall, r.HallName), stall, dialog.Text(factSlot, slot(r))}
+	all := where(r)
 	if r.State == bath.Reserved {
 		all = append(all, dialog.Text(factOpens, span(r.Opens, r.OpensTill)),
 			dialog.Moment(factCancel, r.CancelTill.In(kiosk.Beijing)))
@@ -267,6 +229,15 @@ func about(r bath.Reservation) []dialog.Fact {
 		all = append(all, dialog.Amount(factHeld, r.Cap))
 	}
 	return all
+}
+
+// where is the place of a reservation.
+func where(r bath.Reservation) []dialog.Fact {
+	stall := dialog.Said(factStall, anyStall)
+	if r.Stall != 0 {
+		stall = dialog.Count(factStall, int64(r.Stall))
+	}
+	return []dialog.Fact{dialog.Text(factHall, r.HallName), stall, dialog.Text(factSlot, slot(r))}
 }
 
 // short is what people call a reference: its end.

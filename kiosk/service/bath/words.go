@@ -25,6 +25,8 @@ const (
 	tomorrow      dialog.Word = "bath.tomorrow"
 	afterTomorrow dialog.Word = "bath.after"
 	askSlot       dialog.Word = "bath.slot"
+	askStall      dialog.Word = "bath.stall"
+	assigned      dialog.Word = "bath.assigned"
 	sure          dialog.Word = "bath.sure"
 	reserving     dialog.Word = "bath.reserving"
 
@@ -96,6 +98,7 @@ const (
 	noShows   dialog.Word = "bath.noshows"
 	notEnough dialog.Word = "bath.not.enough"
 	never     dialog.Word = "bath.never" // it has not arrived, and never will
+	neverOwn  dialog.Word = "bath.never.own"
 	tooLate   dialog.Word = "bath.too.late"
 	over      dialog.Word = "bath.over"
 	locked    dialog.Word = "bath.stub.locked"
@@ -143,8 +146,6 @@ func refusal(err error) error {
 		return dialog.Refuse(noShows, err)
 	case bath.NotEnough:
 		return dialog.Refuse(notEnough, err)
-	case bath.Ended:
-		return dialog.Refuse(never, err)
 	case bath.TooLate:
 		return dialog.Refuse(tooLate, err)
 	case bath.Over, bath.AccountEnded:

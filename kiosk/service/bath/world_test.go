@@ -178,12 +178,12 @@ func (l line) Reserve(ctx context.Context, s client.Session, q way.Request) (way
 	return through(l.w, func() (way.Reservation, error) { return l.Desk.Reserve(ctx, s, q) })
 }
 
-func (l line) Cancel(ctx context.Context, s client.Session, ref string) (way.Reservation, error) {
-	return through(l.w, func() (way.Reservation, error) { return l.Desk.Cancel(ctx, s, ref) })
+func (l line) Cancel(ctx context.Context, s client.Session, a way.Act) (way.Reservation, error) {
+	return through(l.w, func() (way.Reservation, error) { return l.Desk.Cancel(ctx, s, a) })
 }
 
-func (l line) Close(ctx context.Context, s client.Session, ref, stub string) (way.Reservation, error) {
-	return through(l.w, func() (way.Reservation, error) { return l.Desk.Close(ctx, s, ref, stub) })
+func (l line) Close(ctx context.Context, s client.Session, a way.Act, stub string) (way.Reservation, error) {
+	return through(l.w, func() (way.Reservation, error) { return l.Desk.Close(ctx, s, a, stub) })
 }
 
 func (w *world) service() *bath.Desk {
@@ -272,8 +272,10 @@ func owning(deed dialog.Word) script {
 func (w *world) keep() {
 	w.t.Helper()
 	k := &request.Keeper{
-		Book: w.book, InHand: w.hand, Log: slog.New(slog.DiscardHandler),
-		Asks: map[string]request.Ask{bath.Service: w.service().Ask},
+		Book: w.book, InHand: w.hand, Log: slog.New(slog.DiscardHandler), Asks: map[string]request.Ask{},
+	}
+	for _, name := range bath.Services {
+		k.Asks[name] = w.service().Ask
 	}
 	k.Round(w.t.Context())
 }

@@ -160,6 +160,13 @@ type Request struct {
 	Stall uint16    // 0 for whichever is free
 }
 
+// Act names what a holder asks for about a reservation. The caller has written it down
+// under Ref before, and asks again under it: it is done once.
+type Act struct {
+	Ref         string // as of a Request
+	Reservation string
+}
+
 // Halls returns the baths and when they are open.
 func (d *Desk) Halls(ctx context.Context) (Halls, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
@@ -220,26 +227,26 @@ func (d *Desk) Reserve(ctx context.Context, s client.Session, q Request) (Reserv
 	return reservation(r.Msg.Reservation), nil
 }
 
-// End says whether a reservation of this terminal's was made, for whoever has gone. One
-// that has not come is ended: it never will be. Refusals: Malformed, RefUnknown (of
+// End says whether a request or an act of this terminal's was done, for whoever has gone.
+// One that has not come is ended: it never will be. Refusals: Malformed, RefUnknown (of
 // another terminal).
-func (d *Desk) End(ctx context.Context, ref string) (reserved bool, err error) {
+func (d *Desk) End(ctx context.Context, ref string) (done bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	r, err := d.rpc.EndBath(ctx, connect.NewRequest(&v1.EndBathRequest{Ref: ref}))
 	if err != nil {
 		return false, explain("end bath", err)
 	}
-	return r.Msg.Reserved, nil
+	return r.Msg.Done, nil
 }
 
 // Cancel gives a reservation of the session's holder up. Its money stays held for a
 // while: see Hold. One that is cancelled already is returned as it stands. Refusals:
-// RefUnknown, TooLate, Over, and those of the session.
-func (d *Desk) Cancel(ctx context.Context, s client.Session, ref string) (Reservation, error) {
+// RefUnknown, TooLate, Over, Conflict, Ended, and those of the session.
+func (d *Desk) Cancel(ctx context.Context, s client.Session, a Act) (Reservation, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	r, err := d.rpc.CancelBath(ctx, connect.NewRequest(&v1.CancelBathRequest{Session: s, Ref: ref}))
+	r, err := d.rpc.CancelBath(ctx, connect.NewRequest(&v1.CancelBathRequest{Session: s, Ref: a.Reservation, Act: a.Ref}))
 	if err != nil {
 		return Reservation{}, explain("cancel bath", err)
 	}
@@ -248,12 +255,15 @@ func (d *Desk) Cancel(ctx context.Context, s client.Session, ref string) (Reserv
 
 // Close has the session's holder pay for a shower by its stub, the eight digits that
 // the controller has shown at its end, and frees the rest of what is held. What is paid
-// already is returned as it stands. Refusals: Malformed, RefUnknown, Over (nothing is
-// held any more), StubWrong with Tries, StubLocked, and those of the session.
-func (d *Desk) Close(ctx context.Context, s client.Session, ref, stub string) (Reservation, error) {
+// already is returned as it stands. The same act again costs no second try. Refusals:
+// Malformed, RefUnknown, Over (nothing is held any more), StubWrong with Tries,
+// StubLocked, Conflict, Ended, and those of the session.
+func (d *Desk) Close(ctx context.Context, s client.Session, a Act, stub string) (Reservation, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	r, err := d.rpc.CloseBath(ctx, connect.NewRequest(&v1.CloseBathRequest{Session: s, Ref: ref, Stub: stub}))
+	r, err := d.rpc.CloseBath(ctx, connect.NewRequest(&v1.CloseBathRequest{
+		Session: s, Ref: a.Reservation, Act: a.Ref, Stub: stub,
+	}))
 	if err != nil {
 		return Reservation{}, explain("close bath", err)
 	}

@@ -220,10 +220,10 @@ func TestCancel(t *testing.T) {
 	_, err := w.desk.Reserve(t.Context(), s, q)
 	w.ok(err)
 	w.loseAnswer()
-	if _, err := w.desk.Cancel(t.Context(), s, q.Ref); err == nil || errors.As(err, new(*bath.Refusal)) {
+	if _, err := w.desk.Cancel(t.Context(), s, bath.Act{Ref: "C1", Reservation: q.Ref}); err == nil || errors.As(err, new(*bath.Refusal)) {
 		t.Fatalf("answer lost: %v", err)
 	}
-	r, err := w.desk.Cancel(t.Context(), s, q.Ref)
+	r, err := w.desk.Cancel(t.Context(), s, bath.Act{Ref: "C1", Reservation: q.Ref})
 	if err != nil || r.State != bath.Cancelled || r.Hold != bath.Held || r.Code != "" {
 		t.Errorf("cancelled: %+v, %v", r, err)
 	}
@@ -239,17 +239,17 @@ func TestClose(t *testing.T) {
 		t.Errorf("reserved: %+v", made)
 	}
 	no := new(bath.Refusal)
-	_, err = w.desk.Close(t.Context(), s, "B1", "12345678")
+	_, err = w.desk.Close(t.Context(), s, bath.Act{Ref: "C1", Reservation: "B1"}, "12345678")
 	if !errors.As(err, &no) || no.Reason != bath.StubWrong || no.Tries != 4 {
 		t.Errorf("a wrong stub: %v", err)
 	}
 	slot := bathcode.Slot{Place: bathcode.Place{Hall: 1, Stall: 4}, Day: bathcode.DayOf(made.From), No: made.Slot}
 	stub := master.Key(slot.Place, slot.Day).Stub(slot, 0, 202)
 	w.loseAnswer()
-	if _, err := w.desk.Close(t.Context(), s, "B1", string(stub)); err == nil || errors.As(err, new(*bath.Refusal)) {
+	if _, err := w.desk.Close(t.Context(), s, bath.Act{Ref: "C2", Reservation: "B1"}, string(stub)); err == nil || errors.As(err, new(*bath.Refusal)) {
 		t.Fatalf("answer lost: %v", err)
 	}
-	r, err := w.desk.Close(t.Context(), s, "B1", string(stub))
+	r, err := w.desk.Close(t.Context(), s, bath.Act{Ref: "C2", Reservation: "B1"}, string(stub))
 	if err != nil || r.State != bath.Used || r.Captured != 202 || !r.Closed || r.Hold != bath.Captured {
 		t.Errorf("closed: %+v, %v", r, err)
 	}

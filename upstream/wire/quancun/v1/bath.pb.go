@@ -1182,7 +1182,7 @@ func (x *EndBathRequest) GetRef() string {
 
 type EndBathResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reserved      bool                   `protobuf:"varint,1,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	Done          bool                   `protobuf:"varint,1,opt,name=done,proto3" json:"done,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1217,9 +1217,9 @@ func (*EndBathResponse) Descriptor() ([]byte, []int) {
 	return file_quancun_v1_bath_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *EndBathResponse) GetReserved() bool {
+func (x *EndBathResponse) GetDone() bool {
 	if x != nil {
-		return x.Reserved
+		return x.Done
 	}
 	return false
 }
@@ -1227,7 +1227,8 @@ func (x *EndBathResponse) GetReserved() bool {
 type CancelBathRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"` // of the reservation
+	Act           string                 `protobuf:"bytes,3,opt,name=act,proto3" json:"act,omitempty"` // names this for good, as ref names a reservation; written down before it is sent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1272,6 +1273,13 @@ func (x *CancelBathRequest) GetSession() []byte {
 func (x *CancelBathRequest) GetRef() string {
 	if x != nil {
 		return x.Ref
+	}
+	return ""
+}
+
+func (x *CancelBathRequest) GetAct() string {
+	if x != nil {
+		return x.Act
 	}
 	return ""
 }
@@ -1323,8 +1331,9 @@ func (x *CancelBathResponse) GetReservation() *BathReservation {
 type CloseBathRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`   // of the reservation
 	Stub          string                 `protobuf:"bytes,3,opt,name=stub,proto3" json:"stub,omitempty"` // eight digits; spaces and hyphens do not matter
+	Act           string                 `protobuf:"bytes,4,opt,name=act,proto3" json:"act,omitempty"`   // as of CancelBathRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1376,6 +1385,13 @@ func (x *CloseBathRequest) GetRef() string {
 func (x *CloseBathRequest) GetStub() string {
 	if x != nil {
 		return x.Stub
+	}
+	return ""
+}
+
+func (x *CloseBathRequest) GetAct() string {
+	if x != nil {
+		return x.Act
 	}
 	return ""
 }
@@ -1790,18 +1806,20 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x13ReserveBathResponse\x12=\n" +
 	"\vreservation\x18\x01 \x01(\v2\x1b.quancun.v1.BathReservationR\vreservation\"\"\n" +
 	"\x0eEndBathRequest\x12\x10\n" +
-	"\x03ref\x18\x01 \x01(\tR\x03ref\"-\n" +
-	"\x0fEndBathResponse\x12\x1a\n" +
-	"\breserved\x18\x01 \x01(\bR\breserved\"?\n" +
+	"\x03ref\x18\x01 \x01(\tR\x03ref\"%\n" +
+	"\x0fEndBathResponse\x12\x12\n" +
+	"\x04done\x18\x01 \x01(\bR\x04done\"Q\n" +
 	"\x11CancelBathRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
-	"\x03ref\x18\x02 \x01(\tR\x03ref\"S\n" +
+	"\x03ref\x18\x02 \x01(\tR\x03ref\x12\x10\n" +
+	"\x03act\x18\x03 \x01(\tR\x03act\"S\n" +
 	"\x12CancelBathResponse\x12=\n" +
-	"\vreservation\x18\x01 \x01(\v2\x1b.quancun.v1.BathReservationR\vreservation\"R\n" +
+	"\vreservation\x18\x01 \x01(\v2\x1b.quancun.v1.BathReservationR\vreservation\"d\n" +
 	"\x10CloseBathRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
 	"\x03ref\x18\x02 \x01(\tR\x03ref\x12\x12\n" +
-	"\x04stub\x18\x03 \x01(\tR\x04stub\"R\n" +
+	"\x04stub\x18\x03 \x01(\tR\x04stub\x12\x10\n" +
+	"\x03act\x18\x04 \x01(\tR\x03act\"R\n" +
 	"\x11CloseBathResponse\x12=\n" +
 	"\vreservation\x18\x01 \x01(\v2\x1b.quancun.v1.BathReservationR\vreservation\"7\n" +
 	"\x1bListBathReservationsRequest\x12\x18\n" +

@@ -70,12 +70,13 @@ type BathServiceClient interface {
 	// ReserveBath takes a place for the holder who is signed in, and holds what a
 	// shower may cost. The same request again is the same reservation as it stands.
 	ReserveBath(context.Context, *connect.Request[v1.ReserveBathRequest]) (*connect.Response[v1.ReserveBathResponse], error)
-	// EndBath asks what became of a reservation of this terminal's whose answer was lost,
-	// for a holder who has gone. One of which upstream has never heard is ended: it
-	// comes too late if it is still on its way.
+	// EndBath asks what became of a reservation, or of an act about one, of this
+	// terminal's whose answer was lost, for a holder who has gone. One of which upstream
+	// has never heard is ended: it comes too late if it is still on its way.
 	EndBath(context.Context, *connect.Request[v1.EndBathRequest]) (*connect.Response[v1.EndBathResponse], error)
 	// CancelBath gives a reservation of the holder who is signed in up. One that is
-	// cancelled already is returned as it stands.
+	// cancelled already is returned as it stands. The same act again is answered as it
+	// was, and does nothing.
 	CancelBath(context.Context, *connect.Request[v1.CancelBathRequest]) (*connect.Response[v1.CancelBathResponse], error)
 	// ListBathReservations returns those of the holder who is signed in: the newest,
 	// and all for which money is held.
@@ -84,7 +85,8 @@ type BathServiceClient interface {
 	// eight digits that the controller shows when a shower is over. They prove what it
 	// has cost, before anybody brings the controller's log: that is paid, and the rest
 	// of what was held is free. One that is paid already is returned as it stands.
-	// Five wrong stubs, and only the log can end it.
+	// Five wrong stubs, and only the log can end it. The same act again is answered as it
+	// was: it costs no second try.
 	CloseBath(context.Context, *connect.Request[v1.CloseBathRequest]) (*connect.Response[v1.CloseBathResponse], error)
 	// TakeBathReport brings a report of a water controller, which is signed with the
 	// controller's key: any terminal may carry it, and as often as it likes.
@@ -214,12 +216,13 @@ type BathServiceHandler interface {
 	// ReserveBath takes a place for the holder who is signed in, and holds what a
 	// shower may cost. The same request again is the same reservation as it stands.
 	ReserveBath(context.Context, *connect.Request[v1.ReserveBathRequest]) (*connect.Response[v1.ReserveBathResponse], error)
-	// EndBath asks what became of a reservation of this terminal's whose answer was lost,
-	// for a holder who has gone. One of which upstream has never heard is ended: it
-	// comes too late if it is still on its way.
+	// EndBath asks what became of a reservation, or of an act about one, of this
+	// terminal's whose answer was lost, for a holder who has gone. One of which upstream
+	// has never heard is ended: it comes too late if it is still on its way.
 	EndBath(context.Context, *connect.Request[v1.EndBathRequest]) (*connect.Response[v1.EndBathResponse], error)
 	// CancelBath gives a reservation of the holder who is signed in up. One that is
-	// cancelled already is returned as it stands.
+	// cancelled already is returned as it stands. The same act again is answered as it
+	// was, and does nothing.
 	CancelBath(context.Context, *connect.Request[v1.CancelBathRequest]) (*connect.Response[v1.CancelBathResponse], error)
 	// ListBathReservations returns those of the holder who is signed in: the newest,
 	// and all for which money is held.
@@ -228,7 +231,8 @@ type BathServiceHandler interface {
 	// eight digits that the controller shows when a shower is over. They prove what it
 	// has cost, before anybody brings the controller's log: that is paid, and the rest
 	// of what was held is free. One that is paid already is returned as it stands.
-	// Five wrong stubs, and only the log can end it.
+	// Five wrong stubs, and only the log can end it. The same act again is answered as it
+	// was: it costs no second try.
 	CloseBath(context.Context, *connect.Request[v1.CloseBathRequest]) (*connect.Response[v1.CloseBathResponse], error)
 	// TakeBathReport brings a report of a water controller, which is signed with the
 	// controller's key: any terminal may carry it, and as often as it likes.
