@@ -133,7 +133,9 @@ func (l *till) live() {
 func (l *till) request(ref string) {
 	l.append(journal.Entry{
 		Kind: journal.RequestIntent, Ref: ref, Account: "1001", Amount: 1000,
-		Details: json.RawMessage([]string{`{"service":"bill","what":{"biller":"network"}}`, `{"service":"bath_cancel","what":{"reservation":"S1"}}`}[l.r.Intn(2)]),
+		Details: json.RawMessage([]string{
+			`{"service":"bill","what":{"biller":"network"}}`, `{"service":"bath_cancel","what":{"reservation":"S1"}}`,
+		}[l.r.Intn(2)]),
 	})
 	if how := l.r.Intn(3); how > 0 {
 		l.append(journal.Entry{

@@ -44,7 +44,7 @@ type match func(ctx context.Context, tx *sqldb.Tx, t Told) (Misfit, string, erro
 
 // matches are the services whose requests are held against the books.
 var matches = map[string]match{
-	"bill":       bill,
+	"bill":        bill,
 	"bath":        stands("bath_reservations WHERE ref = ?", "a shower was reserved"),
 	"bath_cancel": stands("bath_acts WHERE ref = ? AND kind = 1", "a shower was given up"),
 	"bath_settle": stands("bath_acts WHERE ref = ? AND kind = 2 AND tries IS NULL", "a shower was settled"),

@@ -350,7 +350,8 @@ func (s *Service) GetNetwork(ctx context.Context, q *connect.Request[v1.GetNetwo
 	}
 	m := &v1.NetworkAccount{
 		MaskedUser: server.MaskNumber(a.User), MaskedName: server.MaskName(a.RealName),
-		Status: v1.NetworkStatus(a.Status) + 1, WalletFen: int64(a.Wallet), FeedsProduct: a.FeedsProduct, Expires: stamp(a.Expires),
+		Status: v1.NetworkStatus(a.Status) + 1, WalletFen: int64(a.Wallet),
+		FeedsProduct: a.FeedsProduct, Expires: stamp(a.Expires),
 	}
 	for _, p := range a.Products {
 		m.Products = append(m.Products, &v1.NetworkProduct{

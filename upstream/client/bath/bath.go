@@ -246,7 +246,9 @@ func (d *Desk) End(ctx context.Context, ref string) (done bool, err error) {
 func (d *Desk) Cancel(ctx context.Context, s client.Session, a Act) (Reservation, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	r, err := d.rpc.CancelBath(ctx, connect.NewRequest(&v1.CancelBathRequest{Session: s, Ref: a.Reservation, Act: a.Ref}))
+	r, err := d.rpc.CancelBath(ctx, connect.NewRequest(&v1.CancelBathRequest{
+		Session: s, Ref: a.Reservation, Act: a.Ref,
+	}))
 	if err != nil {
 		return Reservation{}, explain("cancel bath", err)
 	}
