@@ -12,6 +12,19 @@ tags=x11,no_emoji,migrated_fynedo
 summary=""
 failed=""
 
+# What a test writes need not outlive it, and most tests wait for a disk more than
+# for anything else: so they write into memory, if there is room. (What has to
+# outlive a power cut is written to disks of lab/disk and of the kernel, which
+# lose what was not synced; those in memory as well.) What go builds is too much.
+export GOTMPDIR=${GOTMPDIR:-${TMPDIR:-/tmp}}
+memory=""
+if [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt $((4 << 20)) ]; then
+	memory=$(mktemp -d /dev/shm/qXXXX)
+	chmod 1777 "$memory" # PostgreSQL has a user of its own
+	export TMPDIR=$memory
+fi
+trap 'rm -rf "${memory:-}"' EXIT
+
 # step NAME COMMAND… runs one check, unless one has failed already.
 step() {
 	local name=$1 start=$SECONDS result=ok
@@ -26,6 +39,34 @@ step() {
 		failed=$name
 	fi
 	summary+=$(printf '%-10s %-7s %4d s' "$name" "$result" $((SECONDS - start)))$'\n'
+}
+
+# beside NAME COMMAND… begins a check that goes on beside the next ones, until
+# join. What it says is kept until then.
+beside() {
+	local name=$1
+	shift
+	if [ -n "$failed" ]; then return; fi
+	mkdir -p build/test
+	"$@" >"build/test/$name.log" 2>&1 &
+	begun[$name]=$!
+}
+declare -A begun
+
+# join NAME waits for a check that was begun, or ends it if another has failed.
+join() {
+	if [ -n "$failed" ] && [ -n "${begun[$1]:-}" ]; then
+		kill "${begun[$1]}"
+		wait "${begun[$1]}"
+	fi
+	step "$1" finish "$1"
+}
+
+finish() {
+	local result=0
+	wait "${begun[$1]}" || result=$?
+	cat "build/test/$1.log"
+	return $result
 }
 
 # packages prints the packages below the given folders that exist.
@@ -96,8 +137,11 @@ step others others
 step crash make --no-print-directory crash STATES=30000 # the whole is make crash: 100,000
 step build build
 step taptest go run ./tools/taptest -tags "$tags"
-step sim make --no-print-directory sim
+# The scenarios wait for most of their time, and the simulation never does. It
+# gives way to them.
+beside sim nice -n 19 make --no-print-directory sim
 step e2e e2e
+join sim
 step clean clean
 [ "$failed" = clean ] || clean
 

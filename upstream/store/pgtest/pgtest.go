@@ -76,6 +76,17 @@ var settings = map[string]string{
 	"full_page_writes":   "on",
 }
 
+// Folder is where clusters are: where temporary files are, unless the path of a
+// socket there would be too long, or PostgreSQL's user may not make and remove
+// files there.
+func Folder() string {
+	dir := os.TempDir()
+	if i, err := os.Stat(dir); err != nil || len(dir) > 40 || i.Mode()&0o003 != 0o003 {
+		return "/tmp"
+	}
+	return dir
+}
+
 // Start makes a cluster and starts it. Whoever starts one closes it.
 func Start(ctx context.Context) (c *Cluster, err error) {
 	bin, err := programs()
@@ -86,7 +97,7 @@ func Start(ctx context.Context) (c *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("/tmp", "pgtest-") // a socket's path has to be short
+	dir, err := os.MkdirTemp(Folder(), "pgtest-")
 	if err != nil {
 		return nil, err
 	}

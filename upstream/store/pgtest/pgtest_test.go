@@ -84,7 +84,7 @@ func TestKilled(t *testing.T) {
 	line := make([]byte, 200)
 	n, err := pipe.Read(line)
 	socket := strings.TrimSpace(string(line[:n]))
-	if err != nil || !strings.HasPrefix(socket, "/tmp/") {
+	if err != nil || !strings.HasPrefix(socket, pgtest.Folder()+"/") {
 		t.Fatalf("child says %q, %v", socket, err)
 	}
 	pid, err := os.ReadFile(filepath.Join(filepath.Dir(socket), "data", "postmaster.pid"))
