@@ -342,6 +342,7 @@ var layers = map[string]layer{
 		ours:   []string{"money", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/rules", "kiosk/staff", "kiosk/till", "ui/...", "assets"},
 		theirs: []string{fyne, "github.com/skip2/go-qrcode", "github.com/mozillazg/go-pinyin"},
 	},
+	"ui/speech": {ours: []string{"money", "kiosk", "kiosk/dialog", "kiosk/till", "ui/text"}},
 	"app/...": {
 		ours: []string{
 			"money", "pboc", "journal", "paycode", "app/...", "assets", "ui/...", "kiosk", "kiosk/...", "ledger", "ledger/...", "reader/...",
@@ -359,6 +360,7 @@ var layers = map[string]layer{
 			"kiosk/tender", "kiosk/till", "ledger",
 		},
 	},
+	"app/audio":   {ours: []string{"ui/speech", "ui/text"}, theirs: []string{sys}},
 	"app/printer": {ours: []string{"money", "journal"}, theirs: []string{text, serial, sys}},
 	"app/identity": {
 		ours:   []string{"journal", "upstream/client"},

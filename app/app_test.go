@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -94,6 +95,46 @@ width_mm = 58
 		if _, err := app.ReadConfig(bad); err == nil {
 			t.Errorf("%s for %s is taken", wrong, old)
 		}
+	}
+}
+
+// TestSoundConfig refuses what could say something private to everybody, or nothing at
+// all.
+func TestSoundConfig(t *testing.T) {
+	const whole = wholeConfig + "[sound]\nspeech = true\nheadphones = \"head\"\njack = \"Headphone\"\nrate = 200\n"
+	if _, err := app.ReadConfig(write(t, "terminal.toml", whole)); err != nil {
+		t.Fatal(err)
+	}
+	for old, wrong := range map[string]string{`"Headphone"`: `""`, "= 200": "= 20", "speech": "speach"} {
+		bad := write(t, "terminal.toml", strings.Replace(whole, old, wrong, 1))
+		if _, err := app.ReadConfig(bad); err == nil {
+			t.Errorf("%s for %s is taken", wrong, old)
+		}
+	}
+}
+
+// TestDoctorSound: what nobody hears is named, and is no reason not to work. It says a
+// sentence through the real programs, into a file.
+func TestDoctorSound(t *testing.T) {
+	dir := t.TempDir()
+	heard := filepath.Join(dir, "heard.wav")
+	alsa := write(t, "asound.conf", "pcm.null { type null }\n"+
+		fmt.Sprintf("pcm.speaker { type file file %q format wav truncate false slave.pcm null }\n", heard))
+	t.Setenv("ALSA_CONFIG_PATH", alsa)
+	const sound = "[sound]\nspeech = true\nloudspeaker = \"speaker\"\n"
+	var out bytes.Buffer
+	config := write(t, "terminal.toml", wholeConfig+sound+"headphones = \"gone\"\njack = \"no such jack\"\n")
+	app.Run([]string{"doctor", "-config", config}, &out, &out)
+	for _, want := range []string{"ok    speech", "ok    loudspeaker", "warn  headphones    gone: ", "warn  jack"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, out.String())
+		}
+	}
+	config = write(t, "terminal.toml", wholeConfig+sound)
+	app.Run([]string{"doctor", "-say", "-config", config}, &out, &out)
+	// ALSA numbers its files: the first examination's silence, and then the sentence.
+	if b, err := os.ReadFile(heard + ".0001"); err != nil || len(b) < 20000 {
+		t.Errorf("%d bytes were heard, %v:\n%s", len(b), err, out.String())
 	}
 }
 

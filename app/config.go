@@ -8,6 +8,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"quancun/app/audio"
 	"quancun/app/identity"
 	"quancun/reader/profile"
 )
@@ -34,6 +35,7 @@ type Config struct {
 	Staff   StaffConfig   `toml:"staff"`
 	Scanner ScannerConfig `toml:"scanner"`
 	Printer PrinterConfig `toml:"printer"`
+	Sound   SoundConfig   `toml:"sound"`
 }
 
 // The faces.
@@ -70,6 +72,32 @@ type HelpConfig struct {
 	Phone string `toml:"phone"`
 }
 
+// SoundConfig says what is said aloud, and where sound comes out. Devices are called
+// as ALSA calls them.
+type SoundConfig struct {
+	Speech bool `toml:"speech"` // pages are read aloud to who asks for it
+	Till   bool `toml:"till"`   // a till says how each sale ended
+
+	Loudspeaker string `toml:"loudspeaker"`
+	Headphones  string `toml:"headphones"` // nothing private is said without them; none if empty
+	Jack        string `toml:"jack"`       // who knows that they are there: part of an input device's name, or a path
+	Rate        int    `toml:"rate"`       // words a minute
+}
+
+func (c SoundConfig) check() error {
+	switch {
+	case c.Rate < 80 || c.Rate > 450: // espeak-ng's own limits
+		return errors.New("sound.rate: between 80 and 450 words a minute")
+	case c.Headphones != "" && c.Jack == "":
+		return errors.New("sound.jack: name the switch that says whether headphones are plugged in")
+	}
+	return nil
+}
+
+func (c SoundConfig) port() audio.Config {
+	return audio.Config{Loudspeaker: c.Loudspeaker, Headphones: c.Headphones, Jack: c.Jack, Rate: c.Rate}
+}
+
 // DefaultConfig is where an installed terminal has its configuration.
 const DefaultConfig = "/etc/quancun/terminal.toml"
 
@@ -81,6 +109,7 @@ func ReadConfig(path string) (*Config, error) {
 		Till:    TillConfig{BudgetMS: 300}, // design 2, rule 3: a tap takes less than a second
 		Staff:   StaffConfig{OfflineHours: 72},
 		Printer: PrinterConfig{WidthMM: 80},
+		Sound:   SoundConfig{Loudspeaker: "default", Rate: 160},
 		Reader:  ReaderConfig{Kind: "pcsc", Listen: "127.0.0.1:35963"},
 		Panel:   PanelConfig{WidthPX: 1080, HeightPX: 1920, WidthMM: 268, FullScreen: true},
 	}
@@ -134,7 +163,7 @@ func (c *Config) check() error {
 	}
 	check(c.Face == kioskName || c.sells(), `face: "kiosk", "cashier" or "both"`)
 	check(c.Face != bothName || c.Staff.SignIn, "staff.sign_in: a kiosk is a till only for who signs in")
-	errs = append(errs, c.Printer.check())
+	errs = append(errs, c.Printer.check(), c.Sound.check())
 	if c.sells() {
 		_, err := c.Till.plan()
 		errs = append(errs, err)

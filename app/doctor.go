@@ -16,9 +16,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"quancun/app/audio"
 	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/reader"
+	"quancun/ui/speech"
+	"quancun/ui/text"
 	"quancun/upstream/client"
 )
 
@@ -40,8 +43,18 @@ var errSick = errors.New("this machine is not ready; the lines marked FIX say wh
 func doctor(args []string, out io.Writer) error {
 	f := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	config := f.String("config", DefaultConfig, "terminal's configuration")
+	aloud := f.Bool("say", false, "say a sentence on each device for sound, too")
 	if err := f.Parse(args); err != nil {
 		return usageError(err)
+	}
+	if *aloud {
+		c, err := ReadConfig(*config)
+		if err != nil {
+			return err
+		}
+		if err := c.Sound.say(context.Background()); err != nil {
+			return err
+		}
 	}
 	sick := false
 	for _, found := range examine(*config) {
@@ -74,6 +87,9 @@ func examine(config string) []finding {
 		journalFile(c.Journal), queue(c.Journal), feeds(c.Feeds))
 	if c.Printer.Address != "" {
 		all = append(all, c.Printer.examine())
+	}
+	if c.Sound.Speech || c.Sound.Till {
+		all = append(all, c.Sound.examine()...)
 	}
 	return append(all, upstream(c)...)
 }
@@ -127,6 +143,55 @@ func sound() finding {
 		return finding{"sound", "no aplay: the terminal stays silent", "apt-get install alsa-utils", true}
 	}
 	return finding{"sound", "aplay is there", "", false}
+}
+
+// examine says whether speech can be heard. A terminal that nobody hears works.
+func (c SoundConfig) examine() (all []finding) {
+	add := func(name, is, mend string) { all = append(all, finding{name, is, mend, true}) }
+	if err := audio.Programs(); err != nil {
+		add("speech", err.Error(), "apt-get install espeak-ng alsa-utils")
+		return all
+	}
+	add("speech", "espeak-ng and aplay are there", "")
+	devices := [][2]string{{"loudspeaker", c.Loudspeaker}, {"headphones", c.Headphones}}
+	for _, d := range devices {
+		if d[1] == "" {
+			continue
+		}
+		if err := audio.Try(context.Background(), d[1]); err != nil {
+			add(d[0], d[1]+": "+err.Error(), "aplay -L lists devices; the terminal's user has to be in the group audio")
+			continue
+		}
+		add(d[0], d[1]+" plays", "")
+	}
+	if c.Headphones == "" {
+		return all
+	}
+	switch in, err := audio.Plugged(c.Jack); {
+	case err != nil:
+		add("jack", err.Error(),
+			"grep . /sys/class/input/event*/device/name lists names; the user has to be in the group input")
+	case in:
+		add("jack", c.Jack+": headphones are plugged in", "")
+	default:
+		add("jack", c.Jack+": nothing is plugged in", "")
+	}
+	return all
+}
+
+// say says a sentence on each device, for who sets a machine up.
+func (c SoundConfig) say(ctx context.Context) error {
+	all := [][2]string{{c.Loudspeaker, "扬声器，二十三元五角。"}, {c.Headphones, "耳机，二十三元五角。"}}
+	for _, d := range all {
+		if d[0] == "" {
+			continue
+		}
+		u := speech.Utterance{Text: d[1], Language: text.Chinese}
+		if err := audio.Speak(ctx, u, d[0], c.Rate); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // panel says whether a finger can hit what is drawn.

@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2/app"
 	"golang.org/x/sync/errgroup"
 
+	"quancun/app/audio"
 	"quancun/kiosk"
 	"quancun/ui"
 	"quancun/ui/tray"
@@ -48,11 +49,22 @@ func (t *terminal) show(ctx context.Context) error {
 	}
 	c := t.config
 	a := app.NewWithID(fyneID)
-	w := t.face.window(a, ui.Options{
+	o := ui.Options{
 		Panel: screenPanel(c.Panel), Texts: texts, FullScreen: c.Panel.FullScreen, HideCursor: c.Panel.HideCursor,
-		Phone: c.Help.Phone, Title: "Quancun 圈存", Now: t.now,
-	})
+		Phone: c.Help.Phone, Title: "Quancun 圈存", Now: t.now, Sounds: c.Sound.Loudspeaker,
+	}
 	g, ctx := errgroup.WithContext(ctx)
+	if c.Sound.Speech || c.Sound.Till {
+		port := audio.New(c.Sound.port(), t.log)
+		g.Go(func() error { return port.Run(ctx) })
+		if c.Sound.Speech {
+			o.Voice = port
+		}
+		if c.Sound.Till {
+			o.TillVoice = port
+		}
+	}
+	w := t.face.window(a, o)
 	g.Go(func() error { return w.Run(ctx) })
 	g.Go(func() error { return w.forward(ctx) })
 	w.Open()

@@ -59,6 +59,7 @@ func (w *Faces) ShowTill(v till.View) {
 func (w *Faces) turn(atTill bool) {
 	w.atTill = atTill
 	if atTill {
+		w.kiosk.hush()
 		w.till.take()
 		w.keys = w.o.Keys
 	} else {

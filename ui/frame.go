@@ -36,6 +36,8 @@ type frame struct {
 	onFunction func(n int)                         // a function key, from 1; nil: the face has none
 	onTurn     func(by int)                        // an arrow; nil: nothing turns
 	onTick     func(now time.Time)                 // before the page's; nil: none
+	onErase    func()                              // the key that takes back; nil: the page's
+	onJack     func(in bool)                       // headphones were plugged in or pulled out; nil: nobody cares
 	keys       func(key rune, pass func(key rune)) // before onRune; see [Options.Keys]
 }
 
@@ -46,7 +48,7 @@ func newFrame(app fyne.App, o Options) *frame {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	f := &frame{window: app.NewWindow(o.Title), player: sound.NewPlayer(), o: o, keys: o.Keys}
+	f := &frame{window: app.NewWindow(o.Title), player: sound.NewPlayer(o.Sounds), o: o, keys: o.Keys}
 	f.window.SetPadded(false)
 	f.window.SetMaster()
 	f.window.SetCloseIntercept(func() {}) // nobody closes a terminal from the front
@@ -76,12 +78,22 @@ func (f *frame) Run(ctx context.Context) error {
 	done.Go(func() { f.serveMap(ctx) })
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
+	var jack <-chan bool
+	if f.o.Voice != nil {
+		jack = f.o.Voice.Jack()
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-second.C:
 			fyne.Do(func() { f.tick(f.o.Now()) })
+		case in := <-jack:
+			fyne.Do(func() {
+				if f.onJack != nil {
+					f.onJack(in)
+				}
+			})
 		}
 	}
 }
@@ -138,7 +150,11 @@ func (f *frame) key(e *fyne.KeyEvent) {
 		f.typed('\n')
 	case fyne.KeyBackspace, fyne.KeyDelete:
 		f.player.Play(sound.Erase)
-		f.page.Erase()
+		if f.onErase != nil {
+			f.onErase()
+		} else {
+			f.page.Erase()
+		}
 	default:
 		if by := arrows[e.Name]; by != 0 && f.onTurn != nil {
 			f.onTurn(by)

@@ -12,6 +12,7 @@ import (
 	"quancun/kiosk/rules"
 	"quancun/kiosk/till"
 	"quancun/ui/sound"
+	"quancun/ui/speech"
 	face "quancun/ui/till"
 )
 
@@ -38,7 +39,7 @@ func NewTill(app fyne.App, o Options) *Till {
 
 // take gives the keyboard to the till.
 func (w *Till) take() {
-	w.onRune, w.onTick = w.rune, nil
+	w.onRune, w.onTick, w.onErase, w.onJack = w.rune, nil, nil, nil
 	w.onFunction = func(n int) { w.screen.Function(n) }
 	w.onTurn = func(by int) { w.screen.Turn(by) }
 }
@@ -154,6 +155,9 @@ func (w *Till) announce(before, now till.View) {
 	}
 	if now.Step == before.Step {
 		return
+	}
+	if parts := speech.Sale(now, w.o.Texts); parts != nil && w.o.TillVoice != nil {
+		w.o.TillVoice.Say(speech.Script{Parts: parts, Aloud: true})
 	}
 	switch now.Step {
 	case till.Sold:

@@ -18,6 +18,7 @@ import (
 	"quancun/ui/look"
 	"quancun/ui/screen"
 	"quancun/ui/sound"
+	"quancun/ui/speech"
 	"quancun/ui/text"
 )
 
@@ -48,6 +49,11 @@ type Options struct {
 	Staff  bool
 	// OnStaff says, at a kiosk, that the staff ask for the till; nil: there is none.
 	OnStaff func()
+	// Voice reads pages aloud to holders who ask for it, and TillVoice says how a
+	// sale ended; nil: nobody does.
+	Voice, TillVoice Voice
+	// Sounds is ALSA's name of the device for short sounds; "": the default.
+	Sounds string
 	// Keys, if not nil, is given each key that makes a character, and Enter as
 	// '\n', before a page is: a scanner may have typed it. It is called on the UI
 	// goroutine; what it passes on, from any goroutine, a person has pressed.
@@ -66,6 +72,9 @@ type Window struct {
 	screen *screen.Screen
 	typed  screen.Typed
 	access access
+	spoken spoken             // of the page, to a person who hears it
+	greets bool               // pages are read aloud from this one on
+	heard  []speech.Utterance // what was said last, for tests
 }
 
 // access is what the person who stands there has asked for on Home.
@@ -93,6 +102,7 @@ func New(app fyne.App, o Options) *Window {
 // take gives the keyboard to the kiosk.
 func (w *Window) take() {
 	w.onRune, w.onFunction, w.onTurn, w.onTick = w.rune, nil, w.turn, w.forget
+	w.onErase, w.onJack = w.erase, w.plug
 }
 
 // Show shows v. It may be called on any goroutine and does not wait.
@@ -108,10 +118,13 @@ func (w *Window) show(v kiosk.View) {
 		w.typed.Wipe()
 	}
 	if v.Step == kiosk.Home && before.Step != kiosk.Home {
-		w.access = access{} // the next person has not chosen yet
+		w.backHome()
 	}
 	if same(before, v) {
 		w.screen.Warn(v.Ends, v.Warning, w.o.Now())
+		if v.Warning != before.Warning {
+			w.narrate()
+		}
 		return
 	}
 	language := w.o.Texts.Language()
@@ -159,14 +172,20 @@ func (w *Window) rebuild() {
 		OnLanguage: func() { w.o.Texts.SetLanguage(w.o.Texts.Other()) },
 		Choosing:   w.access.choosing,
 		OnNeeds:    w.need,
+		Speaks:     w.o.Voice != nil,
 	})
 	w.part = part(w.view.Dialog)
 	w.put(w.screen, w.screen.Object, int(w.view.Step))
+	w.narrate()
 }
 
 // need takes what a person asks for.
 func (w *Window) need(n look.Needs, choosing bool) {
+	spoke := w.speaks()
 	w.ask(access{n, choosing, w.o.Now()})
+	if spoke && !w.speaks() {
+		w.say(speech.Words(w.o.Texts, "speech.off.now"))
+	}
 }
 
 // ask has the page and the flow be what a needs.
@@ -174,6 +193,7 @@ func (w *Window) ask(a access) {
 	if a.needs.Unhurried != w.access.needs.Unhurried {
 		w.o.OnInput(kiosk.Input{Event: kiosk.Pace, Unhurried: a.needs.Unhurried})
 	}
+	w.greets = a.needs.Spoken && !w.access.needs.Spoken
 	w.access = a
 	w.rebuild()
 }
@@ -181,7 +201,7 @@ func (w *Window) ask(a access) {
 // forget takes back what a person has asked for who went away without a visit.
 func (w *Window) forget(now time.Time) {
 	if w.view.Step == kiosk.Home && w.access != (access{}) && now.Sub(w.access.at) >= forgetAfter {
-		w.ask(access{})
+		w.ask(w.lasting())
 	}
 }
 
@@ -216,13 +236,31 @@ func (w *Window) announce(before, now kiosk.View) {
 // rune takes a digit from a keypad beside the panel. It clicks if it was taken, and
 // all digits click alike.
 func (w *Window) rune(r rune) {
-	if r >= '0' && r <= '9' && w.screen.TypeDigit(byte(r)) {
+	before := w.view
+	switch {
+	case r == '*':
+		w.star()
+	case r < '0' || r > '9':
+	case w.screen.TypeDigit(byte(r)):
 		w.player.Play(sound.Key)
+		w.echo(before, true)
+	case w.speaks():
+		w.choose(int(r - '0'))
 	}
+}
+
+// erase takes the last digit back.
+func (w *Window) erase() {
+	before := w.view
+	w.screen.Erase()
+	w.echo(before, false)
 }
 
 // turn marks another key of the page.
 func (w *Window) turn(by int) {
 	w.player.Play(sound.Key)
 	w.screen.Turn(by)
+	if label := w.screen.Marked(); label != "" && w.speaks() {
+		w.say(speech.Label(w.o.Texts, label))
+	}
 }

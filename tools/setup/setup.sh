@@ -8,12 +8,12 @@ build="gcc libc6-dev make git ca-certificates pkg-config xz-utils
 	libgl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev
 	libpcsclite-dev"
 # To test and demonstrate: a screen that nobody sees, a finger, a card reader,
-# a witness of system calls for the journal's power cuts, a TPM and a PKCS #11
-# token in software, PostgreSQL's programs, a file system whose power can be cut,
+# a witness of system calls for the journal's power cuts, a voice and what plays it,
+# a TPM and a PKCS #11 token in software, PostgreSQL's programs, a file system whose power can be cut,
 # and a referee for the books (hledger).
 # Tests start a pcscd (PCSCLITE_CSOCK_NAME) and a PostgreSQL of their own, and
 # leave alone those that systemd may start for the machine.
-run="xvfb xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd strace swtpm softhsm2 postgresql e2fsprogs hledger"
+run="xvfb xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd strace espeak-ng alsa-utils swtpm softhsm2 postgresql e2fsprogs hledger"
 
 missing=""
 for package in $build $run; do

@@ -113,6 +113,9 @@ func (p *page) actions() {
 	if p.v.CanSave && !p.s.Touch { // whose file it would be nobody could say at a kiosk
 		add(dialog.SaveIt, "save", "save")
 	}
+	if p.s.Touch { // its keys have no numbers
+		return
+	}
 	p.out.Type = func(r rune) {
 		if n := int(r - '1'); n >= 0 && n < len(keys) {
 			keys[n]()

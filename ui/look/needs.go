@@ -17,6 +17,8 @@ type Needs struct {
 	Unhurried bool
 	// Simple has three keys on Home and leaves the rest behind one of them.
 	Simple bool
+	// Spoken has every page read aloud, and lets digits press its keys.
+	Spoken bool
 }
 
 // LargeCapital is the height of a capital, in millimetres, that is seen under

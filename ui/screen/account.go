@@ -110,18 +110,14 @@ type openWord struct {
 }
 
 func wordOf(k kiosk.OpenKind) openWord {
-	switch k {
-	case kiosk.TopUpChecking:
-		return openWord{"open.checking", look.Open, "unknown"}
-	case kiosk.TopUpLate:
-		return openWord{"open.late", look.Well, "ok"}
-	case kiosk.LoadDoubt:
-		return openWord{"open.doubt", look.Open, "unknown"}
-	case kiosk.PurchaseDoubt:
-		return openWord{"open.purchase", look.Open, "unknown"}
-	default:
-		return openWord{"open.level", look.Careful, "card"}
+	w := openWord{text.Open(k), look.Open, "unknown"}
+	switch w.key {
+	case "open.late":
+		w.tone, w.icon = look.Well, "ok"
+	case "open.level":
+		w.tone, w.icon = look.Careful, "card"
 	}
+	return w
 }
 
 func (p *page) openItem(o kiosk.Open, width float32) fyne.CanvasObject {

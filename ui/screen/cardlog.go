@@ -1,9 +1,6 @@
 package screen
 
 import (
-	"fmt"
-	"slices"
-
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
@@ -65,7 +62,7 @@ func (p *page) row(m kiosk.Movement, width float32) fyne.CanvasObject {
 	if m.Amount > 0 {
 		right.Colour = look.Good
 	}
-	what := p.t.T(movedKey(m.Kind))
+	what := p.t.T(p.t.Moved(m.Kind))
 	if m.Place != "" {
 		what += "  " + m.Place
 	}
@@ -101,17 +98,6 @@ func (p *page) rowHeight() float64 {
 	room := float64(p.bodyHeight()/p.k.MM(1)) - others
 	return min(most, max(least, room/float64(max(1, len(p.v.Log.Movements)))))
 }
-
-// movedKey is the word for a kind of movement; one that this program does not
-// know yet is called other.
-func movedKey(k kiosk.MovementKind) string {
-	if !slices.Contains(movedKinds, k) {
-		k = kiosk.MovedOther
-	}
-	return fmt.Sprintf("moved.%d", k)
-}
-
-var movedKinds = []kiosk.MovementKind{kiosk.MovedLoad, kiosk.MovedPurchase, kiosk.MovedOther}
 
 const cardOnlyShare = 0.40
 

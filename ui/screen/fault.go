@@ -18,12 +18,9 @@ func (p *page) fault() fyne.CanvasObject {
 		m.picture, m.tone = "refusal", look.Wrong
 	}
 	m.more = func(width float32) []fyne.CanvasObject {
-		tone, icon, words := look.Well, "ok", p.t.T("fault.nothing")
-		switch {
-		case inAccount(p.v.Fault):
-			words = p.t.T("onaccount.title")
-		case open(p.v.Fault):
-			tone, icon, words = look.Open, "unknown", p.t.T("fault.open")
+		tone, icon, words := look.Well, "ok", p.t.T(text.Where(p.v.Fault))
+		if text.Where(p.v.Fault) == "fault.open" {
+			tone, icon = look.Open, "unknown"
 		}
 		return []fyne.CanvasObject{p.across(p.k.Banner(tone, icon, words, width)), p.reference(width)}
 	}
@@ -39,16 +36,6 @@ func refusal(c kiosk.Code) bool {
 		return true
 	}
 	return false
-}
-
-// inAccount reports whether a code comes after the money was credited.
-func inAccount(c kiosk.Code) bool {
-	return c == kiosk.CodeLoadRefused || c == kiosk.CodeLoadDoubt || c == kiosk.CodeLoadNoAnswer
-}
-
-// open reports whether nobody knows yet whether money has moved.
-func open(c kiosk.Code) bool {
-	return c == kiosk.CodeSaleDoubt || c == kiosk.CodeSaleForged || c == kiosk.CodePaidBefore
 }
 
 // reference is what a person reads out on the telephone.

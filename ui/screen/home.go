@@ -87,6 +87,9 @@ func (p *page) tiles(all []tile, s tileSize) fyne.CanvasObject {
 	for _, t := range all {
 		f := t.face
 		f.Type, f.Disabled = size, t.why != ""
+		if f.Disabled {
+			f.Said = f.Label + "，" + t.why
+		}
 		words := p.tileWords(t, f, room)
 		icon := p.k.Glyph(f.Icon, side, f)
 		content := p.k.InsetXY(pad, pad/2, p.k.Row(pad, widget.CentreY(icon), widget.Grow(widget.CentreY(words))))

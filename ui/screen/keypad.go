@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -60,13 +61,61 @@ func (s *Screen) remark() {
 
 // keys are the keys that can be marked: those that work, but for the ones that the
 // keypad has itself.
-func (s *Screen) keys() (list []*widget.Button) {
+func (s *Screen) keys() []*widget.Button {
+	return slices.DeleteFunc(s.buttons(), (*widget.Button).Disabled)
+}
+
+// buttons are the page's keys but for digits: what it is about first.
+func (s *Screen) buttons() (list []*widget.Button) {
 	widget.Walk(s.Top(), func(o fyne.CanvasObject, _ fyne.Position) {
-		if b, ok := o.(*widget.Button); ok && !b.Disabled() && !strings.HasPrefix(b.Name, "digit-") {
+		if b, ok := o.(*widget.Button); ok && !strings.HasPrefix(b.Name, "digit-") {
 			list = append(list, b)
 		}
 	})
+	last := func(b *widget.Button) int { return slices.Index(everywhere, b.Name) }
+	slices.SortStableFunc(list, func(a, b *widget.Button) int { return cmp.Compare(last(a), last(b)) })
 	return list
+}
+
+// Keys are the page's keys in the order in which they are read aloud. Those that the
+// keypad has itself and letters are not among them, and a page under a question has
+// none.
+func (s *Screen) Keys() []*widget.Button {
+	if len(s.overlay.Objects) > 0 {
+		return nil
+	}
+	return slices.DeleteFunc(s.buttons(), func(b *widget.Button) bool {
+		return slices.Contains(keypadHas, b.Name) || strings.HasPrefix(b.Name, "letter-")
+	})
+}
+
+var (
+	keypadHas  = []string{"leave", "erase", "point"}
+	everywhere = []string{"clear", "access", "language", "staff"} // on most pages, and seldom pressed
+)
+
+// TakesDigits reports whether digits are typed here.
+func (s *Screen) TakesDigits() bool { return s.typeDigit != nil || len(s.overlay.Objects) > 0 }
+
+// Leaving is what leaving is called; "" where nobody leaves.
+func (s *Screen) Leaving() string {
+	if _, ok := s.view.Step.Next(kiosk.Leave); !ok {
+		return ""
+	}
+	if len(s.overlay.Objects) > 0 {
+		return s.stage.Texts.T(s.leaving())
+	}
+	return s.stage.Texts.T(leaving(s.view))
+}
+
+// Marked is what is said of the key that is marked; "" for none.
+func (s *Screen) Marked() string {
+	for _, b := range s.keys() {
+		if b.Marked() {
+			return b.Said
+		}
+	}
+	return ""
 }
 
 // pressed acts, and reports whether there was anything to do.

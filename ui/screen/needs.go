@@ -43,6 +43,11 @@ func (p *page) allNeeds() []need {
 	simple.Simple = !n.Simple
 	list := []need{{"large", n.Large, large}, {"contrast", n.Contrast, contrast}, {"unhurried", n.Unhurried, unhurried},
 		{"simple", n.Simple, simple}}
+	if p.s.Speaks {
+		spoken := n
+		spoken.Spoken = !n.Spoken
+		list = append(list, need{"spoken", n.Spoken, spoken})
+	}
 	if p.k.Panel.Portrait() { // all of a wide panel is low
 		list = append(list, need{"low", n.Low, low})
 	}
@@ -76,6 +81,7 @@ func (p *page) needRow(n need, width float32) fyne.CanvasObject {
 	if n.met {
 		f.Rank, state = widget.Primary, "access.on"
 	}
+	f.Said = f.Label + "，" + p.t.T(state)
 	const pad, mark = 8, 13
 	word := p.k.Line(p.t.T(state), widget.Style{Type: look.Body, Bold: true, Colour: f.Ink()})
 	ring := p.k.Disc(f.Ground(), f.Ink(), 0.8)

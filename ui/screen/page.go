@@ -286,7 +286,7 @@ func (p *page) notice(width float32) []fyne.CanvasObject {
 	default:
 		return nil
 	}
-	return []fyne.CanvasObject{p.across(p.k.Banner(tone, icon, p.t.T(noticeKey(p.v.Notice)), width))}
+	return []fyne.CanvasObject{p.across(p.k.Banner(tone, icon, p.t.T(text.Notice(p.v.Notice)), width))}
 }
 
 // school is the name of the school in the language of now.

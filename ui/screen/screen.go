@@ -33,6 +33,7 @@ type Stage struct {
 	// chosen so far, and whether Home goes on asking; nil: there is no choice.
 	Choosing bool
 	OnNeeds  func(n look.Needs, choosing bool)
+	Speaks   bool // pages can be read aloud here
 }
 
 // Typed is what a person has typed and not sent. It outlives a page, so that a

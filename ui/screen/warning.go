@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"fmt"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -10,8 +9,6 @@ import (
 	"quancun/ui/look"
 	"quancun/ui/widget"
 )
-
-func noticeKey(n kiosk.Notice) string { return fmt.Sprintf("notice.%d", n) }
 
 // leaving is the word for leaving instead of taking more time.
 func (s *Screen) leaving() string {

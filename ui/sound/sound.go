@@ -5,6 +5,7 @@ package sound
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"os/exec"
 
@@ -27,17 +28,19 @@ const (
 // Player plays one sound after the other.
 type Player struct {
 	program string // "": none is installed
+	device  string // ALSA's name
 	queue   chan Name
 }
 
-// NewPlayer looks for aplay. A player without it is silent.
-func NewPlayer() *Player {
+// NewPlayer looks for aplay, which is to play on one of ALSA's devices; "" for the
+// default. A player without it is silent.
+func NewPlayer(device string) *Player {
 	program, err := exec.LookPath("aplay")
 	if err != nil {
 		program = ""
 	}
 	// One sound may wait for the one before it: a click and what it led to.
-	return &Player{program: program, queue: make(chan Name, 2)}
+	return &Player{program: program, device: cmp.Or(device, "default"), queue: make(chan Name, 2)}
 }
 
 // Play has a sound played soon, or not at all. It does not wait.
@@ -58,7 +61,7 @@ func (p *Player) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case n := <-p.queue:
-			cmd := exec.CommandContext(ctx, p.program, "-q", "-")
+			cmd := exec.CommandContext(ctx, p.program, "-q", "-D", p.device, "-")
 			cmd.Stdin = bytes.NewReader(assets.Sound(string(n)))
 			// Without a sound card aplay fails each time, and nobody is worse
 			// off than before.

@@ -21,7 +21,7 @@ func TestPlay(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
-	p := NewPlayer()
+	p := NewPlayer("")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -47,7 +47,7 @@ func TestPlay(t *testing.T) {
 // TestPlayNeverWaits: without aplay, and with nobody who plays.
 func TestPlayNeverWaits(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	silent := NewPlayer()
+	silent := NewPlayer("")
 	stuck := &Player{program: "aplay", queue: make(chan Name, 2)}
 	for range 100 {
 		silent.Play(Key)

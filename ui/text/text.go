@@ -110,6 +110,45 @@ func (t *Texts) Fault(c kiosk.Code) (title, advice string) {
 	return t.T(fmt.Sprintf("fault.%d.title", c)), t.T(fmt.Sprintf("fault.%d.advice", c))
 }
 
+// Where is the key of where the money is after a fault: unless the code says
+// otherwise none has moved.
+func Where(c kiosk.Code) string {
+	switch c {
+	case kiosk.CodeLoadRefused, kiosk.CodeLoadDoubt, kiosk.CodeLoadNoAnswer: // after it was credited
+		return "onaccount.title"
+	case kiosk.CodeSaleDoubt, kiosk.CodeSaleForged, kiosk.CodePaidBefore: // nobody knows yet whether it has moved
+		return "fault.open"
+	}
+	return "fault.nothing"
+}
+
+// Notice is the key of a notice.
+func Notice(n kiosk.Notice) string { return fmt.Sprintf("notice.%d", n) }
+
+// Moved is the key of a kind of movement; one that this program does not know yet is
+// called other.
+func (t *Texts) Moved(k kiosk.MovementKind) string {
+	if key := fmt.Sprintf("moved.%d", k); t.Has(key) {
+		return key
+	}
+	return fmt.Sprintf("moved.%d", kiosk.MovedOther)
+}
+
+// Open begins the keys of money on its way: ".title" and ".body" go on.
+func Open(k kiosk.OpenKind) string {
+	switch k {
+	case kiosk.TopUpChecking:
+		return "open.checking"
+	case kiosk.TopUpLate:
+		return "open.late"
+	case kiosk.LoadDoubt:
+		return "open.doubt"
+	case kiosk.PurchaseDoubt:
+		return "open.purchase"
+	}
+	return "open.level"
+}
+
 // Code returns a fault code as it is read out on the telephone: "E-2103".
 func Code(c kiosk.Code) string { return fmt.Sprintf("E-%04d", c) }
 

@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"cmp"
 	"image/color"
 	"slices"
 
@@ -30,8 +31,8 @@ type Button struct {
 	// Name identifies the key for tests and for the keyboard, in every
 	// language: "leave", "digit-5", "amount-1000".
 	Name string
-	// Label is what a person reads on the key.
-	Label string
+	// Label is what a person reads on the key, and Said what is said of it.
+	Label, Said string
 
 	kit      Kit
 	rank     Rank
@@ -55,6 +56,7 @@ var (
 // Face is what stands on a key.
 type Face struct {
 	Name, Label string
+	Said        string // where the label alone does not say all; "": it does
 	Icon        string // before the label; "": none
 	After       bool   // the icon stands after the label
 	Type        look.Type
@@ -88,7 +90,7 @@ func (k Kit) Button(f Face, onTap func()) *Button {
 // Key makes a key with content of its own, in the colours of [Face.Ink].
 func (k Kit) Key(f Face, content fyne.CanvasObject, onTap func()) *Button {
 	b := &Button{
-		Name: f.Name, Label: f.Label, kit: k, rank: f.Rank, disabled: f.Disabled,
+		Name: f.Name, Label: f.Label, Said: cmp.Or(f.Said, f.Label), kit: k, rank: f.Rank, disabled: f.Disabled,
 		content: k.Sized(20, 20, content), onTap: onTap,
 		ground: canvas.NewRectangle(color.Transparent), mark: canvas.NewRectangle(color.Transparent),
 	}
