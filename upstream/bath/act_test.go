@@ -108,3 +108,18 @@ func TestEndAct(t *testing.T) {
 		}
 	})
 }
+
+// TestGivenUpAgain has somebody reserve a slot and give it up all the time. Its codes
+// would be gone before anybody else comes.
+func TestGivenUpAgain(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		for range 2 {
+			_, err := w.desk.Cancel(t.Context(), w.act(w.reserve(0, byStall, 0)))
+			w.ok(err)
+		}
+		_, err := w.desk.Reserve(t.Context(), w.request(0, byStall, 0))
+		w.refused(err, bath.GivenUp)
+		w.reserve(0, byStall, 1)
+		w.reserve(1, byStall, 0)
+	})
+}

@@ -102,6 +102,7 @@ const (
 	StubWrong     Reason = 18 // it is of another shower, or of none; Tries are left
 	StubLocked    Reason = 19 // too many were wrong: the controller's log will tell
 	Ended         Reason = 20 // the terminal has given it up before it came
+	GivenUp       Reason = 21 // the holder has given places of this slot up as often as anybody may
 )
 
 // Refusal means "no, and nothing was changed". Every other error of this package

@@ -174,6 +174,11 @@ func (t *taking) findSlot() error {
 	return t.desk.when(t.hall, t.Day, t.to)
 }
 
+// againMax is how many places a holder gets in one slot. Each takes a code, of which a
+// slot has few, and none comes back: who reserved and gave up all the time would keep
+// everybody else out, and it would cost nothing.
+const againMax = 2
+
 // given locks the reservations of the same slot that the holder has cancelled, and
 // that still hold money. What they hold passes to the new one, with the next serial
 // number: one holder cannot well have two showers at a time.
@@ -190,6 +195,9 @@ func (t *taking) given() (all []Reservation, err error) {
 		if r.Hold == Held {
 			all = append(all, r)
 		}
+	}
+	if len(own) >= againMax {
+		return nil, refuse(GivenUp)
 	}
 	return all, nil
 }

@@ -95,6 +95,7 @@ const (
 	fullNow   dialog.Word = "bath.full.now"
 	yours     dialog.Word = "bath.yours"
 	many      dialog.Word = "bath.many"
+	givenUp   dialog.Word = "bath.given.up"
 	noShows   dialog.Word = "bath.noshows"
 	notEnough dialog.Word = "bath.not.enough"
 	never     dialog.Word = "bath.never" // it has not arrived, and never will
@@ -142,6 +143,8 @@ func refusal(err error) error {
 		return dialog.Refuse(yours, err)
 	case bath.TooMany:
 		return dialog.Refuse(many, err)
+	case bath.GivenUp:
+		return dialog.Refuse(givenUp, err)
 	case bath.NoShows:
 		return dialog.Refuse(noShows, err)
 	case bath.NotEnough:

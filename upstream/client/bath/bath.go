@@ -213,7 +213,7 @@ func (d *Desk) Day(ctx context.Context, hallNo uint16, ahead int) (Day, error) {
 //
 // Refusals: HallUnknown, HallClosed, SlotUnknown, SlotOver, TooFar, SlotFull,
 // AlreadyYours, TooMany, NoShows with Until, NotEnough with Limit, Conflict,
-// AccountEnded, Ended, and those of the session and its card (client.Refusal).
+// AccountEnded, Ended, GivenUp, and those of the session and its card (client.Refusal).
 func (d *Desk) Reserve(ctx context.Context, s client.Session, q Request) (Reservation, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -334,6 +334,7 @@ const (
 	StubWrong     Reason = 18 // it is not of this reservation
 	StubLocked    Reason = 19 // too many were wrong: wait for the controller's log
 	Ended         Reason = 20 // it was ended before it came
+	GivenUp       Reason = 21 // the holder has given places of this slot up as often as anybody may
 )
 
 // String returns the name on the wire.

@@ -165,6 +165,7 @@ const (
 	BathReason_BATH_REASON_STUB_WRONG     BathReason = 18 // it is not of this reservation
 	BathReason_BATH_REASON_STUB_LOCKED    BathReason = 19 // too many were wrong: wait for the controller's log
 	BathReason_BATH_REASON_ENDED          BathReason = 20 // the terminal has ended it before it came
+	BathReason_BATH_REASON_GIVEN_UP       BathReason = 21 // the holder has given places of this slot up as often as anybody may
 )
 
 // Enum value maps for BathReason.
@@ -191,6 +192,7 @@ var (
 		18: "BATH_REASON_STUB_WRONG",
 		19: "BATH_REASON_STUB_LOCKED",
 		20: "BATH_REASON_ENDED",
+		21: "BATH_REASON_GIVEN_UP",
 	}
 	BathReason_value = map[string]int32{
 		"BATH_REASON_UNSPECIFIED":    0,
@@ -214,6 +216,7 @@ var (
 		"BATH_REASON_STUB_WRONG":     18,
 		"BATH_REASON_STUB_LOCKED":    19,
 		"BATH_REASON_ENDED":          20,
+		"BATH_REASON_GIVEN_UP":       21,
 	}
 )
 
@@ -1850,7 +1853,7 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x15BATH_HOLD_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eBATH_HOLD_HELD\x10\x01\x12\x16\n" +
 	"\x12BATH_HOLD_CAPTURED\x10\x02\x12\x16\n" +
-	"\x12BATH_HOLD_RELEASED\x10\x03*\xd1\x04\n" +
+	"\x12BATH_HOLD_RELEASED\x10\x03*\xeb\x04\n" +
 	"\n" +
 	"BathReason\x12\x1b\n" +
 	"\x17BATH_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1874,7 +1877,8 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x1aBATH_REASON_REPORT_UNKNOWN\x10\x11\x12\x1a\n" +
 	"\x16BATH_REASON_STUB_WRONG\x10\x12\x12\x1b\n" +
 	"\x17BATH_REASON_STUB_LOCKED\x10\x13\x12\x15\n" +
-	"\x11BATH_REASON_ENDED\x10\x142\x93\x05\n" +
+	"\x11BATH_REASON_ENDED\x10\x14\x12\x18\n" +
+	"\x14BATH_REASON_GIVEN_UP\x10\x152\x93\x05\n" +
 	"\vBathService\x12H\n" +
 	"\tListBaths\x12\x1c.quancun.v1.ListBathsRequest\x1a\x1d.quancun.v1.ListBathsResponse\x12K\n" +
 	"\n" +
