@@ -111,6 +111,26 @@ func testInsert(t *testing.T, where string) {
 }
 
 // TestRead sees the rows of one moment, whatever is written meanwhile.
+// TestInsertOutside has a transaction end under the hands of whoever writes, as
+// one does that takes too long. What is inserted then would be in no
+// transaction, and is refused.
+func TestInsertOutside(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "rows.db"), rows(1))
+	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(t.Context(), `ROLLBACK`); err != nil {
+			return err
+		}
+		return tx.Insert(t.Context(), "rows (n)", "", []int64{1})
+	})
+	if !errors.Is(err, sql.ErrTxDone) {
+		t.Errorf("Insert after the transaction's end = %v, want %v", err, sql.ErrTxDone)
+	}
+	var n int
+	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM rows`).Scan(&n); err != nil || n != 0 {
+		t.Errorf("there are %d rows, %v; want none", n, err)
+	}
+}
+
 func TestRead(t *testing.T) { onBoth(t, testRead) }
 
 func testRead(t *testing.T, where string) {
