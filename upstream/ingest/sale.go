@@ -197,23 +197,32 @@ func (d *desk) noteTAC(f *fact) {
 
 // noteHot puts a purchase with a card into the inbox that may not be used. Since when
 // it may not says who bears it: a lost card that was used soon after, at a terminal that
-// could not know, is its holder's.
+// could not know, is its holder's. Nothing is posted for it: when it was is the word of
+// a terminal without a network, and whether it was the holder nobody has asked yet.
 func (d *desk) noteHot(e journal.Entry) error {
 	s, hot := d.hot[e.Card]
 	if !hot {
 		return nil
 	}
-	var since int64
+	var since, free int64
 	err := d.tx.QueryRow(d.ctx, `
-		SELECT CAST(coalesce(max(at_ms), 0) AS BIGINT) FROM hot_changes
-		WHERE version = (SELECT max(version) FROM hot_changes WHERE card_no = ?)`, e.Card).Scan(&since)
+		SELECT CAST(coalesce(max(h.at_ms), 0) AS BIGINT), CAST(coalesce(min(r.free_ms), 0) AS BIGINT)
+		FROM hot_changes h JOIN cards c ON c.card_no = h.card_no
+		LEFT JOIN lost_reports r ON r.account = c.account AND r.version >= h.version
+		WHERE h.version = (SELECT max(version) FROM hot_changes WHERE card_no = ?)`, e.Card).Scan(&since, &free)
 	if err != nil {
 		return fmt.Errorf("since when a card is hot: %w", err)
 	}
-	d.exceptAmount(HotCard, e.Position(), e.Amount, fmt.Sprintf("card %s has status %d since %s, and was used at %s",
-		e.Card, s, time.UnixMilli(since).UTC().Format(time.RFC3339), e.At.UTC().Format(time.RFC3339)))
+	detail := fmt.Sprintf("card %s has status %d since %s, and was used at %s by the terminal's clock",
+		e.Card, s, utc(since), e.At.UTC().Format(time.RFC3339))
+	if free > 0 {
+		detail += "; its holder was promised to bear nothing from " + utc(free) + " on"
+	}
+	d.exceptAmount(HotCard, e.Position(), e.Amount, detail)
 	return nil
 }
+
+func utc(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 // readHot finds the cards that may not be used.
 func (d *desk) readHot(nos []string) error {
