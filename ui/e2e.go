@@ -27,6 +27,7 @@ type Map struct {
 	Language string            `json:"language"`
 	Targets  map[string]Target `json:"targets"`
 	Texts    []string          `json:"texts"` // lines that are read, from top to bottom
+	Said     []string          `json:"said"`  // what a person hears who does not see
 }
 
 // Target is a rectangle in pixels of the window.
@@ -75,6 +76,9 @@ func (f *frame) writeMap(name string) error {
 
 func (f *frame) targets() Map {
 	m := Map{Step: f.step, Part: f.part, Language: string(f.o.Texts.Language()), Targets: make(map[string]Target)}
+	for _, u := range f.heard {
+		m.Said = append(m.Said, u.Text)
+	}
 	scale := f.window.Canvas().Scale()
 	px := func(v float32) int { return int(v*scale + 0.5) }
 	widget.Walk(f.page.Top(), func(o fyne.CanvasObject, at fyne.Position) {

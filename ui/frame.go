@@ -9,6 +9,7 @@ import (
 
 	"quancun/ui/look"
 	"quancun/ui/sound"
+	"quancun/ui/speech"
 	"quancun/ui/widget"
 )
 
@@ -32,6 +33,7 @@ type frame struct {
 	page       page
 	step       int                                 // of the flow that the page is of
 	part       string                              // of a step that has pages of its own, for tests; "": it has none
+	heard      []speech.Utterance                  // what was said last, for tests
 	onRune     func(r rune)                        // a character of a keyboard
 	onFunction func(n int)                         // a function key, from 1; nil: the face has none
 	onTurn     func(by int)                        // an arrow; nil: nothing turns

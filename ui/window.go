@@ -72,9 +72,8 @@ type Window struct {
 	screen *screen.Screen
 	typed  screen.Typed
 	access access
-	spoken spoken             // of the page, to a person who hears it
-	greets bool               // pages are read aloud from this one on
-	heard  []speech.Utterance // what was said last, for tests
+	spoken spoken // of the page, to a person who hears it
+	greets bool   // pages are read aloud from this one on
 }
 
 // access is what the person who stands there has asked for on Home.

@@ -36,6 +36,7 @@ var scenarios = []scenario{
 		face: cashier, play: lostCard},
 	{name: "bath", what: "a shower is reserved at the kiosk, opened with no network, and settled", play: bathing},
 	{name: "network-fee", what: "ten yuan for the network, booked once", play: networkFee},
+	{name: "spoken", what: "the same by a keypad and headphones, and without a look at the screen", play: spoken},
 	{name: "electricity", what: "a room is found, paid for, and remembered", play: electricity},
 	{name: "electricity-unknown", what: "the vendor's answer is lost: being checked, then done, billed once",
 		play: electricityUnknown},

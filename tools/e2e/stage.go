@@ -177,6 +177,7 @@ type screen struct {
 	Step    kiosk.Step `json:"step"`
 	Part    string     `json:"part"` // of a conversation: what it asks, or how a task has ended
 	Texts   []string   `json:"texts"`
+	Said    []string   `json:"said"` // what a person hears who does not see
 	Targets map[string]struct {
 		X, Y, W, H int
 		Enabled    bool
