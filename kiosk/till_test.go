@@ -181,7 +181,7 @@ func (c *till) tap() {
 // eventually waits until ok says "", and fails with what it says otherwise.
 func (w *world) eventually(ok func() string) {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		says := ok()
 		if says == "" {
 			return

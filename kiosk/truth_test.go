@@ -288,7 +288,7 @@ func TestLateTold(t *testing.T) {
 			if _, ok := p.saw(kiosk.Unpaid); !ok {
 				t.Errorf("walked %v", p.walk)
 			}
-			for end := time.Now().Add(20 * time.Second); w.balance() == opening && time.Now().Before(end); {
+			for end := time.Now().Add(time.Minute); w.balance() == opening && time.Now().Before(end); {
 				time.Sleep(10 * time.Millisecond)
 			}
 			late := func(v kiosk.View) bool {

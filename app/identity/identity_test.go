@@ -60,7 +60,7 @@ func (s *swtpm) on() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	for range 500 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if conn, err := net.Dial("unix", s.socket); err == nil {
 			conn.Close()
 			return

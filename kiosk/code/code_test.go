@@ -276,7 +276,7 @@ func heard(t *testing.T, c *till, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		if _, taken := c.Neighbours.Taken(code.Use()); taken {
 			return
 		}

@@ -176,7 +176,7 @@ func TestLost(t *testing.T) {
 			}
 		})
 	}
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, taken := b.Taken(spent(1).Code); taken {
 			return
 		}

@@ -189,7 +189,7 @@ func (d *day) evening() {
 func (d *day) becomes(no string, want client.TopUpState) {
 	d.t.Helper()
 	var o client.TopUp
-	for range 500 {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		var err error
 		if o, err = d.client.GetTopUp(d.t.Context(), no, 0, 0); err == nil && o.State == want {
 			return

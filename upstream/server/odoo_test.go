@@ -271,7 +271,7 @@ func odooEvicted(t *testing.T, w *world) {
 	s.order("o1", yuan)
 	s.sync(s.client)
 	s.order("o2", 2*yuan)
-	for deadline := time.Now().Add(10 * time.Second); s.book.MirrorHealth().Behind > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); s.book.MirrorHealth().Behind > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("mirror: %+v", s.book.MirrorHealth())
 		}

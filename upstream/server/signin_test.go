@@ -382,7 +382,7 @@ func TestTLS(t *testing.T) {
 			return "", err
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(5 * time.Second)) //nolint:errcheck // a read error tells
+		conn.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // a read error tells
 		// In TLS 1.3 a refused certificate shows with the first read only.
 		_, err = conn.Read(make([]byte, 1))
 		return conn.ConnectionState().NegotiatedProtocol, err

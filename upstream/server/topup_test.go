@@ -92,7 +92,7 @@ func (w *world) settled(no string, amount money.Fen) {
 	var o client.TopUp
 	// An upstream that has died is not asking any more, but another might think
 	// so until its time is over.
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		var err error
 		if o, err = w.client.GetTopUp(w.t.Context(), no, 0, 0); err != nil {
 			w.t.Fatal(err)
@@ -543,7 +543,7 @@ func TestStuck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 500 {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if got := w.alarms(); len(got) == 1 && got[0] == store.AlarmOrderStuck {
 			return
 		}
@@ -566,7 +566,7 @@ func TestWatchEnds(t *testing.T) {
 	}
 	w.pass(w.pace.Late)
 	w.restart() // its nap was by the old clock
-	for range 200 {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		o, err := w.books.Order(t.Context(), "V1")
 		if err != nil {
 			t.Fatal(err)
