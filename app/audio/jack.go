@@ -33,13 +33,12 @@ const lookAgain = 3 * time.Second
 
 // watch watches the jack until ctx ends. A jack that is gone has nothing plugged in.
 func (p *Port) watch(ctx context.Context) {
-	logged := false
-	for ctx.Err() == nil {
+	for last := ""; ctx.Err() == nil; {
 		err := p.follow(ctx)
 		p.plug(false)
-		if ctx.Err() == nil && !logged {
+		if ctx.Err() == nil && err.Error() != last { // once, and not each time that it is looked for
 			p.log.Warn("no headphones", "jack", p.c.Jack, "err", err)
-			logged = true
+			last = err.Error()
 		}
 		select {
 		case <-ctx.Done():
