@@ -223,29 +223,19 @@ type Tx struct {
 // Engine returns what keeps the rows.
 func (t *Tx) Engine() Engine { return t.db.name }
 
-// patient returns the context of a statement. The writer of a SQLite waits for
-// nobody once it has begun, and to be ready to interrupt a statement costs more
-// than most of them do: whether anybody still waits is asked before COMMIT.
-func (t *Tx) patient(ctx context.Context) context.Context {
-	if t.db.name == SQLite && t.conn != nil {
-		return context.WithoutCancel(ctx)
-	}
-	return ctx
-}
-
 // Exec runs a statement.
 func (t *Tx) Exec(ctx context.Context, statement string, args ...any) (sql.Result, error) {
-	return t.tx.ExecContext(t.patient(ctx), t.db.text(statement), t.db.args(args)...)
+	return t.tx.ExecContext(ctx, t.db.text(statement), t.db.args(args)...)
 }
 
 // Query runs a statement that returns rows.
 func (t *Tx) Query(ctx context.Context, statement string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(t.patient(ctx), t.db.text(statement), t.db.args(args)...)
+	return t.tx.QueryContext(ctx, t.db.text(statement), t.db.args(args)...)
 }
 
 // QueryRow runs a statement that returns a row.
 func (t *Tx) QueryRow(ctx context.Context, statement string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(t.patient(ctx), t.db.text(statement), t.db.args(args)...)
+	return t.tx.QueryRowContext(ctx, t.db.text(statement), t.db.args(args)...)
 }
 
 // Lock keeps others that ask for the same name out until the transaction
