@@ -103,7 +103,7 @@ var layers = map[string]layer{
 		ours: []string{"money", "upstream/client", "upstream/wire/..."}, theirs: []string{connect, protobuf},
 	},
 	"upstream/client/holder": {
-		ours:   []string{"money", "upstream/client", "upstream/wire", "upstream/wire/..."},
+		ours:   []string{"money", "pboc", "upstream/client", "upstream/wire", "upstream/wire/..."},
 		theirs: []string{connect, protobuf},
 	},
 	"upstream/client/bath": {
@@ -181,7 +181,7 @@ var layers = map[string]layer{
 	},
 	"upstream/holder": {
 		ours: []string{
-			"money", "journal", "upstream/keys", "upstream/phone", "upstream/server/call", "upstream/store",
+			"money", "pboc", "journal", "upstream/keys", "upstream/phone", "upstream/server/call", "upstream/store",
 			"upstream/store/sqldb", "upstream/wire", "upstream/wire/...",
 		},
 		theirs: []string{connect, protobuf},
@@ -252,7 +252,7 @@ var layers = map[string]layer{
 	"kiosk/file":    {},
 	"kiosk/pin":     {},
 	"kiosk/dialog":  {ours: []string{"money", "kiosk/pin"}},
-	"kiosk/service": {ours: []string{"kiosk/dialog", "upstream/client"}},
+	"kiosk/service": {ours: []string{"money", "pboc", "kiosk/dialog", "upstream/client"}},
 	"kiosk/request": {ours: []string{"money", "journal", "kiosk/tender"}},
 	"kiosk/service/pay": {
 		ours: []string{
@@ -302,7 +302,9 @@ var layers = map[string]layer{
 	},
 	"kiosk/standing": {ours: []string{"kiosk", "upstream/client/bath", "upstream/client/bill"}},
 	"kiosk/service/own": {
-		ours: []string{"money", "kiosk/dialog", "kiosk/service", "upstream/client", "upstream/client/holder"},
+		ours: []string{
+			"money", "journal", "kiosk/dialog", "kiosk/service", "upstream/client", "upstream/client/holder",
+		},
 	},
 	"kiosk/office/counter": {
 		ours: []string{

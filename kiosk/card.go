@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/service"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader/purse"
@@ -267,6 +268,27 @@ func (d *Desk) readLog() (Log, error) {
 		log.Movements = append(log.Movements, m)
 	}
 	return log, nil
+}
+
+// readBought reads what a card says of its purchases, if its purse holds less than the
+// books say: then it has paid somewhere that has not told yet. A card that keeps it to
+// itself, or is gone, says nothing.
+func (d *Desk) readBought() {
+	d.bought = nil
+	if d.card == nil || d.info.Balance >= d.account.Purse {
+		return
+	}
+	records, err := purse.ReadHistory(d.card, d.Profile)
+	if err != nil {
+		d.Log.Info("card does not say what it has bought", "err", err)
+	}
+	for _, r := range records {
+		if r.Type == d.Profile.Purse.Kind.PurchaseType() {
+			d.bought = append(d.bought, service.Purchase{
+				TerminalNo: r.Terminal, Stamp: r.At, At: stampTime(r.At), Amount: r.Amount,
+			})
+		}
+	}
 }
 
 // stampTime reads a card's date and time, which are Beijing's; what is no date

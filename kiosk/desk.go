@@ -48,8 +48,9 @@ type Desk struct {
 
 	signed atomic.Pointer[service.Holder] // who is signed in, for the services
 
-	card    reader.Card // powered; nil: none
-	info    purse.Info  // of the card that the session is about
+	card    reader.Card        // powered; nil: none
+	info    purse.Info         // of the card that the session is about
+	bought  []service.Purchase // that the card tells of, if the books may not know of all
 	session client.Session
 	account client.Account
 	order   client.TopUp
@@ -98,6 +99,7 @@ func (d *Desk) home(context.Context, progress) outcome {
 func (d *Desk) leave() {
 	d.letGo()
 	d.info, d.session, d.account, d.order = purse.Info{}, nil, client.Account{}, client.TopUp{}
+	d.bought = nil
 	d.signed.Store(nil)
 	d.InHand.Clear()
 }
@@ -238,6 +240,7 @@ func (d *Desk) signIn(ctx context.Context, pin *PIN, came Service) outcome {
 	if err != nil {
 		return d.fail("settle at sign-in", err)
 	}
+	d.readBought()
 	show := d.shown(notice)
 	if first := d.first(ctx, came); first != "" {
 		return outcome{SignedInService, func(v *View) {
@@ -332,11 +335,13 @@ func (d *Desk) showCardPIN(pin *PIN) error {
 func (d *Desk) shown(n Notice) func(*View) {
 	a, p, policy := d.account, d.info.Balance, d.Terms.Policy()
 	card := cardEnd(d.info)
-	d.signed.Store(&service.Holder{Session: d.session, CardNo: d.info.CardNo.Full(), Account: a})
+	d.signed.Store(&service.Holder{
+		Session: d.session, CardNo: d.info.CardNo.Full(), Account: a, Purse: p, Bought: d.bought,
+	})
 	return func(v *View) {
 		v.Notice = n
 		v.Holder = Holder{Name: a.MaskedName, Number: a.MaskedNumber, Card: card}
-		v.Balance = Balance{Account: a.Balance, Available: a.Available, Purse: p, ToLoad: a.ToLoad}
+		v.Balance = Balance{Account: a.Balance, Available: a.Available, Kept: a.Kept, Purse: p, ToLoad: a.ToLoad}
 		v.Open = openItems(a.Open)
 		v.Amounts, v.Range = choices(policy, a.Balance)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
 	"quancun/money"
 	"quancun/pboc"
@@ -60,7 +61,7 @@ func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book, all ...service
 	session := &kiosk.Session{
 		Desk: &kiosk.Desk{
 			Device: s.slot, Upstream: up, Book: book, Profile: profile.Default(), Clock: clock,
-			Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), InHand: new(kiosk.InHand), Log: log,
+			Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), InHand: new(kiosk.InHand), Log: log, First: unlisted(all),
 		},
 		Clock: clock, Cards: cards, Inputs: s.inputs, Health: s.health, Log: log, Services: all,
 		Show: func(v kiosk.View) {
@@ -86,6 +87,18 @@ func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book, all ...service
 	s.health <- kiosk.Health{Terminal: "T1", Upstream: true}
 	synctest.Wait() // until it knows of its reader: before that Home refuses what needs one
 	return s
+}
+
+// unlisted has the service that nobody is offered come first.
+func unlisted(all []service.Service) func(context.Context, client.Session) dialog.Word {
+	return func(context.Context, client.Session) (name dialog.Word) {
+		for _, one := range all {
+			if one.Unlisted {
+				name = one.Name
+			}
+		}
+		return name
+	}
 }
 
 // now waits until nothing moves any more and returns what the screen shows.

@@ -139,6 +139,7 @@ type Holder struct {
 type Balance struct {
 	Account   money.Fen // the truth
 	Available money.Fen // less what is held
+	Kept      money.Fen // of Available: only the card may spend it
 	Purse     money.Fen // on the card, as it was read or written last
 	ToLoad    money.Fen // by which the purse is behind
 }

@@ -21,6 +21,8 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/service"
 	lab "quancun/lab/alipay"
 	"quancun/ledger"
 	"quancun/money"
@@ -29,6 +31,7 @@ import (
 	"quancun/reader/purse"
 	"quancun/reader/sim"
 	"quancun/upstream/alipay"
+	"quancun/upstream/client"
 	publish "quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
@@ -86,6 +89,9 @@ type world struct {
 	input   chan kiosk.Input
 	crash   func()                                         // ends the terminal as a power cut would
 	found   func(ctx context.Context, cardNo string) error // told of lost cards; nil: nobody is
+
+	services []service.Service
+	first    func(ctx context.Context, s client.Session) dialog.Word // what comes before the account; nil: nothing
 }
 
 func newWorld(t *testing.T) *world { return newWorldAhead(t, 0) }
@@ -227,9 +233,9 @@ func (w *world) startTerminal() {
 		Desk: &kiosk.Desk{
 			Device: w.slot, Upstream: w.up, Book: w.journal(), Profile: w.profile, Clock: w.clock,
 			Terms: w.terms, InHand: w.hand, Log: w.log, Certificate: w.word,
-			Feeds: w.feeds, Found: w.found,
+			Feeds: w.feeds, Found: w.found, First: w.first,
 		},
-		Clock: w.clock, Cards: cards, Inputs: w.input, Health: health, Log: w.log,
+		Clock: w.clock, Cards: cards, Inputs: w.input, Health: health, Log: w.log, Services: w.services,
 		Show: func(v kiosk.View) { w.views <- v },
 	}
 	ctx, cancel := context.WithCancel(context.Background())

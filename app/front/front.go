@@ -90,7 +90,22 @@ func losses(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Ser
 // owns are what a holder sees of what is theirs. Who has a new card is led to compare
 // it first.
 func owns(p Parts, _ *request.Desk, _ map[string]request.Ask) []service.Service {
-	d := &own.Desk{Upstream: holder.New(p.Client), Now: p.Now}
+	d := &own.Desk{Upstream: holder.New(p.Client), Unsent: unsent(p.Book), Now: p.Now}
 	p.Desk.First = d.First
 	return d.Services()
+}
+
+// unsentMax is how many entries are looked through for what is a holder's: what a busy
+// till writes in an hour or two.
+const unsentMax = 1000
+
+// unsent returns what is in a journal and not upstream yet.
+func unsent(b *ledger.Book) func(ctx context.Context) ([]journal.Entry, error) {
+	return func(ctx context.Context) ([]journal.Entry, error) {
+		acked, err := b.Acked(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return b.Since(ctx, acked.Seq+1, unsentMax)
+	}
 }

@@ -142,6 +142,7 @@ func (p policy) check() error {
 
 func (p policy) server() server.Policy {
 	return server.Policy{
+		CardReserve:  p.CardReserve,
 		TopUpChoices: p.TopUpChoices, TopUpMin: p.TopUpMin, TopUpMax: p.TopUpMax,
 		BalanceCap: p.BalanceCap, PurseCeiling: p.PurseCeiling, Pay: time.Duration(p.PaySeconds) * time.Second,
 	}

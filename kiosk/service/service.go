@@ -12,8 +12,11 @@ package service
 
 import (
 	"context"
+	"time"
 
 	"quancun/kiosk/dialog"
+	"quancun/money"
+	"quancun/pboc"
 	"quancun/upstream/client"
 )
 
@@ -44,4 +47,15 @@ type Holder struct {
 	Session client.Session // lent: it ends with the visit
 	CardNo  string         // in full, as the upstream takes it; not to be shown
 	Account client.Account // as it stood when the service began
+
+	Purse  money.Fen  // on the card itself
+	Bought []Purchase // that the card has written down, newest first; only where Purse is less than the books say
+}
+
+// Purchase is what a card has written down of a purchase. Nothing proves it.
+type Purchase struct {
+	TerminalNo pboc.TerminalNo
+	Stamp      pboc.Stamp
+	At         time.Time // zero if the stamp is no time
+	Amount     money.Fen
 }

@@ -53,6 +53,10 @@ func (p *page) balances(width float32) fyne.CanvasObject {
 		column.Add(p.k.Text(p.t.T("account.available", "amount", text.Amount(b.Available)),
 			widget.Style{Type: look.Small, Colour: look.Soft}, width-p.k.MM(20)))
 	}
+	if b.Kept > 0 {
+		words := p.t.T("account.kept", "amount", text.Amount(b.Kept), "spendable", text.Amount(b.Available-b.Kept))
+		column.Add(p.k.Text(words, widget.Style{Type: look.Small, Colour: look.Soft}, width-p.k.MM(20)))
+	}
 	column.Add(p.k.InsetXY(0, 1.5, p.k.Rule()))
 	column.Add(p.pair(inner, p.t.T("account.purse"), text.Amount(b.Purse), look.Ink))
 	if b.ToLoad > 0 {

@@ -116,7 +116,8 @@ func arriving() []View {
 
 func inside() []View {
 	at := kiosk.View{Step: kiosk.Account, Holder: holder, Balance: balance}
-	late, many, doubt, paying, owing, large := at, at, at, at, at, at
+	late, many, doubt, paying, owing, large, kept := at, at, at, at, at, at, at
+	kept.Balance.Kept = 5000
 	owing.Balance = kiosk.Balance{Account: -1830, Available: -1830}
 	large.Balance = kiosk.Balance{Account: 12345678, Available: 12345678, Purse: 10000000, ToLoad: 2345678}
 	late.Balance, late.Notice = behind, kiosk.DoubtSettled
@@ -141,6 +142,7 @@ func inside() []View {
 		view("06-account-doubt", doubt),
 		view("06-account-purchase", paying),
 		view("06-account-large", large),
+		view("06-account-kept", kept),
 		view("08-card-log", kiosk.View{Step: kiosk.CardLog, Holder: holder, Log: cardLog(10)}),
 		view("08-card-log-asking", kiosk.View{Step: kiosk.CardLog, Holder: holder}),
 		view("08-card-log-empty", kiosk.View{Step: kiosk.CardLog, Holder: holder, Log: kiosk.Log{Read: true}}),

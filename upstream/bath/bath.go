@@ -110,6 +110,7 @@ const (
 type Refusal struct {
 	Reason Reason
 	Limit  money.Fen // with NotEnough: that has to be available
+	Kept   money.Fen // with NotEnough: that would be enough, and only the card may spend
 	Until  time.Time // with NoShows
 	Tries  int       // with StubWrong
 }

@@ -241,7 +241,9 @@ func TestRefused(t *testing.T) {
 
 		_, err := bath.New(bath.Config{Books: w.books, Master: master, Reserve: 16 * yuan}).
 			Reserve(t.Context(), w.request(0, whole, 0))
-		w.refused(err, bath.NotEnough) // 5 of 20 yuan, of which only the card may spend 16
+		if no := w.refused(err, bath.NotEnough); no.Kept != 16*yuan { // 5 of 20 yuan are wanted
+			t.Errorf("kept for the card: %s", no.Kept)
+		}
 
 		w.reserve(0, whole, 0)
 		try(bath.AlreadyYours, w.request(0, whole, 0))
@@ -253,8 +255,8 @@ func TestRefused(t *testing.T) {
 		try(bath.SlotOver, w.request(1, whole, 0))
 		w.reserve(0, whole, 2) // one of the three is over
 		w.at(18, 0)
-		if no := try(bath.NotEnough, w.request(0, byStall, 3)); no.Limit != 6*yuan {
-			t.Errorf("needed: %s", no.Limit)
+		if no := try(bath.NotEnough, w.request(0, byStall, 3)); no.Limit != 6*yuan || no.Kept != 0 {
+			t.Errorf("needed: %s, and %s is kept", no.Limit, no.Kept)
 		}
 		h, err := w.desk.Hall(t.Context(), whole)
 		w.ok(err)

@@ -230,10 +230,11 @@ func (t *taking) mayHold(given []Reservation) error {
 	if err != nil {
 		return err
 	}
-	available := at[t.Account].Balance - held - t.desk.reserve
+	available := at[t.Account].Balance - held
 	for _, r := range given {
 		available += r.Cap
 	}
+	kept := store.Kept(available, t.desk.reserve)
 	switch {
 	case ended:
 		return refuse(AccountEnded)
@@ -243,6 +244,8 @@ func (t *taking) mayHold(given []Reservation) error {
 		return refuse(TooMany)
 	case available < t.hall.Cap:
 		return &Refusal{Reason: NotEnough, Limit: t.hall.Cap}
+	case available-kept < t.hall.Cap:
+		return &Refusal{Reason: NotEnough, Limit: t.hall.Cap, Kept: kept}
 	}
 	return nil
 }

@@ -51,7 +51,8 @@ func refused(err error) error {
 	if !errors.As(err, &no) {
 		return err
 	}
-	m := &v1.BathRefusal{Reason: v1.BathReason(no.Reason), LimitFen: int64(no.Limit), Tries: int32(no.Tries)}
+	m := &v1.BathRefusal{Reason: v1.BathReason(no.Reason), LimitFen: int64(no.Limit), KeptFen: int64(no.Kept),
+		Tries: int32(no.Tries)}
 	if !no.Until.IsZero() {
 		m.Until = timestamppb.New(no.Until)
 	}

@@ -110,8 +110,12 @@ var (
 	ErrEnded    = errors.New("biller: the holder's account is closed or over")
 )
 
-// NotEnoughError means that an account has less available than a bill comes to.
-type NotEnoughError struct{ Available money.Fen }
+// NotEnoughError means that an account has less available than a bill comes to, or
+// would have enough, if some of it were not kept for the card.
+type NotEnoughError struct {
+	Available money.Fen // for bills
+	Kept      money.Fen // 0 where it would not be enough either
+}
 
 // Error tells what there is.
 func (e *NotEnoughError) Error() string {

@@ -43,8 +43,11 @@ func TestReserve(t *testing.T) {
 		})
 		var little *biller.NotEnoughError
 		if _, err := desk.Order(t.Context(), bill("N1", 30*yuan+1)); !errors.As(err, &little) ||
-			little.Available != 30*yuan {
+			little.Available != 30*yuan || little.Kept != 20*yuan {
 			t.Errorf("out of the reserve: %v", err)
+		}
+		if _, err := desk.Order(t.Context(), bill("N1", 50*yuan+1)); !errors.As(err, &little) || little.Kept != 0 {
+			t.Errorf("more than there is: %v, and %s is kept", err, little.Kept)
 		}
 		if _, err := desk.Order(t.Context(), bill("N2", 30*yuan)); err != nil {
 			t.Errorf("all but the reserve: %v", err)

@@ -78,8 +78,13 @@ func (d *Desk) canPay(ctx context.Context, tx *sqldb.Tx, b Bill) error {
 	if err != nil {
 		return err
 	}
-	if left := at[b.Account].Balance - held - d.reserve; left < 0 {
-		return &NotEnoughError{max(left+b.Amount, 0)}
+	before := at[b.Account].Balance - held + b.Amount
+	kept := store.Kept(before, d.reserve)
+	switch {
+	case before < b.Amount:
+		return &NotEnoughError{Available: max(before-kept, 0)}
+	case before-kept < b.Amount:
+		return &NotEnoughError{before - kept, kept}
 	}
 	return nil
 }
@@ -175,7 +180,7 @@ func (d *Desk) captureIn(ctx context.Context, tx *sqldb.Tx, no string, r vendor.
 			return now, err
 		}
 		if left := at[now.Account].Balance - held; left < now.Amount {
-			return now, &NotEnoughError{max(left, 0)}
+			return now, &NotEnoughError{Available: max(left, 0)}
 		}
 	}
 	posted, err := d.books.PostAll(ctx, tx, at, []store.Entry{{

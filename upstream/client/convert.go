@@ -40,7 +40,7 @@ func account(m *v1.Account) Account {
 	a := Account{
 		No: m.GetAccountNo(), MaskedName: m.GetMaskedName(), MaskedNumber: m.GetMaskedNumber(),
 		Balance: money.Fen(m.GetBalanceFen()), Available: money.Fen(m.GetAvailableFen()),
-		Purse: money.Fen(m.GetPurseFen()), ToLoad: money.Fen(m.GetToLoadFen()),
+		Kept: money.Fen(m.GetKeptFen()), Purse: money.Fen(m.GetPurseFen()), ToLoad: money.Fen(m.GetToLoadFen()),
 	}
 	for _, o := range m.GetOpen() {
 		a.Open = append(a.Open, OpenItem{

@@ -54,6 +54,7 @@ type Refusal struct {
 	Reason    Reason
 	TriesLeft int       // with PINWrong: before the PIN is locked
 	Limit     money.Fen // with AmountOutOfRange the bound; with BalanceCap what may still be topped up
+	Kept      money.Fen // with NotEnough: that would be enough, and only the card may spend
 }
 
 // Error names the reason.
@@ -89,7 +90,7 @@ func refusal(d *connect.ErrorDetail) error {
 	switch m := m.(type) {
 	case *v1.Refusal:
 		if m.Reason != v1.Reason_REASON_UNSPECIFIED {
-			return &Refusal{Reason(m.Reason), int(m.TriesLeft), money.Fen(m.LimitFen)}
+			return &Refusal{Reason(m.Reason), int(m.TriesLeft), money.Fen(m.LimitFen), money.Fen(m.KeptFen)}
 		}
 	case *v1.StaffRefusal:
 		if m.Reason != v1.StaffReason_STAFF_REASON_UNSPECIFIED {

@@ -71,10 +71,14 @@ type Account struct {
 	MaskedNumber string // student or staff number, middle hidden
 	Balance      money.Fen
 	Available    money.Fen // balance less holds
+	Kept         money.Fen // of Available: only the card may spend it
 	Purse        money.Fen // what the card's purse holds by the books
 	ToLoad       money.Fen // by which the purse is behind; 0 when level
 	Open         []OpenItem
 }
+
+// Spendable is what bills, baths and codes may spend.
+func (a Account) Spendable() money.Fen { return a.Available - a.Kept }
 
 // OpenKind says why money is on its way. Numbers as on the wire.
 type OpenKind int

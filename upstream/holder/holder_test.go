@@ -9,6 +9,7 @@ import (
 	"quancun/bathcode"
 	"quancun/journal"
 	"quancun/money"
+	"quancun/pboc"
 	"quancun/upstream/bath"
 	"quancun/upstream/centre"
 	"quancun/upstream/holder"
@@ -66,6 +67,44 @@ func TestOpen(t *testing.T) {
 		}
 		if s, err := w.desk.Open(t.Context(), other); err != nil || len(s.Open) > 0 || s.Held != 0 {
 			t.Errorf("somebody else's: %+v, %v", s, err)
+		}
+	})
+}
+
+// TestChip tells which purchases of a card are booked, or in doubt.
+func TestChip(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.openAll() // with a claim, which the first entry has begun
+		w.exec(`UPDATE cards SET mirror_fen = 1500`)
+		var want []holder.Purchase
+		for i, kind := range []journal.Kind{journal.SaleIntent, journal.SaleEnd} {
+			p := holder.Purchase{
+				TerminalNo: pboc.TerminalNo{5: byte(i + 1)}, Stamp: pboc.Stamp{0x20, 0x26, 6: byte(i)}, Amount: money.Fen(400 + i),
+			}
+			want = append(want, p)
+			body := journal.Entry{
+				Terminal: "kiosk1", Seq: int64(i + 1), At: w.clock, Kind: kind, Ref: "S1", Card: cardNo, Amount: p.Amount,
+				Purse: &journal.Purse{TerminalNo: p.TerminalNo, Stamp: p.Stamp},
+			}.Encode(journal.Hash{})
+			w.exec(`INSERT INTO journal_entries (journal, seq, hash, body, received_ms) SELECT id, ?, ?, ?, 0 FROM journals`,
+				i+1, make([]byte, 32), body)
+		}
+		w.post(store.Entry{
+			Kind: store.KindPurchase, Place: "canteen1", Debit: account, Credit: "merchant/canteen1", Amount: 401,
+			Source: &store.Source{Journal: 1, Seq: 2},
+		})
+		w.exec(`INSERT INTO purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms, entry_id, counter, before_fen,
+				proven)
+			SELECT ?, 4, -401, 0, 'canteen1', 0, max(id), 1, 0, ? FROM entries`, cardNo, true)
+		w.exec(`UPDATE cards SET mirror_fen = 1500`)
+		c, err := w.desk.Chip(t.Context(), account, cardNo)
+		w.ok(err)
+		slices.SortFunc(c.Purchases, func(a, b holder.Purchase) int { return int(a.Amount - b.Amount) })
+		if c.Purse != 1500 || !slices.Equal(c.Purchases, want) {
+			t.Errorf("chip %+v, want %+v", c, want)
+		}
+		if _, err := w.desk.Chip(t.Context(), other, cardNo); !errors.Is(err, store.ErrNone) {
+			t.Errorf("somebody else's card: %v", err)
 		}
 	})
 }

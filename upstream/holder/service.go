@@ -53,7 +53,25 @@ func (s *Server) ListOpenMoney(ctx context.Context, q *connect.Request[v1.ListOp
 	if err != nil {
 		return nil, err
 	}
-	p := &v1.ListOpenMoneyResponse{BalanceFen: int64(is.Balance), HeldFen: int64(is.Held)}
+	p := &v1.ListOpenMoneyResponse{
+		BalanceFen: int64(is.Balance), HeldFen: int64(is.Held),
+		KeptFen: int64(store.Kept(is.Balance-is.Held, s.desk.Terms.CardReserve)),
+	}
+	if q.Msg.CardNo != "" {
+		c, err := s.desk.Chip(ctx, a, q.Msg.CardNo)
+		if errors.Is(err, store.ErrNone) {
+			return nil, call.Refuse(v1.Reason_REASON_CARD_UNKNOWN)
+		}
+		if err != nil {
+			return nil, err
+		}
+		p.PurseFen = int64(c.Purse)
+		for _, b := range c.Purchases {
+			p.Purchases = append(p.Purchases, &v1.CardPurchase{
+				TerminalNo: b.TerminalNo[:], Stamp: b.Stamp[:], AmountFen: int64(b.Amount),
+			})
+		}
+	}
 	for _, o := range is.Open {
 		p.Open = append(p.Open, &v1.OpenMoney{
 			Sort: v1.OpenSort(o.Sort), AmountFen: int64(o.Amount), Since: stamp(o.Since), Ref: o.Ref, Place: o.Place,

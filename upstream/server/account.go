@@ -91,6 +91,7 @@ func (s *Server) account(v store.View) *v1.Account {
 		MaskedNumber: MaskNumber(v.Holder.Number),
 		BalanceFen:   int64(v.Balance), AvailableFen: int64(available),
 		PurseFen: int64(v.Card.Mirror), ToLoadFen: int64(toLoad),
+		KeptFen: int64(store.Kept(available, s.Policy.CardReserve)),
 	}
 	for _, o := range v.Checking {
 		a.Open = append(a.Open, openOrder(v1.OpenKind_OPEN_KIND_TOP_UP_CHECKING, o))

@@ -79,6 +79,7 @@ type Policy struct {
 	TopUpMax     money.Fen
 	BalanceCap   money.Fen     // no top-up may lift an account above it
 	PurseCeiling money.Fen     // no load may lift a purse above it
+	CardReserve  money.Fen     // of each balance, that only the card may spend
 	Pay          time.Duration // how long a QR code is shown
 }
 

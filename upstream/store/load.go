@@ -147,6 +147,10 @@ func Held(ctx context.Context, q sqldb.Querier, a Account) (f money.Fen, err err
 	return f, err
 }
 
+// Kept returns what of an account's available money only the card may spend, where
+// reserve is what the school keeps for it.
+func Kept(available, reserve money.Fen) money.Fen { return min(max(available, 0), reserve) }
+
 // Coming returns what may still come onto an account: by orders that might be paid,
 // and in cash that a desk is about to take. Whoever decides by it has the account
 // locked.

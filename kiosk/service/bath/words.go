@@ -73,6 +73,7 @@ const (
 	factTries    dialog.Word = "bath.fact.tries"
 	factUntil    dialog.Word = "bath.fact.until"
 	factNeeded   dialog.Word = "bath.fact.needed"
+	factKept     dialog.Word = "bath.fact.kept"
 
 	isReserved  dialog.Word = "bath.is.reserved"
 	isCancelled dialog.Word = "bath.is.cancelled"
@@ -98,7 +99,8 @@ const (
 	givenUp   dialog.Word = "bath.given.up"
 	noShows   dialog.Word = "bath.noshows"
 	notEnough dialog.Word = "bath.not.enough"
-	never     dialog.Word = "bath.never" // it has not arrived, and never will
+	forCard   dialog.Word = "bath.for.card" // it would be enough, and only the card may spend it
+	never     dialog.Word = "bath.never"    // it has not arrived, and never will
 	neverOwn  dialog.Word = "bath.never.own"
 	tooLate   dialog.Word = "bath.too.late"
 	over      dialog.Word = "bath.over"
@@ -148,6 +150,9 @@ func refusal(err error) error {
 	case bath.NoShows:
 		return dialog.Refuse(noShows, err)
 	case bath.NotEnough:
+		if no.Kept > 0 {
+			return dialog.Refuse(forCard, err)
+		}
 		return dialog.Refuse(notEnough, err)
 	case bath.TooLate:
 		return dialog.Refuse(tooLate, err)
@@ -170,6 +175,9 @@ func refusedReport(err error) (r dialog.Report) {
 		r.Facts = []dialog.Fact{dialog.Moment(factUntil, no.Until.In(kiosk.Beijing))}
 	case bath.NotEnough:
 		r.Facts = []dialog.Fact{dialog.Amount(factNeeded, no.Limit)}
+		if no.Kept > 0 {
+			r.Facts = append(r.Facts, dialog.Amount(factKept, no.Kept))
+		}
 	}
 	return r
 }

@@ -166,7 +166,7 @@ func (s *search) atRoom(ctx context.Context, room []bill.Place) (dialog.Report, 
 	}
 	amount, err := pay.Amount(ctx, s.Visit, s.biller, facts)
 	if err != nil {
-		return dialog.Report{Facts: facts}, err
+		return pay.Without(s.Visit, facts, err)
 	}
 	of := []dialog.Fact{dialog.Text(factRoom, name)}
 	if m.Name != "" {

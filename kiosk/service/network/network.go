@@ -86,7 +86,7 @@ func run(ctx context.Context, v *service.Visit, u Upstream, d *pay.Desk) (dialog
 	}
 	amount, err := pay.Amount(ctx, v, b, facts(account))
 	if err != nil {
-		return dialog.Report{Facts: facts(account)}, err
+		return pay.Without(v, facts(account), err)
 	}
 	return d.Pay(ctx, v, pay.Order{Biller: b, Amount: amount, For: who(account)})
 }

@@ -27,6 +27,9 @@ const (
 	owed          dialog.Word = "own.owed"
 	inquiry       dialog.Word = "own.inquiry"
 	notLevel      dialog.Word = "own.not.level"
+	notSent       dialog.Word = "own.not.sent"
+	darkSale      dialog.Word = "own.dark"
+	darkBefore    dialog.Word = "own.dark.before"
 	otherwise     dialog.Word = "own.otherwise"
 
 	doWait     dialog.Word = "own.do.wait"
@@ -35,6 +38,7 @@ const (
 	doReturned dialog.Word = "own.do.returned"
 	doLay      dialog.Word = "own.do.lay"
 	doTill     dialog.Word = "own.do.till"
+	doNothing  dialog.Word = "own.do.nothing"
 	doBath     dialog.Word = "own.do.bath"
 	doStub     dialog.Word = "own.do.stub"
 	doTopUp    dialog.Word = "own.do.topup"
@@ -59,15 +63,20 @@ const (
 	factBalance   dialog.Word = "own.fact.balance"
 	factAside     dialog.Word = "own.fact.aside"
 	factAvailable dialog.Word = "own.fact.available"
+	factKept      dialog.Word = "own.fact.kept"      // of it: only the card may spend it
+	factSpendable dialog.Word = "own.fact.spendable" // by bills and baths
+	factDark      dialog.Word = "own.fact.dark"      // that the card has paid, and no terminal has told
 
 	heldHere  dialog.Word = "own.held.here"  // in the account, kept for this
 	heldApart dialog.Word = "own.held.apart" // set aside, out of the balance
 	heldThere dialog.Word = "own.held.there" // in the account, and free
 	heldNot   dialog.Word = "own.held.not"   // not in the account
+	heldPaid  dialog.Word = "own.held.paid"  // paid by the card, and still in the account
 	duePeople dialog.Word = "own.due.people"
 	dueOver   dialog.Word = "own.due.over"
 	dueCard   dialog.Word = "own.due.card" // when the card is laid down
 	dueTill   dialog.Word = "own.due.till" // when the till has told
+	dueSoon   dialog.Word = "own.due.soon" // when this terminal has told
 	dueNone   dialog.Word = "own.due.none"
 )
 
@@ -93,6 +102,9 @@ var sorts = map[holder.Sort]sort{
 	holder.Owed:          {owed, doTopUp, "", ""},
 	holder.Inquiry:       {inquiry, doPeople, "", duePeople},
 	level:                {notLevel, doLevel, heldThere, ""},
+	unsent:               {notSent, doWait, "", dueSoon},
+	dark:                 {darkSale, doNothing, heldPaid, dueTill},
+	darkRest:             {darkBefore, doNothing, heldPaid, dueTill},
 }
 
 // level is money that is on the account and not on the card yet. The upstream knows
@@ -112,15 +124,17 @@ func (d *Desk) money(ctx context.Context, v *service.Visit) (dialog.Report, erro
 	if err := v.Work(ctx, looking); err != nil {
 		return dialog.Report{}, err
 	}
-	s, err := d.Upstream.Open(ctx, v.Session)
+	s, err := d.Upstream.Open(ctx, v.Session, v.CardNo)
 	if err != nil {
 		return dialog.Report{}, err
 	}
-	sums := []dialog.Fact{
-		dialog.Amount(factBalance, s.Balance), dialog.Amount(factAside, s.Held),
-		strong(dialog.Amount(factAvailable, s.Balance-s.Held)),
+	here, err := d.unsent(ctx, v)
+	if err != nil {
+		return dialog.Report{}, err
 	}
-	open := append(s.Open, notOnCard(v.Account)...)
+	paid, sum := inDark(s, v)
+	sums := sumsOf(s, sum)
+	open := slices.Concat(s.Open, here, paid, notOnCard(v.Account))
 	if len(open) == 0 {
 		return dialog.Report{Facts: sums, Next: nothing}, nil
 	}
@@ -133,6 +147,24 @@ func (d *Desk) money(ctx context.Context, v *service.Visit) (dialog.Report, erro
 		return dialog.Report{}, err
 	}
 	return d.explain(open[i]), nil
+}
+
+// sumsOf says what an account has, what of it is held or kept, and what is left.
+// inDark is what the card has paid and nobody has told: it is shown, and nothing is
+// taken off for it.
+func sumsOf(s holder.Standing, inDark money.Fen) []dialog.Fact {
+	available := s.Balance - s.Held
+	sums := []dialog.Fact{
+		dialog.Amount(factBalance, s.Balance), dialog.Amount(factAside, s.Held),
+		strong(dialog.Amount(factAvailable, available)),
+	}
+	if s.Kept > 0 {
+		sums = append(sums, dialog.Amount(factKept, s.Kept), dialog.Amount(factSpendable, available-s.Kept))
+	}
+	if inDark > 0 {
+		sums = append(sums, dialog.Amount(factDark, inDark))
+	}
+	return sums
 }
 
 // notOnCard is what the card of this visit is behind its account.

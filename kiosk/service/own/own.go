@@ -11,6 +11,7 @@ import (
 	"context"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
 	"quancun/money"
@@ -22,7 +23,7 @@ import (
 // any other error is "unknown", after which it may be asked again. [holder.Desk] is
 // one.
 type Upstream interface {
-	Open(ctx context.Context, s client.Session) (holder.Standing, error)
+	Open(ctx context.Context, s client.Session, cardNo string) (holder.Standing, error)
 	Records(ctx context.Context, s client.Session, f holder.Filter) (all []holder.Record, pages int, err error)
 	Receipt(ctx context.Context, s client.Session, id string) (r holder.Record, code string, err error)
 	Limits(ctx context.Context, s client.Session) (holder.Limits, error)
@@ -45,7 +46,10 @@ const looking dialog.Word = "own.looking"
 // Desk tells holders. It is safe for concurrent use.
 type Desk struct {
 	Upstream Upstream
-	Now      func() time.Time
+	// Unsent returns what is in the terminal's journal and not upstream yet. It may be
+	// nil.
+	Unsent func(ctx context.Context) ([]journal.Entry, error)
+	Now    func() time.Time
 }
 
 // Services returns the services, in the order in which they are offered.

@@ -1,6 +1,7 @@
 package own_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"strings"
@@ -9,8 +10,10 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk/dialog"
+	"quancun/kiosk/service"
 	"quancun/kiosk/service/own"
 	"quancun/money"
+	"quancun/pboc"
 	"quancun/upstream/centre"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -25,6 +28,9 @@ func TestMoney(t *testing.T) {
 	r, asked, err := w.visit(own.Money)
 	if err != nil || len(asked) > 0 || fact(r, "own.fact.available").Amount != 20*yuan || r.Next != "own.nothing" {
 		t.Errorf("nothing on its way: %+v, asked %+v, %v", r, asked, err)
+	}
+	if fact(r, "own.fact.kept").Amount != 5*yuan || fact(r, "own.fact.spendable").Amount != 15*yuan {
+		t.Errorf("kept for the card: %+v", r)
 	}
 	w.exec(`INSERT INTO bills (order_no, terminal, account, biller, target, title, amount_fen, created_ms, deadline_ms)
 		VALUES ('F1', 'kiosk1', ?, 'network', 'x', '网费', 1000, ?, ?)`, account, w.clock.UnixMilli(),
@@ -48,6 +54,79 @@ func TestMoney(t *testing.T) {
 	if r, _, err = w.visit(own.Money, 0); err != nil || fact(r, "own.fact.due").Word != "own.due.people" ||
 		r.Next != "own.do.people" {
 		t.Errorf("that people look into: %+v, %v", r, err)
+	}
+}
+
+// TestInDark tells what a card has paid at terminals that have not told yet: what its
+// log says of it, and at most what its purse lacks.
+func TestInDark(t *testing.T) {
+	w := newWorld(t)
+	w.exec(`UPDATE cards SET mirror_fen = 2000`)
+	lunch := service.Purchase{
+		TerminalNo: pboc.TerminalNo{0, 0, 0, 2, 4, 0x16}, Stamp: pboc.Stamp{0x20, 0x26, 0x11, 0x26, 0x12, 0x01, 0x02},
+		At: w.clock.Add(-time.Hour), Amount: 1250,
+	}
+	before := service.Purchase{Stamp: pboc.Stamp{0x20, 0x26, 0x11, 0x01}, Amount: 900} // the books were kept
+	purse := 750 * money.Fen(1)
+	w.chip = func(h *service.Holder) { h.Purse, h.Bought = purse, []service.Purchase{lunch, before} }
+	r, asked, err := w.visit(own.Money, 0)
+	if err != nil || len(asked) != 1 || len(asked[0].Options) != 1 || asked[0].Options[0].Word != "own.dark" ||
+		asked[0].Options[0].Text != "¥12.50" {
+		t.Fatalf("asked %+v, %v", asked, err)
+	}
+	if fact(r, "own.fact.amount").Amount != 1250 || fact(r, "own.fact.place").Text != "000000020416" ||
+		!fact(r, "own.fact.since").At.Equal(lunch.At) || fact(r, "own.fact.held").Word != "own.held.paid" ||
+		fact(r, "own.fact.due").Word != "own.due.till" {
+		t.Errorf("a purchase that nobody has told of: %+v", r)
+	}
+	purse = 250 // and five yuan, of which the log says nothing any more
+	r, asked, err = w.visit(own.Money, 1)
+	if err != nil || len(asked[0].Options) != 2 || asked[0].Options[1].Word != "own.dark.before" ||
+		fact(r, "own.fact.amount").Amount != 5*yuan {
+		t.Errorf("longer ago: asked %+v, told %+v, %v", asked, r, err)
+	}
+	w.doubt(lunch)
+	if _, asked, err = w.visit(own.Money, 0); err != nil || len(asked[0].Options) != 2 ||
+		asked[0].Options[0].Word != "own.purchase.doubt" || asked[0].Options[1].Text != "¥5.00" {
+		t.Errorf("of which the upstream knows: asked %+v, %v", asked, err)
+	}
+}
+
+// doubt has the books know of a purchase of the card that is in doubt.
+func (w *world) doubt(p service.Purchase) {
+	w.t.Helper()
+	now := w.clock.UnixMilli()
+	body := journal.Entry{
+		Terminal: "kiosk1", Seq: 1, At: w.clock, Kind: journal.SaleIntent, Ref: "S1", Card: cardNo, Merchant: "canteen1",
+		Amount: p.Amount, Purse: &journal.Purse{TerminalNo: p.TerminalNo, Stamp: p.Stamp},
+	}.Encode(journal.Hash{})
+	w.exec(`INSERT INTO journals (terminal, epoch, opened_ms, head_hash) VALUES ('kiosk1', ?, ?, ?)`,
+		make([]byte, 8), now, make([]byte, 32))
+	w.exec(`INSERT INTO journal_entries (journal, seq, hash, body, received_ms) SELECT id, 1, ?, ?, ? FROM journals`,
+		make([]byte, 32), body, now)
+	w.exec(`INSERT INTO claims (journal, seq, terminal, kind, ref, card_no, account, merchant, amount_fen, balance,
+			counter, key_version, algorithm, terminal_no, trace_no, stamp, opened_ms)
+		SELECT id, 1, 'kiosk1', 40, 'S1', ?, ?, 'canteen1', ?, 0, 0, 0, 0, ?, 0, ?, ? FROM journals`,
+		cardNo, account, p.Amount, p.TerminalNo[:], p.Stamp[:], now)
+}
+
+// TestNotSent shows what this terminal has written down and not told yet, and nothing
+// of anybody else.
+func TestNotSent(t *testing.T) {
+	w := newWorld(t)
+	w.exec(`UPDATE cards SET mirror_fen = 2000`) // level
+	w.desk.Unsent = func(context.Context) ([]journal.Entry, error) {
+		sale := journal.Entry{Kind: journal.CodeSale, Ref: "C1", Account: account.No(), Merchant: "shop", Amount: 320, At: w.clock}
+		other := sale
+		other.Account = "2026000102"
+		return []journal.Entry{
+			{Kind: journal.SaleIntent, Ref: "S1", Card: cardNo, Amount: 500}, sale.Post(false, 0), other.Post(false, 0),
+		}, nil
+	}
+	r, asked, err := w.visit(own.Money, 0)
+	if err != nil || len(asked) != 1 || len(asked[0].Options) != 1 || fact(r, "own.fact.why").Word != "own.not.sent" ||
+		fact(r, "own.fact.amount").Amount != 320 || fact(r, "own.fact.ref").Text != "C1" {
+		t.Errorf("asked %+v, told %+v, %v", asked, r, err)
 	}
 }
 

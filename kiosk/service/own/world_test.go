@@ -44,6 +44,7 @@ type world struct {
 	keys   keys.Store
 	desk   *own.Desk
 	client *client.Client
+	chip   func(*service.Holder) // what the card says; nil: it is as the books say
 }
 
 func newWorld(t *testing.T) *world {
@@ -60,7 +61,7 @@ func newWorld(t *testing.T) *world {
 	s := server.New(server.Config{Books: w.books, Keys: w.keys, Now: now})
 	s.Services = append(s.Services, upstream.NewServer(upstream.New(upstream.Config{
 		Books: w.books, Keys: w.keys, CA: authority.Fingerprint(),
-		Terms: upstream.Terms{DailyLimit: 50 * yuan, Phones: true},
+		Terms: upstream.Terms{DailyLimit: 50 * yuan, CardReserve: 5 * yuan, Phones: true},
 	}), s))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.ok(err)
@@ -129,8 +130,12 @@ func (w *world) visit(name dialog.Word, answers ...int) (r dialog.Report, asked 
 			run = one
 		}
 	}
+	h := service.Holder{Session: s, CardNo: cardNo, Account: a, Purse: a.Purse}
+	if w.chip != nil {
+		w.chip(&h)
+	}
 	talk := dialog.Begin(w.t.Context(), "ref", func(ctx context.Context, t *dialog.Talk) (dialog.Report, error) {
-		return run.Run(ctx, &service.Visit{Talk: t, Holder: service.Holder{Session: s, CardNo: cardNo, Account: a}})
+		return run.Run(ctx, &service.Visit{Talk: t, Holder: h})
 	})
 	for {
 		select {

@@ -107,7 +107,7 @@ func orderOf(intent journal.Entry) (o bill.Order, err error) {
 
 // Pay asks for the last word on o, and pays it.
 func (d *Desk) Pay(ctx context.Context, v *service.Visit, o Order) (dialog.Report, error) {
-	after := v.Account.Available - o.Amount
+	after := v.Account.Spendable() - o.Amount
 	facts := append(o.For[:len(o.For):len(o.For)], strong(dialog.Amount(factAmount, o.Amount)),
 		dialog.Amount(factAfter, after))
 	if err := v.Confirm(ctx, askSure, facts...); err != nil {
@@ -121,7 +121,7 @@ func (d *Desk) Pay(ctx context.Context, v *service.Visit, o Order) (dialog.Repor
 		Ref: v.Ref(), Service: Service, Account: v.Account.No, Amount: o.Amount, What: noteOf(p.order),
 	}, func(ctx context.Context) (journal.Outcome, error) { return p.ask(ctx, v.Session) })
 	if outcome == journal.NotDone && p.bill.State == 0 {
-		return dialog.Report{Facts: o.For}, err // it was never taken
+		return Without(v, o.For, err) // it was never taken
 	}
 	return p.report(), err
 }

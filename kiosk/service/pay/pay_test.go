@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -197,6 +198,29 @@ func TestNotEnough(t *testing.T) {
 		t.Errorf("with nothing left: %v", err)
 	}
 	w.want(moneys{0, 0, 200 * yuan})
+}
+
+// TestKeptForCard says what only the card may spend, and how much that is.
+func TestKeptForCard(t *testing.T) {
+	w := newWorld(t)
+	w.reserve = 185 * yuan
+	_, _, err := w.visit(w.networkService(), tenYuan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(w.asked, func(q dialog.Question) bool { return q.Name == "pay.amount" })
+	if q := w.asked[i]; q.Options[1].Note != "pay.for.card" || q.Options[0].Note != "" {
+		t.Errorf("fifteen yuan may be spent: %+v", q)
+	}
+	w.reserve = 200 * yuan
+	_, r, err := w.visit(w.networkService(), tenYuan())
+	if how, _, why := kiosk.HowEnded(err); how != dialog.Refused || why != "pay.for.card" {
+		t.Errorf("all is kept: %v", err)
+	}
+	if last := r.Facts[len(r.Facts)-1]; last.Name != "pay.fact.kept" || last.Amount != 190*yuan {
+		t.Errorf("told %+v", r)
+	}
+	w.want(moneys{190 * yuan, 0, 10 * yuan})
 }
 
 // TestUnknown loses the vendor's answer after it has booked: the holder is told that it

@@ -23,6 +23,7 @@ const (
 // What is told.
 const (
 	factAvailable dialog.Word = "pay.fact.available"
+	factKept      dialog.Word = "pay.fact.kept" // only the card may spend it
 	factAmount    dialog.Word = "pay.fact.amount"
 	factAfter     dialog.Word = "pay.fact.after"
 	factPaid      dialog.Word = "pay.fact.paid"
@@ -41,6 +42,7 @@ const (
 	never      dialog.Word = "pay.never" // the order has not arrived
 	absent     dialog.Word = "pay.absent"
 	notEnough  dialog.Word = "pay.not.enough"
+	forCard    dialog.Word = "pay.for.card" // it would be enough, and only the card may spend it
 	outOfRange dialog.Word = "pay.out.of.range"
 	away       dialog.Word = "pay.away" // and nothing has happened
 	noBiller   dialog.Word = "pay.none"
@@ -60,7 +62,7 @@ var causes = map[bill.Cause]dialog.Word{
 func refusal(no *client.Refusal) error {
 	switch no.Reason {
 	case client.NotEnough:
-		return dialog.Refuse(notEnough, no)
+		return dialog.Refuse(lacking(no.Kept > 0), no)
 	case client.AmountOutOfRange:
 		return dialog.Refuse(outOfRange, no)
 	}
@@ -99,9 +101,10 @@ var amounts = []money.Fen{20 * money.Yuan, 30 * money.Yuan, 50 * money.Yuan, 100
 // Amount asks how much is to be paid to b: its default first. What the account does
 // not have is shown and cannot be chosen.
 func Amount(ctx context.Context, v *service.Visit, b bill.Biller, facts []dialog.Fact) (money.Fen, error) {
-	most := min(b.Max, v.Account.Available)
+	have := v.Account.Spendable()
+	most := min(b.Max, have)
 	if most < b.Min {
-		return 0, dialog.Refuse(notEnough, nil)
+		return 0, dialog.Refuse(whyNot(v.Account, b.Min), nil)
 	}
 	offered := []money.Fen{b.Default}
 	for _, f := range amounts {
@@ -112,16 +115,39 @@ func Amount(ctx context.Context, v *service.Visit, b bill.Biller, facts []dialog
 	var options []dialog.Option
 	for _, f := range offered {
 		o := dialog.Option{Text: "¥" + f.String()}
-		if f > v.Account.Available {
-			o.Note = notEnough
+		if f > have {
+			o.Note = whyNot(v.Account, f)
 		}
 		options = append(options, o)
 	}
 	options = append(options, dialog.Option{Word: otherWord})
-	facts = append(facts[:len(facts):len(facts)], dialog.Amount(factAvailable, v.Account.Available))
+	facts = append(facts[:len(facts):len(facts)], dialog.Amount(factAvailable, have))
+	if v.Account.Kept > 0 {
+		facts = append(facts, dialog.Amount(factKept, v.Account.Kept))
+	}
 	n, err := v.Choose(ctx, askAmount, options, facts...)
 	if err != nil || n < len(offered) {
 		return offered[min(n, len(offered)-1)], err
 	}
 	return v.Talk.Amount(ctx, askOther, b.Min, most, facts...)
+}
+
+// Without ends a visit for which no amount was chosen. Where it is the card's reserve
+// that stands against it, it says how much that is.
+func Without(v *service.Visit, facts []dialog.Fact, err error) (dialog.Report, error) {
+	if r := (*dialog.Refusal)(nil); errors.As(err, &r) && r.Why == forCard {
+		facts = append(facts[:len(facts):len(facts)], dialog.Amount(factKept, v.Account.Kept))
+	}
+	return dialog.Report{Facts: facts}, err
+}
+
+// whyNot says why an account cannot pay f, which is more than it may spend on bills.
+func whyNot(a client.Account, f money.Fen) dialog.Word { return lacking(f <= a.Available) }
+
+// lacking says what an account lacks: money, or only what is not kept for the card.
+func lacking(kept bool) dialog.Word {
+	if kept {
+		return forCard
+	}
+	return notEnough
 }

@@ -79,6 +79,8 @@ type world struct {
 	book  *ledger.Book
 	hand  *kiosk.InHand
 	asked []dialog.Question
+
+	reserve money.Fen // that only the card may spend, as the holder's account says
 }
 
 func (w *world) ok(err error) {
@@ -274,7 +276,9 @@ func (w *world) visit(s service.Service, say script) (ref string, r dialog.Repor
 	c := dialog.Begin(w.t.Context(), ref, func(ctx context.Context, t *dialog.Talk) (dialog.Report, error) {
 		return s.Run(ctx, &service.Visit{Talk: t, Holder: service.Holder{
 			Session: session, CardNo: "00002026000100012345",
-			Account: client.Account{No: "2026000101", Balance: balance, Available: balance - held},
+			Account: client.Account{
+				No: "2026000101", Balance: balance, Available: balance - held, Kept: store.Kept(balance-held, w.reserve),
+			},
 		}})
 	})
 	defer c.Stop()

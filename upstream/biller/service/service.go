@@ -229,7 +229,7 @@ func refusal(err error) error {
 	var little *biller.NotEnoughError
 	switch {
 	case errors.As(err, &little):
-		return &call.Refusal{Reason: v1.Reason_REASON_NOT_ENOUGH, Limit: little.Available}
+		return &call.Refusal{Reason: v1.Reason_REASON_NOT_ENOUGH, Limit: little.Available, Kept: little.Kept}
 	case errors.Is(err, store.ErrConflict):
 		return call.Refuse(v1.Reason_REASON_ORDER_CONFLICT)
 	case errors.Is(err, biller.ErrEnded):

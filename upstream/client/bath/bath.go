@@ -344,6 +344,7 @@ func (r Reason) String() string { return v1.BathReason(r).String() }
 type Refusal struct {
 	Reason Reason
 	Limit  money.Fen // with NotEnough: that has to be available
+	Kept   money.Fen // with NotEnough: that would be enough, and only the card may spend
 	Until  time.Time // with NoShows: when the holder may reserve again
 	Tries  int       // with StubWrong: that are left
 }
@@ -359,7 +360,10 @@ func explain(call string, err error) error {
 		for _, d := range ce.Details() {
 			m, err := d.Value()
 			if no, ok := m.(*v1.BathRefusal); err == nil && ok && no.Reason != 0 {
-				return &Refusal{Reason(no.Reason), money.Fen(no.LimitFen), at(no.Until), int(no.Tries)}
+				return &Refusal{
+					Reason: Reason(no.Reason), Limit: money.Fen(no.LimitFen), Kept: money.Fen(no.KeptFen),
+					Until: at(no.Until), Tries: int(no.Tries),
+				}
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"quancun/money"
+	"quancun/pboc"
 	"quancun/upstream/client"
 	"quancun/upstream/wire"
 	v1 "quancun/upstream/wire/quancun/v1"
@@ -75,23 +76,41 @@ type Open struct {
 	Heard   time.Time // when the terminal that has to tell was last heard of
 }
 
+// Purchase is what a card writes down of a purchase itself.
+type Purchase struct {
+	TerminalNo pboc.TerminalNo
+	Stamp      pboc.Stamp
+	Amount     money.Fen
+}
+
 // Standing is an account, with all that is open of it.
 type Standing struct {
 	Balance money.Fen
 	Held    money.Fen // of it
+	Kept    money.Fen // of what is available: only the card may spend it
 	Open    []Open    // the oldest first
+
+	Purse     money.Fen  // what the card's purse holds by the books
+	Purchases []Purchase // of the card, which terminals have told of: the last ones
 }
 
-// Open returns all money of the holder that is on its way. It is told also to who
-// has a lost card.
-func (d *Desk) Open(ctx context.Context, session client.Session) (s Standing, err error) {
+// Open returns all money of the holder that is on its way, and what the books say of
+// the card that lies there; cardNo "" is none. It is told also to who has a lost card.
+func (d *Desk) Open(ctx context.Context, session client.Session, cardNo string) (s Standing, err error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	r, err := d.rpc.ListOpenMoney(ctx, connect.NewRequest(&v1.ListOpenMoneyRequest{Session: session}))
+	r, err := d.rpc.ListOpenMoney(ctx, connect.NewRequest(&v1.ListOpenMoneyRequest{Session: session, CardNo: cardNo}))
 	if err != nil {
 		return Standing{}, client.Explain("list open money", err)
 	}
 	s.Balance, s.Held = money.Fen(r.Msg.BalanceFen), money.Fen(r.Msg.HeldFen)
+	s.Kept, s.Purse = money.Fen(r.Msg.KeptFen), money.Fen(r.Msg.PurseFen)
+	for _, p := range r.Msg.Purchases {
+		b := Purchase{Amount: money.Fen(p.AmountFen)}
+		copy(b.TerminalNo[:], p.TerminalNo)
+		copy(b.Stamp[:], p.Stamp)
+		s.Purchases = append(s.Purchases, b)
+	}
 	for _, o := range r.Msg.Open {
 		s.Open = append(s.Open, Open{
 			Sort: Sort(o.Sort), Amount: money.Fen(o.AmountFen), Since: at(o.Since), Ref: o.Ref, Place: o.Place,

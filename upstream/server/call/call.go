@@ -38,6 +38,7 @@ type Refusal struct {
 	Reason    v1.Reason
 	TriesLeft int
 	Limit     money.Fen
+	Kept      money.Fen // with NOT_ENOUGH: that would be enough, and only the card may spend
 }
 
 // Refuse returns a refusal that has nothing to say but why.
@@ -48,7 +49,8 @@ func (r *Refusal) Error() string { return "refused: " + r.Reason.String() }
 
 // Wire returns r as it is sent.
 func (r *Refusal) Wire() error {
-	return wire(r, &v1.Refusal{Reason: r.Reason, TriesLeft: int32(r.TriesLeft), LimitFen: int64(r.Limit)})
+	return wire(r, &v1.Refusal{Reason: r.Reason, TriesLeft: int32(r.TriesLeft), LimitFen: int64(r.Limit),
+		KeptFen: int64(r.Kept)})
 }
 
 // Refused is a refusal in the words of a service that has its own.

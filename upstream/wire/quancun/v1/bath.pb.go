@@ -1659,6 +1659,7 @@ type BathRefusal struct {
 	LimitFen      int64                  `protobuf:"varint,2,opt,name=limit_fen,json=limitFen,proto3" json:"limit_fen,omitempty"` // with NOT_ENOUGH: that has to be available
 	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`                        // with NO_SHOWS
 	Tries         int32                  `protobuf:"varint,4,opt,name=tries,proto3" json:"tries,omitempty"`                       // with STUB_WRONG: that are left
+	KeptFen       int64                  `protobuf:"varint,5,opt,name=kept_fen,json=keptFen,proto3" json:"kept_fen,omitempty"`    // with NOT_ENOUGH: that would be enough, and only the card may spend
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1717,6 +1718,13 @@ func (x *BathRefusal) GetUntil() *timestamppb.Timestamp {
 func (x *BathRefusal) GetTries() int32 {
 	if x != nil {
 		return x.Tries
+	}
+	return 0
+}
+
+func (x *BathRefusal) GetKeptFen() int64 {
+	if x != nil {
+		return x.KeptFen
 	}
 	return 0
 }
@@ -1836,12 +1844,13 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x04uses\x18\x02 \x01(\x05R\x04uses\x12\x19\n" +
 	"\bpaid_fen\x18\x03 \x01(\x03R\apaidFen\x12\x14\n" +
 	"\x05freed\x18\x04 \x01(\x05R\x05freed\x12\x16\n" +
-	"\x06listed\x18\x05 \x01(\x05R\x06listed\"\xa2\x01\n" +
+	"\x06listed\x18\x05 \x01(\x05R\x06listed\"\xbd\x01\n" +
 	"\vBathRefusal\x12.\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x16.quancun.v1.BathReasonR\x06reason\x12\x1b\n" +
 	"\tlimit_fen\x18\x02 \x01(\x03R\blimitFen\x120\n" +
 	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
-	"\x05tries\x18\x04 \x01(\x05R\x05tries*\xa0\x01\n" +
+	"\x05tries\x18\x04 \x01(\x05R\x05tries\x12\x19\n" +
+	"\bkept_fen\x18\x05 \x01(\x03R\akeptFen*\xa0\x01\n" +
 	"\tBathState\x12\x1a\n" +
 	"\x16BATH_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13BATH_STATE_RESERVED\x10\x01\x12\x18\n" +

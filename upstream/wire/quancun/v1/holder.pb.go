@@ -231,6 +231,7 @@ func (x *OpenMoney) GetHeard() *timestamppb.Timestamp {
 type ListOpenMoneyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	CardNo        string                 `protobuf:"bytes,2,opt,name=card_no,json=cardNo,proto3" json:"card_no,omitempty"` // of a card of the holder, that lies at the terminal; "" for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,11 +273,21 @@ func (x *ListOpenMoneyRequest) GetSession() []byte {
 	return nil
 }
 
+func (x *ListOpenMoneyRequest) GetCardNo() string {
+	if x != nil {
+		return x.CardNo
+	}
+	return ""
+}
+
 type ListOpenMoneyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Open          []*OpenMoney           `protobuf:"bytes,1,rep,name=open,proto3" json:"open,omitempty"` // oldest first
 	BalanceFen    int64                  `protobuf:"varint,2,opt,name=balance_fen,json=balanceFen,proto3" json:"balance_fen,omitempty"`
 	HeldFen       int64                  `protobuf:"varint,3,opt,name=held_fen,json=heldFen,proto3" json:"held_fen,omitempty"`
+	KeptFen       int64                  `protobuf:"varint,4,opt,name=kept_fen,json=keptFen,proto3" json:"kept_fen,omitempty"`    // of what is available: only the card may spend it
+	PurseFen      int64                  `protobuf:"varint,5,opt,name=purse_fen,json=purseFen,proto3" json:"purse_fen,omitempty"` // what the card's purse holds by the books
+	Purchases     []*CardPurchase        `protobuf:"bytes,6,rep,name=purchases,proto3" json:"purchases,omitempty"`                // of that card, which terminals have told of: the last ones
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -332,6 +343,88 @@ func (x *ListOpenMoneyResponse) GetHeldFen() int64 {
 	return 0
 }
 
+func (x *ListOpenMoneyResponse) GetKeptFen() int64 {
+	if x != nil {
+		return x.KeptFen
+	}
+	return 0
+}
+
+func (x *ListOpenMoneyResponse) GetPurseFen() int64 {
+	if x != nil {
+		return x.PurseFen
+	}
+	return 0
+}
+
+func (x *ListOpenMoneyResponse) GetPurchases() []*CardPurchase {
+	if x != nil {
+		return x.Purchases
+	}
+	return nil
+}
+
+// CardPurchase is what a card writes down of a purchase itself.
+type CardPurchase struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TerminalNo    []byte                 `protobuf:"bytes,1,opt,name=terminal_no,json=terminalNo,proto3" json:"terminal_no,omitempty"`
+	Stamp         []byte                 `protobuf:"bytes,2,opt,name=stamp,proto3" json:"stamp,omitempty"`
+	AmountFen     int64                  `protobuf:"varint,3,opt,name=amount_fen,json=amountFen,proto3" json:"amount_fen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CardPurchase) Reset() {
+	*x = CardPurchase{}
+	mi := &file_quancun_v1_holder_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CardPurchase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CardPurchase) ProtoMessage() {}
+
+func (x *CardPurchase) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_holder_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CardPurchase.ProtoReflect.Descriptor instead.
+func (*CardPurchase) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CardPurchase) GetTerminalNo() []byte {
+	if x != nil {
+		return x.TerminalNo
+	}
+	return nil
+}
+
+func (x *CardPurchase) GetStamp() []byte {
+	if x != nil {
+		return x.Stamp
+	}
+	return nil
+}
+
+func (x *CardPurchase) GetAmountFen() int64 {
+	if x != nil {
+		return x.AmountFen
+	}
+	return 0
+}
+
 // Record is a movement, with what is known of it besides.
 type Record struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -345,7 +438,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[3]
+	mi := &file_quancun_v1_holder_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -357,7 +450,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[3]
+	mi := &file_quancun_v1_holder_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -370,7 +463,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{3}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Record) GetId() string {
@@ -415,7 +508,7 @@ type ListRecordsRequest struct {
 
 func (x *ListRecordsRequest) Reset() {
 	*x = ListRecordsRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[4]
+	mi := &file_quancun_v1_holder_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -427,7 +520,7 @@ func (x *ListRecordsRequest) String() string {
 func (*ListRecordsRequest) ProtoMessage() {}
 
 func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[4]
+	mi := &file_quancun_v1_holder_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -440,7 +533,7 @@ func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{4}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListRecordsRequest) GetSession() []byte {
@@ -495,7 +588,7 @@ type ListRecordsResponse struct {
 
 func (x *ListRecordsResponse) Reset() {
 	*x = ListRecordsResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[5]
+	mi := &file_quancun_v1_holder_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +600,7 @@ func (x *ListRecordsResponse) String() string {
 func (*ListRecordsResponse) ProtoMessage() {}
 
 func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[5]
+	mi := &file_quancun_v1_holder_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +613,7 @@ func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{5}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListRecordsResponse) GetRecords() []*Record {
@@ -547,7 +640,7 @@ type GetRecordRequest struct {
 
 func (x *GetRecordRequest) Reset() {
 	*x = GetRecordRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[6]
+	mi := &file_quancun_v1_holder_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +652,7 @@ func (x *GetRecordRequest) String() string {
 func (*GetRecordRequest) ProtoMessage() {}
 
 func (x *GetRecordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[6]
+	mi := &file_quancun_v1_holder_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +665,7 @@ func (x *GetRecordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRecordRequest.ProtoReflect.Descriptor instead.
 func (*GetRecordRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{6}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetRecordRequest) GetSession() []byte {
@@ -599,7 +692,7 @@ type GetRecordResponse struct {
 
 func (x *GetRecordResponse) Reset() {
 	*x = GetRecordResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[7]
+	mi := &file_quancun_v1_holder_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +704,7 @@ func (x *GetRecordResponse) String() string {
 func (*GetRecordResponse) ProtoMessage() {}
 
 func (x *GetRecordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[7]
+	mi := &file_quancun_v1_holder_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +717,7 @@ func (x *GetRecordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRecordResponse.ProtoReflect.Descriptor instead.
 func (*GetRecordResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{7}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetRecordResponse) GetRecord() *Record {
@@ -650,7 +743,7 @@ type GetLimitsRequest struct {
 
 func (x *GetLimitsRequest) Reset() {
 	*x = GetLimitsRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[8]
+	mi := &file_quancun_v1_holder_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +755,7 @@ func (x *GetLimitsRequest) String() string {
 func (*GetLimitsRequest) ProtoMessage() {}
 
 func (x *GetLimitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[8]
+	mi := &file_quancun_v1_holder_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +768,7 @@ func (x *GetLimitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLimitsRequest.ProtoReflect.Descriptor instead.
 func (*GetLimitsRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{8}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetLimitsRequest) GetSession() []byte {
@@ -705,7 +798,7 @@ type GetLimitsResponse struct {
 
 func (x *GetLimitsResponse) Reset() {
 	*x = GetLimitsResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[9]
+	mi := &file_quancun_v1_holder_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +810,7 @@ func (x *GetLimitsResponse) String() string {
 func (*GetLimitsResponse) ProtoMessage() {}
 
 func (x *GetLimitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[9]
+	mi := &file_quancun_v1_holder_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +823,7 @@ func (x *GetLimitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLimitsResponse.ProtoReflect.Descriptor instead.
 func (*GetLimitsResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{9}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetLimitsResponse) GetDailyFen() int64 {
@@ -826,7 +919,7 @@ type InvitePhoneRequest struct {
 
 func (x *InvitePhoneRequest) Reset() {
 	*x = InvitePhoneRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[10]
+	mi := &file_quancun_v1_holder_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -838,7 +931,7 @@ func (x *InvitePhoneRequest) String() string {
 func (*InvitePhoneRequest) ProtoMessage() {}
 
 func (x *InvitePhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[10]
+	mi := &file_quancun_v1_holder_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -851,7 +944,7 @@ func (x *InvitePhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitePhoneRequest.ProtoReflect.Descriptor instead.
 func (*InvitePhoneRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{10}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *InvitePhoneRequest) GetSession() []byte {
@@ -874,7 +967,7 @@ type InvitePhoneResponse struct {
 
 func (x *InvitePhoneResponse) Reset() {
 	*x = InvitePhoneResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[11]
+	mi := &file_quancun_v1_holder_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -886,7 +979,7 @@ func (x *InvitePhoneResponse) String() string {
 func (*InvitePhoneResponse) ProtoMessage() {}
 
 func (x *InvitePhoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[11]
+	mi := &file_quancun_v1_holder_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -899,7 +992,7 @@ func (x *InvitePhoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitePhoneResponse.ProtoReflect.Descriptor instead.
 func (*InvitePhoneResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{11}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *InvitePhoneResponse) GetAccountNo() string {
@@ -946,7 +1039,7 @@ type GetCardCheckRequest struct {
 
 func (x *GetCardCheckRequest) Reset() {
 	*x = GetCardCheckRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[12]
+	mi := &file_quancun_v1_holder_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1051,7 @@ func (x *GetCardCheckRequest) String() string {
 func (*GetCardCheckRequest) ProtoMessage() {}
 
 func (x *GetCardCheckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[12]
+	mi := &file_quancun_v1_holder_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1064,7 @@ func (x *GetCardCheckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCardCheckRequest.ProtoReflect.Descriptor instead.
 func (*GetCardCheckRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{12}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetCardCheckRequest) GetSession() []byte {
@@ -993,7 +1086,7 @@ type GetCardCheckResponse struct {
 
 func (x *GetCardCheckResponse) Reset() {
 	*x = GetCardCheckResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[13]
+	mi := &file_quancun_v1_holder_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1098,7 @@ func (x *GetCardCheckResponse) String() string {
 func (*GetCardCheckResponse) ProtoMessage() {}
 
 func (x *GetCardCheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[13]
+	mi := &file_quancun_v1_holder_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1111,7 @@ func (x *GetCardCheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCardCheckResponse.ProtoReflect.Descriptor instead.
 func (*GetCardCheckResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{13}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetCardCheckResponse) GetWanted() bool {
@@ -1059,7 +1152,7 @@ type CheckCardRequest struct {
 
 func (x *CheckCardRequest) Reset() {
 	*x = CheckCardRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[14]
+	mi := &file_quancun_v1_holder_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1164,7 @@ func (x *CheckCardRequest) String() string {
 func (*CheckCardRequest) ProtoMessage() {}
 
 func (x *CheckCardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[14]
+	mi := &file_quancun_v1_holder_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1177,7 @@ func (x *CheckCardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCardRequest.ProtoReflect.Descriptor instead.
 func (*CheckCardRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{14}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckCardRequest) GetSession() []byte {
@@ -1109,7 +1202,7 @@ type CheckCardResponse struct {
 
 func (x *CheckCardResponse) Reset() {
 	*x = CheckCardResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[15]
+	mi := &file_quancun_v1_holder_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1214,7 @@ func (x *CheckCardResponse) String() string {
 func (*CheckCardResponse) ProtoMessage() {}
 
 func (x *CheckCardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[15]
+	mi := &file_quancun_v1_holder_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1227,7 @@ func (x *CheckCardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCardResponse.ProtoReflect.Descriptor instead.
 func (*CheckCardResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{15}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{16}
 }
 
 var File_quancun_v1_holder_proto protoreflect.FileDescriptor
@@ -1155,14 +1248,24 @@ const file_quancun_v1_holder_proto_rawDesc = "" +
 	"\x06people\x18\b \x01(\bR\x06people\x12,\n" +
 	"\x03due\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x03due\x120\n" +
 	"\x05heard\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x05heard\"0\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x05heard\"I\n" +
 	"\x14ListOpenMoneyRequest\x12\x18\n" +
-	"\asession\x18\x01 \x01(\fR\asession\"~\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x17\n" +
+	"\acard_no\x18\x02 \x01(\tR\x06cardNo\"\xee\x01\n" +
 	"\x15ListOpenMoneyResponse\x12)\n" +
 	"\x04open\x18\x01 \x03(\v2\x15.quancun.v1.OpenMoneyR\x04open\x12\x1f\n" +
 	"\vbalance_fen\x18\x02 \x01(\x03R\n" +
 	"balanceFen\x12\x19\n" +
-	"\bheld_fen\x18\x03 \x01(\x03R\aheldFen\"}\n" +
+	"\bheld_fen\x18\x03 \x01(\x03R\aheldFen\x12\x19\n" +
+	"\bkept_fen\x18\x04 \x01(\x03R\akeptFen\x12\x1b\n" +
+	"\tpurse_fen\x18\x05 \x01(\x03R\bpurseFen\x126\n" +
+	"\tpurchases\x18\x06 \x03(\v2\x18.quancun.v1.CardPurchaseR\tpurchases\"d\n" +
+	"\fCardPurchase\x12\x1f\n" +
+	"\vterminal_no\x18\x01 \x01(\fR\n" +
+	"terminalNo\x12\x14\n" +
+	"\x05stamp\x18\x02 \x01(\fR\x05stamp\x12\x1d\n" +
+	"\n" +
+	"amount_fen\x18\x03 \x01(\x03R\tamountFen\"}\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
 	"\bmovement\x18\x02 \x01(\v2\x14.quancun.v1.MovementR\bmovement\x12\x14\n" +
@@ -1262,63 +1365,65 @@ func file_quancun_v1_holder_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_holder_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quancun_v1_holder_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_quancun_v1_holder_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_quancun_v1_holder_proto_goTypes = []any{
 	(OpenSort)(0),                 // 0: quancun.v1.OpenSort
 	(*OpenMoney)(nil),             // 1: quancun.v1.OpenMoney
 	(*ListOpenMoneyRequest)(nil),  // 2: quancun.v1.ListOpenMoneyRequest
 	(*ListOpenMoneyResponse)(nil), // 3: quancun.v1.ListOpenMoneyResponse
-	(*Record)(nil),                // 4: quancun.v1.Record
-	(*ListRecordsRequest)(nil),    // 5: quancun.v1.ListRecordsRequest
-	(*ListRecordsResponse)(nil),   // 6: quancun.v1.ListRecordsResponse
-	(*GetRecordRequest)(nil),      // 7: quancun.v1.GetRecordRequest
-	(*GetRecordResponse)(nil),     // 8: quancun.v1.GetRecordResponse
-	(*GetLimitsRequest)(nil),      // 9: quancun.v1.GetLimitsRequest
-	(*GetLimitsResponse)(nil),     // 10: quancun.v1.GetLimitsResponse
-	(*InvitePhoneRequest)(nil),    // 11: quancun.v1.InvitePhoneRequest
-	(*InvitePhoneResponse)(nil),   // 12: quancun.v1.InvitePhoneResponse
-	(*GetCardCheckRequest)(nil),   // 13: quancun.v1.GetCardCheckRequest
-	(*GetCardCheckResponse)(nil),  // 14: quancun.v1.GetCardCheckResponse
-	(*CheckCardRequest)(nil),      // 15: quancun.v1.CheckCardRequest
-	(*CheckCardResponse)(nil),     // 16: quancun.v1.CheckCardResponse
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*Movement)(nil),              // 18: quancun.v1.Movement
-	(MovementKind)(0),             // 19: quancun.v1.MovementKind
+	(*CardPurchase)(nil),          // 4: quancun.v1.CardPurchase
+	(*Record)(nil),                // 5: quancun.v1.Record
+	(*ListRecordsRequest)(nil),    // 6: quancun.v1.ListRecordsRequest
+	(*ListRecordsResponse)(nil),   // 7: quancun.v1.ListRecordsResponse
+	(*GetRecordRequest)(nil),      // 8: quancun.v1.GetRecordRequest
+	(*GetRecordResponse)(nil),     // 9: quancun.v1.GetRecordResponse
+	(*GetLimitsRequest)(nil),      // 10: quancun.v1.GetLimitsRequest
+	(*GetLimitsResponse)(nil),     // 11: quancun.v1.GetLimitsResponse
+	(*InvitePhoneRequest)(nil),    // 12: quancun.v1.InvitePhoneRequest
+	(*InvitePhoneResponse)(nil),   // 13: quancun.v1.InvitePhoneResponse
+	(*GetCardCheckRequest)(nil),   // 14: quancun.v1.GetCardCheckRequest
+	(*GetCardCheckResponse)(nil),  // 15: quancun.v1.GetCardCheckResponse
+	(*CheckCardRequest)(nil),      // 16: quancun.v1.CheckCardRequest
+	(*CheckCardResponse)(nil),     // 17: quancun.v1.CheckCardResponse
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*Movement)(nil),              // 19: quancun.v1.Movement
+	(MovementKind)(0),             // 20: quancun.v1.MovementKind
 }
 var file_quancun_v1_holder_proto_depIdxs = []int32{
 	0,  // 0: quancun.v1.OpenMoney.sort:type_name -> quancun.v1.OpenSort
-	17, // 1: quancun.v1.OpenMoney.since:type_name -> google.protobuf.Timestamp
-	17, // 2: quancun.v1.OpenMoney.due:type_name -> google.protobuf.Timestamp
-	17, // 3: quancun.v1.OpenMoney.heard:type_name -> google.protobuf.Timestamp
+	18, // 1: quancun.v1.OpenMoney.since:type_name -> google.protobuf.Timestamp
+	18, // 2: quancun.v1.OpenMoney.due:type_name -> google.protobuf.Timestamp
+	18, // 3: quancun.v1.OpenMoney.heard:type_name -> google.protobuf.Timestamp
 	1,  // 4: quancun.v1.ListOpenMoneyResponse.open:type_name -> quancun.v1.OpenMoney
-	18, // 5: quancun.v1.Record.movement:type_name -> quancun.v1.Movement
-	19, // 6: quancun.v1.ListRecordsRequest.kinds:type_name -> quancun.v1.MovementKind
-	17, // 7: quancun.v1.ListRecordsRequest.from:type_name -> google.protobuf.Timestamp
-	17, // 8: quancun.v1.ListRecordsRequest.to:type_name -> google.protobuf.Timestamp
-	4,  // 9: quancun.v1.ListRecordsResponse.records:type_name -> quancun.v1.Record
-	4,  // 10: quancun.v1.GetRecordResponse.record:type_name -> quancun.v1.Record
-	17, // 11: quancun.v1.GetLimitsResponse.phone_since:type_name -> google.protobuf.Timestamp
-	17, // 12: quancun.v1.GetLimitsResponse.until:type_name -> google.protobuf.Timestamp
-	17, // 13: quancun.v1.InvitePhoneResponse.expires:type_name -> google.protobuf.Timestamp
-	2,  // 14: quancun.v1.HolderService.ListOpenMoney:input_type -> quancun.v1.ListOpenMoneyRequest
-	5,  // 15: quancun.v1.HolderService.ListRecords:input_type -> quancun.v1.ListRecordsRequest
-	7,  // 16: quancun.v1.HolderService.GetRecord:input_type -> quancun.v1.GetRecordRequest
-	9,  // 17: quancun.v1.HolderService.GetLimits:input_type -> quancun.v1.GetLimitsRequest
-	11, // 18: quancun.v1.HolderService.InvitePhone:input_type -> quancun.v1.InvitePhoneRequest
-	13, // 19: quancun.v1.HolderService.GetCardCheck:input_type -> quancun.v1.GetCardCheckRequest
-	15, // 20: quancun.v1.HolderService.CheckCard:input_type -> quancun.v1.CheckCardRequest
-	3,  // 21: quancun.v1.HolderService.ListOpenMoney:output_type -> quancun.v1.ListOpenMoneyResponse
-	6,  // 22: quancun.v1.HolderService.ListRecords:output_type -> quancun.v1.ListRecordsResponse
-	8,  // 23: quancun.v1.HolderService.GetRecord:output_type -> quancun.v1.GetRecordResponse
-	10, // 24: quancun.v1.HolderService.GetLimits:output_type -> quancun.v1.GetLimitsResponse
-	12, // 25: quancun.v1.HolderService.InvitePhone:output_type -> quancun.v1.InvitePhoneResponse
-	14, // 26: quancun.v1.HolderService.GetCardCheck:output_type -> quancun.v1.GetCardCheckResponse
-	16, // 27: quancun.v1.HolderService.CheckCard:output_type -> quancun.v1.CheckCardResponse
-	21, // [21:28] is the sub-list for method output_type
-	14, // [14:21] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	4,  // 5: quancun.v1.ListOpenMoneyResponse.purchases:type_name -> quancun.v1.CardPurchase
+	19, // 6: quancun.v1.Record.movement:type_name -> quancun.v1.Movement
+	20, // 7: quancun.v1.ListRecordsRequest.kinds:type_name -> quancun.v1.MovementKind
+	18, // 8: quancun.v1.ListRecordsRequest.from:type_name -> google.protobuf.Timestamp
+	18, // 9: quancun.v1.ListRecordsRequest.to:type_name -> google.protobuf.Timestamp
+	5,  // 10: quancun.v1.ListRecordsResponse.records:type_name -> quancun.v1.Record
+	5,  // 11: quancun.v1.GetRecordResponse.record:type_name -> quancun.v1.Record
+	18, // 12: quancun.v1.GetLimitsResponse.phone_since:type_name -> google.protobuf.Timestamp
+	18, // 13: quancun.v1.GetLimitsResponse.until:type_name -> google.protobuf.Timestamp
+	18, // 14: quancun.v1.InvitePhoneResponse.expires:type_name -> google.protobuf.Timestamp
+	2,  // 15: quancun.v1.HolderService.ListOpenMoney:input_type -> quancun.v1.ListOpenMoneyRequest
+	6,  // 16: quancun.v1.HolderService.ListRecords:input_type -> quancun.v1.ListRecordsRequest
+	8,  // 17: quancun.v1.HolderService.GetRecord:input_type -> quancun.v1.GetRecordRequest
+	10, // 18: quancun.v1.HolderService.GetLimits:input_type -> quancun.v1.GetLimitsRequest
+	12, // 19: quancun.v1.HolderService.InvitePhone:input_type -> quancun.v1.InvitePhoneRequest
+	14, // 20: quancun.v1.HolderService.GetCardCheck:input_type -> quancun.v1.GetCardCheckRequest
+	16, // 21: quancun.v1.HolderService.CheckCard:input_type -> quancun.v1.CheckCardRequest
+	3,  // 22: quancun.v1.HolderService.ListOpenMoney:output_type -> quancun.v1.ListOpenMoneyResponse
+	7,  // 23: quancun.v1.HolderService.ListRecords:output_type -> quancun.v1.ListRecordsResponse
+	9,  // 24: quancun.v1.HolderService.GetRecord:output_type -> quancun.v1.GetRecordResponse
+	11, // 25: quancun.v1.HolderService.GetLimits:output_type -> quancun.v1.GetLimitsResponse
+	13, // 26: quancun.v1.HolderService.InvitePhone:output_type -> quancun.v1.InvitePhoneResponse
+	15, // 27: quancun.v1.HolderService.GetCardCheck:output_type -> quancun.v1.GetCardCheckResponse
+	17, // 28: quancun.v1.HolderService.CheckCard:output_type -> quancun.v1.CheckCardResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_quancun_v1_holder_proto_init() }
@@ -1333,7 +1438,7 @@ func file_quancun_v1_holder_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_holder_proto_rawDesc), len(file_quancun_v1_holder_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

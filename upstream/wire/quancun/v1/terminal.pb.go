@@ -1205,6 +1205,7 @@ type Account struct {
 	PurseFen      int64                  `protobuf:"varint,6,opt,name=purse_fen,json=purseFen,proto3" json:"purse_fen,omitempty"`             // what the card's purse holds by the books
 	ToLoadFen     int64                  `protobuf:"varint,7,opt,name=to_load_fen,json=toLoadFen,proto3" json:"to_load_fen,omitempty"`        // by which the purse is behind; 0 when level
 	Open          []*OpenItem            `protobuf:"bytes,8,rep,name=open,proto3" json:"open,omitempty"`
+	KeptFen       int64                  `protobuf:"varint,9,opt,name=kept_fen,json=keptFen,proto3" json:"kept_fen,omitempty"` // of what is available: only the card may spend it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1293,6 +1294,13 @@ func (x *Account) GetOpen() []*OpenItem {
 		return x.Open
 	}
 	return nil
+}
+
+func (x *Account) GetKeptFen() int64 {
+	if x != nil {
+		return x.KeptFen
+	}
+	return 0
 }
 
 // OpenItem is money of a holder that is on its way.
@@ -2564,6 +2572,7 @@ type Refusal struct {
 	Reason        Reason                 `protobuf:"varint,1,opt,name=reason,proto3,enum=quancun.v1.Reason" json:"reason,omitempty"`
 	TriesLeft     int32                  `protobuf:"varint,2,opt,name=tries_left,json=triesLeft,proto3" json:"tries_left,omitempty"` // PIN_WRONG
 	LimitFen      int64                  `protobuf:"varint,3,opt,name=limit_fen,json=limitFen,proto3" json:"limit_fen,omitempty"`    // AMOUNT_OUT_OF_RANGE, BALANCE_CAP
+	KeptFen       int64                  `protobuf:"varint,4,opt,name=kept_fen,json=keptFen,proto3" json:"kept_fen,omitempty"`       // NOT_ENOUGH: that would be enough, and only the card may spend
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2615,6 +2624,13 @@ func (x *Refusal) GetTriesLeft() int32 {
 func (x *Refusal) GetLimitFen() int64 {
 	if x != nil {
 		return x.LimitFen
+	}
+	return 0
+}
+
+func (x *Refusal) GetKeptFen() int64 {
+	if x != nil {
+		return x.KeptFen
 	}
 	return 0
 }
@@ -2687,7 +2703,7 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"sealed_pin\x18\x03 \x01(\fR\tsealedPin\"Y\n" +
 	"\x0eSignInResponse\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12-\n" +
-	"\aaccount\x18\x02 \x01(\v2\x13.quancun.v1.AccountR\aaccount\"\x9b\x02\n" +
+	"\aaccount\x18\x02 \x01(\v2\x13.quancun.v1.AccountR\aaccount\"\xb6\x02\n" +
 	"\aAccount\x12\x1d\n" +
 	"\n" +
 	"account_no\x18\x01 \x01(\tR\taccountNo\x12\x1f\n" +
@@ -2699,7 +2715,8 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\ravailable_fen\x18\x05 \x01(\x03R\favailableFen\x12\x1b\n" +
 	"\tpurse_fen\x18\x06 \x01(\x03R\bpurseFen\x12\x1e\n" +
 	"\vto_load_fen\x18\a \x01(\x03R\ttoLoadFen\x12(\n" +
-	"\x04open\x18\b \x03(\v2\x14.quancun.v1.OpenItemR\x04open\"\xb6\x01\n" +
+	"\x04open\x18\b \x03(\v2\x14.quancun.v1.OpenItemR\x04open\x12\x19\n" +
+	"\bkept_fen\x18\t \x01(\x03R\akeptFen\"\xb6\x01\n" +
 	"\bOpenItem\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.quancun.v1.OpenKindR\x04kind\x12\x1d\n" +
 	"\n" +
@@ -2792,12 +2809,13 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\bevidence\x18\x04 \x01(\tR\bevidence\"d\n" +
 	"\x12ReportLoadResponse\x121\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x17.quancun.v1.LoadOutcomeR\aoutcome\x12\x1b\n" +
-	"\tpurse_fen\x18\x02 \x01(\x03R\bpurseFen\"q\n" +
+	"\tpurse_fen\x18\x02 \x01(\x03R\bpurseFen\"\x8c\x01\n" +
 	"\aRefusal\x12*\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x12.quancun.v1.ReasonR\x06reason\x12\x1d\n" +
 	"\n" +
 	"tries_left\x18\x02 \x01(\x05R\ttriesLeft\x12\x1b\n" +
-	"\tlimit_fen\x18\x03 \x01(\x03R\blimitFen*\x88\x01\n" +
+	"\tlimit_fen\x18\x03 \x01(\x03R\blimitFen\x12\x19\n" +
+	"\bkept_fen\x18\x04 \x01(\x03R\akeptFen*\x88\x01\n" +
 	"\n" +
 	"CardStatus\x12\x1b\n" +
 	"\x17CARD_STATUS_UNSPECIFIED\x10\x00\x12\x16\n" +

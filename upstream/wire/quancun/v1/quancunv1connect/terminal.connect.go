@@ -102,7 +102,8 @@ type TerminalServiceClient interface {
 	// ACCOUNT_UNKNOWN.
 	LookUpAccount(context.Context, *connect.Request[v1.LookUpAccountRequest]) (*connect.Response[v1.LookUpAccountResponse], error)
 	CheckAccountPIN(context.Context, *connect.Request[v1.CheckAccountPINRequest]) (*connect.Response[v1.CheckAccountPINResponse], error)
-	// ListHistory returns a page of movements, newest first.
+	// ListHistory returns a page of movements, newest first. Terminals of before ask
+	// for it; later ones use HolderService.ListRecords.
 	ListHistory(context.Context, *connect.Request[v1.ListHistoryRequest]) (*connect.Response[v1.ListHistoryResponse], error)
 	// CreateTopUp makes an order under the terminal's number and returns what
 	// the payer scans. The same number with the same content is the same order;
@@ -318,7 +319,8 @@ type TerminalServiceHandler interface {
 	// ACCOUNT_UNKNOWN.
 	LookUpAccount(context.Context, *connect.Request[v1.LookUpAccountRequest]) (*connect.Response[v1.LookUpAccountResponse], error)
 	CheckAccountPIN(context.Context, *connect.Request[v1.CheckAccountPINRequest]) (*connect.Response[v1.CheckAccountPINResponse], error)
-	// ListHistory returns a page of movements, newest first.
+	// ListHistory returns a page of movements, newest first. Terminals of before ask
+	// for it; later ones use HolderService.ListRecords.
 	ListHistory(context.Context, *connect.Request[v1.ListHistoryRequest]) (*connect.Response[v1.ListHistoryResponse], error)
 	// CreateTopUp makes an order under the terminal's number and returns what
 	// the payer scans. The same number with the same content is the same order;
