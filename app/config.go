@@ -163,6 +163,7 @@ func (c *Config) check() error {
 	}
 	check(c.Face == kioskName || c.sells(), `face: "kiosk", "cashier" or "both"`)
 	check(c.Face != bothName || c.Staff.SignIn, "staff.sign_in: a kiosk is a till only for who signs in")
+	check(c.Face == bothName || !c.Staff.AtKiosk, `staff.at_kiosk: only with face = "both"`)
 	errs = append(errs, c.Printer.check(), c.Sound.check())
 	if c.sells() {
 		_, err := c.Till.plan()

@@ -138,11 +138,12 @@ func (w kioskWindow) forward(ctx context.Context) error { return w.face.forward(
 // tillFace is the face for cashiers.
 type tillFace struct {
 	line[till.View, till.Input]
-	session *till.Session     // nil: the journal cannot be used
-	clerk   *paper.Clerk      // nil: there is no printer
-	scans   chan scanner.Scan // of a serial scanner
-	away    atomic.Bool       // another face is shown
-	news    chan till.News    // of sales and refunds that were left open
+	session *till.Session            // nil: the journal cannot be used
+	clerk   *paper.Clerk             // nil: there is no printer
+	scans   chan scanner.Scan        // of a serial scanner
+	away    atomic.Bool              // another face is shown
+	news    chan till.News           // of sales and refunds that were left open
+	knows   func(cardNo string) bool // whether it is of a member who has signed in here; nil: nobody does
 }
 
 func (f *tillFace) serve(ctx context.Context) error { return f.session.Run(ctx) }
@@ -212,9 +213,13 @@ type bothFaces struct {
 	state relay[kiosk.Health]
 
 	home   atomic.Bool   // nobody stands at the kiosk
+	laid   atomic.Uint32 // insertion of the newest card
 	asked  chan struct{} // the staff ask for the till
 	leave  chan struct{} // nobody is signed in at the till
-	signed bool          // somebody has been; belongs to the till's flow while it runs
+	signed bool          // somebody has been; belongs to the flow that runs, as all that follows
+	tried  bool          // a card was laid down to sign in
+	byCard bool          // a card of the staff has led to the till
+	led    uint32        // insertion that leads to it no more: it does so once
 	alone  *time.Timer   // ends a till at which nobody signs in
 }
 
@@ -227,6 +232,7 @@ func newBothFaces(k *kioskFace, t *tillFace, cards chan reader.State, health cha
 		kiosk: k, till: t, cards: newRelay(cards), state: newRelay(health),
 		asked: make(chan struct{}, 1), leave: make(chan struct{}, 1),
 	}
+	f.cards.heard = func(s reader.State) { f.laid.Store(s.Insertions) }
 	k.session.Show, t.session.Show = f.seeKiosk, f.seeTill
 	k.session.Cards, t.session.Cards = f.cards.out, f.cards.out
 	k.session.Health, t.session.Health = f.state.out, f.state.out
@@ -264,12 +270,13 @@ func (f *bothFaces) serveTill(ctx context.Context) error {
 	f.till.drain()
 	f.till.away.Store(false)
 	drain(f.leave)
-	f.signed, f.alone = false, time.AfterFunc(signInMax, func() { put(f.leave) })
+	f.signed, f.tried, f.alone = false, false, time.AfterFunc(signInMax, func() { put(f.leave) })
 	f.again()
 	err := until(ctx, f.till.serve, f.leave)
 	f.alone.Stop()
 	f.till.away.Store(true)
 	f.kiosk.drain()
+	f.byCard, f.led = false, f.laid.Load() // what lies there now has had its turn
 	drain(f.asked)
 	if err != nil {
 		return err
@@ -306,14 +313,30 @@ func (f *bothFaces) seeTill(v till.View) {
 	f.till.see(v)
 	switch v.Step {
 	case till.Locked:
-		if f.signed {
+		if f.signed || f.byCard && f.tried && v.Fault == 0 {
 			put(f.leave)
 		}
 	case till.ReadingStaff, till.StaffPIN, till.SigningIn, till.OutOfOrder:
+		f.tried = true
 		f.alone.Reset(signInMax)
 	default:
 		f.signed = true
 		f.alone.Stop()
+	}
+}
+
+// byCards has a card of the staff lead to the till, if it is laid down where nobody
+// stands, once. Whoever has chosen something before is served as the holder that they
+// may be, too.
+func (f *bothFaces) byCards(ofStaff func(cardNo string) bool) {
+	f.kiosk.session.Desk.Staff = func(no string) bool {
+		laid := f.laid.Load()
+		if laid == f.led || !ofStaff(no) {
+			return false
+		}
+		f.byCard = true
+		put(f.asked)
+		return true
 	}
 }
 
@@ -362,10 +385,12 @@ type relay[T any] struct {
 	in   <-chan T
 	out  chan T
 	anew chan struct{}
+
+	heard func(T) // of each that is new; nil: nobody is told
 }
 
 func newRelay[T any](in <-chan T) relay[T] {
-	return relay[T]{in, make(chan T), make(chan struct{}, 1)}
+	return relay[T]{in: in, out: make(chan T), anew: make(chan struct{}, 1)}
 }
 
 // again hands the newest on once more.
@@ -378,7 +403,9 @@ func (r relay[T]) run(ctx context.Context) error {
 	for {
 		select {
 		case newest = <-r.in:
-			known, out = true, r.out
+			if known, out = true, r.out; r.heard != nil {
+				r.heard(newest)
+			}
 		case <-r.anew:
 			if known {
 				out = r.out

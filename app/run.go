@@ -235,7 +235,11 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 		Bills: bill.New(t.client), Baths: bath.New(t.client), Now: time.Now, Log: t.log,
 	}).All
 	if t.config.Face == bothName {
-		t.face = newBothFaces(holders, cashiers, t.cards, t.health)
+		both := newBothFaces(holders, cashiers, t.cards, t.health)
+		if t.config.Staff.AtKiosk {
+			both.byCards(cashiers.knows)
+		}
+		t.face = both
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ import (
 // StaffConfig says whether cashiers sign in.
 type StaffConfig struct {
 	SignIn       bool   `toml:"sign_in"`       // by staff card and PIN; otherwise till.operator sells
+	AtKiosk      bool   `toml:"at_kiosk"`      // face = "both": a staff card on the kiosk leads to the till
 	OfflineHours int    `toml:"offline_hours"` // after a sign-in upstream, in which the till may do it alone
 	Keep         string `toml:"keep"`          // file of those who may; "staff.keep" beside the journal if empty
 }
@@ -113,6 +114,7 @@ func (t *terminal) staffDesk(keys client.Keys, face *tillFace) (*staff.Desk, err
 		Upstream: t.client, Book: t.book, Keep: keep, Patience: staffPatience, Now: t.clock.Now, Log: t.log,
 		Offline: time.Duration(t.config.Staff.OfflineHours) * time.Hour,
 	})
+	face.knows = keep.Knows
 	t.beside = append(t.beside, func(ctx context.Context) error { return t.refreshStaff(ctx, d, face) })
 	return d, nil
 }

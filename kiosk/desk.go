@@ -46,6 +46,10 @@ type Desk struct {
 	// it, such as the check of a new card; "" is none. It may be nil.
 	First func(ctx context.Context, s client.Session) dialog.Word
 
+	// Staff reports whether a card that was laid down where nobody stood is one of the
+	// staff's, who are served at another face then. nil: nobody's is.
+	Staff func(cardNo string) bool
+
 	signed atomic.Pointer[service.Holder] // who is signed in, for the services
 
 	card    reader.Card        // powered; nil: none
@@ -65,7 +69,7 @@ func (d *Desk) act(v View, in Input) act {
 	case Home, OutOfOrder:
 		return d.home
 	case Reading:
-		return d.read
+		return func(ctx context.Context, _ progress) outcome { return d.read(ctx, in.nobody) }
 	case SigningIn:
 		return func(ctx context.Context, _ progress) outcome { return d.signIn(ctx, in.PIN, v.Service) }
 	case Account:
@@ -120,11 +124,15 @@ func (d *Desk) fail(doing string, err error) outcome {
 	return outcome{Failed, func(v *View) { v.Fault = code }}
 }
 
-// read takes up the card and asks upstream whether it may be used at all.
-func (d *Desk) read(ctx context.Context, _ progress) outcome {
+// read takes up the card and asks upstream whether it may be used at all. nobody says
+// that it was laid down where nobody had begun anything.
+func (d *Desk) read(ctx context.Context, nobody bool) outcome {
 	info, err := d.takeUp()
 	if err != nil {
 		return d.fail("read card", err)
+	}
+	if nobody && d.Staff != nil && d.Staff(info.CardNo.Full()) {
+		return outcome{StaffCard, nil}
 	}
 	if err := info.Check(purse.DateOf(d.Clock.Now().In(Beijing))); err != nil {
 		return d.fail("check card", err)

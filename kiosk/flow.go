@@ -105,6 +105,8 @@ const (
 
 	ChoseService     Event = 41 // one that wants a sign-in; from the person, as the next
 	ChoseOpenService Event = 42 // one that wants none
+
+	StaffCard Event = 44 // it is one of the staff's, who are served at another face
 )
 
 // steps is the whole flow: what each event leads to from each step. A pair
@@ -112,8 +114,9 @@ const (
 var steps = map[Step]map[Event]Step{
 	Home: {ChoseTopUp: Present, ChoseAccount: Present, ChoseService: Present, ChoseOpenService: AtWork,
 		CardIn: Reading, Broken: OutOfOrder},
-	Present:  {CardIn: Reading, Leave: Home, Timeout: Home, Broken: OutOfOrder},
-	Reading:  {CardRead: EnterPIN, Offline: CardOnly, Failed: Fault, CardOut: Home, Timeout: Fault},
+	Present: {CardIn: Reading, Leave: Home, Timeout: Home, Broken: OutOfOrder},
+	Reading: {CardRead: EnterPIN, Offline: CardOnly, StaffCard: Home, Failed: Fault, CardOut: Home,
+		Timeout: Fault},
 	CardOnly: {Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	EnterPIN: {Typed: SigningIn, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	SigningIn: {SignedIn: Account, SignedInTopUp: Amount, SignedInLevel: Loading, SignedInService: AtWork,

@@ -310,6 +310,7 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 		s.cancel = nil
 	}
 	s.visit++
+	in.nobody = s.view.Step == Home
 	if in.Service != "" {
 		s.view.Chosen = in.Service
 	}

@@ -320,6 +320,8 @@ type Input struct {
 	Service   dialog.Word  // ChoseService, ChoseOpenService
 	Dialog    dialog.Input // what was done at Serving and Served; Event is 0 then
 	Unhurried bool         // Pace
+
+	nobody bool // stood there before it
 }
 
 // What moves no step: MoreTime is the answer to a warning, and Pace says on Home
