@@ -275,3 +275,27 @@ func TestOfficeCardPaysForNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestCodePINStays: who is asked for the PIN of a code has no card to leave there, and
+// one that somebody lays down, or takes away, changes nothing.
+func TestCodePINStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWindow(t, nil, Plan{Merchant: "m", Operator: Operator{No: "7"}})
+		w.desk.Ways = []Way{{Kind: ByCode, Takes: func(string) bool { return true }, Seller: &pinned{pin: "271828"}}}
+		w.do(Input{Event: Priced, Amount: 60 * money.Yuan})
+		if v := w.do(Input{Event: Scanned, Code: "code"}); v.Step != EnterPIN {
+			t.Fatalf("above the limit: step %d", v.Step)
+		}
+		w.cards <- reader.State{Connected: true, Card: true, Insertions: 1}
+		w.cards <- reader.State{Connected: true, Insertions: 1}
+		if v := w.look(); v.Step != EnterPIN {
+			t.Fatalf("a card came and went: step %d", v.Step)
+		}
+		if v := w.do(Input{Event: Typed, PIN: pinOf("000000")}); v.Step != EnterPIN || !v.PIN.Wrong {
+			t.Fatalf("another PIN: step %d, %+v", v.Step, v.PIN)
+		}
+		if v := w.do(Input{Event: Typed, PIN: pinOf("271828")}); v.Step != Sold {
+			t.Fatalf("with the PIN: step %d, fault %d", v.Step, v.Fault)
+		}
+	})
+}

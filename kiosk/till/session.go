@@ -37,6 +37,7 @@ type Session struct {
 	tried   uint32             // insertion that was looked at last
 	paid    uint32             // insertion that a sale was made to
 	keyed   bool               // the cashier wants another price than the meal's
+	byCode  bool               // a code pays, so that no card has to stay
 	cancel  context.CancelFunc // of the act, if one is under way
 	ends    time.Time          // of the step, by the monotonic clock; zero: never
 	timer   *time.Timer
@@ -180,7 +181,8 @@ func (s *Session) answer() {
 func (s *Session) card(ctx context.Context, now reader.State) {
 	before := s.slot
 	s.slot = now
-	if before.Card && (!now.Card || now.Insertions != before.Insertions) {
+	left := before.Card && (!now.Card || now.Insertions != before.Insertions)
+	if left && (s.view.Step != EnterPIN || !s.byCode) {
 		s.event(ctx, CardOut, Input{})
 	}
 	if s.view.Step == Office {

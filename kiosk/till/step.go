@@ -132,6 +132,12 @@ func (s *Session) note(before, step Step, in Input) {
 	case step == Locked:
 		s.keyed = false
 	}
+	switch step {
+	case Paying:
+		s.byCode = true
+	case Selling, Settling, Levelling, Ready:
+		s.byCode = false
+	}
 	if step == Ready {
 		s.look() // the meal may be over
 		if s.Desk.Staff == nil {
@@ -182,6 +188,9 @@ func (s *Session) already(e Event) (Event, Input) {
 			return CardIn, Input{} // it came back before it was asked for
 		}
 	case Glance, EnterPIN:
+		if s.view.Step == EnterPIN && s.byCode {
+			break
+		}
 		if !there || fresh {
 			return CardOut, Input{} // it left while nobody could be stopped
 		}
