@@ -141,9 +141,9 @@ type CentreAct struct {
 	Kind          int32                  `protobuf:"varint,2,opt,name=kind,proto3" json:"kind,omitempty"`                         // see upstream/centre
 	Account       string                 `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`                    // account number
 	Document      int32                  `protobuf:"varint,4,opt,name=document,proto3" json:"document,omitempty"`                 // that the clerk has seen: see upstream/centre
-	CardNo        string                 `protobuf:"bytes,5,opt,name=card_no,json=cardNo,proto3" json:"card_no,omitempty"`        // Lost, Found: which; Issued: the new one
+	CardNo        string                 `protobuf:"bytes,5,opt,name=card_no,json=cardNo,proto3" json:"card_no,omitempty"`        // Lost, Found, Rewritten: which; Issued: the new one
 	LimitFen      int64                  `protobuf:"varint,6,opt,name=limit_fen,json=limitFen,proto3" json:"limit_fen,omitempty"` // Limited
-	Name          string                 `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`                          // Named, Opened
+	Name          string                 `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`                          // Named, Opened; Rewritten: what the card says now
 	Until         *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=until,proto3" json:"until,omitempty"`                        // Opened
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
