@@ -13,7 +13,7 @@ build="gcc libc6-dev make git ca-certificates pkg-config xz-utils
 # and a referee for the books (hledger).
 # Tests start a pcscd (PCSCLITE_CSOCK_NAME) and a PostgreSQL of their own, and
 # leave alone those that systemd may start for the machine.
-run="xvfb xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd strace espeak-ng alsa-utils swtpm softhsm2 postgresql e2fsprogs hledger"
+run="xvfb xdotool libgl1-mesa-dri pcscd vsmartcard-vpcd strace espeak-ng alsa-utils swtpm softhsm2 postgresql e2fsprogs hledger zbar-tools"
 
 missing=""
 for package in $build $run; do

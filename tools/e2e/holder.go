@@ -1,6 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
 	"quancun/kiosk"
 	"quancun/kiosk/till"
 )
@@ -58,4 +64,41 @@ func (s *stage) findLost() error {
 		func() error { return s.await(kiosk.Fault, "leave") },
 		s.home,
 	)
+}
+
+// ownMoney: a shower that is reserved is found under where is my money. Then the holder
+// looks up a movement and takes its receipt along once more, which proves itself.
+func ownMoney(s *stage) error {
+	return s.steps(
+		s.reserve, s.leave("bath done"), s.home,
+		s.to("own.money"), s.on("own.ask.money", "option-0"), s.leave("own.money done"), s.home,
+		func() error { return s.await(kiosk.Home, "account") },
+		func() error { _, err := s.see(kiosk.Present); return err },
+		s.lay,
+		func() error { return s.typePIN(kiosk.EnterPIN) },
+		func() error { return s.await(kiosk.Account, "own.records") },
+		s.on("own.ask.sort", "option-0"), s.on("own.ask.period", "option-3"), s.on("own.ask.record", "option-0"),
+		func() error { return s.asked("own.records done") },
+		s.receiptProves,
+		s.leave("own.records done"), s.home,
+	)
+}
+
+// receiptProves reads the code off the screen, as a phone does, and checks it with no
+// network.
+func (s *stage) receiptProves() error {
+	picture := filepath.Join(s.dir, "receipt.png")
+	if err := s.here.display.Screenshot(picture); err != nil {
+		return err
+	}
+	code, err := exec.CommandContext(s.ctx, "zbarimg", "--quiet", "--raw", picture).Output()
+	if err != nil {
+		return fmt.Errorf("read the code off the screen: %w", err)
+	}
+	out, err := s.tool("quancun-e2e", "receipt", "verify", strings.TrimSpace(string(code)), "--config",
+		s.stack.File("terminal.toml"))
+	if err == nil && !strings.HasPrefix(string(out), "genuine copy") {
+		err = errors.New(string(out))
+	}
+	return err
 }
