@@ -247,12 +247,16 @@ var layers = map[string]layer{
 		ours: []string{"lab/reply", "assets"}, theirs: []string{text, "golang.org/x/image", "github.com/skip2/go-qrcode"},
 	},
 
-	"kiosk/rules":   {ours: []string{"money"}},
-	"kiosk/tender":  {ours: []string{"money"}},
-	"kiosk/file":    {},
-	"kiosk/pin":     {},
-	"kiosk/dialog":  {ours: []string{"money", "kiosk/pin"}},
-	"kiosk/service": {ours: []string{"money", "pboc", "kiosk/dialog", "upstream/client"}},
+	"kiosk/rules":        {ours: []string{"money"}},
+	"kiosk/tender":       {ours: []string{"money"}},
+	"kiosk/file":         {},
+	"kiosk/pin":          {},
+	"kiosk/dialog":       {ours: []string{"money", "kiosk/pin"}},
+	"kiosk/service":      {ours: []string{"money", "pboc", "kiosk/dialog", "upstream/client"}},
+	"kiosk/service/tape": {ours: []string{"kiosk", "kiosk/dialog"}},
+	"kiosk/service/tape/tapetest": {
+		ours: []string{"kiosk", "kiosk/dialog", "kiosk/pin", "kiosk/service", "kiosk/service/tape"},
+	},
 	"kiosk/request": {ours: []string{"money", "journal", "kiosk/tender"}},
 	"kiosk/service/pay": {
 		ours: []string{
@@ -341,7 +345,10 @@ var layers = map[string]layer{
 		theirs: []string{sync},
 	},
 	"ui/...": {
-		ours:   []string{"money", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/rules", "kiosk/staff", "kiosk/till", "ui/...", "assets"},
+		ours: []string{
+			"money", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/rules", "kiosk/staff", "kiosk/till", "kiosk/service/tape",
+			"ui/...", "assets",
+		},
 		theirs: []string{fyne, "github.com/skip2/go-qrcode", "github.com/mozillazg/go-pinyin"},
 	},
 	"ui/speech": {ours: []string{"money", "kiosk", "kiosk/dialog", "kiosk/till", "ui/text"}},

@@ -86,7 +86,7 @@ type Report struct {
 	// nil: nobody can wait for it. Of what is done it waits until there is something
 	// newer to say. While the report is read it is called once, and then the Follow of
 	// what it has returned.
-	Follow func(ctx context.Context) (Report, error)
+	Follow func(ctx context.Context) (Report, error) `json:"-"`
 }
 
 // Fact is one line: a name and a value. What the value is follows from Kind.

@@ -64,7 +64,7 @@ func (p *page) says(width float32, typed fyne.CanvasObject) fyne.CanvasObject {
 	if p.k.Panel.Portrait() { // the pad is below it
 		height -= p.k.MM(4*padMost + 4*padGap + upright + 8)
 	}
-	if facts := p.facts(p.q.Facts, width, height-column.MinSize().Height-p.k.MM(6)); facts != nil {
+	if facts := p.allFacts(p.q.Facts, width, height-column.MinSize().Height-p.k.MM(6)); facts != nil {
 		column.Add(facts)
 	}
 	return column
@@ -211,7 +211,7 @@ func (p *page) sure() fyne.CanvasObject {
 	done := p.k.Sized(0, p.doneHeight(), p.first(p.t.T("dialog.yes"), func() { p.answer(dialog.Answer{}) }))
 	column := p.k.Column(7, p.heading(width))
 	room := p.s.Room.Height - column.MinSize().Height - done.MinSize().Height - p.k.MM(2*7)
-	if facts := p.facts(p.q.Facts, width, room); facts != nil {
+	if facts := p.allFacts(p.q.Facts, width, room); facts != nil {
 		column.Add(facts)
 	}
 	column.Add(done)

@@ -21,7 +21,11 @@ func carries(r dialog.Report) bool { return r.QR != "" || slices.ContainsFunc(r.
 
 // carried is a report with what is taken along above the rest, or beside it.
 func (p *page) carried(r dialog.Report, height float32) fyne.CanvasObject {
-	const gap, share, least = 6.0, 0.46, 78.0
+	const gap, share = 6.0, 0.46
+	least := 78.0
+	if len(r.QR) < 32 { // its modules are large
+		least = 38
+	}
 	left, right := p.columns(share)
 	take := p.k.Column(gap)
 	for _, f := range r.Facts {

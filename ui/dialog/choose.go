@@ -14,7 +14,7 @@ import (
 func (p *page) choice() fyne.CanvasObject {
 	column := p.k.Column(6, p.heading(p.s.Room.Width))
 	if len(p.q.Facts) > 0 {
-		column.Add(p.facts(p.q.Facts, p.s.Room.Width, p.s.Room.Height*0.35))
+		column.Add(p.facts(p.q.Facts, p.s.Room.Width, p.factRoom(column.MinSize().Height)))
 	}
 	above := column.MinSize().Height + p.k.MM(6)
 	if p.s.Touch {
@@ -23,6 +23,19 @@ func (p *page) choice() fyne.CanvasObject {
 	}
 	column.Add(widget.Grow(p.choices(p.options(), p.s.Room.Width, float64(above/p.k.MM(1)))))
 	return column
+}
+
+// factRoom is how high facts above a choice may be: what its keys leave of the room
+// below the heading, and a third above a list.
+func (p *page) factRoom(heading float32) float32 {
+	const share, least = 0.35, 0.2
+	all, height := p.options(), p.s.Room.Height
+	if !p.s.Touch || p.s.Reach > 0 || len(all) > searchFrom {
+		return height * share
+	}
+	s := p.shape(all, p.s.Room.Width, height)
+	rows := float64((len(all) + s.columns - 1) / s.columns)
+	return max(height*least, height-heading-p.k.MM(2*6+rows*(s.least+touchGap)))
 }
 
 // low lays the keys of a choice out in that height, or in what of it a person who
@@ -66,7 +79,7 @@ const (
 // shape is how keys are laid out.
 type shape struct {
 	columns, rows int
-	height        float64
+	height, least float64 // of a key
 }
 
 func (s shape) size() int { return s.columns * s.rows }
@@ -85,12 +98,13 @@ func (p *page) shape(all []choiceKey, width, height float32) shape {
 		}
 	}
 	fit := int((width + p.k.MM(touchGap)) / (widest + p.k.MM(2*touchPad+touchGap)))
-	s.columns = max(1, min(s.columns, fit))
+	s.columns = max(1, min(s.columns, fit, max(2, len(all)))) // a few fill the page, and one does not
 	cell := (width - p.k.MM(touchGap*float64(s.columns-1))) / float32(s.columns)
 	least := touchLeast
 	for _, c := range all {
 		least = max(least, float64(p.touchWords(c, cell).MinSize().Height/p.k.MM(1))+2*touchAir)
 	}
+	s.least = least
 	room := float64(height / p.k.MM(1))
 	s.rows = max(1, int((room+touchGap)/(least+touchGap)))
 	if len(all) > s.size() {

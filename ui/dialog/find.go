@@ -48,10 +48,14 @@ type alphabet struct{ digits, letters bool }
 var number = regexp.MustCompile(`[0-9]+`)
 
 // searchedBy returns what tells labels apart: digits, if most have some, and letters,
-// if they differ in other things than their digits.
+// if they differ in other things than their digits. Only names are searched: what is in
+// our words is read.
 func searchedBy(all []choiceKey) alphabet {
 	digits, words := 0, map[string]bool{}
 	for _, c := range all {
+		if !c.plain {
+			return alphabet{}
+		}
 		without := number.ReplaceAllString(c.label, "")
 		if without != c.label {
 			digits++

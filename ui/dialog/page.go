@@ -239,6 +239,19 @@ func (p *page) facts(all []dialog.Fact, width, height float32) (box fyne.CanvasO
 	return box
 }
 
+// allFacts is facts and, where there is no room for all of them at once, as with large
+// type, a part of them at a time, once the page is set as closely as it can be.
+func (p *page) allFacts(all []dialog.Fact, width, height float32) fyne.CanvasObject {
+	box := p.facts(all, width, height)
+	if box == nil || !p.s.Touch || p.k.Density < look.Closest {
+		return box
+	}
+	if need := box.MinSize(); need.Height <= height && need.Width <= width {
+		return box
+	}
+	return p.lines(dialog.Report{Facts: all}, width, height)
+}
+
 func (p *page) factColumn(all []dialog.Fact, s factScale, width float32) fyne.CanvasObject {
 	column := p.k.Column(s.gap)
 	for i, f := range all {
@@ -267,5 +280,6 @@ func (p *page) fact(f dialog.Fact, size look.Type, width float32) fyne.CanvasObj
 		return p.k.Row(5, widget.CentreY(name), widget.Spring(), widget.CentreY(line))
 	}
 	style.Align = fyne.TextAlignTrailing
-	return p.k.Column(1, name, p.k.Text(value, style, width))
+	above := widget.Style{Type: min(size, look.Lead), Colour: look.Soft}
+	return p.k.Column(1, p.k.Text(p.word(f.Name), above, width), p.k.Text(value, style, width))
 }

@@ -32,7 +32,7 @@ func (p *page) verdict() verdict {
 	switch p.v.Outcome {
 	case dialog.Done:
 		v := verdict{ground: look.Good, icon: "check", title: title}
-		if p.bare() {
+		if p.bare() || r.Ref != "" {
 			v.body = p.t.T("dialog.ok")
 		}
 		if r.Next != "" {
@@ -180,9 +180,11 @@ func (p *page) large(v verdict) fyne.CanvasObject {
 	return widget.Pile(ground, p.k.Inset(10, column))
 }
 
-// stripShare is what a strip leaves for its words, where there are states beside
-// it.
-const stripShare = 0.46
+// What a strip leaves for its words, where there are states beside it.
+const (
+	stripShare = 0.46
+	stripClose = 0.66 // where it is set as closely as it can be
+)
 
 // strip is a verdict above what there is to read, and beside it what has become of
 // printing and saving.
@@ -195,7 +197,11 @@ func (p *page) strip(v verdict) fyne.CanvasObject {
 	if p.k.Panel.Portrait() {
 		return p.k.Column(4, append([]fyne.CanvasObject{p.coloured(v, room)}, beside...)...)
 	}
-	left, right := p.columns(stripShare)
+	share := float32(stripShare)
+	if p.s.Touch && p.k.Density == look.Closest {
+		share = stripClose
+	}
+	left, right := p.columns(share)
 	states := p.k.Column(3, p.states(right)...)
 	return p.k.Row(gutter, widget.Wide(left, p.coloured(v, left)), widget.Wide(right, widget.CentreY(states)))
 }
@@ -222,6 +228,8 @@ func (p *page) coloured(v verdict, width float32) fyne.CanvasObject {
 func (p *page) body(r dialog.Report, height float32) fyne.CanvasObject {
 	lines := len(r.Facts) + len(r.Table.Rows)
 	switch {
+	case p.s.Touch && isProse(r):
+		return p.prose(r.Facts, p.s.Room.Width, height)
 	case p.s.Touch && len(r.Table.Rows)+len(r.Plot) == 0 && !carries(r): // read standing, so as large as there is room
 		facts := p.facts(r.Facts, p.s.Room.Width, height)
 		if facts.MinSize().Height <= height {

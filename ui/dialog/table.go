@@ -12,7 +12,11 @@ import (
 // lines are the facts of a report and then the rows of its table. What does not
 // fit is on further parts, each under the table's heads.
 func (p *page) lines(r dialog.Report, width, height float32) fyne.CanvasObject {
-	const pad, gap, pager = 6.0, 2.0, 22.0
+	const gap, pager, tight = 2.0, 22.0, 80
+	pad := 6.0
+	if height < p.k.MM(tight) {
+		pad = 2
+	}
 	inner := width - p.k.MM(2*pad)
 	var all []fyne.CanvasObject
 	for _, f := range r.Facts {

@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,15 @@ var goldens = []struct {
 	{"1280x1024", text.Chinese}, {"1280x1024", text.English},
 }
 
+// services are the recorded pages that are pictures, of one panel in each language:
+// their kinds are there on every panel, as 29 to 31.
+var services = []struct{ of, name string }{
+	{"1080x1920-zh", "32-bath-deed"}, {"1080x1920-zh", "32-bath-end-reserved"}, {"1080x1920-zh", "32-own-end-bath"},
+	{"1080x1920-zh", "32-own-ask-money"}, {"1080x1920-zh", "32-electricity-room"}, {"1080x1920-zh", "32-lost-end-partly"},
+	{"1920x1080-en", "32-bath-sure"}, {"1920x1080-en", "32-network-pay-amount"}, {"1920x1080-en", "32-own-end-order"},
+	{"1920x1080-en", "32-electricity-pay-amount-two-meters"}, {"1920x1080-en", "32-own-end-record"},
+}
+
 // TestGolden draws every page and compares it with how it looked when somebody
 // last looked at it: go test ./ui/screen -run Golden/.*/01 -update, and look at the
 // difference.
@@ -45,10 +55,14 @@ func TestGolden(t *testing.T) {
 		texts.SetLanguage(g.language)
 		p := specimen.Panels[g.panel]
 		for _, v := range specimen.Views() {
+			of := g.panel + "-" + string(g.language)
+			if v.Recorded && !slices.Contains(services, struct{ of, name string }{of, v.Name}) {
+				continue
+			}
 			if strings.HasPrefix(v.Name, "25-fault") && v.View.Fault != kiosk.CodeHot && v.View.Fault != kiosk.CodeOffline {
 				continue // they differ in words only
 			}
-			t.Run(g.panel+"-"+string(g.language)+"/"+v.Name, func(t *testing.T) {
+			t.Run(of+"/"+v.Name, func(t *testing.T) {
 				golden(t, specimen.Shrink(specimen.Draw(v.View, p, texts), image.Pt(p.WidthPx/4, p.HeightPx/4)))
 			})
 		}

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/service/tape"
 	"quancun/money"
 	"quancun/ui/look"
 )
 
 // Now is the time at which every specimen is looked at.
-var Now = time.Date(2026, 11, 23, 14, 5, 0, 0, time.FixedZone("CST", 8*60*60))
+var Now = tape.Now
 
 // Phone is the card centre's.
 const Phone = "0556-5300110"
@@ -27,8 +28,9 @@ var Panels = map[string]look.Panel{
 
 // View is a state of a page. Names sort in the order of a visit.
 type View struct {
-	Name string
-	View kiosk.View
+	Name     string
+	View     kiosk.View
+	Recorded bool // from what a service has shown: see package tape
 }
 
 var (
@@ -57,7 +59,8 @@ func Views() []View {
 	list = append(list, writing()...)
 	list = append(list, ending()...)
 	list = append(list, services()...)
-	return append(list, owns()...)
+	list = append(list, owns()...)
+	return append(list, recorded()...)
 }
 
 // view completes v with what every step has.
@@ -71,7 +74,7 @@ func view(name string, v kiosk.View) View {
 	if rule := v.Step.Rule(); rule.Timeout > 0 && v.Ends.IsZero() {
 		v.Ends = Now.Add(rule.Timeout)
 	}
-	return View{name, v}
+	return View{Name: name, View: v}
 }
 
 func arriving() []View {

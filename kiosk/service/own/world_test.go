@@ -49,7 +49,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w, dir := &world{t: t, clock: time.Now()}, t.TempDir()
+	return newWorldAt(t, time.Now())
+}
+
+func newWorldAt(t *testing.T, clock time.Time) *world {
+	t.Helper()
+	w, dir := &world{t: t, clock: clock}, t.TempDir()
 	now := func() time.Time { return w.clock }
 	var err error
 	w.books, err = store.Open(t.Context(), filepath.Join(dir, "books.db"), now)
@@ -61,7 +66,10 @@ func newWorld(t *testing.T) *world {
 	s := server.New(server.Config{Books: w.books, Keys: w.keys, Now: now})
 	s.Services = append(s.Services, upstream.NewServer(upstream.New(upstream.Config{
 		Books: w.books, Keys: w.keys, CA: authority.Fingerprint(),
-		Terms: upstream.Terms{DailyLimit: 50 * yuan, CardReserve: 5 * yuan, Phones: true},
+		Terms: upstream.Terms{
+			DailyLimit: 50 * yuan, PurseCeiling: 1000 * yuan, BalanceCap: 2000 * yuan, CodeMax: 50 * yuan,
+			CodeDayMax: 100 * yuan, CardReserve: 5 * yuan, Phones: true,
+		},
 	}), s))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.ok(err)

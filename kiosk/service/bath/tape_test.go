@@ -1,0 +1,165 @@
+package bath_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"quancun/bathcode"
+	"quancun/kiosk"
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/service"
+	"quancun/kiosk/service/bath"
+	"quancun/kiosk/service/tape"
+	"quancun/kiosk/service/tape/tapetest"
+	lab "quancun/lab/bath"
+	upstream "quancun/upstream/bath"
+	"quancun/upstream/client"
+	way "quancun/upstream/client/bath"
+	"quancun/upstream/store"
+)
+
+// TestTape records what a holder sees of the baths.
+func TestTape(t *testing.T) {
+	w := newWorld(t)
+	w.clock = tape.Now
+	f := film{w, tapetest.New(t, "bath")}
+	f.reserve()
+	f.refuse()
+	f.own()
+	f.settle()
+}
+
+// film is a recorder in a world.
+type film struct {
+	w *world
+	r *tapetest.Recorder
+}
+
+func (f film) visit(name string, say script) dialog.End { return f.at(name, f.w.service(), say) }
+
+// at records a visit to a desk, and what becomes of what is being checked.
+func (f film) at(name string, d *bath.Desk, say script) dialog.End {
+	w := f.w
+	w.t.Helper()
+	balance, err := w.books.Balance(w.t.Context(), holder)
+	w.ok(err)
+	held, err := store.Held(w.t.Context(), w.books.Live(), holder)
+	w.ok(err)
+	v := tapetest.Visit{
+		Name: name, Service: d.Service(), Answer: func(q dialog.Question) dialog.Answer { return w.answer(q, say) },
+		Holder: service.Holder{Session: session, CardNo: "00002026000100012345", Account: client.Account{
+			No: holder.No(), Balance: balance, Available: balance - held,
+		}},
+	}
+	e := f.r.Record(v)
+	if e.Err != nil && e.Report.Follow != nil {
+		f.r.Follow(v, e)
+	}
+	return e
+}
+
+// reserve reserves a place, and sees another one go while it is chosen.
+func (f film) reserve() {
+	f.visit("reserved", reserving("龙山浴室 17:00-18:00", "17:00-17:30  1/1"))
+	f.visit("show", owning("bath.show"))
+	w, again := f.w, false
+	w.hear = func(q dialog.Question) {
+		if q.Name == "bath.sure" && !again {
+			again = true
+			_, err := w.desk.Reserve(w.t.Context(), upstream.Request{
+				Ref: "R1", Terminal: "K01", Account: rival, Hall: 1, Day: bathcode.DayOf(w.clock), Slot: 1,
+			})
+			w.ok(err)
+		}
+	}
+	f.visit("taken", reserving("龙山浴室", "17:30"))
+	w.hear = nil
+	w.faults = []fault{silent, silent}
+	f.visit("unsure", reserving("菱湖浴室", "17:30"))
+}
+
+// saying is an upstream that refuses.
+type saying struct {
+	bath.Upstream
+	look, no error
+}
+
+func (s saying) Halls(ctx context.Context) (way.Halls, error) {
+	if s.look != nil {
+		return way.Halls{}, s.look
+	}
+	return s.Upstream.Halls(ctx)
+}
+
+func (s saying) Reserve(context.Context, client.Session, way.Request) (way.Reservation, error) {
+	return way.Reservation{}, s.no
+}
+
+// refuse records each "no" that a reservation can get.
+func (f film) refuse() {
+	for _, c := range []struct {
+		name string
+		no   way.Refusal
+	}{
+		{"gone", way.Refusal{Reason: way.SlotOver}}, {"yours", way.Refusal{Reason: way.AlreadyYours}},
+		{"too-many", way.Refusal{Reason: way.TooMany}},
+		{"no-shows", way.Refusal{Reason: way.NoShows, Until: tape.Now.Add(72 * time.Hour)}},
+		{"not-enough", way.Refusal{Reason: way.NotEnough, Limit: 5 * yuan}},
+		{"never", way.Refusal{Reason: way.Ended}},
+	} {
+		d := f.w.service()
+		d.Upstream = saying{d.Upstream, nil, &c.no}
+		f.at(c.name, d, reserving("菱湖浴室", "17:00"))
+	}
+	d := f.w.service()
+	d.Upstream = saying{d.Upstream, errLost, nil}
+	f.at("away", d, script{})
+	f.w.clock = f.w.clock.Add(5 * time.Hour)
+	f.visit("no-slots", reserving("菱湖浴室", ""))
+	f.w.clock = tape.Now
+}
+
+// own gives up one reservation in time, and is too late for it.
+func (f film) own() {
+	which := func(deed dialog.Word) script {
+		s := owning(deed)
+		s["bath.which"] = "2026-11-23 17:00"
+		return s
+	}
+	f.w.clock = time.Date(2026, 11, 23, 16, 55, 0, 0, kiosk.Beijing)
+	f.visit("late", which(""))
+	f.w.clock = tape.Now
+	f.visit("cancelled", which("bath.cancel"))
+	f.w.faults = []fault{silent, silent}
+	s := owning("bath.cancel")
+	s["bath.which"] = "2026-11-23 17:30"
+	f.visit("unsure-own", s)
+}
+
+// settle showers, and settles by what the panel shows.
+func (f film) settle() {
+	w := f.w
+	e := f.visit("tonight", reserving("菱湖浴室", "17:00"))
+	b := w.controller(0)
+	w.clock = time.Date(2026, 11, 23, 17, 5, 0, 0, kiosk.Beijing)
+	if step := b.open(fact(e.Report.Facts, "bath.fact.code").Text); step != lab.Running {
+		w.t.Fatalf("the panel shows %s", step)
+	}
+	stub := b.shower(2500)
+	say := owning("bath.settle")
+	say["bath.which"], say["bath.stub"] = "2026-11-23 17:00-17:30 菱湖", "12345678"
+	tries := 0
+	w.hear = func(q dialog.Question) {
+		if q.Name == "bath.stub" {
+			if tries++; tries == 2 {
+				say["bath.stub"] = stub
+			}
+		}
+	}
+	f.visit("settled", say)
+	w.hear = nil
+	again := owning("")
+	again["bath.which"] = "2026-11-23 17:00-17:30 菱湖"
+	f.visit("used", again)
+}

@@ -1,0 +1,139 @@
+package own_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/service"
+	"quancun/kiosk/service/own"
+	"quancun/kiosk/service/tape"
+	"quancun/kiosk/service/tape/tapetest"
+	"quancun/upstream/centre"
+	"quancun/upstream/client"
+	"quancun/upstream/client/holder"
+)
+
+// TestTape records what a holder sees of what is theirs.
+func TestTape(t *testing.T) {
+	w := newWorldAt(t, tape.Now)
+	r := tapetest.New(t, "own")
+	r.Scrambled = true
+	w.exec(`UPDATE cards SET mirror_fen = 2000`) // level
+	f := film{w, r}
+	f.visit("nothing", own.Money)
+	f.records()
+	f.about()
+	for i := range 7 {
+		f.visit([]string{"order", "topup", "phone", "bath", "bills", "lost", "new"}[i], own.Help, i)
+	}
+	f.money()
+}
+
+// film is a recorder in a world.
+type film struct {
+	w *world
+	r *tapetest.Recorder
+}
+
+// visit records a visit that chooses what answers says, and then leaves.
+func (f film) visit(name string, of dialog.Word, answers ...int) {
+	f.w.t.Helper()
+	s, a := f.w.session()
+	if of == own.Money && len(answers) > 0 {
+		a.Open = append(a.Open, client.OpenItem{Kind: client.OpenNotLevel, Amount: 7 * yuan, Since: tape.Now})
+	}
+	all := f.w.desk.Services()
+	f.r.Record(tapetest.Visit{
+		Name: name, Service: all[slices.IndexFunc(all, func(s service.Service) bool { return s.Name == of })],
+		Holder: service.Holder{Session: s, CardNo: cardNo, Account: a},
+		Answer: func(dialog.Question) dialog.Answer {
+			if len(answers) == 0 {
+				return dialog.Answer{Left: true}
+			}
+			a := dialog.Answer{Choice: answers[0]}
+			answers = answers[1:]
+			return a
+		},
+	})
+}
+
+func (f film) records() {
+	f.visit("no-record", own.Records, 3, 3)
+	for i := range 8 {
+		f.w.buy(yuan * 3 / 2)
+		if i == 2 {
+			f.w.clock = f.w.clock.Add(time.Minute)
+		}
+	}
+	f.w.clock = tape.Now
+	f.visit("record", own.Records, 0, 2, 0)
+	f.visit("older", own.Records, 1, 0, 6)
+}
+
+func (f film) about() {
+	f.visit("limits", own.About, 0)
+	f.visit("phone", own.About, 1, 0)
+	f.w.exec(`INSERT INTO centre_acts (ref, place, clerk, kind, account, card_no, document, before, after, at_ms)
+		VALUES ('C1', 'console', '60203', ?, ?, ?, 1, '', '', ?)`, int64(centre.Issued), account, cardNo,
+		f.w.clock.UnixMilli())
+	f.visit("differs", own.Check, 1)
+	f.visit("agrees", own.Check, 0)
+	f.visit("again", own.About, 2, 0)
+	f.w.desk.Upstream = dark{holder.New(f.w.client)}
+	f.visit("no-phones", own.About, 1)
+	f.visit("dark", own.Money)
+	f.w.desk.Upstream = holder.New(f.w.client)
+}
+
+// dark is an upstream of a school without virtual cards that has gone away.
+type dark struct{ *holder.Desk }
+
+func (dark) Limits(context.Context, client.Session) (holder.Limits, error) {
+	return holder.Limits{}, nil
+}
+
+func (dark) Open(context.Context, client.Session, string) (holder.Standing, error) {
+	return holder.Standing{}, context.DeadlineExceeded
+}
+
+// owing is an upstream at which a holder has money on its way of every sort.
+type owing struct{ *holder.Desk }
+
+func (owing) Open(context.Context, client.Session, string) (holder.Standing, error) {
+	s := holder.Standing{Balance: 123_50, Held: 38_00}
+	for sort := holder.TopUpWaiting; sort <= holder.Inquiry; sort++ {
+		o := holder.Open{
+			Sort: sort, Amount: 12_00, Since: tape.Now.Add(-2 * time.Hour), Ref: "20261123140405000417000138",
+		}
+		switch sort {
+		case holder.TopUpWaiting, holder.TopUpChecking, holder.BillHeld:
+			o.Place, o.Due = "kiosk1", tape.Now.Add(30*time.Minute)
+		case holder.LoadDoubt, holder.PurchaseDoubt:
+			o.Place, o.CardEnd = "二食堂 3 号窗口", "5608"
+		case holder.Sale:
+			o.Place, o.Heard = "二食堂 3 号窗口", tape.Now.Add(-time.Hour)
+		case holder.BillChecking:
+			o.Place, o.Due = "electricity", tape.Now.Add(-time.Minute)
+		case holder.BathReserved, holder.BathUnsettled:
+			o.Place, o.Due = "龙山浴室", tape.Now.Add(24*time.Hour)
+		case holder.Inquiry:
+			o.People = true
+		}
+		s.Open = append(s.Open, o)
+	}
+	s.Open = append(s.Open, holder.Open{Sort: 77, Amount: 5_00, Ref: "20261123140405000417000138"}) // of a newer one
+	return s, nil
+}
+
+func (f film) money() {
+	f.w.desk.Upstream = owing{holder.New(f.w.client)}
+	for i, name := range []string{
+		"topup-waiting", "topup-checking", "topup-late", "topup-returned", "load-doubt", "purchase-doubt", "sale",
+		"bill-held", "bill-checking", "bath-reserved", "bath-unsettled", "owed", "inquiry", "newer", "not-level",
+	} {
+		f.visit(name, own.Money, i)
+	}
+}
