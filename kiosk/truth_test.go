@@ -342,8 +342,15 @@ func TestJournalFaultIsHeard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.told(w.post)
-	before, err := w.books.Standing(t.Context(), "K01")
-	w.ok(err)
+	var before store.Standing
+	w.eventually(func() (wrong string) { // its first greeting may come after what it has to tell
+		var err error
+		if before, err = w.books.Standing(t.Context(), "K01"); before.Epoch == "" {
+			wrong = "it has greeted nobody"
+		}
+		w.ok(err)
+		return wrong
+	})
 	w.ok(w.book.Close())
 	w.eventually(func() string {
 		alarms, err := w.books.Alarms(t.Context())

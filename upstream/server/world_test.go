@@ -9,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"sync"
@@ -180,14 +179,7 @@ func (w *world) start(engine bool) {
 		},
 	})
 	w.notify = w.server.NotifyHandler()
-	addr := w.addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	l := pkitest.Listen(w.t, w.addr)
 	w.addr = l.Addr().String()
 	h := &http.Server{Handler: w.server.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	ctx, cancel := context.WithCancel(context.Background())

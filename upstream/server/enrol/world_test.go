@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"quancun/upstream/server"
 	"quancun/upstream/server/enrol"
 	"quancun/upstream/server/pki"
+	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
 )
@@ -55,7 +55,7 @@ type loss struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
+	w := &world{t: t, dir: t.TempDir()}
 	var err error
 	if w.keys, err = keys.OpenSoftware(filepath.Join(w.dir, "keys.json")); err != nil {
 		t.Fatal(err)
@@ -90,10 +90,7 @@ func (w *world) start() {
 	log := slog.New(slog.DiscardHandler)
 	inside := server.New(server.Config{Books: w.books, Keys: w.keys, Now: w.now, Log: log})
 	door := enrol.New(enrol.Config{Books: w.books, PKI: w.pki, Campus: w.keys, Now: w.now, Log: log})
-	l, err := net.Listen("tcp", w.addr)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	l := pkitest.Listen(w.t, w.addr)
 	w.addr = l.Addr().String()
 	h := &http.Server{
 		Handler:  w.lossy(door.Doors(inside.Handler())),
