@@ -93,6 +93,7 @@ func (s *teller) facts(all []dialog.Fact) {
 		case dialog.IsCode:
 			s.code(name, f)
 		default:
+			s.own = append(s.own, value)
 			s.tell(words)
 		}
 	}

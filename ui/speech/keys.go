@@ -1,6 +1,7 @@
 package speech
 
 import (
+	"slices"
 	"strings"
 
 	"quancun/money"
@@ -50,7 +51,7 @@ func (s *teller) arrows() {
 		s.key("speech.arrows")
 	}
 	for _, k := range others {
-		s.add(k.Label, personal(k.Label))
+		s.add(k.Label, s.personal(k.Label))
 	}
 }
 
@@ -60,11 +61,14 @@ func (s *teller) label(key string, pairs ...any) {
 	private := false
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i] == "what" {
-			private = personal(pairs[i+1].(string))
+			private = s.personal(pairs[i+1].(string))
 		}
 	}
 	s.add(s.t.T(key, pairs...), private)
 }
+
+// personal reports whether a label is somebody's own, or has just been told as that.
+func (s *teller) personal(label string) bool { return personal(label) || slices.Contains(s.own, label) }
 
 // personal reports whether a label is somebody's own.
 func personal(label string) bool { return strings.ContainsAny(label, "¥*0123456789") }

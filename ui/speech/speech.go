@@ -61,6 +61,7 @@ type teller struct {
 	Stage
 	t   *text.Texts
 	all []Utterance
+	own []string // values that only their owner may hear, on a key too
 }
 
 func newTeller(s Stage) *teller { return &teller{Stage: s, t: s.Texts} }
