@@ -30,6 +30,8 @@ func TestTape(t *testing.T) {
 		f.visit([]string{"order", "topup", "phone", "bath", "bills", "lost", "new"}[i], own.Help, i)
 	}
 	f.money()
+	f.w.desk.Upstream = holder.New(w.client)
+	f.visit("spent", own.Money, 0)
 }
 
 // film is a recorder in a world.
@@ -45,10 +47,14 @@ func (f film) visit(name string, of dialog.Word, answers ...int) {
 	if of == own.Money && len(answers) > 0 {
 		a.Open = append(a.Open, client.OpenItem{Kind: client.OpenNotLevel, Amount: 7 * yuan, Since: tape.Now})
 	}
+	purse := a.Purse
+	if name == "spent" {
+		purse -= 4 * yuan // where nobody has heard of it yet
+	}
 	all := f.w.desk.Services()
 	f.r.Record(tapetest.Visit{
 		Name: name, Service: all[slices.IndexFunc(all, func(s service.Service) bool { return s.Name == of })],
-		Holder: service.Holder{Session: s, CardNo: cardNo, Account: a},
+		Holder: service.Holder{Session: s, CardNo: cardNo, Account: a, Purse: purse},
 		Answer: func(dialog.Question) dialog.Answer {
 			if len(answers) == 0 {
 				return dialog.Answer{Left: true}
