@@ -95,7 +95,7 @@ func (s *stage) settleShower(stub string) error {
 	return s.steps(
 		s.to("bath"),
 		s.on("bath.what", "option-1"), s.on("bath.which", "option-0"), s.on("bath.deed", "option-1"),
-		s.typed("bath.stub", "digit-", stub),
+		s.typed("bath.stub", stub),
 		s.leave("bath done"), s.home,
 	)
 }

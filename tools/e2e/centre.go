@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"quancun/kiosk"
 	"quancun/kiosk/till"
@@ -110,10 +111,14 @@ func (s *stage) pick(group, task string) func() error {
 	}
 }
 
-// typed has something typed on a page of the office, by taps.
-func (s *stage) typed(part, key, text string) func() error {
+// typed has digits and letters typed on a page, by taps.
+func (s *stage) typed(part, text string) func() error {
 	targets := make([]string, 0, len(text)+1)
 	for _, r := range text {
+		key := "letter-"
+		if unicode.IsDigit(r) {
+			key = "digit-"
+		}
 		targets = append(targets, key+string(r))
 	}
 	return s.on(part, append(targets, "done")...)
@@ -123,7 +128,7 @@ func (s *stage) typed(part, key, text string) func() error {
 func (s *stage) found() error {
 	return s.steps(
 		s.on("centre.find", "option-0"),
-		s.typed("centre.number", "digit-", s.account),
+		s.typed("centre.number", s.account),
 	)
 }
 
@@ -131,7 +136,7 @@ func (s *stage) found() error {
 func (s *stage) documented() error {
 	return s.steps(
 		s.on("centre.document", "option-0"),
-		s.typed("centre.evidence", "letter-", "123X"),
+		s.typed("centre.evidence", "123X"),
 	)
 }
 
@@ -154,7 +159,7 @@ func (s *stage) chooses(pin string) error {
 func (s *stage) atTheDesk() error {
 	return s.steps(
 		func() error { return s.signIn("clerk") },
-		s.pick("1", "shift.open"), s.typed("shift.float.ask", "digit-", "100"),
+		s.pick("1", "shift.open"), s.typed("shift.float.ask", "100"),
 		s.on("shift.open.sure", "done"), s.leave("shift.open done"),
 	)
 }

@@ -19,7 +19,7 @@ func bothFaces(s *stage) error {
 		func() error { return s.await(kiosk.Home, "staff") },
 		s.without("staff"), // home and a locked till have one number
 		func() error { return s.signIn("cashier") },
-		s.typed("shift.float.ask", "digit-", "200"), s.on("shift.open.sure", "done"), s.leave("shift.open done"),
+		s.typed("shift.float.ask", "200"), s.on("shift.open.sure", "done"), s.leave("shift.open done"),
 		s.sold,
 		func() error { return s.await(kiosk.Step(till.Ready), "lock") },
 		s.without("lock"),

@@ -47,7 +47,7 @@ func (s *stage) reportLost() error {
 	return s.steps(
 		func() error { return s.await(kiosk.Home, "lost") },
 		s.on("lost.sure", "done"),
-		s.typed("lost.number", "digit-", s.account),
+		s.typed("lost.number", s.account),
 		func() error { return s.asked("lost.pin") },
 		func() error { return s.digits(s.pin) },
 		s.leave("lost done"),

@@ -26,7 +26,7 @@ const (
 func shiftClose(s *stage) error {
 	return s.steps(
 		func() error { return s.signIn("cashier") },
-		s.typed("shift.float.ask", "digit-", "200"), s.on("shift.open.sure", "done"),
+		s.typed("shift.float.ask", "200"), s.on("shift.open.sure", "done"),
 		s.leave("shift.open done"),
 		s.sold,
 		func() error { return s.await(kiosk.Step(till.Ready), "office") },
