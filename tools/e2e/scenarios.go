@@ -27,6 +27,8 @@ var scenarios = []scenario{
 	{name: "code-pin", what: "a phone's code above the daily limit is paid by PIN", face: cashier, play: codePIN},
 	{name: "sale-torn-elsewhere", what: "torn off at a till, and settled at the next", face: cashier, play: saleTorn},
 	{name: "sale-left", what: "the power is cut while a wallet pays", face: cashier, play: saleLeft},
+	{name: "refund", what: "lunch is given back in two parts, each released by a supervisor",
+		face: cashier, staff: true, play: refunded},
 	{name: "shift-close", what: "a shift is opened, counted ten yuan short, and closed with a Z",
 		face: cashier, staff: true, play: shiftClose},
 	{name: "replace-card", what: "a lost card is replaced at the desk, for a fee in cash, and pays",
