@@ -122,8 +122,9 @@ func arguments(cells []func(int) driver.Value, from, n int) []driver.NamedValue 
 	return args
 }
 
-// insert runs a statement that gives no rows. Nobody interrupts it: to watch for
-// that costs more than a row.
+// insert runs a statement that gives no rows: the driver takes a query's first step
+// at once, and says so; TestInsert would see one that does not. Nobody interrupts it:
+// to watch for that costs more than a row.
 func insert(conn *sqlite3.SQLiteConn, statement string, args []driver.NamedValue) error {
 	rows, err := conn.QueryContext(context.Background(), statement, args)
 	if err != nil {
