@@ -156,6 +156,22 @@ func TestActs(t *testing.T) {
 	})
 }
 
+// TestFindNumber finds people by their number, however a clerk writes its letters.
+func TestFindNumber(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		for _, no := range []string{"b10", "c10", "C10"} {
+			h := store.Holder{Account: store.HolderAccount("of-" + no), Name: "王五", Number: no}
+			c.ok(c.books.AddHolder(t.Context(), h, store.PIN{}, 0))
+		}
+		for typed, want := range map[string]string{"B10": "b10", "b10": "b10", "C10": "C10", "c10": "c10", "B11": ""} {
+			p, err := c.desk.Find(t.Context(), centre.Key{Number: typed})
+			if want == "" && !errors.Is(err, store.ErrNone) || want != "" && err != nil || p.Number != want {
+				t.Errorf("Find(%q) = %q, %v; want %q", typed, p.Number, err, want)
+			}
+		}
+	})
+}
+
 // TestTwice does an act again, as a terminal does that has not heard the answer,
 // and another one under its name.
 func TestTwice(t *testing.T) {

@@ -60,7 +60,7 @@ type Open struct {
 type Key struct {
 	Account string // account number
 	Card    string // 20 hexadecimal digits, upper case
-	Number  string // student or staff number
+	Number  string // student or staff number, as a person types it
 }
 
 // actsShown is how many acts a clerk is shown.
@@ -87,7 +87,8 @@ func accountOf(ctx context.Context, tx *sqldb.Tx, k Key) (a store.Account, err e
 	case k.Card != "":
 		err = tx.QueryRow(ctx, `SELECT account FROM cards WHERE card_no = ?`, k.Card).Scan(&a)
 	case k.Number != "":
-		err = tx.QueryRow(ctx, `SELECT account FROM holders WHERE number = ?`, k.Number).Scan(&a)
+		h, err := store.Numbered(ctx, tx, k.Number)
+		return h.Account, err
 	default:
 		return store.HolderAccount(k.Account), nil
 	}

@@ -220,6 +220,53 @@ func TestWrong(t *testing.T) {
 	})
 }
 
+// TestLetters: a kiosk types capitals, whatever a number is in the books; and whoever
+// writes one in all ways has no more tries for it, be it somebody's or not.
+func TestLetters(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		defer w.whole()
+		for i, no := range []string{"b10ab", "c10", "C10"} {
+			a := store.HolderAccount(fmt.Sprint(2001 + i))
+			w.ok(w.Books.AddHolder(t.Context(), store.Holder{Account: a, Name: "王五", Number: no}, w.HolderPIN(a, pin), 0))
+			w.ok(w.Books.AddCard(t.Context(), store.Card{
+				No: fmt.Sprintf("0000202600010001200%d", i), Account: a, UID: "01", Status: store.CardActive,
+			}))
+		}
+		ref := w.ref()
+		for _, no := range []string{"B10AB", "b10ab"} {
+			l, err := w.here.Report(t.Context(), ref, no, digits(pin))
+			if err != nil || l.Again || l.MaskedName != "王*" {
+				t.Errorf("%s: %+v, %v", no, l, err)
+			}
+		}
+		_, err := w.here.Report(t.Context(), ref, "C10", digits(pin))
+		w.refused("another number", err, wire.Conflict)
+		for i, no := range []string{"C10", "c10"} {
+			_, err := w.report(w.here, no, pin)
+			w.ok(err)
+			hot := 0
+			for card := 1; card <= 2; card++ {
+				c, err := w.Books.Card(t.Context(), fmt.Sprintf("0000202600010001200%d", card))
+				w.ok(err)
+				if c.Status == store.CardHot {
+					hot++
+				}
+			}
+			if hot != i+1 {
+				t.Errorf("%s has stopped %d cards", no, hot-i)
+			}
+		}
+		for _, ways := range [][]string{{"B10AB", "b10ab", "B10ab", "b10aB", "B10Ab"}, {"NO1", "no1", "No1", "nO1", "NO1"}} {
+			for _, no := range ways {
+				_, err := w.report(w.here, no, "000000")
+				w.refused(no, err, wire.Wrong)
+			}
+			_, err := w.report(w.far, ways[0], pin)
+			w.refused(ways[0], err, wire.TooOften)
+		}
+	})
+}
+
 // TestTerminal: nobody tries one PIN for many numbers.
 func TestTerminal(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {

@@ -79,7 +79,7 @@ func (s *Server) ReportLoss(ctx context.Context, q *connect.Request[v1.ReportLos
 	var none *Refusal
 	l, err := s.desk.Loss(ctx, terminal, m.Ref)
 	switch {
-	case err == nil && l.Number != m.Number:
+	case err == nil && store.FoldNumber(l.Number) != store.FoldNumber(m.Number):
 		return nil, refused(refuse(Conflict))
 	case errors.As(err, &none):
 		l, err = s.report(ctx, m, terminal)
@@ -119,24 +119,25 @@ func (s *Server) prove(ctx context.Context, number string, sealed wire.SealedPIN
 	if err != nil {
 		return "", err
 	}
-	w, err := s.server.Keys.SessionMAC(ctx, []byte("lost\x00"+number))
+	p, err := s.desk.holder(ctx, number)
 	if err != nil {
 		return "", err
 	}
-	a, kept, err := s.desk.holder(ctx, number)
+	// Whoever writes the letters of one number in every way has no more tries for it.
+	w, err := s.server.Keys.SessionMAC(ctx, []byte("lost\x00"+p.number))
 	if err != nil {
 		return "", err
 	}
-	right, _, err := s.server.CheckPIN(ctx, a, server.PINTries{
+	right, _, err := s.server.CheckPIN(ctx, p.account, server.PINTries{
 		Reserve: func() (store.PIN, int, error) {
-			return kept, 0, s.desk.try(ctx, w, call.Terminal(ctx).ID)
+			return p.pin, 0, s.desk.try(ctx, w, call.Terminal(ctx).ID)
 		},
 		Reset: func() error { return s.desk.forget(context.WithoutCancel(ctx), w) },
 	}, &pin)
-	if err == nil && (!right || a == "") {
+	if err == nil && (!right || p.account == "") {
 		err = refuse(Wrong)
 	}
-	return a, err
+	return p.account, err
 }
 
 // GetLoss implements the contract.

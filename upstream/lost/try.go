@@ -83,17 +83,32 @@ func (d *Desk) forget(ctx context.Context, w who) error {
 	})
 }
 
-// holder returns whose number it is and how their PIN is kept. Nobody's number has a
-// PIN that none is right for, so that it takes as long to be told so.
-func (d *Desk) holder(ctx context.Context, number string) (a store.Account, kept store.PIN, err error) {
+// person is whom a number means, and how their PIN is kept. Nobody has no account,
+// and a PIN that none is right for, so that it takes as long to be told so.
+type person struct {
+	account store.Account
+	number  string // as it is in the books; in lower case for nobody
+	pin     store.PIN
+}
+
+// holder returns whom a number means that somebody has typed.
+func (d *Desk) holder(ctx context.Context, typed string) (person, error) {
+	p := person{number: store.FoldNumber(typed)}
+	h, err := store.Numbered(ctx, d.books.Live(), typed)
+	switch {
+	case err == nil:
+		p.account, p.number = h.Account, h.Number
+	case !errors.Is(err, store.ErrNone):
+		return person{}, fmt.Errorf("whose number: %w", err)
+	}
 	var salt, hash []byte
-	err = d.books.Live().QueryRow(ctx, `SELECT account, pin_salt, pin_hash FROM holders WHERE number = ?`, number).
-		Scan(&a, &salt, &hash)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", store.PIN{}, nil
+	err = d.books.Live().QueryRow(ctx, `SELECT pin_salt, pin_hash FROM holders WHERE account = ?`, p.account).
+		Scan(&salt, &hash)
+	switch {
+	case err == nil:
+		p.pin = store.PIN{Salt: [16]byte(salt), Hash: [32]byte(hash)}
+	case !errors.Is(err, sql.ErrNoRows):
+		return person{}, fmt.Errorf("whose number: %w", err)
 	}
-	if err != nil {
-		return "", store.PIN{}, fmt.Errorf("whose number: %w", err)
-	}
-	return a, store.PIN{Salt: [16]byte(salt), Hash: [32]byte(hash)}, nil
+	return p, nil
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"quancun/money"
@@ -154,6 +155,42 @@ func (b *Books) Holder(ctx context.Context, a Account) (h Holder, err error) {
 		`SELECT account, name, number, pin_wrong >= ? FROM holders WHERE account = ?`, PINTriesMax, a).
 		Scan(&h.Account, &h.Name, &h.Number, &h.PINLocked)
 	return h, none(err)
+}
+
+// Numbered returns the holder whose student or staff number a person has typed, or
+// ErrNone. How its ASCII letters are written does not matter, unless two differ in
+// nothing else: then only one that is written so is meant.
+func Numbered(ctx context.Context, q sqldb.Querier, typed string) (h Holder, err error) {
+	var found []Holder
+	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
+		var h Holder
+		err := rows.Scan(&h.Account, &h.Name, &h.Number, &h.PINLocked)
+		found = append(found, h)
+		return err
+	}, byNumber, PINTriesMax, FoldNumber(typed))
+	if err != nil {
+		return Holder{}, err
+	}
+	for _, h := range found {
+		if h.Number == typed || len(found) == 1 {
+			return h, nil
+		}
+	}
+	return Holder{}, ErrNone
+}
+
+// byNumber is what an index is of: without it everybody would be looked at.
+const byNumber = `SELECT account, name, number, pin_wrong >= ? FROM holders WHERE lower(number COLLATE "C") = ?`
+
+// FoldNumber returns a number with its ASCII letters in lower case, and no other
+// changed: both engines do that too.
+func FoldNumber(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r
+	}, s)
 }
 
 // LockHolder holds a holder's row until the transaction ends, and returns it, or

@@ -323,6 +323,23 @@ func TestAccounts(t *testing.T) {
 	w.ended(4)
 }
 
+// TestLetters finds somebody whose number has letters in it.
+func TestLetters(t *testing.T) {
+	w := newWorld(t)
+	w.holder.Number = "B2026A1"
+	asked := dialog.Question{}
+	w.before = func(q dialog.Question) {
+		if q.Name == "centre.number" && asked.Name == "" {
+			if asked = q; !q.Letters {
+				w.holder.Number = "2026000101" // what could be typed; it is not theirs
+			}
+		}
+	}
+	if v := w.done(counter.Look); !asked.Letters || v.Outcome != dialog.Done {
+		t.Errorf("asked %+v, and then: %+v", asked, v)
+	}
+}
+
 func TestTemporary(t *testing.T) {
 	w := newWorld(t)
 	if v := w.run(counter.Temporary); v.Why != "" || v.Outcome != dialog.Done {

@@ -71,11 +71,12 @@ func (s *serving) find(ctx context.Context) error {
 		return err
 	}
 	if by == 0 {
-		no, err := s.Number(ctx, askNumber, numberMax)
+		q := dialog.Question{Kind: dialog.AskNumber, Name: askNumber, Length: numberMax, Letters: true}
+		a, err := s.Ask(ctx, q)
 		if err != nil {
 			return err
 		}
-		return s.lookUp(ctx, centre.Find{Number: no})
+		return s.lookUp(ctx, centre.Find{Number: a.Text})
 	}
 	c, err := s.Card(ctx, askCard)
 	if err != nil {

@@ -1,0 +1,4 @@
+package store
+
+// ByNumber is for a test that asks the engines how they look for it.
+const ByNumber = byNumber

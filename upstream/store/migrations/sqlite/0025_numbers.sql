@@ -1,0 +1,3 @@
+-- A person types the letters of a number as the keys have them, and whoever wrote it
+-- into the books did as they liked.
+CREATE INDEX holders_by_number ON holders (lower(number));
