@@ -211,10 +211,11 @@ func (d *Desk) Health(biller string) (h Health, ok bool) {
 }
 
 // Note takes note of how a call to a biller has gone, also one that moves no
-// money. An answer that says no is one that was given.
+// money. An answer that says no is one that was given, and so is one that says nothing:
+// one meter that is offline keeps nobody from all others.
 func (d *Desk) Note(biller string, err error) {
 	answered := err == nil || errors.Is(err, vendor.ErrRefused) || errors.Is(err, vendor.ErrAbsent) ||
-		errors.Is(err, vendor.ErrNoTarget) || errors.Is(err, vendor.ErrMismatch)
+		errors.Is(err, vendor.ErrNoTarget) || errors.Is(err, vendor.ErrMismatch) || errors.Is(err, vendor.ErrNotSaid)
 	if errors.Is(err, context.Canceled) {
 		return
 	}

@@ -1,7 +1,9 @@
 package biller_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +35,25 @@ func TestPaid(t *testing.T) {
 			t.Errorf("health = %+v, %t", h, ok)
 		}
 	})
+}
+
+// TestHealth: a biller is away if it does not answer, whatever its answers say.
+func TestHealth(t *testing.T) {
+	w := newWorld(t, t.TempDir()+"/books.db")
+	for _, c := range []struct {
+		err  error
+		away bool
+	}{
+		{nil, false}, {errDied, true}, {vendor.ErrNotSent, true}, {context.DeadlineExceeded, true},
+		{vendor.ErrRefused, false}, {vendor.ErrAbsent, false}, {vendor.ErrNoTarget, false}, {vendor.ErrMismatch, false},
+		{fmt.Errorf("%w: the order is under way", vendor.ErrNotSaid), false},
+	} {
+		w.desk.Note("network", nil)
+		w.desk.Note("network", c.err)
+		if h, _ := w.desk.Health("network"); h.DownSince.IsZero() == c.away {
+			t.Errorf("%v: %+v; away %t", c.err, h, c.away)
+		}
+	}
 }
 
 // TestReserve: what only the card may spend pays no bill.

@@ -157,8 +157,13 @@ func (s *search) atRoom(ctx context.Context, room []bill.Place) (dialog.Report, 
 		return dialog.Report{}, pay.Nothing(err)
 	}
 	facts := []dialog.Fact{dialog.Text(factRoom, name)}
+	read := false
 	for _, m := range meters {
 		facts = append(facts, s.facts(m)...)
+		read = read || m.Energy != nil || m.Money != nil
+	}
+	if !read {
+		return dialog.Report{Facts: facts[:1]}, dialog.Refuse(unread, nil)
 	}
 	m, err := s.chooseMeter(ctx, meters, facts)
 	if err != nil || m == nil {

@@ -48,6 +48,7 @@ const (
 	notPayable dialog.Word = "electricity.not.payable"
 	noRooms    dialog.Word = "electricity.no.rooms"
 	roomGone   dialog.Word = "electricity.room.gone"
+	unread     dialog.Word = "electricity.unread" // none of the room's meters
 )
 
 // staleAfter is how old a reading may be before its age is said: the vendors read

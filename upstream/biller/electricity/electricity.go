@@ -115,8 +115,8 @@ type Vendor interface {
 	// Places returns what is below a path, all of one kind; the areas are below
 	// none.
 	Places(ctx context.Context, above Path) ([]Place, error)
-	// Meters returns a room's meters, at least one. A room that is not there any
-	// more is [vendor.ErrNoTarget].
+	// Meters returns a room's meters, at least one; without a number and not payable
+	// one that is offline. A room that is not there any more is [vendor.ErrNoTarget].
 	Meters(ctx context.Context, room Path) ([]Meter, error)
 }
 

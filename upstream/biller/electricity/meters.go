@@ -2,6 +2,7 @@ package electricity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,17 +87,27 @@ func (p Path) with(id string) Path {
 	return q
 }
 
-// metersOf asks for each meter of a room. One that says nothing is there without a
-// number as long as another says something.
+// one returns the only meter of a room. One that says nothing is there without a number.
+func one(m Meter, err error) ([]Meter, error) {
+	switch {
+	case errors.Is(err, vendor.ErrNotSaid):
+		return []Meter{{}}, nil
+	case err != nil:
+		return nil, err
+	}
+	return []Meter{m}, nil
+}
+
+// metersOf asks for each meter of a room. One that is not heard of is there without a
+// number as long as the vendor answers for another.
 func metersOf(ctx context.Context, room Path, ask func(context.Context, Path) (Meter, error)) ([]Meter, error) {
 	parts := room.parts()
 	if parts == nil {
-		m, err := ask(ctx, room)
-		return []Meter{m}, err
+		return one(ask(ctx, room))
 	}
 	var all []Meter
 	var first error
-	said := false
+	answers := false
 	for _, p := range parts {
 		m, err := ask(ctx, room.with(p.id))
 		if err != nil {
@@ -105,11 +116,11 @@ func metersOf(ctx context.Context, room Path, ask func(context.Context, Path) (M
 				first = err
 			}
 		}
-		said = said || err == nil
+		answers = answers || err == nil || errors.Is(err, vendor.ErrNotSaid)
 		m.ID, m.Name = p.id, p.name
 		all = append(all, m)
 	}
-	if !said {
+	if !answers {
 		return nil, first
 	}
 	return all, nil

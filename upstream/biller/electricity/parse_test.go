@@ -58,6 +58,29 @@ func TestParseRoomInfo(t *testing.T) {
 	}
 }
 
+// TestParseOrder: an order that is under way is neither booked nor absent, and the vendor
+// has answered.
+func TestParseOrder(t *testing.T) {
+	for text, want := range map[string]error{
+		`{"statusCode":0,"data":{"orderCode":"N1","rechargeStatus":"2","bussiOrder":"E1"}}`:                      nil,
+		`{"statusCode":0,"data":{"orderCode":"N1","rechargeStatus":1}}`:                                          vendor.ErrNotSaid,
+		`{"statusCode":0,"data":{"orderCode":"N1","rechargeStatus":1,"rechargeMoney":"11"}}`:                     vendor.ErrMismatch,
+		`{"statusCode":0,"data":{"orderCode":"N2","rechargeStatus":"2","rechargeMoney":"10","bussiOrder":"E1"}}`: errOther,
+	} {
+		a, err := parseRest([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = parseOrder(a, vendor.Charge{OrderNo: "N1", Amount: 10 * money.Yuan})
+		other := err != nil && !errors.Is(err, vendor.ErrNotSaid) && !errors.Is(err, vendor.ErrMismatch)
+		if want == errOther && !other || want != errOther && !errors.Is(err, want) {
+			t.Errorf("parseOrder(%s) = %v, want %v", text, err, want)
+		}
+	}
+}
+
+var errOther = errors.New("no word about this order")
+
 // FuzzRest: no answer makes the plain wire panic, and no payment is done without a
 // number.
 func FuzzRest(f *testing.F) {

@@ -257,7 +257,7 @@ func parseSurplus(a restAnswer) (m Meter, err error) {
 	}
 	left, err := energy(w.Surplus)
 	if err != nil { // a success without a number
-		return m, err
+		return m, fmt.Errorf("%w: %w", vendor.ErrNotSaid, err)
 	}
 	m = Meter{Energy: &left, ReadAt: readTime(w.RecordTime), Payable: true}
 	if strings.Contains(string(w.FieldName), "金额") {
@@ -348,7 +348,7 @@ func parseOrder(a restAnswer, c vendor.Charge) (vendor.Receipt, error) {
 	case w.Code != "" && string(w.Code) != c.OrderNo:
 		return vendor.Receipt{}, errors.New("electricity: the answer is about another order")
 	case w.Status != "2":
-		return vendor.Receipt{}, errors.New("electricity: the order is under way")
+		return vendor.Receipt{}, fmt.Errorf("%w: the order is under way", vendor.ErrNotSaid)
 	}
 	return vendor.Receipt{RecordNo: string(w.Order), At: readTime(w.Time)}, nil
 }

@@ -182,11 +182,7 @@ func (s *Synjones) Meters(ctx context.Context, room Path) ([]Meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := parseRoomInfo(answer)
-	if err != nil {
-		return nil, err
-	}
-	return []Meter{m}, nil
+	return one(parseRoomInfo(answer))
 }
 
 // Numbers in a sentence: with a point, and any. What comes before one keeps the
@@ -220,7 +216,7 @@ func parseRoomInfo(answer map[string]json.RawMessage) (Meter, error) {
 		if strings.Contains(message, "没有查询到") {
 			return Meter{}, vendor.ErrNoTarget
 		}
-		return Meter{}, fmt.Errorf("electricity: no number in %.80q", message)
+		return Meter{}, fmt.Errorf("%w: no number in %.80q", vendor.ErrNotSaid, message)
 	}
 	left, err := vendor.Text(found).AboutYuan()
 	if err != nil {

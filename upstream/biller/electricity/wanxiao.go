@@ -135,7 +135,7 @@ func parseRoomState(a wanxiaoAnswer) (Meter, error) {
 	}
 	left, err := energy(a.Quantity)
 	if err != nil {
-		return Meter{}, err
+		return Meter{}, fmt.Errorf("%w: %w", vendor.ErrNotSaid, err)
 	}
 	return Meter{Energy: &left}, nil
 }

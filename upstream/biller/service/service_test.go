@@ -278,6 +278,32 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// TestMeterOffline: of a meter that is offline its room is told, and nobody else: its
+// vendor is well.
+func TestMeterOffline(t *testing.T) {
+	for _, wire := range []string{"rest", "synjones", "wanxiao"} {
+		w := newWorld(t, wire)
+		w.must(w.campus.Add(labelectricity.Room{
+			Area: labelectricity.Place{ID: "1", Name: "东区"}, Building: labelectricity.Place{ID: "3", Name: "3号楼"},
+			Room: labelectricity.Place{ID: "302", Name: "302"}, Offline: true,
+		}))
+		id := "302"
+		if wire == "wanxiao" {
+			id = "1-3--302"
+		}
+		_, meters, err := w.pay.Room(t.Context(), session, "electricity", []bill.Place{
+			{Kind: bill.Area, ID: "1"}, {Kind: bill.Building, ID: "3"}, {Kind: bill.Room, ID: id},
+		})
+		if err != nil || len(meters) != 1 || meters[0] != (bill.Meter{}) {
+			t.Errorf("%s: Room = %+v, %v", wire, meters, err)
+		}
+		all, err := w.pay.Billers(t.Context())
+		if err != nil || !all[1].DownSince.IsZero() || all[1].Answered.IsZero() {
+			t.Errorf("%s: and its vendor stands as %+v, %v", wire, all[1], err)
+		}
+	}
+}
+
 // TestEndLost ends, for a holder who has gone, what never arrived, so that it comes too
 // late; and nothing that has.
 func TestEndLost(t *testing.T) {

@@ -34,6 +34,9 @@ var (
 	ErrAbsent = errors.New("biller: no such order")
 	// ErrNoTarget means that there is no such user, room or meter.
 	ErrNoTarget = errors.New("biller: no such user or room")
+	// ErrNotSaid means that the vendor has answered, and does not say what was asked:
+	// the meter is offline, or the order is under way there. The vendor itself is well.
+	ErrNotSaid = errors.New("biller: an answer that does not say")
 	// ErrMismatch means that the vendor has the order with other content: people
 	// have to look.
 	ErrMismatch = errors.New("biller: the order has other content there")
