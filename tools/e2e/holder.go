@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"quancun/kiosk"
 	"quancun/kiosk/till"
@@ -42,7 +44,8 @@ func lostCard(s *stage) error {
 	)
 }
 
-// reportLost has the person report the card lost, and looks whether it is.
+// reportLost has the person report the card lost, and looks whether it is, and whether
+// the page says that one of two machines knows, what is at risk meanwhile, and until when.
 func (s *stage) reportLost() error {
 	return s.steps(
 		func() error { return s.await(kiosk.Home, "lost") },
@@ -50,9 +53,27 @@ func (s *stage) reportLost() error {
 		s.typed("lost.number", s.account),
 		func() error { return s.asked("lost.pin") },
 		func() error { return s.digits(s.pin) },
+		func() error { return s.asked("lost done") },
+		s.reads("1 / 2", "断网的机器上最多还能刷", "损失不由您承担，从"),
 		s.leave("lost done"),
 		func() error { _, err := s.see(kiosk.Home); return err },
 	)
+}
+
+// reads checks that the window shows some lines.
+func (s *stage) reads(lines ...string) func() error {
+	return func() error {
+		now, err := s.look(time.Now().Add(seeMax))
+		if err != nil {
+			return err
+		}
+		for _, line := range lines {
+			if !slices.Contains(now.Texts, line) {
+				return fmt.Errorf("the window does not show %q, but %q", line, now.Texts)
+			}
+		}
+		return nil
+	}
 }
 
 // findLost lays the lost card on the kiosk's reader, and takes it away again.
