@@ -42,8 +42,8 @@ type Desk struct {
 	// has returned nil, that is certain. nil: nobody is told.
 	Found func(ctx context.Context, cardNo string) error
 
-	// First returns the service that whoever came for the account is led to before
-	// it, such as the check of a new card; "" is none. It may be nil.
+	// First returns the service that comes before what the person came for, such as the
+	// check of a new card; "" is none. It may be nil.
 	First func(ctx context.Context, s client.Session) dialog.Word
 
 	// Staff reports whether a card that was laid down where nobody stood is one of the
@@ -250,9 +250,10 @@ func (d *Desk) signIn(ctx context.Context, pin *PIN, came Service) outcome {
 	}
 	d.readBought()
 	show := d.shown(notice)
-	if first := d.first(ctx, came); first != "" {
+	if first := d.first(ctx); first != "" {
 		return outcome{SignedInService, func(v *View) {
 			show(v)
+			v.then = pursuit{came, v.Chosen}
 			v.Service, v.Chosen, v.Dialog.Task = OtherService, first, first
 		}}
 	}
@@ -270,9 +271,9 @@ func (d *Desk) signIn(ctx context.Context, pin *PIN, came Service) outcome {
 }
 
 // first is the service that comes before what the person came for. Money that has
-// come late is told of at once, and who wants to top up is not kept from it.
-func (d *Desk) first(ctx context.Context, came Service) dialog.Word {
-	if d.First == nil || came != AccountService || d.newsOfLate() {
+// come late is told of before that.
+func (d *Desk) first(ctx context.Context) dialog.Word {
+	if d.First == nil || d.newsOfLate() {
 		return ""
 	}
 	return d.First(ctx, d.session)

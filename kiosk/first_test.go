@@ -57,6 +57,51 @@ func TestBought(t *testing.T) {
 	}
 }
 
+// TestFirstThen goes on to what the person came for, once the new card was compared.
+func TestFirstThen(t *testing.T) {
+	topUp := kiosk.Input{Event: kiosk.ChoseTopUp}
+	other := kiosk.Input{Event: kiosk.ChoseService, Service: task}
+	for _, tt := range []struct {
+		name  string
+		chose kiosk.Input
+		away  bool // the card is taken at the end of the check
+		want  kiosk.Step
+	}{
+		{"TopUp", topUp, false, kiosk.Amount}, {"Service", other, false, kiosk.Serving},
+		{"TopUpAway", topUp, true, kiosk.Home}, {"ServiceAway", other, true, kiosk.Home},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asks := func(name dialog.Word) func(context.Context, *service.Visit) (dialog.Report, error) {
+					return func(ctx context.Context, v *service.Visit) (dialog.Report, error) {
+						_, err := v.Choose(ctx, name, []dialog.Option{{Word: "agrees"}, {Word: "differs"}})
+						return dialog.Report{}, err
+					}
+				}
+				s := newStandServing(t, gate{}, service.Service{Name: check, SignIn: true, Unlisted: true, Run: asks(check)},
+					service.Service{Name: task, SignIn: true, Run: asks(task)})
+				s.inputs <- tt.chose
+				s.want(kiosk.Present)
+				s.slot.Lay(factory(t, func(h *sim.Holder) { h.PIN = pin }))
+				s.want(kiosk.EnterPIN)
+				s.inputs <- kiosk.Input{Event: kiosk.Typed, PIN: typed(pin)}
+				s.want(kiosk.Serving)
+				s.answer(dialog.Answer{Choice: 0})
+				s.want(kiosk.Served)
+				if tt.away {
+					s.slot.Take()
+					synctest.Wait()
+				}
+				s.inputs <- kiosk.Input{Dialog: dialog.Input{No: s.now().Dialog.No, Event: dialog.Left}}
+				v := s.want(tt.want)
+				if tt.want == kiosk.Serving && (v.Chosen != task || v.Dialog.Question.Name != task) {
+					t.Errorf("then comes %+v", v)
+				}
+			})
+		})
+	}
+}
+
 // check is the check of a new card, in this test's words.
 const check dialog.Word = "test.check"
 

@@ -107,6 +107,9 @@ const (
 	ChoseOpenService Event = 42 // one that wants none
 
 	StaffCard Event = 44 // it is one of the staff's, who are served at another face
+
+	WentOnTopUp   Event = 45 // what came first has ended, and the person came to top up
+	WentOnService Event = 46 // likewise, for another service
 )
 
 // steps is the whole flow: what each event leads to from each step. A pair
@@ -132,7 +135,8 @@ var steps = map[Step]map[Event]Step{
 	// also read by who has the card in the hand already.
 	Serving: {Answered: AtWork, Leave: TakeCard, CardOut: Home, Timeout: TakeCard},
 	AtWork:  {Asked: Serving, Ended: Served, WentBack: Account, WentAway: TakeCard},
-	Served:  {Ended: Served, Back: Account, Leave: TakeCard, Timeout: TakeCard},
+	Served: {Ended: Served, Back: Account, WentOnTopUp: Amount, WentOnService: AtWork, Leave: TakeCard,
+		Timeout: TakeCard},
 
 	// From here on an order may exist: nothing leads out of these steps but an
 	// answer about it. A card that leaves changes nothing.

@@ -9,7 +9,7 @@ import (
 // last is the highest number of a step and of an event of the flow.
 const (
 	lastStep  = Served
-	lastEvent = StaffCard
+	lastEvent = WentOnService
 )
 
 // allSteps lists the steps. Of the numbers, 7 was one once.

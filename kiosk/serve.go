@@ -99,13 +99,30 @@ func (s *Session) said(ctx context.Context, in dialog.Input) {
 		in.Answer.PIN.Wipe()
 		switch in.Event {
 		case dialog.Left:
-			s.input(ctx, Input{Event: Back})
+			if !s.goOn(ctx) {
+				s.input(ctx, Input{Event: Back})
+			}
 		case dialog.PrintIt:
 			s.print(ctx)
 		}
 	default:
 		in.Answer.PIN.Wipe()
 	}
+}
+
+// goOn goes on to what the person came for, if that waits behind the service that has
+// ended and can be had now.
+func (s *Session) goOn(ctx context.Context) bool {
+	then := s.view.then
+	s.view.then = pursuit{}
+	switch {
+	case s.cardAway():
+	case then.service == TopUpService:
+		return s.event(ctx, WentOnTopUp, Input{})
+	case then.service == OtherService && s.canServe(Input{Event: ChoseService, Service: then.chosen}):
+		return s.event(ctx, WentOnService, Input{Service: then.chosen})
+	}
+	return false
 }
 
 // ended shows how the service ended, or what came of what was being checked. Who has

@@ -44,6 +44,14 @@ type View struct {
 	Chosen   dialog.Word // the service that the person came for
 	Dialog   dialog.View // Serving, AtWork, Served
 	Fault    Code        // Fault, OnAccount, OutOfOrder; zero: none
+
+	then pursuit // what the person came for, while something else comes first
+}
+
+// pursuit is a service that comes after another. The zero one is none.
+type pursuit struct {
+	service Service
+	chosen  dialog.Word
 }
 
 // at returns the view of the next step. What a step alone may show ends with
@@ -63,9 +71,9 @@ func (v View) at(step Step, e Event) View {
 		v.Dialog = dialog.View{}
 	}
 	switch {
-	case e == ChoseTopUp:
+	case e == ChoseTopUp || e == WentOnTopUp:
 		v.Service = TopUpService
-	case e == ChoseService || e == ChoseOpenService:
+	case e == ChoseService || e == WentOnService || e == ChoseOpenService:
 		v.Service = OtherService
 	case e == ChoseAccount || v.Service == 0:
 		v.Service = AccountService
