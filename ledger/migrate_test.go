@@ -199,6 +199,44 @@ func TestVerifyOld(t *testing.T) {
 	}
 }
 
+// TestReadOld: a journal of an older version can be read out, and an export of it
+// be made, without a program of that time. It stays as it is.
+func TestReadOld(t *testing.T) {
+	for version, file := range map[int]string{1: v1File, 2: v2File, 3: v3File} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			dir := t.TempDir()
+			path, temporary := filepath.Join(dir, "journal.db.bak"), filepath.Join(dir, "tmp")
+			t.Setenv("TMPDIR", temporary)
+			if err := os.Mkdir(temporary, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			copyFile(t, file, path)
+			before, want := must2(os.ReadFile(path)), contents(t, path)
+			var got []byte
+			var head journal.Head
+			err := ReadFile(t.Context(), path, func(s Snapshot) error {
+				head = s.Head
+				for l, err := range s.Lines(s.Head.Seq) {
+					if err != nil {
+						return err
+					}
+					got = append(append(got, l.Body...), l.Hash[:]...)
+				}
+				return nil
+			})
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("ReadFile = %v and %d bytes, want the %d of the file", err, len(got), len(want))
+			}
+			if entries := map[int]int64{1: v1Entries, 2: v2Entries, 3: v3Entries}[version]; head.Seq != entries {
+				t.Errorf("the head is %d, want %d", head.Seq, entries)
+			}
+			if left := must2(os.ReadDir(temporary)); len(left) > 0 || !bytes.Equal(must2(os.ReadFile(path)), before) {
+				t.Errorf("%v are left, or the file is not what it was", left)
+			}
+		})
+	}
+}
+
 // contents returns all bodies and hashes, one after the other.
 func contents(t testing.TB, path string) (all []byte) {
 	t.Helper()

@@ -321,25 +321,38 @@ type Line struct {
 
 // ReadFile gives f a journal's file to read: one that no Book has open, also on
 // a medium that cannot be written to, or that of a running terminal, which goes
-// on meanwhile. It changes nothing.
+// on meanwhile. It changes nothing. Of a journal of an older version f reads a
+// copy that is brought up to date, for which the folder for temporary files needs
+// room.
 func ReadFile(ctx context.Context, path string, f func(Snapshot) error) error {
-	return inspect(ctx, system{}, path, func(db *sql.DB) error {
-		return transactRead(ctx, db, func(q querier) error {
-			s := Snapshot{ctx: ctx, q: q}
-			last, err := tailOf(ctx, q)
-			if err == nil {
-				s.Acked, err = ackedOf(ctx, q)
-			}
-			if err == nil {
-				s.Head.Epoch, s.Terminal, err = metaOf(ctx, q)
-			}
-			if err != nil {
-				return fmt.Errorf("read journal: %w", named(err))
-			}
-			s.Head.Seq, s.Head.Hash = last.seq, last.hash
-			return f(s)
-		})
-	})
+	read := func(q querier) error {
+		s, err := snapshot(ctx, q)
+		if err != nil {
+			return fmt.Errorf("read journal: %w", named(err))
+		}
+		return f(s)
+	}
+	switch old, err := oldVersion(ctx, path); {
+	case err != nil:
+		return err
+	case old > 0:
+		return renewed(ctx, path, read)
+	}
+	return inspect(ctx, system{}, path, func(db *sql.DB) error { return transactRead(ctx, db, read) })
+}
+
+// snapshot returns what a journal says of itself.
+func snapshot(ctx context.Context, q querier) (Snapshot, error) {
+	s := Snapshot{ctx: ctx, q: q}
+	last, err := tailOf(ctx, q)
+	if err == nil {
+		s.Head.Seq, s.Head.Hash = last.seq, last.hash
+		s.Acked, err = ackedOf(ctx, q)
+	}
+	if err == nil {
+		s.Head.Epoch, s.Terminal, err = metaOf(ctx, q)
+	}
+	return s, err
 }
 
 // Outcome returns what came of a reference, or of the one that the entry with a

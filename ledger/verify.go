@@ -128,11 +128,6 @@ func oldVersion(ctx context.Context, path string) (version int, err error) {
 // verifyOld verifies a copy of a journal of an older version, once that has the
 // tables and triggers that it had to have.
 func verifyOld(ctx context.Context, path string, version int, t Trust) (r Report, err error) {
-	dir, err := os.MkdirTemp("", "quancun-journal-")
-	if err != nil {
-		return r, fmt.Errorf("read journal: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	before := &verifier{ctx: ctx, from: 1}
 	err = readOnly(ctx, system{}, path, func(db *sql.DB) error {
 		before.q = db
@@ -143,13 +138,26 @@ func verifyOld(ctx context.Context, path string, version int, t Trust) (r Report
 	case len(before.Problems) > 0:
 		r, err = before.Report, before.verdict()
 	default:
-		err = named(renew(ctx, path, filepath.Join(dir, "journal.db"), Options{}.filled(), func(conn *sql.Conn) error {
-			r, err = verify(ctx, conn, t, wholeSpan)
+		err = renewed(ctx, path, func(q querier) error {
+			r, err = verify(ctx, q, t, wholeSpan)
 			return err
-		}))
+		})
 	}
 	r.Version = version
 	return r, err
+}
+
+// renewed runs f on a copy of a journal of an older version, which is brought up
+// to date and not kept. The journal stays as it is.
+func renewed(ctx context.Context, path string, f func(querier) error) error {
+	dir, err := os.MkdirTemp("", "quancun-journal-")
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	err = renew(ctx, path, filepath.Join(dir, "journal.db"), Options{}.filled(), func(conn *sql.Conn) error {
+		return f(conn)
+	})
+	return errors.Join(named(err), os.RemoveAll(dir))
 }
 
 // inspect runs f on a journal's file, which changes nothing in it. The journal
