@@ -66,7 +66,9 @@ const lostPause = 2 * time.Second
 func bills(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service {
 	upstream := bill.New(p.Client)
 	asks[pay.Service] = pay.Ask(upstream)
-	d := &pay.Desk{Upstream: upstream, Requests: r, Pause: lostPause, Log: p.Log}
+	d := &pay.Desk{
+		Upstream: upstream, Requests: r, Pause: lostPause, Log: p.Log, Proof: p.own().Proof(client.MovementBill),
+	}
 	return []service.Service{network.Service(upstream, d), electricity.Service(upstream, d, p.Now)}
 }
 
@@ -90,9 +92,13 @@ func losses(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Ser
 // owns are what a holder sees of what is theirs. Who has a new card is led to compare
 // it first.
 func owns(p Parts, _ *request.Desk, _ map[string]request.Ask) []service.Service {
-	d := &own.Desk{Upstream: holder.New(p.Client), Unsent: unsent(p.Book), Now: p.Now}
+	d := p.own()
 	p.Desk.First = d.First
 	return d.Services()
+}
+
+func (p Parts) own() *own.Desk {
+	return &own.Desk{Upstream: holder.New(p.Client), Unsent: unsent(p.Book), Now: p.Now}
 }
 
 // unsentMax is how many entries are looked through for what is a holder's: what a busy

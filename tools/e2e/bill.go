@@ -11,14 +11,15 @@ import (
 // bill is what is paid to a biller: its default.
 const bill = 10 * money.Yuan
 
-// networkFee: the default is paid to the network, and booked there once.
+// networkFee: the default is paid to the network, and booked there once. Its receipt is
+// on the screen.
 func networkFee(s *stage) error {
 	before, err := s.books()
 	if err != nil {
 		return err
 	}
 	return s.steps(
-		s.to("network"), s.paid("network done"), s.leave("network done"), s.home,
+		s.to("network"), s.paid("network done"), s.receiptProves, s.leave("network done"), s.home,
 		s.billed(before, "network", 1),
 	)
 }

@@ -14,7 +14,10 @@ import (
 	"quancun/kiosk/service/own"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/upstream/biller"
+	"quancun/upstream/biller/vendor"
 	"quancun/upstream/centre"
+	"quancun/upstream/client"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 	"quancun/upstream/wire"
@@ -171,6 +174,40 @@ func TestRecords(t *testing.T) {
 	if _, _, err := w.visit(own.Records, 0); !errors.Is(err, dialog.ErrLeft) {
 		t.Errorf("left: %v", err)
 	}
+}
+
+// TestProof: what was just paid under a reference has a copy of its receipt at once, and
+// only for its holder.
+func TestProof(t *testing.T) {
+	w := newWorld(t)
+	desk := biller.New(biller.Config{
+		Books: w.books, Billers: map[string]vendor.Biller{"network": booked{}}, Now: func() time.Time { return w.clock },
+	})
+	for _, no := range []string{"N1", "N2"} {
+		_, err := desk.Order(t.Context(), biller.Bill{
+			No: no, Terminal: "kiosk1", Account: account, Biller: "network", Target: "x", Title: "网费", Amount: 5 * yuan,
+		})
+		w.ok(err)
+	}
+	proof := w.desk.Proof(client.MovementBill)
+	s, _ := w.session()
+	c, err := journal.OpenCopy(proof(t.Context(), s, "N1"), w.keys.Campus().Public().(ed25519.PublicKey))
+	if err != nil || c.Amount != -5*yuan || c.Ref != "N1" {
+		t.Errorf("copy %+v, %v", c, err)
+	}
+	if p := proof(t.Context(), s, "N3"); p != "" {
+		t.Errorf("of what was not paid: %q", p)
+	}
+	if p := proof(t.Context(), client.Session("x"), "N1"); p != "" {
+		t.Errorf("for nobody: %q", p)
+	}
+}
+
+// booked is a biller that books everything.
+type booked struct{}
+
+func (booked) Pay(_ context.Context, c vendor.Charge) (vendor.Receipt, error) {
+	return vendor.Receipt{RecordNo: "R" + c.OrderNo}, nil
 }
 
 // TestAbout shows limits and a code for a phone.

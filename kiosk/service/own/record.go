@@ -2,6 +2,7 @@ package own
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"quancun/kiosk/dialog"
@@ -174,6 +175,26 @@ func pick(ctx context.Context, v *service.Visit, all []holder.Record, page, page
 	}
 	i, err = v.Choose(ctx, askRecord, options)
 	return turns[i], i, err
+}
+
+// Proof returns a function for the code of a copy of the receipt of what was just paid
+// under a reference, of one of these kinds; "" if nobody can make it now.
+func (d *Desk) Proof(kinds ...client.MovementKind) func(context.Context, client.Session, string) string {
+	return func(ctx context.Context, s client.Session, ref string) string {
+		all, _, err := d.Upstream.Records(ctx, s, holder.Filter{Kinds: kinds, Size: shown})
+		if err != nil {
+			return ""
+		}
+		i := slices.IndexFunc(all, func(r holder.Record) bool { return r.Ref == ref })
+		if i < 0 {
+			return ""
+		}
+		_, code, err := d.Upstream.Receipt(ctx, s, all[i].ID)
+		if err != nil {
+			return ""
+		}
+		return code
+	}
 }
 
 // receipt shows a record with a code that proves it.

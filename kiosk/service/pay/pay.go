@@ -46,6 +46,10 @@ type Desk struct {
 	Requests *request.Desk
 	Pause    time.Duration // before a lost answer is asked after
 	Log      *slog.Logger
+
+	// Proof returns the code of a signed receipt for what was paid under a reference,
+	// to be taken along where there is no paper; "" if there is none now. It may be nil.
+	Proof func(ctx context.Context, s client.Session, ref string) string
 }
 
 // Order is what is to be paid.
@@ -116,14 +120,14 @@ func (d *Desk) Pay(ctx context.Context, v *service.Visit, o Order) (dialog.Repor
 	if err := v.Work(ctx, paying); err != nil {
 		return dialog.Report{}, err
 	}
-	p := &payment{desk: d, order: o.bill(v.Ref()), about: o.For}
+	p := &payment{desk: d, order: o.bill(v.Ref()), about: o.For, session: v.Session}
 	outcome, err := d.Requests.Do(ctx, request.Request{
 		Ref: v.Ref(), Service: Service, Account: v.Account.No, Amount: o.Amount, What: noteOf(p.order),
-	}, func(ctx context.Context) (journal.Outcome, error) { return p.ask(ctx, v.Session) })
+	}, p.ask)
 	if outcome == journal.NotDone && p.bill.State == 0 {
 		return Without(v, o.For, err) // it was never taken
 	}
-	return p.report(), err
+	return p.report(ctx), err
 }
 
 // payment is an order that was written down.
@@ -132,19 +136,21 @@ type payment struct {
 	order bill.Order
 	about []dialog.Fact
 	bill  bill.Bill // as the upstream has said last; zero if it has not
+
+	session client.Session
 }
 
 // ask has the upstream pay, and returns what came of it. Where the answer is lost,
 // it is asked after at once, so that few people have to be told "being checked".
-func (p *payment) ask(ctx context.Context, session client.Session) (journal.Outcome, error) {
-	b, err := p.desk.Upstream.Pay(ctx, session, p.order)
+func (p *payment) ask(ctx context.Context) (journal.Outcome, error) {
+	b, err := p.desk.Upstream.Pay(ctx, p.session, p.order)
 	no := (*client.Refusal)(nil)
 	if errors.As(err, &no) {
 		return journal.NotDone, refusal(no)
 	}
 	if err != nil {
 		p.desk.Log.Warn("answer to a bill was lost", "order", p.order.OrderNo, "err", err)
-		if b, err = p.askAgain(ctx, session); err != nil {
+		if b, err = p.askAgain(ctx); err != nil {
 			return 0, fmt.Errorf("%w: %w", dialog.Refuse(unsure, nil), err)
 		}
 	}
@@ -155,13 +161,13 @@ func (p *payment) ask(ctx context.Context, session client.Session) (journal.Outc
 // askAgain asks what became of an order whose answer was lost. One of which the
 // upstream has not heard is ended, so that it comes too late if it is still on its
 // way.
-func (p *payment) askAgain(ctx context.Context, session client.Session) (bill.Bill, error) {
+func (p *payment) askAgain(ctx context.Context) (bill.Bill, error) {
 	if err := sleep(ctx, p.desk.Pause); err != nil {
 		return bill.Bill{}, err
 	}
 	b, err := p.desk.Upstream.Get(ctx, p.order.OrderNo, 0, 0)
 	if no := (*client.Refusal)(nil); errors.As(err, &no) && no.Reason == client.OrderUnknown {
-		return p.desk.Upstream.End(ctx, session, p.order)
+		return p.desk.Upstream.End(ctx, p.session, p.order)
 	}
 	return b, err
 }
@@ -172,12 +178,12 @@ func (p *payment) follow(ctx context.Context) (dialog.Report, error) {
 	for {
 		b, err := p.desk.Upstream.Get(ctx, p.order.OrderNo, p.bill.State, bill.WaitMax)
 		if ctx.Err() != nil {
-			return p.report(), ctx.Err()
+			return p.report(ctx), ctx.Err()
 		}
 		if err != nil {
 			p.desk.Log.Warn("bill not heard of", "order", p.order.OrderNo, "err", err)
 			if err := sleep(ctx, p.desk.Pause); err != nil {
-				return p.report(), err
+				return p.report(ctx), err
 			}
 			continue
 		}
@@ -186,9 +192,9 @@ func (p *payment) follow(ctx context.Context) (dialog.Report, error) {
 		switch {
 		case outcome != 0:
 			p.desk.Requests.End(ctx, Service, p.order.OrderNo, outcome)
-			return p.report(), err
+			return p.report(ctx), err
 		case b.State == bill.Referred: // people take days
-			return p.report(), errors.Join(tender.ErrUnknown, err)
+			return p.report(ctx), errors.Join(tender.ErrUnknown, err)
 		}
 	}
 }
@@ -214,8 +220,21 @@ func ended(b bill.Bill) (journal.Outcome, error) {
 	return 0, dialog.Refuse(unsure, nil)
 }
 
+// proofMax is how long somebody waits for a receipt's code.
+const proofMax = 3 * time.Second
+
+// proof returns the code of a signed receipt for a bill that is paid, if there is one.
+func (p *payment) proof(ctx context.Context) string {
+	if p.desk.Proof == nil {
+		return ""
+	}
+	ctx, stop := context.WithTimeout(ctx, proofMax)
+	defer stop()
+	return p.desk.Proof(ctx, p.session, p.order.OrderNo)
+}
+
 // report tells how the payment stands.
-func (p *payment) report() dialog.Report {
+func (p *payment) report(ctx context.Context) dialog.Report {
 	b := p.bill
 	r := dialog.Report{No: short(p.order.OrderNo), Facts: p.about[:len(p.about):len(p.about)]}
 	switch b.State {
@@ -224,7 +243,7 @@ func (p *payment) report() dialog.Report {
 		if b.RecordNo != "" {
 			r.Facts = append(r.Facts, dialog.Text(factRecord, b.RecordNo))
 		}
-		r.Ref, r.Print = p.order.OrderNo, true
+		r.Ref, r.Print, r.QR = p.order.OrderNo, true, p.proof(ctx)
 		return r
 	case bill.Released:
 		r.Facts = append(r.Facts, dialog.Amount(factFree, b.Amount))

@@ -45,7 +45,8 @@ func (w *world) arm(f breaker.Fault, which string) {
 func TestNetwork(t *testing.T) {
 	w := newWorld(t)
 	ref, r, err := w.visit(w.networkService(), tenYuan())
-	if err != nil || r.Ref != ref || !r.Print || r.Follow != nil || fact(r, "pay.fact.paid").Amount != 10*yuan {
+	if err != nil || r.Ref != ref || !r.Print || r.Follow != nil || r.QR != proofOf(ref) ||
+		fact(r, "pay.fact.paid").Amount != 10*yuan {
 		t.Fatalf("ended as %+v, %v", r, err)
 	}
 	for _, q := range w.asked {
@@ -240,7 +241,7 @@ func TestUnknown(t *testing.T) {
 				w.arm(breaker.Fault{Method: asks[which], Kind: breaker.HTML, Standing: true}, which)
 				ref, r, err := w.visit(service, say)
 				how, _, why := kiosk.HowEnded(err)
-				if how != dialog.Unknown || why != "pay.unsure" || r.Follow == nil || r.Print || w.end(ref) != 0 ||
+				if how != dialog.Unknown || why != "pay.unsure" || r.Follow == nil || r.Print || r.QR != "" || w.end(ref) != 0 ||
 					fact(r, "pay.fact.held").Amount != amount {
 					t.Fatalf("ended %d for %q, %+v, %v", how, why, r, err)
 				}
@@ -248,7 +249,8 @@ func TestUnknown(t *testing.T) {
 				w.network.Clear()
 				w.campus.Clear()
 				r, err = r.Follow(t.Context())
-				if err != nil || fact(r, "pay.fact.paid").Amount != amount || !r.Print || w.end(ref) != int(journal.Done) {
+				if err != nil || fact(r, "pay.fact.paid").Amount != amount || !r.Print || r.QR != proofOf(ref) ||
+					w.end(ref) != int(journal.Done) {
 					t.Errorf("then %+v, %v; journal %d", r, err, w.end(ref))
 				}
 				w.want(moneys{200*yuan - amount, 0, amount})

@@ -29,6 +29,7 @@ type film struct {
 
 func newFilm(t *testing.T, name string) film {
 	f := film{newWorld(t), tapetest.New(t, name)}
+	f.r.Scrambled = true
 	f.r.Now, f.r.Fixed = time.Now, map[dialog.Word]string{"pay.fact.record": "8812345"}
 	return f
 }
