@@ -6,8 +6,6 @@ import (
 	"math"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
-
 	"quancun/money"
 )
 
@@ -41,64 +39,53 @@ const (
 //	postings: count 1, then account (text) and amount 8 each,
 //	details: length 4 and JSON
 func (e Entry) Encode(prev Hash) []byte {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 256+len(e.Details)))
-	b.AddUint8(formBinary)
-	b.AddBytes(prev[:])
-	b.AddUint64(uint64(e.Seq))
-	b.AddBytes(e.Epoch[:])
-	b.AddUint64(uint64(e.At.UnixMilli()))
-	b.AddUint64(uint64(e.Uptime.Milliseconds()))
-	b.AddUint8(uint8(e.Clock))
-	b.AddUint16(uint16(e.Kind))
-	b.AddUint8(uint8(e.Outcome))
-	b.AddUint64(uint64(e.Amount))
-	for _, s := range []string{e.Terminal, e.Ref, e.Card, e.Account, e.Merchant, e.Operator} {
-		addText(b, s)
+	b := append(make([]byte, 0, 256+len(e.Details)), formBinary)
+	b = append(b, prev[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Seq))
+	b = append(b, e.Epoch[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.At.UnixMilli()))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Uptime.Milliseconds()))
+	b = append(b, uint8(e.Clock))
+	b = binary.BigEndian.AppendUint16(b, uint16(e.Kind))
+	b = append(b, uint8(e.Outcome))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Amount))
+	for _, s := range [...]string{e.Terminal, e.Ref, e.Card, e.Account, e.Merchant, e.Operator} {
+		b = appendText(b, s)
 	}
-	if addFlag(b, e.Origin != Position{}) {
-		addText(b, e.Origin.Terminal)
-		b.AddBytes(e.Origin.Epoch[:])
-		b.AddUint64(uint64(e.Origin.Seq))
+	if e.Origin == (Position{}) {
+		b = append(b, 0)
+	} else {
+		b = append(appendText(append(b, 1), e.Origin.Terminal), e.Origin.Epoch[:]...)
+		b = binary.BigEndian.AppendUint64(b, uint64(e.Origin.Seq))
 	}
-	if addFlag(b, e.Purse != nil) {
-		addPurse(b, *e.Purse)
+	if e.Purse == nil {
+		b = append(b, 0)
+	} else {
+		b = e.Purse.append(append(b, 1))
 	}
-	b.AddUint8(uint8(len(e.Postings)))
+	b = append(b, uint8(len(e.Postings)))
 	for _, p := range e.Postings {
-		addText(b, string(p.Account))
-		b.AddUint64(uint64(p.Amount))
+		b = binary.BigEndian.AppendUint64(appendText(b, string(p.Account)), uint64(p.Amount))
 	}
-	b.AddUint32(uint32(len(e.Details)))
-	b.AddBytes(e.Details)
-	return b.BytesOrPanic()
+	b = binary.BigEndian.AppendUint32(b, uint32(len(e.Details)))
+	return append(b, e.Details...)
 }
 
-func addText(b *cryptobyte.Builder, s string) {
+func appendText(b []byte, s string) []byte {
 	if len(s) > math.MaxUint8 {
 		panic("journal: internal error: text too long to encode") // Check refuses it
 	}
-	b.AddUint8(uint8(len(s)))
-	b.AddBytes([]byte(s))
+	return append(append(b, uint8(len(s))), s...)
 }
 
-func addFlag(b *cryptobyte.Builder, set bool) bool {
-	if set {
-		b.AddUint8(1)
-	} else {
-		b.AddUint8(0)
-	}
-	return set
-}
-
-func addPurse(b *cryptobyte.Builder, p Purse) {
-	b.AddUint32(p.Balance)
-	b.AddUint16(p.Counter)
-	b.AddUint8(p.KeyVersion)
-	b.AddUint8(p.Algorithm)
-	b.AddBytes(p.TerminalNo[:])
-	b.AddUint32(p.TraceNo)
-	b.AddBytes(p.Stamp[:])
-	b.AddBytes(p.TAC[:])
+func (p *Purse) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, p.Balance)
+	b = binary.BigEndian.AppendUint16(b, p.Counter)
+	b = append(b, p.KeyVersion, p.Algorithm)
+	b = append(b, p.TerminalNo[:]...)
+	b = binary.BigEndian.AppendUint32(b, p.TraceNo)
+	b = append(b, p.Stamp[:]...)
+	return append(b, p.TAC[:]...)
 }
 
 // Decode reads the bytes of an entry of any form, and the hash of the entry
@@ -116,24 +103,27 @@ func Decode(body []byte) (e Entry, prev Hash, err error) {
 	case body[0] != formBinary:
 		return e, prev, fmt.Errorf("%w: form %d", ErrMalformed, body[0])
 	}
-	r := reader{s: cryptobyte.String(body[1:])}
-	copy(prev[:], r.bytes(len(prev)))
+	r := reader{s: body[1:]}
+	r.fill(prev[:])
 	r.entry(&e)
-	if r.bad || !r.s.Empty() {
+	if !r.whole() {
 		return Entry{}, prev, fmt.Errorf("%w: entry", ErrMalformed)
 	}
 	return e, prev, nil
 }
 
-// reader reads until something is missing, and then nothing more.
+// reader reads until something is missing, and then only zeros.
 type reader struct {
-	s   cryptobyte.String
+	s   []byte
 	bad bool
 }
 
+// whole reports whether everything was there, and nothing more.
+func (r *reader) whole() bool { return !r.bad && len(r.s) == 0 }
+
 func (r *reader) entry(e *Entry) {
 	e.Seq = int64(r.uint(8))
-	e.Epoch = Epoch(r.bytes(8))
+	r.fill(e.Epoch[:])
 	e.At = time.UnixMilli(int64(r.uint(8))).UTC()
 	uptime := r.uint(8)
 	r.bad = r.bad || uptime > uptimeMax
@@ -142,12 +132,12 @@ func (r *reader) entry(e *Entry) {
 	e.Kind = Kind(r.uint(2))
 	e.Outcome = Outcome(r.uint(1))
 	e.Amount = money.Fen(r.uint(8))
-	for _, s := range []*string{&e.Terminal, &e.Ref, &e.Card, &e.Account, &e.Merchant, &e.Operator} {
+	for _, s := range [...]*string{&e.Terminal, &e.Ref, &e.Card, &e.Account, &e.Merchant, &e.Operator} {
 		*s = r.text()
 	}
 	if r.flag() {
 		e.Origin.Terminal = r.text()
-		e.Origin.Epoch = Epoch(r.bytes(8))
+		r.fill(e.Origin.Epoch[:])
 		e.Origin.Seq = int64(r.uint(8))
 		r.bad = r.bad || e.Origin == Position{}
 	}
@@ -182,26 +172,38 @@ func (r *reader) purse() *Purse {
 	p.Counter = uint16(r.uint(2))
 	p.KeyVersion = byte(r.uint(1))
 	p.Algorithm = byte(r.uint(1))
-	copy(p.TerminalNo[:], r.bytes(len(p.TerminalNo)))
+	r.fill(p.TerminalNo[:])
 	p.TraceNo = uint32(r.uint(4))
-	copy(p.Stamp[:], r.bytes(len(p.Stamp)))
-	copy(p.TAC[:], r.bytes(len(p.TAC)))
+	r.fill(p.Stamp[:])
+	r.fill(p.TAC[:])
 	return &p
 }
+
+// take returns the next n bytes where they lie, or none when they are not there.
+func (r *reader) take(n int) []byte {
+	if r.bad = r.bad || n > len(r.s); r.bad {
+		return nil
+	}
+	b := r.s[:n]
+	r.s = r.s[n:]
+	return b
+}
+
+// fill reads as many bytes as b has.
+func (r *reader) fill(b []byte) { copy(b, r.take(len(b))) }
 
 // bytes returns the next n bytes, or n zeros when they are not there.
 func (r *reader) bytes(n int) []byte {
 	out := make([]byte, n)
-	if r.bad = r.bad || !r.s.CopyBytes(out); r.bad {
-		clear(out)
-	}
+	r.fill(out)
 	return out
 }
 
-func (r *reader) uint(n int) uint64 {
-	var wide [8]byte
-	copy(wide[8-n:], r.bytes(n))
-	return binary.BigEndian.Uint64(wide[:])
+func (r *reader) uint(n int) (v uint64) {
+	for _, b := range r.take(n) {
+		v = v<<8 | uint64(b)
+	}
+	return v
 }
 
 func (r *reader) flag() bool {
@@ -213,7 +215,7 @@ func (r *reader) flag() bool {
 // text reads a name, which is printable ASCII, so that no entry can put
 // anything else on a screen or into a log.
 func (r *reader) text() string {
-	s := string(r.bytes(int(r.uint(1))))
+	s := string(r.take(int(r.uint(1))))
 	r.bad = r.bad || s != "" && !isText(s)
 	return s
 }

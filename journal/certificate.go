@@ -3,10 +3,9 @@ package journal
 import (
 	"crypto"
 	"crypto/ed25519"
+	"encoding/binary"
 	"fmt"
 	"time"
-
-	"golang.org/x/crypto/cryptobyte"
 )
 
 // Certificate is the campus's word that a key signs a terminal's journal. It
@@ -53,9 +52,9 @@ func (c Certificate) Bytes() []byte {
 // ParseCertificate reads what [Certificate.Bytes] returned. It checks no
 // signature.
 func ParseCertificate(b []byte) (Certificate, error) {
-	r := reader{s: cryptobyte.String(b)}
+	r := reader{s: b}
 	c := r.certificate()
-	if r.bad || !r.s.Empty() {
+	if !r.whole() {
 		return Certificate{}, fmt.Errorf("%w: certificate", ErrMalformed)
 	}
 	return c, nil
@@ -64,18 +63,15 @@ func ParseCertificate(b []byte) (Certificate, error) {
 func (c Certificate) message() []byte { return append([]byte(certificateContext), c.body()...) }
 
 func (c Certificate) body() []byte {
-	b := cryptobyte.NewBuilder(nil)
-	addText(b, c.Terminal)
-	b.AddBytes(c.Key)
-	b.AddUint64(uint64(c.Issued.Unix()))
-	return b.BytesOrPanic()
+	b := append(appendText(nil, c.Terminal), c.Key...)
+	return binary.BigEndian.AppendUint64(b, uint64(c.Issued.Unix()))
 }
 
 func (r *reader) certificate() (c Certificate) {
 	c.Terminal = r.text()
 	c.Key = r.bytes(ed25519.PublicKeySize)
 	c.Issued = time.Unix(int64(r.uint(8)), 0).UTC()
-	copy(c.Signature[:], r.bytes(len(c.Signature)))
+	r.fill(c.Signature[:])
 	r.bad = r.bad || !IsName(c.Terminal) || !inRange(c.Issued)
 	return c
 }

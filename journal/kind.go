@@ -1,10 +1,6 @@
 package journal
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-)
+import "fmt"
 
 // Kind says what an entry tells. The numbers are written to disk and sent
 // upstream: add to them, never renumber.
@@ -69,12 +65,16 @@ const (
 	RequestEnd    Kind = 93 // upstream has done it, or has not
 )
 
-// kinds is all that is known of a kind.
-var kinds = map[Kind]struct {
-	name   string
-	begins Kind // the intent that it follows; itself for an intent; 0 for what stands alone
-	ledger bool // the ledger alone writes it
-}{
+// kindFacts is all that is known of a kind.
+type kindFacts struct {
+	name   string // "" where there is no such kind
+	begins Kind   // the intent that it follows; itself for an intent; 0 for what stands alone
+	ledger bool   // the ledger alone writes it
+}
+
+// kinds has each kind at its number: an entry's kind is asked for so often on its
+// way that a map would take as long as the entry's hash.
+var kinds = [...]kindFacts{
 	Started:     {name: "started", ledger: true},
 	EpochOpened: {name: "epoch opened", ledger: true},
 	Carried:     {name: "carried", ledger: true},
@@ -119,28 +119,41 @@ var kinds = map[Kind]struct {
 	RequestEnd:    {name: "request end", begins: RequestIntent},
 }
 
+// facts returns what is known of k, which is nothing for a kind of a later program.
+func (k Kind) facts() *kindFacts {
+	if int(k) < len(kinds) {
+		return &kinds[k]
+	}
+	return &kinds[0]
+}
+
 // Kinds returns every kind, in the order of their numbers.
-func Kinds() []Kind {
-	return slices.Sorted(maps.Keys(kinds))
+func Kinds() (all []Kind) {
+	for k := range Kind(len(kinds)) {
+		if k.Known() {
+			all = append(all, k)
+		}
+	}
+	return all
 }
 
 // String returns the kind in words, for logs and for people who verify.
 func (k Kind) String() string {
-	if known, ok := kinds[k]; ok {
-		return known.name
+	if k.Known() {
+		return k.facts().name
 	}
 	return fmt.Sprintf("kind %d", uint16(k))
 }
 
 // Known reports whether this program knows k. A later one may have more.
-func (k Kind) Known() bool { _, ok := kinds[k]; return ok }
+func (k Kind) Known() bool { return k.facts().name != "" }
 
 // Intent returns the kind of intent that k belongs to, k itself for an intent,
 // and 0 for a kind that stands alone.
-func (k Kind) Intent() Kind { return kinds[k].begins }
+func (k Kind) Intent() Kind { return k.facts().begins }
 
 // IsIntent reports whether k announces something.
-func (k Kind) IsIntent() bool { return k != 0 && kinds[k].begins == k }
+func (k Kind) IsIntent() bool { return k != 0 && k.facts().begins == k }
 
 // IsEnd reports whether k says how an intent came out.
 func (k Kind) IsEnd() bool {
@@ -173,7 +186,7 @@ func (k Kind) ofStaff() bool {
 }
 
 // LedgerOnly reports whether only the ledger itself writes k.
-func (k Kind) LedgerOnly() bool { return kinds[k].ledger }
+func (k Kind) LedgerOnly() bool { return k.facts().ledger }
 
 // Outcome is how an intent ended. The numbers are written to disk and sent
 // upstream: add to them, never renumber.
@@ -233,13 +246,13 @@ func (o Outcome) Happened() bool { return o == Written || o == Elsewhere }
 // of reports whether o is an outcome of k. A load that was settled elsewhere
 // may not say in which way: entries of the first form did not.
 func (o Outcome) of(k Kind) bool {
-	switch known := outcomes[o]; k {
+	switch k {
 	case TopUpEnd, PaymentEnd, ReturnEnd:
-		return known.of == ofOrder
+		return outcomes[o].of == ofOrder
 	case LoadEnd, SaleEnd, Evidence:
-		return known.of == ofCard
+		return outcomes[o].of == ofCard
 	case CentreEnd, RequestEnd:
-		return known.of == ofUpstream
+		return outcomes[o].of == ofUpstream
 	}
 	return o == 0
 }

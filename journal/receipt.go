@@ -4,12 +4,11 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"encoding/base32"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"strings"
 	"time"
-
-	"golang.org/x/crypto/cryptobyte"
 
 	"quancun/money"
 )
@@ -76,9 +75,9 @@ func OpenReceipt(text string, campus ed25519.PublicKey) (Receipt, error) {
 	if !ok || err != nil || receiptText.EncodeToString(b) != code {
 		return Receipt{}, fmt.Errorf("%w: receipt", ErrMalformed)
 	}
-	rd := reader{s: cryptobyte.String(b)}
+	rd := reader{s: b}
 	r := rd.receipt()
-	if rd.bad || !rd.s.Empty() {
+	if !rd.whole() {
 		return Receipt{}, fmt.Errorf("%w: receipt", ErrMalformed)
 	}
 	if err := r.Certificate.Verify(campus); err != nil {
@@ -93,31 +92,27 @@ func OpenReceipt(text string, campus ed25519.PublicKey) (Receipt, error) {
 func (r Receipt) message() []byte { return append([]byte(receiptContext), r.body()...) }
 
 func (r Receipt) body() []byte {
-	b := cryptobyte.NewBuilder(nil)
-	addText(b, r.Terminal)
-	b.AddBytes(r.Epoch[:])
-	b.AddUint64(uint64(r.Seq))
-	b.AddUint64(uint64(r.At.UnixMilli()))
-	b.AddUint16(uint16(r.Kind))
-	b.AddUint8(uint8(r.Outcome))
-	b.AddUint64(uint64(r.Amount))
-	addText(b, r.Ref)
-	b.AddBytes(r.Hash[:])
-	return b.BytesOrPanic()
+	b := append(appendText(nil, r.Terminal), r.Epoch[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Seq))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.At.UnixMilli()))
+	b = binary.BigEndian.AppendUint16(b, uint16(r.Kind))
+	b = append(b, uint8(r.Outcome))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Amount))
+	return append(appendText(b, r.Ref), r.Hash[:]...)
 }
 
 func (r *reader) receipt() (out Receipt) {
 	out.Terminal = r.text()
-	out.Epoch = Epoch(r.bytes(8))
+	r.fill(out.Epoch[:])
 	out.Seq = int64(r.uint(8))
 	out.At = time.UnixMilli(int64(r.uint(8))).UTC()
 	out.Kind = Kind(r.uint(2))
 	out.Outcome = Outcome(r.uint(1))
 	out.Amount = money.Fen(r.uint(8))
 	out.Ref = r.text()
-	out.Hash = Hash(r.bytes(hashSize))
+	r.fill(out.Hash[:])
 	out.Certificate = r.certificate()
-	copy(out.Signature[:], r.bytes(len(out.Signature)))
+	r.fill(out.Signature[:])
 	r.bad = r.bad || out.Seq <= 0 || !inRange(out.At)
 	return out
 }
@@ -179,9 +174,9 @@ func OpenCopy(text string, campus ed25519.PublicKey) (Copy, error) {
 	if !ok || err != nil || receiptText.EncodeToString(b) != code {
 		return Copy{}, fmt.Errorf("%w: copy", ErrMalformed)
 	}
-	rd := reader{s: cryptobyte.String(b)}
+	rd := reader{s: b}
 	c := rd.copy()
-	if rd.bad || !rd.s.Empty() {
+	if !rd.whole() {
 		return Copy{}, fmt.Errorf("%w: copy", ErrMalformed)
 	}
 	if len(campus) != ed25519.PublicKeySize || !ed25519.Verify(campus, c.message(), c.Signature[:]) {
@@ -193,19 +188,19 @@ func OpenCopy(text string, campus ed25519.PublicKey) (Copy, error) {
 func (c Copy) message() []byte { return append([]byte(copyContext), c.body()...) }
 
 func (c Copy) body() []byte {
-	b := cryptobyte.NewBuilder(nil)
+	var b []byte
 	for _, text := range []string{c.No, c.Account, c.What, c.Place, c.Ref, c.Source.Terminal} {
-		addText(b, text)
+		b = appendText(b, text)
 	}
-	b.AddUint64(uint64(c.At.UnixMilli()))
-	b.AddUint64(uint64(c.Made.UnixMilli()))
-	b.AddUint64(uint64(c.Amount))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.At.UnixMilli()))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Made.UnixMilli()))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Amount))
 	if c.Source.Terminal != "" {
-		b.AddBytes(c.Source.Epoch[:])
-		b.AddUint64(uint64(c.Source.Seq))
-		b.AddBytes(c.Hash[:])
+		b = append(b, c.Source.Epoch[:]...)
+		b = binary.BigEndian.AppendUint64(b, uint64(c.Source.Seq))
+		b = append(b, c.Hash[:]...)
 	}
-	return b.BytesOrPanic()
+	return b
 }
 
 func (r *reader) copy() (c Copy) {
@@ -216,12 +211,12 @@ func (r *reader) copy() (c Copy) {
 	c.Made = time.UnixMilli(int64(r.uint(8))).UTC()
 	c.Amount = money.Fen(r.uint(8))
 	if c.Source.Terminal != "" {
-		c.Source.Epoch = Epoch(r.bytes(8))
+		r.fill(c.Source.Epoch[:])
 		c.Source.Seq = int64(r.uint(8))
-		c.Hash = Hash(r.bytes(hashSize))
+		r.fill(c.Hash[:])
 		r.bad = r.bad || c.Source.Seq <= 0
 	}
-	copy(c.Signature[:], r.bytes(len(c.Signature)))
+	r.fill(c.Signature[:])
 	r.bad = r.bad || !inRange(c.At) || !inRange(c.Made)
 	return c
 }
