@@ -141,9 +141,10 @@ type Book struct {
 	mirror   *mirror // nil without one
 	appended chan struct{}
 
-	// turn is held by whoever writes: one at a time. It guards w.
+	// turn is held by whoever writes: one at a time. It guards w and rush.
 	turn chan struct{}
 	w    *writer
+	rush bool // the last commit was of a group
 
 	// files is held while somebody reads, and by a change of epoch.
 	files sync.RWMutex

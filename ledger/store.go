@@ -256,6 +256,21 @@ func insert(s *statement, args ...driver.Value) error {
 	return rows.Close()
 }
 
+// insertAll is insert for many rows, whose values the driver takes as they lie.
+func insertAll(s *statement, values []driver.NamedValue) error {
+	if err := s.compile(); err != nil {
+		return err
+	}
+	for i := range values {
+		values[i].Ordinal = i + 1
+	}
+	rows, err := s.compiled.QueryContext(context.Background(), values)
+	if err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
 // alter runs a statement that must change exactly one row, and returns the ID
 // of one that it has added. RETURNING would say so too, at the price of a
 // temporary table.

@@ -25,6 +25,7 @@ type writer struct {
 	statements
 	clock    *clock
 	terminal string
+	till     journal.Account // its drawer
 	epoch    journal.Epoch
 
 	tail
@@ -36,8 +37,8 @@ type writer struct {
 	// Of the transaction that is going on:
 	now     *reading // of the clocks, once it has been taken
 	touched []*account
-	rows    []driver.Value  // of the table journal, still to be written
-	refs    map[string]bool // that something was said under
+	rows    []driver.NamedValue // of the table journal, still to be written: one for each column
+	refs    map[string]bool     // that something was said under
 }
 
 // tail is what the next entry follows. Before the first entry it is zero.
@@ -68,7 +69,7 @@ func (a *account) add(amount money.Fen) {
 
 // drawer reports whether the account may never have a credit balance: nobody
 // can take more out of a drawer than is in it.
-func (w *writer) drawer(a journal.Account) bool { return a == journal.TillAccount(w.terminal) }
+func (w *writer) drawer(a journal.Account) bool { return a == w.till }
 
 func (w *writer) balance(a journal.Account) money.Fen {
 	if known := w.accounts[a]; known != nil {
@@ -92,6 +93,7 @@ func newWriter(ctx context.Context, s *store, o Options) (*writer, error) {
 	if w.epoch, w.terminal, err = metaOf(ctx, s.conn); err != nil {
 		return nil, err
 	}
+	w.till = journal.TillAccount(w.terminal)
 	if w.tail, err = tailOf(ctx, s.conn); err != nil {
 		return nil, err
 	}
@@ -198,12 +200,15 @@ func (w *writer) writeAll(entries []journal.Entry) error {
 	return nil
 }
 
-// add adds e as the next entry, with all that follows from it.
+// add adds e as the next entry, with all that follows from it. Whatever others
+// may say was checked before.
 func (w *writer) add(e journal.Entry, r reading) (journal.Entry, error) {
 	e.Terminal, e.Epoch, e.Seq = w.terminal, w.epoch, w.seq+1
 	e.At, e.Uptime, e.Clock = w.stamp(r.wall), r.up.Truncate(time.Millisecond), w.clock.state(r, w.at)
-	if err := e.Check(); err != nil {
-		return e, fmt.Errorf("internal error: %v", err) // whoever calls has checked it
+	if e.Kind.LedgerOnly() {
+		if err := e.Check(); err != nil {
+			return e, fmt.Errorf("internal error: %v", err)
+		}
 	}
 	body := e.Encode(w.hash)
 	hash := journal.HashOf(body)
@@ -212,15 +217,16 @@ func (w *writer) add(e journal.Entry, r reading) (journal.Entry, error) {
 			return e, fmt.Errorf("write node over entry %d: %w", e.Seq, err)
 		}
 	}
-	row := append(make([]driver.Value, 0, rowColumns), e.Seq, body, hash[:])
-	row, err := w.post(row, e)
-	if err != nil {
+	row := [rowColumns]driver.Value{e.Seq, body, hash[:]}
+	if err := w.post(e, row[3:6]); err != nil {
 		return e, fmt.Errorf("post entry %d: %w", e.Seq, err)
 	}
-	if row, err = w.project(row, e); err != nil {
+	if err := w.project(e, row[6:]); err != nil {
 		return e, fmt.Errorf("project entry %d: %w", e.Seq, err)
 	}
-	w.rows = append(w.rows, row...)
+	for _, v := range row {
+		w.rows = append(w.rows, driver.NamedValue{Value: v})
+	}
 	w.tail = tail{e.Seq, hash, e.At}
 	return e, nil
 }
@@ -230,8 +236,8 @@ func (w *writer) flush() error {
 	rows := w.rows
 	for i, n := range rowsAtOnce {
 		for ; len(rows) >= n*rowColumns; rows = rows[n*rowColumns:] {
-			if err := insert(&w.putRows[i], rows[:n*rowColumns]...); err != nil {
-				return fmt.Errorf("write %d entries from %v on: %w", n, rows[0], err)
+			if err := insertAll(&w.putRows[i], rows[:n*rowColumns]); err != nil {
+				return fmt.Errorf("write %d entries from %v on: %w", n, rows[0].Value, err)
 			}
 		}
 	}
@@ -265,27 +271,28 @@ func (w *writer) stamp(wall time.Time) time.Time {
 	return at
 }
 
-// post adds to the row what an entry moves, and to what the accounts of this
-// transaction come to.
-func (w *writer) post(row []driver.Value, e journal.Entry) ([]driver.Value, error) {
+// post sets the columns that say what an entry moves, and adds that to what the
+// accounts of this transaction come to.
+func (w *writer) post(e journal.Entry, moves []driver.Value) error {
 	if len(e.Postings) == 0 {
-		return append(row, nil, nil, nil), nil
+		return nil
 	}
 	m, ok := movementOf(e.Postings)
 	if !ok {
-		return nil, fmt.Errorf("internal error: postings %v are not one movement", e.Postings)
+		return fmt.Errorf("internal error: postings %v are not one movement", e.Postings)
 	}
 	from, err := w.account(m.from)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	to, err := w.account(m.to)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	from.debits += m.amount
 	to.credits += m.amount
-	return append(row, from.id, to.id, int64(m.amount)), nil
+	moves[0], moves[1], moves[2] = from.id, to.id, int64(m.amount)
+	return nil
 }
 
 // account returns the account of that name, which is made if need be, as one
@@ -337,12 +344,12 @@ func (w *writer) settle() error {
 	return nil
 }
 
-// project adds to the row what is said under which Ref, and begins the books of
-// an epoch.
-func (w *writer) project(row []driver.Value, e journal.Entry) ([]driver.Value, error) {
+// project sets the columns that say what is said under which Ref, and begins the
+// books of an epoch.
+func (w *writer) project(e journal.Entry, says []driver.Value) error {
 	said, err := e.Inner()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	takes := !said.Kind.LedgerOnly()
 	switch {
@@ -353,11 +360,11 @@ func (w *writer) project(row []driver.Value, e journal.Entry) ([]driver.Value, e
 		i, err = w.itemOf(said.Ref)
 		takes = i.takes(said.Kind)
 	}
-	if err != nil || !takes {
-		return append(row, nil, nil), err
+	if err == nil && takes {
+		w.refs[said.Ref] = true
+		says[0], says[1] = said.Ref, int64(roleOf(said.Kind))
 	}
-	w.refs[said.Ref] = true
-	return append(row, said.Ref, int64(roleOf(said.Kind))), nil
+	return err
 }
 
 // inheritBalances begins the books of an epoch with what the last one came to.
