@@ -42,8 +42,11 @@ type Report struct {
 	Slot bathcode.Slot `json:"of"`
 	// Final says that no code of the slot will be used any more, so that all
 	// that were are in Uses. Without it, more may come.
-	Final bool  `json:"final"`
-	Uses  []Use `json:"uses"` // by their numbers, each once
+	Final bool `json:"final"`
+	// Away says that the controller had no power, or no clock, for a while in this time:
+	// whose code is not in Uses may have been there all the same.
+	Away bool  `json:"away,omitempty"`
+	Uses []Use `json:"uses"` // by their numbers, each once
 }
 
 // ReportMax is the longest report in bytes: of a hall whose codes were all used.

@@ -3,6 +3,7 @@ package bath
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -360,6 +361,63 @@ func TestSealed(t *testing.T) {
 	}
 	if again, _, _ := bytes.Cut(b.Log(), []byte("\n")); !bytes.Equal(again, first) {
 		t.Error("the report of a slot that is over has changed")
+	}
+}
+
+// TestAway: where the power or the clock was away for a while, the controller says so of
+// the slots of that time, also after another power cut.
+func TestAway(t *testing.T) {
+	for name, tt := range map[string]struct {
+		do   func(b *box)
+		want map[uint8]bool
+	}{
+		"there":       {func(b *box) { b.minutes(70); b.start() }, map[uint8]bool{0: false, 1: false}},
+		"power":       {func(b *box) { b.minutes(1); b.at(17, 28); b.start(); b.start() }, map[uint8]bool{0: true, 1: false}},
+		"power, both": {func(b *box) { b.minutes(1); b.at(17, 45); b.start(); b.start() }, map[uint8]bool{0: true, 1: true}},
+		"clock": {func(b *box) {
+			b.minutes(35)
+			b.lost = true
+			b.minutes(15)
+			b.lost = false
+			b.Tick()
+			b.start()
+		}, map[uint8]bool{0: false, 1: true}},
+		"clock, and the power": {func(b *box) {
+			b.minutes(1)
+			b.lost = true
+			b.minutes(15)
+			b.start()
+			b.lost = false
+			b.Tick()
+		}, map[uint8]bool{0: true, 1: false}},
+		"a moment": {func(b *box) { b.minutes(1); b.lost = true; b.minutes(4); b.lost = false }, map[uint8]bool{0: false, 1: false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t, true)
+			b.at(17, 0)
+			b.Tick()
+			tt.do(b)
+			for b.now.Hour() < 19 {
+				b.minutes(1)
+			}
+			got := map[uint8]bool{}
+			for _, r := range b.reports() {
+				if !r.Final {
+					t.Errorf("not final: %+v", r)
+				}
+				got[r.Slot.No] = r.Away
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("away in the slots %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// minutes lets some pass, one after the other.
+func (b *box) minutes(n int) {
+	for range n {
+		b.pass(time.Minute)
 	}
 }
 

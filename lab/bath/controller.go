@@ -17,6 +17,7 @@
 package bath
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -66,6 +67,8 @@ type Controller struct {
 	order  []slotID          // in which they were sealed
 	from   bathcode.Day      // all slots of the days before it are sealed
 	wrongs []time.Time       // of all panels, in the last hour
+	away   []span            // lately
+	lost   time.Time         // since when the clock is; zero: it is not
 	panels map[uint16]*panel
 	broken error // the disk is: nothing is done any more
 }
@@ -107,6 +110,9 @@ func New(s water.Setup, d Disk, c Clock) (*Controller, error) {
 	for _, r := range all {
 		b.replay(r, open)
 	}
+	if now, good := b.now(); good {
+		b.cameBack(b.latest, now)
+	}
 	return b, b.wake(open)
 }
 
@@ -134,6 +140,9 @@ func (b *Controller) replay(r record, open map[codeID]bool) {
 		}
 	case wasSealed:
 		b.seal(slotID{r.Slot.Day, r.Slot.No}, r.Line)
+	case wasAway:
+		b.wasAway(span{time.Unix(r.Since, 0), at})
+	case wasHere:
 	}
 }
 
@@ -412,6 +421,7 @@ func (b *Controller) tick() {
 		b.age(p, now)
 	}
 	if !good {
+		b.lost = cmp.Or(b.lost, b.latest)
 		return
 	}
 	if b.born.IsZero() {
@@ -420,6 +430,7 @@ func (b *Controller) tick() {
 		}
 		b.born, b.from = now, bathcode.DayOf(now)
 	}
+	b.here(now)
 	b.sealAll(now)
 }
 

@@ -62,6 +62,8 @@ const (
 	wasEnded  kind = 4 // a shower
 	wasWrong  kind = 5 // a code was typed that is none
 	wasSealed kind = 6 // a slot, in which no code opens any more
+	wasHere   kind = 7 // the controller, and nothing else has happened
+	wasAway   kind = 8 // it had no power or no clock, since Since
 )
 
 // record is a line of the journal.
@@ -72,6 +74,7 @@ type record struct {
 	Slot  bathcode.Slot `json:"slot,omitzero"`
 	Use   *water.Use    `json:"use,omitempty"`  // as it stands
 	Line  string        `json:"line,omitempty"` // of a sealed slot: the signed report
+	Since int64         `json:"since,omitempty"`
 }
 
 // line returns a record as it is written: the CRC-32 of its text, and the text.

@@ -62,7 +62,7 @@ func (b *Controller) showering(id slotID) bool {
 // report returns what there is to say of a slot. A shower that is under way is not
 // told of.
 func (b *Controller) report(id slotID, final bool) water.Report {
-	r := water.Report{Slot: b.slot(id), Final: final, Uses: []water.Use{}}
+	r := water.Report{Slot: b.slot(id), Final: final, Away: final && b.awayIn(id), Uses: []water.Use{}}
 	for c, u := range b.uses {
 		if c.day == id.day && c.slot == id.slot && !b.under(c) {
 			r.Uses = append(r.Uses, *u)

@@ -39,7 +39,7 @@ const (
 	Cancelled State = 2 // in time; its code still opens
 	Used      State = 3 // and paid
 	NotUsed   State = 4 // the controller has said so
-	Unknown   State = 5 // the controller has said nothing for a day
+	Unknown   State = 5 // the controller has said nothing for a day, or was away itself
 )
 
 // Hold says what has become of the money that a reservation holds. Stored and on

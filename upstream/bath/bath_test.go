@@ -397,6 +397,23 @@ func TestNoShow(t *testing.T) {
 	})
 }
 
+// TestAway calls nobody absent where the controller had no power or no clock for a while.
+// The money is free all the same, and who has showered pays.
+func TestAway(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		idle, used := w.reserve(0, whole, 0), w.reserve(1, whole, 0)
+		w.clock = idle.To
+		r := water.Report{Slot: idle.Slot, Final: true, Away: true, Uses: []water.Use{use(used, 25)}}
+		if got := w.take(r.Seal(master.Key(idle.Slot.Place, idle.Slot.Day))); got.Freed != 1 {
+			t.Errorf("taken %+v", got)
+		}
+		w.stands(idle, bath.Unknown, bath.Released, 0)
+		w.stands(used, bath.Used, bath.Captured, yuan)
+		w.money(0, 20*yuan, 0)
+		w.listed()
+	})
+}
+
 // TestException loses nothing that does not fit, and lists it once.
 func TestException(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -271,8 +271,13 @@ func (s *settling) capture() error {
 }
 
 // free lets go of what is held for codes that were not used: the controller has
-// said so of the whole slot.
+// said so of the whole slot. Where it was away for a while, nobody says that their
+// holders did not come.
 func (s *settling) free() error {
+	unused := NotUsed
+	if s.Report.Away {
+		unused = Unknown
+	}
 	var refs []string
 	for _, r := range s.all {
 		if r.State != Used && r.Hold == Held {
@@ -284,8 +289,8 @@ func (s *settling) free() error {
 	}
 	s.Freed = len(refs)
 	_, err := s.tx.Exec(s.ctx, `
-		UPDATE bath_reservations SET state = 4, moved_ms = ?, hold = 3 WHERE state = 1 AND ref = ANY (?)`,
-		s.now.UnixMilli(), refs)
+		UPDATE bath_reservations SET state = ?, moved_ms = ?, hold = 3 WHERE state = 1 AND ref = ANY (?)`,
+		int64(unused), s.now.UnixMilli(), refs)
 	if err != nil {
 		return err
 	}
