@@ -75,6 +75,8 @@ var layers = map[string]layer{
 	"reader/pcsc":       {ours: []string{"reader", "reader/apdu"}, theirs: []string{"github.com/ebfe/scard"}},
 	"reader/vpcd":       {ours: []string{"reader", "reader/apdu"}},
 	"reader/scanner":    {ours: []string{"journal", "paycode"}, theirs: []string{serial, sys}},
+	"reader/evdev":      {theirs: []string{sys}},
+	"reader/pinpad":     {ours: []string{"reader/evdev"}},
 	"reader/pcsctest":   {ours: []string{"money", "pboc", "reader/..."}},
 	"reader/readertest": {ours: []string{"money", "pboc", "reader/..."}},
 
@@ -339,14 +341,14 @@ var layers = map[string]layer{
 	},
 	"kiosk/till": {
 		ours: []string{
-			"money", "journal", "ledger", "ledger/feed", "kiosk", "kiosk/...", "reader", "reader/profile", "reader/purse",
-			"upstream/client",
+			"money", "journal", "ledger", "ledger/feed", "kiosk", "kiosk/...", "reader", "reader/pinpad", "reader/profile",
+			"reader/purse", "upstream/client",
 		},
 		theirs: []string{sync},
 	},
 	"ui/...": {
 		ours: []string{
-			"money", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/rules", "kiosk/staff", "kiosk/till", "kiosk/service/tape",
+			"money", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/pin", "kiosk/rules", "kiosk/staff", "kiosk/till", "kiosk/service/tape",
 			"ui/...", "assets",
 		},
 		theirs: []string{fyne, "github.com/skip2/go-qrcode", "github.com/mozillazg/go-pinyin"},
@@ -369,7 +371,7 @@ var layers = map[string]layer{
 			"kiosk/tender", "kiosk/till", "ledger",
 		},
 	},
-	"app/audio":   {ours: []string{"ui/speech", "ui/text"}, theirs: []string{sys}},
+	"app/audio":   {ours: []string{"reader/evdev", "ui/speech", "ui/text"}},
 	"app/printer": {ours: []string{"money", "journal"}, theirs: []string{text, serial, sys}},
 	"app/identity": {
 		ours:   []string{"journal", "upstream/client"},

@@ -3,7 +3,6 @@ package audio
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"quancun/reader/evdev"
 	"quancun/ui/speech"
 	"quancun/ui/text"
 )
@@ -89,15 +89,13 @@ func (r *room) pipe(name string) *os.File {
 // plug says what a jack's device does, and waits until the port has heard it.
 func (r *room) plug(in bool) {
 	r.t.Helper()
-	value := uint32(0)
+	value := int32(0)
 	if in {
 		value = 1
 	}
-	var b [2 * eventSize]byte // and the report's end, which is none of ours
-	binary.NativeEndian.PutUint16(b[16:], eventSwitch)
-	binary.NativeEndian.PutUint16(b[18:], headphoneInsert)
-	binary.NativeEndian.PutUint32(b[20:], value)
-	if _, err := r.jack.Write(b[:]); err != nil {
+	b := evdev.Event{Kind: evdev.Switch, Code: headphoneInsert, Value: value}.Bytes()
+	b = append(b, evdev.Event{}.Bytes()...) // the report's end, which is none of ours
+	if _, err := r.jack.Write(b); err != nil {
 		r.t.Fatal(err)
 	}
 	select {
@@ -375,7 +373,7 @@ func TestNobodyHears(t *testing.T) {
 // TestNoJack: a jack that is not there has nothing plugged in, and neither has one that
 // goes away.
 func TestNoJack(t *testing.T) {
-	if _, err := openJack("no such jack"); !errors.Is(err, errNoJack) {
+	if _, err := evdev.Open("no such jack"); !errors.Is(err, evdev.ErrNone) {
 		t.Errorf("a jack that is not there: %v", err)
 	}
 	r := newRoom(t, false)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"quancun/assets"
+	"quancun/reader/evdev"
 	"quancun/ui/sound"
 )
 
@@ -84,10 +84,7 @@ func (s *stage) withHeadphones() (jack *os.File, err error) {
 
 // plugIn plugs the headphones in, as the kernel tells it: EV_SW, SW_HEADPHONE_INSERT.
 func (s *stage) plugIn(jack *os.File) error {
-	event := make([]byte, 24)
-	binary.NativeEndian.PutUint16(event[16:], 5)
-	binary.NativeEndian.PutUint16(event[18:], 2)
-	binary.NativeEndian.PutUint32(event[20:], 1)
+	event := evdev.Event{Kind: evdev.Switch, Code: 2, Value: 1}.Bytes()
 	if _, err := jack.Write(event); err != nil {
 		return err
 	}
