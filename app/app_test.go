@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -96,6 +97,49 @@ width_mm = 58
 			t.Errorf("%s for %s is taken", wrong, old)
 		}
 	}
+}
+
+// padConfig is the configuration of a till whose PIN pad is at a path.
+func padConfig(path string) string {
+	return "face = \"cashier\"" + wholeConfig + "[till]\nmerchant = \"canteen-1\"\n" +
+		"[sam]\nkind = \"file\"\nfile = \"sam\"\n" + fmt.Sprintf("[pinpad]\ndevice = %q\n", path)
+}
+
+// TestPINPadConfig: the panel takes a PIN while the pad is away unless that is
+// forbidden, and a pad is a till's.
+func TestPINPadConfig(t *testing.T) {
+	whole := padConfig("/dev/input/by-id/pad")
+	c, err := app.ReadConfig(write(t, "terminal.toml", whole))
+	if err != nil || c.PINPad.Device != "/dev/input/by-id/pad" || !c.PINPad.Fallback {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if c, err = app.ReadConfig(write(t, "terminal.toml", whole+"fallback = false\n")); err != nil || c.PINPad.Fallback {
+		t.Errorf("without a fallback: %+v, %v", c, err)
+	}
+	if _, err := app.ReadConfig(write(t, "terminal.toml", strings.Replace(whole, "cashier", "kiosk", 1))); err == nil {
+		t.Error("a kiosk's pad is taken")
+	}
+}
+
+// TestDoctorPINPad: a pad that is not there is said, and keeps a till from working only
+// where the panel may not do instead.
+func TestDoctorPINPad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pad")
+	says := func(config, want string) {
+		t.Helper()
+		var out bytes.Buffer
+		app.Run([]string{"doctor", "-config", write(t, "terminal.toml", config)}, &out, &out)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, out.String())
+		}
+	}
+	says(padConfig(path), "warn  PIN pad       "+path)
+	says(padConfig(path)+"fallback = false\n", "FIX   PIN pad       "+path)
+	says(padConfig("/dev/null"), "/dev/null: grab: ") // it cannot be kept from others
+	if out, err := exec.Command("mkfifo", path).CombinedOutput(); err != nil {
+		t.Fatalf("mkfifo: %v: %s", err, out)
+	}
+	says(padConfig(path), "ok    PIN pad       "+path+" can be read")
 }
 
 // TestSoundConfig refuses what could say something private to everybody, or nothing at

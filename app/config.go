@@ -34,6 +34,7 @@ type Config struct {
 	Gossip  GossipConfig  `toml:"gossip"` // of the cashier's face
 	Staff   StaffConfig   `toml:"staff"`
 	Scanner ScannerConfig `toml:"scanner"`
+	PINPad  PINPadConfig  `toml:"pinpad"`
 	Printer PrinterConfig `toml:"printer"`
 	Sound   SoundConfig   `toml:"sound"`
 }
@@ -108,6 +109,7 @@ func ReadConfig(path string) (*Config, error) {
 		Face:    kioskName,
 		Till:    TillConfig{BudgetMS: 300}, // design 2, rule 3: a tap takes less than a second
 		Staff:   StaffConfig{OfflineHours: 72},
+		PINPad:  PINPadConfig{Fallback: true},
 		Printer: PrinterConfig{WidthMM: 80},
 		Sound:   SoundConfig{Loudspeaker: "default", Rate: 160},
 		Reader:  ReaderConfig{Kind: "pcsc", Listen: "127.0.0.1:35963"},
@@ -164,6 +166,7 @@ func (c *Config) check() error {
 	check(c.Face == kioskName || c.sells(), `face: "kiosk", "cashier" or "both"`)
 	check(c.Face != bothName || c.Staff.SignIn, "staff.sign_in: a kiosk is a till only for who signs in")
 	check(c.Face == bothName || !c.Staff.AtKiosk, `staff.at_kiosk: only with face = "both"`)
+	check(c.PINPad.Device == "" || c.sells(), "pinpad: it is a till's; a kiosk's keypad types as a keyboard does")
 	errs = append(errs, c.Printer.check(), c.Sound.check())
 	if c.sells() {
 		_, err := c.Till.plan()

@@ -88,6 +88,9 @@ func examine(config string) []finding {
 	if c.Printer.Address != "" {
 		all = append(all, c.Printer.examine())
 	}
+	if c.PINPad.Device != "" {
+		all = append(all, c.PINPad.examine())
+	}
 	if c.Sound.Speech || c.Sound.Till {
 		all = append(all, c.Sound.examine()...)
 	}

@@ -142,6 +142,7 @@ type tillFace struct {
 	clerk   *paper.Clerk             // nil: there is no printer
 	scans   chan scanner.Scan        // of a serial scanner
 	away    atomic.Bool              // another face is shown
+	pad     padRelay                 // of the holders' PIN pad
 	news    chan till.News           // of sales and refunds that were left open
 	knows   func(cardNo string) bool // whether it is of a member who has signed in here; nil: nobody does
 }
@@ -262,6 +263,7 @@ func (f *bothFaces) serve(ctx context.Context) error {
 func (f *bothFaces) again() {
 	f.cards.again()
 	f.state.again()
+	f.till.pad.again()
 }
 
 // serveTill is a till until nobody is signed in. What was pressed meanwhile on the

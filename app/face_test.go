@@ -1,11 +1,15 @@
 package app
 
 import (
+	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"quancun/reader/pinpad"
 	"quancun/reader/scanner"
 )
 
@@ -41,4 +45,47 @@ func TestWedge(t *testing.T) {
 	if string(pressed) != "7\n" || len(scans) != 1 || scans[0].Text != code || scans[0].Kind != scanner.Alipay {
 		t.Errorf("pressed %q, scanned %+v; want 7 and Enter, and Alipay's code", string(pressed), scans)
 	}
+}
+
+// TestPadRelay: while another face is shown keys of the PIN pad are forgotten, and a
+// till that is shown anew is told whether the pad is there.
+func TestPadRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, away := make(chan pinpad.Event), new(atomic.Bool)
+		r := newPadRelay(in, away)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- r.run(ctx) }()
+		defer func() { cancel(); <-ended }()
+		comes := func(what string, want pinpad.Event) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case got := <-r.out:
+				if got != want {
+					t.Errorf("%s: kind %d", what, got.Kind)
+				}
+			default:
+				if want != (pinpad.Event{}) {
+					t.Errorf("%s: nothing comes", what)
+				}
+			}
+		}
+		there, one := pinpad.Event{Kind: pinpad.There}, pinpad.Event{Kind: pinpad.Digit, Digit: '1'}
+		r.again()
+		comes("before anything is known", pinpad.Event{})
+		in <- there
+		comes("plugged in", there)
+		in <- one
+		comes("a key", one)
+		away.Store(true)
+		in <- pinpad.Event{Kind: pinpad.Away}
+		in <- there
+		in <- one
+		comes("at the kiosk", pinpad.Event{})
+		away.Store(false)
+		r.again()
+		comes("at the till again", there)
+		comes("once", pinpad.Event{})
+	})
 }

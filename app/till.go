@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"quancun/app/back"
 	"quancun/kiosk"
@@ -17,6 +21,7 @@ import (
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader/pcsc"
+	"quancun/reader/pinpad"
 	"quancun/reader/purse"
 	"quancun/reader/sam"
 	"quancun/reader/scanner"
@@ -57,6 +62,12 @@ type MealConfig struct {
 	From  string `toml:"from"` // such as "11:00"
 	To    string `toml:"to"`
 	Price string `toml:"price"`
+}
+
+// PINPadConfig says on what holders type their PIN at a till.
+type PINPadConfig struct {
+	Device   string `toml:"device"`   // path of an input device, or part of its name; the till's own panel if empty
+	Fallback bool   `toml:"fallback"` // the panel does while the pad is away
 }
 
 // SAMConfig says which SAM proves the till to the cards.
@@ -160,8 +171,10 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 	}
 	desk.Owed = back.Owed(office.Drawer, t.log)
 	t.readScanner(face)
+	t.readPad(face)
 	face.clerk = clerk
 	face.session = &till.Session{
+		Pad: face.pad.out, PadOrPanel: t.config.PINPad.Fallback,
 		Desk: desk, Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Inputs: face.inputs, Health: t.health,
 		News: face.news, Unread: filepath.Join(filepath.Dir(t.config.Journal), "news.unread"), Show: face.see,
 		Log: t.log,
@@ -194,6 +207,79 @@ func (t *terminal) readScanner(face *tillFace) {
 	serial := scanner.Serial{Port: port, Baud: t.config.Scanner.Baud, Log: t.log}
 	t.beside = append(t.beside, face.readScans,
 		func(ctx context.Context) error { return serial.Run(ctx, face.scans) })
+}
+
+// readPad reads the holders' PIN pad, if there is one.
+func (t *terminal) readPad(face *tillFace) {
+	if t.config.PINPad.Device == "" {
+		return
+	}
+	keys := make(chan pinpad.Event)
+	face.pad = newPadRelay(keys, &face.away)
+	pad := pinpad.Pad{Device: t.config.PINPad.Device, Log: t.log}
+	t.beside = append(t.beside, face.pad.run,
+		func(ctx context.Context) error { return pad.Run(ctx, keys) })
+}
+
+// padRelay hands on what happens at the PIN pad while the till is shown. What is
+// pressed at another face is forgotten.
+type padRelay struct {
+	in   <-chan pinpad.Event
+	out  chan pinpad.Event // nil: there is no pad
+	anew chan struct{}
+	away *atomic.Bool // another face is shown
+}
+
+func newPadRelay(in <-chan pinpad.Event, away *atomic.Bool) padRelay {
+	return padRelay{in: in, out: make(chan pinpad.Event), anew: make(chan struct{}, 1), away: away}
+}
+
+// again says once more whether the pad is there, to a till that is shown anew.
+func (r padRelay) again() {
+	if r.out != nil {
+		put(r.anew)
+	}
+}
+
+func (r padRelay) run(ctx context.Context) error {
+	var state pinpad.Event // whether it is there
+	for {
+		var e pinpad.Event
+		select {
+		case e = <-r.in:
+			if e.Kind == pinpad.There || e.Kind == pinpad.Away {
+				state = e
+			}
+		case <-r.anew:
+			e = state
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if e.Kind == 0 || r.away.Load() {
+			continue
+		}
+		select {
+		case r.out <- e:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// examine says whether the PIN pad can be read.
+func (c PINPadConfig) examine() finding {
+	const name = "PIN pad"
+	err := pinpad.Try(c.Device)
+	mend := "plug it in; compare pinpad.device with ls /dev/input/by-id and /sys/class/input/event*/device/name"
+	switch {
+	case err == nil:
+		return finding{name, c.Device + " can be read, and kept from the screen", "", false}
+	case errors.Is(err, unix.EBUSY):
+		return finding{name, c.Device + " is in use, as it is while the terminal runs", "", false}
+	case errors.Is(err, fs.ErrPermission):
+		mend = "the terminal's user has to be in the group input: adduser quancun input"
+	}
+	return finding{name, fmt.Sprintf("%s: %v", c.Device, err), mend, c.Fallback}
 }
 
 // refundLimit is the amount above which a second person releases a refund; 0:

@@ -30,8 +30,9 @@ type window struct {
 	close   func()
 }
 
-// openWindow starts the face of a till, as a cashier finds it after a start.
-func (c *till) openWindow() *window {
+// openWindow starts the face of a till, as a cashier finds it after a start, with
+// whatever else it has.
+func (c *till) openWindow(with ...func(*flow.Session)) *window {
 	c.world.t.Helper()
 	w := &window{
 		till: c, inputs: make(chan flow.Input), health: make(chan kiosk.Health), news: make(chan flow.News),
@@ -47,6 +48,9 @@ func (c *till) openWindow() *window {
 		Unread: filepath.Join(c.world.dir, c.id+".unread"),
 		Log:    c.log,
 		Show:   func(v flow.View) { w.views <- v },
+	}
+	for _, more := range with {
+		more(session)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

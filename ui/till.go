@@ -56,8 +56,13 @@ func (w *Till) show(v till.View) {
 	if v.Step != before.Step {
 		w.typed.Step(v.Step)
 	}
+	if v.Pad.There != before.Pad.There { // what was begun on one is not ended on the other
+		w.typed.PIN.Wipe()
+		w.typed.Office.PIN.Wipe()
+	}
 	if reflect.DeepEqual(seen(before), seen(v)) { // a page drawn anew under a finger loses the tap
 		w.screen.Ends(v.Ends, w.o.Now())
+		w.screen.Dots(v.Pad.Dots)
 		return
 	}
 	w.rebuild()
@@ -67,7 +72,7 @@ func (w *Till) show(v till.View) {
 // every entry of the journal: what the upstream has not been told is shown when it
 // does not get through, and what may be sold alone while it is away.
 func seen(v till.View) till.View {
-	v.Ends, v.Taps, v.Office.Ends = time.Time{}, 0, time.Time{}
+	v.Ends, v.Taps, v.Office.Ends, v.Pad.Dots = time.Time{}, 0, time.Time{}, 0
 	all := v.Health
 	v.Health = kiosk.Health{Terminal: all.Terminal, SchoolZH: all.SchoolZH, SchoolEN: all.SchoolEN}
 	if all.Queue.Failing {
@@ -132,6 +137,27 @@ func (w *Till) on(in till.Input) {
 	w.o.OnTill(in)
 }
 
+// announcePad plays what belongs to the holder's own pad, and asks aloud for what is
+// to be typed there.
+func (w *Till) announcePad(before, now till.View) {
+	a, b := before.Pad, now.Pad
+	asked := before.Step == now.Step && before.Office.No == now.Office.No && a.Set && b.Set
+	switch {
+	case !asked:
+	case b.Lost && !a.Lost, b.There != a.There:
+		w.player.Play(sound.Attention)
+	case b.Few && !a.Few:
+		w.player.Play(sound.Refuse)
+	case b.Dots > a.Dots:
+		w.player.Play(sound.Key)
+	case b.Dots < a.Dots:
+		w.player.Play(sound.Erase)
+	}
+	if parts := speech.Pad(now, w.o.Texts); parts != nil && w.o.TillVoice != nil && (!asked || a.There != b.There) {
+		w.o.TillVoice.Say(speech.Script{Parts: parts, Aloud: true})
+	}
+}
+
 // announceOffice plays what belongs to a new page of the office.
 func (w *Till) announceOffice(v office.View) {
 	switch {
@@ -153,6 +179,7 @@ func (w *Till) announce(before, now till.View) {
 		w.turned = w.o.Now()
 		w.announceOffice(now.Office)
 	}
+	w.announcePad(before, now)
 	if now.Step == before.Step {
 		return
 	}

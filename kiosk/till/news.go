@@ -101,5 +101,6 @@ func (s *Session) show() {
 		}
 		s.kept = s.view.News
 	}
+	s.view.Pad = s.padView()
 	s.Show(s.view)
 }

@@ -51,6 +51,9 @@ func (s *Session) showOffice(v office.View) {
 	if s.view.Step != Office {
 		return
 	}
+	if v.No != s.view.Office.No {
+		s.pad.forget()
+	}
 	s.view.Office, s.view.Taps = v, 0
 	s.show()
 }
@@ -62,6 +65,9 @@ func (s *Session) atOffice(in Input) {
 	page := s.view.Office
 	switch in.Event {
 	case 0:
+		if in.Office.Answer.PIN != nil && !s.onPanel() {
+			break
+		}
 		s.Desk.Office.Send(in.Office)
 		return
 	case Leave:

@@ -63,6 +63,12 @@ type window struct {
 // and then works for a minute.
 func newWindow(t *testing.T, c *crew, plan Plan) *window {
 	t.Helper()
+	return newWindowOf(t, c, plan, func(*Session) {})
+}
+
+// newWindowOf opens one that has something else, too.
+func newWindowOf(t *testing.T, c *crew, plan Plan, with func(*Session)) *window {
+	t.Helper()
 	w := &window{t: t, crew: c, inputs: make(chan Input), cards: make(chan reader.State), views: make(chan View, 64)}
 	log := slog.New(slog.DiscardHandler)
 	task := office.Task{Name: "test.ask", Group: office.Sales, Needs: staff.Query,
@@ -97,6 +103,7 @@ func newWindow(t *testing.T, c *crew, plan Plan) *window {
 		Desk: w.desk, Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), Feeds: nothing{}, Cards: w.cards,
 		Inputs: w.inputs, Health: make(chan kiosk.Health), Show: func(v View) { w.views <- v }, Log: log,
 	}
+	with(w.s)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- w.s.Run(ctx) }()

@@ -13,6 +13,7 @@ import (
 	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/reader"
+	"quancun/reader/pinpad"
 )
 
 // Session walks one sale after the other through the flow, for as long as the
@@ -29,14 +30,20 @@ type Session struct {
 	Show   func(View)          // must not block
 	Log    *slog.Logger
 
+	// Pad is the holder's own PIN pad; nil: the panel takes holders' PINs. PadOrPanel
+	// says that it does so, too, while the pad is away.
+	Pad        <-chan pinpad.Event
+	PadOrPanel bool
+
 	// What follows belongs to the goroutine of Run.
 	view    View
 	kept    []News // of the view, as the file has it
 	slot    reader.State
-	visit   int                // counts steps, so that a late result is known as late
-	tried   uint32             // insertion that was looked at last
-	paid    uint32             // insertion that a sale was made to
-	keyed   bool               // the cashier wants another price than the meal's
+	visit   int    // counts steps, so that a late result is known as late
+	tried   uint32 // insertion that was looked at last
+	paid    uint32 // insertion that a sale was made to
+	keyed   bool   // the cashier wants another price than the meal's
+	pad     pad
 	byCode  bool               // a code pays, so that no card has to stay
 	cancel  context.CancelFunc // of the act, if one is under way
 	ends    time.Time          // of the step, by the monotonic clock; zero: never
@@ -63,6 +70,7 @@ func (s *Session) Run(ctx context.Context) error {
 	s.openOffice()
 	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
+	defer s.pad.forget()
 	last, err := s.Desk.remember(ctx)
 	if err != nil {
 		s.Log.Error("sales of a moment ago not read", "err", err) // the Keeper says what that means
@@ -107,6 +115,8 @@ func (s *Session) walk(ctx context.Context) error {
 			s.health(ctx, health)
 		case v := <-s.office:
 			s.showOffice(v)
+		case e := <-s.Pad:
+			s.press(ctx, e)
 		case n := <-s.News:
 			s.hear(ctx, n)
 		case r := <-s.results:
@@ -148,7 +158,7 @@ func (s *Session) input(ctx context.Context, in Input) {
 func (s *Session) allowed(in Input) bool {
 	switch in.Event {
 	case Typed:
-		return in.PIN != nil && in.PIN.Full()
+		return in.PIN != nil && in.PIN.Full() && s.onPanel()
 	case Priced:
 		return in.Amount > 0 && in.Amount <= saleMax
 	case Scanned:

@@ -96,6 +96,7 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 		s.cancel = nil
 	}
 	s.visit++
+	s.pad.forget()
 	before := s.view.Step
 	s.view = s.view.at(step, in.Event)
 	if patch != nil {

@@ -6,6 +6,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
+	"quancun/kiosk/pin"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/tender"
 	"quancun/money"
@@ -34,6 +35,7 @@ type View struct {
 	Sale    Result  // Sold, Unknown, PaidBefore, Ask: the sale that it is about
 	Last    Result  // that was made before; zero: none since the sign-in
 	PIN     PINHint // StaffPIN, EnterPIN
+	Pad     pin.Pad // where a holder's PIN is asked for
 	Notice  Notice
 	Short   bool       // Declined: the purse is too low, and the upstream is there to load it
 	Taps    int        // cards laid down and codes scanned where they change nothing; a page answers them
@@ -43,6 +45,14 @@ type View struct {
 	HasOffice  bool        // there is one
 	OfficeOnly bool        // who is signed in may not sell
 	Office     office.View // Office
+}
+
+// AsksHolder reports whether the page asks for the PIN of a holder, and not for that
+// of the staff.
+func (v View) AsksHolder() bool {
+	asked := v.Office.View
+	return v.Step == EnterPIN ||
+		v.Step == Office && asked.Page == dialog.Asking && asked.Question.Kind == dialog.AskPIN
 }
 
 // Operator is who sells.

@@ -24,6 +24,8 @@ var scenarios = []scenario{
 	{name: "sale-card", what: "lunch at a till, and the same once more", face: cashier, play: saleCard},
 	{name: "sale-dark", what: "a card and a phone pay while the upstream is gone", face: cashier, play: saleDark},
 	{name: "sale-limit", what: "the fifty-first yuan of the day asks for the PIN", face: cashier, play: saleLimit},
+	{name: "sale-pad", what: "the holder types it on a pad of their own, which is unplugged amid that", face: cashier,
+		play: salePad},
 	{name: "code-pin", what: "a phone's code above the daily limit is paid by PIN", face: cashier, play: codePIN},
 	{name: "sale-torn-elsewhere", what: "torn off at a till, and settled at the next", face: cashier, play: saleTorn},
 	{name: "sale-left", what: "the power is cut while a wallet pays", face: cashier, play: saleLeft},

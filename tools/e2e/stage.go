@@ -253,6 +253,26 @@ func (s *stage) see(steps ...kiosk.Step) (kiosk.Step, error) {
 	return 0, fmt.Errorf("the window shows step %d, and not one of %v", now.Step, steps)
 }
 
+// says waits until a line on the page has some words.
+func (s *stage) says(words string) func() error {
+	return func() error {
+		var now screen
+		for end := time.Now().Add(seeMax); time.Now().Before(end); {
+			var err error
+			if now, err = s.look(end); err != nil {
+				return err
+			}
+			if strings.Contains(strings.Join(now.Texts, ""), words) {
+				return nil
+			}
+			if err := s.pause(50 * time.Millisecond); err != nil {
+				return err
+			}
+		}
+		return fmt.Errorf("the page does not say %q, but %q", words, now.Texts)
+	}
+}
+
 // tap touches a target as a finger does.
 func (s *stage) tap(name string) error {
 	now, err := s.look(time.Now().Add(seeMax))

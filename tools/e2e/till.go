@@ -3,12 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"regexp"
+	"strings"
 	"time"
 
 	"quancun/kiosk"
 	"quancun/kiosk/till"
 	"quancun/money"
+	"quancun/reader/evdev"
 )
 
 // lunch is what the first key of the till costs.
@@ -149,6 +153,17 @@ func saleLimit(s *stage) error {
 	if err != nil {
 		return err
 	}
+	return s.steps(
+		s.aboveLimit,
+		func() error { return s.typePIN(kiosk.Step(till.EnterPIN)) },
+		s.at(till.Sold), s.again,
+		func() error { return s.spent(before, 52*money.Yuan) },
+	)
+}
+
+// aboveLimit spends 37 yuan, and has the card pay 15 more, which is above the daily
+// limit.
+func (s *stage) aboveLimit() error {
 	for _, product := range []string{"product-1", "product-2", "product-3"} { // 37 yuan
 		err := s.steps(
 			func() error { return s.await(kiosk.Step(till.Ready), product) }, s.at(till.Present),
@@ -165,10 +180,103 @@ func saleLimit(s *stage) error {
 		func() error { return s.tap("charge") }, // 52 yuan in all
 		s.at(till.Present),
 		s.lay,
-		func() error { return s.typePIN(kiosk.Step(till.EnterPIN)) },
+	)
+}
+
+// salePad is saleLimit at a till whose holders have a PIN pad of their own. The cashier
+// types nothing there; the pad is unplugged amid the PIN, and plugged in again.
+func salePad(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	pad, err := s.withPad()
+	if err != nil {
+		return err
+	}
+	defer func() { pad.pipe.Close() }()
+	press := func(keys string) func() error { return func() error { return pad.press(keys) } }
+	return s.steps(
+		press("271828\n"), // nobody has asked
+		s.aboveLimit,
+		s.at(till.EnterPIN), s.says("顾客请在小键盘上输入密码"), s.noDigits,
+		func() error { return s.here.display.Press(strings.Split(s.pin, "")...) },
+		press("000000\n"), s.says("密码不对，还可以试 4 次"),
+		press(s.pin[:3]), func() error { s.shot("half"); return pad.pull() },
+		s.says("小键盘断开了，已输的几位已清除"),
+		pad.plug, s.says("小键盘断开过"), s.noDigits,
+		press(s.pin), func() error { s.shot("typed"); return pad.press("\n") },
 		s.at(till.Sold), s.again,
 		func() error { return s.spent(before, 52*money.Yuan) },
 	)
+}
+
+// noDigits checks that the cashier has no key for a digit.
+func (s *stage) noDigits() error {
+	now, err := s.look(time.Now().Add(seeMax))
+	if err == nil && now.Targets["digit-1"].Enabled {
+		err = errors.New("the cashier has a key for a digit")
+	}
+	return err
+}
+
+// pad is the keypad on the customer's side of the till: a pipe that speaks as the
+// kernel does.
+type pad struct {
+	path string
+	pipe *os.File
+}
+
+// withPad starts the till anew with a PIN pad that is plugged in.
+func (s *stage) withPad() (*pad, error) {
+	p := &pad{path: s.stack.File("pad")}
+	if err := p.plug(); err != nil {
+		return nil, err
+	}
+	config, err := os.OpenFile(s.stack.File("terminal.toml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	_, err = fmt.Fprintf(config, "\n[pinpad]\ndevice = %q\n", p.path)
+	if err := errors.Join(err, config.Close()); err != nil {
+		return nil, err
+	}
+	return p, errors.Join(s.here.terminal.Stop(), s.restart())
+}
+
+// plug plugs the pad in. It is ready before it has its name.
+func (p *pad) plug() (err error) {
+	made := p.path + ".new"
+	if out, err := exec.Command("mkfifo", made).CombinedOutput(); err != nil {
+		return fmt.Errorf("mkfifo: %w: %s", err, out)
+	}
+	if p.pipe, err = os.OpenFile(made, os.O_RDWR, 0); err != nil {
+		return err
+	}
+	return os.Rename(made, p.path)
+}
+
+// pull pulls it out.
+func (p *pad) pull() error { return errors.Join(os.Remove(p.path), p.pipe.Close()) }
+
+// padKeys are the keys of a keypad, as the kernel numbers them.
+var padKeys = map[rune]uint16{
+	'0': 82, '1': 79, '2': 80, '3': 81, '4': 75, '5': 76, '6': 77, '7': 71, '8': 72, '9': 73, '\n': 96,
+}
+
+// press presses keys of the pad, each of which is let go again.
+func (p *pad) press(keys string) error {
+	for _, k := range keys {
+		up := evdev.Event{Kind: evdev.Key, Code: padKeys[k]}
+		down := up
+		down.Value = 1
+		for _, e := range []evdev.Event{down, {}, up, {}} {
+			if _, err := p.pipe.Write(e.Bytes()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // codePIN pays 52 yuan by a virtual card's code, which is above the daily limit: the

@@ -153,6 +153,10 @@ func (p *page) show(line *canvas.Text, width float32) {
 
 // pin takes a PIN: a holder's, or that of a second person.
 func (p *page) pin() fyne.CanvasObject {
+	holders := p.q.Kind == dialog.AskPIN
+	if holders && !p.s.Pad.OnPanel() {
+		return p.holderPIN()
+	}
 	says, _ := p.columns(padShare)
 	pad := p.k.PINPad(&p.s.Typed.PIN, p.padKey(0), p.padWords(),
 		func(pin *kiosk.PIN) { p.answer(dialog.Answer{PIN: pin}) })
@@ -166,6 +170,9 @@ func (p *page) pin() fyne.CanvasObject {
 	if p.q.Of != "" {
 		column.Add(widget.CentreX(p.release(says)))
 	}
+	if notice := PadNotice(p.k, p.t, p.s.Pad, says); holders && notice != nil {
+		column.Add(notice)
+	}
 	column.Add(p.k.Gap(2))
 	column.Add(widget.CentreX(pad.Dots))
 	column.Add(p.centred(p.t.T("pin.auto"), look.Small, false, says))
@@ -173,6 +180,22 @@ func (p *page) pin() fyne.CanvasObject {
 		column.Add(facts)
 	}
 	return p.split(padShare, widget.CentreY(column), widget.CentreY(pad.Keys))
+}
+
+// holderPIN takes a holder's PIN from the pad on their side of the counter.
+func (p *page) holderPIN() fyne.CanvasObject {
+	width := p.s.Room.Width
+	column := p.k.Column(7, p.heading(width))
+	if p.s.Pad.There {
+		column.Add(p.centred(p.t.T("pinpad.title"), look.Lead, true, width))
+	}
+	part := NewHolderPad(p.k, p.t, p.s.Pad, width)
+	p.out.Dots = part.Show
+	column.Objects = append(column.Objects, part.Objects...)
+	if facts := p.facts(p.q.Facts, width, p.s.Room.Height-column.MinSize().Height-p.k.MM(7)); facts != nil {
+		column.Add(facts)
+	}
+	return widget.CentreY(column)
 }
 
 // release says what a second person is asked to say yes to.

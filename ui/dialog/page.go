@@ -16,6 +16,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
+	"quancun/kiosk/pin"
 	"quancun/ui/look"
 	"quancun/ui/text"
 	"quancun/ui/widget"
@@ -31,6 +32,7 @@ type Stage struct {
 	Phone string         // where the staff can ask; "": nowhere
 	Typed *Typed         // what was typed so far; the page goes on with it
 	Fault kiosk.Code     // why a script was refused, where its view has no words
+	Pad   pin.Pad        // on which a holder's PIN is typed
 	Touch bool           // there are fingers only: no keyboard and no scanner
 
 	On     func(dialog.Input) // what the person did
@@ -70,6 +72,8 @@ type Page struct {
 	Erase   func()
 	Confirm func()
 	Turn    func(by int) // by arrows: to another part of the page
+
+	Dots func(digits int) // shows how many were typed on the holder's pad; nil: that is not asked
 }
 
 // page is a page while it is being built.

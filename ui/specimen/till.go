@@ -7,7 +7,11 @@ import (
 	"fyne.io/fyne/v2/driver/software"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
+	"quancun/kiosk/office"
+	"quancun/kiosk/pin"
 	"quancun/kiosk/rules"
+	"quancun/kiosk/staff"
 	"quancun/kiosk/till"
 	"quancun/money"
 	"quancun/ui/look"
@@ -94,6 +98,7 @@ func darkened(v till.View) till.View {
 // TillViews returns every state of the till.
 func TillViews() []TillView {
 	list := append(tillArriving(), tillSelling()...)
+	list = append(list, tillPad()...)
 	list = append(list, tillEnding()...)
 	list = append(list, officeViews()...)
 	for _, c := range kiosk.Codes {
@@ -184,6 +189,35 @@ func tillSelling() []TillView {
 		tillView("17-paying", step(till.Paying)),
 		tillView("18-querying", step(till.Querying)),
 	}
+}
+
+// tillPad are the pages of a till whose holders type their PIN on a pad of their own.
+func tillPad() (all []TillView) {
+	pads := []struct {
+		name string
+		pad  pin.Pad
+		hint till.PINHint
+	}{
+		{"", pin.Pad{There: true, Dots: 3}, till.PINHint{}},
+		{"-level", pin.Pad{There: true}, till.PINHint{Level: true}},
+		{"-few", pin.Pad{There: true, Few: true, Dots: 4}, till.PINHint{}},
+		{"-wrong-again", pin.Pad{There: true, Lost: true}, till.PINHint{Wrong: true, TriesLeft: 1}},
+		{"-away", pin.Pad{}, till.PINHint{}},
+		{"-away-lost", pin.Pad{Lost: true}, till.PINHint{Wrong: true, TriesLeft: 4}},
+		{"-panel", pin.Pad{Panel: true}, till.PINHint{}},
+		{"-panel-lost", pin.Pad{Panel: true, Lost: true}, till.PINHint{Wrong: true, TriesLeft: 4}},
+	}
+	question := dialog.View{Page: dialog.Asking, Task: may(staff.ChangePIN), Question: dialog.Question{
+		Kind: dialog.AskPIN, Name: may(staff.ChangePIN), Facts: facts(2), Wrong: dialog.WrongAgain}}
+	for _, p := range pads {
+		p.pad.Set = true
+		v := till.View{Step: till.EnterPIN, Amount: 1200, Holder: holder, Pad: p.pad, PIN: p.hint}
+		desk := officeView("30-pin-pad"+p.name, office.View{View: question})
+		desk.View.Pad = p.pad
+		all = append(all, tillView("11-enter-pin-pad"+p.name, v),
+			tillView("11-enter-pin-pad"+p.name+"-dark", darkened(v)), desk)
+	}
+	return all
 }
 
 func tillEnding() []TillView {

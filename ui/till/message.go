@@ -5,6 +5,7 @@ import (
 
 	"quancun/kiosk"
 	"quancun/kiosk/till"
+	"quancun/ui/dialog"
 	"quancun/ui/look"
 	"quancun/ui/text"
 	"quancun/ui/widget"
@@ -86,14 +87,10 @@ const pinShare = 0.50
 
 // pin takes a PIN: the cashier's, or the holder's.
 func (p *page) pin() fyne.CanvasObject {
-	says, _ := p.columns(pinShare)
-	title, hint := p.t.T("till.pin"), p.t.T("till.pin.body", "amount", text.Amount(p.v.Amount))
-	switch {
-	case p.v.Step == till.StaffPIN:
-		title, hint = p.t.T("till.staffpin"), p.t.T("till.staffpin.body")
-	case p.v.PIN.Level:
-		hint = p.t.T("till.pin.level", "amount", text.Amount(p.v.Amount))
+	if p.v.Step == till.EnterPIN && !p.v.Pad.OnPanel() {
+		return p.holderPIN()
 	}
+	says, _ := p.columns(pinShare)
 	words := widget.PadWords{Clear: p.t.T("pad.clear"), Erase: p.t.T("pad.erase")}
 	pad := p.k.PINPad(&p.s.Typed.PIN, p.padKey(0), words,
 		func(pin *kiosk.PIN) { p.s.On(till.Input{Event: till.Typed, PIN: pin}) })
@@ -103,21 +100,51 @@ func (p *page) pin() fyne.CanvasObject {
 		}
 	}
 	p.screen.erase = pad.Erase
-	column := p.k.Column(7, p.text(title, look.Title, true, says))
-	if name := p.v.Holder.Name; name != "" {
-		column.Add(p.k.Line(name, widget.Style{Type: look.Lead, Align: fyne.TextAlignCenter}))
-	}
-	if p.v.PIN.Wrong {
-		left := p.t.T("pin.wrong", "tries", p.v.PIN.TriesLeft)
-		if p.v.PIN.TriesLeft == 1 {
-			left = p.t.T("pin.wrong.one")
-		}
-		column.Add(widget.CentreX(p.k.Banner(look.Careful, "warning", left, says)))
+	column := p.asksPIN(says)
+	if notice := dialog.PadNotice(p.k, p.t, p.v.Pad, says); notice != nil {
+		column.Add(notice)
 	} else {
-		column.Add(p.text(hint, look.Body, false, says))
+		column.Add(p.k.Gap(2))
 	}
-	column.Add(p.k.Gap(2))
 	column.Add(widget.CentreX(pad.Dots))
 	column.Add(p.text(p.t.T("pin.auto"), look.Small, false, says))
 	return p.split(pinShare, widget.CentreY(column), widget.CentreY(pad.Keys))
+}
+
+// holderPIN takes the holder's PIN from the pad on their side of the counter. The
+// cashier can do nothing but cancel.
+func (p *page) holderPIN() fyne.CanvasObject {
+	column := p.asksPIN(p.width())
+	part := dialog.NewHolderPad(p.k, p.t, p.v.Pad, p.width())
+	p.screen.dots = part.Show
+	column.Objects = append(column.Objects, part.Objects...)
+	return widget.CentreY(column)
+}
+
+// asksPIN says whose PIN is asked for and why, or that it was wrong.
+func (p *page) asksPIN(width float32) *fyne.Container {
+	title, hint := p.t.T("till.pin"), p.t.T("till.pin.body", "amount", text.Amount(p.v.Amount))
+	switch {
+	case p.v.Step == till.StaffPIN:
+		title, hint = p.t.T("till.staffpin"), p.t.T("till.staffpin.body")
+	case p.v.PIN.Level:
+		hint = p.t.T("till.pin.level", "amount", text.Amount(p.v.Amount))
+	}
+	if p.v.Pad.There {
+		title = p.t.T("pinpad.title")
+	}
+	column := p.k.Column(7, p.text(title, look.Title, true, width))
+	if name := p.v.Holder.Name; name != "" {
+		column.Add(p.k.Line(name, widget.Style{Type: look.Lead, Align: fyne.TextAlignCenter}))
+	}
+	if !p.v.PIN.Wrong {
+		column.Add(p.text(hint, look.Body, false, width))
+		return column
+	}
+	left := p.t.T("pin.wrong", "tries", p.v.PIN.TriesLeft)
+	if p.v.PIN.TriesLeft == 1 {
+		left = p.t.T("pin.wrong.one")
+	}
+	column.Add(widget.CentreX(p.k.Banner(look.Careful, "warning", left, width)))
+	return column
 }

@@ -19,7 +19,7 @@ func (p *page) atOffice() {
 	room := fyne.NewSize(p.width(), p.height())
 	stage := dialog.Stage{
 		Texts: p.t, Kit: p.k, Room: room, Zone: p.s.Now.Location(), Phone: p.s.Phone, Typed: &p.s.Typed.Office,
-		Fault:  p.v.Office.Fault,
+		Fault: p.v.Office.Fault, Pad: p.v.Pad,
 		On:     func(in desk.Input) { p.s.On(till.Input{Office: in}) },
 		Redraw: p.s.Redraw,
 	}
@@ -30,5 +30,6 @@ func (p *page) atOffice() {
 	}
 	s := p.screen
 	s.typeRune, s.erase, s.confirm, s.turn = p.office.Type, p.office.Erase, p.office.Confirm, p.office.Turn
+	s.dots = p.office.Dots
 	s.leaves = p.office.Leave != ""
 }

@@ -67,6 +67,7 @@ type Screen struct {
 	erase    func()
 	confirm  func()
 	turn     func(by int)
+	dots     func(digits int)
 	function func(n int)
 	leaves   bool // a person may leave
 }
@@ -93,6 +94,13 @@ func (s *Screen) Tick(now time.Time) {
 func (s *Screen) Ends(at, now time.Time) {
 	s.view.Ends = at
 	s.Tick(now)
+}
+
+// Dots shows how many digits were typed on the holder's own pad.
+func (s *Screen) Dots(digits int) {
+	if s.dots != nil {
+		s.dots(digits)
+	}
 }
 
 // Office opens the office by this key, which a keypad beside the panel has, too.

@@ -14,6 +14,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
+	"quancun/kiosk/pin"
 	"quancun/kiosk/till"
 	"quancun/money"
 	"quancun/ui/inspect"
@@ -209,4 +210,55 @@ func TestNothingPersonal(t *testing.T) {
 			t.Errorf("the page says %q", line.Text)
 		}
 	})
+}
+
+// TestHolderTypesAlone: where a holder has a PIN pad of their own, neither a finger nor
+// the cashier's keyboard types a digit, and what was typed there is shown in place;
+// while it is away the panel takes the PIN only where it may.
+func TestHolderTypesAlone(t *testing.T) {
+	newApp(t)
+	desk := till.View{Step: till.Office, Office: office.View{View: dialog.View{
+		Page: dialog.Asking, No: 3, Question: dialog.Question{Kind: dialog.AskPIN, Name: "total"}}}}
+	for name, v := range map[string]till.View{"sale": {Step: till.EnterPIN}, "desk": desk} {
+		for _, tt := range []struct {
+			pad   pin.Pad
+			types bool
+		}{
+			{pin.Pad{}, true}, {pin.Pad{Set: true, Panel: true, Lost: true}, true},
+			{pin.Pad{Set: true, There: true}, false}, {pin.Pad{Set: true}, false}, {pin.Pad{Set: true, Lost: true}, false},
+		} {
+			var told []till.Input
+			v.Pad = tt.pad
+			stage := newStage(t, specimen.TillPanels["1024x768"], text.Chinese, &told)
+			s := face.Build(v, stage)
+			if _, has := buttons(s.Object)["digit-1"]; has != tt.types {
+				t.Errorf("%s, pad %+v: digit keys: %v", name, tt.pad, has)
+			}
+			for _, r := range "271828" {
+				s.Type(r)
+			}
+			s.Erase()
+			s.Confirm()
+			if (len(told) > 0) != tt.types || stage.Typed.PIN.Len() > 0 || stage.Typed.Office.PIN.Len() > 0 {
+				t.Errorf("%s, pad %+v: the keyboard sends %+v", name, tt.pad, told)
+			}
+			if s.Dots(4); filled(s.Object) != 4 && tt.pad.There {
+				t.Errorf("%s, pad %+v: %d dots of four", name, tt.pad, filled(s.Object))
+			}
+			told = nil
+			if s.Leave(); len(told) != 1 {
+				t.Errorf("%s, pad %+v: the cashier cannot cancel", name, tt.pad)
+			}
+		}
+	}
+}
+
+// filled is how many dots are.
+func filled(root fyne.CanvasObject) (n int) {
+	widget.Walk(root, func(o fyne.CanvasObject, _ fyne.Position) {
+		if c, ok := o.(*canvas.Circle); ok && c.FillColor == look.Blue {
+			n++
+		}
+	})
+	return n
 }

@@ -41,22 +41,47 @@ type PINPad struct {
 
 	pin    *kiosk.PIN
 	onDone func(*kiosk.PIN)
-	kit    Kit
-	dots   []*canvas.Circle
+	dots   *Dots
+}
+
+// Dots are as many as a PIN has digits, and those that were typed are filled.
+type Dots struct {
+	Object fyne.CanvasObject
+
+	kit   Kit
+	discs []*canvas.Circle
+}
+
+// Dots makes dots of which none is filled.
+func (k Kit) Dots() *Dots {
+	d := &Dots{kit: k}
+	row := make([]fyne.CanvasObject, 0, kiosk.PINLength)
+	for range kiosk.PINLength {
+		c := k.Disc(look.Surface, look.Edge, 0.8)
+		d.discs = append(d.discs, c)
+		row = append(row, k.Sized(11, 11, c))
+	}
+	d.Object = k.Row(8, row...)
+	return d
+}
+
+// Show fills that many.
+func (d *Dots) Show(digits int) {
+	for i, c := range d.discs {
+		c.FillColor = d.kit.Paint(look.Surface)
+		if i < digits {
+			c.FillColor = d.kit.Paint(look.Blue)
+		}
+		c.Refresh()
+	}
 }
 
 // PINPad makes a pad that types into pin, with keys of that height in
 // millimetres. On the sixth digit it gives the digits away as a PIN of the
 // taker's own, and forgets them.
 func (k Kit) PINPad(pin *kiosk.PIN, height float64, words PadWords, onDone func(*kiosk.PIN)) *PINPad {
-	p := &PINPad{pin: pin, onDone: onDone, kit: k}
-	row := make([]fyne.CanvasObject, 0, kiosk.PINLength)
-	for range kiosk.PINLength {
-		c := k.Disc(look.Surface, look.Edge, 0.8)
-		p.dots = append(p.dots, c)
-		row = append(row, k.Sized(11, 11, c))
-	}
-	p.Dots = k.Row(8, row...)
+	p := &PINPad{pin: pin, onDone: onDone, dots: k.Dots()}
+	p.Dots = p.dots.Object
 	clear := k.Button(Face{Name: "clear", Label: words.Clear}, func() { p.pin.Wipe(); p.paint() })
 	erase := k.Button(Face{Name: "erase", Label: words.Erase}, p.Erase)
 	p.Keys = k.pad(height, clear, erase, p.Type)
@@ -84,15 +109,7 @@ func (p *PINPad) Erase() {
 	p.paint()
 }
 
-func (p *PINPad) paint() {
-	for i, c := range p.dots {
-		c.FillColor = p.kit.Paint(look.Surface)
-		if i < p.pin.Len() {
-			c.FillColor = p.kit.Paint(look.Blue)
-		}
-		c.Refresh()
-	}
-}
+func (p *PINPad) paint() { p.dots.Show(p.pin.Len()) }
 
 // sumDigits is how many digits an amount in whole yuan may have.
 const sumDigits = 4
