@@ -1,6 +1,7 @@
 package bath_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"quancun/upstream/client"
 	way "quancun/upstream/client/bath"
 	"quancun/upstream/store"
+	"quancun/water"
 )
 
 // TestTape records what a holder sees of the baths.
@@ -28,6 +30,9 @@ func TestTape(t *testing.T) {
 	f.refuse()
 	f.own()
 	f.settle()
+	f.halls()
+	f.lose()
+	f.end()
 }
 
 // film is a recorder in a world.
@@ -54,6 +59,9 @@ func (f film) at(name string, d *bath.Desk, say script) dialog.End {
 	}
 	e := f.r.Record(v)
 	if e.Err != nil && e.Report.Follow != nil {
+		if w.meanwhile != nil {
+			w.meanwhile()
+		}
 		f.r.Follow(v, e)
 	}
 	return e
@@ -92,6 +100,14 @@ func (s saying) Halls(ctx context.Context) (way.Halls, error) {
 	return s.Upstream.Halls(ctx)
 }
 
+func (s saying) Cancel(context.Context, client.Session, way.Act) (way.Reservation, error) {
+	return way.Reservation{}, s.no
+}
+
+func (s saying) Close(context.Context, client.Session, way.Act, string) (way.Reservation, error) {
+	return way.Reservation{}, s.no
+}
+
 func (s saying) Reserve(context.Context, client.Session, way.Request) (way.Reservation, error) {
 	return way.Reservation{}, s.no
 }
@@ -106,6 +122,8 @@ func (f film) refuse() {
 		{"too-many", way.Refusal{Reason: way.TooMany}},
 		{"no-shows", way.Refusal{Reason: way.NoShows, Until: tape.Now.Add(72 * time.Hour)}},
 		{"not-enough", way.Refusal{Reason: way.NotEnough, Limit: 5 * yuan}},
+		{"for-card", way.Refusal{Reason: way.NotEnough, Limit: 5 * yuan, Kept: 12 * yuan}},
+		{"given-up", way.Refusal{Reason: way.GivenUp}},
 		{"never", way.Refusal{Reason: way.Ended}},
 	} {
 		d := f.w.service()
@@ -162,4 +180,95 @@ func (f film) settle() {
 	again := owning("")
 	again["bath.which"] = "2026-11-23 17:00-17:30 菱湖"
 	f.visit("used", again)
+	for line := range bytes.Lines(b.Log()) {
+		_, err := w.desk.Take(w.t.Context(), "console", bytes.TrimSpace(line))
+		w.ok(err)
+	}
+	again = owning("")
+	again["bath.which"] = "2026-11-23 17:00-17:30 菱湖"
+	f.visit("log", again)
+}
+
+// tomorrow reserves for the day after.
+func tomorrow(hall, slot string) script {
+	s := reserving(hall, slot)
+	s["bath.day"] = "bath.tomorrow"
+	return s
+}
+
+// halls sees halls of other sorts, and none.
+func (f film) halls() {
+	w := f.w
+	for n := range uint16(3) {
+		w.ok(w.desk.SetStall(w.t.Context(), 1, upstream.Stall{No: n + 1}))
+	}
+	w.ok(w.desk.AddHall(w.t.Context(), upstream.Hall{
+		No: 3, Name: "研究生浴室", Merchant: "bath-3", Cap: 5 * yuan, Tariff: water.Tariff{PerLitre: 4, PulsesPerLitre: 100},
+	}))
+	say := tomorrow("龙山浴室", "17:00")
+	say["bath.stall"] = "3"
+	delete(say, "bath.sure")
+	f.visit("stalls", say)
+	d := w.service()
+	d.Upstream = having{Upstream: d.Upstream}
+	f.at("no-halls", d, script{})
+}
+
+// having is an upstream with these reservations and no hall.
+type having struct {
+	bath.Upstream
+	all []way.Reservation
+}
+
+func (h having) Halls(context.Context) (way.Halls, error) { return way.Halls{}, nil }
+
+func (h having) Mine(context.Context, client.Session) ([]way.Reservation, error) { return h.all, nil }
+
+// lose asks for a place, hears nothing, and is too late by then.
+func (f film) lose() {
+	w := f.w
+	w.faults = []fault{lost, lost}
+	w.meanwhile = func() {
+		_, err := w.desk.Reserve(w.t.Context(), upstream.Request{
+			Ref: "R2", Terminal: "K01", Account: rival, Hall: 2, Day: bathcode.DayOf(w.clock) + 1, Slot: 1,
+		})
+		w.ok(err)
+	}
+	f.visit("lost", tomorrow("菱湖浴室", "17:30"))
+	w.meanwhile = nil
+}
+
+// end records how reservations end that nobody gives up or showers by, and each "no" on
+// the way there.
+func (f film) end() {
+	w := f.w
+	f.visit("next", tomorrow("菱湖浴室", "17:00"))
+	which := func(deed dialog.Word) script {
+		s := owning(deed)
+		s["bath.which"], s["bath.stub"] = "2026-11-24", "12345678"
+		return s
+	}
+	w.clock = w.clock.Add(time.Hour)
+	refused := func(name string, deed dialog.Word, why way.Reason) {
+		d := w.service()
+		d.Upstream = saying{d.Upstream, nil, &way.Refusal{Reason: why}}
+		f.at(name, d, which(deed))
+	}
+	refused("too-late", "bath.cancel", way.TooLate)
+	refused("over", "bath.cancel", way.Over)
+	refused("never-own", "bath.cancel", way.Ended)
+	w.clock = time.Date(2026, 11, 24, 17, 5, 0, 0, kiosk.Beijing)
+	refused("locked", "bath.settle", way.StubLocked)
+	w.clock = w.clock.Add(72 * time.Hour)
+	_, err := w.desk.Lapse(w.t.Context())
+	w.ok(err)
+	f.visit("no-word", which(""))
+	all, err := w.client.Mine(w.t.Context(), session)
+	w.ok(err)
+	for i := range all {
+		all[i].State = way.NotUsed
+	}
+	d := w.service()
+	d.Upstream = having{d.Upstream, all}
+	f.at("not-used", d, which(""))
 }

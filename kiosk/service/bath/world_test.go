@@ -73,8 +73,9 @@ type world struct {
 
 	lost bool // the controllers' clocks are
 
-	hear func(dialog.Question) // before it is answered
-	next script                // what is answered from then on
+	hear      func(dialog.Question) // before it is answered
+	meanwhile func()                // before what is being checked is waited for
+	next      script                // what is answered from then on
 }
 
 // fault is what becomes of a call: it is lost on its way, or its answer is.

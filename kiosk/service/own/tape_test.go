@@ -6,11 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
 	"quancun/kiosk/service/own"
 	"quancun/kiosk/service/tape"
 	"quancun/kiosk/service/tape/tapetest"
+	"quancun/pboc"
 	"quancun/upstream/centre"
 	"quancun/upstream/client"
 	"quancun/upstream/client/holder"
@@ -32,6 +34,9 @@ func TestTape(t *testing.T) {
 	f.money()
 	f.w.desk.Upstream = holder.New(w.client)
 	f.visit("spent", own.Money, 0)
+	f.dark()
+	f.kinds()
+	f.bound()
 }
 
 // film is a recorder in a world.
@@ -51,10 +56,14 @@ func (f film) visit(name string, of dialog.Word, answers ...int) {
 	if name == "spent" {
 		purse -= 4 * yuan // where nobody has heard of it yet
 	}
+	h := service.Holder{Session: s, CardNo: cardNo, Account: a, Purse: purse}
+	if f.w.chip != nil {
+		f.w.chip(&h)
+	}
 	all := f.w.desk.Services()
 	f.r.Record(tapetest.Visit{
 		Name: name, Service: all[slices.IndexFunc(all, func(s service.Service) bool { return s.Name == of })],
-		Holder: service.Holder{Session: s, CardNo: cardNo, Account: a, Purse: purse},
+		Holder: h,
 		Answer: func(dialog.Question) dialog.Answer {
 			if len(answers) == 0 {
 				return dialog.Answer{Left: true}
@@ -142,4 +151,93 @@ func (f film) money() {
 	} {
 		f.visit(name, own.Money, i)
 	}
+}
+
+// dark records what nobody upstream has heard of: here it is written down, or only on
+// the card itself, or not even there any more.
+func (f film) dark() {
+	w := f.w
+	lunch := service.Purchase{
+		TerminalNo: pboc.TerminalNo{0, 0, 0, 2, 4, 0x16}, Stamp: pboc.Stamp{0x20, 0x26, 0x11, 0x23, 0x12, 0x01, 0x02},
+		At: tape.Now.Add(-2 * time.Hour), Amount: 12_50,
+	}
+	w.chip = func(h *service.Holder) { h.Purse, h.Bought = 2_50, []service.Purchase{lunch} }
+	w.desk.Unsent = func(context.Context) ([]journal.Entry, error) {
+		e := journal.Entry{
+			Kind: journal.CodeSale, Ref: "5c3b90d1a4e7f26884b0c1d2", Account: account.No(), Merchant: "shop", Amount: 3_20,
+			At: tape.Now.Add(-time.Hour),
+		}
+		return []journal.Entry{e.Post(false, 0)}, nil
+	}
+	for i, name := range []string{"not-sent", "in-dark", "long-ago"} {
+		f.visit(name, own.Money, i)
+	}
+	w.chip, w.desk.Unsent = nil, nil
+}
+
+// moved is an upstream at which an account has moved in every way.
+type moved struct{ *holder.Desk }
+
+func (moved) all() (all []holder.Record) {
+	r := holder.Record{ID: "7", Title: "电费 东区 3 号楼 412 照明", RecordNo: "8812345"}
+	for i, k := range []client.MovementKind{
+		client.MovementBill, client.MovementTopUp, client.MovementLoad, client.MovementRefund, client.MovementOpening,
+		client.MovementDoubt, client.MovementSettlement, client.MovementCashTopUp, client.MovementPayOut,
+		client.MovementFee, client.MovementCorrection, client.MovementBath, 99,
+	} {
+		r.Movement = client.Movement{
+			At: tape.Now.Add(-time.Duration(i) * 9 * time.Hour), Kind: k, Amount: -20_00, Balance: 85_50,
+			Place: "electricity", Ref: "20261123140405000417000138",
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func (m moved) Records(_ context.Context, _ client.Session, f holder.Filter) ([]holder.Record, int, error) {
+	pages := slices.Collect(slices.Chunk(m.all(), f.Size))
+	return pages[f.Page], len(pages), nil
+}
+
+func (m moved) Receipt(ctx context.Context, s client.Session, _ string) (holder.Record, string, error) {
+	real, _, err := m.Desk.Records(ctx, s, holder.Filter{Size: 1})
+	if err != nil {
+		return holder.Record{}, "", err
+	}
+	_, code, err := m.Desk.Receipt(ctx, s, real[0].ID)
+	return m.all()[0], code, err
+}
+
+func (f film) kinds() {
+	f.w.desk.Upstream = moved{holder.New(f.w.client)}
+	f.visit("bill", own.Records, 0, 3, 0)
+	f.visit("kinds", own.Records, 0, 3, 6, 6)
+}
+
+// phoned is an upstream of a holder who has a phone, own limits and a PIN of their own,
+// and may have no other phone.
+type phoned struct{ *holder.Desk }
+
+func (p phoned) Limits(ctx context.Context, s client.Session) (holder.Limits, error) {
+	l, err := p.Desk.Limits(ctx, s)
+	l.Own, l.Daily, l.Spent = true, 80*yuan, 12*yuan
+	l.Phone, l.PhoneSince, l.Until = "Pixel 9", tape.Now.Add(-90*24*time.Hour), tape.Now.Add(200*24*time.Hour)
+	return l, err
+}
+
+func (phoned) Invite(context.Context, client.Session) (holder.Invitation, error) {
+	return holder.Invitation{}, &client.Refusal{Reason: client.AccountUnknown}
+}
+
+func (p phoned) CardCheck(ctx context.Context, s client.Session) (holder.CardCheck, error) {
+	c, err := p.Desk.CardCheck(ctx, s)
+	c.InitialPIN = false
+	return c, err
+}
+
+func (f film) bound() {
+	f.w.desk.Upstream = phoned{holder.New(f.w.client)}
+	f.visit("limits-own", own.About, 0)
+	f.visit("no-phone", own.About, 1, 0)
+	f.visit("checked", own.About, 2, 0)
 }

@@ -52,7 +52,7 @@ func (f film) visit(name string, s service.Service, say script) dialog.End {
 			return a
 		},
 		Holder: service.Holder{Session: session, CardNo: "00002026000100012345", Account: client.Account{
-			No: "2026000101", Balance: balance, Available: balance - held,
+			No: "2026000101", Balance: balance, Available: balance - held, Kept: store.Kept(balance-held, w.reserve),
 		}},
 	}
 	e := f.r.Record(v)
@@ -102,6 +102,8 @@ func TestTapeNetwork(t *testing.T) {
 	other := tenYuan()
 	other["pay.amount"] = []dialog.Answer{lastOption}
 	f.visit("other", f.w.networkService(), other)
+	f.kept()
+	f.accounts()
 	all := rarely(10 * yuan)
 	for _, name := range []string{"waiting", "unsure", "referred", "says-no", "down", "limit"} {
 		d := f.w.desk()
@@ -126,6 +128,56 @@ func TestTapeNetwork(t *testing.T) {
 	f.visit("less", f.w.networkService(), script{}) // what is left does not do for all that is offered
 	f.w.arm(breaker.Fault{Method: "*", Kind: breaker.HTML, Standing: true}, "network")
 	f.visit("away", f.w.networkService(), script{})
+}
+
+// kept records who has only what is for the card, or little besides.
+func (f film) kept() {
+	w := f.w
+	w.reserve = 150 * yuan
+	f.visit("kept", w.networkService(), tenYuan())
+	w.reserve = 500 * yuan
+	f.visit("for-card", w.networkService(), script{})
+	w.reserve = 0
+}
+
+// accounts records accounts of the network that cannot be used or paid for, and one of
+// a sort that is newer than this terminal.
+func (f film) accounts() {
+	for _, one := range []struct {
+		name   string
+		status bill.NetworkStatus
+	}{
+		{"disabled", bill.NetworkDisabled}, {"paused", bill.NetworkPaused}, {"unopened", bill.NetworkUnopened},
+		{"newer", 99},
+	} {
+		a := bill.NetworkAccount{
+			MaskedUser: "2026****01", MaskedName: "张*丰", Status: one.status, Wallet: 5_00, FeedsProduct: true,
+			Products: []bill.NetworkProduct{{Name: "学生包月 30 元", Balance: 18_50, Checkout: "2026-12-01"}},
+		}
+		f.visit(one.name, network.Service(account{a, nil}, f.w.desk()), script{})
+	}
+	d := f.w.desk()
+	d.Upstream = billers{d.Upstream, func(b bill.Biller) []bill.Biller {
+		b.Pays = false
+		return []bill.Biller{b}
+	}}
+	f.visit("only-shown", network.Service(f.w.client, d), script{})
+	d.Upstream = billers{d.Upstream, func(bill.Biller) []bill.Biller { return nil }}
+	f.visit("not-here", network.Service(f.w.client, d), script{})
+}
+
+// billers is an upstream that has others instead of each biller.
+type billers struct {
+	pay.Upstream
+	instead func(bill.Biller) []bill.Biller
+}
+
+func (b billers) Billers(ctx context.Context) (now []bill.Biller, err error) {
+	all, err := b.Upstream.Billers(ctx)
+	for _, one := range all {
+		now = append(now, b.instead(one)...)
+	}
+	return now, err
 }
 
 // account is how a network account stands.
@@ -167,8 +219,64 @@ func TestTapeElectricity(t *testing.T) {
 		f.visit(c.name, electricity.Service(places{f.w.client, c.err}, f.w.desk(), time.Now), f.room("101"))
 	}
 	f.visit("room-gone", electricity.Service(places{f.w.client, nil}, f.w.desk(), time.Now), f.room("101"))
+	f.meters()
+	f.elsewhere()
 	f.w.arm(breaker.Fault{Method: "*", Kind: breaker.HTML, Standing: true}, "electricity")
 	f.visit("away", f.w.electricityService(), script{})
+}
+
+// meters records what meters can show, and what cannot be paid.
+func (f film) meters() {
+	left, much := int64(14_40), money.Fen(8_05)
+	old := time.Now().Add(-30 * time.Hour)
+	for _, one := range []struct {
+		name string
+		all  []bill.Meter
+	}{
+		{"old", []bill.Meter{{Energy: &left, Money: &much, Price: 56, ReadAt: old, Payable: true}}},
+		{"not-read", []bill.Meter{
+			{ID: "1", Name: "照明", Energy: &left, ReadAt: time.Now(), Payable: true}, {ID: "2", Name: "空调"},
+			{ID: "3", Name: "热水", Money: &much, Payable: true},
+		}},
+		{"only-shown", []bill.Meter{{Energy: &left, ReadAt: time.Now()}}},
+	} {
+		s := electricity.Service(meters{f.w.client, one.all}, f.w.desk(), time.Now)
+		f.visit(one.name, s, script{"electricity.mine": {{}}})
+	}
+}
+
+// meters is an upstream that says one thing of each room.
+type meters struct {
+	*bill.Desk
+	all []bill.Meter
+}
+
+func (m meters) Room(context.Context, []byte, string, []bill.Place) (string, []bill.Meter, error) {
+	return "东区 3 号楼 101", m.all, nil
+}
+
+// elsewhere records a campus with two sorts of meters, and houses that have no floors.
+func (f film) elsewhere() {
+	d := f.w.desk()
+	d.Upstream = billers{d.Upstream, func(b bill.Biller) []bill.Biller {
+		other := b
+		b.TitleZH, other.TitleZH = "龙山校区电费", "菱湖校区电费"
+		return []bill.Biller{b, other}
+	}}
+	f.visit("two-billers", electricity.Service(f.w.client, d, time.Now), script{})
+	s := room101()
+	s["electricity.mine"] = []dialog.Answer{lastOption}
+	f.visit("units", electricity.Service(units{f.w.client}, f.w.desk(), time.Now), s)
+}
+
+// units is an upstream of houses that have staircases, whatever it calls them.
+type units struct{ *bill.Desk }
+
+func (u units) Places(ctx context.Context, s []byte, biller string, above []bill.Place) ([]bill.Place, error) {
+	if len(above) == 2 {
+		return []bill.Place{{Kind: 99, ID: "1", Name: "1 单元"}, {Kind: 99, ID: "2", Name: "2 单元"}}, nil
+	}
+	return u.Desk.Places(ctx, s, biller, above)
 }
 
 // room goes down to a room, although another one is known, and leaves there.
