@@ -117,5 +117,5 @@ func (p *reports) word(w dialog.Word) string {
 
 // value is what stands for a value: printers have the wide sign of the yuan.
 func (p *reports) value(f dialog.Fact) string {
-	return strings.Replace(p.texts.Value(f, kiosk.Beijing), "¥", "￥", 1)
+	return strings.Replace(p.texts.Value(f, p.now().In(kiosk.Beijing)), "¥", "￥", 1)
 }

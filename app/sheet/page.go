@@ -42,10 +42,10 @@ func (f *Folder) page(r dialog.Report, at time.Time) ([]byte, error) {
 	doc.Ln(lineHigh / 2)
 	for _, x := range r.Facts {
 		doc.CellFormat(inside/2, lineHigh, f.word(x.Name), "", 0, "L", false, 0, "")
-		doc.CellFormat(inside/2, lineHigh, f.Texts.Value(x, kiosk.Beijing), "", 1, "R", false, 0, "")
+		doc.CellFormat(inside/2, lineHigh, f.Texts.Value(x, at.In(kiosk.Beijing)), "", 1, "R", false, 0, "")
 	}
 	f.plot(doc, r.Plot)
-	f.rows(doc, r.Table)
+	f.rows(doc, r.Table, at.In(kiosk.Beijing))
 	var b bytes.Buffer
 	err := doc.Output(&b)
 	return b.Bytes(), err
@@ -74,8 +74,8 @@ func (f *Folder) plot(doc *fpdf.Fpdf, bars []dialog.Bar) {
 	}
 }
 
-// rows writes the table, its heads once more on each page.
-func (f *Folder) rows(doc *fpdf.Fpdf, t dialog.Table) {
+// rows writes the table of a report of that time, its heads once more on each page.
+func (f *Folder) rows(doc *fpdf.Fpdf, t dialog.Table, at time.Time) {
 	if len(t.Heads) == 0 {
 		return
 	}
@@ -96,7 +96,7 @@ func (f *Folder) rows(doc *fpdf.Fpdf, t dialog.Table) {
 	for _, row := range t.Rows {
 		var cells []string
 		for _, x := range row {
-			cells = append(cells, f.Texts.Value(x, kiosk.Beijing))
+			cells = append(cells, f.Texts.Value(x, at))
 		}
 		if doc.GetY()+lineHigh > high-margin {
 			doc.AddPage()

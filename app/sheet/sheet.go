@@ -176,7 +176,7 @@ func (f *Folder) cell(x dialog.Fact) string {
 	case dialog.IsMoment:
 		return x.At.In(kiosk.Beijing).Format(time.DateTime)
 	}
-	s := f.Texts.Value(x, kiosk.Beijing)
+	s := f.Texts.Value(x, time.Time{})
 	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
 		return "'" + s
 	}

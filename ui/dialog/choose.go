@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"cmp"
 	"strconv"
 
 	"fyne.io/fyne/v2"
@@ -30,10 +31,13 @@ func (p *page) choice() fyne.CanvasObject {
 func (p *page) factRoom(heading float32) float32 {
 	const share, least = 0.35, 0.2
 	all, height := p.options(), p.s.Room.Height
-	if !p.s.Touch || p.s.Reach > 0 || len(all) > searchFrom {
+	if !p.s.Touch || len(all) > searchFrom {
 		return height * share
 	}
-	s := p.shape(all, p.s.Room.Width, height)
+	s := p.shape(all, p.s.Room.Width, min(height, cmp.Or(p.s.Reach, height)))
+	if len(all) > s.size() && p.s.Reach > 0 { // of what there are pages, all that can be reached
+		return height * share
+	}
 	rows := float64((len(all) + s.columns - 1) / s.columns)
 	return max(height*least, height-heading-p.k.MM(2*6+rows*(s.least+touchGap)))
 }
@@ -84,35 +88,47 @@ type shape struct {
 
 func (s shape) size() int { return s.columns * s.rows }
 
-// shape finds a layout for a room: as many columns as the longest label allows, and
-// no more than two if there is something to read below the labels.
+// shape finds a layout for a room: as many columns as the longest label allows. Where
+// there is something to read below the labels there are fewer, unless only more of them
+// bring all keys onto one page.
 func (p *page) shape(all []choiceKey, width, height float32) shape {
-	s, widest := shape{columns: 4}, float32(0)
+	widest, most := float32(0), 4
+	wanted := most
 	for _, c := range all {
 		widest = max(widest, p.k.Line(c.label, p.labelStyle(c)).MinSize().Width)
 		if c.note != "" {
-			s.columns = 2
+			wanted = 2
 			if p.k.Panel.Portrait() {
-				s.columns = 1
+				wanted = 1
 			}
 		}
 	}
 	fit := int((width + p.k.MM(touchGap)) / (widest + p.k.MM(2*touchPad+touchGap)))
-	s.columns = max(1, min(s.columns, fit, max(2, len(all)))) // a few fill the page, and one does not
-	cell := (width - p.k.MM(touchGap*float64(s.columns-1))) / float32(s.columns)
-	least := touchLeast
-	for _, c := range all {
-		least = max(least, float64(p.touchWords(c, cell).MinSize().Height/p.k.MM(1))+2*touchAir)
+	most = min(most, fit, max(2, len(all))) // a few fill the page, and one does not
+	s := p.shaped(all, max(1, min(wanted, most)), width, height)
+	for n := s.columns + 1; n <= most && len(all) > s.size(); n++ {
+		if more := p.shaped(all, n, width, height); len(all) <= more.size() {
+			return more
+		}
 	}
-	s.least = least
+	return s
+}
+
+// shaped is the layout in so many columns.
+func (p *page) shaped(all []choiceKey, columns int, width, height float32) shape {
+	s := shape{columns: columns, least: touchLeast}
+	cell := (width - p.k.MM(touchGap*float64(s.columns-1))) / float32(s.columns)
+	for _, c := range all {
+		s.least = max(s.least, float64(p.touchWords(c, cell).MinSize().Height/p.k.MM(1))+2*touchAir)
+	}
 	room := float64(height / p.k.MM(1))
-	s.rows = max(1, int((room+touchGap)/(least+touchGap)))
+	s.rows = max(1, int((room+touchGap)/(s.least+touchGap)))
 	if len(all) > s.size() {
 		room -= touchPager + touchGap
-		s.rows = max(1, int((room+touchGap)/(least+touchGap)))
+		s.rows = max(1, int((room+touchGap)/(s.least+touchGap)))
 	}
 	rows := float64(min(s.rows, max(1, (len(all)+s.columns-1)/s.columns)))
-	s.height = max(least, min(touchMost, (room-(rows-1)*touchGap)/rows))
+	s.height = max(s.least, min(touchMost, (room-(rows-1)*touchGap)/rows))
 	return s
 }
 

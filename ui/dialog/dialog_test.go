@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/test"
 
 	"quancun/kiosk"
@@ -40,7 +42,7 @@ func newKeyboard(t *testing.T) *keyboard {
 	k := &keyboard{t: t}
 	k.stage = face.Stage{
 		Texts: texts, Kit: widget.Kit{Panel: look.Panel{WidthPx: 1024, HeightPx: 768, WidthMM: 304.1}},
-		Room: fyne.NewSize(960, 560), Zone: kiosk.Beijing, Typed: &face.Typed{},
+		Room: fyne.NewSize(960, 560), Now: time.Date(2026, 11, 23, 14, 5, 0, 0, kiosk.Beijing), Typed: &face.Typed{},
 		On: func(in dialog.Input) { k.told = append(k.told, in) },
 	}
 	k.stage.Redraw = k.draw
@@ -236,6 +238,17 @@ func (k *keyboard) labels(prefix string) (all []string) {
 	return all
 }
 
+// words are what stands on the page, line by line.
+func (k *keyboard) words() string {
+	var all []string
+	widget.Walk(k.page.Object, func(o fyne.CanvasObject, _ fyne.Position) {
+		if line, ok := o.(*canvas.Text); ok {
+			all = append(all, line.Text)
+		}
+	})
+	return strings.Join(all, "")
+}
+
 // tap taps the key of that name.
 func (k *keyboard) tap(name string) {
 	k.t.Helper()
@@ -365,5 +378,32 @@ func TestTouchFits(t *testing.T) {
 				t.Errorf("%d of %q: %s", n, label, w)
 			}
 		}
+	}
+}
+
+// TestFewKeysOnOnePage: keys of which some say why not take more columns rather than
+// more pages, on which nobody would look for the last one.
+func TestFewKeysOnOnePage(t *testing.T) {
+	k := newFinger(t)
+	q := dialog.Question{Kind: dialog.AskChoice, Name: "pay.amount"}
+	for i := range 6 {
+		q.Options = append(q.Options, dialog.Option{Text: fmt.Sprintf("¥%d0.00", i)})
+	}
+	q.Options[5].Note = office.NeedsUpstream
+	k.stage.Room.Height = k.stage.Kit.MM(110)
+	k.ask(q)
+	if got := len(k.labels("option-")); got != 6 {
+		t.Errorf("%d of 6 keys are on the first page", got)
+	}
+}
+
+// TestUnknownSaysWhatNow: what is being checked says what to do meanwhile.
+func TestUnknownSaysWhatNow(t *testing.T) {
+	k := newFinger(t)
+	k.show(office.View{View: dialog.View{Page: dialog.Ended, Outcome: dialog.Unknown, Why: "bath.unsure", Followed: true,
+		Report: dialog.Report{Next: "lost.next.unknown", Facts: []dialog.Fact{dialog.Count("total", 1)}}}})
+	want := k.stage.Texts.T("dialog.lost.next.unknown")
+	if words := k.words(); !strings.Contains(words, strings.Split(want, "。")[0]) {
+		t.Errorf("%q is not in %q", want, words)
 	}
 }

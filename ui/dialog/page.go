@@ -26,14 +26,14 @@ import (
 type Stage struct {
 	Texts *text.Texts
 	Kit   widget.Kit
-	Room  fyne.Size      // between header and footer, in pixels
-	Reach float32        // of the room's height, from below, that a person can reach who sits; 0: all of it
-	Zone  *time.Location // in which times are shown
-	Phone string         // where the staff can ask; "": nowhere
-	Typed *Typed         // what was typed so far; the page goes on with it
-	Fault kiosk.Code     // why a script was refused, where its view has no words
-	Pad   pin.Pad        // on which a holder's PIN is typed
-	Touch bool           // there are fingers only: no keyboard and no scanner
+	Room  fyne.Size  // between header and footer, in pixels
+	Reach float32    // of the room's height, from below, that a person can reach who sits; 0: all of it
+	Now   time.Time  // in whose zone times are shown
+	Phone string     // where the staff can ask; "": nowhere
+	Typed *Typed     // what was typed so far; the page goes on with it
+	Fault kiosk.Code // why a script was refused, where its view has no words
+	Pad   pin.Pad    // on which a holder's PIN is typed
+	Touch bool       // there are fingers only: no keyboard and no scanner
 
 	On     func(dialog.Input) // what the person did
 	Redraw func()             // the page has to be built anew: another part of it was asked for
@@ -274,7 +274,7 @@ func (p *page) factColumn(all []dialog.Fact, s factScale, width float32) fyne.Ca
 // fact is a name at the left and its value at the right. A name is set in the
 // regular font: the bold one lacks rare characters.
 func (p *page) fact(f dialog.Fact, size look.Type, width float32) fyne.CanvasObject {
-	value := p.t.Value(f, p.s.Zone)
+	value := p.t.Value(f, p.s.Now)
 	bold := f.Kind != dialog.IsText
 	style := widget.Style{Type: size, Bold: bold}
 	name := p.k.Line(p.word(f.Name), widget.Style{Type: min(size, look.Lead), Colour: look.Soft})

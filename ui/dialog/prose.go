@@ -37,7 +37,7 @@ func (p *page) prose(all []dialog.Fact, width, height float32) (made fyne.Canvas
 				column.Add(p.k.Rule())
 			}
 			column.Add(p.k.Row(beside, widget.Wide(names, p.k.Column(0, p.k.Line(p.word(f.Name), name))),
-				widget.Wide(room, p.k.Text(p.t.Value(f, p.s.Zone), widget.Style{Type: size}, room))))
+				widget.Wide(room, p.k.Text(p.t.Value(f, p.s.Now), widget.Style{Type: size}, room))))
 		}
 		made = p.k.Column(0, p.k.Box(look.Surface, look.Line, pad, column), widget.Spring())
 		if made.MinSize().Height <= height {

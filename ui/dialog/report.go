@@ -47,6 +47,9 @@ func (p *page) verdict() verdict {
 			v.body = p.t.T("dialog.unknown.body")
 		}
 		v.title = p.t.T("dialog.unknown")
+		if r.Next != "" {
+			v.body += "\n" + p.word(r.Next)
+		}
 		if p.v.Followed {
 			v.body += "\n" + p.t.T("dialog.followed")
 		}

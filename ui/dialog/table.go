@@ -100,7 +100,7 @@ func (p *page) table(t dialog.Table, width float32) table {
 	}
 	for i, row := range t.Rows {
 		for j, f := range row[:min(len(row), len(widths))] {
-			cells[i] = append(cells[i], p.t.Value(f, p.s.Zone))
+			cells[i] = append(cells[i], p.t.Value(f, p.s.Now))
 			widths[j] = max(widths[j], measure(cells[i][j], false))
 		}
 	}

@@ -18,7 +18,7 @@ func (p *page) service() fyne.CanvasObject {
 	}
 	build := func(height float32) *dialog.Page {
 		return dialog.Build(p.v.Dialog, dialog.Stage{
-			Texts: p.t, Kit: p.k, Room: fyne.NewSize(p.width(), height), Zone: p.s.Now.Location(), Phone: p.s.Phone,
+			Texts: p.t, Kit: p.k, Room: fyne.NewSize(p.width(), height), Now: p.s.Now, Phone: p.s.Phone,
 			Typed: &p.s.Typed.Dialog, Fault: p.v.Fault, Touch: true,
 			Reach:  reach,
 			On:     func(in desk.Input) { p.s.On(kiosk.Input{Dialog: in}) },

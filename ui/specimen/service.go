@@ -29,6 +29,7 @@ func services() []View {
 	}
 	work := dialog.View{Page: dialog.Asking, Question: dialog.Question{Kind: dialog.Working, Name: dialog.OneMoment}}
 	report := dialog.Report{Facts: facts(4), Next: may(staff.Query)}
+	unsure := dialog.Report{Facts: facts(4), Next: "pay.later"}
 	carried := report
 	carried.Facts = append([]dialog.Fact{dialog.Code(may(staff.Query), "40718352")}, facts(6)...)
 	carried.Facts[0].Strong, carried.QR = true, "40718352"
@@ -70,7 +71,7 @@ func services() []View {
 			Why: office.NoSecond}, 0),
 		serving("31-done-code", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Done, Report: carried,
 			CanPrint: true, Printed: dialog.Printed}, 0),
-		serving("31-unknown", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Unknown, Report: report,
+		serving("31-unknown", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Unknown, Report: unsure,
 			Followed: true},
 			kiosk.CodePayDoubt),
 	}

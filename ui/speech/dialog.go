@@ -82,7 +82,7 @@ func (s *teller) options(q dialog.Question) {
 // any other value may.
 func (s *teller) facts(all []dialog.Fact) {
 	for _, f := range all {
-		name, value := "", s.t.Value(f, s.Now.Location())
+		name, value := "", s.t.Value(f, s.Now)
 		if f.Name != "" {
 			name = s.t.T("dialog." + string(f.Name))
 		}
@@ -130,6 +130,9 @@ func (s *teller) verdict(d dialog.View, v kiosk.View) {
 		if d.Why == "" {
 			s.key("dialog.unknown.body")
 		}
+		if r.Next != "" {
+			s.key("dialog." + string(r.Next))
+		}
 		if d.Followed {
 			s.key("dialog.followed")
 		}
@@ -167,7 +170,7 @@ func (s *teller) report(r dialog.Report) {
 			if i < len(r.Table.Heads) {
 				cells = append(cells, s.t.T("dialog."+string(r.Table.Heads[i])))
 			}
-			cells = append(cells, s.t.Value(f, s.Now.Location()))
+			cells = append(cells, s.t.Value(f, s.Now))
 		}
 		s.tell(strings.Join(cells, " "))
 	}

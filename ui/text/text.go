@@ -168,15 +168,20 @@ func Change(f money.Fen) string {
 	return Amount(f)
 }
 
-// Value returns what stands for the value of a fact, with times in zone.
-func (t *Texts) Value(f dialog.Fact, zone *time.Location) string {
+// Value returns what stands for the value of a fact, as it is read at now: times are in
+// its zone, and those of another year say of which.
+func (t *Texts) Value(f dialog.Fact, now time.Time) string {
 	switch {
 	case f.Kind == dialog.IsAmount:
 		return Amount(f.Amount)
 	case f.Kind == dialog.IsCount:
 		return fmt.Sprint(f.Count)
 	case f.Kind == dialog.IsMoment && !f.At.IsZero():
-		return t.When(f.At.In(zone))
+		at := f.At.In(now.Location())
+		if at.Year() != now.Year() {
+			return t.WhenEver(at)
+		}
+		return t.When(at)
 	case f.Kind == dialog.IsWord && f.Word != "":
 		return t.T("dialog." + string(f.Word))
 	case f.Kind == dialog.IsCode:
@@ -211,4 +216,12 @@ func (t *Texts) When(at time.Time) string {
 		return at.Format("1月2日 15:04")
 	}
 	return at.Format("2 Jan 15:04")
+}
+
+// WhenEver returns a day of any year and the time of it.
+func (t *Texts) WhenEver(at time.Time) string {
+	if t.language == Chinese {
+		return at.Format("2006年1月2日 15:04")
+	}
+	return at.Format("2 Jan 2006 15:04")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/money"
 )
 
@@ -128,6 +129,8 @@ func TestFormats(t *testing.T) {
 		{Code(kiosk.CodeInternal), "E-1000"},
 		{Clock(at), "14:05"},
 		{texts.When(at), "11月23日 14:05"},
+		{texts.Value(dialog.Moment("", at), at), "11月23日 14:05"},
+		{texts.Value(dialog.Moment("", at.AddDate(0, 7, 0)), at), "2027年6月23日 14:05"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)
@@ -136,5 +139,8 @@ func TestFormats(t *testing.T) {
 	texts.SetLanguage(English)
 	if got, want := texts.When(at), "23 Nov 14:05"; got != want {
 		t.Errorf("When = %q, want %q", got, want)
+	}
+	if got, want := texts.Value(dialog.Moment("", at.AddDate(-1, 0, 0)), at), "23 Nov 2025 14:05"; got != want {
+		t.Errorf("Value = %q, want %q", got, want)
 	}
 }

@@ -18,7 +18,7 @@ func (p *page) atOffice() {
 	p.office = &dialog.Page{} // for the room between header and footer, which has to be known first
 	room := fyne.NewSize(p.width(), p.height())
 	stage := dialog.Stage{
-		Texts: p.t, Kit: p.k, Room: room, Zone: p.s.Now.Location(), Phone: p.s.Phone, Typed: &p.s.Typed.Office,
+		Texts: p.t, Kit: p.k, Room: room, Now: p.s.Now, Phone: p.s.Phone, Typed: &p.s.Typed.Office,
 		Fault: p.v.Office.Fault, Pad: p.v.Pad,
 		On:     func(in desk.Input) { p.s.On(till.Input{Office: in}) },
 		Redraw: p.s.Redraw,

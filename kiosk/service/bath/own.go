@@ -24,7 +24,11 @@ func (t *visit) own(ctx context.Context) (dialog.Report, error) {
 	r := t.mine[i]
 	deeds := t.deeds(r)
 	if len(deeds) == 0 {
-		return dialog.Report{No: short(r.Ref), Facts: stands(r)}, nil
+		report := dialog.Report{No: short(r.Ref), Facts: stands(r)}
+		if r.Hold == bath.Released {
+			report.Next = nextFree
+		}
+		return report, nil
 	}
 	var options []dialog.Option
 	for _, d := range deeds {

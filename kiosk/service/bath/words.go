@@ -84,6 +84,7 @@ const (
 	nextUse       dialog.Word = "bath.next.use"
 	nextCancelled dialog.Word = "bath.next.cancelled"
 	nextSettled   dialog.Word = "bath.next.settled"
+	nextFree      dialog.Word = "bath.next.free"
 	lookLater     dialog.Word = "bath.next.later"
 )
 

@@ -169,6 +169,7 @@ func (s *search) atRoom(ctx context.Context, room []bill.Place) (dialog.Report, 
 	if err != nil || m == nil {
 		return dialog.Report{Facts: facts, Next: onlyShown}, err
 	}
+	facts = append(facts[:1:1], s.facts(*m)...) // of the others nobody pays now
 	amount, err := pay.Amount(ctx, s.Visit, s.biller, facts)
 	if err != nil {
 		return pay.Without(s.Visit, facts, err)

@@ -55,6 +55,9 @@ const (
 	factSince dialog.Word = "own.fact.since"
 	factPlace dialog.Word = "own.fact.place"
 	factRef   dialog.Word = "own.fact.ref"
+
+	factTerminal dialog.Word = "own.fact.terminal" // its number, which is all that a card knows of it
+
 	factCard  dialog.Word = "own.fact.card"
 	factHeld  dialog.Word = "own.fact.held"
 	factDue   dialog.Word = "own.fact.due"
@@ -183,8 +186,12 @@ func (d *Desk) explain(o holder.Open) dialog.Report {
 	if !o.Since.IsZero() {
 		facts = append(facts, dialog.Moment(factSince, o.Since))
 	}
+	place := factPlace
+	if o.Sort == dark {
+		place = factTerminal
+	}
 	for _, f := range []dialog.Fact{
-		dialog.Text(factPlace, o.Place), dialog.Text(factRef, o.Ref), dialog.Text(factCard, o.CardEnd),
+		dialog.Text(place, o.Place), dialog.Text(factRef, o.Ref), dialog.Text(factCard, o.CardEnd),
 	} {
 		if f.Text != "" {
 			facts = append(facts, f)

@@ -77,7 +77,7 @@ func TestInDark(t *testing.T) {
 		asked[0].Options[0].Text != "¥12.50" {
 		t.Fatalf("asked %+v, %v", asked, err)
 	}
-	if fact(r, "own.fact.amount").Amount != 1250 || fact(r, "own.fact.place").Text != "000000020416" ||
+	if fact(r, "own.fact.amount").Amount != 1250 || fact(r, "own.fact.terminal").Text != "000000020416" ||
 		!fact(r, "own.fact.since").At.Equal(lunch.At) || fact(r, "own.fact.held").Word != "own.held.paid" ||
 		fact(r, "own.fact.due").Word != "own.due.till" {
 		t.Errorf("a purchase that nobody has told of: %+v", r)

@@ -124,14 +124,16 @@ func (owing) Open(context.Context, client.Session, string) (holder.Standing, err
 			Sort: sort, Amount: 12_00, Since: tape.Now.Add(-2 * time.Hour), Ref: "20261123140405000417000138",
 		}
 		switch sort {
-		case holder.TopUpWaiting, holder.TopUpChecking, holder.BillHeld:
-			o.Place, o.Due = "kiosk1", tape.Now.Add(30*time.Minute)
+		case holder.TopUpWaiting, holder.TopUpChecking:
+			o.Place, o.Due = "T-0417", tape.Now.Add(30*time.Minute)
+		case holder.BillHeld:
+			o.Place, o.Due = "网费 2026****01", tape.Now.Add(30*time.Minute)
 		case holder.LoadDoubt, holder.PurchaseDoubt:
 			o.Place, o.CardEnd = "二食堂 3 号窗口", "5608"
 		case holder.Sale:
 			o.Place, o.Heard = "二食堂 3 号窗口", tape.Now.Add(-time.Hour)
 		case holder.BillChecking:
-			o.Place, o.Due = "electricity", tape.Now.Add(-time.Minute)
+			o.Place, o.Due = "电费 东区 3 号楼 101", tape.Now.Add(-time.Minute)
 		case holder.BathReserved, holder.BathUnsettled:
 			o.Place, o.Due = "龙山浴室", tape.Now.Add(24*time.Hour)
 		case holder.Inquiry:
@@ -187,7 +189,7 @@ func (moved) all() (all []holder.Record) {
 	} {
 		r.Movement = client.Movement{
 			At: tape.Now.Add(-time.Duration(i) * 9 * time.Hour), Kind: k, Amount: -20_00, Balance: 85_50,
-			Place: "electricity", Ref: "20261123140405000417000138",
+			Place: "T-0417", Ref: "20261123140405000417000138",
 		}
 		all = append(all, r)
 	}

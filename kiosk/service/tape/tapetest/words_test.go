@@ -1,4 +1,4 @@
-package tape_test
+package tapetest
 
 import (
 	"encoding/json"
@@ -49,7 +49,7 @@ func TestEveryWord(t *testing.T) {
 func words(t *testing.T) map[dialog.Word]string {
 	t.Helper()
 	known := map[string]string{}
-	text, err := os.ReadFile("../../../assets/lang/zh.json")
+	text, err := os.ReadFile("../../../../assets/lang/zh.json")
 	if err == nil {
 		err = json.Unmarshal(text, &known)
 	}
@@ -58,7 +58,7 @@ func words(t *testing.T) map[dialog.Word]string {
 	}
 	said := map[dialog.Word]string{}
 	set := token.NewFileSet()
-	err = filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+	err = filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
