@@ -54,10 +54,10 @@ const claimColumns = `
 		c.state, c.evidence, c.proven
 	FROM claims c JOIN journals j ON j.id = c.journal `
 
-func scanClaim(rows *sql.Rows) (*claim, error) {
+func scanClaim(row sqldb.Row) (*claim, error) {
 	var c claim
 	var epoch, terminalNo, stamp []byte
-	err := rows.Scan(&c.id, &c.Terminal, &epoch, &c.Seq, &c.Kind, &c.Ref, &c.Card, &c.account, &c.merchant, &c.Amount,
+	err := row.Scan(&c.id, &c.Terminal, &epoch, &c.Seq, &c.Kind, &c.Ref, &c.Card, &c.account, &c.merchant, &c.Amount,
 		&c.Purse.Balance, &c.Purse.Counter, &c.Purse.KeyVersion, &c.Purse.Algorithm, &terminalNo, &c.Purse.TraceNo,
 		&stamp, &c.state, &c.evidence, &c.proven)
 	if err != nil {
@@ -72,15 +72,9 @@ func scanClaim(rows *sql.Rows) (*claim, error) {
 // stays, with what this push has made of it.
 func (d *desk) readClaims(where string, args ...any) (found []*claim, err error) {
 	err = sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
-		c, err := scanClaim(rows)
-		if err != nil {
-			return err
-		}
-		if d.claims[c.id] == nil {
-			d.claims[c.id] = c
-		}
-		found = append(found, d.claims[c.id])
-		return nil
+		c, err := d.addClaim(rows)
+		found = append(found, c)
+		return err
 	}, claimColumns+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read claims: %w", err)
@@ -88,10 +82,23 @@ func (d *desk) readClaims(where string, args ...any) (found []*claim, err error)
 	return found, nil
 }
 
-// readOpenClaims reads the claims on all cards that facts name that may still
+// addClaim adds a claim that was read to those that are worked on, and returns
+// the one that is there then.
+func (d *desk) addClaim(row sqldb.Row) (*claim, error) {
+	c, err := scanClaim(row)
+	if err != nil {
+		return nil, err
+	}
+	if d.claims[c.id] == nil {
+		d.claims[c.id] = c
+	}
+	return d.claims[c.id], nil
+}
+
+// findOpenClaims finds the claims on all cards that facts name that may still
 // be settled: the open ones, and those that were called written by a counter,
 // which another purchase of the same amount may have moved.
-func (d *desk) readOpenClaims(facts []fact) error {
+func (d *desk) findOpenClaims(facts []fact) []sqldb.Step {
 	cards := map[string]bool{}
 	for i := range facts {
 		if facts[i].fault == nil {
@@ -102,27 +109,11 @@ func (d *desk) readOpenClaims(facts []fact) error {
 	if len(nos) == 0 {
 		return nil
 	}
-	_, err := d.readClaims(`WHERE (c.state = 1 OR c.state = 2 AND NOT c.proven) AND c.card_no = ANY (?)`, nos)
-	return err
-}
-
-// lockStrangers keeps others away from the claims on cards that have no row to
-// lock.
-func (d *desk) lockStrangers(facts []fact) error {
-	strangers := map[string]bool{}
-	for i := range facts {
-		e := facts[i].entry
-		_, known := d.cards[e.Card]
-		if !known && (e.Kind.IsDoubt() || e.Kind == journal.Evidence || e.Doubted()) {
-			strangers[e.Card] = true
-		}
-	}
-	for _, no := range slices.Sorted(slices.Values(names(strangers))) {
-		if err := d.tx.Lock(d.ctx, "card "+no); err != nil {
-			return err
-		}
-	}
-	return nil
+	return []sqldb.Step{{
+		Statement: claimColumns + `WHERE (c.state = 1 OR c.state = 2 AND NOT c.proven) AND c.card_no = ANY (?)`,
+		Args:      []any{nos},
+		Row:       func(row sqldb.Row) error { _, err := d.addClaim(row); return err },
+	}}
 }
 
 // openOn returns the open claims on a card, oldest first.

@@ -141,20 +141,66 @@ func (d *desk) ownerOf(e journal.Entry, amount money.Fen) store.Account {
 	return suspense
 }
 
-// lockCards locks the cards that entries name, and reads what may change.
+// lockCards locks cards, and reads what may change.
 func (d *desk) lockCards(nos []string) error {
+	if err := d.tx.Run(d.ctx, d.findCards(nos)...); err != nil {
+		return fmt.Errorf("lock cards: %w", err)
+	}
+	return nil
+}
+
+// findCards locks the cards that entries name, and finds those that may not be
+// used.
+func (d *desk) findCards(nos []string) (steps []sqldb.Step) {
 	if d.hot = map[string]store.CardStatus{}; len(nos) == 0 {
 		return nil
 	}
-	slices.Sort(nos)
 	if d.tx.Engine() == sqldb.Postgres { // SQLite has one writer
-		_, err := sqldb.Texts(d.ctx, d.tx,
-			`SELECT card_no FROM cards WHERE card_no = ANY (?) ORDER BY card_no FOR NO KEY UPDATE`, nos)
-		if err != nil {
-			return fmt.Errorf("lock cards: %w", err)
+		steps = append(steps, sqldb.Step{
+			Statement: `SELECT card_no FROM cards WHERE card_no = ANY (?) ORDER BY card_no FOR NO KEY UPDATE`,
+			Args:      []any{nos},
+		})
+	}
+	hot := d.hot
+	return append(steps, sqldb.Step{
+		Statement: `SELECT card_no, status FROM cards WHERE card_no = ANY (?) AND status <> 1`,
+		Args:      []any{nos},
+		Row: func(row sqldb.Row) error {
+			var no string
+			var s store.CardStatus
+			err := row.Scan(&no, &s)
+			hot[no] = s
+			return err
+		},
+	})
+}
+
+// strangers returns the cards that entries open or settle claims on and that
+// have no row to lock.
+func (d *desk) strangers(facts []fact) []string {
+	strangers := map[string]bool{}
+	for i := range facts {
+		e := facts[i].entry
+		_, known := d.cards[e.Card]
+		if !known && (e.Kind.IsDoubt() || e.Kind == journal.Evidence || e.Doubted()) {
+			strangers[e.Card] = true
 		}
 	}
-	return d.readHot(nos)
+	return names(strangers)
+}
+
+// lockStrangers locks cards by steps, and keeps others away from the claims on
+// cards that have no row to lock.
+func (d *desk) lockStrangers(steps []sqldb.Step, nos []string) error {
+	if err := d.tx.Run(d.ctx, steps...); err != nil {
+		return fmt.Errorf("lock cards: %w", err)
+	}
+	for _, no := range slices.Sorted(slices.Values(nos)) {
+		if err := d.tx.Lock(d.ctx, "card "+no); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write locks the accounts and writes all that was worked out.

@@ -140,7 +140,7 @@ func (g *Ingest) Part(ctx context.Context, t store.Terminal) error {
 		}
 		k.desk = newDesk(k.ctx, g, tx, t.ID)
 		k.desk.cards = map[string]card{}
-		if err := lockTerminal(k.ctx, tx, t.ID); err != nil {
+		if err := lockTerminal(k.ctx, tx, t.ID, k.findHolds()); err != nil {
 			return err
 		}
 		if err := k.claimLost(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"quancun/journal"
 	"quancun/upstream/centre"
@@ -60,10 +61,6 @@ func (k *taking) post(fresh []item) error {
 // they carry over, but for those that somebody has brought before.
 func (k *taking) facts(fresh []item) (facts []fact, err error) {
 	k.desk = newDesk(k.ctx, k.g, k.tx, k.push.terminal.ID)
-	brought, err := k.carried(k.journal.id, fresh[0].Seq, fresh[len(fresh)-1].Seq)
-	if err != nil {
-		return nil, err
-	}
 	before := k.journal.head.Hash
 	for i := range fresh {
 		it := &fresh[i]
@@ -81,7 +78,7 @@ func (k *taking) facts(fresh []item) (facts []fact, err error) {
 			}
 			continue
 		}
-		others := brought[it.Seq]
+		others := k.brought[it.Seq]
 		if has(others, it.hash) {
 			continue // a later epoch has brought it already
 		}
@@ -104,24 +101,42 @@ func has(hashes []journal.Hash, h journal.Hash) bool {
 	return false
 }
 
-// carried returns the hashes of entries that later epochs have brought.
-func (k *taking) carried(journalID, from, to int64) (map[int64][]journal.Hash, error) {
-	all := map[int64][]journal.Hash{}
-	err := sqldb.Each(k.ctx, k.tx, func(rows *sql.Rows) error {
-		var seq int64
-		var hash []byte
-		if err := rows.Scan(&seq, &hash); err != nil {
-			return err
-		}
-		if h := journal.Hash(hash); !has(all[seq], h) { // several may have brought it
-			all[seq] = append(all[seq], h)
-		}
-		return nil
-	}, `SELECT seq, hash FROM carried_entries WHERE journal = ? AND seq BETWEEN ? AND ?`, journalID, from, to)
+// brought are the hashes of entries that later epochs have brought, by number.
+type brought map[int64][]journal.Hash
+
+func (b brought) scan(row sqldb.Row) error {
+	var seq int64
+	var hash []byte
+	if err := row.Scan(&seq, &hash); err != nil {
+		return err
+	}
+	if h := journal.Hash(hash); !has(b[seq], h) { // several may have brought it
+		b[seq] = append(b[seq], h)
+	}
+	return nil
+}
+
+// findBrought finds what later epochs have brought of the entries that are pushed.
+func (k *taking) findBrought() sqldb.Step {
+	b := k.push.batch
+	k.brought = brought{}
+	return sqldb.Step{
+		Statement: `SELECT c.seq, c.hash FROM carried_entries c JOIN journals j ON j.id = c.journal
+			WHERE j.terminal = ? AND j.epoch = ? AND c.seq BETWEEN ? AND ?`,
+		Args: []any{k.push.terminal.ID, b.Epoch[:], b.From, b.From + int64(len(b.Bodies)) - 1},
+		Row:  k.brought.scan,
+	}
+}
+
+// broughtAt returns what later epochs have brought under one number.
+func (k *taking) broughtAt(journalID, seq int64) ([]journal.Hash, error) {
+	all := brought{}
+	err := sqldb.Each(k.ctx, k.tx, func(rows *sql.Rows) error { return all.scan(rows) },
+		`SELECT seq, hash FROM carried_entries WHERE journal = ? AND seq = ?`, journalID, seq)
 	if err != nil {
 		return nil, fmt.Errorf("read carried entries: %w", err)
 	}
-	return all, nil
+	return all[seq], nil
 }
 
 // carry returns the entry that another carries over, or nil if somebody has
@@ -133,11 +148,10 @@ func (k *taking) carry(it *item) (*fact, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := k.carried(id, in.Seq, in.Seq)
+	hashes, err := k.broughtAt(id, in.Seq)
 	if err != nil {
 		return nil, err
 	}
-	hashes := known[in.Seq]
 	var own []byte
 	err = k.tx.QueryRow(k.ctx, `SELECT hash FROM journal_entries WHERE journal = ? AND seq = ?`, id, in.Seq).Scan(&own)
 	switch {
@@ -188,22 +202,19 @@ func (d *desk) prepare(facts []fact) error {
 			}
 		}
 	}
-	if err := d.lockCards(names(cards)); err != nil {
-		return err
+	steps := d.findCards(names(cards))
+	if strangers := d.strangers(facts); len(strangers) > 0 {
+		if err := d.lockStrangers(steps, strangers); err != nil {
+			return err
+		}
+		steps = nil
 	}
-	if err := d.lockStrangers(facts); err != nil {
-		return err
+	steps = slices.Concat(steps, d.findIntents(names(refs)), d.findOpenClaims(facts), d.findProved(facts),
+		d.findOrders(names(orders)))
+	if err := d.tx.Run(d.ctx, steps...); err != nil {
+		return fmt.Errorf("lock and read what entries are about: %w", err)
 	}
-	if err := d.readIntents(names(refs)); err != nil {
-		return err
-	}
-	if err := d.readOpenClaims(facts); err != nil {
-		return err
-	}
-	if err := d.readProved(facts); err != nil {
-		return err
-	}
-	return d.readOrders(names(orders))
+	return nil
 }
 
 // handlers is what each kind of entry leads to. A kind that is missing moves

@@ -77,11 +77,7 @@ type hold struct {
 // passHolds moves the holds on whose numbers the journals have passed. Entries
 // say it, and never the time.
 func (k *taking) passHolds(facts []fact) error {
-	holds, err := k.openHolds()
-	if err == nil {
-		err = k.missHolds(facts, holds)
-	}
-	if err != nil || len(holds) == 0 {
+	if err := k.missHolds(facts, k.holds); err != nil || len(k.holds) == 0 {
 		return err
 	}
 	passed := map[journal.Epoch]int64{k.push.batch.Epoch: k.push.checkpoint.Size}
@@ -94,7 +90,7 @@ func (k *taking) passHolds(facts []fact) error {
 		}
 	}
 	moved := map[HoldState][]int64{}
-	for _, h := range holds {
+	for _, h := range k.holds {
 		now := h.state
 		if h.state == HoldPlaced && h.at.Seq <= passed[h.at.Epoch] {
 			now = HoldReleased
@@ -176,20 +172,25 @@ func (k *taking) released(at journal.Position) bool {
 	return false
 }
 
-func (k *taking) openHolds() (all []hold, err error) {
+// findHolds finds the terminal's holds that are not closed. As the terminal is
+// locked, nobody else moves them.
+func (k *taking) findHolds() sqldb.Step {
 	t := k.push.terminal.ID
-	err = sqldb.Each(k.ctx, k.tx, func(rows *sql.Rows) error {
-		h := hold{at: journal.Position{Terminal: t}}
-		var epoch []byte
-		err := rows.Scan(&h.id, &epoch, &h.at.Seq, &h.attempt, &h.state)
-		h.at.Epoch = journal.Epoch(epoch)
-		all = append(all, h)
-		return err
-	}, `SELECT id, epoch, seq, attempt, state FROM holds WHERE terminal = ? AND state <= 2`, t)
-	if err != nil {
-		return nil, fmt.Errorf("read holds: %w", err)
+	k.holds = nil
+	return sqldb.Step{
+		Statement: `SELECT id, epoch, seq, attempt, state FROM holds WHERE terminal = ? AND state <= 2`,
+		Args:      []any{t},
+		Row: func(row sqldb.Row) error {
+			h := hold{at: journal.Position{Terminal: t}}
+			var epoch []byte
+			if err := row.Scan(&h.id, &epoch, &h.at.Seq, &h.attempt, &h.state); err != nil {
+				return err
+			}
+			h.at.Epoch = journal.Epoch(epoch)
+			k.holds = append(k.holds, h)
+			return nil
+		},
 	}
-	return all, nil
 }
 
 func (k *taking) moveHolds(s HoldState, ids []int64) error {

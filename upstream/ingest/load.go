@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -242,22 +241,22 @@ func (d *desk) loadDone(c *claim, r Reading) (bool, error) {
 	return err == nil && last.LoadID == c.Ref && last.Counter == c.Purse.Counter, err
 }
 
-// readOrders reads how far top-ups have come that entries tell of.
-func (d *desk) readOrders(nos []string) error {
+// findOrders finds how far top-ups have come that entries tell of.
+func (d *desk) findOrders(nos []string) []sqldb.Step {
 	if d.orders = map[string]store.OrderState{}; len(nos) == 0 {
 		return nil
 	}
-	err := sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
-		var no string
-		var s store.OrderState
-		err := rows.Scan(&no, &s)
-		d.orders[no] = s
-		return err
-	}, `SELECT order_no, state FROM orders WHERE order_no = ANY (?)`, nos)
-	if err != nil {
-		return fmt.Errorf("read orders: %w", err)
-	}
-	return nil
+	return []sqldb.Step{{
+		Statement: `SELECT order_no, state FROM orders WHERE order_no = ANY (?)`,
+		Args:      []any{nos},
+		Row: func(row sqldb.Row) error {
+			var no string
+			var s store.OrderState
+			err := row.Scan(&no, &s)
+			d.orders[no] = s
+			return err
+		},
+	}}
 }
 
 // topUp holds what a terminal says of a top-up against its order. The account

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"quancun/journal"
-	"quancun/paycode"
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -177,11 +176,8 @@ func (g *Ingest) checkCodes(ctx context.Context, items []item) error {
 	if !slices.ContainsFunc(items, ofCode) {
 		return nil
 	}
-	var k paycode.Keys
-	err := g.books.Read(ctx, func(tx *sqldb.Tx) (err error) {
-		k, err = phone.Keys(ctx, tx, g.books.Now())
-		return err
-	})
+	// Of two moments: each list is at least as new as these entries.
+	k, err := phone.Keys(ctx, g.books.Live(), g.books.Now())
 	if err != nil {
 		return err
 	}
@@ -202,7 +198,9 @@ type taking struct {
 	asking bool // for what we have lost of the journal before
 
 	journal  journalRow
-	desk     *desk // where entries are worked on
+	brought  brought // of the entries that are pushed
+	holds    []hold  // of the terminal, those that are not closed
+	desk     *desk   // where entries are worked on
 	releases []release
 	alone    bool // the journal goes on with entries of its own
 }

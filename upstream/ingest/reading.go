@@ -223,9 +223,9 @@ func (d *desk) movesAt(c *claim) (all []store.PurseMove, err error) {
 	return all, nil
 }
 
-// readProved reads how far the cards have proved purchases that are proved
+// findProved finds how far the cards have proved purchases that are proved
 // another one now.
-func (d *desk) readProved(facts []fact) error {
+func (d *desk) findProved(facts []fact) []sqldb.Step {
 	d.proved = map[string]int64{}
 	cards := map[string]bool{}
 	for i := range facts {
@@ -237,17 +237,17 @@ func (d *desk) readProved(facts []fact) error {
 	if len(nos) == 0 {
 		return nil
 	}
-	err := sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
-		var no string
-		var counter int64
-		err := rows.Scan(&no, &counter)
-		d.proved[no] = counter
-		return err
-	}, `SELECT card_no, proven_counter FROM cards WHERE card_no = ANY (?)`, nos)
-	if err != nil {
-		return fmt.Errorf("read proved counters: %w", err)
-	}
-	return nil
+	return []sqldb.Step{{
+		Statement: `SELECT card_no, proven_counter FROM cards WHERE card_no = ANY (?)`,
+		Args:      []any{nos},
+		Row: func(row sqldb.Row) error {
+			var no string
+			var counter int64
+			err := row.Scan(&no, &counter)
+			d.proved[no] = counter
+			return err
+		},
+	}}
 }
 
 // noteTwice puts a purchase into the inbox that is proved at a counter at which

@@ -25,56 +25,63 @@ type journalRow struct {
 	superseded bool
 }
 
+// findJournal finds a terminal's journal of an epoch.
+const findJournal = `
+	SELECT id, head_seq, head_hash, frontier, coalesce(origin, 0), carrying, superseded_by IS NOT NULL,
+		coalesce((SELECT kept_ms FROM checkpoints c WHERE c.journal = j.id ORDER BY size DESC LIMIT 1), 0)
+	FROM journals j WHERE terminal = ? AND epoch = ?`
+
+// scan reads what findJournal has found.
+func (j *journalRow) scan(row sqldb.Row) error {
+	var hash, frontier []byte
+	var kept int64
+	err := row.Scan(&j.id, &j.head.Seq, &hash, &frontier, &j.origin, &j.carrying, &j.superseded, &kept)
+	if err != nil {
+		return err
+	}
+	copy(j.head.Hash[:], hash)
+	j.kept = time.UnixMilli(kept)
+	j.tree, err = journal.ParseFrontier(j.head.Seq, frontier)
+	return err
+}
+
 // readJournal returns a terminal's journal of an epoch. When there is none it
 // is store.ErrNone, with an empty journal.
 func readJournal(ctx context.Context, q sqldb.Querier, terminal string, epoch journal.Epoch) (journalRow, error) {
 	j := journalRow{head: journal.Head{Epoch: epoch}}
-	var hash, frontier []byte
-	var kept int64
-	err := q.QueryRow(ctx, `
-		SELECT id, head_seq, head_hash, frontier, coalesce(origin, 0), carrying, superseded_by IS NOT NULL,
-			coalesce((SELECT kept_ms FROM checkpoints c WHERE c.journal = j.id ORDER BY size DESC LIMIT 1), 0)
-		FROM journals j WHERE terminal = ? AND epoch = ?`, terminal, epoch[:]).
-		Scan(&j.id, &j.head.Seq, &hash, &frontier, &j.origin, &j.carrying, &j.superseded, &kept)
+	err := j.scan(q.QueryRow(ctx, findJournal, terminal, epoch[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, store.ErrNone
 	}
 	if err != nil {
 		return j, fmt.Errorf("read journal: %w", err)
 	}
-	copy(j.head.Hash[:], hash)
-	j.kept = time.UnixMilli(kept)
-	if j.tree, err = journal.ParseFrontier(j.head.Seq, frontier); err != nil {
-		return j, fmt.Errorf("read journal: %w", err)
-	}
 	return j, nil
 }
 
 // lockTerminal keeps every other push and hold of a terminal out until the
-// transaction ends.
-func lockTerminal(ctx context.Context, tx *sqldb.Tx, id string) error {
-	if tx.Engine() == sqldb.SQLite {
-		return nil // it has one writer
+// transaction ends, and then runs what reads of it.
+func lockTerminal(ctx context.Context, tx *sqldb.Tx, id string, then ...sqldb.Step) error {
+	if tx.Engine() == sqldb.Postgres { // SQLite has one writer
+		then = append([]sqldb.Step{{
+			Statement: `SELECT 1 FROM terminals WHERE id = ? FOR NO KEY UPDATE`, Args: []any{id}, Count: mustBeOne,
+		}}, then...)
 	}
-	var one int
-	err := tx.QueryRow(ctx, `SELECT 1 FROM terminals WHERE id = ? FOR NO KEY UPDATE`, id).Scan(&one)
-	if err != nil {
+	if err := tx.Run(ctx, then...); err != nil {
 		return fmt.Errorf("lock terminal: %w", err)
 	}
 	return nil
 }
 
-// lockJournal reads the journal that is pushed to, and makes it if there is
-// none yet.
+// lockJournal reads the journal that is pushed to, and what there is about its
+// entries and its terminal. It makes the journal if there is none yet.
 func (k *taking) lockJournal() error {
-	t := k.push.terminal.ID
-	if err := lockTerminal(k.ctx, k.tx, t); err != nil {
-		return err
-	}
-	var err error
-	k.journal, err = readJournal(k.ctx, k.tx, t, k.push.batch.Epoch)
-	if errors.Is(err, store.ErrNone) {
-		k.journal.id, err = k.makeJournal(k.push.batch.Epoch)
+	t, epoch := k.push.terminal.ID, k.push.batch.Epoch
+	k.journal = journalRow{head: journal.Head{Epoch: epoch}}
+	find := sqldb.Step{Statement: findJournal, Args: []any{t, epoch[:]}, Row: k.journal.scan}
+	err := lockTerminal(k.ctx, k.tx, t, find, k.findBrought(), k.findHolds())
+	if err == nil && k.journal.id == 0 {
+		k.journal.id, err = k.makeJournal(epoch)
 	}
 	return err
 }
@@ -156,35 +163,36 @@ const (
 	checkpointAge  = 15 * time.Minute
 )
 
-// moved returns an error unless a statement has changed one row: no foreign key
+// mustBeOne returns an error unless a statement was about one row: no foreign key
 // of PostgreSQL says that it is not there.
-func moved(r sql.Result) error {
-	n, err := r.RowsAffected()
-	if err == nil && n != 1 {
-		err = fmt.Errorf("%d rows: %w", n, store.ErrNone)
+func mustBeOne(n int64) error {
+	if n != 1 {
+		return fmt.Errorf("%d rows: %w", n, store.ErrNone)
 	}
-	return err
+	return nil
 }
 
 // advance moves the journal's head.
 func (k *taking) advance(h journal.Head, tree journal.Frontier) error {
-	was := k.journal.head.Seq
-	r, err := k.tx.Exec(k.ctx, `
-		UPDATE journals SET head_seq = ?, head_hash = ?, frontier = ?, journal_key = ?, note = ?, pushed_ms = ?
-		WHERE id = ?`,
-		h.Seq, h.Hash[:], tree.Bytes(), []byte(k.push.terminal.JournalKey), k.push.cosigned, k.now.UnixMilli(),
-		k.journal.id)
-	if err == nil {
-		err = moved(r)
-	}
+	was, frontier, now := k.journal.head.Seq, tree.Bytes(), k.now.UnixMilli()
+	err := k.tx.Later(k.ctx, sqldb.Step{
+		Statement: `
+			UPDATE journals SET head_seq = ?, head_hash = ?, frontier = ?, journal_key = ?, note = ?, pushed_ms = ?
+			WHERE id = ?`,
+		Args: []any{h.Seq, h.Hash[:], frontier, []byte(k.push.terminal.JournalKey), k.push.cosigned, now,
+			k.journal.id},
+		Count: mustBeOne,
+	})
 	if err != nil {
 		return fmt.Errorf("write journal's head: %w", err)
 	}
 	if h.Seq/checkpointSpan == was/checkpointSpan && k.now.Sub(k.journal.kept) < checkpointAge {
 		return nil
 	}
-	_, err = k.tx.Exec(k.ctx, `INSERT INTO checkpoints (journal, size, note, frontier, kept_ms) VALUES (?, ?, ?, ?, ?)`,
-		k.journal.id, h.Seq, k.push.cosigned, tree.Bytes(), k.now.UnixMilli())
+	err = k.tx.Later(k.ctx, sqldb.Step{
+		Statement: `INSERT INTO checkpoints (journal, size, note, frontier, kept_ms) VALUES (?, ?, ?, ?, ?)`,
+		Args:      []any{k.journal.id, h.Seq, k.push.cosigned, frontier, now},
+	})
 	if err != nil {
 		return fmt.Errorf("keep checkpoint: %w", err)
 	}

@@ -26,25 +26,33 @@ type intent struct {
 	ended   bool
 }
 
-// readIntents reads the open intents that entries are about.
+// readIntents reads the open intents of these refs.
 func (d *desk) readIntents(refs []string) error {
-	if len(refs) == 0 {
-		return nil
-	}
-	err := sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error { return d.scanIntent(rows) }, `
-		SELECT i.journal, j.epoch, i.seq, i.claimed, i.body FROM intents i JOIN journals j ON j.id = i.journal
-		WHERE i.terminal = ? AND i.ref = ANY (?)`, d.terminal, refs)
-	if err != nil {
+	if err := d.tx.Run(d.ctx, d.findIntents(refs)...); err != nil {
 		return fmt.Errorf("read intents: %w", err)
 	}
 	return nil
 }
 
-func (d *desk) scanIntent(rows *sql.Rows) error {
+// findIntents finds the open intents that entries are about.
+func (d *desk) findIntents(refs []string) []sqldb.Step {
+	if len(refs) == 0 {
+		return nil
+	}
+	return []sqldb.Step{{
+		Statement: `
+			SELECT i.journal, j.epoch, i.seq, i.claimed, i.body FROM intents i JOIN journals j ON j.id = i.journal
+			WHERE i.terminal = ? AND i.ref = ANY (?)`,
+		Args: []any{d.terminal, refs},
+		Row:  d.scanIntent,
+	}}
+}
+
+func (d *desk) scanIntent(row sqldb.Row) error {
 	in := &intent{stored: true}
 	at := journal.Position{Terminal: d.terminal}
 	var epoch []byte
-	if err := rows.Scan(&in.journal, &epoch, &at.Seq, &in.claimed, &in.body); err != nil {
+	if err := row.Scan(&in.journal, &epoch, &at.Seq, &in.claimed, &in.body); err != nil {
 		return err
 	}
 	at.Epoch = journal.Epoch(epoch)
@@ -223,21 +231,6 @@ func (d *desk) noteHot(e journal.Entry) error {
 }
 
 func utc(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
-
-// readHot finds the cards that may not be used.
-func (d *desk) readHot(nos []string) error {
-	err := sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
-		var no string
-		var s store.CardStatus
-		err := rows.Scan(&no, &s)
-		d.hot[no] = s
-		return err
-	}, `SELECT card_no, status FROM cards WHERE card_no = ANY (?) AND status <> 1`, nos)
-	if err != nil {
-		return fmt.Errorf("read hot cards: %w", err)
-	}
-	return nil
-}
 
 // doubtSale takes it that nobody knows whether a card was debited.
 func (d *desk) doubtSale(f *fact) error {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 
@@ -39,7 +38,7 @@ const (
 // post writes an entry, and returns the credited account's balance after it.
 // The schema refuses a second credit of an order.
 func (b *Books) post(ctx context.Context, tx *sqldb.Tx, e Entry) (balance money.Fen, err error) {
-	at, err := lockAccounts(ctx, tx, e.Debit, e.Credit)
+	at, err := b.lockAccounts(ctx, tx, e.Debit, e.Credit)
 	if err != nil {
 		return 0, err
 	}
@@ -60,35 +59,60 @@ type Footing struct {
 // they stand. Those that have never moved are made. A transaction locks all its
 // accounts in one call and after everything else, and they are locked in their
 // order: so no two transactions wait for each other.
-func lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Account) (map[Account]Footing, error) {
+func (b *Books) lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Account) (map[Account]Footing, error) {
 	accounts = slices.Compact(slices.Sorted(slices.Values(accounts)))
-	if tx.Engine() == sqldb.Postgres { // before any is locked, or two that make some would wait for each other
-		if err := makeAccounts(ctx, tx, accounts); err != nil {
+	at := make(map[Account]Footing, len(accounts))
+	lock := sqldb.Step{
+		Statement: `SELECT account, balance_fen, last_entry FROM accounts WHERE account = ANY (?)
+			ORDER BY account FOR NO KEY UPDATE`,
+		Args: []any{accounts},
+		Row: func(row sqldb.Row) error {
+			var a Account
+			var s Footing
+			err := row.Scan(&a, &s.Balance, &s.Last)
+			at[a] = s
+			return err
+		},
+	}
+	strange := b.unmet(tx, accounts)
+	for range 2 {
+		if err := makeAccounts(ctx, tx, strange); err != nil {
 			return nil, err
 		}
+		if err := tx.Run(ctx, lock); err != nil {
+			return nil, fmt.Errorf("lock accounts: %w", err)
+		}
+		if len(at) == len(accounts) {
+			b.meet(strange, at)
+			return at, nil
+		}
+		strange = accounts // in SQLite; elsewhere somebody has put older books in the place of these
 	}
-	at := make(map[Account]Footing, len(accounts))
-	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
-		var a Account
-		var s Footing
-		err := rows.Scan(&a, &s.Balance, &s.Last)
-		at[a] = s
-		return err
-	}, `SELECT account, balance_fen, last_entry FROM accounts WHERE account = ANY (?)
-		ORDER BY account FOR NO KEY UPDATE`, accounts)
-	if err != nil {
-		return nil, fmt.Errorf("lock accounts: %w", err)
+	return nil, fmt.Errorf("lock accounts: %d of %d are there: %w", len(at), len(accounts), ErrNone)
+}
+
+// unmet returns accounts that may have to be made before any is locked, or two
+// transactions that make some would wait for each other. SQLite has one writer,
+// who makes them when he sees that they are not there.
+func (b *Books) unmet(tx *sqldb.Tx, accounts []Account) []Account {
+	if tx.Engine() == sqldb.SQLite {
+		return nil
 	}
-	if len(at) == len(accounts) {
-		return at, nil
-	}
-	if err := makeAccounts(ctx, tx, accounts); err != nil {
-		return nil, err
-	}
+	b.met.Lock()
+	defer b.met.Unlock()
+	return slices.DeleteFunc(slices.Clone(accounts), func(a Account) bool { return b.met.accounts[a] })
+}
+
+// meet notes those of the accounts that something has moved before: whatever
+// becomes of this transaction, they are there.
+func (b *Books) meet(accounts []Account, at map[Account]Footing) {
+	b.met.Lock()
+	defer b.met.Unlock()
 	for _, a := range accounts {
-		at[a] = at[a] // those that are new
+		if at[a].Last > 0 {
+			b.met.accounts[a] = true
+		}
 	}
-	return at, nil
 }
 
 func makeAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account) error {
@@ -110,15 +134,15 @@ func setFootings(ctx context.Context, tx *sqldb.Tx, moved map[Account]Footing) e
 	for a, s := range moved {
 		accounts, balances, last = append(accounts, a), append(balances, s.Balance), append(last, s.Last)
 	}
-	r, err := tx.Exec(ctx, `
-		UPDATE accounts SET balance_fen = new.balance_fen, last_entry = new.last_entry
-		FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]))
-			AS new (account, balance_fen, last_entry)
-		WHERE accounts.account = new.account`, accounts, balances, last)
-	if err := allChanged(r, err, len(accounts)); err != nil {
-		return fmt.Errorf("write balances: %w", err)
-	}
-	return nil
+	return tx.Later(ctx, sqldb.Step{
+		Statement: `
+			UPDATE accounts SET balance_fen = new.balance_fen, last_entry = new.last_entry
+			FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]))
+				AS new (account, balance_fen, last_entry)
+			WHERE accounts.account = new.account`,
+		Args:  []any{accounts, balances, last},
+		Count: mustBe(len(accounts)),
+	})
 }
 
 // purseMove changes what a purse holds by the books.

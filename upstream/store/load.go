@@ -129,7 +129,7 @@ type cardTx struct {
 func (t *cardTx) Card() Card { return t.card }
 
 func (t *cardTx) Available() (money.Fen, error) {
-	at, err := lockAccounts(t.ctx, t.tx, t.card.Account)
+	at, err := t.b.lockAccounts(t.ctx, t.tx, t.card.Account)
 	if err != nil {
 		return 0, err
 	}

@@ -61,7 +61,7 @@ func (b *Books) LockAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Accou
 	if len(accounts) == 0 {
 		return map[Account]Footing{}, nil
 	}
-	return lockAccounts(ctx, tx, accounts...)
+	return b.lockAccounts(ctx, tx, accounts...)
 }
 
 // PostAll writes entries in their order. at is where all their accounts stand,
@@ -212,12 +212,12 @@ func (b *Books) MovePurses(ctx context.Context, tx *sqldb.Tx, moves []PurseMove)
 			}
 			cards, amounts, counters = append(cards, c), append(amounts, f), append(counters, last)
 		}
-		_, err = tx.Exec(ctx, `
+		err = tx.Later(ctx, sqldb.Step{Statement: `
 			UPDATE cards SET mirror_fen = cards.mirror_fen + moved.amount_fen,
 				proven_counter = greatest(cards.proven_counter, moved.counter)
 			FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]))
 				AS moved (card_no, amount_fen, counter)
-			WHERE cards.card_no = moved.card_no`, cards, amounts, counters)
+			WHERE cards.card_no = moved.card_no`, Args: []any{cards, amounts, counters}})
 	}
 	if err != nil {
 		return fmt.Errorf("write purse moves: %w", err)

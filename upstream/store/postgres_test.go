@@ -13,6 +13,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/store"
 	"quancun/upstream/store/pgtest"
+	"quancun/upstream/store/sqldb"
 )
 
 // hot makes holders that many write to at once, and returns an order for one
@@ -180,4 +181,40 @@ func insist(t *testing.T, b *store.Books, stop chan struct{}, next func(i int) s
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
+}
+
+// TestOlderBooks puts older books under a campusd that knows of accounts which are
+// not in them: it makes them again.
+func TestOlderBooks(t *testing.T) {
+	d := pgtest.New(t)
+	b := newBooks(t, place{d.DSN, "pgx"})
+	till, shop := store.Account("till/C01"), store.Account("merchant/m1")
+	move := func() (posted []store.Posted, err error) {
+		err = b.Write(t.Context(), func(tx *sqldb.Tx) error {
+			at, err := b.LockAccounts(t.Context(), tx, []store.Account{till, shop, till})
+			if err != nil {
+				return err
+			}
+			posted, err = b.PostAll(t.Context(), tx, at, []store.Entry{{
+				Kind: store.KindCash, Place: "C01", Debit: till, Credit: shop, Amount: yuan,
+			}})
+			return err
+		})
+		return posted, err
+	}
+	for _, want := range []money.Fen{1, 2, 3, 1, 2} {
+		if want == 1 { // what is there at first is nothing as well
+			_, err := place{d.Admin, "pgx"}.attack(t).Exec(`
+				SET session_replication_role = replica;
+				DELETE FROM entries WHERE debit = 'till/C01';
+				DELETE FROM accounts WHERE account IN ('till/C01', 'merchant/m1')`)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := move(); err != nil || got[0].Credit != want*yuan || got[0].Debit != -want*yuan {
+			t.Fatalf("moved to %+v, %v; want %s", got, err, want*yuan)
+		}
+	}
+	check(t, b)
 }

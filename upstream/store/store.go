@@ -25,6 +25,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"quancun/upstream/store/sqldb"
@@ -49,6 +50,10 @@ var (
 type Books struct {
 	db  *sqldb.DB
 	now func() time.Time
+	met struct { // accounts that are known to be there: none ever goes away
+		sync.Mutex
+		accounts map[Account]bool
+	}
 }
 
 // Open opens the books in the SQLite file at path, and makes or migrates them.
@@ -75,7 +80,9 @@ func OpenDSN(ctx context.Context, dsn string, now func() time.Time) (*Books, err
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	return &Books{db, now}, nil
+	b := &Books{db: db, now: now}
+	b.met.accounts = map[Account]bool{}
+	return b, nil
 }
 
 // IsShared reports whether a connection string names a PostgreSQL, and not a
@@ -109,17 +116,15 @@ func changed(r sql.Result, err error) error {
 	return nil
 }
 
-// allChanged returns an error when a statement did not change so many rows. No
-// foreign key of PostgreSQL says that one of them is not there.
-func allChanged(r sql.Result, err error, want int) error {
-	if err != nil {
-		return err
+// mustBe returns what gives an error when a statement did not change so many rows.
+// No foreign key of PostgreSQL says that one of them is not there.
+func mustBe(want int) func(int64) error {
+	return func(n int64) error {
+		if n != int64(want) {
+			return fmt.Errorf("%d of %d rows were there: %w", n, want, ErrNone)
+		}
+		return nil
 	}
-	n, err := r.RowsAffected()
-	if err == nil && n != int64(want) {
-		err = fmt.Errorf("%d of %d rows were there: %w", n, want, ErrNone)
-	}
-	return err
 }
 
 // fresh returns ErrConflict when a statement added nothing, because it was

@@ -16,8 +16,8 @@ import (
 // for each column, all of one length. An element that is a nil pointer is
 // NULL. more may end the statement, such as with "ON CONFLICT DO NOTHING".
 //
-// PostgreSQL gets them in one statement, SQLite in a few. Rows are written in
-// their order.
+// PostgreSQL gets them in one statement, which waits as by [Tx.Later], SQLite in a
+// few. Rows are written in their order.
 func (t *Tx) Insert(ctx context.Context, into, more string, columns ...any) error {
 	rows := reflect.ValueOf(columns[0]).Len()
 	for _, c := range columns {
@@ -37,11 +37,12 @@ func (t *Tx) Insert(ctx context.Context, into, more string, columns ...any) erro
 func (t *Tx) insertLists(ctx context.Context, into, more string, columns []any) error {
 	places, lists := make([]string, len(columns)), make([]any, len(columns))
 	for i, c := range columns {
-		places[i] = "?::" + listType(reflect.TypeOf(c).Elem())
+		places[i] = "unnest(?::" + listType(reflect.TypeOf(c).Elem()) + ")"
 		lists[i] = cleanList(c)
 	}
-	_, err := t.Exec(ctx, "INSERT INTO "+into+" SELECT * FROM unnest("+strings.Join(places, ", ")+") "+more, lists...)
-	return err
+	// In step, as they are of one length. In a FROM each list would be laid out first.
+	statement := "INSERT INTO " + into + " SELECT " + strings.Join(places, ", ") + " " + more
+	return t.Later(ctx, Step{Statement: statement, Args: lists})
 }
 
 // listType returns PostgreSQL's type for a list of a Go type.

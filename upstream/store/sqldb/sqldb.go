@@ -13,8 +13,9 @@
 //
 // A parameter that stands where PostgreSQL cannot tell its type is cast:
 // CAST(? AS TEXT). A new row's number comes from RETURNING, a sum of numbers
-// is CAST to BIGINT, and many rows are written by [Tx.Insert]. A text that
-// PostgreSQL would refuse (no UTF-8, or a zero byte in it) is mended on its
+// is CAST to BIGINT, and many rows are written by [Tx.Insert]. Statements of
+// which none needs what another one reads go over the wire together, by [Tx.Run]
+// and [Tx.Later]. A text that PostgreSQL would refuse (no UTF-8, or a zero byte in it) is mended on its
 // way in, for both engines in the same way.
 //
 // # Writing a transaction
@@ -172,11 +173,15 @@ func (db *DB) writeOnce(ctx context.Context, limit time.Duration, do func(*Tx) e
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	if err := do(&Tx{tx, conn, db}); err != nil {
-		return err
+	t := &Tx{tx: tx, conn: conn, db: db}
+	if err := do(t); err != nil {
+		return t.because(err)
 	}
 	if err := ctx.Err(); err != nil {
 		return err // nobody waits, and nothing is written yet
+	}
+	if err := t.flush(long); err != nil {
+		return err
 	}
 	if err := tx.Commit(); err != nil {
 		if !db.undone(err) {
@@ -194,7 +199,7 @@ func (db *DB) Read(ctx context.Context, do func(*Tx) error) error {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing was written
-	return do(&Tx{tx, nil, db})
+	return do(&Tx{tx: tx, db: db})
 }
 
 // Querier reads rows: a [DB], each time those that are there now, or a [Tx].
@@ -218,6 +223,9 @@ type Tx struct {
 	tx   *sql.Tx
 	conn *sql.Conn // that it is on; nil for one that reads
 	db   *DB
+
+	waiting []Step // to be sent with what comes next
+	failed  error  // of one of them
 }
 
 // Engine returns what keeps the rows.
@@ -225,16 +233,23 @@ func (t *Tx) Engine() Engine { return t.db.name }
 
 // Exec runs a statement.
 func (t *Tx) Exec(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	if err := t.flush(ctx); err != nil {
+		return nil, err
+	}
 	return t.tx.ExecContext(ctx, t.db.text(statement), t.db.args(args)...)
 }
 
 // Query runs a statement that returns rows.
 func (t *Tx) Query(ctx context.Context, statement string, args ...any) (*sql.Rows, error) {
+	if err := t.flush(ctx); err != nil {
+		return nil, err
+	}
 	return t.tx.QueryContext(ctx, t.db.text(statement), t.db.args(args)...)
 }
 
 // QueryRow runs a statement that returns a row.
 func (t *Tx) QueryRow(ctx context.Context, statement string, args ...any) *sql.Row {
+	_ = t.flush(ctx) // a row cannot say that it failed, but there will be no COMMIT
 	return t.tx.QueryRowContext(ctx, t.db.text(statement), t.db.args(args)...)
 }
 
@@ -243,6 +258,9 @@ func (t *Tx) QueryRow(ctx context.Context, statement string, args ...any) *sql.R
 func (t *Tx) Lock(ctx context.Context, name string) error {
 	if t.db.name == SQLite {
 		return nil // there is one writer
+	}
+	if err := t.flush(ctx); err != nil {
+		return err
 	}
 	return lock(ctx, t.tx, name)
 }

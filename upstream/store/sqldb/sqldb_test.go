@@ -110,12 +110,13 @@ func testInsert(t *testing.T, where string) {
 	}
 }
 
-// TestRead sees the rows of one moment, whatever is written meanwhile.
 // TestInsertOutside has a transaction end under the hands of whoever writes, as
 // one does that takes too long. What is inserted then would be in no
 // transaction, and is refused.
-func TestInsertOutside(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "rows.db"), rows(1))
+func TestInsertOutside(t *testing.T) { onBoth(t, testInsertOutside) }
+
+func testInsertOutside(t *testing.T, where string) {
+	db := open(t, where, rows(1))
 	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(t.Context(), `ROLLBACK`); err != nil {
 			return err
@@ -131,6 +132,7 @@ func TestInsertOutside(t *testing.T) {
 	}
 }
 
+// TestRead sees the rows of one moment, whatever is written meanwhile.
 func TestRead(t *testing.T) { onBoth(t, testRead) }
 
 func testRead(t *testing.T, where string) {
@@ -188,8 +190,8 @@ func TestDeadlock(t *testing.T) {
 	}
 	wg.Wait()
 	got, err := sqldb.Texts(t.Context(), db, `SELECT name FROM rows`)
-	if err != nil || strings.Join(got, " ") != "xx xx" || db.Retries() != 1 {
-		t.Errorf("rows %q, %v, after %d retries; want each changed by both, after one", got, err, db.Retries())
+	if err != nil || strings.Join(got, " ") != "xx xx" || db.Retries() == 0 { // both may find the deadlock
+		t.Errorf("rows %q, %v, after %d retries; want each changed by both, after one or two", got, err, db.Retries())
 	}
 }
 
