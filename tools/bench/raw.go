@@ -1,13 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
+
+	"quancun/journal"
+	"quancun/upstream/store"
 )
 
 // rawBlock is a page: what the smallest durable change of a database costs a
@@ -129,4 +135,164 @@ func slower(all []pair) float64 {
 func middle(v []float64) float64 {
 	v = slices.Sorted(slices.Values(v))
 	return v[len(v)/2]
+}
+
+// bareSQL is the least that a PostgreSQL has to do for a batch of a ledger: keep
+// the entries and their postings, and add up the accounts. It writes less than we
+// do: no hash, no names, no time, and no number by which a posting finds its entry.
+type bareSQL struct {
+	conn *pgx.Conn
+	seq  int64
+}
+
+func newBareSQL(ctx context.Context, dsn string) (*bareSQL, error) {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	_, err = conn.Exec(ctx, `
+		CREATE TABLE entry (seq BIGINT PRIMARY KEY, body BYTEA NOT NULL);
+		CREATE TABLE posting (seq BIGINT, account BIGINT, amount BIGINT, PRIMARY KEY (seq, account));
+		CREATE TABLE account (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)`)
+	if err == nil {
+		_, err = conn.Exec(ctx, `INSERT INTO account SELECT n, 0 FROM generate_series(0, $1) AS n`,
+			benchHolders+benchMerchants)
+	}
+	return &bareSQL{conn: conn}, err
+}
+
+const bareBatch = `
+	WITH e AS (INSERT INTO entry SELECT * FROM unnest($1::bigint[], $2::bytea[])),
+	p AS (INSERT INTO posting SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]))
+	UPDATE account SET balance = balance + f.amount
+	FROM (SELECT account, sum(amount) AS amount FROM unnest($4::bigint[], $5::bigint[]) AS l (account, amount)
+		GROUP BY account ORDER BY account) AS f WHERE id = f.account`
+
+// run writes total entries, as many at a time as a request has.
+func (b *bareSQL) run(ctx context.Context, total int) (r rate, err error) {
+	start := time.Now()
+	for r.n < total {
+		began := time.Now()
+		var seqs, of, accounts, amounts []int64
+		var bodies [][]byte
+		for range perRequest {
+			b.seq++
+			seqs, bodies = append(seqs, b.seq), append(bodies, make([]byte, 180))
+			of = append(of, b.seq, b.seq)
+			accounts = append(accounts, b.seq*7%benchHolders, benchHolders+b.seq%benchMerchants)
+			amounts = append(amounts, -1, 1)
+		}
+		if _, err := b.conn.Exec(ctx, bareBatch, seqs, bodies, of, accounts, amounts); err != nil {
+			return rate{}, err
+		}
+		r.n += perRequest
+		r.each = append(r.each, time.Since(began))
+	}
+	r.took = time.Since(start)
+	return r, nil
+}
+
+// bareSame is the floor of an upload on the tables that it goes to: the rows of
+// campusd, with its indexes and checks, written by one statement a batch. Nobody
+// locks, proves or reads anything, and the balances in entries are only as long as
+// real ones. WAL and pages grow as by an upload.
+type bareSame struct {
+	conn    *pgx.Conn
+	author  *author
+	journal int64
+	entry   int64 // the last one's number
+}
+
+// newSameSQL makes campusd's tables in a database, and who takes part.
+func newSameSQL(ctx context.Context, dsn string, u *upstreamBench) (_ *bareSame, err error) {
+	if err := addHolders(ctx, dsn); err != nil {
+		return nil, err
+	}
+	books, err := store.OpenDSN(ctx, dsn, nil)
+	if err != nil {
+		return nil, err
+	}
+	_, err = books.AddTerminal(ctx, store.Terminal{ID: benchTerminal})
+	if err := errors.Join(err, books.Close()); err != nil {
+		return nil, err
+	}
+	b := &bareSame{}
+	if b.author, err = u.author(1); err != nil {
+		return nil, err
+	}
+	if b.conn, err = pgx.Connect(ctx, dsn); err != nil {
+		return nil, err
+	}
+	_, err1 := b.conn.Exec(ctx, `
+		INSERT INTO accounts (account) SELECT 'merchant/m' || n FROM generate_series(0, $1) AS n`, benchMerchants-1)
+	err2 := b.conn.QueryRow(ctx, `
+		INSERT INTO journals (terminal, epoch, opened_ms, head_hash) VALUES ($1, $2, 0, $3) RETURNING id`,
+		benchTerminal, make([]byte, len(journal.Epoch{})), make([]byte, len(journal.Hash{}))).Scan(&b.journal)
+	err3 := b.conn.QueryRow(ctx, `SELECT max(id) FROM entries`).Scan(&b.entry)
+	return b, errors.Join(err1, err2, err3)
+}
+
+const sameBatch = `
+	WITH kept AS (
+		INSERT INTO journal_entries (journal, seq, hash, body, received_ms)
+		SELECT $1::bigint, unnest($2::bigint[]), unnest($3::bytea[]), unnest($4::bytea[]), $5::bigint),
+	posted AS (
+		INSERT INTO entries (id, kind, at_ms, place, made_ms, journal, seq, part, debit, credit,
+			amount_fen, debit_balance_fen, credit_balance_fen, debit_before, credit_before)
+		OVERRIDING SYSTEM VALUE
+		SELECT unnest($6::bigint[]), 4, $5::bigint, unnest($7::text[]), $5::bigint, $1::bigint,
+			unnest($2::bigint[]), 0,
+			unnest($8::text[]), unnest($9::text[]), 1, 1000000, 1000000, 1, 1),
+	head AS (
+		UPDATE journals SET head_seq = $10, head_hash = $11, frontier = $12, note = $13, pushed_ms = $5 WHERE id = $1)
+	UPDATE accounts SET balance_fen = balance_fen + f.amount, last_entry = f.last
+	FROM (SELECT account, sum(amount) AS amount, max(id) AS last FROM (
+			SELECT unnest($8::text[]), -1, unnest($6::bigint[])
+			UNION ALL SELECT unnest($9::text[]), 1, unnest($6::bigint[])) AS l (account, amount, id)
+		GROUP BY account ORDER BY account) AS f WHERE accounts.account = f.account`
+
+// arguments returns a batch as sameBatch takes it.
+func (b *bareSame) arguments() ([]any, error) {
+	batch, err := b.author.batch(perRequest)
+	if err != nil {
+		return nil, err
+	}
+	var seqs, ids []int64
+	var hashes [][]byte
+	var places, debits, credits []string
+	for i, body := range batch.Bodies {
+		seq := batch.From + int64(i)
+		b.entry++
+		seqs, ids = append(seqs, seq), append(ids, b.entry)
+		hash := journal.HashOf(body)
+		hashes = append(hashes, hash[:])
+		m := fmt.Sprintf("m%d", seq%benchMerchants)
+		places, credits = append(places, m), append(credits, "merchant/"+m)
+		debits = append(debits, string(store.HolderAccount(holderNo(seq*7))))
+	}
+	return []any{b.journal, seqs, hashes, batch.Bodies, time.Now().UnixMilli(), ids, places, debits, credits,
+		b.author.seq, b.author.prev[:], b.author.tree.Bytes(), batch.Note}, nil
+}
+
+// run writes total entries, as many at a time as a request has.
+func (b *bareSame) run(ctx context.Context, total int) (r rate, err error) {
+	var batches [][]any
+	for range total / perRequest {
+		args, err := b.arguments()
+		if err != nil {
+			return rate{}, err
+		}
+		batches = append(batches, args)
+	}
+	start := time.Now()
+	for _, args := range batches {
+		began := time.Now()
+		if _, err := b.conn.Exec(ctx, sameBatch, args...); err != nil {
+			return rate{}, err
+		}
+		r.each = append(r.each, time.Since(began))
+		r.n += perRequest
+	}
+	r.took = time.Since(start)
+	return r, nil
 }
