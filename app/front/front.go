@@ -83,7 +83,7 @@ func baths(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Serv
 
 // losses are cards that were lost, and that were found again.
 func losses(p Parts, r *request.Desk, asks map[string]request.Ask) []service.Service {
-	d := &lost.Desk{Upstream: upstream.New(p.Client), Requests: r}
+	d := &lost.Desk{Upstream: upstream.New(p.Client), Requests: r, Now: p.Now}
 	asks[journal.Loss], asks[lost.Found] = d.Ask, d.AskFound
 	p.Desk.Found = d.Found
 	return []service.Service{d.Service()}

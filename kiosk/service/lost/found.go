@@ -54,12 +54,13 @@ func (t *told) forget(card string) {
 // Found tells the upstream that a lost card lies on the reader, for its owner. Once it
 // has returned nil, the owner is or will be told. It is for [kiosk.Desk].
 func (d *Desk) Found(ctx context.Context, cardNo string) error {
-	if !d.told.fresh(cardNo, time.Now()) {
+	at := d.now()
+	if !d.told.fresh(cardNo, at) {
 		return nil
 	}
 	r := request.Request{Ref: kiosk.NewRef(), Service: Found, Card: cardNo}
 	_, err := d.Requests.Do(ctx, r, func(ctx context.Context) (journal.Outcome, error) {
-		return d.tell(ctx, cardNo, time.Now())
+		return d.tell(ctx, cardNo, at)
 	})
 	if errors.Is(err, tender.ErrUnknown) {
 		return nil // it is written down

@@ -82,7 +82,8 @@ type Upstream interface {
 type Desk struct {
 	Upstream Upstream
 	Requests *request.Desk
-	Pace     Pace // zero: that of a kiosk
+	Now      func() time.Time // by which a card was found; nil: the machine's clock
+	Pace     Pace             // zero: that of a kiosk
 
 	told told
 }
@@ -99,6 +100,13 @@ func (p Pace) orDefault() Pace {
 		return Pace{20 * time.Second, 12 * time.Second, time.Second}
 	}
 	return p
+}
+
+func (d *Desk) now() time.Time {
+	if d.Now == nil {
+		return time.Now()
+	}
+	return d.Now()
 }
 
 // Service returns the service.

@@ -318,4 +318,7 @@ func TestFound(t *testing.T) {
 	if e.Err != nil || fact(e.Report, "lost.fact.found").Text != "kiosk1" || e.Report.Next != "lost.next.found" {
 		t.Errorf("its owner is told %+v", e)
 	}
+	w.desk.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	w.ok(w.desk.Found(t.Context(), card))
+	w.journalled("found, not done, found, done, lost, done, found, done")
 }
