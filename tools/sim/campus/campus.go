@@ -66,7 +66,7 @@ type Campus struct {
 	covered  Coverage
 
 	office    *office
-	service   *service
+	payments  *outside.Payments
 	network   outside.Asker   // takes the network fee
 	meters    *outside.Biller // takes what electricity costs
 	machines  []*machine
@@ -111,7 +111,8 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	if c.searched = cfg.Seed%8 == 0; c.searched { // to format what nobody reads takes long
 		c.log = slog.New(slog.NewTextHandler(&c.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	c.oracle, c.service = newOracle(c), newService(c)
+	c.oracle = newOracle(c)
+	c.payments = outside.NewPayments(c.world, c.dice, func() { c.cover(branchPaidLate) })
 	c.network, c.meters = outside.NewAsker(c.world, c.dice, c.met), outside.NewBiller(c.world, c.dice, c.met)
 	defer c.close()
 	whole := context.WithoutCancel(ctx) // see live

@@ -30,6 +30,7 @@ func (c *Campus) heal(ctx context.Context) {
 	if c.office.down() {
 		c.office.start(ctx)
 	}
+	c.payments.Calm = true
 	c.network.Mend()
 	c.meters.Mend()
 	for _, p := range c.cards {
@@ -147,7 +148,7 @@ func (c *Campus) expected(up *copied) map[string]money.Fen {
 	}
 	for _, o := range c.orders {
 		if up.orders[o.no] { // otherwise the books are older than it, and the channel's bill tells
-			move("channel/alipay", "holder/"+o.holder.account, c.service.paid(o.no))
+			move("channel/alipay", "holder/"+o.holder.account, c.payments.Paid(o.no))
 		}
 	}
 	for no, b := range up.bills {

@@ -79,7 +79,7 @@ func (o *office) open(ctx context.Context) error {
 	o.server = server.New(server.Config{
 		Journals: o.journal, Log: o.campus.log,
 		Feeds: &feed.Publisher{Books: books, Campus: k.Campus()},
-		Books: books, Keys: k, Channel: o.campus.service, Policy: policy, Pace: pace,
+		Books: books, Keys: k, Channel: o.campus.payments, Policy: policy, Pace: pace,
 		Now: o.now, Stretch: works.Stretch, SchoolZH: "示范大学", SchoolEN: "Demo University",
 	})
 	signs := staff.NewServer(staff.NewRoll(books), o.server)

@@ -16,7 +16,6 @@ import (
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
 	"quancun/upstream/biller/setup"
-	"quancun/upstream/channel"
 	"quancun/upstream/client"
 	"quancun/upstream/client/bill"
 )
@@ -103,7 +102,7 @@ func (v *visit) topUp(ctx context.Context) {
 	if c.dice.OneIn(4) {
 		return // walks away, and pays later or never
 	}
-	c.service.pay(o.no)
+	c.payments.Pay(o.no)
 	c.office.attend(ctx)
 	t, err = v.client.GetTopUp(ctx, o.no, client.TopUpWaiting, 0)
 	if outcome := orderEnd(t.State); err == nil && outcome != 0 {
@@ -143,10 +142,9 @@ func (v *visit) load(ctx context.Context) {
 // payLate lets payments cross the cancellation of their orders.
 func (c *Campus) payLate() {
 	for _, o := range c.orders {
-		t := c.service.trades[o.no]
-		crosses := t != nil && t.Status == channel.Closed && c.world.Now.Sub(o.shown) < time.Hour
+		crosses := c.payments.Closed(o.no) && c.world.Now.Sub(o.shown) < time.Hour
 		if crosses && !c.healed && c.dice.OneIn(3) {
-			c.note("phone pays %s, which is closed: %t", o.no, c.service.pay(o.no))
+			c.note("phone pays %s, which is closed: %t", o.no, c.payments.Pay(o.no))
 		}
 	}
 }
@@ -160,7 +158,7 @@ func (c *Campus) pay() {
 	if c.world.Now.Sub(o.shown) > time.Hour {
 		return // no code lives so long
 	}
-	c.note("phone pays %s: %t", o.no, c.service.pay(o.no))
+	c.note("phone pays %s: %t", o.no, c.payments.Pay(o.no))
 }
 
 // room is where everybody lives, as a bill names it, and as a journal does.

@@ -1,6 +1,6 @@
 // Package outside is what lies beyond an upstream and keeps books of its own: the
-// billers of a campus. In the end their books say what holders have got for their
-// money.
+// billers of a campus, and the service that its holders pay by. In the end their
+// books say what holders have paid, and what they have got for their money.
 //
 // A biller here is a small model of one. It is honest about what it has booked, and
 // may tell it late, wrongly or not at all.
