@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 
+	"quancun/bathcode"
 	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/store"
@@ -30,6 +31,8 @@ type Office struct {
 	heads             map[journal.Epoch]journal.Head
 	versions          map[string]int64
 	named             map[journal.Epoch]int64
+	hot               map[string]bool
+	baths             baths
 
 	fresh  bool // entries have come since the look before
 	broken []string
@@ -40,7 +43,10 @@ type Office struct {
 func NewOffice(books *store.Books, reserve money.Fen) *Office {
 	return &Office{
 		books: books, reserve: reserve, balances: map[string]money.Fen{}, mirrors: map[string]money.Fen{},
-		heads: map[journal.Epoch]journal.Head{}, versions: map[string]int64{},
+		heads: map[journal.Epoch]journal.Head{}, versions: map[string]int64{}, hot: map[string]bool{},
+		baths: baths{
+			known: map[string]Reservation{}, sealed: map[bathcode.Slot]bool{},
+		},
 	}
 }
 
@@ -56,12 +62,15 @@ func (o *Office) Mirror(cardNo string) money.Fen { return o.mirrors[cardNo] }
 // Balance returns what an account holds, as of the last look.
 func (o *Office) Balance(a store.Account) money.Fen { return o.balances[string(a)] }
 
+// Hot reports whether a card may not be used by the books, as of the last look.
+func (o *Office) Hot(cardNo string) bool { return o.hot[cardNo] }
+
 // Look returns what is wrong, one line each.
 func (o *Office) Look(ctx context.Context) (broken []string, err error) {
 	o.broken, o.fresh = nil, false
 	err = o.books.Read(ctx, func(tx *sqldb.Tx) error {
 		for _, look := range []func(context.Context, *sqldb.Tx) error{
-			o.lookAtPostings, o.lookAtAccounts, o.lookAtMoves, o.lookAtHolds, o.lookAtSuspense,
+			o.lookAtPostings, o.lookAtAccounts, o.lookAtMoves, o.lookAtBaths, o.lookAtHolds, o.lookAtSuspense,
 			o.lookAtJournals, o.lookAtFeeds,
 		} {
 			if err := look(ctx, tx); err != nil {
@@ -140,14 +149,16 @@ func (o *Office) lookAtMoves(ctx context.Context, tx *sqldb.Tx) error {
 	return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
 		var no string
 		var mirror money.Fen
-		if err := rows.Scan(&no, &mirror); err != nil {
+		var status store.CardStatus
+		if err := rows.Scan(&no, &mirror, &status); err != nil {
 			return err
 		}
+		o.hot[no] = status != store.CardActive
 		if o.mirrors[no] != mirror {
 			o.wrong("mirror of %s holds %s, by its moves %s", no, mirror, o.mirrors[no])
 		}
 		return nil
-	}, `SELECT card_no, mirror_fen FROM cards`)
+	}, `SELECT card_no, mirror_fen, status FROM cards`)
 }
 
 // held is what is held on an account.
@@ -195,7 +206,14 @@ func (o *Office) lookAtHolds(ctx context.Context, tx *sqldb.Tx) error {
 	}, `SELECT h.id, h.account, h.attempt, h.amount_fen, h.virtual, h.room, h.state, h.epoch, h.seq,
 			coalesce(j.head_seq, 0)
 		FROM holds h LEFT JOIN journals j ON j.terminal = h.terminal AND j.epoch = h.epoch WHERE h.state <= 2`)
+	for account, n := range o.baths.fresh {
+		if accounts[account] == nil {
+			accounts[account] = &held{}
+		}
+		accounts[account].fresh, accounts[account].code = accounts[account].fresh+n, true
+	}
 	for account, h := range accounts {
+		h.all += o.baths.held[account]
 		least := money.Fen(0)
 		if h.fresh == 1 && h.code {
 			least = o.reserve

@@ -33,6 +33,15 @@ func TestOffice(t *testing.T) {
 			VALUES ('K01', x'0102030405060708', 1, 7, zeroblob(32), x'00');
 			INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms)
 			VALUES ('K01', x'0102030405060708', 7, 'a', 'holder/1001', '', 'M1', 1, 0, 1)`, "stands under 7"},
+		{"ShowerOfNobody", `INSERT INTO entries (kind, place, at_ms, debit, credit, amount_fen, debit_balance_fen,
+			credit_balance_fen, debit_before, credit_before)
+			VALUES (17, '', 1, 'holder/1001', 'opening/balances', 5, 9995, -9995, 1, 1)`, "1 showers were paid with 0.05"},
+		{"ShowerPaid", places + bath + `(1, 3, 2, 9))`, "has paid 0.09 of 60.00, by <nil>"},
+		{"ShowerHeldForAnother", places + bath + `(1, 4, 1, 0))`, "holds money in state 4"},
+		{"ShowersAboveAll", places + `DROP INDEX a_stall_is_reserved_once; DROP INDEX a_holder_reserves_a_slot_once;` +
+			bath + `(1, 1, 1, 0)); ` + bath + `(2, 1, 1, 0))`, "must leave"},
+		{"PlaceTwice", places + `DROP INDEX a_stall_is_reserved_once; DROP INDEX a_holder_reserves_a_slot_once;` +
+			bath + `(1, 1, 1, 0)); ` + bath + `(2, 1, 1, 0))`, "2 have the same place"},
 		{"FeedGoesBack", `UPDATE feeds SET version = 0 WHERE name = 'hotlist'`, "feed hotlist"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -50,6 +59,19 @@ func TestOffice(t *testing.T) {
 		})
 	}
 }
+
+// places is a bath with a slot, and bath how a place in it is reserved, for all that
+// somebody has: what follows are its number, its state, that of its hold, and what it has
+// paid.
+const (
+	places = `INSERT INTO bath_halls (hall, name, merchant, whole, cap_fen, litre_fen, litre_pulses, cancel_min)
+		VALUES (1, 'H', 'M1', 0, 6000, 1, 1, 0); INSERT INTO bath_slots (hall, slot, from_min, to_min) VALUES (1, 1, 0, 60);`
+	bath = `PRAGMA ignore_check_constraints = 1;
+		INSERT INTO bath_reservations (ref, terminal, account, hall, stall, day, slot, n, cap_fen, litre_fen,
+			litre_pulses, from_ms, to_ms, cancel_ms, made_ms, moved_ms, state, hold, captured_fen)
+		SELECT 'R' || column1, 'K01', 'holder/1001', 1, 1, 1, 1, column1, 6000, 1, 1, 1, 2, 1, 1, 1, column2, column3, column4
+		FROM (VALUES `
+)
 
 // openBooks makes books with a holder of 100 yuan who has a card, and a hotlist
 // that has changed.

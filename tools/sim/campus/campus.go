@@ -31,6 +31,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/tools/sim/bathhouse"
 	"quancun/tools/sim/outside"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
@@ -69,6 +70,8 @@ type Campus struct {
 	payments  *outside.Payments
 	network   outside.Asker   // takes the network fee
 	meters    *outside.Biller // takes what electricity costs
+	baths     *bathhouse.Baths
+	losses    map[string]loss // by reference
 	machines  []*machine
 	cards     []*plastic
 	holders   []*holder
@@ -105,7 +108,8 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	c := &Campus{
 		works: w, dice: virtual.NewDice(cfg.Seed, virtual.StreamActs),
 		refunded: map[journal.Position]money.Fen{}, troubled: map[string]bool{},
-		world: &virtual.World{Now: virtual.Morning}, trace: virtual.NewTrace(cfg.Story), lying: cfg.Lying,
+		losses: map[string]loss{},
+		world:  &virtual.World{Now: virtual.Morning}, trace: virtual.NewTrace(cfg.Story), lying: cfg.Lying,
 		log: slog.New(slog.DiscardHandler),
 	}
 	if c.searched = cfg.Seed%8 == 0; c.searched { // to format what nobody reads takes long
@@ -114,6 +118,8 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	c.oracle = newOracle(c)
 	c.payments = outside.NewPayments(c.world, c.dice, func() { c.cover(branchPaidLate) })
 	c.network, c.meters = outside.NewAsker(c.world, c.dice, c.met), outside.NewBiller(c.world, c.dice, c.met)
+	c.baths = &bathhouse.Baths{World: c.world, Dice: c.dice, Met: c.bathed, Note: c.note, Wrong: c.wrong}
+	c.baths.Open(w.Setups)
 	defer c.close()
 	whole := context.WithoutCancel(ctx) // see live
 	err = c.open(whole)

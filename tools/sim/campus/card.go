@@ -1,6 +1,8 @@
 package campus
 
 import (
+	"time"
+
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader/sim"
@@ -21,8 +23,10 @@ type plastic struct {
 	balance         money.Fen
 	level           money.Fen // the most that the books and the chip together may have let it spend
 	online, offline uint16
-	hot             bool // reported lost
-	used            bool // since the story began
+	hot             bool      // reported lost
+	stopped         bool      // so its holder was told
+	undone          time.Time // when it was found again
+	used            bool      // since the story began
 }
 
 // ATR implements [reader.Card].

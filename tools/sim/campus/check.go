@@ -16,8 +16,10 @@ import (
 	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
+	"quancun/upstream/bath"
 	"quancun/upstream/biller"
 	"quancun/upstream/centre"
+	"quancun/upstream/lost"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -33,6 +35,10 @@ func (c *Campus) heal(ctx context.Context) {
 	c.payments.Calm = true
 	c.network.Mend()
 	c.meters.Mend()
+	c.baths.Mend()
+	for _, m := range c.machines {
+		m.line.flush() // or a loss would be reported after its card was found
+	}
 	for _, p := range c.cards {
 		p.chip.Mend()
 		p.hot = true // whatever the books say now
@@ -42,7 +48,6 @@ func (c *Campus) heal(ctx context.Context) {
 		m.watch.Off = 0
 		m.disk.Resize(0)
 		m.line.dead, m.line.weak = false, 0
-		m.line.flush()
 		if m.stopIfFailed(ctx); !m.on() {
 			m.restart(ctx)
 		}
@@ -61,6 +66,7 @@ func (c *Campus) settle(ctx context.Context) {
 	c.meters.Finish()
 	c.office.attend(ctx)
 	c.office.decide(ctx)
+	c.bringLogs(ctx)
 	for _, h := range c.holders {
 		if h.card.used && c.broken == nil {
 			c.acting = virtual.Pick(c.dice, c.machines)
@@ -83,7 +89,7 @@ func (c *Campus) settle(ctx context.Context) {
 	}
 }
 
-// judgeOpen checks that a machine has come to know of every bill what it came to.
+// judgeOpen checks that a machine has come to know of every request what it came to.
 func (c *Campus) judgeOpen(ctx context.Context, m *machine) {
 	open, err := m.book.OpenItems(ctx)
 	if err != nil {
@@ -91,7 +97,7 @@ func (c *Campus) judgeOpen(ctx context.Context, m *machine) {
 	}
 	for _, e := range open {
 		if e.Kind == journal.RequestIntent {
-			c.wrong("%s has not heard what bill %s came to", m.name, e.Ref)
+			c.wrong("%s has not heard what request %s came to", m.name, e.Ref)
 		}
 	}
 }
@@ -156,6 +162,9 @@ func (c *Campus) expected(up *copied) map[string]money.Fen {
 			move(b.account, "biller/"+b.biller, c.biller(b.biller).Booked(no))
 		}
 	}
+	for _, r := range up.baths {
+		move(r.Account, "merchant/"+works.BathMerchant, r.Captured) // see judgeBaths
+	}
 	for _, d := range c.oracle.debits {
 		if s, known := d.intent(up); known {
 			move("holder/"+d.card.holder.account, "merchant/"+s.Merchant, d.amount)
@@ -215,6 +224,8 @@ func (c *Campus) judge(ctx context.Context) error {
 	}
 	c.judgeWords(up)
 	c.judgeBills(up)
+	c.judgeBaths(up)
+	c.judgeRequests(up)
 	if c.searched {
 		if err := c.judgeSecrets(); err != nil {
 			return err
@@ -252,7 +263,9 @@ func (c *Campus) verify(ctx context.Context) error {
 	more, err2 := c.office.journal.Verify(ctx)
 	acts, err3 := centre.New(c.office.books).Verify(ctx)
 	bills, err4 := biller.Verify(ctx, c.office.books)
-	for _, b := range slices.Concat(broken, more, acts, bills) {
+	baths, err5 := bath.Verify(ctx, c.office.books)
+	losses, err6 := lost.Verify(ctx, c.office.books)
+	for _, b := range slices.Concat(broken, more, acts, bills, baths, losses) {
 		c.wrong("books: %s", b)
 	}
 	for _, m := range c.machines {
@@ -260,7 +273,7 @@ func (c *Campus) verify(ctx context.Context) error {
 			c.wrong("journal of %s: %v", m.name, wrong)
 		}
 	}
-	return errors.Join(err, err2, err3, err4, c.judgeActs(ctx))
+	return errors.Join(err, err2, err3, err4, err5, err6, c.judgeActs(ctx))
 }
 
 // judgeActs checks that what clerks have written down is what was done, and all
@@ -290,6 +303,7 @@ func (c *Campus) judgeActs(ctx context.Context) error {
 func (c *Campus) judgeSecrets() error {
 	secrets := []auditor.Secret{
 		{Name: "a PIN", Value: []byte(works.PIN)}, {Name: "the master key of purchases", Value: c.works.Purchase[:]},
+		{Name: "the master key of baths", Value: c.works.Baths[:]},
 	}
 	own := c.works.Keys.CardKeys(c.cards[0].factor)
 	for _, k := range []pboc.Key{own.DLK, own.DPK, own.DTK, own.DRPK} {
@@ -362,6 +376,15 @@ var rows = []struct {
 	{branchBillEnded, `SELECT count(*) FROM bills WHERE cause = 3`},
 	{branchBillAbsent, `SELECT count(*) FROM bills WHERE cause = 4`},
 	{branchBillLate, `SELECT count(*) FROM bills WHERE late`},
+	{branchBathReserved, `SELECT count(*) FROM bath_reservations`},
+	{branchBathGivenUp, `SELECT count(*) FROM bath_acts WHERE kind = 1`},
+	{branchBathNoShow, `SELECT count(*) FROM bath_reservations WHERE state = 4`},
+	{branchBathStub, `SELECT count(*) FROM bath_reservations WHERE stub_fen IS NOT NULL`},
+	{branchBathElsewhere, `SELECT count(*) FROM bath_reservations WHERE stub_terminal <> terminal`},
+	{branchBathLog, `SELECT count(*) FROM bath_reservations WHERE state = 3 AND stub_fen IS NULL`},
+	{branchBathStubLate, `SELECT count(*) FROM bath_acts a JOIN bath_reservations r ON r.ref = a.reservation
+		WHERE a.kind = 2 AND a.tries IS NULL AND r.stub_fen IS NULL`},
+	{branchBathLate, `SELECT count(*) FROM exceptions WHERE kind = 'bath use after its release'`},
 	{branchCarried, `SELECT count(*) FROM carried_entries`},
 }
 
@@ -440,7 +463,7 @@ func (c *Campus) judgeSpending(h *holder) {
 	if left >= 0 || c.restored {
 		return
 	}
-	bound := max(0, p.level+h.dark-c.reserve) + h.clerks
+	bound := max(0, p.level+h.dark-c.reserve) + h.clerks + c.office.auditor.Late(string(a))
 	for station := range c.troubled {
 		bound += h.sold[station]
 	}

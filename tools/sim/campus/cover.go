@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"quancun/lab/disk"
+	"quancun/tools/sim/bathhouse"
 	"quancun/tools/sim/outside"
 )
 
@@ -78,6 +79,44 @@ const (
 	branchBillLate
 	branchBillDecided
 
+	branchBathReserved
+	branchBathFull
+	branchBathGivenUp
+	branchBathTooLate
+	branchBathNoShow
+	branchBathOpened
+	branchBathGivenUpOpens
+	branchBathWrong
+	branchBathLocked
+	branchBathOtherHall
+	branchBathOtherSlot
+	branchBathTwice
+	branchBathCut
+	branchBathClock
+	branchBathLeft
+	branchBathStub
+	branchBathElsewhere
+	branchBathStubWrong
+	branchBathStubLocked
+	branchBathLog
+	branchBathStubLate
+	branchBathLogAgain
+	branchBathLapsed
+	branchBathLate
+	branchBathKept
+	branchBathNever
+
+	branchLossTold
+	branchLossWrong
+	branchLossOften
+	branchLossAgain
+	branchLossDark
+	branchLostSold
+	branchLossFound
+	branchLossUndone
+	branchLossKept
+	branchLossNever
+
 	branchCount
 )
 
@@ -145,6 +184,44 @@ var branchNames = [branchCount]string{
 	branchBillAbsent:  "bill released as not booked",
 	branchBillLate:    "bill booked after its release",
 	branchBillDecided: "bill decided by people",
+
+	branchBathReserved:     "bath reserved",
+	branchBathFull:         "bath taken by a faster one",
+	branchBathGivenUp:      "bath given up in time",
+	branchBathTooLate:      "bath given up too late",
+	branchBathNoShow:       "nobody came to a bath",
+	branchBathOpened:       "code opens a shower",
+	branchBathGivenUpOpens: "code that was given up opens",
+	branchBathWrong:        "code is none",
+	branchBathLocked:       "panel locked by wrong codes",
+	branchBathOtherHall:    "code of another hall",
+	branchBathOtherSlot:    "code at another time",
+	branchBathTwice:        "code used twice",
+	branchBathCut:          "power cut in a shower",
+	branchBathClock:        "controller's clock lost",
+	branchBathLeft:         "shower left open",
+	branchBathStub:         "shower settled by its stub",
+	branchBathElsewhere:    "stub typed at another machine",
+	branchBathStubWrong:    "stub is wrong",
+	branchBathStubLocked:   "too many stubs were wrong",
+	branchBathLog:          "shower settled by the log",
+	branchBathStubLate:     "stub typed after the log came",
+	branchBathLogAgain:     "log brought again",
+	branchBathLapsed:       "bath let go after a day",
+	branchBathLate:         "log came after that",
+	branchBathKept:         "keeper: bath was done",
+	branchBathNever:        "keeper: bath never will be",
+
+	branchLossTold:   "loss reported",
+	branchLossWrong:  "loss with a wrong PIN",
+	branchLossOften:  "loss wrong too often",
+	branchLossAgain:  "loss reported again",
+	branchLossDark:   "loss that not all know of",
+	branchLostSold:   "lost card used in the dark",
+	branchLossFound:  "lost card found",
+	branchLossUndone: "loss undone",
+	branchLossKept:   "keeper: loss was reported",
+	branchLossNever:  "keeper: loss never will be",
 }
 
 // String returns the branch in words.
@@ -169,6 +246,17 @@ func (c *Coverage) Add(d Coverage) {
 var mishaps = map[outside.Mishap]Branch{
 	outside.Lost: branchBillLost, outside.Unheard: branchBillUnheard, outside.Denied: branchBillDenied,
 }
+
+// events are the branches that people in baths take.
+var events = map[bathhouse.Event]Branch{
+	bathhouse.Opened: branchBathOpened, bathhouse.GivenUp: branchBathGivenUpOpens, bathhouse.Wrong: branchBathWrong,
+	bathhouse.LockedOut: branchBathLocked, bathhouse.OtherHall: branchBathOtherHall,
+	bathhouse.OtherSlot: branchBathOtherSlot, bathhouse.Twice: branchBathTwice, bathhouse.PowerCut: branchBathCut,
+	bathhouse.ClockLost: branchBathClock, bathhouse.Left: branchBathLeft,
+}
+
+// bathed notes what has happened at a bath.
+func (c *Campus) bathed(e bathhouse.Event) { c.cover(events[e]) }
 
 // met notes what a call to a biller has met with. Now and then the upstream dies
 // before it has written down what it heard.

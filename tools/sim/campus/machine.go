@@ -8,6 +8,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/request"
+	losses "quancun/kiosk/service/lost"
 	"quancun/kiosk/service/pay"
 	"quancun/lab/disk"
 	"quancun/ledger"
@@ -68,6 +69,8 @@ type programs struct {
 
 	requests  *request.Desk
 	requested *request.Keeper
+	losses    *losses.Desk
+	keeping   bool // it is the keeper that goes on
 
 	auditor *auditor.Terminal
 	sales   []journal.Entry // for codes, that may be given back
@@ -154,6 +157,7 @@ func (m *machine) run(book *ledger.Book, feeds *feed.Feeds) *programs {
 		Book: journal, InHand: p.requests.InHand, Log: m.campus.log,
 		Asks: map[string]request.Ask{pay.Service: pay.Ask(bill.New(m.client))},
 	}
+	m.asks(p)
 	return p
 }
 
@@ -171,7 +175,9 @@ func (m *machine) round(ctx context.Context) {
 		return
 	}
 	m.endActs(ctx)
+	m.keeping = true
 	m.requested.Round(ctx)
+	m.keeping = false
 	more, err := true, error(nil)
 	for steps := 0; more && steps < stepsMax; steps++ {
 		if more, err = m.pusher.Step(ctx); err != nil {
@@ -183,6 +189,8 @@ func (m *machine) round(ctx context.Context) {
 	before := m.feeds.Status(feed.Hotlist).Version
 	if err := m.puller.Level(ctx); err != nil {
 		m.campus.note("%s: pull: %v", m.name, err)
+	} else {
+		m.judgeHotlist()
 	}
 	switch now := m.feeds.Status(feed.Hotlist).Version; {
 	case now > before && before == 0:
@@ -256,7 +264,7 @@ type teller struct {
 
 // Append implements [kiosk.Book].
 func (t teller) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
-	return t.machine.append(ctx, e)
+	return t.machine.append(context.WithoutCancel(ctx), e) // see live
 }
 
 var _ kiosk.Book = teller{}

@@ -41,7 +41,7 @@ type fate int
 
 const (
 	arrives fate = iota
-	lost         // the request
+	dropped      // the request
 	unheard      // the answer
 	twice        // the request arrives again after its answer
 	late         // the request arrives later than the machine waits
@@ -55,7 +55,7 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	f := l.fate()
 	switch f {
-	case lost:
+	case dropped:
 		l.campus.cover(branchRequestLost)
 		return nil, errLine
 	case late:
@@ -91,7 +91,7 @@ func callOf(r *http.Request) (call, error) {
 func (l *line) fate() fate {
 	switch {
 	case l.dead || l.campus.office.down():
-		return lost
+		return dropped
 	case l.weak == 0 || !l.campus.dice.OneIn(l.weak):
 		return arrives
 	}

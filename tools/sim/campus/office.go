@@ -12,6 +12,7 @@ import (
 	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
+	"quancun/upstream/bath"
 	"quancun/upstream/biller"
 	bills "quancun/upstream/biller/service"
 	"quancun/upstream/biller/setup"
@@ -19,6 +20,7 @@ import (
 	"quancun/upstream/centre/counter"
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
+	"quancun/upstream/lost"
 	"quancun/upstream/server"
 	"quancun/upstream/staff"
 	"quancun/upstream/store"
@@ -40,6 +42,7 @@ type office struct {
 	handler http.Handler
 	journal *ingest.Ingest
 	desk    *biller.Desk
+	baths   *bath.Desk
 	dying   bool // its disk fails
 	auditor *auditor.Office
 }
@@ -87,6 +90,12 @@ func (o *office) open(ctx context.Context) error {
 		Books: books, Server: o.server, Sessions: signs.Sessions(), Terms: counter.Terms{DailyLimit: dailyLimit},
 	}))
 	o.billing()
+	o.baths = bath.New(bath.Config{
+		Books: books, Master: o.campus.works.Baths, Policy: works.BathPolicy(), Reserve: o.campus.reserve,
+		Log: o.campus.log,
+	})
+	o.server.Services = append(o.server.Services, bath.NewServer(o.baths, o.server),
+		lost.NewServer(lost.New(books, lost.Policy{Risk: works.LossRisk}), o.server))
 	o.handler = o.server.Handler()
 	return nil
 }
@@ -119,6 +128,19 @@ func (o *office) attend(ctx context.Context) {
 	if err := errors.Join(o.server.Attend(ctx), o.desk.Attend(ctx)); err != nil {
 		o.campus.note("upstream attends: %v", err)
 	}
+	o.lapse(ctx)
+}
+
+// lapse lets go of what baths hold and no controller has said anything about for a day.
+func (o *office) lapse(ctx context.Context) {
+	now := o.now()
+	n, err := o.baths.Lapse(ctx)
+	if err != nil {
+		o.campus.note("upstream lets no bath go: %v", err)
+		return
+	}
+	o.auditor.Lapsed(now.Add(-works.BathPolicy().ReleasedIn))
+	o.campus.covered[branchBathLapsed] += n
 }
 
 // decide has people at the card centre find out what the upstream has left to
@@ -220,6 +242,9 @@ func (o *office) restore(ctx context.Context) {
 	o.disk.Close()
 	o.disk = o.backup.Clone()
 	o.start(ctx)
+	for _, p := range o.campus.cards {
+		p.stopped = false // whether it was in the copy: see judgeRequests
+	}
 	if !o.down() {
 		o.campus.oracle.excuse(ctx, o.campus.oracle.order)
 	}
@@ -242,6 +267,12 @@ func (c *Campus) setHot(ctx context.Context, p *plastic, hot bool) {
 	err := c.office.books.SetCardStatus(ctx, p.no, status)
 	if err == nil {
 		p.hot = hot
+	}
+	if err == nil && !hot {
+		if p.stopped {
+			c.cover(branchLossUndone)
+		}
+		p.stopped, p.undone = false, c.world.Now
 	}
 	c.note("card %s has status %d: %v", p.name(), status, err)
 }

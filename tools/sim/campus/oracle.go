@@ -13,6 +13,7 @@ import (
 	"quancun/ledger"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/outside"
 	"quancun/upstream/biller"
 	"quancun/upstream/biller/setup"
@@ -70,6 +71,9 @@ func (m *machine) append(ctx context.Context, e journal.Entry) (journal.Entry, e
 	switch {
 	case err == nil:
 		m.campus.oracle.promised(m, written)
+		if e.Kind == journal.RequestEnd {
+			m.ended(written)
+		}
 		if m.card != nil && !m.campus.dice.OneIn(4) { // the second medium may be slow
 			m.book.Reflect()
 		}
@@ -172,8 +176,13 @@ type copied struct {
 	entries map[saying]journal.Entry
 	orders  map[string]bool // top-ups that are in the books
 	bills   map[string]billed
-	steps   int // of clocks
-	heads   map[journal.Epoch]journal.Head
+	baths   []auditor.Reservation
+
+	requests map[string]map[string]bool // that were done by the books, by service
+	listed   map[string]bool            // positions of entries that people look at
+
+	steps int // of clocks
+	heads map[journal.Epoch]journal.Head
 }
 
 // copied reads what the upstream has. Bytes that are no entry are left out:
@@ -181,14 +190,14 @@ type copied struct {
 func (o *office) copied(ctx context.Context) (*copied, error) {
 	c := &copied{
 		entries: map[saying]journal.Entry{}, orders: map[string]bool{}, heads: map[journal.Epoch]journal.Head{},
-		bills: map[string]billed{},
+		bills: map[string]billed{}, requests: map[string]map[string]bool{}, listed: map[string]bool{},
 	}
 	err := o.books.Read(ctx, func(tx *sqldb.Tx) error {
 		orders, err := sqldb.Texts(ctx, tx, `SELECT order_no FROM orders`)
 		for _, no := range orders {
 			c.orders[no] = true
 		}
-		if err := errors.Join(err, c.readBills(ctx, tx)); err != nil {
+		if err := errors.Join(err, c.readBills(ctx, tx), c.readRequests(ctx, tx)); err != nil {
 			return err
 		}
 		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
@@ -235,6 +244,35 @@ func (c *copied) add(p journal.Position, body []byte, before *journal.Hash) {
 	if _, known := c.entries[key]; !known {
 		c.entries[key] = e
 	}
+}
+
+// done are the rows of what holders have asked for and was done, by service.
+var done = map[string]string{
+	"bath":        `SELECT ref FROM bath_reservations`,
+	"bath_cancel": `SELECT ref FROM bath_acts WHERE kind = 1`,
+	"bath_settle": `SELECT ref FROM bath_acts WHERE kind = 2 AND tries IS NULL`,
+	journal.Loss:  `SELECT ref FROM lost_reports`,
+}
+
+func (c *copied) readRequests(ctx context.Context, tx *sqldb.Tx) (err error) {
+	if c.baths, err = auditor.Reservations(ctx, tx); err != nil {
+		return err
+	}
+	for service, query := range done {
+		refs, err := sqldb.Texts(ctx, tx, query)
+		if err != nil {
+			return err
+		}
+		c.requests[service] = map[string]bool{}
+		for _, ref := range refs {
+			c.requests[service][ref] = true
+		}
+	}
+	at, err := sqldb.Texts(ctx, tx, `SELECT ref FROM exceptions WHERE kind IN ('request missing', 'request differs')`)
+	for _, ref := range at {
+		c.listed[ref] = true
+	}
+	return err
 }
 
 // balances returns what every account of the upstream holds, credits positive.

@@ -25,6 +25,9 @@ var acts = []act{
 	{2, func(ctx context.Context, c *Campus, m *machine) { m.count(ctx) }},
 	{1, func(ctx context.Context, c *Campus, m *machine) { m.fee(ctx) }},
 	{5, func(ctx context.Context, c *Campus, m *machine) { m.bill(ctx, virtual.Pick(c.dice, c.holders)) }},
+	{7, func(ctx context.Context, c *Campus, m *machine) { m.bathe(ctx) }},
+	{1, func(ctx context.Context, c *Campus, m *machine) { m.carry(ctx) }},
+	{3, func(ctx context.Context, c *Campus, m *machine) { m.lose(ctx) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.office.decide(ctx) }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.counter(ctx) }},
 	{8, func(ctx context.Context, c *Campus, m *machine) { c.pay() }},
@@ -47,7 +50,10 @@ func (c *Campus) live(ctx context.Context, days int) error {
 			c.world.Pass(time.Duration(c.dice.IntN(int(20 * time.Minute))))
 			c.step(context.WithoutCancel(ctx))
 		}
-		c.world.Pass(8 * time.Hour)
+		for range 16 {
+			c.world.Pass(30 * time.Minute)
+			c.baths.Live()
+		}
 		c.office.keepBackup(ctx)
 	}
 	return ctx.Err()
@@ -55,6 +61,7 @@ func (c *Campus) live(ctx context.Context, days int) error {
 
 // step is one act at one machine, which a fault may hit in the middle.
 func (c *Campus) step(ctx context.Context) {
+	c.baths.Live()
 	m := virtual.Pick(c.dice, c.machines)
 	c.acting = m
 	if c.office.down() {
@@ -100,6 +107,7 @@ func (c *Campus) inspect(ctx context.Context) {
 		for _, h := range c.holders {
 			c.judgeSpending(h)
 		}
+		c.judgeLosses()
 	}
 	m := c.acting
 	if !m.on() {

@@ -6,11 +6,158 @@ import (
 	"fmt"
 
 	"quancun/journal"
+	"quancun/kiosk"
+	"quancun/kiosk/rules"
 	"quancun/money"
+	"quancun/reader/purse"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
+	"quancun/upstream/client"
 	"quancun/upstream/client/centre"
 )
+
+// sell sells for a card, as a cashier does: who has a PIN asked types it or goes
+// away, and a card that fell silent is put back or is gone.
+func (m *machine) sell(ctx context.Context, p *plastic) {
+	c, d := m.campus, m.campus.dice
+	info, err := purse.Open(p.lay(), c.works.Profile)
+	if err != nil {
+		return
+	}
+	p.maybeTear(4)
+	sale := kiosk.Sale{
+		Ref: kiosk.NewRef(), Card: info, Merchant: virtual.Pick(d, c.merchants), Operator: "cashier",
+		Amount: d.Amount(60 * yuan), PIN: d.OneIn(3), Alone: d.OneIn(7),
+	}
+	lost := m.knowsHot(p)
+	sold, err := m.seller.Sell(ctx, p, sale)
+	if errors.Is(err, rules.ErrPIN) {
+		if d.OneIn(2) {
+			m.seller.Drop(ctx)
+			c.note("%s: %s has no PIN for %s", m.name, p.name(), sale.Amount)
+			return
+		}
+		sale.PIN = true
+		sold, err = m.seller.Sell(ctx, p, sale)
+	}
+	c.note("%s: %s pays %s: online %t, %v", m.name, p.name(), sale.Amount, sold.Online, err)
+	m.coverSale(sold, err)
+	m.judgeSale(p, sold, err, lost)
+	c.maySettle(sold.Before)
+	if errors.Is(err, kiosk.ErrSaleInDoubt) && d.OneIn(2) {
+		m.putBack(ctx, p, info)
+	}
+}
+
+// putBack has the card laid down again after it fell silent.
+func (m *machine) putBack(ctx context.Context, p *plastic, info purse.Info) {
+	p.maybeTear(4)
+	ended, err := m.seller.SettleOpen(ctx, p.lay(), info)
+	m.campus.note("%s: %s is back: %d ended, %v", m.name, p.name(), len(ended), err)
+	m.campus.maySettle(ended)
+}
+
+func (c *Campus) maySettle(ended []kiosk.Settled) {
+	for _, s := range ended {
+		if s.Kind == journal.SaleIntent {
+			c.cover(branchSettledHere)
+		}
+	}
+}
+
+// judgeSale checks that nobody has sold for a card who knows that it was lost.
+func (m *machine) judgeSale(p *plastic, sold kiosk.Sold, err error, knew bool) {
+	switch {
+	case err != nil:
+	case knew && !sold.Online: // otherwise it was found again, and only the upstream knows
+		m.campus.wrong("%s has sold for %s, and had it on its list", m.name, p.name())
+	case p.stopped && sold.Online:
+		m.campus.wrong("%s was let sell for %s, which was reported lost", m.name, p.name())
+	case p.stopped:
+		m.campus.cover(branchLostSold)
+	}
+}
+
+func (m *machine) coverSale(sold kiosk.Sold, err error) {
+	c := m.campus
+	var no *client.Refusal
+	switch {
+	case err == nil && sold.Online:
+		c.cover(branchSoldOnline)
+	case err == nil:
+		c.cover(branchSoldAlone)
+	case errors.Is(err, rules.ErrHot):
+		c.cover(branchHotRefused)
+	case errors.As(err, &no):
+		c.cover(branchDeclined)
+	case errors.Is(err, kiosk.ErrPaidBefore):
+		c.cover(branchPaidBefore)
+	case errors.Is(err, kiosk.ErrNotGenuine):
+		c.cover(branchNotGenuine)
+	}
+}
+
+// allowance is what a virtual card may spend while the upstream does not
+// answer, once in a day. Its issuer leaves alone what only the physical card may
+// spend.
+func (c *Campus) allowance(h *holder) money.Fen { return min(20*yuan, max(0, h.opening-c.reserve)) }
+
+// sellCode sells for a virtual card: the upstream holds the money under the
+// number of the next entry, or the terminal decides alone.
+func (m *machine) sellCode(ctx context.Context, h *holder) {
+	c, d := m.campus, m.campus.dice
+	epoch, seq, err := m.book.Next(ctx)
+	if err != nil {
+		return
+	}
+	e := journal.Entry{
+		Kind: journal.CodeSale, Ref: kiosk.NewRef(), Account: h.account, Merchant: virtual.Pick(d, c.merchants),
+		Operator: "cashier", Amount: d.Amount(40 * yuan),
+	}
+	a, err := m.client.Authorize(ctx, client.AuthorizeRequest{
+		Epoch: epoch, Seq: seq, Attempt: e.Ref, Account: h.account, Merchant: e.Merchant, Amount: e.Amount,
+		Virtual: true,
+	})
+	switch {
+	case refused(err), err == nil && !a.Approved:
+		c.cover(branchDeclined)
+		c.note("%s: code of %s for %s is declined: %v, %v", m.name, h.account, e.Amount, a.Reason, err)
+		return
+	case err != nil && (e.Amount > c.allowance(h) || h.codeDay == c.world.Now.YearDay()):
+		return // it stays in the dark, and nothing is sold
+	case err != nil:
+		h.codeDay = c.world.Now.YearDay()
+		h.dark += e.Amount
+	case d.OneIn(8):
+		return // the holder has changed their mind: the next entry lets the money go
+	}
+	h.sold[m.station.ID] += e.Amount
+	written, err2 := m.append(ctx, e)
+	c.note("%s: code of %s pays %s: online %t, %v", m.name, h.account, e.Amount, err == nil, err2)
+	if err2 == nil {
+		m.sales = append(m.sales, written)
+	}
+}
+
+// refund gives back what was sold for a code here, in parts or whole.
+func (m *machine) refund(ctx context.Context) {
+	if len(m.sales) == 0 {
+		return
+	}
+	c := m.campus
+	sale := virtual.Pick(c.dice, m.sales)
+	left := sale.Amount - c.refunded[sale.Position()]
+	if left == 0 {
+		return
+	}
+	e := journal.Entry{
+		Kind: journal.Refund, Ref: kiosk.NewRef(), Account: sale.Account, Merchant: sale.Merchant, Operator: "cashier",
+		Amount: c.dice.Amount(left), Origin: sale.Position(),
+	}
+	_, err := m.append(ctx, e)
+	c.note("%s: %s given back of %s: %v", m.name, e.Amount, sale.Position(), err)
+	c.refunded[sale.Position()] += e.Amount // whatever the journal says: nobody gives back more than was paid
+}
 
 // cash is what happens to a drawer: the hands first or the books first, as
 // people do it, and the books always before the next customer.

@@ -8,8 +8,13 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/request"
+	"quancun/kiosk/service"
+	baths "quancun/kiosk/service/bath"
+	losses "quancun/kiosk/service/lost"
 	"quancun/kiosk/service/pay"
+	"quancun/lab/disk"
 	"quancun/money"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
@@ -17,7 +22,9 @@ import (
 	"quancun/tools/sim/works"
 	"quancun/upstream/biller/setup"
 	"quancun/upstream/client"
+	"quancun/upstream/client/bath"
 	"quancun/upstream/client/bill"
+	"quancun/upstream/client/lost"
 )
 
 // order is a top-up as the payer knows it: from the moment in which its code is
@@ -60,6 +67,9 @@ func (m *machine) atKiosk(ctx context.Context, h *holder) (*visit, bool) {
 		return nil, false
 	}
 	known, err := m.client.LookUpCard(ctx, v.card.no)
+	if err == nil && known.Status == client.CardHot {
+		m.find(ctx, v.card)
+	}
 	if err != nil || known.Status != client.CardActive {
 		return nil, false
 	}
@@ -206,4 +216,148 @@ func (v *visit) pay(ctx context.Context, o bill.Order) (journal.Outcome, error) 
 		return journal.Done, nil
 	}
 	return 0, err
+}
+
+// see has a healthy machine look at a card once more, which settles all that
+// only the card can tell.
+func (m *machine) see(ctx context.Context, h *holder) {
+	v, ok := m.atKiosk(ctx, h)
+	if !ok {
+		m.campus.wrong("%s cannot use %s", h.account, m.name)
+		return
+	}
+	ended, err := m.loader.SettleOpen(ctx, v.card, v.info)
+	if err != nil {
+		m.campus.wrong("%s cannot settle %s: %v", m.name, v.card.name(), err)
+	}
+	m.campus.maySettle(ended)
+	m.elsewhere(ctx, v)
+	v.load(ctx)
+	if err := m.loader.Sight(ctx, v.card, v.card.no); err != nil {
+		m.campus.wrong("%s cannot read the counters of %s: %v", m.name, v.card.name(), err)
+	}
+}
+
+// elsewhere has the card say what became of what other terminals could not
+// finish.
+func (m *machine) elsewhere(ctx context.Context, v *visit) {
+	claims, err := m.client.Claims(ctx, v.card.no)
+	if err != nil {
+		return
+	}
+	wrote, err := m.loader.Witness(ctx, v.card, claims)
+	if wrote {
+		m.campus.cover(branchWitness)
+	}
+	m.campus.note("%s: %s is asked about %d claims: %v", m.name, v.card.name(), len(claims), err)
+}
+
+// serve has a holder use one of the kiosk's services: the real script, on a goroutine of
+// its own, which runs only while its holder waits. What is unknown in the end they do
+// not wait for.
+func (m *machine) serve(ctx context.Context, s service.Service, h service.Holder,
+	answer func(context.Context, dialog.Question) dialog.Answer,
+) error {
+	c := dialog.Begin(ctx, kiosk.NewRef(), func(ctx context.Context, t *dialog.Talk) (dialog.Report, error) {
+		return s.Run(ctx, &service.Visit{Talk: t, Holder: h})
+	})
+	defer c.Stop()
+	for {
+		select {
+		case q := <-c.Asks():
+			if q.Kind != dialog.Working {
+				c.Answer(answer(ctx, q))
+			}
+		case e := <-c.Ended():
+			return e.Err
+		}
+	}
+}
+
+// left is the answer of somebody who goes away.
+var left = dialog.Answer{Left: true}
+
+// choose answers with the option that has a word, or one that can be had if it is "".
+func (m *machine) choose(q dialog.Question, word dialog.Word) dialog.Answer {
+	var can []int
+	for i, o := range q.Options {
+		if o.Note == "" && (word == "" || o.Word == word) {
+			can = append(can, i)
+		}
+	}
+	if len(can) == 0 {
+		return left
+	}
+	return dialog.Answer{Choice: virtual.Pick(m.campus.dice, can)}
+}
+
+// disturb may have the line falter or the power fail right after the last word of a
+// holder, when only the request itself is left to be written down, sent and answered. It
+// returns what puts that right.
+func (m *machine) disturb() (after func()) {
+	switch d := m.campus.dice; {
+	case m.campus.healed:
+	case d.OneIn(4):
+		weak := m.line.weak
+		m.line.weak = 2
+		return func() { m.line.weak = weak }
+	case d.OneIn(5):
+		m.disk.Break(disk.Fault{Nth: d.Between(1, 14), Failure: disk.IO, Forever: true})
+		return func() {
+			m.campus.note("%s: power cut within a request", m.name)
+			m.campus.cover(branchPowerCut)
+			m.crash()
+		}
+	}
+	return func() {}
+}
+
+// ended notes what a machine's journal says that a request has come to.
+func (m *machine) ended(e journal.Entry) {
+	c := m.campus
+	r, err := e.Request()
+	if err != nil {
+		return
+	}
+	about := map[string][2]Branch{
+		baths.Service: {branchBathNever, branchBathKept}, baths.Cancelling: {branchBathNever, branchBathKept},
+		baths.Settling: {branchBathNever, branchBathKept}, journal.Loss: {branchLossNever, branchLossKept},
+	}
+	if b, counts := about[r.Service]; counts && m.keeping {
+		c.cover(map[bool]Branch{false: b[0], true: b[1]}[e.Outcome == journal.Done])
+	}
+	if r.Service == journal.Loss && e.Outcome == journal.Done {
+		c.stopped(e.Ref)
+	}
+}
+
+// asks are what the keeper of requests asks.
+func (m *machine) asks(p *programs) {
+	b := &baths.Desk{Upstream: bath.New(m.client), Log: m.campus.log}
+	for _, name := range baths.Services {
+		p.requested.Asks[name] = b.Ask
+	}
+	p.losses = &losses.Desk{Upstream: lost.New(m.client), Requests: p.requests, Now: m.watch.Now}
+	p.requested.Asks[journal.Loss], p.requested.Asks[losses.Found] = p.losses.Ask, p.losses.AskFound
+}
+
+// judgeRequests holds what holders were told of their requests against the books: what
+// was done is there, and what was not is not. Where the books are older than what was
+// told, people know of it.
+func (c *Campus) judgeRequests(up *copied) {
+	for key, e := range up.entries {
+		r, err := e.Request()
+		if key.kind != journal.RequestEnd || err != nil || r.Service == losses.Found {
+			continue
+		}
+		if _, booked := up.requests[r.Service]; !booked {
+			continue
+		}
+		done, here := e.Outcome == journal.Done, up.requests[r.Service][e.Ref]
+		listed := up.listed[e.Position().String()]
+		if done != here && !(c.restored && (listed || !done)) {
+			c.wrong("%s was told that %s %s was done: %t; the books have it: %t, and people know: %t",
+				e.Terminal, r.Service, e.Ref, done, here, listed)
+		}
+	}
 }

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"quancun/bathcode"
 	"quancun/lab/disk"
 	"quancun/ledger"
 	"quancun/ledger/feed"
@@ -35,6 +36,7 @@ import (
 	"quancun/upstream/staff"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
+	"quancun/water"
 )
 
 // Works is all of it.
@@ -42,6 +44,8 @@ type Works struct {
 	Profile  *profile.Profile
 	Keys     *keys.Software
 	Purchase pboc.Key // master key of purchases, which is in every terminal's SAM
+	Baths    bathcode.Master
+	Setups   []water.Setup // of the baths' controllers
 	CA       *x509.Certificate
 	Stations []Station
 	Towns    map[int]*Town // by the number of holders
@@ -114,6 +118,7 @@ func newWorks() (_ *Works, err error) {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // what is left holds made-up keys only
 	w := &Works{Profile: profile.Default(), Towns: map[int]*Town{}}
+	copy(w.Baths[:], seedOf("baths"))
 	if err := w.openKeys(filepath.Join(dir, "keys.json")); err != nil {
 		return nil, err
 	}
@@ -237,7 +242,7 @@ func (w *Works) build(n int) (*Town, error) {
 			return nil, err
 		}
 	}
-	if err := w.hire(ctx, books); err != nil {
+	if err := errors.Join(w.hire(ctx, books), w.bathe(ctx, books)); err != nil {
 		return nil, err
 	}
 	for i := range n {
