@@ -16,6 +16,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+
+	"quancun/tools/referee/judge"
 )
 
 func main() {
@@ -39,13 +41,13 @@ func run(key, file string, out io.Writer) error {
 		return err
 	}
 	defer f.Close()
-	v, err := judge(bufio.NewReader(f), campus)
+	v, err := judge.Judge(bufio.NewReader(f), campus)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d entries of %s/%x\n", v.entries, v.terminal, v.epoch)
-	for _, account := range slices.Sorted(maps.Keys(v.totals)) {
-		fmt.Fprintf(out, "%s\t%d\n", account, v.totals[account])
+	fmt.Fprintf(out, "%d entries of %s/%x\n", v.Entries, v.Terminal, v.Epoch)
+	for _, account := range slices.Sorted(maps.Keys(v.Totals)) {
+		fmt.Fprintf(out, "%s\t%d\n", account, v.Totals[account])
 	}
 	return nil
 }

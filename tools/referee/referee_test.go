@@ -19,6 +19,7 @@ import (
 	"quancun/ledger"
 	"quancun/ledger/export"
 	"quancun/money"
+	"quancun/tools/referee/judge"
 )
 
 var (
@@ -241,22 +242,22 @@ func TestAgree(t *testing.T) {
 		for range 40 {
 			l.live()
 		}
-		v, err := judge(bufio.NewReader(bytes.NewReader(l.export("archive"))), public(campus))
+		v, err := judge.Judge(bufio.NewReader(bytes.NewReader(l.export("archive"))), public(campus))
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		head := must(l.book.Head(t.Context()))
-		if v.entries != head.Seq || fmt.Sprintf("%x", v.epoch) != head.Epoch.String() {
-			t.Errorf("seed %d: the referee saw %d entries of %x, want %d of %s", seed, v.entries, v.epoch, head.Seq, head.Epoch)
+		if v.Entries != head.Seq || fmt.Sprintf("%x", v.Epoch) != head.Epoch.String() {
+			t.Errorf("seed %d: the referee saw %d entries of %x, want %d of %s", seed, v.Entries, v.Epoch, head.Seq, head.Epoch)
 		}
-		for account, want := range v.totals {
+		for account, want := range v.Totals {
 			if got := must(l.book.Balance(t.Context(), journal.Account(account))); got != money.Fen(want) {
 				t.Errorf("seed %d: %s has %s, the referee says %s", seed, account, got, money.Fen(want))
 			}
 		}
 		reports += l.reports
-		if len(v.totals) < 4 {
-			t.Errorf("seed %d: only %v", seed, v.totals)
+		if len(v.Totals) < 4 {
+			t.Errorf("seed %d: only %v", seed, v.Totals)
 		}
 		if err := l.book.Close(); err != nil {
 			t.Fatal(err)
@@ -311,7 +312,7 @@ func TestRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := func(b []byte) (referee, ours error) {
-		_, referee = judge(bufio.NewReader(bytes.NewReader(b)), public(campus))
+		_, referee = judge.Judge(bufio.NewReader(bytes.NewReader(b)), public(campus))
 		_, ours = journal.ReadArchive(bytes.NewReader(b), public(campus), func(int64, []byte) error { return nil })
 		return referee, ours
 	}
@@ -355,8 +356,8 @@ func TestFirstForm(t *testing.T) {
 	for range 20 {
 		l.live()
 	}
-	v, err := judge(bufio.NewReader(bytes.NewReader(l.export("archive"))), public(campus))
-	if err != nil || fmt.Sprintf("%x", v.epoch) != l.book.Epoch().String() {
+	v, err := judge.Judge(bufio.NewReader(bytes.NewReader(l.export("archive"))), public(campus))
+	if err != nil || fmt.Sprintf("%x", v.Epoch) != l.book.Epoch().String() {
 		t.Errorf("%+v, %v", v, err)
 	}
 }
@@ -396,35 +397,12 @@ func TestReportDiffers(t *testing.T) {
 			l.live()
 		}
 		l.reportWith("X", change)
-		_, err := judge(bufio.NewReader(bytes.NewReader(l.export("archive"))), public(campus))
+		_, err := judge.Judge(bufio.NewReader(bytes.NewReader(l.export("archive"))), public(campus))
 		if (err == nil) != (name == "Right") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := l.book.Close(); err != nil {
 			t.Error(err)
-		}
-	}
-}
-
-// TestCentre: the referee sees what a clerk's entry may not say.
-func TestCentre(t *testing.T) {
-	sound := entry{kind: 90, account: "1001", operator: "k7", details: []byte(`{"act":3,"document":2,"evidence":"123X"}`)}
-	if err := sound.centre(); err != nil {
-		t.Error(err)
-	}
-	for name, spoil := range map[string]func(*entry){
-		"no clerk":     func(e *entry) { e.operator = "" },
-		"no account":   func(e *entry) { e.account = "" },
-		"money":        func(e *entry) { e.amount = 1 },
-		"merchant":     func(e *entry) { e.merchant = "m1" },
-		"whole number": func(e *entry) { e.details = []byte(`{"act":3,"document":2,"evidence":"12345"}`) },
-		"no document":  func(e *entry) { e.details = []byte(`{"act":3}`) },
-		"no outcome":   func(e *entry) { e.kind = 91 },
-	} {
-		e := sound
-		spoil(&e)
-		if e.centre() == nil {
-			t.Errorf("%s: the referee sees nothing", name)
 		}
 	}
 }

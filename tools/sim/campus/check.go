@@ -227,7 +227,7 @@ func (c *Campus) judge(ctx context.Context) error {
 	c.judgeBaths(up)
 	c.judgeRequests(up)
 	if c.searched {
-		if err := c.judgeSecrets(); err != nil {
+		if err := errors.Join(c.judgeSecrets(), c.judgeArchives(ctx)); err != nil {
 			return err
 		}
 	}

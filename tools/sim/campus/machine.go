@@ -1,8 +1,11 @@
 package campus
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
+	"math"
 	"time"
 
 	"quancun/journal"
@@ -238,6 +241,39 @@ func (m *machine) close() {
 	if m.image != nil {
 		m.image.disk.Close()
 	}
+}
+
+// archive writes the journal out as a referee takes it, who has nothing of ours but the
+// document.
+func (m *machine) archive(ctx context.Context) ([]byte, error) {
+	entries, err := m.book.Since(ctx, 1, math.MaxInt32)
+	if err != nil {
+		return nil, err
+	}
+	var prev journal.Hash
+	var tree journal.Frontier
+	bodies := func(yield func([]byte, error) bool) {
+		for _, e := range entries {
+			body := e.Encode(prev)
+			prev = journal.HashOf(body)
+			tree.Append(prev)
+			if !yield(body, nil) {
+				return
+			}
+		}
+	}
+	note := func() ([]byte, error) {
+		c := journal.Checkpoint{Terminal: m.station.ID, Epoch: m.book.Epoch(), Size: tree.Size, Root: tree.Root()}
+		return c.Sign(m.station.Key)
+	}
+	key, campus := m.station.Key.Public().(ed25519.PublicKey), m.campus.works.Keys.Campus()
+	certificate, err := journal.Certify(m.station.ID, key, virtual.Morning, campus)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = journal.WriteArchive(&out, certificate, bodies, note)
+	return out.Bytes(), err
 }
 
 // shelf is a machine's journal as its Pusher sees it.

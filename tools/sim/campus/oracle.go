@@ -1,6 +1,8 @@
 package campus
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -13,6 +15,7 @@ import (
 	"quancun/ledger"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/tools/referee/judge"
 	"quancun/tools/sim/auditor"
 	"quancun/tools/sim/outside"
 	"quancun/upstream/biller"
@@ -273,6 +276,27 @@ func (c *copied) readRequests(ctx context.Context, tx *sqldb.Tx) (err error) {
 		c.listed[ref] = true
 	}
 	return err
+}
+
+// judgeArchives has the referee read every machine's journal, by the document alone.
+func (c *Campus) judgeArchives(ctx context.Context) error {
+	for _, m := range c.machines {
+		archive, err := m.archive(ctx)
+		if err != nil {
+			return fmt.Errorf("archive of %s: %w", m.name, err)
+		}
+		v, err := judge.Judge(bufio.NewReader(bytes.NewReader(archive)), c.works.CampusKey())
+		if err != nil {
+			c.wrong("the referee takes the journal of %s for wrong: %v", m.name, err)
+			continue
+		}
+		for account, has := range v.Totals {
+			if here, err := m.book.Balance(ctx, journal.Account(account)); err != nil || int64(here) != has {
+				c.wrong("%s has %s on %s, and the referee %d fen: %v", m.name, here, account, has, err)
+			}
+		}
+	}
+	return nil
 }
 
 // balances returns what every account of the upstream holds, credits positive.

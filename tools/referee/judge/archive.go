@@ -1,4 +1,7 @@
-package main
+// Package judge checks the archive of a terminal's journal. It was written from
+// docs/JOURNAL.md and shares no code with the terminal, so that what both agree on is
+// what the document says.
+package judge
 
 import (
 	"bufio"
@@ -14,18 +17,18 @@ import (
 	"strings"
 )
 
-// verdict is what an archive has proved.
-type verdict struct {
-	terminal string
-	epoch    []byte
-	entries  int64
-	totals   map[string]int64
+// Verdict is what an archive has proved.
+type Verdict struct {
+	Terminal string
+	Epoch    []byte
+	Entries  int64
+	Totals   map[string]int64 // of each account, in fen, credits positive
 }
 
 var errCut = errors.New("archive is cut off")
 
-// judge checks an archive from its first byte to its last.
-func judge(r *bufio.Reader, campus []byte) (*verdict, error) {
+// Judge checks an archive from its first byte to its last, for who trusts a campus's key.
+func Judge(r *bufio.Reader, campus []byte) (*Verdict, error) {
 	const magic = "quancun journal archive 1\n"
 	head := make([]byte, len(magic))
 	if _, err := io.ReadFull(r, head); err != nil || string(head) != magic {
@@ -64,7 +67,7 @@ func judge(r *bufio.Reader, campus []byte) (*verdict, error) {
 	if err := checkpoint(note, key, b, root(leaves)); err != nil {
 		return nil, err
 	}
-	return &verdict{terminal, b.epoch, int64(len(leaves)), b.totals}, nil
+	return &Verdict{terminal, b.epoch, int64(len(leaves)), b.totals}, nil
 }
 
 func item(r *bufio.Reader) ([]byte, error) {
