@@ -209,7 +209,7 @@ func (b *bathing) dawdle() {
 // type8 types a stub, or something else first.
 func (b *bathing) type8(ctx context.Context) dialog.Answer {
 	if b.wrong == 0 {
-		if b.campus.dice.OneIn(3) { // the log is faster than who types
+		if b.campus.dice.OneIn(2) { // the log is faster than who types
 			b.carry(ctx)
 		}
 		b.trouble()

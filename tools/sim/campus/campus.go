@@ -139,7 +139,7 @@ func (c *Campus) open(ctx context.Context) error {
 	// Most campuses are small and have a short day: what goes wrong needs few
 	// people. A few are as large as life.
 	t, terminals := c.works.Towns[works.TownSizes[0]], 2
-	c.busy = c.dice.Between(9, 20)
+	c.busy = c.dice.Between(10, 22)
 	switch n := c.dice.IntN(200); {
 	case n < 2:
 		t, terminals, c.busy = c.works.Towns[works.TownSizes[2]], works.StationsMax, c.dice.Between(100, 300)

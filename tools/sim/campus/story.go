@@ -18,13 +18,13 @@ type act struct {
 // acts are what a day is made of, the more often the more they weigh.
 var acts = []act{
 	{20, func(ctx context.Context, c *Campus, m *machine) { m.sell(ctx, virtual.Pick(c.dice, c.cards)) }},
-	{8, func(ctx context.Context, c *Campus, m *machine) { m.visit(ctx, virtual.Pick(c.dice, c.holders)) }},
+	{9, func(ctx context.Context, c *Campus, m *machine) { m.visit(ctx, virtual.Pick(c.dice, c.holders)) }},
 	{6, func(ctx context.Context, c *Campus, m *machine) { m.sellCode(ctx, virtual.Pick(c.dice, c.holders)) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { m.refund(ctx) }},
 	{4, func(ctx context.Context, c *Campus, m *machine) { m.cash(ctx) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { m.count(ctx) }},
 	{1, func(ctx context.Context, c *Campus, m *machine) { m.fee(ctx) }},
-	{5, func(ctx context.Context, c *Campus, m *machine) { m.bill(ctx, virtual.Pick(c.dice, c.holders)) }},
+	{7, func(ctx context.Context, c *Campus, m *machine) { m.bill(ctx, virtual.Pick(c.dice, c.holders)) }},
 	{7, func(ctx context.Context, c *Campus, m *machine) { m.bathe(ctx) }},
 	{1, func(ctx context.Context, c *Campus, m *machine) { m.carry(ctx) }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.lose(ctx) }},
