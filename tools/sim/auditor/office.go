@@ -32,6 +32,7 @@ type Office struct {
 	versions          map[string]int64
 	named             map[journal.Epoch]int64
 	hot               map[string]bool
+	doubts            map[string]money.Fen // in suspense, by the account that it is of
 	baths             baths
 
 	fresh  bool // entries have come since the look before
@@ -64,6 +65,9 @@ func (o *Office) Balance(a store.Account) money.Fen { return o.balances[string(a
 
 // Hot reports whether a card may not be used by the books, as of the last look.
 func (o *Office) Hot(cardNo string) bool { return o.hot[cardNo] }
+
+// Doubt returns what of an account is in suspense, and may come back, as of the last look.
+func (o *Office) Doubt(a store.Account) money.Fen { return o.doubts[string(a)] }
 
 // Look returns what is wrong, one line each.
 func (o *Office) Look(ctx context.Context) (broken []string, err error) {
@@ -230,14 +234,16 @@ func (o *Office) lookAtHolds(ctx context.Context, tx *sqldb.Tx) error {
 // what the inbox says (I10).
 func (o *Office) lookAtSuspense(ctx context.Context, tx *sqldb.Tx) error {
 	want := map[string]money.Fen{}
+	o.doubts = map[string]money.Fen{}
 	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
-		var account string
+		var account, holder string
 		var amount money.Fen
-		err := rows.Scan(&account, &amount)
+		err := rows.Scan(&account, &amount, &holder)
 		want[account] += amount
+		o.doubts[holder] += amount
 		return err
-	}, `SELECT 'suspense/' || terminal, amount_fen FROM claims WHERE state = 1 AND kind = 40 AND account <> ''
-		UNION ALL SELECT account, amount_fen FROM exceptions WHERE closed_ms IS NULL AND account LIKE 'suspense/%'`)
+	}, `SELECT 'suspense/' || terminal, amount_fen, account FROM claims WHERE state = 1 AND kind = 40 AND account <> ''
+		UNION ALL SELECT account, amount_fen, '' FROM exceptions WHERE closed_ms IS NULL AND account LIKE 'suspense/%'`)
 	for a, balance := range o.balances {
 		if strings.HasPrefix(a, "suspense/") && balance != want[a] {
 			o.wrong("%s holds %s, and %s is open", a, balance, want[a])

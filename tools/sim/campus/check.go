@@ -454,12 +454,12 @@ func (c *Campus) judgeRows(ctx context.Context) error {
 // design, section 2: what the purse held when it was last level with the account,
 // and what the virtual card may spend in the dark, less the card reserve. What clerks
 // take without asking comes on top, and what machines have sold whose journal is in
-// two places.
+// two places. What is in suspense is not spent yet.
 func (c *Campus) judgeSpending(h *holder) {
 	a := store.HolderAccount(h.account)
 	p := h.card
 	p.level = max(p.level, c.office.auditor.Mirror(p.no))
-	left := c.office.auditor.Balance(a)
+	left := c.office.auditor.Balance(a) + c.office.auditor.Doubt(a)
 	if left >= 0 || c.restored {
 		return
 	}

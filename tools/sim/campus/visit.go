@@ -153,7 +153,7 @@ func (v *visit) load(ctx context.Context) {
 func (c *Campus) payLate() {
 	for _, o := range c.orders {
 		crosses := c.payments.Closed(o.no) && c.world.Now.Sub(o.shown) < time.Hour
-		if crosses && !c.healed && c.dice.OneIn(3) {
+		if crosses && !c.healed && !c.dice.OneIn(3) {
 			c.note("phone pays %s, which is closed: %t", o.no, c.payments.Pay(o.no))
 		}
 	}

@@ -41,7 +41,7 @@ func (w *Works) bathe(ctx context.Context, books *store.Books) error {
 	desk := bath.New(bath.Config{Books: books, Master: w.Baths, Policy: BathPolicy()})
 	w.Setups = nil
 	for _, h := range halls {
-		h.Merchant, h.Cap, h.Cancel = BathMerchant, 3*money.Yuan, 20
+		h.Merchant, h.Cap, h.Cancel = BathMerchant, 3*money.Yuan, 10
 		h.Tariff = water.Tariff{PerLitre: 20, PulsesPerLitre: 20}
 		if err := desk.AddHall(ctx, h); err != nil {
 			return err
