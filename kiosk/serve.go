@@ -195,11 +195,15 @@ func (s *Session) print(ctx context.Context) {
 	s.view.Dialog.Printed = dialog.Printing
 	s.Show(s.view)
 	s.begin(ctx, job{ctx, s.visit, func(ctx context.Context, _ progress) outcome {
-		done := dialog.Printed
+		done, why := dialog.Printed, dialog.Word("")
 		if err := paper.Print(ctx, report); err != nil {
 			done = dialog.NotYet
+			if no := (*dialog.Refusal)(nil); errors.As(err, &no) {
+				why = no.Why
+			}
+			s.Log.Warn("report not printed", "service", string(report.Title), "err", err)
 		}
-		return outcome{0, func(v *View) { v.Dialog.Printed = done }}
+		return outcome{0, func(v *View) { v.Dialog.Printed, v.Dialog.NoPaper = done, why }}
 	}})
 }
 

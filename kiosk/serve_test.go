@@ -173,6 +173,36 @@ func TestServiceReferred(t *testing.T) {
 	})
 }
 
+// noPaper is a printer whose paper is out until it is given some.
+type noPaper struct{ out bool }
+
+func (p *noPaper) Print(context.Context, dialog.Report) error {
+	if p.out {
+		return dialog.Refuse("unprinted.out", errors.New("out"))
+	}
+	return nil
+}
+
+// TestServicePrinted: the page says whether it is on paper and, if not, why not.
+func TestServicePrinted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := served(t, func(context.Context, *service.Visit) (dialog.Report, error) {
+			return dialog.Report{Print: true}, nil
+		})
+		s.want(kiosk.Served)
+		synctest.Wait()
+		if v := s.now().Dialog; v.Printed != dialog.NotYet || v.NoPaper != "unprinted.out" {
+			t.Errorf("without paper: %+v", v)
+		}
+		s.paper.out = false
+		s.inputs <- kiosk.Input{Dialog: dialog.Input{No: s.now().Dialog.No, Event: dialog.PrintIt}}
+		synctest.Wait()
+		if v := s.now().Dialog; v.Printed != dialog.Printed || v.NoPaper != "" {
+			t.Errorf("with paper: %+v", v)
+		}
+	})
+}
+
 // TestServiceRefuses: a "no" with words of its own has them on the page.
 func TestServiceRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

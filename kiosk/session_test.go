@@ -42,6 +42,8 @@ type stand struct {
 	inputs chan kiosk.Input
 	health chan kiosk.Health
 
+	paper  *noPaper
+
 	ends error // with which the session is to end
 
 	mu    sync.Mutex
@@ -55,7 +57,8 @@ func newStandServing(t *testing.T, up kiosk.Upstream, all ...service.Service) *s
 }
 
 func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book, all ...service.Service) *stand {
-	s := &stand{t: t, slot: sim.NewSlot(), inputs: make(chan kiosk.Input), health: make(chan kiosk.Health)}
+	s := &stand{t: t, slot: sim.NewSlot(), inputs: make(chan kiosk.Input), health: make(chan kiosk.Health),
+		paper: &noPaper{out: true}}
 	clock, log := kiosk.NewClock(time.Now), slog.New(slog.DiscardHandler)
 	cards := make(chan reader.State)
 	session := &kiosk.Session{
@@ -63,7 +66,7 @@ func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book, all ...service
 			Device: s.slot, Upstream: up, Book: book, Profile: profile.Default(), Clock: clock,
 			Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), InHand: new(kiosk.InHand), Log: log, First: unlisted(all),
 		},
-		Clock: clock, Cards: cards, Inputs: s.inputs, Health: s.health, Log: log, Services: all,
+		Clock: clock, Cards: cards, Inputs: s.inputs, Health: s.health, Log: log, Services: all, Paper: s.paper,
 		Show: func(v kiosk.View) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -2,6 +2,7 @@ package back
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -23,15 +24,38 @@ type reports struct {
 	print    func(ctx context.Context, s printer.Slip) error
 }
 
+// troubles are a holder's words for what keeps their report from being printed, the
+// most telling first.
+var troubles = []struct {
+	err  error
+	word dialog.Word
+}{
+	{printer.ErrUnsure, "unprinted.unsure"},
+	{printer.ErrPaper, "unprinted.out"},
+	{printer.ErrCover, "unprinted.cover"},
+	{printer.ErrOffline, "unprinted.offline"},
+	{printer.ErrAway, "unprinted.away"},
+}
+
 // HoldersPaper is where what came of a holder's service comes out: at once, or not at
 // all. When a printer that had no paper has some again, whoever stands there is
-// somebody else.
+// somebody else. Its errors are a [dialog.Refusal] that says what the printer has.
 func HoldersPaper(p *printer.Printer, terminal string, now func() time.Time) (dialog.Paper, error) {
 	texts, err := text.New()
 	if err != nil {
 		return nil, err
 	}
-	return &reports{texts: texts, words: printer.Chinese, terminal: terminal, now: now, print: p.Print}, nil
+	out := &reports{texts: texts, words: printer.Chinese, terminal: terminal, now: now}
+	out.print = func(ctx context.Context, s printer.Slip) error {
+		err := p.Print(ctx, s)
+		for _, t := range troubles {
+			if errors.Is(err, t.err) {
+				return dialog.Refuse(t.word, err)
+			}
+		}
+		return err
+	}
+	return out, nil
 }
 
 // Print prints a report.

@@ -24,6 +24,7 @@ type View struct {
 	CanPrint bool
 	CanSave  bool
 	Printed  PrintState
+	NoPaper  Word   `json:",omitempty"` // why it was not printed, as far as the printer has said
 	Saved    string // where the report was saved; "" for nowhere
 	NotSaved bool
 }

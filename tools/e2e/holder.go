@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -116,10 +118,85 @@ func (s *stage) receiptProves() error {
 	if err != nil {
 		return fmt.Errorf("read the code off the screen: %w", err)
 	}
-	out, err := s.tool("quancun-e2e", "receipt", "verify", strings.TrimSpace(string(code)), "--config",
-		s.stack.File("terminal.toml"))
+	return s.proves(strings.TrimSpace(string(code)))
+}
+
+// proves checks the code of a copy with no network.
+func (s *stage) proves(code string) error {
+	out, err := s.tool("quancun-e2e", "receipt", "verify", code, "--config", s.stack.File("terminal.toml"))
 	if err == nil && !strings.HasPrefix(string(out), "genuine copy") {
 		err = errors.New(string(out))
 	}
 	return err
+}
+
+// printing: the receipt of a top-up is printed, and proves itself. Then there is no
+// paper, the cover is open and the printer paused: the page says which, a phone takes the
+// receipt off the screen, and nothing comes out later, when somebody else stands there.
+func printing(s *stage) error {
+	return s.steps(
+		s.order,
+		func() error { return s.lab("pay", "--last") },
+		func() error { return s.await(kiosk.Done, "account") },
+		func() error { return s.await(kiosk.Account, "own.records") },
+		s.on("own.ask.sort", "option-2"), s.on("own.ask.period", "option-0"), s.on("own.ask.record", "option-0"),
+		s.on("own.records done", "print"), s.shows("已打印"),
+		func() error { return s.onPaper(1) },
+
+		func() error { return s.lab("paper", "out") },
+		s.on("own.records done", "print"), s.shows("没有纸"), s.receiptProves,
+		func() error { return s.lab("paper", "ok") },
+		func() error { return s.lab("paper", "open") },
+		s.on("own.records done", "print"), s.shows("盖子开着"), s.receiptProves,
+		func() error { return s.lab("paper", "close") },
+		func() error { return s.lab("paper", "offline") },
+		s.on("own.records done", "print"), s.shows("停用"), s.receiptProves,
+		func() error { return s.lab("paper", "online") },
+		func() error { return s.onPaper(1) },
+		s.on("own.records done", "print"), s.shows("已打印"),
+		func() error { return s.onPaper(2) },
+		s.leave("own.records done"), s.home,
+	)
+}
+
+// shows waits until a text on the window has words in it.
+func (s *stage) shows(words string) func() error {
+	return func() error {
+		var now screen
+		for end := time.Now().Add(seeMax); time.Now().Before(end); {
+			var err error
+			if now, err = s.look(end); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(now.Texts, func(text string) bool { return strings.Contains(text, words) }) {
+				s.shot("shows")
+				return nil
+			}
+			if err := s.pause(50 * time.Millisecond); err != nil {
+				return err
+			}
+		}
+		return fmt.Errorf("the window shows %q, and not %q", now.Texts, words)
+	}
+}
+
+// onPaper checks that the lab's printer has cut off n receipts, of which the last is of
+// a top-up of twenty yuan and proves itself.
+func (s *stage) onPaper(n int) error {
+	r, err := http.Get(s.stack.LabURL() + "/printer/receipts")
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	var all []struct {
+		Text  string   `json:"text"`
+		Codes []string `json:"codes"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&all); err != nil {
+		return err
+	}
+	if len(all) != n || len(all[n-1].Codes) != 1 || !strings.Contains(all[n-1].Text, twenty.String()) {
+		return fmt.Errorf("on paper, and not %d receipts of %s with a code: %+v", n, twenty, all)
+	}
+	return s.proves(all[n-1].Codes[0])
 }

@@ -25,8 +25,9 @@ type scenario struct {
 	what string
 	face string // of the terminal; a kiosk if empty
 	// staff says that cashiers and clerks sign in.
-	staff bool
-	play  func(*stage) error
+	staff   bool
+	printer bool // the machine has one
+	play    func(*stage) error
 
 	// named says that it is played only when it is asked for by name, because
 	// it takes long.

@@ -41,6 +41,8 @@ var scenarios = []scenario{
 		face: cashier, play: lostCard},
 	{name: "bath", what: "a shower is reserved at the kiosk, opened with no network, and settled", play: bathing},
 	{name: "own", what: "what is open is found, and a movement's receipt taken along again", play: ownMoney},
+	{name: "print", what: "a top-up's receipt on paper; without, the page says why, and a phone takes it",
+		printer: true, play: printing},
 	{name: "network-fee", what: "ten yuan for the network, booked once", play: networkFee},
 	{name: "spoken", what: "the same by a keypad and headphones, and without a look at the screen", play: spoken},
 	{name: "electricity", what: "a room is found, paid for, and remembered", play: electricity},

@@ -83,7 +83,7 @@ func newStage(ctx context.Context, of scenario, bin, dir string) (_ *stage, err 
 		return s, err
 	}
 	s.stack, err = stack.New(stack.Options{
-		Dir: dir, Bin: bin, Reader: stack.PCSC, Panel: panel, Face: of.face, SignIn: of.staff,
+		Dir: dir, Bin: bin, Reader: stack.PCSC, Panel: panel, Face: of.face, SignIn: of.staff, Printer: of.printer,
 		TerminalPath: filepath.Join(bin, "quancun-e2e"),
 		Env:          s.here.env(),
 	})

@@ -20,6 +20,7 @@ type Addresses struct {
 
 	NetworkAddr     string // the lab's Srun, which takes the network fee
 	ElectricityAddr string // the lab's vendor of meters
+	PrinterAddr     string // the lab's receipt printer
 }
 
 // LabURL returns where the lab is: in a browser, the page that stands for the
@@ -60,6 +61,7 @@ func addressesIn(path string) (Addresses, error) {
 func (a *Addresses) all() []*string {
 	return []*string{
 		&a.UpstreamAddr, &a.NotifyAddr, &a.AlipayAddr, &a.LabAddr, &a.VPCDAddr, &a.NetworkAddr, &a.ElectricityAddr,
+		&a.PrinterAddr,
 	}
 }
 

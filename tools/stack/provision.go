@@ -180,9 +180,12 @@ func (s *Stack) find(dir, name string) (found string, err error) {
 
 // terminalConfig returns the configuration of t.
 func (s *Stack) terminalConfig(t terminal) []byte {
-	name := ""
+	name, printer := "", ""
 	if s.Service != nil {
 		name = s.Service.Reader(t.slot)
+	}
+	if s.Printer {
+		printer = "tcp:" + s.PrinterAddr
 	}
 	return fmt.Appendf(nil, `# Written by tools/stack at each start.
 terminal = %q
@@ -210,6 +213,10 @@ product = [
 	{ name = "小菜", price = "3.00" }, { name = "米饭", price = "0.50" }, { name = "豆浆", price = "2.00" },
 ]
 
+[printer]
+address = %q
+width_mm = 58
+
 [staff]
 sign_in = %t
 
@@ -217,7 +224,8 @@ sign_in = %t
 kind = "file"
 file = %q
 `, t.file("terminal.pem"), t.file("journal.db"), t.face, s.Reader, s.VPCDAddr, name,
-		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen, s.SignIn, t.file("terminal.sam"))
+		s.Panel.WidthPX, s.Panel.HeightPX, s.Panel.WidthMM, s.Panel.FullScreen, printer, s.SignIn,
+		t.file("terminal.sam"))
 }
 
 // makeSAM gives a till its SAM, as an admin does.

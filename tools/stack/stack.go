@@ -48,6 +48,7 @@ type Options struct {
 
 	Face       string // of the terminal: "kiosk", "cashier" for a till, or "both"; a kiosk if empty
 	SignIn     bool   // the staff of a till sign in with their cards
+	Printer    bool   // the terminals have the lab's receipt printer
 	PaySeconds int    // that a payment may take; 90 if zero
 
 	Database string // connection string of a PostgreSQL for the upstream's books; "" for a file
@@ -155,6 +156,9 @@ func (s *Stack) labArgs() []string {
 		"--dir", s.File("lab"), "--alipay", s.AlipayAddr, "--http", s.LabAddr,
 		"--cards", s.File("cards.json"), "--vpcd", s.VPCDAddr, "--phones", s.File("phones"),
 		"--network", s.NetworkAddr, "--electricity", s.ElectricityAddr,
+	}
+	if s.Printer {
+		args = append(args, "--printer", s.PrinterAddr)
 	}
 	if len(s.setups) > 0 {
 		args = append(args, "--baths", strings.Join(s.setups, ","))

@@ -81,6 +81,9 @@ func (p *page) ended() fyne.CanvasObject {
 	p.actions()
 	r := p.v.Report
 	v := p.verdict()
+	if p.s.Touch {
+		r.QR = p.t.Carried(p.v, p.s.Now)
+	}
 	if p.bare() {
 		column := p.k.Column(5, widget.Grow(p.large(v)))
 		column.Objects = append(column.Objects, p.states(p.s.Room.Width)...)
@@ -139,7 +142,7 @@ func (p *page) states(width float32) (all []fyne.CanvasObject) {
 		add(look.Well, "ok", p.t.T("dialog.printed"))
 	case dialog.NotYet:
 		if p.s.Touch { // a holder's is not kept
-			add(look.Careful, "warning", p.t.T("dialog.touch.notprinted"))
+			add(look.Careful, "warning", p.t.NotPrinted(p.v, p.s.Now))
 			break
 		}
 		add(look.Careful, "warning", p.t.T("dialog.notprinted"))

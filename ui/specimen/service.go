@@ -66,7 +66,7 @@ func services() []View {
 		serving("31-done", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Done, Report: report,
 			CanPrint: true}, 0),
 		serving("31-done-not-printed", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Done,
-			Report: report, CanPrint: true, Printed: dialog.NotYet}, 0),
+			Report: report, CanPrint: true, Printed: dialog.NotYet, NoPaper: "unprinted.offline"}, 0),
 		serving("31-refused", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Refused,
 			Why: office.NoSecond}, 0),
 		serving("31-done-code", kiosk.Served, dialog.View{Page: dialog.Ended, Outcome: dialog.Done, Report: carried,

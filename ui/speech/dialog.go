@@ -189,7 +189,7 @@ func (s *teller) printed(d dialog.View) {
 	case dialog.Printed:
 		s.key("dialog.printed")
 	case dialog.NotYet:
-		s.key("dialog.touch.notprinted")
+		s.tell(s.t.NotPrinted(d, s.Now))
 	}
 }
 

@@ -168,6 +168,41 @@ func Change(f money.Fen) string {
 	return Amount(f)
 }
 
+// wordsMax is how much a phone takes of a code at arm's length, in bytes.
+const wordsMax = 600
+
+// Carried returns what the QR code of a report says that a holder reads: its own, or, if
+// it could not be printed, what the paper would have said. "" is none: nothing is there
+// to be taken along, or it is too long for a code.
+func (t *Texts) Carried(v dialog.View, now time.Time) string {
+	r := v.Titled()
+	if r.QR != "" || v.Printed != dialog.NotYet || len(r.Facts) == 0 || len(r.Table.Rows)+len(r.Plot) > 0 {
+		return r.QR
+	}
+	lines := []string{strings.TrimSpace(t.T("dialog."+string(r.Title)) + "  " + r.No)}
+	for _, f := range r.Facts {
+		lines = append(lines, t.T("dialog."+string(f.Name))+": "+t.Value(f, now))
+	}
+	if words := strings.Join(lines, "\n"); len(words) <= wordsMax {
+		return words
+	}
+	return ""
+}
+
+// NotPrinted says why a holder's report is not on paper, or that it may be, and how it is
+// taken along all the same.
+func (t *Texts) NotPrinted(v dialog.View, now time.Time) string {
+	key := "dialog.touch.notprinted"
+	if t.Carried(v, now) != "" {
+		key += ".scan"
+	}
+	why := "dialog.unprinted"
+	if v.NoPaper != "" {
+		why = "dialog." + string(v.NoPaper)
+	}
+	return t.T(key, "why", t.T(why))
+}
+
 // Value returns what stands for the value of a fact, as it is read at now: times are in
 // its zone, and those of another year say of which.
 func (t *Texts) Value(f dialog.Fact, now time.Time) string {

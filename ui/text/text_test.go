@@ -117,6 +117,32 @@ func TestT(t *testing.T) {
 	}
 }
 
+// TestNotPrinted: what could not be printed is taken along by phone, if a code has room
+// for it, and the page says why it is not on paper.
+func TestNotPrinted(t *testing.T) {
+	x := newTexts(t)
+	v := dialog.View{Page: dialog.Ended, Task: "network", Printed: dialog.NotYet, NoPaper: "unprinted.out",
+		Report: dialog.Report{No: "A1", Facts: []dialog.Fact{dialog.Amount("pay.fact.paid", 1000)}}}
+	code, words := x.Carried(v, time.Now()), x.NotPrinted(v, time.Now())
+	if !strings.Contains(code, "10.00") || !strings.Contains(code, "A1") || !strings.Contains(words, "没有纸") ||
+		!strings.Contains(words, "二维码") {
+		t.Errorf("code %q, words %q", code, words)
+	}
+	v.Report.QR = "proof"
+	if got := x.Carried(v, time.Now()); got != "proof" {
+		t.Errorf("its own code is %q", got)
+	}
+	v.NoPaper, v.Report.QR, v.Report.Table.Rows = "", "", [][]dialog.Fact{v.Report.Facts}
+	if code, words := x.Carried(v, time.Now()), x.NotPrinted(v, time.Now()); code != "" || strings.Contains(words, "二维码") ||
+		!strings.Contains(words, "没有准备好") {
+		t.Errorf("too long for a code: code %q, words %q", code, words)
+	}
+	v.Printed, v.Report.Table.Rows = dialog.Printed, nil
+	if got := x.Carried(v, time.Now()); got != "" {
+		t.Errorf("on paper, and in a code: %q", got)
+	}
+}
+
 func TestFormats(t *testing.T) {
 	at := time.Date(2026, 11, 23, 14, 5, 0, 0, time.UTC)
 	texts := newTexts(t)
