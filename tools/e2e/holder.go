@@ -90,7 +90,9 @@ func (s *stage) findLost() error {
 }
 
 // ownMoney: a shower that is reserved is found under where is my money. Then the holder
-// looks up a movement and takes its receipt along once more, which proves itself.
+// looks up a movement and takes its receipt along once more, which proves itself. There
+// is none of another sort. Then the upstream goes away between two questions: nothing is
+// made up, and what the card itself says can still be looked at.
 func ownMoney(s *stage) error {
 	return s.steps(
 		s.reserve, s.leave("bath done"), s.home,
@@ -103,7 +105,22 @@ func ownMoney(s *stage) error {
 		s.on("own.ask.sort", "option-0"), s.on("own.ask.period", "option-3"), s.on("own.ask.record", "option-0"),
 		func() error { return s.asked("own.records done") },
 		s.receiptProves,
-		s.leave("own.records done"), s.home,
+		s.on("own.records done", "back"),
+
+		func() error { return s.await(kiosk.Account, "own.records") },
+		s.on("own.ask.sort", "option-3"), s.on("own.ask.period", "option-3"), s.shows("这段时间没有记录"), // of bills
+		s.on("own.records done", "back"),
+
+		func() error { return s.await(kiosk.Account, "own.records") },
+		s.on("own.ask.sort", "option-0"), s.on("own.ask.period", "option-3"),
+		func() error { return s.asked("own.ask.record") },
+		s.stack.Upstream.Stop,
+		s.on("own.ask.record", "option-0"),
+		s.shows("钱和卡都没有变动"), s.on("own.records refused", "back"),
+		func() error { return s.await(kiosk.Account, "cardlog") },
+		func() error { _, err := s.see(kiosk.CardLog); return err },
+		s.home,
+		func() error { return s.stack.StartAndWait(s.ctx, s.stack.Upstream, s.stack.UpstreamAddr) },
 	)
 }
 
