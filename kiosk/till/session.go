@@ -45,6 +45,7 @@ type Session struct {
 	keyed   bool   // the cashier wants another price than the meal's
 	pad     pad
 	byCode  bool               // a code pays, so that no card has to stay
+	code    string             // that was scanned for the sale on the page
 	cancel  context.CancelFunc // of the act, if one is under way
 	ends    time.Time          // of the step, by the monotonic clock; zero: never
 	timer   *time.Timer
@@ -145,13 +146,33 @@ func (s *Session) input(ctx context.Context, in Input) {
 	if in.Event == Leave && s.view.Step == Present {
 		s.keyed = true
 	}
-	if s.allowed(in) && s.event(ctx, in.Event, in) {
+	if in.Event == Scanned {
+		s.scanned(ctx, in)
 		return
 	}
-	in.Wipe()
-	if in.Event == Scanned {
-		s.answer()
+	if !s.allowed(in) || !s.event(ctx, in.Event, in) {
+		in.Wipe()
 	}
+}
+
+// scanned takes what the scanner has read. On the page of a sale that was made it
+// is the next in the queue, who pays what everybody does, unless it is the code that
+// has just paid and still lies there; and where a price has to be keyed first, nobody
+// is charged what the customer before has paid.
+func (s *Session) scanned(ctx context.Context, in Input) {
+	if s.view.Step == Sold && in.Code != "" {
+		next := s.meal().Input()
+		if next.Amount == 0 || in.Code == s.code {
+			s.answer()
+			return
+		}
+		s.view.Amount, s.view.Items = next.Amount, next.Items
+	}
+	if s.allowed(in) && s.event(ctx, Scanned, in) {
+		s.code = in.Code
+		return
+	}
+	s.answer()
 }
 
 // allowed refuses what the flow allows and the moment does not.
@@ -180,7 +201,7 @@ func (s *Session) allowed(in Input) bool {
 // answer says that a card or a code was noticed where it changes nothing.
 func (s *Session) answer() {
 	s.view.Taps++
-	if s.view.Step == Ready || s.view.Step == Glance {
+	if s.view.Step == Ready || s.view.Step == Glance || s.view.Step == Sold && s.fixed() == 0 {
 		s.view.Notice = PriceFirst
 	}
 	s.show()

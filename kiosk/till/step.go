@@ -140,6 +140,7 @@ func (s *Session) note(before, step Step, in Input) {
 		s.byCode = false
 	}
 	if step == Ready {
+		s.code = ""
 		s.look() // the meal may be over
 		if s.Desk.Staff == nil {
 			s.view.Operator = s.Desk.Plan.Operator

@@ -1,0 +1,76 @@
+package till
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"quancun/kiosk/tender"
+	"quancun/money"
+)
+
+// paying sells for every code.
+type paying struct{ sales []tender.Sale }
+
+func (p *paying) Sell(_ context.Context, _ string, s tender.Sale) (tender.Sold, error) {
+	p.sales = append(p.sales, s)
+	return tender.Sold{Ref: s.Ref, Entry: int64(len(p.sales)), Online: true}, nil
+}
+
+// openScanned opens a till that sells for every code.
+func openScanned(t *testing.T, plan Plan) (*window, *paying) {
+	t.Helper()
+	plan.Merchant, plan.Operator = "m", Operator{No: "7"}
+	w, p := newWindow(t, nil, plan), &paying{}
+	w.desk.Ways = []Way{{Kind: ByCode, Takes: func(string) bool { return true }, Seller: p}}
+	return w, p
+}
+
+func (w *window) scan(code string) View {
+	w.t.Helper()
+	return w.do(Input{Event: Scanned, Code: code})
+}
+
+// TestScanTooEarly: who holds a phone out before the price is keyed is not charged
+// what the customer before has paid.
+func TestScanTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := openScanned(t, Plan{})
+		w.do(Input{Event: Priced, Amount: 60 * money.Yuan})
+		if v := w.scan("one"); v.Step != Sold {
+			t.Fatalf("a code for a price leads to step %d", v.Step)
+		}
+		if v := w.scan("two"); v.Step != Sold || v.Taps != 1 || v.Notice != PriceFirst || len(p.sales) != 1 {
+			t.Errorf("a code without a price: step %d, taps %d, notice %d, sales %+v", v.Step, v.Taps, v.Notice, p.sales)
+		}
+		w.do(Input{Event: Priced, Amount: 7 * money.Yuan})
+		if v := w.scan("two"); v.Step != Sold || len(p.sales) != 2 || p.sales[1].Amount != 7*money.Yuan {
+			t.Errorf("with its price: step %d, sales %+v", v.Step, p.sales)
+		}
+	})
+}
+
+// TestScanQueue: where everybody pays the same, a scanner alone serves the queue, also
+// after a price that was keyed; and a phone that is still there has paid once.
+func TestScanQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := openScanned(t, Plan{Meals: []Meal{{Name: "lunch", From: 0, To: 24 * 60, Price: 12 * money.Yuan}}})
+		w.do(Input{Event: Leave})
+		w.do(Input{Event: Priced, Amount: 3 * money.Yuan})
+		w.scan("one")
+		if v := w.scan("one"); v.Step != Sold || v.Taps != 1 || v.Notice != NoNotice || len(p.sales) != 1 {
+			t.Errorf("the code that has paid: step %d, taps %d, notice %d, sales %+v", v.Step, v.Taps, v.Notice, p.sales)
+		}
+		for _, code := range []string{"two", "three"} {
+			if v := w.scan(code); v.Step != Sold || v.Amount != 12*money.Yuan {
+				t.Errorf("code %s: step %d, %s", code, v.Step, v.Amount)
+			}
+		}
+		if v := w.scan(""); v.Step != Sold || v.Taps != 1 {
+			t.Errorf("half a code: step %d, taps %d", v.Step, v.Taps)
+		}
+		if len(p.sales) != 3 || p.sales[2].Amount != 12*money.Yuan || p.sales[2].Items[0].Name != "lunch" {
+			t.Errorf("sales %+v", p.sales)
+		}
+	})
+}
