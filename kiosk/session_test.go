@@ -42,7 +42,7 @@ type stand struct {
 	inputs chan kiosk.Input
 	health chan kiosk.Health
 
-	paper  *noPaper
+	paper *noPaper
 
 	ends error // with which the session is to end
 
