@@ -108,7 +108,7 @@ func ownMoney(s *stage) error {
 		s.on("own.records done", "back"),
 
 		func() error { return s.await(kiosk.Account, "own.records") },
-		s.on("own.ask.sort", "option-3"), s.on("own.ask.period", "option-3"), s.shows("这段时间没有记录"), // of bills
+		s.on("own.ask.sort", "option-3"), s.on("own.ask.period", "option-3"), s.says("这段时间没有记录"), // of bills
 		s.on("own.records done", "back"),
 
 		func() error { return s.await(kiosk.Account, "own.records") },
@@ -116,7 +116,7 @@ func ownMoney(s *stage) error {
 		func() error { return s.asked("own.ask.record") },
 		s.stack.Upstream.Stop,
 		s.on("own.ask.record", "option-0"),
-		s.shows("钱和卡都没有变动"), s.on("own.records refused", "back"),
+		s.says("钱和卡都没有变动"), s.on("own.records refused", "back"),
 		func() error { return s.await(kiosk.Account, "cardlog") },
 		func() error { _, err := s.see(kiosk.CardLog); return err },
 		s.home,
@@ -157,44 +157,23 @@ func printing(s *stage) error {
 		func() error { return s.await(kiosk.Done, "account") },
 		func() error { return s.await(kiosk.Account, "own.records") },
 		s.on("own.ask.sort", "option-2"), s.on("own.ask.period", "option-0"), s.on("own.ask.record", "option-0"),
-		s.on("own.records done", "print"), s.shows("已打印"),
+		s.on("own.records done", "print"), s.says("已打印"),
 		func() error { return s.onPaper(1) },
 
 		func() error { return s.lab("paper", "out") },
-		s.on("own.records done", "print"), s.shows("没有纸"), s.receiptProves,
+		s.on("own.records done", "print"), s.says("没有纸"), s.receiptProves,
 		func() error { return s.lab("paper", "ok") },
 		func() error { return s.lab("paper", "open") },
-		s.on("own.records done", "print"), s.shows("盖子开着"), s.receiptProves,
+		s.on("own.records done", "print"), s.says("盖子开着"), s.receiptProves,
 		func() error { return s.lab("paper", "close") },
 		func() error { return s.lab("paper", "offline") },
-		s.on("own.records done", "print"), s.shows("停用"), s.receiptProves,
+		s.on("own.records done", "print"), s.says("停用"), s.receiptProves,
 		func() error { return s.lab("paper", "online") },
 		func() error { return s.onPaper(1) },
-		s.on("own.records done", "print"), s.shows("已打印"),
+		s.on("own.records done", "print"), s.says("已打印"),
 		func() error { return s.onPaper(2) },
 		s.leave("own.records done"), s.home,
 	)
-}
-
-// shows waits until a text on the window has words in it.
-func (s *stage) shows(words string) func() error {
-	return func() error {
-		var now screen
-		for end := time.Now().Add(seeMax); time.Now().Before(end); {
-			var err error
-			if now, err = s.look(end); err != nil {
-				return err
-			}
-			if slices.ContainsFunc(now.Texts, func(text string) bool { return strings.Contains(text, words) }) {
-				s.shot("shows")
-				return nil
-			}
-			if err := s.pause(50 * time.Millisecond); err != nil {
-				return err
-			}
-		}
-		return fmt.Errorf("the window shows %q, and not %q", now.Texts, words)
-	}
 }
 
 // onPaper checks that the lab's printer has cut off n receipts, of which the last is of

@@ -263,6 +263,7 @@ func (s *stage) says(words string) func() error {
 				return err
 			}
 			if strings.Contains(strings.Join(now.Texts, ""), words) {
+				s.shot("says")
 				return nil
 			}
 			if err := s.pause(50 * time.Millisecond); err != nil {
