@@ -4,8 +4,9 @@
 // [till.Step.Next] accepts from a person at that step.
 //
 // Everything can be done without a finger, too: digits, the point, Enter,
-// Escape, Backspace, F1 to F12 for products, and * for the office, whose pages are
-// in package office.
+// Escape, Backspace, F1 to F12 for products, * for the office, whose pages are in
+// package dialog, - to lock, / for the other language, and + for what else a page
+// asks.
 package till
 
 import (
@@ -69,7 +70,8 @@ type Screen struct {
 	turn     func(by int)
 	dots     func(digits int)
 	function func(n int)
-	leaves   bool // a person may leave
+	keys     map[rune]func() // by what a keypad beside the panel has, too
+	leaves   bool            // a person may leave
 }
 
 // Build makes the page of v.
@@ -77,6 +79,7 @@ func Build(v till.View, s Stage) *Screen {
 	p := &page{v: v, s: s, k: s.Kit, t: s.Texts, screen: &Screen{view: v, stage: s}}
 	p.screen.leaves = p.accepts(till.Leave)
 	p.atOffice()
+	p.screen.keys = p.shortcuts()
 	p.screen.Object = p.frame(p.content())
 	p.screen.Object.Resize(s.Kit.Panel.Size())
 	return p.screen
@@ -103,16 +106,39 @@ func (s *Screen) Dots(digits int) {
 	}
 }
 
-// Office opens the office by this key, which a keypad beside the panel has, too.
-const Office = '*'
+// Keys of a keypad beside the panel, on every page where they mean something.
+const (
+	Office   = '*' // opens the office
+	Lock     = '-'
+	Language = '/' // the other one
+	Second   = '+' // what a page asks besides what Enter does
+)
+
+// shortcuts are what these keys do on the page. One on which a text is typed has
+// them for its text.
+func (p *page) shortcuts() map[rune]func() {
+	if p.office != nil && p.v.Office.Page == desk.Asking && p.v.Office.Question.Kind == desk.AskText {
+		return nil
+	}
+	keys := map[rune]func(){Language: p.s.OnLanguage}
+	if p.v.HasOffice && p.accepts(till.OpenOffice) {
+		keys[Office] = func() { p.s.On(till.Input{Event: till.OpenOffice}) }
+	}
+	if p.locks() {
+		keys[Lock] = func() { p.s.On(till.Input{Event: till.Lock}) }
+	}
+	if p.v.Step == till.PaidBefore {
+		keys[Second] = func() { p.s.On(till.Input{Event: till.Confirmed}) }
+	}
+	return keys
+}
 
 // Type types a character, and reports whether the page has something to type it
 // into.
 func (s *Screen) Type(r rune) bool {
-	_, opens := s.view.Step.Next(till.OpenOffice)
-	switch {
-	case r == Office && opens && s.view.HasOffice:
-		s.stage.On(till.Input{Event: till.OpenOffice})
+	switch do := s.keys[r]; {
+	case do != nil:
+		do()
 	case s.typeRune != nil:
 		s.typeRune(r)
 	default:
