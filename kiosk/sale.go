@@ -153,7 +153,9 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 // settleBefore ends what is open of this card. What has to wait for a PIN or for
 // the upstream holds up no sale.
 func (s *Seller) settleBefore(ctx context.Context, card purse.Card, info purse.Info) ([]Settled, error) {
+	s.patience = s.Budget
 	ended, err := s.SettleOpen(ctx, card, info)
+	s.patience = 0
 	switch {
 	case errors.Is(err, ErrNotGenuine):
 		return ended, err

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"quancun/journal"
 	"quancun/ledger"
@@ -32,7 +33,8 @@ type Settler struct {
 	Terminal pboc.TerminalNo
 	SAM      purse.Card // proves purchases; nil: this terminal has none
 
-	begun uint32 // number of the purchase whose MAC2 the SAM waits for; 0: none
+	begun    uint32        // number of the purchase whose MAC2 the SAM waits for; 0: none
+	patience time.Duration // with the upstream, while a tap waits for it; 0: the client's
 }
 
 // Settled is a write to a card whose doubt has ended.
@@ -143,10 +145,10 @@ func (s *Settler) askUpstream(ctx context.Context, intent journal.Entry, v purse
 	if v.Outcome == purse.Executed {
 		report.Outcome, report.TAC = client.LoadWritten, v.TAC
 	}
-	status, err := s.Issuer.ReportLoad(ctx, report)
+	status, err := s.tell(ctx, report)
 	if no := (*client.Refusal)(nil); errors.As(err, &no) && no.Reason == client.TACWrong {
 		report.Outcome, report.TAC = client.LoadDoubt, pboc.MAC{} // not this load's proof
-		status, err = s.Issuer.ReportLoad(ctx, report)
+		status, err = s.tell(ctx, report)
 	}
 	switch {
 	case err != nil:
@@ -287,7 +289,17 @@ func (s *Settler) report(ctx context.Context, loadID string, o journal.Outcome, 
 	case journal.Elsewhere, journal.ElsewhereNot:
 		return // upstream has said so itself
 	}
-	_, _ = s.Issuer.ReportLoad(ctx, client.LoadReport{LoadID: loadID, Outcome: outcome, TAC: w.tac, Evidence: w.by})
+	_, _ = s.tell(ctx, client.LoadReport{LoadID: loadID, Outcome: outcome, TAC: w.tac, Evidence: w.by})
+}
+
+// tell tells the upstream of a load, for no longer than its patience.
+func (s *Settler) tell(ctx context.Context, r client.LoadReport) (client.LoadStatus, error) {
+	if s.patience > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, s.patience)
+		defer stop()
+	}
+	return s.Issuer.ReportLoad(ctx, r)
 }
 
 // doubt writes down that the card has fallen silent in mid-write.
