@@ -252,6 +252,8 @@ var layers = map[string]layer{
 	"kiosk/rules":        {ours: []string{"money"}},
 	"kiosk/tender":       {ours: []string{"money"}},
 	"kiosk/file":         {},
+	"kiosk/barcode":      {},
+	"kiosk/keysheet":     {ours: []string{"kiosk/file"}},
 	"kiosk/pin":          {},
 	"kiosk/dialog":       {ours: []string{"money", "kiosk/pin"}},
 	"kiosk/service":      {ours: []string{"money", "pboc", "kiosk/dialog", "upstream/client"}},
@@ -364,6 +366,10 @@ var layers = map[string]layer{
 	"app/sheet": {
 		ours:   []string{"money", "assets", "kiosk", "kiosk/dialog", "kiosk/file", "kiosk/office", "ui/text"},
 		theirs: []string{"codeberg.org/go-pdf/fpdf"},
+	},
+	"app/codes": {
+		ours:   []string{"assets", "kiosk", "kiosk/keysheet", "kiosk/till", "ui/text"},
+		theirs: []string{"codeberg.org/go-pdf/fpdf", "github.com/skip2/go-qrcode"},
 	},
 	"app/paper": {
 		ours: []string{

@@ -40,6 +40,7 @@ func commands() []command {
 		{"ready-to-stop", "say whether everything is upstream (exit code 0) or not (4)", readyToStop},
 		{"ledger", "verify, export, back up, restore and recover the journal", aLedger},
 		{"receipt", "check the code of a receipt, with no network, or make one", aReceipt},
+		{"till-codes", "write the sheet of codes for a till that is worked with a scanner alone", tillCodes},
 		{"retire", "make this machine a terminal no more", retire},
 		{"doctor", "say what is missing on this machine and how to mend it", doctor},
 		{"tray", "show the lab's demo cards in a window of their own", showTray},

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"quancun/app"
+	"quancun/kiosk/keysheet"
 	labprinter "quancun/lab/printer"
 	"quancun/ledger"
 	"quancun/ledger/feed"
@@ -96,6 +97,70 @@ width_mm = 58
 		if _, err := app.ReadConfig(bad); err == nil {
 			t.Errorf("%s for %s is taken", wrong, old)
 		}
+	}
+}
+
+// TestBarcodeConfig: a product's barcode is proved when the configuration is read.
+func TestBarcodeConfig(t *testing.T) {
+	const sells = "[till]\nmerchant = \"canteen-1\"\noperator = \"c1\"\nproduct = [ %s ]\n[sam]\nkind = \"pcsc\"\n"
+	product := func(code string) string { return fmt.Sprintf("{ name = %[1]q, price = \"3\", barcode = %[1]q }", code) }
+	for products, good := range map[string]bool{
+		product("6901028075831"):                                  true,
+		product("6901028075831") + ", " + product("NOODLES-1"):    true,
+		product("6901028075832"):                                  false, // its last digit is wrong
+		product("690102807583"):                                   false,
+		product("281234567890123456"):                             false, // Alipay's
+		product("036000291452") + ", " + product("0036000291452"): false, // one code in two forms
+	} {
+		path := write(t, "terminal.toml", "face = \"cashier\""+wholeConfig+fmt.Sprintf(sells, products))
+		if _, err := app.ReadConfig(path); (err == nil) != good {
+			t.Errorf("%s: %v", products, err)
+		}
+	}
+}
+
+// TestTillCodes: a sheet is printed again as it is, and another one when that is asked
+// for; a kiosk has none.
+func TestTillCodes(t *testing.T) {
+	config := write(t, "terminal.toml", "face = \"cashier\""+wholeConfig+
+		"[till]\nmerchant = \"canteen-1\"\noperator = \"c1\"\n[sam]\nkind = \"pcsc\"\n")
+	if code, out := quancun(config, "enrol", "-code", newUpstream(t).code("K01")); code != 0 {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	dir := filepath.Dir(config)
+	sheet := keysheet.Sheet{File: filepath.Join(dir, "till.codes"), Terminal: "K01"}
+	print := func(args ...string) string {
+		t.Helper()
+		page := filepath.Join(dir, "sheet.pdf")
+		args = append([]string{"till-codes", "-config", config, "-o", page}, args...)
+		if out, code := runApp(t, args...); code != 0 || !strings.Contains(out, page) {
+			t.Fatalf("%v: exit %d, %s", args, code, out)
+		}
+		if b, err := os.ReadFile(page); err != nil || !strings.HasPrefix(string(b), "%PDF-") {
+			t.Fatalf("%v: %v", args, err)
+		}
+		text, err := sheet.Code(keysheet.Yes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	first := print()
+	if again := print(); again != first {
+		t.Error("printed once more it is another sheet")
+	}
+	if err := os.WriteFile(sheet.File, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := runApp(t, "till-codes", "-config", config); code != 1 || !strings.Contains(out, "damaged") {
+		t.Errorf("a damaged secret: exit %d, %s", code, out)
+	}
+	if anew := print("-new"); anew == first {
+		t.Error("the lost sheet is good still")
+	}
+	kiosk := write(t, "terminal.toml", wholeConfig)
+	if out, code := runApp(t, "till-codes", "-config", kiosk); code != 1 || !strings.Contains(out, "kiosk") {
+		t.Errorf("of a kiosk: exit %d, %s", code, out)
 	}
 }
 

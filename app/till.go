@@ -15,6 +15,7 @@ import (
 
 	"quancun/app/back"
 	"quancun/kiosk"
+	"quancun/kiosk/barcode"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/shift"
 	"quancun/kiosk/till"
@@ -52,8 +53,9 @@ type TillConfig struct {
 
 // ProductConfig is a key of the till.
 type ProductConfig struct {
-	Name  string `toml:"name"`
-	Price string `toml:"price"` // in yuan, such as "12.50"
+	Name    string `toml:"name"`
+	Price   string `toml:"price"`   // in yuan, such as "12.50"
+	Barcode string `toml:"barcode"` // EAN-13, EAN-8, UPC-A, or the site's own; none if empty
 }
 
 // MealConfig is a time of the day in which everybody pays the same.
@@ -97,7 +99,12 @@ func (c TillConfig) plan() (till.Plan, error) {
 		return m
 	}
 	for _, x := range c.Products {
-		p.Products = append(p.Products, till.Product{Name: x.Name, Price: price(x.Price)})
+		code, err := barcode.Code(""), error(nil)
+		if x.Barcode != "" {
+			code, err = barcode.Parse(x.Barcode)
+		}
+		errs = append(errs, err)
+		p.Products = append(p.Products, till.Product{Name: x.Name, Price: price(x.Price), Barcode: code})
 	}
 	for _, m := range c.Meals {
 		p.Meals = append(p.Meals, till.Meal{
@@ -177,7 +184,7 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 		Pad: face.pad.out, PadOrPanel: t.config.PINPad.Fallback,
 		Desk: desk, Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Inputs: face.inputs, Health: t.health,
 		News: face.news, Unread: filepath.Join(filepath.Dir(t.config.Journal), "news.unread"), Show: face.see,
-		Log: t.log,
+		Sheet: t.config.keys(t.renewer.Papers.Terminal), Log: t.log,
 	}
 	return nil
 }

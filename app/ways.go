@@ -4,17 +4,22 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"path/filepath"
 	"time"
 
 	"quancun/app/back"
+	"quancun/app/codes"
 	"quancun/app/paper"
 	"quancun/app/printer"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/code"
 	"quancun/kiosk/dialog"
+	"quancun/kiosk/file"
 	"quancun/kiosk/gossip"
+	"quancun/kiosk/keysheet"
 	"quancun/kiosk/staff"
 	"quancun/kiosk/till"
 	"quancun/paycode"
@@ -35,6 +40,58 @@ type StaffConfig struct {
 type ScannerConfig struct {
 	Serial string `toml:"serial"` // such as /dev/ttyACM0; none if empty
 	Baud   int    `toml:"baud"`
+}
+
+// keys is the sheet of codes that are a till's keys. Its secret lies beside the
+// journal.
+func (c *Config) keys(terminal string) keysheet.Sheet {
+	return keysheet.Sheet{File: filepath.Join(filepath.Dir(c.Journal), "till.codes"), Terminal: terminal}
+}
+
+// tillCodes writes the sheet of codes by which a scanner alone works a till. It may be
+// asked beside a terminal at work, which takes the newest sheet's codes at once.
+func tillCodes(args []string, out io.Writer) error {
+	f := flag.NewFlagSet("till-codes", flag.ContinueOnError)
+	config := f.String("config", DefaultConfig, "terminal's configuration")
+	to := f.String("o", "till-codes.pdf", "file that is written, to be printed on A4")
+	anew := f.Bool("new", false, "make another sheet: what was printed before ends at once, such as when it was lost")
+	if err := f.Parse(args); err != nil {
+		return usageError(err)
+	}
+	c, err := ReadConfig(*config)
+	if err != nil {
+		return err
+	}
+	if !c.sells() {
+		return fmt.Errorf("%s: a kiosk has no keys that a scanner could press", *config)
+	}
+	plan, err := c.Till.plan()
+	if err != nil {
+		return err
+	}
+	who, err := client.ReadProvisioning(c.Terminal)
+	if err != nil {
+		return err
+	}
+	sheet := codes.Sheet{Keys: c.keys(who.Terminal), Products: plan.Products, Place: plan.Place, At: time.Now()}
+	there, err := sheet.Keys.Exists()
+	if err != nil && !*anew {
+		return err
+	}
+	if !there || *anew {
+		if err := sheet.Keys.Renew(); err != nil {
+			return err
+		}
+	}
+	page, err := sheet.PDF()
+	if err != nil {
+		return err
+	}
+	if err := file.Replace(*to, page); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s: print it, and keep it from customers' eyes\n", *to)
+	return err
 }
 
 // PrinterConfig is where receipts come out.

@@ -192,11 +192,16 @@ func (d *Desk) letGo() {
 }
 
 // present waits for a card or a code. Who comes here from a question has
-// answered it; who comes from a PIN has taken the card away.
-func (d *Desk) present(_ context.Context, e Event) outcome {
+// answered it; who comes from a PIN has taken the card away. What was held, asked or
+// shown for one price is nothing to another.
+func (d *Desk) present(ctx context.Context, e Event) outcome {
 	d.letGo()
-	if e == Confirmed {
+	switch e {
+	case Confirmed:
 		d.sale.confirmed = true
+	case Priced:
+		d.Cards.Drop(ctx)
+		d.sale = sale{}
 	}
 	return outcome{}
 }

@@ -53,7 +53,7 @@ type Event int
 // The events. Those up to Read come from the cashier or the holder, the rest
 // from the card, the upstream, the clock and the machine itself.
 const (
-	Priced    Event = 1 // an amount was keyed, or products were
+	Priced    Event = 1 // an amount was keyed, or products were, or one more was scanned
 	Typed     Event = 2 // a PIN was typed
 	Scanned   Event = 3 // a code came from the scanner
 	Confirmed Event = 4 // yes, once more; or: no, the earlier sale is another one
@@ -106,8 +106,8 @@ var steps = map[Step]map[Event]Step{
 	Looking: {CardRead: Glance, Failed: Declined, Timeout: Declined},
 	Glance: {Priced: Present, CardIn: Looking, CardOut: Ready, Leave: Ready, Timeout: Ready, Lock: Locked,
 		Broken: OutOfOrder},
-	Present: {CardIn: Selling, Scanned: Paying, Read: Present, Leave: Ready, Timeout: Ready, Lock: Locked,
-		Broken: OutOfOrder},
+	Present: {Priced: Present, CardIn: Selling, Scanned: Paying, Read: Present, Leave: Ready, Timeout: Ready,
+		Lock: Locked, Broken: OutOfOrder},
 
 	// From here on a card may be written: nothing but its own word, or its
 	// silence, leads out.

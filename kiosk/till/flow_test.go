@@ -256,8 +256,9 @@ func TestPlan(t *testing.T) {
 	}
 	for _, bad := range []Plan{
 		{},
-		{Merchant: "m", Products: []Product{{"free", 0}}},
-		{Merchant: "m", Products: []Product{{"dear", 1000 * money.Yuan}}},
+		{Merchant: "m", Products: []Product{{Name: "free"}}},
+		{Merchant: "m", Products: []Product{{Name: "dear", Price: 1000 * money.Yuan}}},
+		{Merchant: "m", Products: []Product{{"a", 100, "B-BREAD-1"}, {"b", 200, "B-BREAD-1"}}},
 		{Merchant: "m", Meals: []Meal{{"never", to, from, money.Yuan}}},
 	} {
 		if bad.Check() == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"quancun/kiosk/dialog"
+	"quancun/kiosk/keysheet"
 	"quancun/kiosk/office"
 	"quancun/kiosk/staff"
 	"quancun/reader"
@@ -75,6 +76,10 @@ func (s *Session) atOffice(in Input) {
 	case Lock:
 		s.Desk.Office.Send(dialog.Input{Event: dialog.LockUp})
 	case Scanned:
+		if keysheet.Is(in.Code) {
+			s.sheetAtOffice(in.Code)
+			break
+		}
 		if in.Code == "" || !page.WantsCode() {
 			s.answer()
 			break
@@ -82,4 +87,17 @@ func (s *Session) atOffice(in Input) {
 		s.Desk.Office.Send(dialog.Input{No: page.No, Event: dialog.Answered, Answer: dialog.Answer{Text: in.Code}})
 	}
 	in.Office.Answer.PIN.Wipe()
+}
+
+// sheetAtOffice takes a key's code, which answers no question: it leaves a page, or
+// the till.
+func (s *Session) sheetAtOffice(text string) {
+	switch k, _ := s.key(text); k {
+	case keysheet.No:
+		s.Desk.Office.Send(dialog.Input{No: s.view.Office.No, Event: dialog.Left})
+	case keysheet.Lock:
+		s.Desk.Office.Send(dialog.Input{Event: dialog.LockUp})
+	default:
+		s.answer()
+	}
 }

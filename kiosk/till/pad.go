@@ -36,8 +36,8 @@ func (s *Session) padView() pin.Pad {
 // onPanel reports whether a holder's PIN may come from the panel now.
 func (s *Session) onPanel() bool { return s.padView().OnPanel() }
 
-// press takes what happened at the pad. A key that nobody has asked for is forgotten.
-func (s *Session) press(ctx context.Context, e pinpad.Event) {
+// onPad takes what happened at the pad. A key that nobody has asked for is forgotten.
+func (s *Session) onPad(ctx context.Context, e pinpad.Event) {
 	if e.Kind == pinpad.There || e.Kind == pinpad.Away {
 		s.plug(e.Kind == pinpad.There)
 		return

@@ -3,9 +3,11 @@ package till
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/barcode"
 	"quancun/kiosk/tender"
 	"quancun/money"
 )
@@ -22,10 +24,11 @@ type Plan struct {
 	Operator Operator
 }
 
-// Product is a key of the till.
+// Product is a key of the till, and what its code is scanned for.
 type Product struct {
-	Name  string
-	Price money.Fen
+	Name    string
+	Price   money.Fen
+	Barcode barcode.Code // "": it has none
 }
 
 // Meal is a time of the day in which everybody pays the same (定额模式).
@@ -41,7 +44,20 @@ func (p Product) Input() Input {
 }
 
 // Input prices a sale as one of the meal.
-func (m Meal) Input() Input { return Product{m.Name, m.Price}.Input() }
+func (m Meal) Input() Input { return Product{Name: m.Name, Price: m.Price}.Input() }
+
+// find returns the product whose code a text is.
+func (p Plan) find(text string) (Product, bool) {
+	code, err := barcode.Parse(text)
+	if err != nil {
+		return Product{}, false
+	}
+	i := slices.IndexFunc(p.Products, func(x Product) bool { return x.Barcode == code })
+	if i < 0 {
+		return Product{}, false
+	}
+	return p.Products[i], true
+}
 
 // Minute is a minute of the day.
 type Minute int
@@ -65,10 +81,15 @@ func (p Plan) Check() error {
 	if p.Merchant == "" {
 		errs = append(errs, errors.New("till: name the merchant"))
 	}
+	coded := map[barcode.Code]string{}
 	for _, x := range p.Products {
 		if x.Name == "" || x.Price <= 0 || x.Price > saleMax {
 			errs = append(errs, fmt.Errorf("till: product %q for %s is none", x.Name, x.Price))
 		}
+		if other, taken := coded[x.Barcode]; taken && x.Barcode != "" {
+			errs = append(errs, fmt.Errorf("till: products %q and %q have one barcode", other, x.Name))
+		}
+		coded[x.Barcode] = x.Name
 	}
 	for _, m := range p.Meals {
 		if m.Name == "" || m.Price <= 0 || m.Price > saleMax || m.From >= m.To {

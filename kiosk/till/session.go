@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quancun/kiosk"
+	"quancun/kiosk/keysheet"
 	"quancun/kiosk/office"
 	"quancun/kiosk/rules"
 	"quancun/ledger/feed"
@@ -28,6 +29,7 @@ type Session struct {
 	News   <-chan News         // of what was left open; nil: none
 	Unread string              // file that News is kept in until it is read; "": it ends with the program
 	Show   func(View)          // must not block
+	Sheet  keysheet.Sheet      // of codes that are keys; the zero one: there is none
 	Log    *slog.Logger
 
 	// Pad is the holder's own PIN pad; nil: the panel takes holders' PINs. PadOrPanel
@@ -46,6 +48,7 @@ type Session struct {
 	pad     pad
 	byCode  bool               // a code pays, so that no card has to stay
 	code    string             // that was scanned for the sale on the page
+	pressed stroke             // key of the sheet that was scanned last
 	cancel  context.CancelFunc // of the act, if one is under way
 	ends    time.Time          // of the step, by the monotonic clock; zero: never
 	timer   *time.Timer
@@ -117,7 +120,7 @@ func (s *Session) walk(ctx context.Context) error {
 		case v := <-s.office:
 			s.showOffice(v)
 		case e := <-s.Pad:
-			s.press(ctx, e)
+			s.onPad(ctx, e)
 		case n := <-s.News:
 			s.hear(ctx, n)
 		case r := <-s.results:
@@ -143,36 +146,23 @@ func (s *Session) input(ctx context.Context, in Input) {
 		s.atOffice(in)
 		return
 	}
-	if in.Event == Leave && s.view.Step == Present {
-		s.keyed = true
-	}
 	if in.Event == Scanned {
 		s.scanned(ctx, in)
 		return
 	}
-	if !s.allowed(in) || !s.event(ctx, in.Event, in) {
+	if !s.press(ctx, in) {
 		in.Wipe()
 	}
 }
 
-// scanned takes what the scanner has read. On the page of a sale that was made it
-// is the next in the queue, who pays what everybody does, unless it is the code that
-// has just paid and still lies there; and where a price has to be keyed first, nobody
-// is charged what the customer before has paid.
-func (s *Session) scanned(ctx context.Context, in Input) {
-	if s.view.Step == Sold && in.Code != "" {
-		next := s.meal().Input()
-		if next.Amount == 0 || in.Code == s.code {
-			s.answer()
-			return
-		}
-		s.view.Amount, s.view.Items = next.Amount, next.Items
+// press does what a key of the page asks for, and reports whether the page has it.
+// Who leaves the price of the meal wants to key another one; who leaves one that was
+// keyed or scanned meanwhile wants the meal's back.
+func (s *Session) press(ctx context.Context, in Input) bool {
+	if in.Event == Leave && s.view.Step == Present && (s.fixed() == 0 || s.queueing()) {
+		s.keyed = true
 	}
-	if s.allowed(in) && s.event(ctx, Scanned, in) {
-		s.code = in.Code
-		return
-	}
-	s.answer()
+	return s.allowed(in) && s.event(ctx, in.Event, in)
 }
 
 // allowed refuses what the flow allows and the moment does not.
@@ -265,6 +255,10 @@ func (s *Session) tapped() Event {
 
 // fixed is the price that everybody pays now, or 0.
 func (s *Session) fixed() money.Fen { return s.meal().Price }
+
+// queueing reports whether the price on the page is the one that everybody pays, so
+// that the page waits for the next in the queue.
+func (s *Session) queueing() bool { return s.fixed() > 0 && s.view.Amount == s.fixed() }
 
 // meal is what everybody pays now, or one without a price.
 func (s *Session) meal() Meal {

@@ -16,7 +16,7 @@ func (s *Session) tick(ctx context.Context) {
 	case s.ends.IsZero():
 	case !s.due():
 		s.rearm()
-	case s.view.Step == Present && s.fixed() > 0:
+	case s.view.Step == Present && s.queueing():
 		s.event(ctx, Lock, Input{}) // the next of the queue does not come any more
 	default:
 		s.event(ctx, Timeout, Input{})
@@ -53,9 +53,9 @@ func (s *Session) timeout(step Step) time.Duration {
 	switch {
 	case step == OutOfOrder && s.view.Fault == kiosk.CodeJournal:
 		return restartAfter
-	case step == Ready && open, step == Present && open && s.fixed() > 0:
+	case step == Ready && open, step == Present && open && s.queueing():
 		return 0
-	case step == Present && s.fixed() > 0:
+	case step == Present && s.queueing():
 		return lockAfter
 	}
 	return step.Rule().Timeout

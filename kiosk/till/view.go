@@ -118,9 +118,13 @@ const (
 	CardLeft       Notice = 1 // it was lifted too early; nothing was charged
 	OtherCardThere Notice = 2 // that is another card
 	CardUnreadable Notice = 3
-	PriceFirst     Notice = 4 // a code was scanned, and there is no price
-	EarlierSettled Notice = 5 // an earlier sale of this card has been settled: it was not paid
-	LoadedFirst    Notice = 6 // the purse was loaded, and then it paid
+	PriceFirst     Notice = 4  // a code was scanned, and there is no price
+	EarlierSettled Notice = 5  // an earlier sale of this card has been settled: it was not paid
+	LoadedFirst    Notice = 6  // the purse was loaded, and then it paid
+	NoProduct      Notice = 7  // a product's code was scanned that this till does not have; nothing was priced
+	TooMuch        Notice = 8  // the product would make the price more than a sale may be
+	NotThisSheet   Notice = 9  // a key's code was scanned that is not of this till's newest sheet
+	NoSuchKey      Notice = 10 // a key's code was scanned, and the page does not have that key
 )
 
 // Input is what a person did at the till.

@@ -117,6 +117,8 @@ func tillArriving() []TillView {
 	plain.Products = nil
 	meal.Meal = till.Meal{Name: "午餐", Price: 1200}
 	first.Notice = till.PriceFirst
+	stranger, sheet := ready, ready
+	stranger.Notice, sheet.Notice = till.NoProduct, till.NotThisSheet
 	news := ready
 	news.News = []till.News{{Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), With: till.ByAlipay, Done: true}}
 	broke := darkened(ready)
@@ -135,6 +137,8 @@ func tillArriving() []TillView {
 		tillView("05-ready-plain", plain),
 		tillView("05-ready-meal", meal),
 		tillView("05-ready-price-first", first),
+		tillView("05-ready-no-product", stranger),
+		tillView("05-ready-not-this-sheet", sheet),
 		tillView("05-ready-dark", darkened(ready)),
 		tillView("05-ready-news", news),
 		tillView("05-ready-news-dark", darkened(news)),
@@ -159,6 +163,11 @@ func tillSelling() []TillView {
 	meal, left, noReader, news := step(till.Present), step(till.Present), step(till.Present), step(till.Present)
 	news.News = []till.News{{Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), Refund: true}}
 	meal.Meal, left.Notice = till.Meal{Name: "午餐", Price: 1200}, till.CardLeft
+	items := step(till.Present)
+	scanned := till.Product{Name: "可口可乐 330 毫升", Price: 300}
+	items.Amount, items.Items = 1800, append(products[1].Input().Items, scanned.Input().Items...)
+	tooMuch := items
+	tooMuch.Notice = till.TooMuch
 	noReader.Ways = []till.Source{{Kind: till.ByCard, Why: till.NoReader}, {Kind: till.ByCode}, {Kind: till.ByAlipay}}
 	level, wrong, ask, before := step(till.EnterPIN), step(till.EnterPIN), step(till.Ask), step(till.PaidBefore)
 	level.PIN.Level, wrong.PIN = true, till.PINHint{Wrong: true, TriesLeft: 1}
@@ -170,6 +179,9 @@ func tillSelling() []TillView {
 		tillView("08-present", step(till.Present)),
 		tillView("08-present-some", some),
 		tillView("08-present-meal", meal),
+		tillView("08-present-items", items),
+		tillView("08-present-too-much", tooMuch),
+		tillView("08-present-items-dark", darkened(tooMuch)),
 		tillView("08-present-card-left", left),
 		tillView("08-present-no-reader", noReader),
 		tillView("08-present-dark", darkened(step(till.Present))),

@@ -148,7 +148,11 @@ func (p *page) present() fyne.CanvasObject {
 	}
 	words.Add(p.k.Line(text.Amount(p.v.Amount),
 		widget.Style{Type: look.Display + 5, Bold: true, Align: fyne.TextAlignCenter}))
-	if len(p.v.News) == 0 { // which needs the picture's room
+	items := p.items(says)
+	if items != nil {
+		words.Add(items)
+	}
+	if len(p.v.News) == 0 && (items == nil || p.v.Notice == till.NoNotice) { // which need the picture's room
 		words.Add(widget.CentreX(p.k.Icon("card-on-reader", 92, 69, look.Neutral)))
 	}
 	words.Add(p.text(p.t.T("till.present"), look.Heading, true, says))
@@ -157,6 +161,20 @@ func (p *page) present() fyne.CanvasObject {
 		list.Add(p.way(w, does))
 	}
 	return p.split(priceShare, widget.CentreY(words), widget.CentreY(list))
+}
+
+// items says which product was scanned last, and how many there are, or is nil where
+// there are not several.
+func (p *page) items(width float32) fyne.CanvasObject {
+	count := int64(0)
+	for _, x := range p.v.Items {
+		count += x.Count
+	}
+	if count < 2 {
+		return nil
+	}
+	words := p.t.T("till.items", "name", p.v.Items[len(p.v.Items)-1].Name, "count", count)
+	return widget.CentreX(p.k.Clipped(words, widget.Style{Type: look.Lead}, width))
 }
 
 // way is a way of paying and whether it is there.
