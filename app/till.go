@@ -186,6 +186,9 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 		News: face.news, Unread: filepath.Join(filepath.Dir(t.config.Journal), "news.unread"), Show: face.see,
 		Sheet: t.config.keys(t.renewer.Papers.Terminal), Log: t.log,
 	}
+	if clerk != nil {
+		face.session.Printer = clerk.Told
+	}
 	return nil
 }
 

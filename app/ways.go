@@ -271,7 +271,7 @@ func (t *terminal) openPrinter(plan till.Plan) (*paper.Clerk, error) {
 			Printer: t.printer(), Tray: tray,
 			Marks: printer.Chinese.Marks,
 		},
-		Every: paperEvery, Log: t.log,
+		Every: paperEvery, Told: make(chan till.Printer, 1), Log: t.log,
 	}).Start()
 	t.beside = append(t.beside, clerk.Run)
 	return clerk, nil

@@ -63,6 +63,7 @@ func (w *Till) show(v till.View) {
 	if reflect.DeepEqual(seen(before), seen(v)) { // a page drawn anew under a finger loses the tap
 		w.screen.Ends(v.Ends, w.o.Now())
 		w.screen.Dots(v.Pad.Dots)
+		w.screen.Waiting(v.Printer.Waiting)
 		return
 	}
 	w.rebuild()
@@ -73,6 +74,7 @@ func (w *Till) show(v till.View) {
 // does not get through, and what may be sold alone while it is away.
 func seen(v till.View) till.View {
 	v.Ends, v.Taps, v.Office.Ends, v.Pad.Dots = time.Time{}, 0, time.Time{}, 0
+	v.Printer.Waiting = 0
 	all := v.Health
 	v.Health = kiosk.Health{Terminal: all.Terminal, SchoolZH: all.SchoolZH, SchoolEN: all.SchoolEN}
 	if all.Queue.Failing {
@@ -80,6 +82,7 @@ func seen(v till.View) till.View {
 	}
 	if v.Step == till.Office { // whose own view says what it needs
 		v.Dark, v.Meal, v.Ways, v.Last, v.News = rules.Budget{}, till.Meal{}, nil, till.Result{}, nil
+		v.Printer = till.Printer{}
 		return v
 	}
 	v.Health.Upstream, v.Health.Since = all.Upstream, all.Since

@@ -4,12 +4,15 @@ import (
 	"strings"
 	"testing"
 
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/test"
 
 	"quancun/kiosk/pin"
 	"quancun/kiosk/till"
 	"quancun/ui/specimen"
 	"quancun/ui/speech"
+	"quancun/ui/widget"
 )
 
 // aloud is a voice that keeps what it was given.
@@ -75,4 +78,53 @@ func TestPINPad(t *testing.T) {
 	w.show(at(pin.Pad{}))
 	w.show(till.View{Step: till.Ready})
 	says("without a pad", "")
+}
+
+// TestReceiptsWait: how many receipts wait is counted on the page that is under the
+// cashier's finger; what the printer lacks draws it anew, as when it is mended.
+func TestReceiptsWait(t *testing.T) {
+	texts, err := NewTexts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := NewTill(test.NewTempApp(t), Options{
+		Panel: specimen.TillPanels["1024x768"], Texts: texts, Now: still, OnTill: func(till.Input) {},
+	})
+	v := till.View{Step: till.Sold, Amount: 1200}
+	w.show(v)
+	if words := said(w.screen.Object); strings.Contains(words, "打印机") {
+		t.Errorf("a printer that lacks nothing: %q", words)
+	}
+	v.Printer = till.Printer{Lacks: "printer.out"}
+	w.show(v)
+	page := w.screen
+	for _, tt := range []struct {
+		waiting int
+		want    string
+	}{{0, "不影响收款"}, {9, "9 张小票待打印"}, {10, "10 张小票待打印"}} {
+		v.Printer.Waiting = tt.waiting
+		w.show(v)
+		if words := said(w.screen.Object); !strings.Contains(words, "打印机缺纸") || !strings.Contains(words, tt.want) {
+			t.Errorf("%d wait: %q", tt.waiting, words)
+		}
+		if w.screen != page {
+			t.Errorf("%d wait: the page is drawn anew", tt.waiting)
+		}
+	}
+	v.Printer = till.Printer{}
+	w.show(v)
+	if words := said(w.screen.Object); strings.Contains(words, "打印机") {
+		t.Errorf("with paper in: %q", words)
+	}
+}
+
+// said is every line of a page.
+func said(root fyne.CanvasObject) string {
+	var all []string
+	widget.Walk(root, func(o fyne.CanvasObject, _ fyne.Position) {
+		if line, ok := o.(*canvas.Text); ok {
+			all = append(all, line.Text)
+		}
+	})
+	return strings.Join(all, "|")
 }

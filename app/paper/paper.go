@@ -14,6 +14,7 @@ import (
 	"quancun/app/printer"
 	"quancun/journal"
 	"quancun/kiosk/dialog"
+	"quancun/kiosk/office/aftersale"
 	"quancun/kiosk/till"
 	"quancun/ledger"
 )
@@ -42,8 +43,13 @@ type Clerk struct {
 	Reports     dialog.Paper  // prints what is about no entry of the journal; nil until tasks are done
 	Log         *slog.Logger
 
+	// Told, which has room for one, always holds the newest state of the printer that
+	// nobody has taken; nil: nobody is told.
+	Told chan till.Printer
+
 	sold   chan till.View
 	last   string                 // belongs to who calls See
+	told   till.Printer           // newest; belongs to Run
 	school atomic.Pointer[string] // its name, as it was shown last
 }
 
@@ -84,11 +90,12 @@ func (c *Clerk) Run(ctx context.Context) error {
 		case v := <-c.sold:
 			if err := c.print(ctx, v); err != nil && ctx.Err() == nil {
 				c.Log.Warn("receipt not printed", "ref", v.Sale.Ref, "err", err)
+				c.look(ctx)
 			}
 		case <-again.C:
 			c.makeUp(ctx, lost) // by now the school's name is known
 			lost = nil
-			c.printKept(ctx)
+			c.look(ctx)
 		}
 	}
 }
@@ -116,15 +123,36 @@ func (c *Clerk) print(ctx context.Context, v till.View) error {
 	return c.Desk.Print(ctx, slip)
 }
 
-// printKept prints what is left over, if the printer would.
-func (c *Clerk) printKept(ctx context.Context) {
-	if len(c.Desk.Tray.Unprinted()) == 0 {
+// look asks the printer how it is, prints what is left over if it would, and tells
+// the till of what a person has to look after: a roll that has ended, before the next
+// customer asks for a receipt, too.
+func (c *Clerk) look(ctx context.Context) {
+	state, waiting := c.Printer(ctx)
+	if waiting > 0 && prints(state) {
+		if n, err := c.Desk.PrintKept(ctx); err != nil && ctx.Err() == nil {
+			c.Log.Warn("kept receipts not printed", "printed", n, "err", err)
+		}
+		state, waiting = c.Printer(ctx)
+	}
+	if ctx.Err() != nil {
+		return // it was not asked
+	}
+	now := till.Printer{Lacks: state, Waiting: waiting}
+	if state == aftersale.PrinterReady {
+		now = till.Printer{}
+	}
+	if c.Told == nil || now == c.told {
 		return
 	}
-	if s, err := c.Desk.Printer.Status(ctx); err != nil || !s.Ready() {
-		return
+	c.told = now
+	select {
+	case <-c.Told: // which nobody has taken
+	default:
 	}
-	if n, err := c.Desk.PrintKept(ctx); err != nil && ctx.Err() == nil {
-		c.Log.Warn("kept receipts not printed", "printed", n, "err", err)
-	}
+	c.Told <- now
+}
+
+// prints reports whether a printer in that state would print.
+func prints(state dialog.Word) bool {
+	return state == aftersale.PrinterReady || state == aftersale.PrinterLow
 }

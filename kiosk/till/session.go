@@ -20,17 +20,18 @@ import (
 // Session walks one sale after the other through the flow, for as long as the
 // till runs. It owns the View; the [Desk] owns the card.
 type Session struct {
-	Desk   *Desk
-	Terms  *kiosk.Terms
-	Feeds  kiosk.Feeds
-	Cards  <-chan reader.State // from reader.Watch
-	Inputs <-chan Input        // from the screen and the scanner
-	Health <-chan kiosk.Health // from the Keeper
-	News   <-chan News         // of what was left open; nil: none
-	Unread string              // file that News is kept in until it is read; "": it ends with the program
-	Show   func(View)          // must not block
-	Sheet  keysheet.Sheet      // of codes that are keys; the zero one: there is none
-	Log    *slog.Logger
+	Desk    *Desk
+	Terms   *kiosk.Terms
+	Feeds   kiosk.Feeds
+	Cards   <-chan reader.State // from reader.Watch
+	Inputs  <-chan Input        // from the screen and the scanner
+	Health  <-chan kiosk.Health // from the Keeper
+	News    <-chan News         // of what was left open; nil: none
+	Printer <-chan Printer      // its newest state; nil: there is none
+	Unread  string              // file that News is kept in until it is read; "": it ends with the program
+	Show    func(View)          // must not block
+	Sheet   keysheet.Sheet      // of codes that are keys; the zero one: there is none
+	Log     *slog.Logger
 
 	// Pad is the holder's own PIN pad; nil: the panel takes holders' PINs. PadOrPanel
 	// says that it does so, too, while the pad is away.
@@ -80,7 +81,8 @@ func (s *Session) Run(ctx context.Context) error {
 		s.Log.Error("sales of a moment ago not read", "err", err) // the Keeper says what that means
 	}
 	plan := s.Desk.Plan
-	s.view = View{Place: plan.Place, Products: plan.Products, Last: last, HasOffice: s.Desk.Office != nil}
+	s.view = View{Place: plan.Place, Products: plan.Products, Last: last, HasOffice: s.Desk.Office != nil,
+		Printer: s.view.Printer} // of when the till was shown before
 	s.view.News = s.unread()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.perform(ctx) })
@@ -123,6 +125,9 @@ func (s *Session) walk(ctx context.Context) error {
 			s.onPad(ctx, e)
 		case n := <-s.News:
 			s.hear(ctx, n)
+		case p := <-s.Printer:
+			s.view.Printer = p
+			s.show()
 		case r := <-s.results:
 			if r.visit == s.visit { // else the till has gone on; what it did is in the journal
 				s.settle(ctx, r.outcome)

@@ -41,6 +41,7 @@ type View struct {
 	Taps    int        // cards laid down and codes scanned where they change nothing; a page answers them
 	Fault   kiosk.Code // Declined, Locked, Unknown, OutOfOrder; 0: none
 	News    []News     // that nobody has read yet, the oldest first
+	Printer Printer
 
 	HasOffice  bool        // there is one
 	OfficeOnly bool        // who is signed in may not sell
@@ -53,6 +54,13 @@ func (v View) AsksHolder() bool {
 	asked := v.Office.View
 	return v.Step == EnterPIN ||
 		v.Step == Office && asked.Page == dialog.Asking && asked.Question.Kind == dialog.AskPIN
+}
+
+// Printer is how the printer of receipts stands. A till sells whatever it is; what was
+// not printed is kept.
+type Printer struct {
+	Lacks   dialog.Word // what a person has to look after; "": nothing, or there is no printer
+	Waiting int         // receipts that are not on paper yet; meaningful with Lacks
 }
 
 // Operator is who sells.
@@ -156,7 +164,7 @@ func (v View) at(step Step, e Event) View {
 	switch step {
 	case Locked, OutOfOrder:
 		v = View{Step: step, Place: v.Place, Products: v.Products, Meal: v.Meal, Health: v.Health, Dark: v.Dark,
-			Ways: v.Ways, Last: v.Last, HasOffice: v.HasOffice, News: v.News}
+			Ways: v.Ways, Last: v.Last, HasOffice: v.HasOffice, News: v.News, Printer: v.Printer}
 		v.Last.Holder = "" // nobody is there who may know
 		if step == OutOfOrder {
 			v.Fault = v.Health.Fault

@@ -62,6 +62,7 @@ var (
 		{Name: "牛肉面", Price: 1300}, {Name: "馄饨", Price: 800}, {Name: "豆浆", Price: 200}, {Name: "茶叶蛋", Price: 150}}
 	lunch = till.Result{Ref: "r", Amount: 1200, At: Now.Add(-21 * time.Second), Number: 20418, Online: true,
 		With: till.ByCard}
+	noPaper  = till.Printer{Lacks: "printer.out", Waiting: 3}
 	cashier  = till.Operator{No: "c07", Name: "王秀兰"}
 	darkSale = till.Result{Ref: "r", Amount: 1200, At: Now, Number: 20419, With: till.ByCard}
 )
@@ -95,6 +96,12 @@ func darkened(v till.View) till.View {
 	return v
 }
 
+// noPaperAt returns v at a till whose printer is out of paper.
+func noPaperAt(v till.View) till.View {
+	v.Printer = noPaper
+	return v
+}
+
 // TillViews returns every state of the till.
 func TillViews() []TillView {
 	list := append(tillArriving(), tillSelling()...)
@@ -121,6 +128,10 @@ func tillArriving() []TillView {
 	stranger.Notice, sheet.Notice = till.NoProduct, till.NotThisSheet
 	news := ready
 	news.News = []till.News{{Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), With: till.ByAlipay, Done: true}}
+	out, low := ready, ready
+	out.Printer, low.Printer = noPaper, till.Printer{Lacks: "printer.low"}
+	both := darkened(news)
+	both.Printer = till.Printer{Lacks: "printer.away", Waiting: 412}
 	broke := darkened(ready)
 	broke.Dark.Sale, broke.Dark.Left = 0, 0
 	broke.Ways = []till.Source{{Kind: till.ByCard, Why: till.NoDark}, {Kind: till.ByCode, Why: till.NoDark},
@@ -143,6 +154,9 @@ func tillArriving() []TillView {
 		tillView("05-ready-news", news),
 		tillView("05-ready-news-dark", darkened(news)),
 		tillView("05-ready-nothing-left", broke),
+		tillView("05-ready-no-paper", out),
+		tillView("05-ready-paper-low", low),
+		tillView("05-ready-no-printer-dark", both),
 		tillView("06-looking", till.View{Step: till.Looking}),
 		tillView("07-glance", till.View{Step: till.Glance, Holder: holder, Balance: 12350, Known: true}),
 		tillView("07-glance-paid", till.View{Step: till.Glance, Holder: holder, Balance: 12350, Known: true,
@@ -177,6 +191,7 @@ func tillSelling() []TillView {
 	other.Notice = till.OtherCardThere
 	return []TillView{
 		tillView("08-present", step(till.Present)),
+		tillView("08-present-no-paper", noPaperAt(step(till.Present))),
 		tillView("08-present-some", some),
 		tillView("08-present-meal", meal),
 		tillView("08-present-items", items),
@@ -248,6 +263,7 @@ func tillEnding() []TillView {
 	broken.Fault = kiosk.CodeFull
 	return []TillView{
 		tillView("19-sold", sold),
+		tillView("19-sold-no-paper", noPaperAt(sold)),
 		tillView("19-sold-dark", dark),
 		tillView("19-sold-code", code),
 		tillView("19-sold-leveled", leveled),

@@ -86,6 +86,10 @@ func (p *page) header() fyne.CanvasObject {
 	language := p.k.Button(widget.Face{Name: "language", Label: p.t.T("language.other"), Icon: "language",
 		Type: look.Body}, p.s.OnLanguage)
 	room := p.width() - clock.MinSize().Width - language.MinSize().Width - p.k.MM(3*gap)
+	printer := p.printer()
+	if printer != nil {
+		room -= printer.MinSize().Width + p.k.MM(gap)
+	}
 	place := p.v.Place
 	if place == "" {
 		place = p.school()
@@ -94,9 +98,13 @@ func (p *page) header() fyne.CanvasObject {
 		p.k.Clipped(place, widget.Style{Type: look.Body}, room),
 		p.k.Clipped(p.status(), small, room))
 	bar := canvas.NewRectangle(look.Surface)
-	return widget.Pile(bar, p.k.Column(0,
-		p.k.InsetXY(margin, 3, p.k.Row(gap, widget.CentreY(names), widget.Spring(), widget.CentreY(clock), language)),
-		p.k.Rule()))
+	row := p.k.Row(gap, widget.CentreY(names), widget.Spring())
+	if printer != nil {
+		row.Add(widget.CentreY(printer))
+	}
+	row.Add(widget.CentreY(clock))
+	row.Add(language)
+	return widget.Pile(bar, p.k.Column(0, p.k.InsetXY(margin, 3, row), p.k.Rule()))
 }
 
 // status is who sells, at which machine, and what it has not told the upstream.

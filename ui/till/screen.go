@@ -69,6 +69,7 @@ type Screen struct {
 	confirm  func()
 	turn     func(by int)
 	dots     func(digits int)
+	waiting  func(receipts int)
 	function func(n int)
 	keys     map[rune]func() // by what a keypad beside the panel has, too
 	leaves   bool            // a person may leave
@@ -103,6 +104,13 @@ func (s *Screen) Ends(at, now time.Time) {
 func (s *Screen) Dots(digits int) {
 	if s.dots != nil {
 		s.dots(digits)
+	}
+}
+
+// Waiting shows how many receipts wait for the printer.
+func (s *Screen) Waiting(receipts int) {
+	if s.waiting != nil {
+		s.waiting(receipts)
 	}
 }
 
