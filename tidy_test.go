@@ -121,7 +121,9 @@ var layers = map[string]layer{
 			"money", "journal", "upstream/channel", "upstream/reconcile", "upstream/store", "upstream/store/sqldb",
 		},
 	},
-	"upstream/centre": {ours: []string{"money", "journal", "upstream/store", "upstream/store/sqldb"}},
+	"upstream/centre": {
+		ours: []string{"money", "journal", "upstream/place", "upstream/store", "upstream/store/sqldb"},
+	},
 	"upstream/centre/counter": {
 		ours: []string{
 			"money", "pboc", "upstream/centre", "upstream/ingest", "upstream/keys", "upstream/server",
@@ -174,17 +176,18 @@ var layers = map[string]layer{
 		},
 		theirs: []string{connect, protobuf},
 	},
+	"upstream/place": {ours: []string{"upstream/store", "upstream/store/sqldb"}},
 	"upstream/lost": {
 		ours: []string{
-			"money", "upstream/keys", "upstream/server", "upstream/server/call", "upstream/store", "upstream/store/sqldb",
+			"money", "upstream/place", "upstream/keys", "upstream/server", "upstream/server/call", "upstream/store", "upstream/store/sqldb",
 			"upstream/wire", "upstream/wire/...",
 		},
 		theirs: []string{connect, protobuf},
 	},
 	"upstream/holder": {
 		ours: []string{
-			"money", "pboc", "journal", "upstream/keys", "upstream/phone", "upstream/server/call", "upstream/store",
-			"upstream/store/sqldb", "upstream/wire", "upstream/wire/...",
+			"money", "pboc", "journal", "upstream/keys", "upstream/phone", "upstream/place", "upstream/server/call",
+			"upstream/store", "upstream/store/sqldb", "upstream/wire", "upstream/wire/...",
 		},
 		theirs: []string{connect, protobuf},
 	},

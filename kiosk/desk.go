@@ -359,7 +359,8 @@ func (d *Desk) shown(n Notice) func(*View) {
 func openItems(items []client.OpenItem) []Open {
 	open := make([]Open, 0, len(items))
 	for _, i := range items {
-		open = append(open, Open{OpenKind(i.Kind), i.Amount, i.Since.In(Beijing), i.OrderNo, i.Place})
+		zh, en := i.Where.With(i.Place)
+		open = append(open, Open{OpenKind(i.Kind), i.Amount, i.Since.In(Beijing), i.OrderNo, zh, en})
 	}
 	return open
 }

@@ -212,6 +212,7 @@ type Open struct {
 	Since   time.Time
 	OrderNo string
 	Place   string // of a purchase
+	PlaceEN string `json:",omitempty"` // in English; "": as Place
 }
 
 // Notice is one line that a screen shows above its content.

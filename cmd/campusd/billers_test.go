@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -43,5 +44,22 @@ school_code = "43"
 	}
 	if _, err := readConfig(file); err == nil {
 		t.Error("a wire that is none is taken")
+	}
+}
+
+// TestBills: the commands for bills are reached, and say what is missing.
+func TestBills(t *testing.T) {
+	s := newSite(t)
+	s.must("demo", "--cards", s.path("cards.json"))
+	if got := s.must("bills", "list"); got != "0 bills are open\n" {
+		t.Errorf("bills list: %q", got)
+	}
+	for _, wrong := range [][]string{
+		{"bills"}, {"bills", "settle", "F1", "--booked", "--by", "li", "--evidence", "their page"},
+		{"bills", "refund", "F1", "--no", "R1", "--amount", "1", "--reason", "x", "--by", "li", "--and", "wang"},
+	} {
+		if _, err := s.campusd(wrong...); err == nil || len(wrong) > 1 && errors.Is(err, errUsage) {
+			t.Errorf("%q: %v", wrong, err)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"quancun/upstream/biller"
 	"quancun/upstream/channel"
 	"quancun/upstream/clearing"
+	stand "quancun/upstream/place"
 	"quancun/upstream/reconcile"
 	"quancun/upstream/store"
 )
@@ -74,13 +75,17 @@ func listExceptions(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		places, err := stand.All(ctx, b)
+		if err != nil {
+			return err
+		}
 		shown := 0
 		for _, x := range list {
 			if *owner != "" && x.Owner != *owner {
 				continue
 			}
 			shown++
-			if err := printException(out, x, b.Now()); err != nil {
+			if err := printException(out, x, b.Now(), places); err != nil {
 				return err
 			}
 		}
@@ -91,7 +96,7 @@ func listExceptions(ctx context.Context, args []string, out io.Writer) error {
 	})
 }
 
-func printException(out io.Writer, x clearing.Exception, now time.Time) error {
+func printException(out io.Writer, x clearing.Exception, now time.Time, places stand.Map) error {
 	state, last := "open for", "next: "+stepText(x)
 	if !x.Closed.IsZero() {
 		state, last = "closed after", "by: "+x.Evidence
@@ -99,8 +104,12 @@ func printException(out io.Writer, x clearing.Exception, now time.Time) error {
 			last = fmt.Sprintf("by entry %d: %s", x.ClosingEntry, x.Evidence)
 		}
 	}
+	detail := x.Detail
+	if p := places.At(x.Terminal, x.Opened); p.ZH != "" {
+		detail += "; " + stood(p, x.Terminal)
+	}
 	_, err := fmt.Fprintf(out, "#%d  %s  %s  %s  %s %s  (%s)\n\t%s\n\t%s\n", x.ID, x.Kind, x.Amount,
-		cmp.Or(x.About, x.Ref), state, x.Age(now).Truncate(time.Minute), x.Owner, x.Detail, last)
+		cmp.Or(x.About, x.Ref), state, x.Age(now).Truncate(time.Minute), x.Owner, detail, last)
 	return err
 }
 

@@ -236,7 +236,7 @@ func showFound(ctx context.Context, b *store.Books, a store.Account, out io.Writ
 	}
 	for _, c := range p.Cards {
 		if at, ok := p.Found[c.No]; ok {
-			fmt.Fprintf(out, "lost card %s lay on the reader of %s at %s\n", c.No, at.Terminal,
+			fmt.Fprintf(out, "lost card %s lay on the reader of %s at %s\n", c.No, stood(at.Where, at.Terminal),
 				at.At.In(beijing).Format(time.DateTime))
 		}
 	}

@@ -3,6 +3,7 @@
 //
 //	campusd serve --data DIR --listen ADDR --notify-listen ADDR --config FILE
 //	campusd terminal add ID --data DIR --address HOST:PORT
+//	campusd terminal place ID --place PLACE --data DIR
 //	campusd terminal list --data DIR
 //	campusd terminal show ID --data DIR
 //	campusd terminal reset ID --data DIR --address HOST:PORT
@@ -75,7 +76,7 @@ func main() {
 }
 
 var errUsage = errors.New(
-	"usage: campusd serve | terminal add|list|show|reset|revoke |\n" +
+	"usage: campusd serve | terminal add|place|list|show|reset|revoke |\n" +
 		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import|sam|blank |\n" +
 		"  account NO | payment ORDER | holder show|untold|register|lost|found|limit|name|unlock|pin|\n" +
 		"    open|retire |\n" +
@@ -115,7 +116,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	case "reconcile":
 		return reconcileDays(ctx, args, out)
 	case "bills":
-		return bills(ctx, args[1:], out)
+		return bills(ctx, args, out)
 	case "exceptions":
 		return exceptions(ctx, args, out)
 	case "settle":

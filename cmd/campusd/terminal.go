@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -18,6 +19,7 @@ import (
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/upstream/ingest"
+	stand "quancun/upstream/place"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
 )
@@ -33,6 +35,8 @@ func terminal(ctx context.Context, args []string, out io.Writer) error {
 		return listTerminals(ctx, args[1:], out)
 	case "show":
 		return showTerminal(ctx, args[1:], out)
+	case "place":
+		return placeTerminal(ctx, args[1:], out)
 	case "reset":
 		return resetTerminal(ctx, args[1:], out)
 	case "revoke":
@@ -93,28 +97,85 @@ func addTerminal(ctx context.Context, args []string, out io.Writer) error {
 	var i invitation
 	p.flags(f)
 	i.flags(f)
+	var s stands
+	s.flags(f)
 	number := f.String("terminal-no", "", "12 hexadecimal digits, such as the SAM's; the next free one if empty")
 	id, err := parse(f, args, 1)
 	if err != nil {
 		return err
 	}
-	s := store.Invitation{Terminal: id[0]}
-	if !wire.TerminalID(s.Terminal) {
-		return fmt.Errorf("%q can not name a terminal", s.Terminal)
+	t := store.Invitation{Terminal: id[0]}
+	if !wire.TerminalID(t.Terminal) {
+		return fmt.Errorf("%q can not name a terminal", t.Terminal)
 	}
-	if raw, err := hex.DecodeString(*number); err != nil || *number != "" && len(raw) != len(s.No) {
+	if raw, err := hex.DecodeString(*number); err != nil || *number != "" && len(raw) != len(t.No) {
 		return fmt.Errorf("--terminal-no %q is not 12 hexadecimal digits", *number)
 	} else if *number != "" {
-		s.No = pboc.TerminalNo(raw)
+		t.No = pboc.TerminalNo(raw)
 	}
-	if err := i.check(); err != nil {
+	if err := errors.Join(i.check(), s.check()); err != nil {
 		return err
 	}
 	d, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(i.invite(ctx, d, s, out), d.books.Close())
+	if err = i.invite(ctx, d, t, out); err == nil {
+		err = s.set(ctx, d.books, t.Terminal)
+	}
+	return errors.Join(err, d.books.Close())
+}
+
+// stands is where a terminal stands, from flags.
+type stands stand.Place
+
+func (s *stands) flags(f *flag.FlagSet) {
+	f.StringVar(&s.ZH, "place", "", "where it stands, as holders say it, such as 一食堂三号窗口")
+	f.StringVar(&s.EN, "place-en", "", "likewise in English; may be left out")
+}
+
+func (s *stands) check() error {
+	if *s == (stands{}) {
+		return nil
+	}
+	return stand.Place(*s).Check()
+}
+
+// set writes the place down, if there is one.
+func (s *stands) set(ctx context.Context, b *store.Books, terminal string) error {
+	if *s == (stands{}) {
+		return nil
+	}
+	return stand.Set(ctx, b, terminal, stand.Place(*s))
+}
+
+// stood is a terminal with where it stood, for people.
+func stood(p stand.Place, terminal string) string {
+	if p.ZH == "" {
+		return terminal
+	}
+	return p.ZH + " (" + terminal + ")"
+}
+
+// placeTerminal says where a terminal stands from now on. What it did before keeps
+// the place that it had then.
+func placeTerminal(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("terminal place", flag.ContinueOnError)
+	var s stands
+	s.flags(f)
+	return withFlags(ctx, f, args, 1, func(b *store.Books, id []string) error {
+		err := stand.Set(ctx, b, id[0], stand.Place(s))
+		switch {
+		case errors.Is(err, store.ErrNone):
+			return fmt.Errorf("no terminal %q", id[0])
+		case errors.Is(err, stand.ErrPlace):
+			return fmt.Errorf("--place is needed: %w", err)
+		case err != nil:
+			return err
+		}
+		_, err = fmt.Fprintf(out, "terminal %s stands at %s\n", id[0], s.ZH)
+		return err
+	})
 }
 
 // resetTerminal makes a new code for a terminal that is known. The machine that
@@ -205,15 +266,21 @@ func listTerminals(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		places, err := stand.All(ctx, b)
+		if err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD\tCERTIFICATE UNTIL\tFEEDS BEHIND\tHELD\tUNSENT")
+		fmt.Fprintln(w, "ID\tPLACE\tNUMBER\tSTATE\tVERSION\tHEARD\tCLOCK AHEAD\tCERTIFICATE UNTIL\t"+
+			"FEEDS BEHIND\tHELD\tUNSENT")
 		for _, t := range all {
 			s, err := b.Standing(ctx, t.ID)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", t.ID, t.No, stateOf(t), t.Version,
-				or(t.Heard, "never"), t.Drift, or(t.Expires, "-"), behind(t, newest), heldFor(holds[t.ID]), s.Unsent())
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", t.ID,
+				cmp.Or(places.Now(t.ID).ZH, "-"), t.No, stateOf(t), t.Version, or(t.Heard, "never"), t.Drift,
+				or(t.Expires, "-"), behind(t, newest), heldFor(holds[t.ID]), s.Unsent())
 		}
 		return w.Flush()
 	})
@@ -258,6 +325,8 @@ func or(t time.Time, none string) string {
 type terminalReport struct {
 	ID          string    `json:"id"`
 	No          string    `json:"terminal_no"`
+	Place       string    `json:"place,omitempty"`
+	PlaceEN     string    `json:"place_en,omitempty"`
 	State       string    `json:"state"`
 	Version     string    `json:"version"`
 	Heard       time.Time `json:"heard,omitzero"`
@@ -305,9 +374,11 @@ func showTerminal(ctx context.Context, args []string, out io.Writer) error {
 		}
 		newest, err1 := b.Feeds(ctx)
 		holds, err2 := ingest.Holdings(ctx, b)
-		if err := errors.Join(err1, err2); err != nil {
+		places, err3 := stand.All(ctx, b)
+		if err := errors.Join(err1, err2, err3); err != nil {
 			return err
 		}
+		r.Place, r.PlaceEN = places.Now(t.ID).ZH, places.Now(t.ID).EN
 		r.Holds, r.HoldsFen, r.HoldsSince = holds[t.ID].Count, holds[t.ID].Amount, holds[t.ID].Since
 		for name, version := range t.Feeds {
 			if r.Feeds == nil {

@@ -214,6 +214,48 @@ func TestUnsentMoney(t *testing.T) {
 	}
 }
 
+// TestPlaceOfTerminal: where a terminal stands is said when it is added, or later, and
+// every list that names a terminal says it.
+func TestPlaceOfTerminal(t *testing.T) {
+	s := newSite(t)
+	s.must("terminal", "add", "K01", "--address", "127.0.0.1:8443", "--place", "一食堂一楼", "--place-en", "Canteen 1")
+	s.must("terminal", "add", "K02", "--address", "127.0.0.1:8443")
+	list := func(want string) {
+		t.Helper()
+		if got := s.must("terminal", "list"); !regexp.MustCompile(`(?m)^` + want).MatchString(got) {
+			t.Errorf("terminal list: %s\nwant %s", got, want)
+		}
+	}
+	list(`K01 +一食堂一楼 `)
+	list(`K02 +- `)
+	if got := s.must("terminal", "show", "K01"); !strings.Contains(got, `"place_en": "Canteen 1"`) {
+		t.Errorf("terminal show: %s", got)
+	}
+	s.must("terminal", "place", "K02", "--place", "二食堂门口")
+	list(`K02 +二食堂门口 `)
+	for _, wrong := range [][]string{
+		{"place", "K03", "--place", "东门"}, {"place", "K01"}, {"place", "K01", "--place", " 东门"},
+		{"add", "K04", "--address", "127.0.0.1:8443", "--place", "东\n门"},
+	} {
+		if _, err := s.campusd(append([]string{"terminal"}, wrong...)...); err == nil {
+			t.Errorf("terminal %q is taken", wrong)
+		}
+	}
+	if got := s.must("terminal", "list"); strings.Contains(got, "K04") {
+		t.Errorf("a terminal whose place is wrong was added: %s", got)
+	}
+	s.onBooks(func(b *store.Books) error {
+		return b.Write(t.Context(), func(tx *sqldb.Tx) error {
+			return b.Except(t.Context(), tx, []store.Exception{{
+				Kind: "hot", Ref: "S1", Terminal: "K02", Owner: "card centre", Detail: "lost", NextStep: "look",
+			}})
+		})
+	})
+	if got := s.must("exceptions", "list"); !strings.Contains(got, "二食堂门口 (K02)") {
+		t.Errorf("exceptions list: %s", got)
+	}
+}
+
 // TestHeldForSilentTerminal: a terminal that stays away keeps what is held for it,
 // and both lists say how much that is and since when. Revoking it lets go.
 func TestHeldForSilentTerminal(t *testing.T) {

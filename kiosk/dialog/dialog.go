@@ -94,6 +94,7 @@ type Fact struct {
 	Name   Word
 	Kind   ValueKind
 	Text   string
+	TextEN string `json:",omitempty"` // in English; "": as Text
 	Amount money.Fen
 	Count  int64
 	At     time.Time
@@ -117,6 +118,9 @@ const (
 // Text returns a line with a text that means the same in every language, such as
 // a number or a name.
 func Text(name Word, s string) Fact { return Fact{Name: name, Text: s} }
+
+// Named returns a line with a text that may read otherwise in English; en "" does not.
+func Named(name Word, zh, en string) Fact { return Fact{Name: name, Text: zh, TextEN: en} }
 
 // Amount returns a line with an amount.
 func Amount(name Word, f money.Fen) Fact { return Fact{Name: name, Kind: IsAmount, Amount: f} }

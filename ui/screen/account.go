@@ -131,7 +131,7 @@ func (p *page) openItem(o kiosk.Open, width float32) fyne.CanvasObject {
 	words := p.k.Column(1.5,
 		p.k.Text(p.t.T(w.key+".title", "amount", text.Amount(o.Amount)),
 			widget.Style{Type: look.Body, Bold: true, Colour: ink}, inner),
-		p.k.Text(p.t.T(w.key+".body", "since", p.when(o.Since), "place", o.Place),
+		p.k.Text(p.t.T(w.key+".body", "since", p.when(o.Since), "place", p.t.Place(o)),
 			widget.Style{Type: look.Small, Colour: look.Ink}, inner))
 	return p.k.Notice(w.tone, w.icon, words)
 }

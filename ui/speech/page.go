@@ -180,7 +180,7 @@ func (s *teller) account(v kiosk.View) {
 	for _, o := range v.Open {
 		key := text.Open(o.Kind)
 		s.key(key+".title", "amount", text.Amount(o.Amount))
-		s.tell(s.t.T(key+".body", "since", s.when(o.Since), "place", o.Place))
+		s.tell(s.t.T(key+".body", "since", s.when(o.Since), "place", s.t.Place(o)))
 	}
 }
 

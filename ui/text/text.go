@@ -221,8 +221,18 @@ func (t *Texts) Value(f dialog.Fact, now time.Time) string {
 		return t.T("dialog." + string(f.Word))
 	case f.Kind == dialog.IsCode:
 		return Digits(f.Text)
+	case f.TextEN != "" && t.Language() == English:
+		return f.TextEN
 	}
 	return f.Text
+}
+
+// Place is where money is that is on its way.
+func (t *Texts) Place(o kiosk.Open) string {
+	if o.PlaceEN != "" && t.language == English {
+		return o.PlaceEN
+	}
+	return o.Place
 }
 
 // Digits returns digits as people type them, in groups of four: "1234 5678".

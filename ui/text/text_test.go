@@ -155,6 +155,8 @@ func TestFormats(t *testing.T) {
 		{Code(kiosk.CodeInternal), "E-1000"},
 		{Clock(at), "14:05"},
 		{texts.When(at), "11月23日 14:05"},
+		{texts.Value(dialog.Named("", "东门 (K01)", "East gate (K01)"), at), "东门 (K01)"},
+		{texts.Place(kiosk.Open{Place: "东门 (K01)", PlaceEN: "East gate (K01)"}), "东门 (K01)"},
 		{texts.Value(dialog.Moment("", at), at), "11月23日 14:05"},
 		{texts.Value(dialog.Moment("", at.AddDate(0, 7, 0)), at), "2027年6月23日 14:05"},
 	} {
@@ -163,6 +165,16 @@ func TestFormats(t *testing.T) {
 		}
 	}
 	texts.SetLanguage(English)
+	for got, want := range map[string]string{
+		texts.Value(dialog.Named("", "东门 (K01)", "East gate (K01)"), at):       "East gate (K01)",
+		texts.Value(dialog.Named("", "西门 (K02)", ""), at):                      "西门 (K02)",
+		texts.Place(kiosk.Open{Place: "东门 (K03)", PlaceEN: "East gate (K03)"}): "East gate (K03)",
+		texts.Place(kiosk.Open{Place: "canteen1"}):                             "canteen1",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 	if got, want := texts.When(at), "23 Nov 14:05"; got != want {
 		t.Errorf("When = %q, want %q", got, want)
 	}

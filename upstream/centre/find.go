@@ -9,6 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -35,6 +36,7 @@ func (p Person) Ended(now time.Time) bool {
 type Where struct {
 	Terminal string
 	At       time.Time
+	Where    place.Place // the terminal stood then; zero: nobody has said
 }
 
 // OpenKind says what is open of an account.
@@ -118,6 +120,10 @@ func (p *Person) read(ctx context.Context, tx *sqldb.Tx, a store.Account) (err e
 	if err != nil {
 		return err
 	}
+	places, err := place.Read(ctx, tx)
+	if err != nil {
+		return err
+	}
 	err1 := sqldb.Each(ctx, tx, p.addCard, `
 		SELECT card_no, account, uid, status, mirror_fen FROM cards WHERE account = ? ORDER BY status, card_no`, a)
 	err2 := sqldb.Each(ctx, tx, p.addOpen, openOf, a, int64(journal.SaleIntent))
@@ -126,7 +132,7 @@ func (p *Person) read(ctx context.Context, tx *sqldb.Tx, a store.Account) (err e
 		p.Acts = append(p.Acts, act)
 		return err
 	}, selectAct+`WHERE account = ? ORDER BY at_ms DESC, ref LIMIT ?`, a, actsShown)
-	err4 := sqldb.Each(ctx, tx, p.addFound, `
+	err4 := sqldb.Each(ctx, tx, func(rows *sql.Rows) error { return p.addFound(rows, places) }, `
 		SELECT f.card_no, f.terminal, f.at_ms FROM cards c JOIN found_cards f ON f.version = (
 			SELECT max(version) FROM hot_changes WHERE card_no = c.card_no)
 		WHERE c.account = ? AND c.status = 2 ORDER BY f.told_ms, f.terminal`, a)
@@ -134,14 +140,16 @@ func (p *Person) read(ctx context.Context, tx *sqldb.Tx, a store.Account) (err e
 }
 
 // addFound keeps the last place of each card.
-func (p *Person) addFound(rows *sql.Rows) error {
+func (p *Person) addFound(rows *sql.Rows, places place.Map) error {
 	var no, terminal string
 	var at int64
 	err := rows.Scan(&no, &terminal, &at)
 	if p.Found == nil {
 		p.Found = map[string]Where{}
 	}
-	p.Found[no] = Where{terminal, time.UnixMilli(at).UTC()}
+	w := Where{Terminal: terminal, At: time.UnixMilli(at).UTC()}
+	w.Where = places.At(terminal, w.At)
+	p.Found[no] = w
 	return err
 }
 

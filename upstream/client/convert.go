@@ -45,7 +45,7 @@ func account(m *v1.Account) Account {
 	for _, o := range m.GetOpen() {
 		a.Open = append(a.Open, OpenItem{
 			Kind: OpenKind(o.Kind), Amount: money.Fen(o.AmountFen), Since: at(o.Since), OrderNo: o.OrderNo,
-			Place: o.Place,
+			Place: o.Place, Where: Place{o.PlaceZh, o.PlaceEn},
 		})
 	}
 	return a

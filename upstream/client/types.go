@@ -100,6 +100,23 @@ type OpenItem struct {
 	Since   time.Time
 	OrderNo string // where there is one
 	Place   string // of a purchase
+	Where   Place  // its terminal stood
+}
+
+// Place is where a terminal stood, as people say it. It is zero if nobody has said.
+type Place struct{ ZH, EN string }
+
+// With returns the place and, small, the exact name of what is there; in English too
+// if that reads otherwise. Without a place it is the name.
+func (p Place) With(name string) (zh, en string) {
+	if p.ZH == "" {
+		return name, ""
+	}
+	zh = p.ZH + " (" + name + ")"
+	if p.EN != "" {
+		en = p.EN + " (" + name + ")"
+	}
+	return zh, en
 }
 
 // MovementKind says what moved. Numbers as on the wire.
@@ -131,6 +148,7 @@ type Movement struct {
 	Balance money.Fen // of the account, after it
 	Place   string    // terminal ID, merchant
 	Ref     string    // order number or load ID
+	Where   Place     // the terminal stood then
 }
 
 // TopUpState says how far an order has come. Numbers as on the wire; none ever

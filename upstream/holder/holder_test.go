@@ -14,8 +14,46 @@ import (
 	"quancun/upstream/centre"
 	"quancun/upstream/holder"
 	"quancun/upstream/phone"
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 )
+
+// TestPlaces: money on its way is where the terminal stood then, and a record stays
+// where it was when the terminal is moved.
+func TestPlaces(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.openAll()
+		east, west := place.Place{ZH: "东区浴室旁", EN: "East bath"}, place.Place{ZH: "西门"}
+		w.ok(place.Set(ctx, w.books, "kiosk1", east))
+		s, err := w.desk.Open(ctx, account)
+		w.ok(err)
+		for _, o := range s.Open {
+			terminals := !slices.Contains([]holder.Sort{
+				holder.BillHeld, holder.BillChecking, holder.BathReserved, holder.BathUnsettled, holder.Inquiry,
+			}, o.Sort)
+			if (o.Where == east) != terminals {
+				t.Errorf("sort %d is at %+v", o.Sort, o.Where)
+			}
+		}
+		fee := func(at time.Time) {
+			w.post(store.Entry{Kind: store.KindFee, Place: "kiosk1", Made: at, Debit: account, Credit: "fee/replacement",
+				Amount: yuan})
+		}
+		fee(w.clock.Add(time.Hour)) // nobody has moved it yet
+		w.clock = w.clock.Add(2 * time.Hour)
+		w.ok(place.Set(ctx, w.books, "kiosk1", west))
+		fee(w.clock.Add(time.Hour))
+		all, _, err := w.desk.Records(ctx, account, holder.Filter{Size: 2})
+		if err != nil || len(all) != 2 || all[0].Where != west || all[1].Where != east || all[1].Place != "kiosk1" {
+			t.Errorf("records = %+v, %v; want one in each place", all, err)
+		}
+		one, c, err := w.desk.Record(ctx, account, all[1].ID)
+		if err != nil || one.Where != east || c.Place != "kiosk1" {
+			t.Errorf("the older one = %+v, of which a copy says %q, %v", one, c.Place, err)
+		}
+	})
+}
 
 // TestOpen has all sorts of money on its way at once. What is called held adds up to
 // what the books hold, and nothing is anybody else's.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quancun/money"
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -39,11 +40,12 @@ type Open struct {
 	Since  time.Time
 	Ref    string // by which people find it again
 	Place  string
-	Card   string    // in doubt; "" for none
-	Held   bool      // it is part of the balance, and not available
-	People bool      // people have to find out
-	Due    time.Time // it is decided by itself until then; zero: no time can be promised
-	Heard  time.Time // when the terminal that has to tell was last heard of; zero: it does not depend on one
+	Card   string      // in doubt; "" for none
+	Held   bool        // it is part of the balance, and not available
+	People bool        // people have to find out
+	Due    time.Time   // it is decided by itself until then; zero: no time can be promised
+	Heard  time.Time   // when the terminal that has to tell was last heard of; zero: it does not depend on one
+	Where  place.Place // the terminal stood then; zero: nobody has said, or it is no terminal
 }
 
 // Standing is an account, with all that is open of it.
@@ -67,36 +69,37 @@ const (
 )
 
 // sources are where money can be on its way. Each has the columns of [Open], in
-// their order, for the account ?1. What is held is what [store.Held] adds up.
+// their order and with the terminal last, for the account ?1. What is held is what [store.Held] adds up.
 func (d *Desk) sources(now time.Time) []source {
 	return []source{
 		{`SELECT CASE WHEN state = 3 THEN 2 ELSE 1 END, amount_fen, created_ms, order_no, terminal, '', false,
-				mismatch, expires_ms + ?2, NULL
+				mismatch, expires_ms + ?2, NULL, terminal
 			FROM orders WHERE account = ?1 AND state IN (1, 2, 3)`, []any{topUpDue.Milliseconds()}},
 		{`SELECT CASE WHEN state = 4 THEN 3 ELSE 4 END, amount_fen, created_ms, order_no, terminal, '', false, false,
-				NULL, NULL
+				NULL, NULL, terminal
 			FROM orders WHERE account = ?1 AND (state = 4 AND late OR state = 6) AND created_ms >= ?2`,
 			[]any{now.Add(-recent).UnixMilli()}},
 		{`SELECT 5, l.amount_fen, l.created_ms, CASE WHEN l.order_no <> '' THEN l.order_no ELSE l.load_id END,
-				l.terminal, l.card_no, false, false, NULL, NULL
+				l.terminal, l.card_no, false, false, NULL, NULL, l.terminal
 			FROM loads l JOIN cards c ON c.card_no = l.card_no WHERE c.account = ?1 AND l.state = 1`, nil},
 		{`SELECT 6, c.amount_fen, coalesce(
 				(SELECT min(e.made_ms) FROM entries e WHERE e.claim_id = c.id AND e.kind = 7), c.opened_ms),
-				c.ref, c.merchant, c.card_no, false, false, NULL, NULL
+				c.ref, c.merchant, c.card_no, false, false, NULL, NULL, c.terminal
 			FROM claims c JOIN cards o ON o.card_no = c.card_no
 			WHERE o.account = ?1 AND c.kind = 40 AND c.state = 1`, nil},
 		{`SELECT 7, h.amount_fen, h.placed_ms, h.attempt,
-				CASE WHEN h.merchant <> '' THEN h.merchant ELSE h.terminal END, h.card_no, true, false, NULL, t.heard_ms
+				CASE WHEN h.merchant <> '' THEN h.merchant ELSE h.terminal END, h.card_no, true, false, NULL,
+				t.heard_ms, h.terminal
 			FROM holds h JOIN terminals t ON t.id = h.terminal WHERE h.account = ?1 AND h.state <= 2
 			AND NOT h.room`, nil},
 		{`SELECT CASE WHEN state = 1 THEN 8 ELSE 9 END, amount_fen, created_ms, order_no, title, '', true, state = 6,
-				CASE state WHEN 1 THEN deadline_ms WHEN 6 THEN NULL ELSE sent_ms + ?2 END, NULL
+				CASE state WHEN 1 THEN deadline_ms WHEN 6 THEN NULL ELSE sent_ms + ?2 END, NULL, ''
 			FROM bills WHERE account = ?1 AND state IN (1, 2, 3, 6)`, []any{billDue.Milliseconds()}},
 		{`SELECT CASE WHEN r.to_ms > ?2 THEN 10 ELSE 11 END, r.cap_fen, r.from_ms, r.ref, h.name, '', true, false,
-				r.to_ms + ?3, NULL
+				r.to_ms + ?3, NULL, ''
 			FROM bath_reservations r JOIN bath_halls h ON h.hall = r.hall WHERE r.account = ?1 AND r.hold = 1`,
 			[]any{now.UnixMilli(), d.BathDue.Milliseconds()}},
-		{`SELECT 13, abs(x.amount_fen), x.opened_ms, x.ref, '', '', false, true, NULL, NULL
+		{`SELECT 13, abs(x.amount_fen), x.opened_ms, x.ref, '', '', false, true, NULL, NULL, ''
 			FROM exceptions x WHERE x.account = ?1 AND x.closed_ms IS NULL AND x.kind <> 'overdrawn'
 			AND NOT EXISTS (SELECT 1 FROM bills b WHERE b.order_no = x.ref)`, nil},
 	}
@@ -120,8 +123,13 @@ func (d *Desk) Open(ctx context.Context, a store.Account) (s Standing, err error
 		if s.Held, err = store.Held(ctx, tx, a); err != nil {
 			return err
 		}
+		places, err := place.Read(ctx, tx)
+		if err != nil {
+			return err
+		}
+		take := func(rows *sql.Rows) error { return s.take(rows, places) }
 		for _, from := range d.sources(now) {
-			err := sqldb.Each(ctx, tx, s.take, from.query, append([]any{a}, from.args...)...)
+			err := sqldb.Each(ctx, tx, take, from.query, append([]any{a}, from.args...)...)
 			if err != nil {
 				return err
 			}
@@ -139,11 +147,14 @@ func (d *Desk) Open(ctx context.Context, a store.Account) (s Standing, err error
 }
 
 // take adds what a row says.
-func (s *Standing) take(rows *sql.Rows) error {
+func (s *Standing) take(rows *sql.Rows, places place.Map) error {
 	var o Open
 	var since, due, heard sql.NullInt64
-	err := rows.Scan(&o.Sort, &o.Amount, &since, &o.Ref, &o.Place, &o.Card, &o.Held, &o.People, &due, &heard)
+	var terminal string
+	err := rows.Scan(&o.Sort, &o.Amount, &since, &o.Ref, &o.Place, &o.Card, &o.Held, &o.People, &due, &heard,
+		&terminal)
 	o.Since, o.Due, o.Heard = fromMS(since.Int64), fromMS(due.Int64), fromMS(heard.Int64)
+	o.Where = places.At(terminal, o.Since)
 	if o.People {
 		o.Due = time.Time{} // nobody can promise for them
 	}

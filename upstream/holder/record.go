@@ -11,6 +11,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -24,8 +25,10 @@ type Record struct {
 	Balance  money.Fen // of the account, after it
 	Place    string
 	Ref      string
-	Title    string // who was paid, or which bath; "" for what has none
-	RecordNo string // the biller's
+	Title    string      // who was paid, or which bath; "" for what has none
+	RecordNo string      // the biller's
+	Terminal string      // at which it was; "" for none
+	Where    place.Place // that terminal stood then; zero: nobody has said
 }
 
 // Filter says which records are wanted. Its zero value is all of them.
@@ -40,16 +43,19 @@ type Filter struct {
 var records = `(` + store.Lines(`true`) + `
 	SELECT 'E' || CAST(e.id AS TEXT) AS id, coalesce(e.made_ms, e.at_ms) AS made, e.at_ms AS booked, e.kind,
 		l.amount_fen, l.balance_fen, e.place, coalesce(e.order_no, b.order_no, r.ref, '') AS ref,
-		coalesce(b.title, h.name, '') AS title, coalesce(b.record_no, '') AS record_no, 0 AS part, e.id AS n
+		coalesce(b.title, h.name, '') AS title, coalesce(b.record_no, '') AS record_no,
+		coalesce(j.terminal, t.id, '') AS terminal, 0 AS part, e.id AS n
 	FROM lines l JOIN entries e ON e.id = l.entry_id
 	LEFT JOIN bills b ON b.entry_id = coalesce(e.undoes, e.id)
 	LEFT JOIN bath_reservations r ON r.entry_id = coalesce(e.undoes, e.id)
 	LEFT JOIN bath_halls h ON h.hall = r.hall
+	LEFT JOIN journals j ON j.id = e.journal LEFT JOIN terminals t ON t.id = e.place
 	UNION ALL
-	SELECT 'L' || m.load_id, m.at_ms, m.at_ms, m.kind, m.amount_fen, m.balance_fen, m.place, m.load_id, '', '', 1, m.id
+	SELECT 'L' || m.load_id, m.at_ms, m.at_ms, m.kind, m.amount_fen, m.balance_fen, m.place, m.load_id, '', '',
+		m.place, 1, m.id
 	FROM purse_moves m JOIN cards c ON c.card_no = m.card_no WHERE c.account = ?1 AND m.kind = 2) AS records`
 
-const recordColumns = `SELECT id, made, kind, amount_fen, balance_fen, place, ref, title, record_no FROM `
+const recordColumns = `SELECT id, made, kind, amount_fen, balance_fen, place, ref, title, record_no, terminal FROM `
 
 // Records returns a page of an account's records, newest first, and how many pages
 // there are. Pages count from 0.
@@ -63,8 +69,12 @@ func (d *Desk) Records(ctx context.Context, a store.Account, f Filter) (all []Re
 			return err
 		}
 		limit := fmt.Sprintf(` ORDER BY booked DESC, part DESC, n DESC LIMIT %d OFFSET %d`, f.Size, f.Page*f.Size)
+		places, err := place.Read(ctx, tx)
+		if err != nil {
+			return err
+		}
 		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
-			r, err := scanRecord(rows)
+			r, err := scanRecord(rows, places)
 			all = append(all, r)
 			return err
 		}, recordColumns+records+where+limit, args...)
@@ -102,10 +112,12 @@ func (f Filter) where() (string, []any) {
 	return ` WHERE ` + strings.Join(all, " AND "), args
 }
 
-func scanRecord(rows interface{ Scan(into ...any) error }) (r Record, err error) {
+func scanRecord(rows interface{ Scan(into ...any) error }, places place.Map) (r Record, err error) {
 	var made int64
-	err = rows.Scan(&r.ID, &made, &r.Kind, &r.Amount, &r.Balance, &r.Place, &r.Ref, &r.Title, &r.RecordNo)
+	err = rows.Scan(&r.ID, &made, &r.Kind, &r.Amount, &r.Balance, &r.Place, &r.Ref, &r.Title, &r.RecordNo,
+		&r.Terminal)
 	r.At = fromMS(made)
+	r.Where = places.At(r.Terminal, r.At)
 	return r, err
 }
 
@@ -113,7 +125,11 @@ func scanRecord(rows interface{ Scan(into ...any) error }) (r Record, err error)
 // [store.ErrNone].
 func (d *Desk) Record(ctx context.Context, a store.Account, id string) (r Record, c journal.Copy, err error) {
 	err = d.Books.Read(ctx, func(tx *sqldb.Tx) (err error) {
-		r, err = scanRecord(tx.QueryRow(ctx, recordColumns+records+` WHERE id = ?2`, a, id))
+		places, err := place.Read(ctx, tx)
+		if err != nil {
+			return err
+		}
+		r, err = scanRecord(tx.QueryRow(ctx, recordColumns+records+` WHERE id = ?2`, a, id), places)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"quancun/upstream/phone"
+	"quancun/upstream/place"
 	"quancun/upstream/server/call"
 	"quancun/upstream/store"
 	v1 "quancun/upstream/wire/quancun/v1"
@@ -72,13 +73,31 @@ func (s *Server) ListOpenMoney(ctx context.Context, q *connect.Request[v1.ListOp
 			})
 		}
 	}
+	if p.Terminals, err = s.terminals(ctx, q.Msg.TerminalNos); err != nil {
+		return nil, err
+	}
 	for _, o := range is.Open {
 		p.Open = append(p.Open, &v1.OpenMoney{
 			Sort: v1.OpenSort(o.Sort), AmountFen: int64(o.Amount), Since: stamp(o.Since), Ref: o.Ref, Place: o.Place,
 			CardEnd: end(o.Card), Held: o.Held, People: o.People, Due: stamp(o.Due), Heard: stamp(o.Heard),
+			PlaceZh: o.Where.ZH, PlaceEn: o.Where.EN,
 		})
 	}
 	return connect.NewResponse(p), nil
+}
+
+// numbersMax is how many terminals of a card's log are looked up: more than a log has.
+const numbersMax = 20
+
+// terminals returns which terminals have the numbers, of those that are known.
+func (s *Server) terminals(ctx context.Context, numbers [][]byte) (all []*v1.TerminalPlace, err error) {
+	named, err := place.Numbered(ctx, s.desk.Books, numbers[:min(len(numbers), numbersMax)])
+	for _, t := range named {
+		all = append(all, &v1.TerminalPlace{
+			TerminalNo: t.No[:], Terminal: t.ID, PlaceZh: t.Place.ZH, PlaceEn: t.Place.EN,
+		})
+	}
+	return all, err
 }
 
 // end is as much of a card's number as a screen may show.
@@ -128,7 +147,7 @@ func onWire(r Record) *v1.Record {
 		Id: r.ID, Title: r.Title, RecordNo: r.RecordNo,
 		Movement: &v1.Movement{
 			At: stamp(r.At), Kind: v1.MovementKind(r.Kind), AmountFen: int64(r.Amount), BalanceFen: int64(r.Balance),
-			Place: r.Place, Ref: r.Ref,
+			Place: r.Place, Ref: r.Ref, PlaceZh: r.Where.ZH, PlaceEn: r.Where.EN,
 		},
 	}
 }

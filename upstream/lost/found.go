@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -48,6 +49,11 @@ func foundOf(ctx context.Context, q sqldb.Querier, a store.Account) (*Found, err
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
 	f.At = time.UnixMilli(at).UTC()
+	places, err := place.Read(ctx, q)
+	f.Where = places.At(f.Terminal, f.At)
 	return &f, err
 }

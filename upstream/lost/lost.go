@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"quancun/money"
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 )
 
@@ -67,7 +68,8 @@ type Loss struct {
 type Found struct {
 	CardNo   string
 	Terminal string
-	At       time.Time // by the terminal's clock
+	At       time.Time   // by the terminal's clock
+	Where    place.Place // it stood then; zero: nobody has said
 }
 
 // Reason says why something is not done. On the wire: never renumbered.

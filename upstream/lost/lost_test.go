@@ -14,6 +14,7 @@ import (
 	"quancun/upstream/client"
 	wire "quancun/upstream/client/lost"
 	"quancun/upstream/lost"
+	"quancun/upstream/place"
 	"quancun/upstream/staff/stafftest"
 	"quancun/upstream/store"
 	"quancun/upstream/store/pgtest"
@@ -370,6 +371,8 @@ func TestFound(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		defer w.whole()
 		at := time.Now().Add(-time.Minute).UTC().Truncate(time.Millisecond)
+		gate := place.Place{ZH: "二食堂门口", EN: "Canteen 2, entrance"}
+		w.ok(place.Set(t.Context(), w.Books, "kiosk2", gate))
 		w.refused("a card that is not lost", w.far.ReportFound(t.Context(), card, at), wire.NotLost)
 		l, err := w.report(w.here, number, pin)
 		w.ok(err)
@@ -381,8 +384,11 @@ func TestFound(t *testing.T) {
 		if err != nil || is.Found == nil || is.Found.Place != "kiosk2" || !is.Found.At.Equal(at.Add(-2*time.Second)) {
 			t.Errorf("found = %+v, %v", is.Found, err)
 		}
+		if is.Found != nil && (is.Found.Where.ZH != gate.ZH || is.Found.Where.EN != gate.EN) {
+			t.Errorf("found at %+v, want %+v", is.Found.Where, gate)
+		}
 		who, err := centre.New(w.Books).Find(t.Context(), centre.Key{Card: card})
-		if err != nil || who.Found[card].Terminal != "kiosk2" {
+		if err != nil || who.Found[card].Terminal != "kiosk2" || who.Found[card].Where != gate {
 			t.Errorf("the card centre is told %+v, %v", who.Found, err)
 		}
 		w.ok(w.Books.SetCardStatus(t.Context(), card, store.CardActive))

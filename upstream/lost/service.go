@@ -187,7 +187,9 @@ func onWire(l Loss) *v1.Loss {
 		AtRiskFen: int64(l.AtRisk), Free: moment(l.Free), Over: l.Over,
 	}
 	if l.Found != nil {
-		m.Found = &v1.FoundCard{Place: l.Found.Terminal, At: moment(l.Found.At)}
+		m.Found = &v1.FoundCard{
+			Place: l.Found.Terminal, At: moment(l.Found.At), PlaceZh: l.Found.Where.ZH, PlaceEn: l.Found.Where.EN,
+		}
 	}
 	return m
 }

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"quancun/money"
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
@@ -18,7 +19,11 @@ func (s *Server) GetAccount(ctx context.Context, q *connect.Request[v1.GetAccoun
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&v1.GetAccountResponse{Account: s.account(v)}), nil
+	a, err := s.account(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&v1.GetAccountResponse{Account: a}), nil
 }
 
 // PlanLoad implements the contract. What the card says it holds changes
@@ -30,7 +35,10 @@ func (s *Server) PlanLoad(ctx context.Context, q *connect.Request[v1.PlanLoadReq
 	if err != nil {
 		return nil, err
 	}
-	a := s.account(v)
+	a, err := s.account(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	return connect.NewResponse(&v1.PlanLoadResponse{AmountFen: a.ToLoadFen, Account: a}), nil
 }
 
@@ -83,7 +91,18 @@ func (s *Server) view(ctx context.Context, token []byte) (session, store.View, e
 }
 
 // account returns v as a screen may show it.
-func (s *Server) account(v store.View) *v1.Account {
+func (s *Server) account(ctx context.Context, v store.View) (*v1.Account, error) {
+	var places place.Map
+	if len(v.Doubts) > 0 {
+		var err error
+		if places, err = place.All(ctx, s.Books); err != nil {
+			return nil, err
+		}
+	}
+	return s.shown(v, places), nil
+}
+
+func (s *Server) shown(v store.View, places place.Map) *v1.Account {
 	available := v.Balance - v.Held
 	toLoad := s.toLoad(available, v.Card.Mirror)
 	a := &v1.Account{
@@ -107,9 +126,10 @@ func (s *Server) account(v store.View) *v1.Account {
 		toLoad -= l.Amount // told of already
 	}
 	for _, d := range v.Doubts {
+		where := places.At(d.Terminal, d.Made)
 		a.Open = append(a.Open, &v1.OpenItem{
 			Kind: v1.OpenKind_OPEN_KIND_PURCHASE_DOUBT, AmountFen: int64(d.Amount), Since: timestamppb.New(d.Made),
-			Place: d.Place,
+			Place: d.Place, PlaceZh: where.ZH, PlaceEn: where.EN,
 		})
 	}
 	if toLoad > 0 {

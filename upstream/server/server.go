@@ -27,6 +27,7 @@ import (
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 	"quancun/upstream/wire/quancun/v1/quancunv1connect"
 )
@@ -49,6 +50,7 @@ type terminalBooks interface {
 }
 
 type holderBooks interface {
+	place.Books
 	Card(ctx context.Context, no string) (store.Card, error)
 	Holder(ctx context.Context, a store.Account) (store.Holder, error)
 	ReservePINTry(ctx context.Context, a store.Account) (pin store.PIN, left int, err error)

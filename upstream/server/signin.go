@@ -118,7 +118,11 @@ func (s *Server) SignIn(ctx context.Context, q *connect.Request[v1.SignInRequest
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&v1.SignInResponse{Session: token, Account: s.account(v)}), nil
+	a, err := s.account(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&v1.SignInResponse{Session: token, Account: a}), nil
 }
 
 // LookUpAccount implements the contract. Whether there is such an account only who

@@ -30,7 +30,8 @@ func folder(name string) fs.FS {
 
 // tables are all tables, each after those that it refers to.
 var tables = []sqldb.Table{
-	{Name: "terminals"}, {Name: "accounts"}, {Name: "holders"}, {Name: "cards"}, {Name: "orders"},
+	{Name: "terminals"}, {Name: "terminal_places"}, {Name: "accounts"}, {Name: "holders"}, {Name: "cards"},
+	{Name: "orders"},
 	{Name: "journals", Whole: true}, {Name: "journal_entries"}, {Name: "fork_entries"}, {Name: "carried_entries"},
 	{Name: "checkpoints"}, {Name: "intents"}, {Name: "claims"}, {Name: "entries"}, {Name: "postings", View: true},
 	{Name: "loads"}, {Name: "load_offers"}, {Name: "purse_moves"}, {Name: "alarms"}, {Name: "holds"},
@@ -124,6 +125,8 @@ var rights = map[string]sqldb.Rights{
 	"returns":          {Update: []string{"state", "ended_ms"}},
 	"settlements":      {Update: []string{"settled_ms", "settled_by", "entry_id"}},
 	"settlement_lines": {},
+
+	"terminal_places": {},
 
 	"centre_acts":      {},
 	"centre_closed":    {},

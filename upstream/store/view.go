@@ -30,9 +30,10 @@ type View struct {
 // Doubt is a purchase of which nobody knows yet whether the card has paid. Its
 // amount is in suspense, so that it is not in the balance.
 type Doubt struct {
-	Amount money.Fen
-	Made   time.Time // as the terminal says
-	Place  string
+	Amount   money.Fen
+	Made     time.Time // as the terminal says
+	Place    string
+	Terminal string
 }
 
 // OpenBill is a payment to a biller of which nobody knows yet what it came to.
@@ -106,12 +107,12 @@ func readDoubts(ctx context.Context, tx *sqldb.Tx, a Account) (all []Doubt, err 
 	err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
 		var d Doubt
 		var made sql.NullInt64
-		err := rows.Scan(&d.Amount, &d.Place, &made)
+		err := rows.Scan(&d.Amount, &d.Place, &d.Terminal, &made)
 		d.Made = fromMS(made)
 		all = append(all, d)
 		return err
 	}, `
-		SELECT c.amount_fen, c.merchant, coalesce(
+		SELECT c.amount_fen, c.merchant, c.terminal, coalesce(
 			(SELECT min(e.made_ms) FROM entries e WHERE e.claim_id = c.id AND e.kind = ?1), c.opened_ms)
 		FROM claims c WHERE c.kind = ?2 AND c.state = 1 AND c.card_no IN (SELECT card_no FROM cards WHERE account = ?3)
 		ORDER BY c.id`, KindDoubt, int64(journal.SaleIntent), a)

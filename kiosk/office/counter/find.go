@@ -206,7 +206,8 @@ func (s *serving) look(ctx context.Context) (dialog.Report, error) {
 	}
 	for _, c := range h.Cards {
 		if c.FoundAt != "" {
-			facts = append(facts, dialog.Text(factFoundAt, c.FoundAt),
+			zh, en := c.FoundWhere.With(c.FoundAt)
+			facts = append(facts, dialog.Named(factFoundAt, zh, en),
 				dialog.Moment(factFound, c.Found.In(kiosk.Beijing)))
 		}
 	}

@@ -272,7 +272,8 @@ func said(l lost.Loss) dialog.Report {
 	}
 	if l.Found != nil {
 		r.Next = nextFound
-		r.Facts = append(r.Facts, dialog.Text(factFound, l.Found.Place),
+		zh, en := l.Found.Where.With(l.Found.Place)
+		r.Facts = append(r.Facts, dialog.Named(factFound, zh, en),
 			dialog.Moment(factWhen, l.Found.At.In(kiosk.Beijing)))
 	}
 	return r

@@ -32,12 +32,27 @@ func inDark(s holder.Standing, v *service.Visit) (all []holder.Open, sum money.F
 			continue // of the latter the books know from before they were kept
 		}
 		rest -= b.Amount
-		all = append(all, holder.Open{Sort: dark, Amount: b.Amount, Since: b.At, Place: b.TerminalNo.String()})
+		o := holder.Open{Sort: dark, Amount: b.Amount, Since: b.At, Place: b.TerminalNo.String()}
+		if t := s.Terminals[b.TerminalNo]; t.Where.ZH != "" {
+			o.Place, o.Where = t.ID, t.Where
+		}
+		all = append(all, o)
 	}
 	if rest > 0 {
 		all = append(all, holder.Open{Sort: darkRest, Amount: rest})
 	}
 	return all, sum
+}
+
+// lies is the card of this visit, with the terminals that it has bought at.
+func lies(v *service.Visit) holder.Card {
+	c := holder.Card{No: v.CardNo}
+	for _, b := range v.Bought {
+		if !slices.Contains(c.Log, b.TerminalNo) {
+			c.Log = append(c.Log, b.TerminalNo)
+		}
+	}
+	return c
 }
 
 // doubted is what the card may have paid, and the list of the upstream says so.

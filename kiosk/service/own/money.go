@@ -127,7 +127,7 @@ func (d *Desk) money(ctx context.Context, v *service.Visit) (dialog.Report, erro
 	if err := v.Work(ctx, looking); err != nil {
 		return dialog.Report{}, err
 	}
-	s, err := d.Upstream.Open(ctx, v.Session, v.CardNo)
+	s, err := d.Upstream.Open(ctx, v.Session, lies(v))
 	if err != nil {
 		return dialog.Report{}, err
 	}
@@ -187,11 +187,12 @@ func (d *Desk) explain(o holder.Open) dialog.Report {
 		facts = append(facts, dialog.Moment(factSince, o.Since))
 	}
 	place := factPlace
-	if o.Sort == dark {
+	if o.Sort == dark && o.Where.ZH == "" {
 		place = factTerminal
 	}
+	zh, en := o.Where.With(o.Place)
 	for _, f := range []dialog.Fact{
-		dialog.Text(place, o.Place), dialog.Text(factRef, o.Ref), dialog.Text(factCard, o.CardEnd),
+		dialog.Named(place, zh, en), dialog.Text(factRef, o.Ref), dialog.Text(factCard, o.CardEnd),
 	} {
 		if f.Text != "" {
 			facts = append(facts, f)

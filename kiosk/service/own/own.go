@@ -23,7 +23,7 @@ import (
 // any other error is "unknown", after which it may be asked again. [holder.Desk] is
 // one.
 type Upstream interface {
-	Open(ctx context.Context, s client.Session, cardNo string) (holder.Standing, error)
+	Open(ctx context.Context, s client.Session, c holder.Card) (holder.Standing, error)
 	Records(ctx context.Context, s client.Session, f holder.Filter) (all []holder.Record, pages int, err error)
 	Receipt(ctx context.Context, s client.Session, id string) (r holder.Record, code string, err error)
 	Limits(ctx context.Context, s client.Session) (holder.Limits, error)

@@ -18,6 +18,7 @@ import (
 	"quancun/upstream/biller/vendor"
 	"quancun/upstream/centre"
 	"quancun/upstream/client"
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 	"quancun/upstream/wire"
@@ -57,6 +58,51 @@ func TestMoney(t *testing.T) {
 	if r, _, err = w.visit(own.Money, 0); err != nil || fact(r, "own.fact.due").Word != "own.due.people" ||
 		r.Next != "own.do.people" {
 		t.Errorf("that people look into: %+v, %v", r, err)
+	}
+}
+
+// TestPlaces: what a terminal is called by people comes before its ID, in both
+// languages, wherever a page names one; and a machine that a card alone knows of is
+// looked up.
+func TestPlaces(t *testing.T) {
+	w := newWorld(t)
+	w.exec(`UPDATE cards SET mirror_fen = 2000`)
+	ctx, gate := t.Context(), place.Place{ZH: "龙山一食堂三号窗口", EN: "Longshan canteen 1, counter 3"}
+	no, err := w.books.AddTerminal(ctx, store.Terminal{ID: "till7"})
+	w.ok(err)
+	w.chip = func(h *service.Holder) {
+		h.Purse = 750
+		h.Bought = []service.Purchase{{TerminalNo: no, Stamp: pboc.Stamp{0x20, 0x26}, Amount: 1250}}
+	}
+	for _, c := range []struct {
+		name dialog.Word
+		text string
+		en   string
+	}{
+		{"own.fact.terminal", no.String(), ""},
+		{"own.fact.place", gate.ZH + " (till7)", gate.EN + " (till7)"},
+	} {
+		r, _, err := w.visit(own.Money, 0)
+		if f := fact(r, c.name); err != nil || f.Text != c.text || f.TextEN != c.en {
+			t.Errorf("a purchase that only the card knows of: %+v, %v\nwant %+v", r, err, c)
+		}
+		w.ok(place.Set(ctx, w.books, "till7", gate))
+	}
+	w.ok(place.Set(ctx, w.books, "kiosk1", gate))
+	_, err = w.books.CreateOrder(ctx, store.Order{
+		No: "T1", Terminal: "kiosk1", CardNo: cardNo, Account: account, Created: w.clock, Amount: 10 * yuan,
+		Expires: w.clock.Add(time.Minute),
+	}, 1000*yuan)
+	w.ok(err)
+	w.chip = nil
+	r, _, err := w.visit(own.Money, 0)
+	if f := fact(r, "own.fact.place"); err != nil || f.Text != gate.ZH+" (kiosk1)" || f.TextEN != gate.EN+" (kiosk1)" {
+		t.Errorf("a top-up that can be paid: %+v, %v", r, err)
+	}
+	w.buy(3 * yuan)
+	r, _, err = w.visit(own.Records, 0, 3, 0)
+	if f := fact(r, "own.fact.place"); err != nil || f.Text != "canteen1" || f.TextEN != "" {
+		t.Errorf("a purchase that no terminal has told of: %+v, %v", r, err)
 	}
 }
 

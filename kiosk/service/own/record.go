@@ -209,8 +209,9 @@ func (d *Desk) receipt(ctx context.Context, v *service.Visit, id string) (dialog
 	facts := []dialog.Fact{
 		strong(dialog.Text(factSum, yuan(r.Amount))), dialog.Said(factWhy, kindOf(r.Kind)), dialog.Moment(factAt, r.At),
 	}
+	zh, en := r.Where.With(r.Place)
 	for _, f := range []dialog.Fact{
-		dialog.Text(factFor, r.Title), dialog.Text(factPlace, r.Place), dialog.Text(factRef, r.Ref),
+		dialog.Text(factFor, r.Title), dialog.Named(factPlace, zh, en), dialog.Text(factRef, r.Ref),
 		dialog.Text(factRecord, r.RecordNo),
 	} {
 		if f.Text != "" {

@@ -110,14 +110,14 @@ func (dark) Limits(context.Context, client.Session) (holder.Limits, error) {
 	return holder.Limits{}, nil
 }
 
-func (dark) Open(context.Context, client.Session, string) (holder.Standing, error) {
+func (dark) Open(context.Context, client.Session, holder.Card) (holder.Standing, error) {
 	return holder.Standing{}, context.DeadlineExceeded
 }
 
 // owing is an upstream at which a holder has money on its way of every sort.
 type owing struct{ *holder.Desk }
 
-func (owing) Open(context.Context, client.Session, string) (holder.Standing, error) {
+func (owing) Open(context.Context, client.Session, holder.Card) (holder.Standing, error) {
 	s := holder.Standing{Balance: 123_50, Held: 38_00}
 	for sort := holder.TopUpWaiting; sort <= holder.Inquiry; sort++ {
 		o := holder.Open{
@@ -126,12 +126,15 @@ func (owing) Open(context.Context, client.Session, string) (holder.Standing, err
 		switch sort {
 		case holder.TopUpWaiting, holder.TopUpChecking:
 			o.Place, o.Due = "T-0417", tape.Now.Add(30*time.Minute)
+			o.Where = client.Place{ZH: "龙山校区一食堂门厅", EN: "Longshan canteen 1, entrance hall"}
 		case holder.BillHeld:
 			o.Place, o.Due = "网费 2026****01", tape.Now.Add(30*time.Minute)
 		case holder.LoadDoubt, holder.PurchaseDoubt:
-			o.Place, o.CardEnd = "二食堂 3 号窗口", "5608"
+			o.Place, o.CardEnd = "canteen2", "5608"
+			o.Where = client.Place{ZH: "二食堂 3 号窗口", EN: "Canteen 2, counter 3"}
 		case holder.Sale:
-			o.Place, o.Heard = "二食堂 3 号窗口", tape.Now.Add(-time.Hour)
+			o.Where = client.Place{ZH: "二食堂 3 号窗口"}
+			o.Place, o.Heard = "canteen2", tape.Now.Add(-time.Hour)
 		case holder.BillChecking:
 			o.Place, o.Due = "电费 东区 3 号楼 101", tape.Now.Add(-time.Minute)
 		case holder.BathReserved, holder.BathUnsettled:

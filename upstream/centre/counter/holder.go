@@ -61,7 +61,9 @@ func (s *Server) holder(p centre.Person) *v1.CentreHolder {
 	for _, c := range p.Cards {
 		m := &v1.CentreCard{CardNo: c.No, Status: v1.CardStatus(c.Status), PurseFen: int64(c.Mirror), Uid: c.UID}
 		if f, ok := p.Found[c.No]; ok {
-			m.Found = &v1.FoundCard{Place: f.Terminal, At: timestamppb.New(f.At)}
+			m.Found = &v1.FoundCard{
+				Place: f.Terminal, At: timestamppb.New(f.At), PlaceZh: f.Where.ZH, PlaceEn: f.Where.EN,
+			}
 		}
 		h.Cards = append(h.Cards, m)
 	}

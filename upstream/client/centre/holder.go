@@ -47,8 +47,9 @@ type Card struct {
 
 	// FoundAt is the terminal on whose reader it was laid since it was lost, at
 	// Found; "" for none.
-	FoundAt string
-	Found   time.Time
+	FoundAt    string
+	FoundWhere client.Place // that terminal stood
+	Found      time.Time
 }
 
 // Open is something that is under way or in doubt.
@@ -115,6 +116,7 @@ func holder(m *v1.CentreHolder) Holder {
 			No: c.GetCardNo(), UID: c.GetUid(),
 			Status: client.CardStatus(c.GetStatus()), Purse: money.Fen(c.GetPurseFen()),
 			FoundAt: c.GetFound().GetPlace(), Found: at(c.GetFound().GetAt()),
+			FoundWhere: client.Place{ZH: c.GetFound().GetPlaceZh(), EN: c.GetFound().GetPlaceEn()},
 		})
 	}
 	for _, o := range m.GetOpen() {

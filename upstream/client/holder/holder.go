@@ -66,14 +66,15 @@ const (
 type Open struct {
 	Sort    Sort
 	Amount  money.Fen
-	Since   time.Time // zero if nobody knows
-	Ref     string    // by which people find it again
-	Place   string    // terminal, merchant, bath, or who is paid
-	CardEnd string    // of a card in doubt: the last digits of its number
-	Held    bool      // it is part of the balance, and not available
-	People  bool      // people have to find out
-	Due     time.Time // until then it is decided by itself; zero: no time can be promised
-	Heard   time.Time // when the terminal that has to tell was last heard of
+	Since   time.Time    // zero if nobody knows
+	Ref     string       // by which people find it again
+	Place   string       // terminal, merchant, bath, or who is paid
+	CardEnd string       // of a card in doubt: the last digits of its number
+	Held    bool         // it is part of the balance, and not available
+	People  bool         // people have to find out
+	Due     time.Time    // until then it is decided by itself; zero: no time can be promised
+	Heard   time.Time    // when the terminal that has to tell was last heard of
+	Where   client.Place // the terminal stood
 }
 
 // Purchase is what a card writes down of a purchase itself.
@@ -92,14 +93,33 @@ type Standing struct {
 
 	Purse     money.Fen  // what the card's purse holds by the books
 	Purchases []Purchase // of the card, which terminals have told of: the last ones
+
+	Terminals map[pboc.TerminalNo]Terminal // those of the card's log that are known
+}
+
+// Terminal is one that a card has in its log.
+type Terminal struct {
+	ID    string
+	Where client.Place
+}
+
+// Card is the one that lies at the terminal. Its zero value is none.
+type Card struct {
+	No  string
+	Log []pboc.TerminalNo // the terminals in it
 }
 
 // Open returns all money of the holder that is on its way, and what the books say of
-// the card that lies there; cardNo "" is none. It is told also to who has a lost card.
-func (d *Desk) Open(ctx context.Context, session client.Session, cardNo string) (s Standing, err error) {
+// the card that lies there, and of the terminals in its log; its number "" is none. It is
+// told also to who has a lost card.
+func (d *Desk) Open(ctx context.Context, session client.Session, c Card) (s Standing, err error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	r, err := d.rpc.ListOpenMoney(ctx, connect.NewRequest(&v1.ListOpenMoneyRequest{Session: session, CardNo: cardNo}))
+	q := &v1.ListOpenMoneyRequest{Session: session, CardNo: c.No}
+	for _, no := range c.Log {
+		q.TerminalNos = append(q.TerminalNos, no[:])
+	}
+	r, err := d.rpc.ListOpenMoney(ctx, connect.NewRequest(q))
 	if err != nil {
 		return Standing{}, client.Explain("list open money", err)
 	}
@@ -111,13 +131,25 @@ func (d *Desk) Open(ctx context.Context, session client.Session, cardNo string) 
 		copy(b.Stamp[:], p.Stamp)
 		s.Purchases = append(s.Purchases, b)
 	}
+	s.Terminals = terminals(r.Msg.Terminals)
 	for _, o := range r.Msg.Open {
 		s.Open = append(s.Open, Open{
 			Sort: Sort(o.Sort), Amount: money.Fen(o.AmountFen), Since: at(o.Since), Ref: o.Ref, Place: o.Place,
 			CardEnd: o.CardEnd, Held: o.Held, People: o.People, Due: at(o.Due), Heard: at(o.Heard),
+			Where: client.Place{ZH: o.PlaceZh, EN: o.PlaceEn},
 		})
 	}
 	return s, nil
+}
+
+func terminals(all []*v1.TerminalPlace) map[pboc.TerminalNo]Terminal {
+	m := make(map[pboc.TerminalNo]Terminal, len(all))
+	for _, t := range all {
+		var no pboc.TerminalNo
+		copy(no[:], t.TerminalNo)
+		m[no] = Terminal{t.Terminal, client.Place{ZH: t.PlaceZh, EN: t.PlaceEn}}
+	}
+	return m
 }
 
 // Record is a movement of an account, or a load of a card's purse.
@@ -180,6 +212,7 @@ func record(m *v1.Record) Record {
 		Movement: client.Movement{
 			At: at(v.GetAt()), Kind: client.MovementKind(v.GetKind()), Amount: money.Fen(v.GetAmountFen()),
 			Balance: money.Fen(v.GetBalanceFen()), Place: v.GetPlace(), Ref: v.GetRef(),
+			Where: client.Place{ZH: v.GetPlaceZh(), EN: v.GetPlaceEn()},
 		},
 	}
 }

@@ -116,12 +116,12 @@ func (w *world) session() client.Session {
 func TestDesk(t *testing.T) {
 	w := newWorld(t)
 	s := w.session()
-	is, err := w.desk.Open(t.Context(), s, cardNo)
+	is, err := w.desk.Open(t.Context(), s, holder.Card{No: cardNo})
 	if err != nil || is.Balance != 20*yuan || is.Held != 0 || len(is.Open) > 0 || is.Purse != 0 || len(is.Purchases) > 0 {
 		t.Errorf("open %+v, %v", is, err)
 	}
 	no := (*client.Refusal)(nil)
-	if _, err := w.desk.Open(t.Context(), s, "00002026000100099999"); !errors.As(err, &no) || no.Reason != client.CardIsUnknown {
+	if _, err := w.desk.Open(t.Context(), s, holder.Card{No: "00002026000100099999"}); !errors.As(err, &no) || no.Reason != client.CardIsUnknown {
 		t.Errorf("with a card of nobody: %v", err)
 	}
 	all, pages, err := w.desk.Records(t.Context(), s, holder.Filter{
@@ -184,15 +184,15 @@ func TestRefused(t *testing.T) {
 	_, _, err = w.desk.Records(t.Context(), s, holder.Filter{Size: 51})
 	refused("page", err, client.Malformed)
 	w.ok(w.books.SetCardStatus(t.Context(), cardNo, store.CardHot))
-	if _, err := w.desk.Open(t.Context(), s, cardNo); err != nil {
+	if _, err := w.desk.Open(t.Context(), s, holder.Card{No: cardNo}); err != nil {
 		t.Errorf("open, with a lost card: %v", err)
 	}
 	_, err = w.desk.Invite(t.Context(), s)
 	refused("invite, with a lost card", err, client.CardIsHot)
 	refused("check, with a lost card", w.desk.CheckCard(t.Context(), s, true), client.CardIsHot)
 	w.clock = w.clock.Add(11 * time.Minute)
-	_, err = w.desk.Open(t.Context(), s, cardNo)
+	_, err = w.desk.Open(t.Context(), s, holder.Card{No: cardNo})
 	refused("after eleven minutes", err, client.SessionOver)
-	_, err = w.desk.Open(t.Context(), client.Session("nobody"), "")
+	_, err = w.desk.Open(t.Context(), client.Session("nobody"), holder.Card{})
 	refused("nobody", err, client.SessionOver)
 }

@@ -55,7 +55,8 @@ type Loss struct {
 
 // Found is where a lost card was laid down.
 type Found struct {
-	Place string // terminal ID
+	Place string       // terminal ID
+	Where client.Place // it stood then
 	At    time.Time
 }
 
@@ -178,7 +179,7 @@ func loss(m *v1.Loss) Loss {
 		AtRisk: money.Fen(m.GetAtRiskFen()), Free: moment(m.GetFree()), Over: m.GetOver(),
 	}
 	if f := m.GetFound(); f != nil {
-		l.Found = &Found{f.Place, moment(f.At)}
+		l.Found = &Found{f.Place, client.Place{ZH: f.PlaceZh, EN: f.PlaceEn}, moment(f.At)}
 	}
 	return l
 }

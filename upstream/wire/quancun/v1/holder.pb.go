@@ -117,13 +117,15 @@ type OpenMoney struct {
 	Sort          OpenSort               `protobuf:"varint,1,opt,name=sort,proto3,enum=quancun.v1.OpenSort" json:"sort,omitempty"`
 	AmountFen     int64                  `protobuf:"varint,2,opt,name=amount_fen,json=amountFen,proto3" json:"amount_fen,omitempty"`
 	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
-	Ref           string                 `protobuf:"bytes,4,opt,name=ref,proto3" json:"ref,omitempty"`                        // by which people find it again
-	Place         string                 `protobuf:"bytes,5,opt,name=place,proto3" json:"place,omitempty"`                    // terminal, merchant, bath, or who is paid
-	CardEnd       string                 `protobuf:"bytes,6,opt,name=card_end,json=cardEnd,proto3" json:"card_end,omitempty"` // of a card in doubt: the last digits of its number
-	Held          bool                   `protobuf:"varint,7,opt,name=held,proto3" json:"held,omitempty"`                     // it is part of the balance, and not available
-	People        bool                   `protobuf:"varint,8,opt,name=people,proto3" json:"people,omitempty"`                 // people have to find out
-	Due           *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=due,proto3" json:"due,omitempty"`                        // until then it is decided by itself; absent: no time can be promised
-	Heard         *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=heard,proto3" json:"heard,omitempty"`                   // when the terminal that has to tell was last heard of
+	Ref           string                 `protobuf:"bytes,4,opt,name=ref,proto3" json:"ref,omitempty"`                         // by which people find it again
+	Place         string                 `protobuf:"bytes,5,opt,name=place,proto3" json:"place,omitempty"`                     // terminal, merchant, bath, or who is paid
+	CardEnd       string                 `protobuf:"bytes,6,opt,name=card_end,json=cardEnd,proto3" json:"card_end,omitempty"`  // of a card in doubt: the last digits of its number
+	Held          bool                   `protobuf:"varint,7,opt,name=held,proto3" json:"held,omitempty"`                      // it is part of the balance, and not available
+	People        bool                   `protobuf:"varint,8,opt,name=people,proto3" json:"people,omitempty"`                  // people have to find out
+	Due           *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=due,proto3" json:"due,omitempty"`                         // until then it is decided by itself; absent: no time can be promised
+	Heard         *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=heard,proto3" json:"heard,omitempty"`                    // when the terminal that has to tell was last heard of
+	PlaceZh       string                 `protobuf:"bytes,11,opt,name=place_zh,json=placeZh,proto3" json:"place_zh,omitempty"` // where the terminal stood; "" if nobody has said
+	PlaceEn       string                 `protobuf:"bytes,12,opt,name=place_en,json=placeEn,proto3" json:"place_en,omitempty"` // likewise; "" if there is none in English
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -228,10 +230,25 @@ func (x *OpenMoney) GetHeard() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *OpenMoney) GetPlaceZh() string {
+	if x != nil {
+		return x.PlaceZh
+	}
+	return ""
+}
+
+func (x *OpenMoney) GetPlaceEn() string {
+	if x != nil {
+		return x.PlaceEn
+	}
+	return ""
+}
+
 type ListOpenMoneyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	CardNo        string                 `protobuf:"bytes,2,opt,name=card_no,json=cardNo,proto3" json:"card_no,omitempty"` // of a card of the holder, that lies at the terminal; "" for none
+	CardNo        string                 `protobuf:"bytes,2,opt,name=card_no,json=cardNo,proto3" json:"card_no,omitempty"`                // of a card of the holder, that lies at the terminal; "" for none
+	TerminalNos   [][]byte               `protobuf:"bytes,3,rep,name=terminal_nos,json=terminalNos,proto3" json:"terminal_nos,omitempty"` // that the card has in its log, 6 bytes each; at most 20 are looked up
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -280,6 +297,13 @@ func (x *ListOpenMoneyRequest) GetCardNo() string {
 	return ""
 }
 
+func (x *ListOpenMoneyRequest) GetTerminalNos() [][]byte {
+	if x != nil {
+		return x.TerminalNos
+	}
+	return nil
+}
+
 type ListOpenMoneyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Open          []*OpenMoney           `protobuf:"bytes,1,rep,name=open,proto3" json:"open,omitempty"` // oldest first
@@ -288,6 +312,7 @@ type ListOpenMoneyResponse struct {
 	KeptFen       int64                  `protobuf:"varint,4,opt,name=kept_fen,json=keptFen,proto3" json:"kept_fen,omitempty"`    // of what is available: only the card may spend it
 	PurseFen      int64                  `protobuf:"varint,5,opt,name=purse_fen,json=purseFen,proto3" json:"purse_fen,omitempty"` // what the card's purse holds by the books
 	Purchases     []*CardPurchase        `protobuf:"bytes,6,rep,name=purchases,proto3" json:"purchases,omitempty"`                // of that card, which terminals have told of: the last ones
+	Terminals     []*TerminalPlace       `protobuf:"bytes,7,rep,name=terminals,proto3" json:"terminals,omitempty"`                // those that were asked for and are known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -364,6 +389,82 @@ func (x *ListOpenMoneyResponse) GetPurchases() []*CardPurchase {
 	return nil
 }
 
+func (x *ListOpenMoneyResponse) GetTerminals() []*TerminalPlace {
+	if x != nil {
+		return x.Terminals
+	}
+	return nil
+}
+
+// TerminalPlace is which terminal has a number, and where it stands.
+type TerminalPlace struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TerminalNo    []byte                 `protobuf:"bytes,1,opt,name=terminal_no,json=terminalNo,proto3" json:"terminal_no,omitempty"`
+	Terminal      string                 `protobuf:"bytes,2,opt,name=terminal,proto3" json:"terminal,omitempty"`              // its ID
+	PlaceZh       string                 `protobuf:"bytes,3,opt,name=place_zh,json=placeZh,proto3" json:"place_zh,omitempty"` // "" if nobody has said
+	PlaceEn       string                 `protobuf:"bytes,4,opt,name=place_en,json=placeEn,proto3" json:"place_en,omitempty"` // "" if there is none in English
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TerminalPlace) Reset() {
+	*x = TerminalPlace{}
+	mi := &file_quancun_v1_holder_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TerminalPlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TerminalPlace) ProtoMessage() {}
+
+func (x *TerminalPlace) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_holder_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TerminalPlace.ProtoReflect.Descriptor instead.
+func (*TerminalPlace) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *TerminalPlace) GetTerminalNo() []byte {
+	if x != nil {
+		return x.TerminalNo
+	}
+	return nil
+}
+
+func (x *TerminalPlace) GetTerminal() string {
+	if x != nil {
+		return x.Terminal
+	}
+	return ""
+}
+
+func (x *TerminalPlace) GetPlaceZh() string {
+	if x != nil {
+		return x.PlaceZh
+	}
+	return ""
+}
+
+func (x *TerminalPlace) GetPlaceEn() string {
+	if x != nil {
+		return x.PlaceEn
+	}
+	return ""
+}
+
 // CardPurchase is what a card writes down of a purchase itself.
 type CardPurchase struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -376,7 +477,7 @@ type CardPurchase struct {
 
 func (x *CardPurchase) Reset() {
 	*x = CardPurchase{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[3]
+	mi := &file_quancun_v1_holder_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +489,7 @@ func (x *CardPurchase) String() string {
 func (*CardPurchase) ProtoMessage() {}
 
 func (x *CardPurchase) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[3]
+	mi := &file_quancun_v1_holder_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +502,7 @@ func (x *CardPurchase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CardPurchase.ProtoReflect.Descriptor instead.
 func (*CardPurchase) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{3}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CardPurchase) GetTerminalNo() []byte {
@@ -438,7 +539,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[4]
+	mi := &file_quancun_v1_holder_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -450,7 +551,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[4]
+	mi := &file_quancun_v1_holder_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -463,7 +564,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{4}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Record) GetId() string {
@@ -508,7 +609,7 @@ type ListRecordsRequest struct {
 
 func (x *ListRecordsRequest) Reset() {
 	*x = ListRecordsRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[5]
+	mi := &file_quancun_v1_holder_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +621,7 @@ func (x *ListRecordsRequest) String() string {
 func (*ListRecordsRequest) ProtoMessage() {}
 
 func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[5]
+	mi := &file_quancun_v1_holder_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +634,7 @@ func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{5}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListRecordsRequest) GetSession() []byte {
@@ -588,7 +689,7 @@ type ListRecordsResponse struct {
 
 func (x *ListRecordsResponse) Reset() {
 	*x = ListRecordsResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[6]
+	mi := &file_quancun_v1_holder_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +701,7 @@ func (x *ListRecordsResponse) String() string {
 func (*ListRecordsResponse) ProtoMessage() {}
 
 func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[6]
+	mi := &file_quancun_v1_holder_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +714,7 @@ func (x *ListRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{6}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListRecordsResponse) GetRecords() []*Record {
@@ -640,7 +741,7 @@ type GetRecordRequest struct {
 
 func (x *GetRecordRequest) Reset() {
 	*x = GetRecordRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[7]
+	mi := &file_quancun_v1_holder_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +753,7 @@ func (x *GetRecordRequest) String() string {
 func (*GetRecordRequest) ProtoMessage() {}
 
 func (x *GetRecordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[7]
+	mi := &file_quancun_v1_holder_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +766,7 @@ func (x *GetRecordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRecordRequest.ProtoReflect.Descriptor instead.
 func (*GetRecordRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{7}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetRecordRequest) GetSession() []byte {
@@ -692,7 +793,7 @@ type GetRecordResponse struct {
 
 func (x *GetRecordResponse) Reset() {
 	*x = GetRecordResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[8]
+	mi := &file_quancun_v1_holder_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +805,7 @@ func (x *GetRecordResponse) String() string {
 func (*GetRecordResponse) ProtoMessage() {}
 
 func (x *GetRecordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[8]
+	mi := &file_quancun_v1_holder_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +818,7 @@ func (x *GetRecordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRecordResponse.ProtoReflect.Descriptor instead.
 func (*GetRecordResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{8}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetRecordResponse) GetRecord() *Record {
@@ -743,7 +844,7 @@ type GetLimitsRequest struct {
 
 func (x *GetLimitsRequest) Reset() {
 	*x = GetLimitsRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[9]
+	mi := &file_quancun_v1_holder_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +856,7 @@ func (x *GetLimitsRequest) String() string {
 func (*GetLimitsRequest) ProtoMessage() {}
 
 func (x *GetLimitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[9]
+	mi := &file_quancun_v1_holder_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +869,7 @@ func (x *GetLimitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLimitsRequest.ProtoReflect.Descriptor instead.
 func (*GetLimitsRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{9}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetLimitsRequest) GetSession() []byte {
@@ -798,7 +899,7 @@ type GetLimitsResponse struct {
 
 func (x *GetLimitsResponse) Reset() {
 	*x = GetLimitsResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[10]
+	mi := &file_quancun_v1_holder_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +911,7 @@ func (x *GetLimitsResponse) String() string {
 func (*GetLimitsResponse) ProtoMessage() {}
 
 func (x *GetLimitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[10]
+	mi := &file_quancun_v1_holder_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +924,7 @@ func (x *GetLimitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLimitsResponse.ProtoReflect.Descriptor instead.
 func (*GetLimitsResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{10}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetLimitsResponse) GetDailyFen() int64 {
@@ -919,7 +1020,7 @@ type InvitePhoneRequest struct {
 
 func (x *InvitePhoneRequest) Reset() {
 	*x = InvitePhoneRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[11]
+	mi := &file_quancun_v1_holder_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -931,7 +1032,7 @@ func (x *InvitePhoneRequest) String() string {
 func (*InvitePhoneRequest) ProtoMessage() {}
 
 func (x *InvitePhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[11]
+	mi := &file_quancun_v1_holder_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -944,7 +1045,7 @@ func (x *InvitePhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitePhoneRequest.ProtoReflect.Descriptor instead.
 func (*InvitePhoneRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{11}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *InvitePhoneRequest) GetSession() []byte {
@@ -967,7 +1068,7 @@ type InvitePhoneResponse struct {
 
 func (x *InvitePhoneResponse) Reset() {
 	*x = InvitePhoneResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[12]
+	mi := &file_quancun_v1_holder_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1080,7 @@ func (x *InvitePhoneResponse) String() string {
 func (*InvitePhoneResponse) ProtoMessage() {}
 
 func (x *InvitePhoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[12]
+	mi := &file_quancun_v1_holder_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1093,7 @@ func (x *InvitePhoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitePhoneResponse.ProtoReflect.Descriptor instead.
 func (*InvitePhoneResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{12}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *InvitePhoneResponse) GetAccountNo() string {
@@ -1039,7 +1140,7 @@ type GetCardCheckRequest struct {
 
 func (x *GetCardCheckRequest) Reset() {
 	*x = GetCardCheckRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[13]
+	mi := &file_quancun_v1_holder_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1152,7 @@ func (x *GetCardCheckRequest) String() string {
 func (*GetCardCheckRequest) ProtoMessage() {}
 
 func (x *GetCardCheckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[13]
+	mi := &file_quancun_v1_holder_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1165,7 @@ func (x *GetCardCheckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCardCheckRequest.ProtoReflect.Descriptor instead.
 func (*GetCardCheckRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{13}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetCardCheckRequest) GetSession() []byte {
@@ -1086,7 +1187,7 @@ type GetCardCheckResponse struct {
 
 func (x *GetCardCheckResponse) Reset() {
 	*x = GetCardCheckResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[14]
+	mi := &file_quancun_v1_holder_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +1199,7 @@ func (x *GetCardCheckResponse) String() string {
 func (*GetCardCheckResponse) ProtoMessage() {}
 
 func (x *GetCardCheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[14]
+	mi := &file_quancun_v1_holder_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +1212,7 @@ func (x *GetCardCheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCardCheckResponse.ProtoReflect.Descriptor instead.
 func (*GetCardCheckResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{14}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetCardCheckResponse) GetWanted() bool {
@@ -1152,7 +1253,7 @@ type CheckCardRequest struct {
 
 func (x *CheckCardRequest) Reset() {
 	*x = CheckCardRequest{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[15]
+	mi := &file_quancun_v1_holder_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1265,7 @@ func (x *CheckCardRequest) String() string {
 func (*CheckCardRequest) ProtoMessage() {}
 
 func (x *CheckCardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[15]
+	mi := &file_quancun_v1_holder_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1278,7 @@ func (x *CheckCardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCardRequest.ProtoReflect.Descriptor instead.
 func (*CheckCardRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{15}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CheckCardRequest) GetSession() []byte {
@@ -1202,7 +1303,7 @@ type CheckCardResponse struct {
 
 func (x *CheckCardResponse) Reset() {
 	*x = CheckCardResponse{}
-	mi := &file_quancun_v1_holder_proto_msgTypes[16]
+	mi := &file_quancun_v1_holder_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +1315,7 @@ func (x *CheckCardResponse) String() string {
 func (*CheckCardResponse) ProtoMessage() {}
 
 func (x *CheckCardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_holder_proto_msgTypes[16]
+	mi := &file_quancun_v1_holder_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +1328,7 @@ func (x *CheckCardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCardResponse.ProtoReflect.Descriptor instead.
 func (*CheckCardResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{16}
+	return file_quancun_v1_holder_proto_rawDescGZIP(), []int{17}
 }
 
 var File_quancun_v1_holder_proto protoreflect.FileDescriptor
@@ -1235,7 +1336,7 @@ var File_quancun_v1_holder_proto protoreflect.FileDescriptor
 const file_quancun_v1_holder_proto_rawDesc = "" +
 	"\n" +
 	"\x17quancun/v1/holder.proto\x12\n" +
-	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quancun/v1/terminal.proto\"\xd5\x02\n" +
+	"quancun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19quancun/v1/terminal.proto\"\x8b\x03\n" +
 	"\tOpenMoney\x12(\n" +
 	"\x04sort\x18\x01 \x01(\x0e2\x14.quancun.v1.OpenSortR\x04sort\x12\x1d\n" +
 	"\n" +
@@ -1248,10 +1349,13 @@ const file_quancun_v1_holder_proto_rawDesc = "" +
 	"\x06people\x18\b \x01(\bR\x06people\x12,\n" +
 	"\x03due\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x03due\x120\n" +
 	"\x05heard\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x05heard\"I\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x05heard\x12\x19\n" +
+	"\bplace_zh\x18\v \x01(\tR\aplaceZh\x12\x19\n" +
+	"\bplace_en\x18\f \x01(\tR\aplaceEn\"l\n" +
 	"\x14ListOpenMoneyRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x17\n" +
-	"\acard_no\x18\x02 \x01(\tR\x06cardNo\"\xee\x01\n" +
+	"\acard_no\x18\x02 \x01(\tR\x06cardNo\x12!\n" +
+	"\fterminal_nos\x18\x03 \x03(\fR\vterminalNos\"\xa7\x02\n" +
 	"\x15ListOpenMoneyResponse\x12)\n" +
 	"\x04open\x18\x01 \x03(\v2\x15.quancun.v1.OpenMoneyR\x04open\x12\x1f\n" +
 	"\vbalance_fen\x18\x02 \x01(\x03R\n" +
@@ -1259,7 +1363,14 @@ const file_quancun_v1_holder_proto_rawDesc = "" +
 	"\bheld_fen\x18\x03 \x01(\x03R\aheldFen\x12\x19\n" +
 	"\bkept_fen\x18\x04 \x01(\x03R\akeptFen\x12\x1b\n" +
 	"\tpurse_fen\x18\x05 \x01(\x03R\bpurseFen\x126\n" +
-	"\tpurchases\x18\x06 \x03(\v2\x18.quancun.v1.CardPurchaseR\tpurchases\"d\n" +
+	"\tpurchases\x18\x06 \x03(\v2\x18.quancun.v1.CardPurchaseR\tpurchases\x127\n" +
+	"\tterminals\x18\a \x03(\v2\x19.quancun.v1.TerminalPlaceR\tterminals\"\x82\x01\n" +
+	"\rTerminalPlace\x12\x1f\n" +
+	"\vterminal_no\x18\x01 \x01(\fR\n" +
+	"terminalNo\x12\x1a\n" +
+	"\bterminal\x18\x02 \x01(\tR\bterminal\x12\x19\n" +
+	"\bplace_zh\x18\x03 \x01(\tR\aplaceZh\x12\x19\n" +
+	"\bplace_en\x18\x04 \x01(\tR\aplaceEn\"d\n" +
 	"\fCardPurchase\x12\x1f\n" +
 	"\vterminal_no\x18\x01 \x01(\fR\n" +
 	"terminalNo\x12\x14\n" +
@@ -1365,65 +1476,67 @@ func file_quancun_v1_holder_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_holder_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quancun_v1_holder_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_quancun_v1_holder_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_quancun_v1_holder_proto_goTypes = []any{
 	(OpenSort)(0),                 // 0: quancun.v1.OpenSort
 	(*OpenMoney)(nil),             // 1: quancun.v1.OpenMoney
 	(*ListOpenMoneyRequest)(nil),  // 2: quancun.v1.ListOpenMoneyRequest
 	(*ListOpenMoneyResponse)(nil), // 3: quancun.v1.ListOpenMoneyResponse
-	(*CardPurchase)(nil),          // 4: quancun.v1.CardPurchase
-	(*Record)(nil),                // 5: quancun.v1.Record
-	(*ListRecordsRequest)(nil),    // 6: quancun.v1.ListRecordsRequest
-	(*ListRecordsResponse)(nil),   // 7: quancun.v1.ListRecordsResponse
-	(*GetRecordRequest)(nil),      // 8: quancun.v1.GetRecordRequest
-	(*GetRecordResponse)(nil),     // 9: quancun.v1.GetRecordResponse
-	(*GetLimitsRequest)(nil),      // 10: quancun.v1.GetLimitsRequest
-	(*GetLimitsResponse)(nil),     // 11: quancun.v1.GetLimitsResponse
-	(*InvitePhoneRequest)(nil),    // 12: quancun.v1.InvitePhoneRequest
-	(*InvitePhoneResponse)(nil),   // 13: quancun.v1.InvitePhoneResponse
-	(*GetCardCheckRequest)(nil),   // 14: quancun.v1.GetCardCheckRequest
-	(*GetCardCheckResponse)(nil),  // 15: quancun.v1.GetCardCheckResponse
-	(*CheckCardRequest)(nil),      // 16: quancun.v1.CheckCardRequest
-	(*CheckCardResponse)(nil),     // 17: quancun.v1.CheckCardResponse
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*Movement)(nil),              // 19: quancun.v1.Movement
-	(MovementKind)(0),             // 20: quancun.v1.MovementKind
+	(*TerminalPlace)(nil),         // 4: quancun.v1.TerminalPlace
+	(*CardPurchase)(nil),          // 5: quancun.v1.CardPurchase
+	(*Record)(nil),                // 6: quancun.v1.Record
+	(*ListRecordsRequest)(nil),    // 7: quancun.v1.ListRecordsRequest
+	(*ListRecordsResponse)(nil),   // 8: quancun.v1.ListRecordsResponse
+	(*GetRecordRequest)(nil),      // 9: quancun.v1.GetRecordRequest
+	(*GetRecordResponse)(nil),     // 10: quancun.v1.GetRecordResponse
+	(*GetLimitsRequest)(nil),      // 11: quancun.v1.GetLimitsRequest
+	(*GetLimitsResponse)(nil),     // 12: quancun.v1.GetLimitsResponse
+	(*InvitePhoneRequest)(nil),    // 13: quancun.v1.InvitePhoneRequest
+	(*InvitePhoneResponse)(nil),   // 14: quancun.v1.InvitePhoneResponse
+	(*GetCardCheckRequest)(nil),   // 15: quancun.v1.GetCardCheckRequest
+	(*GetCardCheckResponse)(nil),  // 16: quancun.v1.GetCardCheckResponse
+	(*CheckCardRequest)(nil),      // 17: quancun.v1.CheckCardRequest
+	(*CheckCardResponse)(nil),     // 18: quancun.v1.CheckCardResponse
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*Movement)(nil),              // 20: quancun.v1.Movement
+	(MovementKind)(0),             // 21: quancun.v1.MovementKind
 }
 var file_quancun_v1_holder_proto_depIdxs = []int32{
 	0,  // 0: quancun.v1.OpenMoney.sort:type_name -> quancun.v1.OpenSort
-	18, // 1: quancun.v1.OpenMoney.since:type_name -> google.protobuf.Timestamp
-	18, // 2: quancun.v1.OpenMoney.due:type_name -> google.protobuf.Timestamp
-	18, // 3: quancun.v1.OpenMoney.heard:type_name -> google.protobuf.Timestamp
+	19, // 1: quancun.v1.OpenMoney.since:type_name -> google.protobuf.Timestamp
+	19, // 2: quancun.v1.OpenMoney.due:type_name -> google.protobuf.Timestamp
+	19, // 3: quancun.v1.OpenMoney.heard:type_name -> google.protobuf.Timestamp
 	1,  // 4: quancun.v1.ListOpenMoneyResponse.open:type_name -> quancun.v1.OpenMoney
-	4,  // 5: quancun.v1.ListOpenMoneyResponse.purchases:type_name -> quancun.v1.CardPurchase
-	19, // 6: quancun.v1.Record.movement:type_name -> quancun.v1.Movement
-	20, // 7: quancun.v1.ListRecordsRequest.kinds:type_name -> quancun.v1.MovementKind
-	18, // 8: quancun.v1.ListRecordsRequest.from:type_name -> google.protobuf.Timestamp
-	18, // 9: quancun.v1.ListRecordsRequest.to:type_name -> google.protobuf.Timestamp
-	5,  // 10: quancun.v1.ListRecordsResponse.records:type_name -> quancun.v1.Record
-	5,  // 11: quancun.v1.GetRecordResponse.record:type_name -> quancun.v1.Record
-	18, // 12: quancun.v1.GetLimitsResponse.phone_since:type_name -> google.protobuf.Timestamp
-	18, // 13: quancun.v1.GetLimitsResponse.until:type_name -> google.protobuf.Timestamp
-	18, // 14: quancun.v1.InvitePhoneResponse.expires:type_name -> google.protobuf.Timestamp
-	2,  // 15: quancun.v1.HolderService.ListOpenMoney:input_type -> quancun.v1.ListOpenMoneyRequest
-	6,  // 16: quancun.v1.HolderService.ListRecords:input_type -> quancun.v1.ListRecordsRequest
-	8,  // 17: quancun.v1.HolderService.GetRecord:input_type -> quancun.v1.GetRecordRequest
-	10, // 18: quancun.v1.HolderService.GetLimits:input_type -> quancun.v1.GetLimitsRequest
-	12, // 19: quancun.v1.HolderService.InvitePhone:input_type -> quancun.v1.InvitePhoneRequest
-	14, // 20: quancun.v1.HolderService.GetCardCheck:input_type -> quancun.v1.GetCardCheckRequest
-	16, // 21: quancun.v1.HolderService.CheckCard:input_type -> quancun.v1.CheckCardRequest
-	3,  // 22: quancun.v1.HolderService.ListOpenMoney:output_type -> quancun.v1.ListOpenMoneyResponse
-	7,  // 23: quancun.v1.HolderService.ListRecords:output_type -> quancun.v1.ListRecordsResponse
-	9,  // 24: quancun.v1.HolderService.GetRecord:output_type -> quancun.v1.GetRecordResponse
-	11, // 25: quancun.v1.HolderService.GetLimits:output_type -> quancun.v1.GetLimitsResponse
-	13, // 26: quancun.v1.HolderService.InvitePhone:output_type -> quancun.v1.InvitePhoneResponse
-	15, // 27: quancun.v1.HolderService.GetCardCheck:output_type -> quancun.v1.GetCardCheckResponse
-	17, // 28: quancun.v1.HolderService.CheckCard:output_type -> quancun.v1.CheckCardResponse
-	22, // [22:29] is the sub-list for method output_type
-	15, // [15:22] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	5,  // 5: quancun.v1.ListOpenMoneyResponse.purchases:type_name -> quancun.v1.CardPurchase
+	4,  // 6: quancun.v1.ListOpenMoneyResponse.terminals:type_name -> quancun.v1.TerminalPlace
+	20, // 7: quancun.v1.Record.movement:type_name -> quancun.v1.Movement
+	21, // 8: quancun.v1.ListRecordsRequest.kinds:type_name -> quancun.v1.MovementKind
+	19, // 9: quancun.v1.ListRecordsRequest.from:type_name -> google.protobuf.Timestamp
+	19, // 10: quancun.v1.ListRecordsRequest.to:type_name -> google.protobuf.Timestamp
+	6,  // 11: quancun.v1.ListRecordsResponse.records:type_name -> quancun.v1.Record
+	6,  // 12: quancun.v1.GetRecordResponse.record:type_name -> quancun.v1.Record
+	19, // 13: quancun.v1.GetLimitsResponse.phone_since:type_name -> google.protobuf.Timestamp
+	19, // 14: quancun.v1.GetLimitsResponse.until:type_name -> google.protobuf.Timestamp
+	19, // 15: quancun.v1.InvitePhoneResponse.expires:type_name -> google.protobuf.Timestamp
+	2,  // 16: quancun.v1.HolderService.ListOpenMoney:input_type -> quancun.v1.ListOpenMoneyRequest
+	7,  // 17: quancun.v1.HolderService.ListRecords:input_type -> quancun.v1.ListRecordsRequest
+	9,  // 18: quancun.v1.HolderService.GetRecord:input_type -> quancun.v1.GetRecordRequest
+	11, // 19: quancun.v1.HolderService.GetLimits:input_type -> quancun.v1.GetLimitsRequest
+	13, // 20: quancun.v1.HolderService.InvitePhone:input_type -> quancun.v1.InvitePhoneRequest
+	15, // 21: quancun.v1.HolderService.GetCardCheck:input_type -> quancun.v1.GetCardCheckRequest
+	17, // 22: quancun.v1.HolderService.CheckCard:input_type -> quancun.v1.CheckCardRequest
+	3,  // 23: quancun.v1.HolderService.ListOpenMoney:output_type -> quancun.v1.ListOpenMoneyResponse
+	8,  // 24: quancun.v1.HolderService.ListRecords:output_type -> quancun.v1.ListRecordsResponse
+	10, // 25: quancun.v1.HolderService.GetRecord:output_type -> quancun.v1.GetRecordResponse
+	12, // 26: quancun.v1.HolderService.GetLimits:output_type -> quancun.v1.GetLimitsResponse
+	14, // 27: quancun.v1.HolderService.InvitePhone:output_type -> quancun.v1.InvitePhoneResponse
+	16, // 28: quancun.v1.HolderService.GetCardCheck:output_type -> quancun.v1.GetCardCheckResponse
+	18, // 29: quancun.v1.HolderService.CheckCard:output_type -> quancun.v1.CheckCardResponse
+	23, // [23:30] is the sub-list for method output_type
+	16, // [16:23] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_quancun_v1_holder_proto_init() }
@@ -1438,7 +1551,7 @@ func file_quancun_v1_holder_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_holder_proto_rawDesc), len(file_quancun_v1_holder_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

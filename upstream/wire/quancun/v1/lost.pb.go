@@ -225,6 +225,8 @@ type FoundCard struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Place         string                 `protobuf:"bytes,1,opt,name=place,proto3" json:"place,omitempty"` // terminal ID
 	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	PlaceZh       string                 `protobuf:"bytes,3,opt,name=place_zh,json=placeZh,proto3" json:"place_zh,omitempty"` // where that terminal stood; "" if nobody has said
+	PlaceEn       string                 `protobuf:"bytes,4,opt,name=place_en,json=placeEn,proto3" json:"place_en,omitempty"` // likewise; "" if there is none in English
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -271,6 +273,20 @@ func (x *FoundCard) GetAt() *timestamppb.Timestamp {
 		return x.At
 	}
 	return nil
+}
+
+func (x *FoundCard) GetPlaceZh() string {
+	if x != nil {
+		return x.PlaceZh
+	}
+	return ""
+}
+
+func (x *FoundCard) GetPlaceEn() string {
+	if x != nil {
+		return x.PlaceEn
+	}
+	return ""
 }
 
 type PrepareLossRequest struct {
@@ -810,10 +826,12 @@ const file_quancun_v1_lost_proto_rawDesc = "" +
 	"\x04free\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x04free\x12\x12\n" +
 	"\x04over\x18\n" +
 	" \x01(\bR\x04over\x12+\n" +
-	"\x05found\x18\v \x01(\v2\x15.quancun.v1.FoundCardR\x05found\"M\n" +
+	"\x05found\x18\v \x01(\v2\x15.quancun.v1.FoundCardR\x05found\"\x83\x01\n" +
 	"\tFoundCard\x12\x14\n" +
 	"\x05place\x18\x01 \x01(\tR\x05place\x12*\n" +
-	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\",\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x19\n" +
+	"\bplace_zh\x18\x03 \x01(\tR\aplaceZh\x12\x19\n" +
+	"\bplace_en\x18\x04 \x01(\tR\aplaceEn\",\n" +
 	"\x12PrepareLossRequest\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\"3\n" +
 	"\x13PrepareLossResponse\x12\x1c\n" +

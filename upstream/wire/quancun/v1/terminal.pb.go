@@ -1311,6 +1311,8 @@ type OpenItem struct {
 	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
 	OrderNo       string                 `protobuf:"bytes,4,opt,name=order_no,json=orderNo,proto3" json:"order_no,omitempty"` // where there is one
 	Place         string                 `protobuf:"bytes,5,opt,name=place,proto3" json:"place,omitempty"`                    // of a purchase
+	PlaceZh       string                 `protobuf:"bytes,6,opt,name=place_zh,json=placeZh,proto3" json:"place_zh,omitempty"` // where its terminal stood; "" if nobody has said
+	PlaceEn       string                 `protobuf:"bytes,7,opt,name=place_en,json=placeEn,proto3" json:"place_en,omitempty"` // likewise; "" if there is none in English
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1376,6 +1378,20 @@ func (x *OpenItem) GetOrderNo() string {
 func (x *OpenItem) GetPlace() string {
 	if x != nil {
 		return x.Place
+	}
+	return ""
+}
+
+func (x *OpenItem) GetPlaceZh() string {
+	if x != nil {
+		return x.PlaceZh
+	}
+	return ""
+}
+
+func (x *OpenItem) GetPlaceEn() string {
+	if x != nil {
+		return x.PlaceEn
 	}
 	return ""
 }
@@ -1476,6 +1492,8 @@ type Movement struct {
 	BalanceFen    int64                  `protobuf:"varint,4,opt,name=balance_fen,json=balanceFen,proto3" json:"balance_fen,omitempty"` // after it
 	Place         string                 `protobuf:"bytes,5,opt,name=place,proto3" json:"place,omitempty"`                              // terminal ID, merchant
 	Ref           string                 `protobuf:"bytes,6,opt,name=ref,proto3" json:"ref,omitempty"`                                  // order number or load ID
+	PlaceZh       string                 `protobuf:"bytes,7,opt,name=place_zh,json=placeZh,proto3" json:"place_zh,omitempty"`           // where the terminal stood then; "" if nobody has said
+	PlaceEn       string                 `protobuf:"bytes,8,opt,name=place_en,json=placeEn,proto3" json:"place_en,omitempty"`           // likewise; "" if there is none in English
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1548,6 +1566,20 @@ func (x *Movement) GetPlace() string {
 func (x *Movement) GetRef() string {
 	if x != nil {
 		return x.Ref
+	}
+	return ""
+}
+
+func (x *Movement) GetPlaceZh() string {
+	if x != nil {
+		return x.PlaceZh
+	}
+	return ""
+}
+
+func (x *Movement) GetPlaceEn() string {
+	if x != nil {
+		return x.PlaceEn
 	}
 	return ""
 }
@@ -2716,18 +2748,20 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\tpurse_fen\x18\x06 \x01(\x03R\bpurseFen\x12\x1e\n" +
 	"\vto_load_fen\x18\a \x01(\x03R\ttoLoadFen\x12(\n" +
 	"\x04open\x18\b \x03(\v2\x14.quancun.v1.OpenItemR\x04open\x12\x19\n" +
-	"\bkept_fen\x18\t \x01(\x03R\akeptFen\"\xb6\x01\n" +
+	"\bkept_fen\x18\t \x01(\x03R\akeptFen\"\xec\x01\n" +
 	"\bOpenItem\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.quancun.v1.OpenKindR\x04kind\x12\x1d\n" +
 	"\n" +
 	"amount_fen\x18\x02 \x01(\x03R\tamountFen\x120\n" +
 	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x19\n" +
 	"\border_no\x18\x04 \x01(\tR\aorderNo\x12\x14\n" +
-	"\x05place\x18\x05 \x01(\tR\x05place\"-\n" +
+	"\x05place\x18\x05 \x01(\tR\x05place\x12\x19\n" +
+	"\bplace_zh\x18\x06 \x01(\tR\aplaceZh\x12\x19\n" +
+	"\bplace_en\x18\a \x01(\tR\aplaceEn\"-\n" +
 	"\x11GetAccountRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\"C\n" +
 	"\x12GetAccountResponse\x12-\n" +
-	"\aaccount\x18\x01 \x01(\v2\x13.quancun.v1.AccountR\aaccount\"\xcc\x01\n" +
+	"\aaccount\x18\x01 \x01(\v2\x13.quancun.v1.AccountR\aaccount\"\x82\x02\n" +
 	"\bMovement\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.quancun.v1.MovementKindR\x04kind\x12\x1d\n" +
@@ -2736,7 +2770,9 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\vbalance_fen\x18\x04 \x01(\x03R\n" +
 	"balanceFen\x12\x14\n" +
 	"\x05place\x18\x05 \x01(\tR\x05place\x12\x10\n" +
-	"\x03ref\x18\x06 \x01(\tR\x03ref\"_\n" +
+	"\x03ref\x18\x06 \x01(\tR\x03ref\x12\x19\n" +
+	"\bplace_zh\x18\a \x01(\tR\aplaceZh\x12\x19\n" +
+	"\bplace_en\x18\b \x01(\tR\aplaceEn\"_\n" +
 	"\x12ListHistoryRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x12\n" +
 	"\x04page\x18\x02 \x01(\x05R\x04page\x12\x1b\n" +

@@ -1,0 +1,15 @@
+-- Where terminals stand, for people. A terminal that is moved gets another row, so that
+-- what happened before is still said to have happened where it did. The first row of a
+-- terminal counts for what it did before that, too.
+CREATE TABLE terminal_places (
+	terminal TEXT    NOT NULL REFERENCES terminals (id),
+	since_ms INTEGER NOT NULL CHECK (since_ms > 0),
+	zh       TEXT    NOT NULL CHECK (zh <> ''),
+	en       TEXT    NOT NULL,
+	PRIMARY KEY (terminal, since_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER terminal_places_are_never_changed BEFORE UPDATE ON terminal_places
+BEGIN SELECT RAISE(ABORT, 'store: places of terminals are never changed'); END;
+CREATE TRIGGER terminal_places_are_never_deleted BEFORE DELETE ON terminal_places
+BEGIN SELECT RAISE(ABORT, 'store: places of terminals are never deleted'); END;
