@@ -99,13 +99,14 @@ type slot struct {
 	reader.Device
 	sam    *sim.SAM
 	pulled bool
+	times  int // that it was pulled
 }
 
 func (s *slot) Connect() (reader.Card, error) {
 	if s.pulled {
 		return nil, reader.ErrNoCard
 	}
-	return &module{s}, nil
+	return &module{s, s.times}, nil
 }
 
 func (s *slot) Wait(context.Context, reader.State) (reader.State, error) {
@@ -113,10 +114,14 @@ func (s *slot) Wait(context.Context, reader.State) (reader.State, error) {
 }
 func (s *slot) Close() error { return nil }
 
-type module struct{ *slot }
+// module is a SAM that was powered before it was pulled so many times more.
+type module struct {
+	*slot
+	powered int
+}
 
 func (m *module) Transmit(b []byte) ([]byte, error) {
-	if m.pulled {
+	if m.pulled || m.times != m.powered {
 		return nil, reader.ErrGone
 	}
 	return m.sam.Transmit(b)
@@ -138,6 +143,17 @@ func TestSlot(t *testing.T) {
 	d.pulled = false
 	if o := begin(t, s); o.TraceNo != 8 {
 		t.Errorf("number %d, want 8", o.TraceNo)
+	}
+	d.times++ // between two customers, and put back
+	if o := begin(t, s); o.TraceNo != 9 {
+		t.Errorf("number %d, want 9", o.TraceNo)
+	}
+	d.times++ // amid a sale, whose MAC2 the SAM knows nothing of any more
+	if err := (purse.CheckMAC2{MAC2: pboc.MAC{1}}).Send(s); apdu.Answered(err) || err == nil {
+		t.Errorf("pulled amid a sale: %v", err)
+	}
+	if o := begin(t, s); o.TraceNo != 10 {
+		t.Errorf("number %d, want 10", o.TraceNo)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

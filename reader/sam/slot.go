@@ -33,12 +33,36 @@ func (s *Slot) Transmit(command []byte) ([]byte, error) {
 		}
 	}
 	answer, err := s.sam.Transmit(command)
-	if err != nil {
-		// Whatever it was asked is lost: a sale that has not been debited is begun
-		// anew, and one that has is checked by its TAC.
-		return nil, errors.Join(err, s.drop())
+	if errors.Is(err, reader.ErrGone) && begins(command) {
+		answer, err = s.anew(command, err)
 	}
-	return answer, nil
+	switch {
+	case err == nil:
+		return answer, nil
+	case s.sam == nil:
+		return nil, err
+	}
+	// Whatever it was asked is lost: a sale that has not been debited is begun
+	// anew, and one that has is checked by its TAC.
+	return nil, errors.Join(err, s.drop())
+}
+
+// begins reports whether a command may be told to a SAM that was powered anew: it
+// begins a purchase, and of a number that it has used up before nobody has heard. What
+// ends one means nothing to a SAM that has begun none.
+func begins(command []byte) bool { return len(command) > 1 && command[1] == initPurchase }
+
+// anew tells the SAM once more that has been pulled, and may have been put back since:
+// nobody has asked it anything meanwhile, and the next customer is not to be sent away
+// for it.
+func (s *Slot) anew(command []byte, gone error) ([]byte, error) {
+	if err := s.drop(); err != nil {
+		return nil, errors.Join(gone, err)
+	}
+	if err := s.power(); err != nil {
+		return nil, errors.Join(gone, err)
+	}
+	return s.sam.Transmit(command)
 }
 
 // lookMax bounds the look for the slot before a SAM is powered, for which a tap

@@ -135,13 +135,18 @@ func (s *stage) receiptProves() error {
 	if err != nil {
 		return fmt.Errorf("read the code off the screen: %w", err)
 	}
-	return s.proves(strings.TrimSpace(string(code)))
+	return s.copyProves(strings.TrimSpace(string(code)))
 }
 
-// proves checks the code of a copy with no network.
-func (s *stage) proves(code string) error {
+// proves checks the code of a receipt with no network.
+func (s *stage) proves(code string) error { return s.verified(code, "genuine: ") }
+
+// copyProves checks the code of a copy with no network.
+func (s *stage) copyProves(code string) error { return s.verified(code, "genuine copy") }
+
+func (s *stage) verified(code, as string) error {
 	out, err := s.tool("quancun-e2e", "receipt", "verify", code, "--config", s.stack.File("terminal.toml"))
-	if err == nil && !strings.HasPrefix(string(out), "genuine copy") {
+	if err == nil && !strings.HasPrefix(string(out), as) {
 		err = errors.New(string(out))
 	}
 	return err
@@ -176,23 +181,31 @@ func printing(s *stage) error {
 	)
 }
 
+// receipt is one that the lab's printer has cut off.
+type receipt struct {
+	Text  string   `json:"text"`
+	Codes []string `json:"codes"`
+}
+
+// paper is all that the lab's printer has cut off.
+func (s *stage) paper() (all []receipt, err error) {
+	r, err := http.Get(s.stack.LabURL() + "/printer/receipts")
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	return all, json.NewDecoder(r.Body).Decode(&all)
+}
+
 // onPaper checks that the lab's printer has cut off n receipts, of which the last is of
 // a top-up of twenty yuan and proves itself.
 func (s *stage) onPaper(n int) error {
-	r, err := http.Get(s.stack.LabURL() + "/printer/receipts")
+	all, err := s.paper()
 	if err != nil {
-		return err
-	}
-	defer r.Body.Close()
-	var all []struct {
-		Text  string   `json:"text"`
-		Codes []string `json:"codes"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&all); err != nil {
 		return err
 	}
 	if len(all) != n || len(all[n-1].Codes) != 1 || !strings.Contains(all[n-1].Text, twenty.String()) {
 		return fmt.Errorf("on paper, and not %d receipts of %s with a code: %+v", n, twenty, all)
 	}
-	return s.proves(all[n-1].Codes[0])
+	return s.copyProves(all[n-1].Codes[0])
 }

@@ -1,12 +1,24 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"net"
+	"os"
+	"sync"
 
 	"quancun/journal"
+	"quancun/kiosk"
 	"quancun/kiosk/till"
 	"quancun/ledger"
 	"quancun/money"
+	"quancun/pboc"
+	"quancun/reader"
+	"quancun/reader/pcsc"
+	"quancun/reader/sam"
+	"quancun/reader/vpcd"
 )
 
 // side and drink are what the fourth and the sixth key of the till cost.
@@ -112,4 +124,198 @@ func (s *stage) said(w *window, kind journal.Kind, want journal.Outcome) error {
 			w.journal(), last.Outcome, kind, last.Seq, want)
 	}
 	return nil
+}
+
+// saleLeft cuts a till's power while a wallet is asked to pay: once the payer
+// pays all the same, and once not. Both are brought to their end, whatever face
+// the machine has when it comes back.
+func saleLeft(s *stage) error {
+	return s.steps(
+		s.walletAsked,
+		func() error { s.here.terminal.Freeze(); return s.lab("pay", "--last") },
+		s.cutPower, s.restart, s.at(till.Ready),
+		func() error { return s.settled(s.here) },
+		func() error { return s.said(s.here, journal.PaymentEnd, journal.Paid) },
+
+		s.walletAsked,
+		s.cutPower, s.becomeKiosk, s.restart,
+		func() error { _, err := s.see(kiosk.Home); return err },
+		func() error { return s.settled(s.here) },
+		func() error { return s.said(s.here, journal.PaymentEnd, journal.Closed) },
+	)
+}
+
+// walletAsked has the till ask a wallet for lunch, whose owner takes time.
+func (s *stage) walletAsked() error {
+	return s.steps(
+		func() error { return s.lab("fault", "pay", "wait") },
+		s.priced, s.at(till.Present),
+		func() error {
+			code, err := s.tool("campuslab", "code")
+			if err != nil {
+				return err
+			}
+			return s.scan(string(bytes.TrimSpace(code)))
+		},
+		s.at(till.Paying),
+		func() error { return s.pause(pollEvery) }, // the wallet has been asked
+	)
+}
+
+func (s *stage) cutPower() error { s.here.terminal.Kill(); return nil }
+
+// becomeKiosk makes the machine one for holders from its next start on.
+func (s *stage) becomeKiosk() error {
+	path := s.stack.File("terminal.toml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, bytes.Replace(text, []byte(`face = "cashier"`), []byte(`face = "kiosk"`), 1), 0o600)
+}
+
+// salePSAM sells with a PSAM in the reader's second slot. It is pulled between two
+// customers: the till says what is the matter, sells to a phone, and needs no restart
+// once it is back. Then it is pulled twice in the middle of a sale: before it has
+// answered, when the card has not been debited, and after that, when the card has.
+func salePSAM(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	m, err := s.withPSAM()
+	if err != nil {
+		return err
+	}
+	defer m.pull()
+	noSAM := s.says("安全模块（PSAM）没有响应")
+	return s.steps(
+		s.soldAt(s.here, "F1"),
+
+		func() error { return m.pull() }, m.is(s, false),
+		s.keyed("F2"), s.at(till.Present), s.lay, s.at(till.Declined), noSAM, s.again,
+		s.priced, s.at(till.Present), s.scanPhone, s.at(till.Sold), s.back,
+		func() error { return m.insert(0) }, m.is(s, true),
+		s.soldAt(s.here, "F2"),
+
+		func() error { return m.pull() }, m.is(s, false),
+		func() error { return m.insert(initPurchase) }, m.is(s, true),
+		s.keyed("F4"), s.at(till.Present), s.lay, s.at(till.Declined), noSAM, s.again,
+		m.is(s, false), func() error { return m.insert(checkMAC2) }, m.is(s, true),
+		s.soldAt(s.here, "F4"),
+		m.is(s, false), func() error { return m.insert(0) }, m.is(s, true),
+		s.soldAt(s.here, "F6"),
+
+		func() error { return s.spent(before, 2*lunch+noodles+side+drink) },
+		func() error { s.aside = lunch; return nil },
+	)
+}
+
+// noodles are what the second key of the till costs.
+const noodles = 14 * money.Yuan
+
+// The SAM's instructions at which it is pulled.
+const (
+	initPurchase = 0x70 // it is asked for MAC1
+	checkMAC2    = 0x72 // the card has been debited, and it is asked whether that is true
+)
+
+// psam is the PSAM of the stage's terminal, in the second slot of its pcscd.
+type psam struct {
+	module *sam.Software
+	slot   *pcsc.Device
+	addr   string
+	done   sync.WaitGroup
+	conn   net.Conn // nil: it was pulled
+}
+
+// withPSAM starts the till anew with the keys that were in its file in a slot.
+func (s *stage) withPSAM() (*psam, error) {
+	keys, err := os.ReadFile(s.stack.File("terminal.sam"))
+	if err != nil {
+		return nil, err
+	}
+	file, err := pboc.ParseSAMFile(keys)
+	if err != nil {
+		return nil, err
+	}
+	m := &psam{addr: s.stack.Service.Addr(1),
+		slot: pcsc.New(pcsc.Options{Reader: s.stack.Service.Reader(1), Timeout: seeMax})}
+	if m.module, err = sam.Open(s.stack.File("terminal.sam"), file.Terminal); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(m.insert(0), m.is(s, true)()); err != nil {
+		return nil, err
+	}
+	path := s.stack.File("terminal.toml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	slot := fmt.Appendf(nil, "kind = \"pcsc\"\nname = %q", s.stack.Service.Reader(1))
+	if err := os.WriteFile(path, bytes.Replace(text, []byte(`kind = "file"`), slot, 1), 0o600); err != nil {
+		return nil, err
+	}
+	return m, errors.Join(s.here.terminal.Stop(), s.restart())
+}
+
+// is waits until pcscd says whether there is a card in the slot.
+func (m *psam) is(s *stage, there bool) func() error {
+	return func() error {
+		ctx, stop := context.WithTimeout(s.ctx, seeMax)
+		defer stop()
+		for last := (reader.State{}); ; {
+			now, err := m.slot.Wait(ctx, last)
+			if err != nil || now.Connected && now.Card == there {
+				return err
+			}
+			last = now
+		}
+	}
+}
+
+// insert puts the PSAM into its slot, from where it is pulled when it is asked for an
+// instruction, or not for 0.
+func (m *psam) insert(pullAt byte) error {
+	conn, err := net.Dial("tcp", m.addr)
+	if err != nil {
+		return err
+	}
+	m.conn = conn
+	m.done.Go(func() {
+		defer conn.Close()
+		card := vpcd.Conn{Conn: conn}
+		for {
+			frame, err := card.ReadFrame()
+			var answer []byte
+			switch {
+			case err != nil, len(frame) > 1 && pullAt != 0 && frame[1] == pullAt:
+				return
+			case len(frame) > 1:
+				answer, err = m.module.Transmit(frame)
+			case frame[0] == vpcd.ControlATR:
+				answer = []byte{0x3B, 0x60, 0x00, 0x00} // T=0, no historical bytes
+			default:
+				continue
+			}
+			if err != nil || card.WriteFrame(answer) != nil {
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// pull pulls the PSAM out, if it is in.
+func (m *psam) pull() error {
+	if m.conn == nil {
+		return nil
+	}
+	err := m.conn.Close()
+	m.conn = nil
+	m.done.Wait()
+	if errors.Is(err, net.ErrClosed) { // it was pulled by what it was asked
+		return nil
+	}
+	return err
 }

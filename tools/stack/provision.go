@@ -209,8 +209,10 @@ place = "第一食堂 3 号窗"
 operator = "c7"
 operator_name = "王师傅"
 product = [
-	{ name = "套餐", price = "12.00" }, { name = "牛肉面", price = "14.00" }, { name = "盖浇饭", price = "11.00" },
-	{ name = "小菜", price = "3.00" }, { name = "米饭", price = "0.50" }, { name = "豆浆", price = "2.00" },
+	{ name = "套餐", price = "12.00", barcode = "CANTEEN-1/LUNCH" },
+	{ name = "牛肉面", price = "14.00" }, { name = "盖浇饭", price = "11.00" },
+	{ name = "小菜", price = "3.00", barcode = "2000000000015" }, { name = "米饭", price = "0.50" },
+	{ name = "豆浆", price = "2.00", barcode = "20000011" },
 ]
 
 [printer]
