@@ -71,9 +71,6 @@ type Neighbours interface {
 	Sum(account string, since time.Time) money.Fen
 }
 
-// feedKeys is the feed that has the public keys and the lost phones.
-const feedKeys = "keys"
-
 // Seller sells for codes. One goroutine uses it.
 type Seller struct {
 	Book       Book
@@ -321,7 +318,7 @@ func (s *Seller) alone(ctx context.Context, a *attempt) error {
 	now := s.Now()
 	here := s.past.days[a.code.Account]
 	facts := rules.Sale{
-		Amount: a.Amount, PIN: a.PIN, ListAge: s.Feeds.Status(feedKeys).Age(now),
+		Amount: a.Amount, PIN: a.PIN, ListAge: s.Feeds.Status(feed.Keys).Age(now),
 		Spent: here.all, Here: here.all, HereCount: here.count,
 		QueueAmount: waiting.Amount, QueueCount: waiting.Count, QueueHour: waiting.Hour,
 	}

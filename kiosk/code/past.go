@@ -8,6 +8,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk/tender"
+	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/paycode"
 )
@@ -141,14 +142,14 @@ type keyRing struct {
 // cannot be read the terminal goes by none: it may be the one that names a lost
 // phone.
 func (k *keyRing) read(ctx context.Context, feeds Feeds) (paycode.Keys, error) {
-	version := feeds.Status(feedKeys).Version
+	version := feeds.Status(feed.Keys).Version
 	if version == 0 {
 		return paycode.Keys{}, fmt.Errorf("%w: no keys have come down yet", tender.ErrOffline)
 	}
 	if version == k.version {
 		return k.keys, nil
 	}
-	content, err := feeds.Content(ctx, feedKeys)
+	content, err := feeds.Content(ctx, feed.Keys)
 	if err != nil {
 		return paycode.Keys{}, fmt.Errorf("read keys: %w", err)
 	}

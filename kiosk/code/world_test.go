@@ -241,13 +241,13 @@ func (c *till) push() {
 // pull gets the keys.
 func (c *till) pull() {
 	c.w.t.Helper()
-	version, content, err := c.w.books.Content(c.w.t.Context(), feedKeys)
+	version, content, err := c.w.books.Content(c.w.t.Context(), feed.Keys)
 	c.w.ok(err)
 	err = c.Feeds.(*feed.Feeds).Apply(c.w.t.Context(), feed.Update{
-		Name: feedKeys, Version: version, Issued: c.w.now, Content: content,
+		Name: feed.Keys, Version: version, Issued: c.w.now, Content: content,
 	})
 	if errors.Is(err, feed.ErrOld) {
-		err = c.Feeds.(*feed.Feeds).Checked(c.w.t.Context(), feedKeys, version, c.w.now)
+		err = c.Feeds.(*feed.Feeds).Checked(c.w.t.Context(), feed.Keys, version, c.w.now)
 	}
 	c.w.ok(err)
 }

@@ -34,6 +34,15 @@ type Allowance struct {
 	Spent   money.Fen // of the day: by this terminal and those that it hears
 }
 
+// DarkCode says why no code at all may be taken without asking upstream, or nil. Of s,
+// ListAge is the age of the list of lost phones.
+func (r Rules) DarkCode(s Sale) error {
+	if r.CodeStop.before(s.ListAge) {
+		return ErrKeys
+	}
+	return r.Dark(s)
+}
+
 // AloneCode decides about a code of which upstream has said nothing. Of s, ListAge
 // is the age of the list of lost phones, and Here is the account's. A phone keeps
 // no PIN that could be checked here: what would want one is not sold.

@@ -198,6 +198,18 @@ func (r Rules) Budget(s Sale) Budget {
 	return Budget{Sale: min(r.SaleMax, left), Left: left, Max: most}
 }
 
+// Dark says why nothing at all may be sold to a card without asking upstream, or nil.
+// It looks at what [Rules.Budget] looks at.
+func (r Rules) Dark(s Sale) error {
+	s = Sale{ListAge: s.ListAge, QueueAge: s.QueueAge, QueueAmount: s.QueueAmount, QueueCount: s.QueueCount,
+		QueueHour: s.QueueHour}
+	_, err := r.aged(s)
+	if err == nil && r.Budget(s).Sale <= 0 {
+		err = ErrSale
+	}
+	return err
+}
+
 // aged returns the limits as they are for how old the list and the queue are.
 func (r Rules) aged(s Sale) (Rules, error) {
 	switch {

@@ -303,41 +303,11 @@ func (s *Session) look() {
 	if h.Queue.Count > 0 {
 		facts.QueueAge = now.Sub(h.Queue.Since)
 	}
-	s.view.Dark = s.Terms.Rules().Budget(facts)
+	limits := s.Terms.Rules()
+	s.view.Dark = limits.Budget(facts)
 	s.view.Meal = s.Desk.Plan.Now(now)
-	s.view.Ways = sources(s.Desk.Ways, h, s.view.Dark)
-}
-
-// sources are the ways of paying in the order in which a cashier asks for them,
-// each with the reason if it is not there.
-func sources(ways []Way, h kiosk.Health, dark rules.Budget) []Source {
-	card := Source{Kind: ByCard}
-	switch {
-	case !h.Reader:
-		card.Why = NoReader
-	case !h.Upstream && dark.Sale <= 0:
-		card.Why = NoDark
-	}
-	all := []Source{card}
-	for _, kind := range []Kind{ByCode, ByAlipay} {
-		all = append(all, Source{kind, codeReason(kind, ways, h, dark)})
-	}
-	return all
-}
-
-func codeReason(kind Kind, ways []Way, h kiosk.Health, dark rules.Budget) Reason {
-	for _, w := range ways {
-		switch {
-		case w.Kind != kind:
-		case h.Upstream:
-			return NoReason
-		case w.Online:
-			return NoUpstream
-		case dark.Sale <= 0:
-			return NoDark
-		default:
-			return NoReason
-		}
-	}
-	return NotBuilt
+	d := dark{card: limits.Dark(facts)}
+	facts.ListAge = s.Feeds.Status(feed.Keys).Age(now)
+	d.code = limits.DarkCode(facts)
+	s.view.Ways = sources(s.Desk.Ways, h, d)
 }

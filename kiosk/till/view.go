@@ -107,6 +107,7 @@ const (
 	NoUpstream Reason = 2 // it needs the upstream, which is away
 	NotBuilt   Reason = 3 // this till is not set up for it
 	NoDark     Reason = 4 // nothing more may be sold without the upstream
+	OldList    Reason = 5 // the list of what was lost is too old to sell without the upstream
 )
 
 // PINHint is what the PIN page says beside the pad.

@@ -42,8 +42,12 @@ import (
 // one is bytes to it.
 const Hotlist = "hotlist"
 
+// Keys is the feed of the public keys that codes are checked by, and of the phones
+// that were lost.
+const Keys = "keys"
+
 // Names are the feeds that there are.
-var Names = []string{Hotlist, "settings", "keys", "bath"}
+var Names = []string{Hotlist, "settings", Keys, "bath"}
 
 // Card is a card's serial number as it is on the card.
 type Card [10]byte

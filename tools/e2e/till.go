@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/till"
 	"quancun/money"
@@ -120,8 +122,9 @@ func saleCard(s *stage) error {
 	)
 }
 
-// saleDark sells while the upstream is gone: the card, and a phone's code. Then
-// it comes back, and everything is booked.
+// saleDark sells while the upstream is gone: the card, and a phone's code. Alipay
+// says why it does not, before its code is scanned and after it, and nobody is asked
+// for money. Then the upstream comes back, everything is booked, and Alipay pays.
 func saleDark(s *stage) error {
 	before, err := s.books()
 	if err != nil {
@@ -141,10 +144,28 @@ func saleDark(s *stage) error {
 			return s.scan(code)
 		},
 		s.at(till.Sold), s.back,
+		s.says("支付宝付款码不可用"), // by now the till knows
+		s.priced, s.at(till.Present), s.says("要联网，网络中断"),
+		s.alipay, s.at(till.Declined), s.says("这种付款方式要联网"), s.says("没有收到 ¥12.00"), s.back,
+		func() error { return s.wrote(s.here, journal.PaymentIntent, 0) },
 		func() error { return s.stack.StartAndWait(s.ctx, s.stack.Upstream, s.stack.UpstreamAddr) },
 		func() error { return s.spent(before, 2*lunch) },
+		s.priced, s.at(till.Present), s.says("付款码可用"),
+		s.alipay, s.at(till.Sold), s.back,
+		func() error { return s.wrote(s.here, journal.PaymentIntent, 1) },
+		func() error { return s.wrote(s.here, journal.ChannelSale, 1) },
+		func() error { return s.spent(before, 2*lunch) }, // a wallet pays from no account
 		func() error { s.aside = lunch; return nil },
 	)
+}
+
+// alipay has the till read a wallet's code.
+func (s *stage) alipay() error {
+	code, err := s.tool("campuslab", "code")
+	if err != nil {
+		return err
+	}
+	return s.scan(string(bytes.TrimSpace(code)))
 }
 
 // saleLimit spends up to the daily limit, and is asked for the PIN above it.

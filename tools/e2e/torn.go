@@ -104,18 +104,7 @@ func (s *stage) hearsAt(w *window, want journal.Outcome) func() error {
 // said checks that the last entry of a kind in a window's journal has an
 // outcome.
 func (s *stage) said(w *window, kind journal.Kind, want journal.Outcome) error {
-	var last journal.Entry
-	err := ledger.ReadFile(s.ctx, w.journal(), func(snapshot ledger.Snapshot) error {
-		for line, err := range snapshot.Lines(snapshot.Head.Seq) {
-			if err != nil {
-				return err
-			}
-			if line.Entry.Kind == kind {
-				last = line.Entry
-			}
-		}
-		return nil
-	})
+	_, last, err := s.entries(w, kind)
 	if err != nil {
 		return err
 	}
@@ -124,6 +113,31 @@ func (s *stage) said(w *window, kind journal.Kind, want journal.Outcome) error {
 			w.journal(), last.Outcome, kind, last.Seq, want)
 	}
 	return nil
+}
+
+// wrote checks how many entries of a kind are in a window's journal.
+func (s *stage) wrote(w *window, kind journal.Kind, want int) error {
+	got, _, err := s.entries(w, kind)
+	if err == nil && got != want {
+		err = fmt.Errorf("journal %s has %d entries of %s, not %d", w.journal(), got, kind, want)
+	}
+	return err
+}
+
+// entries reads how many entries of a kind are in a window's journal, and the last.
+func (s *stage) entries(w *window, kind journal.Kind) (n int, last journal.Entry, err error) {
+	err = ledger.ReadFile(s.ctx, w.journal(), func(snapshot ledger.Snapshot) error {
+		for line, err := range snapshot.Lines(snapshot.Head.Seq) {
+			if err != nil {
+				return err
+			}
+			if line.Entry.Kind == kind {
+				n, last = n+1, line.Entry
+			}
+		}
+		return nil
+	})
+	return n, last, err
 }
 
 // saleLeft cuts a till's power while a wallet is asked to pay: once the payer
@@ -150,13 +164,7 @@ func (s *stage) walletAsked() error {
 	return s.steps(
 		func() error { return s.lab("fault", "pay", "wait") },
 		s.priced, s.at(till.Present),
-		func() error {
-			code, err := s.tool("campuslab", "code")
-			if err != nil {
-				return err
-			}
-			return s.scan(string(bytes.TrimSpace(code)))
-		},
+		s.alipay,
 		s.at(till.Paying),
 		func() error { return s.pause(pollEvery) }, // the wallet has been asked
 	)

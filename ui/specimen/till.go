@@ -176,6 +176,10 @@ func tillSelling() []TillView {
 		{Kind: till.ByAlipay, Why: till.NotBuilt}}
 	meal, left, noReader, news := step(till.Present), step(till.Present), step(till.Present), step(till.Present)
 	news.News = []till.News{{Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), Refund: true}}
+	old := darkened(step(till.Present))
+	old.Dark.Sale, old.Dark.Left = 0, 0
+	old.Ways = []till.Source{{Kind: till.ByCard, Why: till.OldList}, {Kind: till.ByCode, Why: till.OldList},
+		{Kind: till.ByAlipay, Why: till.NoUpstream}}
 	meal.Meal, left.Notice = till.Meal{Name: "午餐", Price: 1200}, till.CardLeft
 	items := step(till.Present)
 	scanned := till.Product{Name: "可口可乐 330 毫升", Price: 300}
@@ -200,6 +204,7 @@ func tillSelling() []TillView {
 		tillView("08-present-card-left", left),
 		tillView("08-present-no-reader", noReader),
 		tillView("08-present-dark", darkened(step(till.Present))),
+		tillView("08-present-old-list", old),
 		tillView("08-present-news", news),
 		tillView("08-present-news-dark", darkened(news)),
 		tillView("09-selling", step(till.Selling)),

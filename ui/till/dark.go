@@ -67,7 +67,7 @@ func (p *page) riskBar(width float32) fyne.CanvasObject {
 // upstream's absence keeps away.
 func (p *page) waysThat(work bool) (list string) {
 	for _, w := range p.v.Ways {
-		away := w.Why == till.NoUpstream || w.Why == till.NoDark
+		away := w.Why == till.NoUpstream || w.Why == till.NoDark || w.Why == till.OldList
 		if work && w.Why == till.NoReason || !work && away {
 			if list != "" {
 				list += p.t.T("till.and")
@@ -99,6 +99,8 @@ func reasonKey(r till.Reason) string {
 		return "till.why.none"
 	case till.NoDark:
 		return "till.why.dark"
+	case till.OldList:
+		return "till.why.old"
 	default:
 		return "till.why.ok"
 	}
