@@ -172,3 +172,25 @@ func TestViewForgets(t *testing.T) {
 		t.Errorf("at Home the view still has %+v", got)
 	}
 }
+
+// TestReceiptOfDoubt: nobody knows what the card has, so its receipt says neither that the
+// amount is on it nor that it is not.
+func TestReceiptOfDoubt(t *testing.T) {
+	v := View{
+		Step: OnAccount, Fault: CodeLoadDoubt, TopUp: TopUp{Amount: 2000}, Receipt: Receipt{OrderNo: "x"},
+		Load: Load{Amount: 2000, Stage: LoadWriting}, Balance: Balance{Account: 5000, Purse: 3000},
+	}
+	r := v.receipt()
+	for _, f := range r.Facts {
+		if f.Name == factLoaded || f.Name == factPurse {
+			t.Errorf("the receipt says %+v", f)
+		}
+	}
+	if r.Title != topUpReceipt || r.Next != onCardOrNot {
+		t.Errorf("receipt %+v", r)
+	}
+	v.Step, v.Fault, v.Load.Stage = Done, 0, LoadFinished
+	if r := v.receipt(); r.Next != "" || r.Facts[1].Name != factLoaded || r.Facts[1].Amount != 2000 {
+		t.Errorf("receipt of what is done %+v", r)
+	}
+}

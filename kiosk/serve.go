@@ -103,7 +103,12 @@ func (s *Session) said(ctx context.Context, in dialog.Input) {
 				s.input(ctx, Input{Event: Back})
 			}
 		case dialog.PrintIt:
-			s.print(ctx)
+			s.print()
+		}
+	case Done, OnAccount:
+		in.Answer.PIN.Wipe()
+		if in.Event == dialog.PrintIt {
+			s.print()
 		}
 	default:
 		in.Answer.PIN.Wipe()
@@ -160,7 +165,7 @@ func (s *Session) ended(ctx context.Context, e dialog.End) {
 		s.follow(ctx, follow)
 	}
 	if e.Report.Print && how != dialog.Refused {
-		s.print(ctx)
+		s.print()
 	}
 }
 
@@ -186,25 +191,88 @@ func (s *Session) renew(ctx context.Context, e dialog.End) {
 	s.follow(ctx, follow)
 }
 
-// print prints what came of the service, and says so on the page.
-func (s *Session) print(ctx context.Context) {
-	if s.Paper == nil || s.view.Dialog.Printed == dialog.Printing {
+// slip is a report on its way to the printer, and then what came of it.
+type slip struct {
+	visit  int
+	report dialog.Report
+	state  dialog.PrintState
+	why    dialog.Word
+}
+
+// feed is the printer's goroutine. A printer that is silent keeps nobody from their card.
+func (s *Session) feed(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case p := <-s.slips:
+			p.state, p.why = s.put(ctx, p.report)
+			select {
+			case s.printed <- p:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// put prints a report, and returns what came of it.
+func (s *Session) put(ctx context.Context, r dialog.Report) (state dialog.PrintState, why dialog.Word) {
+	err := s.Paper.Print(ctx, r)
+	if err == nil {
+		return dialog.Printed, ""
+	}
+	s.Log.Warn("report not printed", "service", string(r.Title), "err", err)
+	if no := (*dialog.Refusal)(nil); errors.As(err, &no) {
+		why = no.Why
+	}
+	return dialog.NotYet, why
+}
+
+// paperMax is longer than a printer takes for a report, or to be given up.
+const paperMax = 45 * time.Second
+
+// print has the report of the page printed, and says so on the page, which stays until
+// the printer has said how that went.
+func (s *Session) print() {
+	d := &s.view.Dialog
+	if !d.CanPrint || d.Printed == dialog.Printing {
 		return
 	}
-	paper, report := s.Paper, s.view.Dialog.Titled()
-	s.view.Dialog.Printed = dialog.Printing
+	d.Printed, d.NoPaper = dialog.Printing, ""
+	select {
+	case s.slips <- slip{visit: s.visit, report: d.Titled()}:
+		s.stay(paperMax)
+	default: // the printer is far behind
+		d.Printed = dialog.NotYet
+	}
 	s.Show(s.view)
-	s.begin(ctx, job{ctx, s.visit, func(ctx context.Context, _ progress) outcome {
-		done, why := dialog.Printed, dialog.Word("")
-		if err := paper.Print(ctx, report); err != nil {
-			done = dialog.NotYet
-			if no := (*dialog.Refusal)(nil); errors.As(err, &no) {
-				why = no.Why
-			}
-			s.Log.Warn("report not printed", "service", string(report.Title), "err", err)
-		}
-		return outcome{0, func(v *View) { v.Dialog.Printed, v.Dialog.NoPaper = done, why }}
-	}})
+}
+
+// onPaper says what came of printing to whoever still stands there, for as long as it
+// takes to read.
+func (s *Session) onPaper(p slip) {
+	if p.visit != s.visit {
+		return
+	}
+	s.view.Dialog.Printed, s.view.Dialog.NoPaper = p.state, p.why
+	s.stay(servedAfter)
+	s.Show(s.view)
+}
+
+// stay has the page stand that long at least.
+func (s *Session) stay(least time.Duration) {
+	if !s.ends.IsZero() && time.Until(s.ends) < least {
+		s.arm(least)
+	}
+}
+
+// offerPaper makes the receipt of a page at which a top-up ends one that can be printed.
+func (s *Session) offerPaper() {
+	if s.view.Step != Done && s.view.Step != OnAccount || s.view.Receipt == (Receipt{}) {
+		return
+	}
+	s.pages++
+	s.view.Dialog = dialog.View{No: s.pages, Report: s.view.receipt(), CanPrint: s.Paper != nil}
 }
 
 // servedAfter is how long what came of a service is still shown to who has taken the

@@ -25,7 +25,7 @@ type Session struct {
 	Log    *slog.Logger
 
 	Services []service.Service
-	Paper    dialog.Paper // for what came of a service; nil: there is no printer
+	Paper    dialog.Paper // for what came of a visit; nil: there is no printer
 
 	// What follows belongs to the goroutine of Run.
 	view    View
@@ -38,7 +38,9 @@ type Session struct {
 	jobs    chan job
 	results chan result
 	talk    *dialog.Conversation // of a service, or what it waits for; nil: none
-	pages   int                  // of services, shown so far
+	pages   int                  // of dialogs, shown so far
+	slips   chan slip            // to the printer
+	printed chan slip            // and back
 }
 
 // outcome is what came of an act: an event for the flow, or 0 for none, and
@@ -71,11 +73,13 @@ type result struct {
 // nothing of the first is left.
 func (s *Session) Run(ctx context.Context) error {
 	s.jobs, s.results = make(chan job, 16), make(chan result)
+	s.slips, s.printed = make(chan slip, 16), make(chan slip)
 	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.perform(ctx) })
 	g.Go(func() error { return s.walk(ctx) })
+	g.Go(func() error { return s.feed(ctx) })
 	return g.Wait()
 }
 
@@ -118,6 +122,8 @@ func (s *Session) walk(ctx context.Context) error {
 				continue // the person has gone on; what it did is in the journal
 			}
 			s.settle(ctx, r.outcome)
+		case p := <-s.printed:
+			s.onPaper(p)
 		case q := <-s.talk.Asks():
 			s.asked(ctx, q)
 		case e := <-s.talk.Ended():
@@ -183,7 +189,7 @@ func (s *Session) card(ctx context.Context, now reader.State) {
 	before := s.slot
 	s.slot = now
 	if before.Card && (!now.Card || now.Insertions != before.Insertions) {
-		if s.view.Step != Serving || s.view.SignedIn() {
+		if !s.staysWithout() {
 			s.event(ctx, CardOut, Input{})
 		}
 		s.cardLeft()
@@ -200,6 +206,18 @@ func (s *Session) card(ctx context.Context, now reader.State) {
 	if now.Connected != before.Connected {
 		s.health(ctx, s.view.Health)
 	}
+}
+
+// staysWithout reports whether the step goes on when the card is taken away, which ends
+// others: nobody's card is needed for it, or somebody is to be told what the printer does.
+func (s *Session) staysWithout() bool {
+	switch s.view.Step {
+	case Serving:
+		return !s.view.SignedIn()
+	case Done, OnAccount:
+		return s.view.Dialog.Printed == dialog.Printing
+	}
+	return false
 }
 
 // cardLeft reminds a person who takes the card along while paying that it is
@@ -322,6 +340,7 @@ func (s *Session) enter(ctx context.Context, step Step, in Input, patch func(*Vi
 		s.tried = s.slot.Insertions
 	}
 	s.view.CardAway = s.cardAway()
+	s.offerPaper()
 	s.arm(s.timeout(step))
 	s.Show(s.view)
 	s.converse(ctx)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/dialog"
 	"quancun/ledger"
 	"quancun/money"
 	"quancun/upstream/client"
@@ -159,6 +160,56 @@ func (d *Desk) credited(ctx context.Context) func(*View) {
 		OrderNo: d.order.OrderNo, At: d.order.PaidAt.In(Beijing), Proof: d.proof(ctx, d.order.OrderNo),
 	}
 	return func(v *View) { order(v); account(v); v.Receipt = receipt }
+}
+
+// Words of a receipt on paper.
+const (
+	topUpReceipt dialog.Word = "topup.receipt"
+	loadReceipt  dialog.Word = "topup.receipt.load" // without a top-up
+	factNumber   dialog.Word = "topup.fact.number"
+	factOrder    dialog.Word = "topup.fact.order"
+	factPaidAt   dialog.Word = "topup.fact.at"
+	factToppedUp dialog.Word = "topup.fact.amount"
+	factLoaded   dialog.Word = "topup.fact.load"
+	factAccount  dialog.Word = "topup.fact.account"
+	factPurse    dialog.Word = "topup.fact.purse"
+	notOnCard    dialog.Word = "topup.not.on.card"
+	onCardOrNot  dialog.Word = "topup.on.card.or.not" // nobody knows yet
+)
+
+// receipt is the receipt of the view as it is printed: what its QR code says in words,
+// and the code that proves it.
+func (v View) receipt() dialog.Report {
+	r := dialog.Report{Title: loadReceipt, QR: v.Receipt.Proof}
+	if v.TopUp.Amount > 0 {
+		r.Title = topUpReceipt
+		r.Facts = append(r.Facts, dialog.Fact{
+			Name: factToppedUp, Kind: dialog.IsAmount, Amount: v.TopUp.Amount, Strong: true})
+	}
+	if loaded := v.Loaded(); loaded > 0 {
+		r.Facts = append(r.Facts, dialog.Fact{
+			Name: factLoaded, Kind: dialog.IsAmount, Amount: loaded, Strong: v.TopUp.Amount == 0})
+	}
+	r.Facts = append(r.Facts, dialog.Amount(factAccount, v.Balance.Account))
+	if !v.InDoubt() {
+		r.Facts = append(r.Facts, dialog.Amount(factPurse, v.Balance.Purse))
+	}
+	if v.TopUp.Amount > 0 {
+		r.Facts = append(r.Facts, dialog.Moment(factPaidAt, v.Receipt.At))
+	}
+	if v.Receipt.Number > 0 {
+		r.Facts = append(r.Facts, dialog.Count(factNumber, v.Receipt.Number))
+	}
+	if v.Receipt.OrderNo != "" {
+		r.Facts = append(r.Facts, dialog.Text(factOrder, v.Receipt.OrderNo))
+	}
+	switch {
+	case v.InDoubt():
+		r.Next = onCardOrNot
+	case v.Step == OnAccount:
+		r.Next = notOnCard
+	}
+	return r
 }
 
 // orderEnd says what a state means to the journal, the flow and the screen;

@@ -42,7 +42,7 @@ type View struct {
 
 	Services []Offer     // what else there is to have done here
 	Chosen   dialog.Word // the service that the person came for
-	Dialog   dialog.View // Serving, AtWork, Served
+	Dialog   dialog.View // Serving, AtWork, Served; at Done and OnAccount only the receipt, as it is printed
 	Fault    Code        // Fault, OnAccount, OutOfOrder; zero: none
 
 	then pursuit // what the person came for, while something else comes first
@@ -180,6 +180,18 @@ type Load struct {
 	Amount money.Fen // 0 while it is not yet known
 	Stage  LoadStage
 }
+
+// Loaded is what was certainly written to the card.
+func (v View) Loaded() money.Fen {
+	if v.Load.Stage != LoadFinished {
+		return 0
+	}
+	return v.Load.Amount
+}
+
+// InDoubt reports whether nobody knows what the card has, because it left while it was
+// being written.
+func (v View) InDoubt() bool { return v.Step == OnAccount && v.Fault == CodeLoadDoubt }
 
 // LoadStage counts the determinate steps of writing a card. There is no
 // percentage: each stage is one thing that really happened.

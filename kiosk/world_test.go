@@ -90,6 +90,7 @@ type world struct {
 	crash   func()                                         // ends the terminal as a power cut would
 	found   func(ctx context.Context, cardNo string) error // told of lost cards; nil: nobody is
 
+	paper    dialog.Paper // nil: the machine has no printer
 	services []service.Service
 	first    func(ctx context.Context, s client.Session) dialog.Word // what comes before the account; nil: nothing
 }
@@ -236,7 +237,8 @@ func (w *world) startTerminal() {
 			Feeds: w.feeds, Found: w.found, First: w.first,
 		},
 		Clock: w.clock, Cards: cards, Inputs: w.input, Health: health, Log: w.log, Services: w.services,
-		Show: func(v kiosk.View) { w.views <- v },
+		Paper: w.paper,
+		Show:  func(v kiosk.View) { w.views <- v },
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

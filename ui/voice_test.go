@@ -139,6 +139,14 @@ func titles(v kiosk.View, texts *text.Texts) (all []string) {
 		title, _ := texts.Fault(v.Fault)
 		all = append(all, title)
 	}
+	switch d.Printed {
+	case dialog.Printing:
+		all = append(all, texts.T("dialog.printing"))
+	case dialog.Printed:
+		all = append(all, texts.T("dialog.printed"))
+	case dialog.NotYet:
+		all = append(all, texts.NotPrinted(d, specimen.Now))
+	}
 	for step, key := range map[kiosk.Step]string{
 		kiosk.Home: "home.title", kiosk.Present: "present.title", kiosk.EnterPIN: "pin.title", kiosk.Amount: "amount.title",
 		kiosk.Pay: "pay.title", kiosk.Checking: "checking.title", kiosk.Loading: "loading.title",

@@ -152,18 +152,20 @@ func (s *stage) verified(code, as string) error {
 	return err
 }
 
-// printing: the receipt of a top-up is printed, and proves itself. Then there is no
-// paper, the cover is open and the printer paused: the page says which, a phone takes the
-// receipt off the screen, and nothing comes out later, when somebody else stands there.
+// printing: the receipt of a top-up is printed where it ends, not without paper, and then
+// with some; and out of the records. Then there is no paper, the cover is open and the
+// printer paused: the page says which, a phone takes the receipt off the screen, and nothing
+// comes out later, when somebody else stands there.
 func printing(s *stage) error {
 	return s.steps(
 		s.order,
 		func() error { return s.lab("pay", "--last") },
+		s.receiptOfTopUp,
 		func() error { return s.await(kiosk.Done, "account") },
 		func() error { return s.await(kiosk.Account, "own.records") },
 		s.on("own.ask.sort", "option-2"), s.on("own.ask.period", "option-0"), s.on("own.ask.record", "option-0"),
 		s.on("own.records done", "print"), s.says("已打印"),
-		func() error { return s.onPaper(1) },
+		func() error { return s.onPaper(2, s.copyProves) },
 
 		func() error { return s.lab("paper", "out") },
 		s.on("own.records done", "print"), s.says("没有纸"), s.receiptProves,
@@ -174,9 +176,9 @@ func printing(s *stage) error {
 		func() error { return s.lab("paper", "offline") },
 		s.on("own.records done", "print"), s.says("停用"), s.receiptProves,
 		func() error { return s.lab("paper", "online") },
-		func() error { return s.onPaper(1) },
+		func() error { return s.onPaper(2, s.copyProves) },
 		s.on("own.records done", "print"), s.says("已打印"),
-		func() error { return s.onPaper(2) },
+		func() error { return s.onPaper(3, s.copyProves) },
 		s.leave("own.records done"), s.home,
 	)
 }
@@ -197,9 +199,20 @@ func (s *stage) paper() (all []receipt, err error) {
 	return all, json.NewDecoder(r.Body).Decode(&all)
 }
 
+// receiptOfTopUp has the receipt printed at the end of a top-up, first without paper.
+func (s *stage) receiptOfTopUp() error {
+	return s.steps(
+		func() error { return s.lab("paper", "out") },
+		func() error { return s.await(kiosk.Done, "print") }, s.says("没有纸"),
+		func() error { return s.lab("paper", "ok") },
+		func() error { return s.await(kiosk.Done, "print") }, s.says("已打印"),
+		func() error { return s.onPaper(1, s.proves) },
+	)
+}
+
 // onPaper checks that the lab's printer has cut off n receipts, of which the last is of
 // a top-up of twenty yuan and proves itself.
-func (s *stage) onPaper(n int) error {
+func (s *stage) onPaper(n int, proves func(code string) error) error {
 	all, err := s.paper()
 	if err != nil {
 		return err
@@ -207,5 +220,5 @@ func (s *stage) onPaper(n int) error {
 	if len(all) != n || len(all[n-1].Codes) != 1 || !strings.Contains(all[n-1].Text, twenty.String()) {
 		return fmt.Errorf("on paper, and not %d receipts of %s with a code: %+v", n, twenty, all)
 	}
-	return s.copyProves(all[n-1].Codes[0])
+	return proves(all[n-1].Codes[0])
 }

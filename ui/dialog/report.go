@@ -131,29 +131,35 @@ func (p *page) actions() {
 
 // states says what has become of printing and saving.
 func (p *page) states(width float32) (all []fyne.CanvasObject) {
-	add := func(tone look.Tone, icon, words string) {
-		all = append(all, widget.CentreX(p.k.Banner(tone, icon, words, width)))
-	}
-	switch p.v.Printed {
-	case dialog.NotPrinted:
-	case dialog.Printing:
-		add(look.Neutral, "info", p.t.T("dialog.printing"))
-	case dialog.Printed:
-		add(look.Well, "ok", p.t.T("dialog.printed"))
-	case dialog.NotYet:
-		if p.s.Touch { // a holder's is not kept
-			add(look.Careful, "warning", p.t.NotPrinted(p.v, p.s.Now))
-			break
-		}
-		add(look.Careful, "warning", p.t.T("dialog.notprinted"))
+	if paper := OnPaper(p.v, p.s, width); paper != nil {
+		all = append(all, widget.CentreX(paper))
 	}
 	switch {
 	case p.v.NotSaved:
-		add(look.Careful, "warning", p.t.T("dialog.notsaved"))
+		all = append(all, widget.CentreX(p.k.Banner(look.Careful, "warning", p.t.T("dialog.notsaved"), width)))
 	case p.v.Saved != "":
 		all = append(all, widget.CentreX(p.saved(width)))
 	}
 	return all
+}
+
+// OnPaper says what has become of printing the report of v; nil: nothing yet.
+func OnPaper(v dialog.View, s Stage, width float32) fyne.CanvasObject {
+	tone, icon, words := look.Careful, "warning", ""
+	switch v.Printed {
+	case dialog.NotPrinted:
+		return nil
+	case dialog.Printing:
+		tone, icon, words = look.Neutral, "info", s.Texts.T("dialog.printing")
+	case dialog.Printed:
+		tone, icon, words = look.Well, "ok", s.Texts.T("dialog.printed")
+	case dialog.NotYet:
+		words = s.Texts.T("dialog.notprinted")
+		if s.Touch { // a holder's is not kept
+			words = s.Texts.NotPrinted(v, s.Now)
+		}
+	}
+	return s.Kit.Banner(tone, icon, words, width)
 }
 
 // saved says where a report was saved: the end of the path says the most.

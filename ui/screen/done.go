@@ -6,6 +6,8 @@ import (
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
+	desk "quancun/kiosk/dialog"
+	"quancun/ui/dialog"
 	"quancun/ui/look"
 	"quancun/ui/text"
 	"quancun/ui/widget"
@@ -27,7 +29,15 @@ func (p *page) done() fyne.CanvasObject {
 
 	more := p.key(kiosk.Input{Event: kiosk.ChoseAccount}, widget.Face{
 		Name: "account", Label: p.t.T("done.more"), Icon: "account"})
+	p.printKey()
 	column := p.k.Column(8, p.receipt(action))
+	if beside := words; p.v.Dialog.Printed != desk.NotPrinted {
+		width := info
+		if p.k.Panel.Portrait() {
+			beside, width = column, action
+		}
+		beside.Add(widget.CentreX(p.onPaper(width)))
+	}
 	if !p.v.CardAway { // an account is open to whoever has its card there
 		column.Add(p.k.Sized(0, 26, more))
 	}
@@ -89,6 +99,22 @@ func (p *page) receipt(width float32) fyne.CanvasObject {
 		p.centred(line, look.Small, false, width))
 }
 
+// printKey has the receipt printed. It is where the page of a bill has it.
+func (p *page) printKey() {
+	d := p.v.Dialog
+	if !d.CanPrint {
+		return
+	}
+	p.footer = append(p.footer, p.key(kiosk.Input{Dialog: desk.Input{No: d.No, Event: desk.PrintIt}}, widget.Face{
+		Name: "print", Label: p.t.T("dialog.touch.print"), Icon: "print"}))
+}
+
+// onPaper says what has become of printing the receipt, in the words of the page of a
+// bill; nil: nothing yet.
+func (p *page) onPaper(width float32) fyne.CanvasObject {
+	return dialog.OnPaper(p.v.Dialog, dialog.Stage{Texts: p.t, Kit: p.k, Now: p.s.Now, Touch: true}, width)
+}
+
 // receiptText is what a phone shows that scans the receipt: words for its owner,
 // and the code that proves them to others.
 func (p *page) receiptText() string {
@@ -101,11 +127,15 @@ func (p *page) receiptText() string {
 		lines = append(lines, p.t.T("receipt.order", "order", r.OrderNo),
 			p.t.T("receipt.topup", "amount", text.Amount(v.TopUp.Amount)))
 	}
-	if v.Load.Amount > 0 {
-		lines = append(lines, p.t.T("receipt.load", "amount", text.Amount(v.Load.Amount)))
+	if loaded := v.Loaded(); loaded > 0 {
+		lines = append(lines, p.t.T("receipt.load", "amount", text.Amount(loaded)))
+	}
+	balances := "receipt.balances"
+	if v.InDoubt() {
+		balances = "receipt.balance.account"
 	}
 	lines = append(lines,
-		p.t.T("receipt.balances", "account", text.Amount(v.Balance.Account), "purse", text.Amount(v.Balance.Purse)),
+		p.t.T(balances, "account", text.Amount(v.Balance.Account), "purse", text.Amount(v.Balance.Purse)),
 		p.t.T("receipt.terminal", "terminal", v.Health.Terminal, "number", r.Number))
 	if r.Proof != "" {
 		lines = append(lines, r.Proof)

@@ -4,6 +4,7 @@ import (
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/ui/look"
 	"quancun/ui/text"
 	"quancun/ui/widget"
@@ -79,13 +80,32 @@ func (p *page) onAccount() fyne.CanvasObject {
 		}
 	}
 	m := message{picture: "account-safe", title: p.t.T("onaccount.title"), body: body, more: p.onAccountMore}
+	p.printKey()
+	if p.paperBelow() {
+		m.below = p.onPaper
+	}
 	if p.v.Receipt != (kiosk.Receipt{}) {
 		m.take = p.receipt
 	}
 	return p.message(m)
 }
 
+// onAccountMore is why, what to do now, and what has become of printing the receipt.
 func (p *page) onAccountMore(width float32) []fyne.CanvasObject {
+	more := p.onAccountWhy(width)
+	if p.v.Dialog.Printed != dialog.NotPrinted && !p.paperBelow() {
+		more = append(more, p.across(p.onPaper(width)))
+	}
+	return more
+}
+
+// paperBelow reports whether there is no room beside the receipt to say what has become
+// of printing it.
+func (p *page) paperBelow() bool {
+	return p.v.Dialog.Printed != dialog.NotPrinted && p.k.Density == look.Closest && !p.k.Panel.Portrait()
+}
+
+func (p *page) onAccountWhy(width float32) []fyne.CanvasObject {
 	if p.v.Fault == 0 {
 		return []fyne.CanvasObject{p.across(p.k.Banner(look.Neutral, "card", p.t.T("onaccount.next"), width))}
 	}

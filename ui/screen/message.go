@@ -17,15 +17,22 @@ type message struct {
 	body    string
 	more    func(width float32) []fyne.CanvasObject // under the text; nil: nothing
 	take    func(width float32) fyne.CanvasObject   // what a person may take along; nil: nothing
+	below   func(width float32) fyne.CanvasObject   // besides that, under both columns of a wide page; nil: nothing
 }
 
-// pictureShare is the part of a wide page that the picture takes.
-const pictureShare = 0.40
+// What of a wide page the picture takes, or a code alone.
+const (
+	pictureShare = 0.40
+	codeShare    = 0.32
+)
 
 func (p *page) message(m message) fyne.CanvasObject {
 	share := float32(pictureShare)
-	if p.k.Density > look.Airy && m.take == nil {
+	switch {
+	case p.k.Density > look.Airy && m.take == nil:
 		share /= 2 // a picture says less than the words
+	case m.below != nil:
+		share = codeShare
 	}
 	_, width := p.columns(share)
 	words := p.k.Column(8, p.notice(width)...)
@@ -54,10 +61,17 @@ func (p *page) message(m message) fyne.CanvasObject {
 	left, right := p.columns(share)
 	size := min(112, float64(left/p.k.MM(1)))
 	picture := p.k.Column(8, widget.CentreX(p.k.Icon(m.picture, size, size*3/4, m.tone)))
-	if m.take != nil {
+	switch {
+	case m.below != nil: // there is no room for a picture
+		picture = p.k.Column(8, m.take(left))
+	case m.take != nil:
 		picture = p.k.Column(8, widget.CentreX(p.k.Icon(m.picture, 64, 48, m.tone)), m.take(left))
 	}
-	return p.k.Row(gutter, widget.Wide(left, widget.CentreY(picture)), widget.Wide(right, widget.CentreY(words)))
+	page := p.k.Row(gutter, widget.Wide(left, widget.CentreY(picture)), widget.Wide(right, widget.CentreY(words)))
+	if m.below == nil {
+		return page
+	}
+	return p.k.Column(4, widget.Grow(page), widget.CentreX(m.below(p.width())))
 }
 
 // present asks for the card.

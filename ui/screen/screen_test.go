@@ -13,6 +13,7 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/money"
 	"quancun/ui/look"
 	"quancun/ui/screen"
@@ -155,6 +156,8 @@ func TestTapByText(t *testing.T) {
 		{kiosk.Replace, "以后再写卡", "Write card later", kiosk.Input{Event: kiosk.Leave}},
 		{kiosk.Doubt, "以后再写卡", "Write card later", kiosk.Input{Event: kiosk.Leave}},
 		{kiosk.Done, "查看账户", "My account", kiosk.Input{Event: kiosk.ChoseAccount}},
+		{kiosk.Done, "打印凭条", "Print", kiosk.Input{Dialog: dialog.Input{Event: dialog.PrintIt}}},
+		{kiosk.OnAccount, "打印凭条", "Print", kiosk.Input{Dialog: dialog.Input{Event: dialog.PrintIt}}},
 	} {
 		for l, label := range map[text.Language]string{text.Chinese: tt.zh, text.English: tt.en} {
 			var told []kiosk.Input

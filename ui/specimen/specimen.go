@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quancun/kiosk"
+	"quancun/kiosk/dialog"
 	"quancun/kiosk/service/tape"
 	"quancun/money"
 	"quancun/ui/look"
@@ -225,21 +226,36 @@ func ending() []View {
 	after := kiosk.Balance{Account: 17350, Available: 17350, Purse: 17350}
 	done := kiosk.View{Step: kiosk.Done, Holder: holder, Balance: after, TopUp: order,
 		Load: kiosk.Load{Amount: 5000, Stage: kiosk.LoadFinished}, Receipt: receipt}
-	loaded, level, away := done, done, done
+	level := done
+	paper := dialog.View{CanPrint: true, Report: dialog.Report{Title: "topup.receipt", QR: proof}}
+	done.Dialog = paper
+	prints := func(v kiosk.View, s dialog.PrintState, why dialog.Word) kiosk.View {
+		v.Dialog.Printed, v.Dialog.NoPaper = s, why
+		return v
+	}
+	loaded, away := done, done
 	away.CardAway = true
 	loaded.TopUp = kiosk.TopUp{}
 	level.TopUp, level.Load, level.Receipt = kiosk.TopUp{}, kiosk.Load{}, kiosk.Receipt{}
-	safe := kiosk.View{Step: kiosk.OnAccount, Holder: holder, Balance: behind, TopUp: order, Receipt: receipt}
+	safe := kiosk.View{Step: kiosk.OnAccount, Holder: holder, Balance: behind, TopUp: order, Receipt: receipt,
+		Dialog: paper}
 	refused, doubt := safe, safe
 	refused.Fault, doubt.Fault = kiosk.CodeLoadRefused, kiosk.CodeLoadDoubt
+	doubt.Load = kiosk.Load{Amount: 5000, Stage: kiosk.LoadWriting}
 	list := []View{
 		view("23-done", done),
 		view("23-done-card-away", away),
 		view("23-done-load", loaded),
+		view("23-done-printing", prints(done, dialog.Printing, "")),
+		view("23-done-printed", prints(away, dialog.Printed, "")),
+		view("23-done-not-printed", prints(done, dialog.NotYet, "unprinted.offline")),
+		view("23-done-unsure", prints(away, dialog.NotYet, "unprinted.unsure")),
 		view("23-done-level", level),
 		view("24-on-account", safe),
 		view("24-on-account-refused", refused),
 		view("24-on-account-doubt", doubt),
+		view("24-on-account-printed", prints(safe, dialog.Printed, "")),
+		view("24-on-account-not-printed", prints(refused, dialog.NotYet, "unprinted.unsure")),
 		view("26-take-card", kiosk.View{Step: kiosk.TakeCard}),
 		view("27-out-of-order", kiosk.View{Step: kiosk.OutOfOrder, Fault: kiosk.CodeFull}),
 	}

@@ -279,6 +279,7 @@ func (s *teller) receipt(v kiosk.View) {
 	if v.Receipt.Number > 0 {
 		s.tell(s.t.T("done.number", "number", v.Receipt.Number))
 	}
+	s.printed(v.Dialog)
 }
 
 func (s *teller) onAccount(v kiosk.View) {
