@@ -16,46 +16,70 @@ import (
 // tapBudget is how long a tap may wait here.
 const tapBudget = 300 * time.Millisecond
 
-// silent is an upstream that takes what a tap asks of it, and answers nothing.
-type silent struct {
+// slow is an upstream that takes its time over what a tap asks of it. Of a load it
+// hears after a while, and then it says what it always does; or not at all.
+type slow struct {
 	upstream
-	t *testing.T
+	t     *testing.T
+	hears time.Duration  // after which it hears of a load; 0: never
+	used  *time.Duration // that it has kept the tap waiting; one call is made at a time
 }
 
-// wait gives up when the caller does, who has to within the budget.
-func (u silent) wait(ctx context.Context) error {
-	if end, ok := ctx.Deadline(); !ok || time.Until(end) > tapBudget {
-		u.t.Errorf("a tap waits until %v", end)
+// wait keeps a call waiting, for no longer than its caller does, who has to give up
+// within what is left of the tap's budget.
+func (u slow) wait(ctx context.Context, long time.Duration) error {
+	begun := time.Now()
+	defer func() { *u.used += time.Since(begun) }()
+	left := tapBudget - *u.used
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > left {
+		u.t.Errorf("a tap that may wait for %v more waits until %v", left, end)
 		return context.DeadlineExceeded
 	}
-	<-ctx.Done()
-	return ctx.Err()
+	after := make(<-chan time.Time)
+	if long > 0 {
+		after = time.After(long)
+	}
+	select {
+	case <-after:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-func (u silent) Authorize(ctx context.Context, _ client.AuthorizeRequest) (client.Approval, error) {
-	return client.Approval{}, u.wait(ctx)
+func (u slow) Authorize(ctx context.Context, _ client.AuthorizeRequest) (client.Approval, error) {
+	return client.Approval{}, u.wait(ctx, 0)
 }
 
-func (u silent) ReportLoad(ctx context.Context, _ client.LoadReport) (client.LoadStatus, error) {
-	return client.LoadStatus{}, u.wait(ctx)
+func (u slow) ReportLoad(ctx context.Context, r client.LoadReport) (client.LoadStatus, error) {
+	if err := u.wait(ctx, u.hears); err != nil {
+		return client.LoadStatus{}, err
+	}
+	return u.upstream.ReportLoad(context.WithoutCancel(ctx), r)
 }
 
-// TestTapBudget: an upstream that is slow instead of gone holds no call of a tap up for
-// longer than its budget, also where a load of the card is open here; the till then
-// decides alone, and everything agrees once the upstream answers again.
+// TestTapBudget: an upstream that is slow instead of gone holds a tap up no longer than
+// its budget, in all that it is asked, also where a load of the card is open here and
+// takes a part of that, or the whole; the till then decides alone, and everything agrees
+// once the upstream answers again.
 func TestTapBudget(t *testing.T) {
-	for name, torn := range map[string]bool{"nothing open": false, "a load open": true} {
+	for name, tt := range map[string]struct {
+		torn  bool
+		hears time.Duration
+	}{
+		"nothing open": {}, "a load open": {torn: true}, "a load is heard of": {true, tapBudget / 3},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, tills := newShop(t, "T01")
 			c := tills[0]
-			if torn {
+			if tt.torn {
 				w.credit(20 * yuan)
 				w.card.Break(sim.Break{How: sim.TearAfter, INS: 0x52})
 				c.tearLoad()
 			}
 			whole := c.up.whole()
-			c.up.replace(silent{whole, t})
+			c.up.replace(slow{whole, t, tt.hears, new(time.Duration)})
 			c.seller.Budget = tapBudget
 			if v := c.sell(lunch, false); !v.sold || v.online {
 				t.Errorf("told %+v, want it sold alone", v)

@@ -54,8 +54,9 @@ type Listener interface {
 // Seller sells for a card (刷卡消费), design chapter 3: the hands of the cashier's
 // face, with no screen. One goroutine uses it, the one that holds the card.
 //
-// The upstream is asked while the SAM computes, and for no longer than Budget.
-// Without its answer the terminal decides alone, by the offline rules.
+// The upstream is asked while the SAM computes, and for no longer than Budget, of
+// which what was open of the card may have used a part. Without its answer the terminal
+// decides alone, by the offline rules.
 type Seller struct {
 	Settler
 	Upstream Authorizer
@@ -63,7 +64,7 @@ type Seller struct {
 	Feeds    Feeds
 	Terms    *Terms
 	Clock    Clock
-	Budget   time.Duration // that a tap may wait for the upstream
+	Budget   time.Duration // that a tap may wait for the upstream, in all that it asks
 	Log      *slog.Logger
 
 	day     day
@@ -124,6 +125,8 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 	if err := s.Book.Room(ctx); err != nil {
 		return Sold{}, fmt.Errorf("sell: %w", err)
 	}
+	s.patience = &patience{s.Budget}
+	defer func() { s.patience = nil }()
 	before, err := s.settleBefore(ctx, card, sale.Card)
 	if err != nil {
 		return Sold{Before: before}, err
@@ -150,12 +153,35 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 	return sold, fmt.Errorf("sell: %w", err)
 }
 
+// SettleOpen is the [Settler]'s, for no longer than a tap may wait.
+func (s *Seller) SettleOpen(ctx context.Context, card purse.Card, info purse.Info) ([]Settled, error) {
+	s.patience = &patience{s.Budget}
+	defer func() { s.patience = nil }()
+	return s.Settler.SettleOpen(ctx, card, info)
+}
+
+// patience is how long a tap may still wait for the upstream. One goroutine at a time
+// uses it.
+type patience struct{ left time.Duration }
+
+// bound returns ctx with an end when the patience is over, and done, which takes off
+// what was used; or an error if there is none left. A nil patience has no end.
+func (p *patience) bound(ctx context.Context) (_ context.Context, done func(), err error) {
+	if p == nil {
+		return ctx, func() {}, nil
+	}
+	if p.left <= 0 {
+		return nil, nil, context.DeadlineExceeded
+	}
+	begun := time.Now()
+	ctx, stop := context.WithTimeout(ctx, p.left)
+	return ctx, func() { stop(); p.left -= time.Since(begun) }, nil
+}
+
 // settleBefore ends what is open of this card. What has to wait for a PIN or for
 // the upstream holds up no sale.
 func (s *Seller) settleBefore(ctx context.Context, card purse.Card, info purse.Info) ([]Settled, error) {
-	s.patience = s.Budget
-	ended, err := s.SettleOpen(ctx, card, info)
-	s.patience = 0
+	ended, err := s.Settler.SettleOpen(ctx, card, info)
 	switch {
 	case errors.Is(err, ErrNotGenuine):
 		return ended, err
@@ -170,6 +196,9 @@ func (s *Seller) settleBefore(ctx context.Context, card purse.Card, info purse.I
 
 // try makes the sale, or says why not; errAgain asks for another try.
 func (s *Seller) try(ctx context.Context, card purse.Card, a *attempt) (sold Sold, err error) {
+	if s.patience.left <= 0 {
+		a.Alone = true // as if it had not answered
+	}
 	spent, err := s.spent(ctx, card, *a)
 	if err != nil {
 		return sold, err
@@ -253,8 +282,11 @@ func (s *Seller) prove(ctx context.Context, a *attempt, at pboc.Stamp) (purse.SA
 
 // ask asks the upstream, for no longer than a tap may wait.
 func (s *Seller) ask(ctx context.Context, a *attempt) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Budget)
-	defer cancel()
+	ctx, done, err := s.patience.bound(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	a.approval, err = s.Upstream.Authorize(ctx, client.AuthorizeRequest{
 		Epoch: a.epoch, Seq: a.seq, Attempt: a.ref,
 		CardNo: a.Card.CardNo.Full(), Merchant: a.Merchant, Amount: a.Amount,

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"quancun/journal"
 	"quancun/ledger"
@@ -33,8 +32,8 @@ type Settler struct {
 	Terminal pboc.TerminalNo
 	SAM      purse.Card // proves purchases; nil: this terminal has none
 
-	begun    uint32        // number of the purchase whose MAC2 the SAM waits for; 0: none
-	patience time.Duration // with the upstream, while a tap waits for it; 0: the client's
+	begun    uint32    // number of the purchase whose MAC2 the SAM waits for; 0: none
+	patience *patience // with the upstream, while a tap waits for it; nil: the client's
 }
 
 // Settled is a write to a card whose doubt has ended.
@@ -294,11 +293,11 @@ func (s *Settler) report(ctx context.Context, loadID string, o journal.Outcome, 
 
 // tell tells the upstream of a load, for no longer than its patience.
 func (s *Settler) tell(ctx context.Context, r client.LoadReport) (client.LoadStatus, error) {
-	if s.patience > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, s.patience)
-		defer stop()
+	ctx, done, err := s.patience.bound(ctx)
+	if err != nil {
+		return client.LoadStatus{}, err
 	}
+	defer done()
 	return s.Issuer.ReportLoad(ctx, r)
 }
 
