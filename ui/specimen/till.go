@@ -23,6 +23,8 @@ import (
 // TillPanels are the panels that every page of a till has to fit.
 var TillPanels = map[string]look.Panel{
 	"1024x768":  {WidthPx: 1024, HeightPx: 768, WidthMM: 304.1}, // 15 inches, on a counter
+	"1280x1024": {WidthPx: 1280, HeightPx: 1024, WidthMM: 338},
+	"1920x1080": {WidthPx: 1920, HeightPx: 1080, WidthMM: 344.2},
 	"1080x1920": {WidthPx: 1080, HeightPx: 1920, WidthMM: 267.8},
 }
 

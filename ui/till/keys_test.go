@@ -102,3 +102,27 @@ func record(t *testing.T, p look.Panel, did *[]string) face.Stage {
 	s.OnLanguage = func() { *did = append(*did, language) }
 	return s
 }
+
+// TestHiddenProduct: a product that has no room while there is more to say is still sold
+// by its function key, and has its key again where there is room.
+func TestHiddenProduct(t *testing.T) {
+	newApp(t)
+	shown := map[string]bool{}
+	for _, v := range specimen.TillViews() {
+		if v.Name != "05-ready" && v.Name != "05-ready-dark" {
+			continue
+		}
+		var told []till.Input
+		s := face.Build(v.View, newStage(t, specimen.TillPanels["1024x768"], text.Chinese, &told))
+		last := len(v.View.Products)
+		_, shown[v.Name] = buttons(s.Object)[fmt.Sprint("product-", last)]
+		s.Function(last)
+		s.Function(last + 1)
+		if len(told) != 1 || told[0].Amount != v.View.Products[last-1].Price {
+			t.Errorf("%s: F%d and the next have told %+v", v.Name, last, told)
+		}
+	}
+	if !shown["05-ready"] || shown["05-ready-dark"] {
+		t.Errorf("the last product is shown: %v", shown)
+	}
+}

@@ -30,22 +30,38 @@ func (p *page) price() fyne.CanvasObject {
 	pad := p.k.PricePad(sum, p.padKey(1), widget.PadWords{Clear: p.t.T("pad.clear"), Erase: p.t.T("pad.erase")}, show)
 	p.screen.typeRune, p.screen.erase = pad.Type, pad.Erase
 
-	words := p.k.Column(5)
-	if n := p.notice(says); n != nil {
-		words.Add(n)
-	}
-	if n := p.news(says); n != nil {
-		words.Add(n)
-	} else {
-		words.Add(p.text(p.t.T("till.price.title"), look.Lead, false, says))
-	}
-	words.Add(p.k.Box(look.Surface, look.Edge, 5, figure))
-	if products := p.products(); products != nil {
-		words.Add(products)
-	} else {
-		words.Add(p.text(p.t.T("till.price.hint"), look.Body, false, says))
-	}
+	words := p.asksPrice(says, figure)
 	return p.split(priceShare, words, p.k.Column(4, pad.Keys, p.k.Sized(0, p.confirmHeight(), charge)))
+}
+
+// rowsMax is how many rows of products there are at most.
+const rowsMax = 3
+
+// asksPrice is what there is to read and to pick beside the pad: as many rows of
+// products as have room below what else has to be said.
+func (p *page) asksPrice(width float32, figure fyne.CanvasObject) (words *fyne.Container) {
+	for rows := rowsMax; rows > 0; rows-- {
+		words = p.k.Column(5)
+		if n := p.notice(width); n != nil {
+			words.Add(n)
+		}
+		if n := p.news(width); n != nil {
+			words.Add(n)
+		} else {
+			words.Add(p.text(p.t.T("till.price.title"), look.Lead, false, width))
+		}
+		words.Add(p.k.Box(look.Surface, look.Edge, 5, figure))
+		products := p.products(rows)
+		if products == nil {
+			words.Add(p.text(p.t.T("till.price.hint"), look.Body, false, width))
+			break
+		}
+		words.Add(products)
+		if p.k.Panel.Portrait() || words.MinSize().Height <= p.height() {
+			break
+		}
+	}
+	return words
 }
 
 func typedPrice(sum string) money.Fen {
@@ -88,9 +104,10 @@ func (p *page) charge(sum *string) *widget.Button {
 		Rank: widget.Primary}, send)
 }
 
-// products are the keys of what is sold here, the meal of now before them, or
-// nil.
-func (p *page) products() fyne.CanvasObject {
+// products are the keys of what is sold here, the meal of now before them, or nil.
+// The function keys do for all of them, whether or not each has room now: a hand that
+// knows its keys does not look.
+func (p *page) products(rows int) fyne.CanvasObject {
 	all := p.v.Products
 	if p.v.Meal.Price > 0 {
 		all = append([]till.Product{{Name: p.v.Meal.Name, Price: p.v.Meal.Price}}, all...)
@@ -98,22 +115,19 @@ func (p *page) products() fyne.CanvasObject {
 	if len(all) == 0 {
 		return nil
 	}
-	columns, most := 2, 6
-	if p.k.Panel.Portrait() {
-		columns, most = 3, 9
-	} else {
-		most -= p.taken()
-	}
-	all = all[:min(len(all), most)]
 	p.screen.function = func(n int) {
 		if n <= len(all) {
 			p.s.On(all[n-1].Input())
 		}
 	}
 	room, _ := p.columns(priceShare)
+	columns := 2
+	if room >= p.k.MM(200) {
+		columns = 3
+	}
 	cell := (room-p.k.MM(4)*float32(columns-1))/float32(columns) - p.k.MM(6)
 	grid := p.k.Grid(columns, 4, 26)
-	for i, product := range all {
+	for i, product := range all[:min(len(all), rows*columns)] {
 		grid.Add(p.product(i+1, product, cell))
 	}
 	return grid
@@ -192,17 +206,6 @@ func (p *page) way(w till.Source, width float32) fyne.CanvasObject {
 		p.k.Line(p.t.T(wayKey(w.Kind)), widget.Style{Type: look.Lead, Bold: true, Colour: ink}),
 		p.k.Text(p.t.T(reasonKey(w.Why)), widget.Style{Type: look.Body, Colour: look.Soft}, room))
 	return p.k.Box(look.Surface, look.Line, 6, p.k.Row(6, widget.CentreY(mark), widget.Grow(words)))
-}
-
-// taken is how many products have no room beside what else has to be said.
-func (p *page) taken() (n int) {
-	if p.dark() {
-		n += 2
-	}
-	if len(p.v.News) > 0 {
-		n += 2
-	}
-	return n
 }
 
 // news is a key with the oldest news that nobody has read, or nil. Who has read it
