@@ -118,9 +118,11 @@ var layers = map[string]layer{
 	"upstream/reconcile": {ours: []string{"money", "upstream/channel"}},
 	"upstream/clearing": {
 		ours: []string{
-			"money", "journal", "upstream/channel", "upstream/reconcile", "upstream/store", "upstream/store/sqldb",
+			"money", "journal", "upstream/channel", "upstream/hot", "upstream/reconcile", "upstream/store",
+			"upstream/store/sqldb",
 		},
 	},
+	"upstream/hot": {ours: []string{"upstream/store", "upstream/store/sqldb"}},
 	"upstream/centre": {
 		ours: []string{"money", "journal", "upstream/place", "upstream/store", "upstream/store/sqldb"},
 	},
@@ -199,7 +201,7 @@ var layers = map[string]layer{
 	"upstream/ingest": {
 		ours: []string{
 			"money", "pboc", "journal", "paycode", "upstream/store", "upstream/store/sqldb", "upstream/keys",
-			"upstream/centre", "upstream/phone", "upstream/request", "upstream/wire/...",
+			"upstream/centre", "upstream/hot", "upstream/phone", "upstream/request", "upstream/wire/...",
 		},
 	},
 	"upstream/feed": {

@@ -13,6 +13,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/channel"
 	"quancun/upstream/clearing"
+	"quancun/upstream/hot"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -252,5 +253,29 @@ func TestVerifyTells(t *testing.T) {
 	}
 	if _, err := os.Stat(s.path("data/books.db")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBear: the command for what the school bears is reached, and says what is wrong.
+func TestBear(t *testing.T) {
+	s := newSite(t)
+	s.must("demo", "--cards", s.path("cards.json"))
+	s.onBooks(func(b *store.Books) error {
+		return b.Write(t.Context(), func(tx *sqldb.Tx) error {
+			return b.Except(t.Context(), tx, []store.Exception{{
+				Kind: hot.Kind, Ref: "C01/1", Owner: "card centre", Detail: "lost", NextStep: "ask", Epoch: make([]byte, 8),
+			}})
+		})
+	})
+	for _, c := range []struct {
+		args []string
+		want error
+	}{
+		{[]string{"--reason", "盗刷", "--by", "王敏"}, clearing.ErrUnsigned},
+		{[]string{"--reason", "盗刷", "--by", "王敏", "--and", "刘强"}, clearing.ErrNotThat}, // no such sale
+	} {
+		if _, err := s.campusd(append([]string{"exceptions", "bear", "1"}, c.args...)...); !errors.Is(err, c.want) {
+			t.Errorf("exceptions bear %q: %v, want %v", c.args, err, c.want)
+		}
 	}
 }

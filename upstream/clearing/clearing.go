@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"quancun/money"
+	"quancun/upstream/hot"
 	"quancun/upstream/reconcile"
 	"quancun/upstream/store"
 )
@@ -25,7 +26,7 @@ const (
 	// Bank is the school's own account, from which merchants are paid.
 	Bank store.Account = "bank/settlement"
 	// OverShort takes what is written off: a loss below zero, a surplus above.
-	OverShort store.Account = "over-short/clearing"
+	OverShort = hot.School
 )
 
 // House is the part of the books that this package keeps. It is safe for

@@ -3,6 +3,7 @@ package ingest
 import (
 	"quancun/journal"
 	"quancun/money"
+	"quancun/upstream/hot"
 	"quancun/upstream/store"
 )
 
@@ -23,7 +24,7 @@ const (
 	UnknownAccount   ExceptionKind = "unknown account"      // the money is in suspense
 	AccountDiffers   ExceptionKind = "account differs"      // from the card's, which counts
 	Overdrawn        ExceptionKind = "overdrawn"            // a holder is below zero
-	HotCard          ExceptionKind = "hot card"             // a card that may not be used was used
+	HotCard          ExceptionKind = hot.Kind               // a card that may not be used was used
 	TACWrong         ExceptionKind = "TAC wrong"            // posted all the same, but no proof
 	TACMissing       ExceptionKind = "TAC missing"          // posted on the terminal's word
 	CounterTwice     ExceptionKind = "counter used twice"   // two purchases are proved at one value of a card's counter
@@ -64,19 +65,20 @@ const (
 
 // care is whose an exception is and what to do, for each kind.
 var care = map[ExceptionKind]struct{ owner, next string }{
-	NotReadable:      {operator, "read it with the terminal's program; book by hand what it moved"},
-	NewerForm:        {operator, "update this program, then book by hand what it moved"},
-	NotItsOwn:        {operator, "find out who has the terminal's key; revoke the terminal"},
-	RuleBroken:       {operator, "look at the terminal's program; book by hand what it moved"},
-	ChainBroken:      {operator, "verify the terminal's journal; book by hand what it moved"},
-	IntentTwice:      {operator, "look at the terminal's program"},
-	NoIntent:         {operator, "compare with the terminal's journal; book by hand what it moved"},
-	EndDiffers:       {operator, "compare with the terminal's journal; book by hand what it moved"},
-	UnknownCard:      {clerk, "find the holder, and move the amount out of suspense"},
-	UnknownAccount:   {clerk, "find the holder, and move the amount out of suspense"},
-	AccountDiffers:   {clerk, "compare the card with the account; correct the posting if it is wrong"},
-	Overdrawn:        {clerk, "ask the holder to pay in what is owed"},
-	HotCard:          {clerk, "ask who used the card; refund what somebody else has spent after loss_risk_hours"},
+	NotReadable:    {operator, "read it with the terminal's program; book by hand what it moved"},
+	NewerForm:      {operator, "update this program, then book by hand what it moved"},
+	NotItsOwn:      {operator, "find out who has the terminal's key; revoke the terminal"},
+	RuleBroken:     {operator, "look at the terminal's program; book by hand what it moved"},
+	ChainBroken:    {operator, "verify the terminal's journal; book by hand what it moved"},
+	IntentTwice:    {operator, "look at the terminal's program"},
+	NoIntent:       {operator, "compare with the terminal's journal; book by hand what it moved"},
+	EndDiffers:     {operator, "compare with the terminal's journal; book by hand what it moved"},
+	UnknownCard:    {clerk, "find the holder, and move the amount out of suspense"},
+	UnknownAccount: {clerk, "find the holder, and move the amount out of suspense"},
+	AccountDiffers: {clerk, "compare the card with the account; correct the posting if it is wrong"},
+	Overdrawn:      {clerk, "ask the holder to pay in what is owed"},
+	HotCard: {clerk, "ask who used the card; exceptions bear gives back what the school bears, which is " +
+		"what somebody else has spent after loss_risk_hours"},
 	TACWrong:         {operator, "have the card read; is it ours?"},
 	TACMissing:       {operator, "nothing if the card's log has it; otherwise have the card read"},
 	CounterTwice:     {operator, "block the card: it or its keys are copied. Refund what was another's"},

@@ -5,10 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/upstream/hot"
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -208,29 +208,17 @@ func (d *desk) noteTAC(f *fact) {
 // could not know, is its holder's. Nothing is posted for it: when it was is the word of
 // a terminal without a network, and whether it was the holder nobody has asked yet.
 func (d *desk) noteHot(e journal.Entry) error {
-	s, hot := d.hot[e.Card]
-	if !hot {
+	if _, is := d.hot[e.Card]; !is {
 		return nil
 	}
-	var since, free int64
-	err := d.tx.QueryRow(d.ctx, `
-		SELECT CAST(coalesce(max(h.at_ms), 0) AS BIGINT), CAST(coalesce(min(r.free_ms), 0) AS BIGINT)
-		FROM hot_changes h JOIN cards c ON c.card_no = h.card_no
-		LEFT JOIN lost_reports r ON r.account = c.account AND r.version >= h.version
-		WHERE h.version = (SELECT max(version) FROM hot_changes WHERE card_no = ?)`, e.Card).Scan(&since, &free)
+	u := hot.Use{Card: e.Card, Terminal: e.Terminal, At: e.At}
+	f, err := hot.Look(d.ctx, d.tx, u)
 	if err != nil {
-		return fmt.Errorf("since when a card is hot: %w", err)
+		return err
 	}
-	detail := fmt.Sprintf("card %s has status %d since %s, and was used at %s by the terminal's clock",
-		e.Card, s, utc(since), e.At.UTC().Format(time.RFC3339))
-	if free > 0 {
-		detail += "; its holder was promised to bear nothing from " + utc(free) + " on"
-	}
-	d.exceptAmount(HotCard, e.Position(), e.Amount, detail)
+	d.exceptAmount(HotCard, e.Position(), e.Amount, f.Text(u))
 	return nil
 }
-
-func utc(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 // doubtSale takes it that nobody knows whether a card was debited.
 func (d *desk) doubtSale(f *fact) error {
@@ -421,13 +409,15 @@ func (d *desk) sold(b *booking, e journal.Entry) (paid money.Fen, err error) {
 	return paid, nil
 }
 
-// refunded returns what was given back before of the sale that b gives back.
+// refunded returns what was given back before of the sale that b gives back, by the
+// merchant or by the school.
 func (d *desk) refunded(b booking) (given money.Fen, err error) {
 	a := store.Account(journal.MerchantAccount(b.Place))
 	if b.Undoes != 0 {
 		err = d.tx.QueryRow(d.ctx, `
-			SELECT CAST(coalesce(sum(CASE ?1 WHEN debit THEN amount_fen WHEN credit THEN -amount_fen END), 0) AS BIGINT)
-			FROM entries WHERE undoes = ?2`, a, b.Undoes).Scan(&given)
+			SELECT CAST(coalesce(sum(CASE WHEN debit = ?1 THEN amount_fen WHEN credit = ?1 THEN -amount_fen
+				WHEN debit = ?3 AND kind = ?4 THEN amount_fen END), 0) AS BIGINT)
+			FROM entries WHERE undoes = ?2`, a, b.Undoes, hot.School, store.KindCorrection).Scan(&given)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read refunds: %w", err)

@@ -30,8 +30,8 @@ func folder(name string) fs.FS {
 
 // tables are all tables, each after those that it refers to.
 var tables = []sqldb.Table{
-	{Name: "terminals"}, {Name: "terminal_places"}, {Name: "accounts"}, {Name: "holders"}, {Name: "cards"},
-	{Name: "orders"},
+	{Name: "terminals"}, {Name: "terminal_places"}, {Name: "hotlists_heard"},
+	{Name: "accounts"}, {Name: "holders"}, {Name: "cards"}, {Name: "orders"},
 	{Name: "journals", Whole: true}, {Name: "journal_entries"}, {Name: "fork_entries"}, {Name: "carried_entries"},
 	{Name: "checkpoints"}, {Name: "intents"}, {Name: "claims"}, {Name: "entries"}, {Name: "postings", View: true},
 	{Name: "loads"}, {Name: "load_offers"}, {Name: "purse_moves"}, {Name: "alarms"}, {Name: "holds"},
@@ -127,6 +127,7 @@ var rights = map[string]sqldb.Rights{
 	"settlement_lines": {},
 
 	"terminal_places": {},
+	"hotlists_heard":  {Update: []string{"last_ms"}},
 
 	"centre_acts":      {},
 	"centre_closed":    {},

@@ -228,8 +228,24 @@ func (b *Books) Hear(ctx context.Context, id string, h Heard) error {
 				feeds = ?, fault = ?
 			WHERE id = ?`,
 			b.ms(), h.Version, h.Drift.Milliseconds(), h.Epoch, h.JournalHead, feeds, h.Fault, id)
-		return err
+		if err != nil {
+			return err
+		}
+		return b.hearHotlist(ctx, tx, id, h.Feeds)
 	})
+}
+
+// hearHotlist notes which hotlist a terminal has.
+func (b *Books) hearHotlist(ctx context.Context, tx *sqldb.Tx, id string, feeds map[string]uint64) error {
+	version, said := feeds[FeedHotlist]
+	if !said {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO hotlists_heard (terminal, version, first_ms, last_ms) VALUES (?1, ?2, ?3, ?3)
+		ON CONFLICT (terminal, version) DO UPDATE SET last_ms = excluded.last_ms
+		WHERE hotlists_heard.last_ms < excluded.last_ms`, id, int64(version), b.ms())
+	return err
 }
 
 // feedsText is how the versions of feeds are stored.

@@ -135,14 +135,16 @@ const spendingMax = 100
 var beijing = time.FixedZone("CST", 8*60*60)
 
 // Spending returns what an account has spent today, which is a day in Beijing.
-// Purchases count, and those in doubt too until they are given back.
+// Purchases count, and those in doubt too until they are given back. What people have
+// corrected does not: it would be leave to spend more today.
 func (b *Books) Spending(ctx context.Context, tx *sqldb.Tx, a Account) (s Spending, err error) {
 	now := b.Now()
 	y, m, d := now.In(beijing).Date()
 	err = tx.QueryRow(ctx, Lines(`l.n < ?2`)+`
 		SELECT h.daily_limit_fen, h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?4, false), (
 			SELECT CAST(coalesce(-sum(l.amount_fen), 0) AS BIGINT) FROM lines l JOIN entries e ON e.id = l.entry_id
-			WHERE e.kind IN (4, 7, 8, 14) AND coalesce(e.made_ms, e.at_ms) >= ?3)
+			WHERE (e.kind IN (4, 7, 8) OR e.kind = 14 AND e.claim_id IS NOT NULL)
+				AND coalesce(e.made_ms, e.at_ms) >= ?3)
 		FROM holders h WHERE h.account = ?1`,
 		a, spendingMax, time.Date(y, m, d, 0, 0, 0, 0, beijing).UnixMilli(), now.UnixMilli()).
 		Scan(&s.Limit, &s.Ended, &s.Today)

@@ -1,0 +1,143 @@
+package clearing
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"quancun/journal"
+	"quancun/money"
+	"quancun/upstream/hot"
+	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
+)
+
+// ErrHolders means that by the rule the holder bears what a line is about: the card was
+// used before the time from which on it is the school's, at a terminal that is not known
+// to have had it on its list.
+var ErrHolders = errors.New("clearing: the holder bears this")
+
+// Bearing is the word of two persons that the school bears a purchase.
+type Bearing struct {
+	Signature
+
+	// Goodwill says that the school does although the rule leaves it to the holder.
+	Goodwill bool
+}
+
+// Bear gives a holder back what was bought with a card that might not be used any more,
+// and books it as the school's loss; the merchant, who has sold, keeps the price. What
+// was given back of it before is left out. Asked again by the same persons for the same
+// reason it returns the entry that it has made. Its errors are ErrHolders, ErrNotThat,
+// ErrClosed and ErrUnsigned.
+func (h *House) Bear(ctx context.Context, id int64, b Bearing) (entry int64, err error) {
+	if b.Signature, err = b.check(true); err != nil {
+		return 0, err
+	}
+	err = h.books.Write(ctx, func(tx *sqldb.Tx) error {
+		x, err := lockException(ctx, tx, id)
+		if errors.Is(err, ErrClosed) {
+			entry, err = borne(ctx, tx, id, b.Signature)
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		if entry, err = h.bear(ctx, tx, x, b); err != nil {
+			return err
+		}
+		return h.sign(ctx, tx, x, closing{entry, writtenOff, b.Signature})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("bear: %w", err)
+	}
+	return entry, nil
+}
+
+// borne returns the entry by which a line was closed in this way, or ErrClosed.
+func borne(ctx context.Context, tx *sqldb.Tx, id int64, s Signature) (entry int64, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT c.entry_id FROM corrections c JOIN exceptions x ON x.id = c.exception_id
+		WHERE x.id = ? AND x.kind = ? AND c.kind = ? AND c.reason = ? AND c.by_one = ? AND c.by_two = ?`,
+		id, hot.Kind, writtenOff, s.Reason, s.One, s.Two).Scan(&entry)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrClosed
+	}
+	return entry, err
+}
+
+func (h *House) bear(ctx context.Context, tx *sqldb.Tx, x Exception, b Bearing) (entry int64, err error) {
+	if x.Kind != hot.Kind {
+		return 0, ErrNotThat
+	}
+	s, err := spentBy(ctx, tx, x)
+	if err != nil {
+		return 0, err
+	}
+	f, err := hot.Look(ctx, tx, s.use)
+	if err != nil {
+		return 0, err
+	}
+	if f.Holders(s.use.At) && !b.Goodwill {
+		return 0, ErrHolders
+	}
+	accounts, err := h.books.LockAccounts(ctx, tx, []store.Account{s.holder, OverShort})
+	if err != nil {
+		return 0, err
+	}
+	// With the accounts locked nobody gives it back at the same time.
+	left, err := s.left(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	if left <= 0 {
+		return 0, fmt.Errorf("%w: all of it was given back before", ErrNotThat)
+	}
+	all, err := h.books.PostAll(ctx, tx, accounts, []store.Entry{{
+		Kind: store.KindCorrection, Place: s.place, Debit: OverShort, Credit: s.holder, Amount: left, Undoes: s.id,
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return all[0].ID, nil
+}
+
+// spending is the entry that a line is about.
+type spending struct {
+	id     int64
+	holder store.Account
+	amount money.Fen
+	place  string
+	use    hot.Use
+}
+
+// spentBy returns what a line's card was used for, or ErrNotThat if no holder has paid it.
+func spentBy(ctx context.Context, tx *sqldb.Tx, x Exception) (s spending, err error) {
+	var body []byte
+	err = tx.QueryRow(ctx, `
+		SELECT e.id, e.debit, e.amount_fen, e.place, b.body
+		FROM entries e JOIN journals j ON j.id = e.journal
+		JOIN journal_entries b ON b.journal = e.journal AND b.seq = e.seq
+		WHERE j.terminal = ? AND j.epoch = ? AND e.seq = ? AND e.part = 0 AND e.kind = ?`,
+		x.Terminal, x.Epoch, x.Seq, store.KindPurchase).
+		Scan(&s.id, &s.holder, &s.amount, &s.place, &body)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !isHolder(s.holder) {
+		return spending{}, ErrNotThat
+	}
+	if err != nil {
+		return spending{}, err
+	}
+	e, _, err := journal.Decode(body)
+	s.use = hot.Use{Card: e.Card, Terminal: x.Terminal, At: e.At, Listed: x.Opened}
+	return s, err
+}
+
+// left is what the holder has not got back of it.
+func (s spending) left(ctx context.Context, tx *sqldb.Tx) (money.Fen, error) {
+	var given money.Fen
+	err := tx.QueryRow(ctx, `
+		SELECT CAST(coalesce(sum(CASE WHEN credit = ?1 THEN amount_fen ELSE -amount_fen END), 0) AS BIGINT)
+		FROM entries WHERE undoes = ?2 AND ?1 IN (debit, credit)`, s.holder, s.id).Scan(&given)
+	return s.amount - given, err
+}
