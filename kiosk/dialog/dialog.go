@@ -77,6 +77,7 @@ type Report struct {
 	Plot  []Bar
 	Next  Word // what to do now, such as "close the drawer"; "" for nothing
 	Print bool // it is printed without being asked for
+	Told  bool // it was only looked up: nothing was done, so nothing has come off
 
 	// QR is what the code says that a phone may scan from the page, to take the
 	// report along; "" for none.

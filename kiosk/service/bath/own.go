@@ -24,7 +24,7 @@ func (t *visit) own(ctx context.Context) (dialog.Report, error) {
 	r := t.mine[i]
 	deeds := t.deeds(r)
 	if len(deeds) == 0 {
-		report := dialog.Report{No: short(r.Ref), Facts: stands(r)}
+		report := dialog.Report{No: short(r.Ref), Facts: stands(r), Told: true}
 		if r.Hold == bath.Released {
 			report.Next = nextFree
 		}
@@ -100,7 +100,7 @@ func (t *visit) cancel(ctx context.Context, r bath.Reservation) (dialog.Report, 
 	if err := t.Work(ctx, cancelling); err != nil {
 		return dialog.Report{}, err
 	}
-	a := t.about(r, Cancelling, nextCancelled)
+	a := t.about(r, Cancelling, cancelled, cancelRule)
 	a.do = func(ctx context.Context) (bath.Reservation, error) {
 		return t.Upstream.Cancel(ctx, t.Session, bath.Act{Ref: a.ref, Reservation: r.Ref})
 	}
@@ -113,12 +113,13 @@ type deedNote struct {
 	Reservation string `json:"reservation"`
 }
 
-// about returns a request about a reservation.
-func (t *visit) about(r bath.Reservation, service string, next dialog.Word) *asked {
+// about returns a request about a reservation, of which title and next tell once it is
+// granted.
+func (t *visit) about(r bath.Reservation, service string, title, next dialog.Word) *asked {
 	return &asked{
 		Desk: t.Desk, service: service, ref: t.name(), about: where(r), unsure: unsureOwn, never: neverOwn,
 		told: func(now bath.Reservation) dialog.Report {
-			return dialog.Report{No: short(r.Ref), Facts: stands(now), Next: next}
+			return dialog.Report{Title: title, No: short(r.Ref), Facts: stands(now), Next: next}
 		},
 	}
 }
@@ -148,7 +149,7 @@ func (t *visit) settle(ctx context.Context, r bath.Reservation) (dialog.Report, 
 }
 
 func (t *visit) settleBy(ctx context.Context, r bath.Reservation, stub string) (dialog.Report, error) {
-	a := t.about(r, Settling, nextSettled)
+	a := t.about(r, Settling, settled, nextSettled)
 	a.do = func(ctx context.Context) (bath.Reservation, error) {
 		return t.Upstream.Close(ctx, t.Session, bath.Act{Ref: a.ref, Reservation: r.Ref}, stub)
 	}

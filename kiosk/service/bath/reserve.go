@@ -184,7 +184,8 @@ func (t *visit) terms(w wanted) []dialog.Fact {
 		dialog.Amount(factLitre, hall.Litre),
 		till,
 		dialog.Said(factRule, rule),
-		dialog.Text(factNoShows, fmt.Sprintf("%d / %d", t.halls.NoShows, t.halls.NoShowDays)),
+		dialog.Count(factNoShows, int64(t.halls.NoShows)),
+		dialog.Count(factDays, int64(t.halls.NoShowDays)),
 	}
 }
 
@@ -213,7 +214,7 @@ func (t *visit) take(ctx context.Context, w wanted) (dialog.Report, error) {
 // codeReport shows the code, to be typed at the controller.
 func codeReport(r bath.Reservation) dialog.Report {
 	return dialog.Report{
-		No: short(r.Ref), QR: r.Code, Print: true, Next: nextUse,
+		Title: reserved, No: short(r.Ref), QR: r.Code, Print: true, Next: nextUse,
 		Facts: append([]dialog.Fact{strong(dialog.Code(factCode, r.Code))}, about(r)...),
 	}
 }

@@ -63,7 +63,8 @@ const (
 	factRule     dialog.Word = "bath.fact.rule"
 	rule         dialog.Word = "bath.rule"
 	cancelRule   dialog.Word = "bath.cancel.rule"
-	factNoShows  dialog.Word = "bath.fact.noshows" // so many in so many days
+	factNoShows  dialog.Word = "bath.fact.noshows" // so many
+	factDays     dialog.Word = "bath.fact.days"    // in so many days
 	factCode     dialog.Word = "bath.fact.code"
 	factOpens    dialog.Word = "bath.fact.opens"
 	factState    dialog.Word = "bath.fact.state"
@@ -81,11 +82,13 @@ const (
 	isNotUsed   dialog.Word = "bath.is.unused"
 	isUnknown   dialog.Word = "bath.is.unknown"
 
-	nextUse       dialog.Word = "bath.next.use"
-	nextCancelled dialog.Word = "bath.next.cancelled"
-	nextSettled   dialog.Word = "bath.next.settled"
-	nextFree      dialog.Word = "bath.next.free"
-	lookLater     dialog.Word = "bath.next.later"
+	reserved    dialog.Word = "bath.reserved"
+	cancelled   dialog.Word = "bath.cancelled"
+	settled     dialog.Word = "bath.settled"
+	nextUse     dialog.Word = "bath.next.use"
+	nextSettled dialog.Word = "bath.next.settled"
+	nextFree    dialog.Word = "bath.next.free"
+	lookLater   dialog.Word = "bath.next.later"
 )
 
 // Why not.

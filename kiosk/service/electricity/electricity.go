@@ -167,7 +167,7 @@ func (s *search) atRoom(ctx context.Context, room []bill.Place) (dialog.Report, 
 	}
 	m, err := s.chooseMeter(ctx, meters, facts)
 	if err != nil || m == nil {
-		return dialog.Report{Facts: facts, Next: onlyShown}, err
+		return dialog.Report{Facts: facts, Next: onlyShown, Told: true}, err
 	}
 	facts = append(facts[:1:1], s.facts(*m)...) // of the others nobody pays now
 	amount, err := pay.Amount(ctx, s.Visit, s.biller, facts)

@@ -82,7 +82,7 @@ func run(ctx context.Context, v *service.Visit, u Upstream, d *pay.Desk) (dialog
 		return dialog.Report{}, pay.Nothing(err)
 	}
 	if !b.Pays {
-		return dialog.Report{Facts: facts(account), Next: onlyShown}, nil
+		return dialog.Report{Facts: facts(account), Next: onlyShown, Told: true}, nil
 	}
 	amount, err := pay.Amount(ctx, v, b, facts(account))
 	if err != nil {

@@ -82,7 +82,7 @@ func (d *Desk) limits(ctx context.Context, v *service.Visit) (dialog.Report, err
 	if !l.Until.IsZero() {
 		facts = append(facts, dialog.Moment(factUntil, l.Until))
 	}
-	return dialog.Report{Title: showLimits, Facts: append(facts, phoneOf(l)...), Next: limitHow}, nil
+	return dialog.Report{Title: showLimits, Facts: append(facts, phoneOf(l)...), Next: limitHow, Told: true}, nil
 }
 
 // phoneOf says which phone is the holder's virtual card, if one is.
@@ -121,6 +121,7 @@ func (d *Desk) phone(ctx context.Context, v *service.Visit) (dialog.Report, erro
 	}
 	return dialog.Report{
 		Title: bindPhone, QR: i.Text, Facts: []dialog.Fact{dialog.Moment(factUntil, i.Expires)}, Next: scanIt,
+		Told: true, // it is bound when the phone has scanned it
 	}, nil
 }
 

@@ -80,7 +80,7 @@ func help(ctx context.Context, v *service.Visit) (dialog.Report, error) {
 	if err != nil {
 		return dialog.Report{}, err
 	}
-	r := dialog.Report{Title: topics[i].name}
+	r := dialog.Report{Title: topics[i].name, Told: true}
 	for n, l := range topics[i].lines {
 		r.Facts = append(r.Facts, dialog.Said([]dialog.Word{first, second, third, fourth}[n], l))
 	}

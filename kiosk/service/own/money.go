@@ -182,13 +182,16 @@ func notOnCard(a client.Account) (all []holder.Open) {
 // explain is all that is to be said about one piece of open money.
 func (d *Desk) explain(o holder.Open) dialog.Report {
 	s := sortOf(o)
-	facts := []dialog.Fact{strong(dialog.Amount(factMoney, max(o.Amount, money.Fen(0)))), dialog.Said(factWhy, s.why)}
+	facts := []dialog.Fact{strong(dialog.Amount(factMoney, max(o.Amount, money.Fen(0))))}
 	if !o.Since.IsZero() {
 		facts = append(facts, dialog.Moment(factSince, o.Since))
 	}
 	place := factPlace
-	if o.Sort == dark && o.Where.ZH == "" {
+	switch {
+	case o.Sort == dark && o.Where.ZH == "":
 		place = factTerminal
+	case o.Sort == holder.BillHeld || o.Sort == holder.BillChecking:
+		place = factFor // it is an account or a room
 	}
 	zh, en := o.Where.With(o.Place)
 	for _, f := range []dialog.Fact{
@@ -208,7 +211,7 @@ func (d *Desk) explain(o holder.Open) dialog.Report {
 	if !o.Heard.IsZero() {
 		facts = append(facts, dialog.Moment(factHeard, o.Heard))
 	}
-	return dialog.Report{Facts: facts, Next: next}
+	return dialog.Report{Title: s.why, Facts: facts, Next: next, Told: true}
 }
 
 // due says until when it is decided, and what to do. Who was promised a time that is

@@ -173,7 +173,7 @@ func TestNotSent(t *testing.T) {
 		}, nil
 	}
 	r, asked, err := w.visit(own.Money, 0)
-	if err != nil || len(asked) != 1 || len(asked[0].Options) != 1 || fact(r, "own.fact.why").Word != "own.not.sent" ||
+	if err != nil || len(asked) != 1 || len(asked[0].Options) != 1 || r.Title != "own.not.sent" ||
 		fact(r, "own.fact.amount").Amount != 320 || fact(r, "own.fact.ref").Text != "C1" {
 		t.Errorf("asked %+v, told %+v, %v", asked, r, err)
 	}
@@ -214,7 +214,7 @@ func TestRecords(t *testing.T) {
 	if err != nil || c.Amount != -yuan || fact(r, "own.fact.place").Text != "canteen1" {
 		t.Errorf("receipt %+v, copy %+v, %v", r, c, err)
 	}
-	if r, _, err := w.visit(own.Records, 3, 3); err != nil || r.Next != "own.no.record" || r.QR != "" {
+	if r, _, err := w.visit(own.Records, 3, 3); err != nil || r.Title != "own.no.record" || r.QR != "" {
 		t.Errorf("bills: %+v, %v", r, err)
 	}
 	if _, _, err := w.visit(own.Records, 0); !errors.Is(err, dialog.ErrLeft) {

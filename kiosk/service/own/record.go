@@ -123,7 +123,7 @@ func (d *Desk) records(ctx context.Context, v *service.Visit) (dialog.Report, er
 			return dialog.Report{}, err
 		}
 		if len(all) == 0 {
-			return dialog.Report{Next: noRecord}, nil
+			return dialog.Report{Title: noRecord, Told: true}, nil
 		}
 		turn, i, err := pick(ctx, v, all, f.Page, pages)
 		switch {
@@ -219,5 +219,5 @@ func (d *Desk) receipt(ctx context.Context, v *service.Visit, id string) (dialog
 		}
 	}
 	facts = append(facts, dialog.Amount(factAfter, r.Balance))
-	return dialog.Report{Facts: facts, QR: code, Next: proves}, nil
+	return dialog.Report{Facts: facts, QR: code, Next: proves, Told: true}, nil
 }

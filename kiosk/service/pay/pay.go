@@ -120,7 +120,7 @@ func (d *Desk) Pay(ctx context.Context, v *service.Visit, o Order) (dialog.Repor
 	if err := v.Work(ctx, paying); err != nil {
 		return dialog.Report{}, err
 	}
-	p := &payment{desk: d, order: o.bill(v.Ref()), about: o.For, session: v.Session}
+	p := &payment{desk: d, order: o.bill(v.Ref()), kind: o.Biller.Kind, about: o.For, session: v.Session}
 	outcome, err := d.Requests.Do(ctx, request.Request{
 		Ref: v.Ref(), Service: Service, Account: v.Account.No, Amount: o.Amount, What: noteOf(p.order),
 	}, p.ask)
@@ -134,6 +134,7 @@ func (d *Desk) Pay(ctx context.Context, v *service.Visit, o Order) (dialog.Repor
 type payment struct {
 	desk  *Desk
 	order bill.Order
+	kind  bill.BillerKind
 	about []dialog.Fact
 	bill  bill.Bill // as the upstream has said last; zero if it has not
 
@@ -243,6 +244,7 @@ func (p *payment) report(ctx context.Context) dialog.Report {
 		if b.RecordNo != "" {
 			r.Facts = append(r.Facts, dialog.Text(factRecord, b.RecordNo))
 		}
+		r.Title, r.Next = paidTitles[p.kind], taken
 		r.Ref, r.Print, r.QR = p.order.OrderNo, true, p.proof(ctx)
 		return r
 	case bill.Released:

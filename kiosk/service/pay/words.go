@@ -32,7 +32,13 @@ const (
 	factFree      dialog.Word = "pay.fact.free"  // it was held, and is not any more
 	factUntil     dialog.Word = "pay.fact.until" // by then it is sent or released
 	lookLater     dialog.Word = "pay.later"
+	taken         dialog.Word = "pay.taken" // from the account
 )
+
+// paidTitles say at once what has come of a payment.
+var paidTitles = map[bill.BillerKind]dialog.Word{
+	bill.Network: "pay.paid.network", bill.Electricity: "pay.paid.electricity",
+}
 
 // Why a bill is not paid, or is not yet.
 const (
