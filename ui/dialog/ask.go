@@ -227,18 +227,31 @@ func (p *page) card() fyne.CanvasObject {
 
 // sure says what is about to happen, and asks for the last word.
 func (p *page) sure() fyne.CanvasObject {
-	width := p.s.Room.Width
-	if !p.k.Panel.Portrait() {
-		width = p.k.MM(250)
-	}
 	done := p.k.Sized(0, p.doneHeight(), p.first(p.t.T("dialog.yes"), func() { p.answer(dialog.Answer{}) }))
+	left := func(width float32) float32 {
+		return p.s.Room.Height - p.heading(width).MinSize().Height - done.MinSize().Height - p.k.MM(2*7)
+	}
+	width := p.s.Room.Width
+	if narrow := p.k.MM(250); !p.k.Panel.Portrait() && !p.largerAcross(narrow, left) {
+		width = narrow
+	}
 	column := p.k.Column(7, p.heading(width))
-	room := p.s.Room.Height - column.MinSize().Height - done.MinSize().Height - p.k.MM(2*7)
-	if facts := p.allFacts(p.q.Facts, width, room); facts != nil {
+	if facts := p.allFacts(p.q.Facts, width, left(width)); facts != nil {
 		column.Add(facts)
 	}
 	column.Add(done)
 	return widget.Centre(widget.Wide(width, column))
+}
+
+// largerAcross reports whether the facts of a question are set larger across the whole
+// page than in a narrow column, or would be squeezed there. left is what height they have in a width.
+func (p *page) largerAcross(narrow float32, left func(width float32) float32) bool {
+	if !p.s.Touch || len(p.q.Facts) == 0 {
+		return false
+	}
+	_, column := p.setFacts(p.q.Facts, narrow, left(narrow))
+	_, across := p.setFacts(p.q.Facts, p.s.Room.Width, left(p.s.Room.Width))
+	return across.size > column.size || across.size == column.size && column.columns > 1
 }
 
 // working says what is being done while everybody can only wait.
@@ -255,9 +268,13 @@ func (p *page) working() fyne.CanvasObject {
 	if hint == "" {
 		hint = p.t.T("dialog.wait")
 	}
+	task, name, more := look.Body, look.Title, look.Lead
+	if p.s.Touch && p.k.Density == look.Airy {
+		task, name, more = look.Lead, look.Figure, look.Heading
+	}
 	return widget.CentreY(p.k.Column(7,
 		widget.CentreX(p.k.Icon(picture, 100, 75, look.Neutral)),
-		p.centred(p.word(p.v.Task), look.Body, false, width),
-		p.centred(p.word(p.q.Name), look.Title, true, width),
-		p.centred(hint, look.Lead, false, width)))
+		p.centred(p.word(p.v.Task), task, false, width),
+		p.centred(p.word(p.q.Name), name, true, width),
+		p.centred(hint, more, false, width)))
 }

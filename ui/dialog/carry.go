@@ -48,9 +48,9 @@ func (p *page) carried(r dialog.Report, height float32) fyne.CanvasObject {
 		return widget.Centre(widget.Wide(left, take))
 	case p.k.Panel.Portrait():
 		room := height - take.MinSize().Height - p.k.MM(gap)
-		return p.k.Column(gap, take, widget.Grow(p.lines(rest, right, room)))
+		return p.k.Column(gap, take, widget.Grow(p.read(rest, right, room)))
 	}
-	return p.k.Row(gutter, widget.Wide(left, widget.CentreY(take)), widget.Wide(right, p.lines(rest, right, height)))
+	return p.k.Row(gutter, widget.Wide(left, widget.CentreY(take)), widget.Wide(right, p.read(rest, right, height)))
 }
 
 // digits are what is typed elsewhere, in groups of four, as large as there is room.

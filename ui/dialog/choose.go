@@ -19,11 +19,26 @@ func (p *page) choice() fyne.CanvasObject {
 	}
 	above := column.MinSize().Height + p.k.MM(6)
 	if p.s.Touch {
+		p.enlarge(p.options(), cmp.Or(p.s.Reach, p.s.Room.Height-above))
 		column.Add(p.low(p.options(), p.s.Room.Height-above))
 		return column
 	}
 	column.Add(widget.Grow(p.choices(p.options(), p.s.Room.Width, float64(above/p.k.MM(1)))))
 	return column
+}
+
+// enlarge sets what stands on keys larger, where all of them are on one page and none
+// needs a line more or more room for it.
+func (p *page) enlarge(all []choiceKey, height float32) {
+	if len(all) == 0 || len(all) > searchFrom {
+		return
+	}
+	small := p.shape(all, p.s.Room.Width, height)
+	p.labels = look.Title
+	large := p.shape(all, p.s.Room.Width, height)
+	if large.columns != small.columns || len(all) > large.size() || large.height > small.height {
+		p.labels = look.Heading
+	}
 }
 
 // factRoom is how high facts above a choice may be: what its keys leave of the room
@@ -77,6 +92,7 @@ const (
 	touchAir   = 3.0
 	touchLeast = 25.0 // height of a key
 	touchMost  = 44.0
+	touchFew   = 60.0 // the same of one row or two
 	touchPager = 22.0
 )
 
@@ -128,14 +144,18 @@ func (p *page) shaped(all []choiceKey, columns int, width, height float32) shape
 		s.rows = max(1, int((room+touchGap)/(s.least+touchGap)))
 	}
 	rows := float64(min(s.rows, max(1, (len(all)+s.columns-1)/s.columns)))
-	s.height = max(s.least, min(touchMost, (room-(rows-1)*touchGap)/rows))
+	most := touchMost
+	if rows <= 2 {
+		most = touchFew
+	}
+	s.height = max(s.least, min(most, (room-(rows-1)*touchGap)/rows))
 	return s
 }
 
 // labelStyle is how a label is set: a name in the font that has every character.
 func (p *page) labelStyle(c choiceKey) widget.Style {
 	f := widget.Face{Disabled: c.off}
-	return widget.Style{Type: look.Heading, Bold: !c.plain, Colour: f.Ink()}
+	return widget.Style{Type: p.labels, Bold: !c.plain, Colour: f.Ink()}
 }
 
 // leafed lays as many keys out as there is room for, and turns pages for the rest.
@@ -176,6 +196,9 @@ func (p *page) touchWords(c choiceKey, width float32) fyne.CanvasObject {
 	words := p.k.Column(1, p.k.Text(c.label, style, room))
 	if c.note != "" {
 		small := widget.Style{Type: look.Small, Colour: look.Soft}
+		if p.labels > look.Heading {
+			small.Type = look.Body
+		}
 		if c.off {
 			small.Colour = look.OffInk
 		}

@@ -8,7 +8,6 @@
 package dialog
 
 import (
-	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -84,6 +83,8 @@ type page struct {
 	k   widget.Kit
 	t   *text.Texts
 	out *Page
+
+	labels look.Type // of a choice's keys
 }
 
 // Build makes the page of v.
@@ -95,7 +96,7 @@ func Build(v dialog.View, s Stage) *Page {
 
 func newPage(v dialog.View, s Stage) *page {
 	s.Typed.On(v)
-	return &page{v: v, q: v.Question, s: s, k: s.Kit, t: s.Texts, out: &Page{}}
+	return &page{v: v, q: v.Question, s: s, k: s.Kit, t: s.Texts, out: &Page{}, labels: look.Heading}
 }
 
 // content is the page's. Every page and every kind of question has one; one
@@ -206,84 +207,4 @@ func (p *page) wrong() string {
 		return p.word(p.q.Wrong, "least", text.Amount(p.q.Min), "most", text.Amount(p.q.Max))
 	}
 	return p.word(p.q.Wrong)
-}
-
-// factScale is how large facts are set.
-type factScale struct {
-	size, strong look.Type
-	gap, pad     float64
-}
-
-var factScales = []factScale{
-	{look.Lead, look.Title, 4, 7},
-	{look.Body, look.Heading, 2.5, 6},
-	{look.Small, look.Lead, 1, 4},
-}
-
-// facts lists what a page is about, as large as there is room, and side by side if
-// there are too many for that; nil for nothing.
-func (p *page) facts(all []dialog.Fact, width, height float32) (box fyne.CanvasObject) {
-	if len(all) == 0 {
-		return nil
-	}
-	for columns := 1; columns <= 2; columns++ {
-		for _, s := range factScales {
-			cell := (width-p.k.MM(2*s.pad+gutter*float64(columns-1)))/float32(columns) - 1 // for rounding
-			n := (len(all) + columns - 1) / columns
-			row := p.k.Row(gutter)
-			for part := range slices.Chunk(all, n) {
-				row.Add(widget.Wide(cell, p.factColumn(part, s, cell)))
-			}
-			box = p.k.Box(look.Surface, look.Line, s.pad, row)
-			if box.MinSize().Height <= height {
-				return box
-			}
-		}
-	}
-	return box
-}
-
-// allFacts is facts and, where there is no room for all of them at once, as with large
-// type, a part of them at a time, once the page is set as closely as it can be.
-func (p *page) allFacts(all []dialog.Fact, width, height float32) fyne.CanvasObject {
-	box := p.facts(all, width, height)
-	if box == nil || !p.s.Touch || p.k.Density < look.Closest {
-		return box
-	}
-	if need := box.MinSize(); need.Height <= height && need.Width <= width {
-		return box
-	}
-	return p.lines(dialog.Report{Facts: all}, width, height)
-}
-
-func (p *page) factColumn(all []dialog.Fact, s factScale, width float32) fyne.CanvasObject {
-	column := p.k.Column(s.gap)
-	for i, f := range all {
-		if i > 0 {
-			column.Add(p.k.Rule())
-		}
-		size := s.size
-		if f.Strong {
-			size = s.strong
-		}
-		column.Add(p.fact(f, size, width))
-	}
-	return p.k.Column(0, column, widget.Spring())
-}
-
-// fact is a name at the left and its value at the right. A name is set in the
-// regular font: the bold one lacks rare characters.
-func (p *page) fact(f dialog.Fact, size look.Type, width float32) fyne.CanvasObject {
-	value := p.t.Value(f, p.s.Now)
-	bold := f.Kind != dialog.IsText
-	style := widget.Style{Type: size, Bold: bold}
-	name := p.k.Line(p.word(f.Name), widget.Style{Type: min(size, look.Lead), Colour: look.Soft})
-	line := p.k.Line(value, style)
-	room := width - name.MinSize().Width - p.k.MM(5)
-	if line.MinSize().Width <= room {
-		return p.k.Row(5, widget.CentreY(name), widget.Spring(), widget.CentreY(line))
-	}
-	style.Align = fyne.TextAlignTrailing
-	above := widget.Style{Type: min(size, look.Lead), Colour: look.Soft}
-	return p.k.Column(1, p.k.Text(p.word(f.Name), above, width), p.k.Text(value, style, width))
 }

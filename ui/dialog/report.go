@@ -32,7 +32,10 @@ func (p *page) verdict() verdict {
 	switch p.v.Outcome {
 	case dialog.Done:
 		v := verdict{ground: look.Good, icon: "check", title: title}
-		if p.bare() || r.Ref != "" {
+		if r.Told { // a tick would say that something was done
+			v.ground, v.icon = look.Blue, "info"
+		}
+		if p.bare() && !r.Told || r.Ref != "" {
 			v.body = p.t.T("dialog.ok")
 		}
 		if r.Next != "" {
@@ -89,7 +92,10 @@ func (p *page) ended() fyne.CanvasObject {
 		column.Objects = append(column.Objects, p.states(p.s.Room.Width)...)
 		return column
 	}
-	strip := p.strip(v)
+	strip := p.largerStrip(v, r)
+	if strip == nil {
+		strip = p.strip(v)
+	}
 	room := p.s.Room.Height - strip.MinSize().Height - p.k.MM(5)
 	return p.k.Column(5, strip, widget.Grow(p.body(r, room)))
 }
@@ -198,16 +204,37 @@ const (
 	stripClose = 0.66 // where it is set as closely as it can be
 )
 
+// largerStrip is a verdict in larger type, where all there is to read fits below it and
+// is large, too; nil where it does not.
+func (p *page) largerStrip(v verdict, r dialog.Report) fyne.CanvasObject {
+	if !p.s.Touch || len(r.Table.Rows)+len(r.Plot) > 0 || carries(r) || len(p.states(p.s.Room.Width)) > 0 {
+		return nil
+	}
+	strip := p.coloured(v, largeStrip, p.s.Room.Width)
+	title := p.k.Line(v.title, widget.Style{Type: largeStrip.title, Bold: true})
+	if title.MinSize().Width > p.stripRoom(largeStrip, p.s.Room.Width) {
+		return nil
+	}
+	room := p.s.Room.Height - strip.MinSize().Height - p.k.MM(5)
+	if isProse(r) && p.prose(r.Facts, p.s.Room.Width, room).MinSize().Height <= room {
+		return strip
+	}
+	if _, how := p.setFacts(r.Facts, p.s.Room.Width, room); how.size >= look.Lead {
+		return strip
+	}
+	return nil
+}
+
 // strip is a verdict above what there is to read, and beside it what has become of
 // printing and saving.
 func (p *page) strip(v verdict) fyne.CanvasObject {
 	room := p.s.Room.Width
 	beside := p.states(room)
 	if len(beside) == 0 {
-		return p.coloured(v, room)
+		return p.coloured(v, smallStrip, room)
 	}
 	if p.k.Panel.Portrait() {
-		return p.k.Column(4, append([]fyne.CanvasObject{p.coloured(v, room)}, beside...)...)
+		return p.k.Column(4, append([]fyne.CanvasObject{p.coloured(v, smallStrip, room)}, beside...)...)
 	}
 	share := float32(stripShare)
 	if p.s.Touch && p.k.Density == look.Closest {
@@ -215,25 +242,43 @@ func (p *page) strip(v verdict) fyne.CanvasObject {
 	}
 	left, right := p.columns(share)
 	states := p.k.Column(3, p.states(right)...)
-	return p.k.Row(gutter, widget.Wide(left, p.coloured(v, left)), widget.Wide(right, widget.CentreY(states)))
+	return p.k.Row(gutter, widget.Wide(left, p.coloured(v, smallStrip, left)),
+		widget.Wide(right, widget.CentreY(states)))
+}
+
+// stripSizes is how large a strip is set.
+type stripSizes struct {
+	title, body look.Type
+	pad         float64
+}
+
+var (
+	smallStrip = stripSizes{look.Heading, look.Body, 4}
+	largeStrip = stripSizes{look.Title, look.Lead, 6}
+)
+
+const stripSign, stripGap = 16.0, 6.0
+
+// stripRoom is how wide the words of a strip may be.
+func (p *page) stripRoom(s stripSizes, width float32) float32 {
+	return width - p.k.MM(2*s.pad+stripSign+stripGap)
 }
 
 // coloured is a verdict in a few lines.
-func (p *page) coloured(v verdict, width float32) fyne.CanvasObject {
-	const sign, pad, gap = 16.0, 4.0, 6.0
-	room := width - p.k.MM(2*pad+sign+gap)
+func (p *page) coloured(v verdict, s stripSizes, width float32) fyne.CanvasObject {
+	room := p.stripRoom(s, width)
 	ground := p.k.Fill(v.ground)
 	ground.CornerRadius = p.k.MM(4)
-	white := widget.Style{Colour: look.Surface, Bold: true, Type: look.Heading}
+	white := widget.Style{Colour: look.Surface, Bold: true, Type: s.title}
 	words := p.k.Column(1, p.k.Text(v.title, white, room))
-	white.Type, white.Bold = look.Body, false
+	white.Type, white.Bold = s.body, false
 	for _, more := range []string{v.body, v.code} {
 		if more != "" {
 			words.Add(p.k.Text(more, white, room))
 		}
 	}
-	return widget.Pile(ground, p.k.Inset(pad, p.k.Row(gap,
-		widget.CentreY(p.k.Sign(v.icon, sign, v.ground)), widget.Grow(widget.CentreY(words)))))
+	return widget.Pile(ground, p.k.Inset(s.pad, p.k.Row(stripGap,
+		widget.CentreY(p.k.Sign(v.icon, stripSign, v.ground)), widget.Grow(widget.CentreY(words)))))
 }
 
 // body is what a report says: its plot, and its lines beside or below it.
@@ -242,16 +287,10 @@ func (p *page) body(r dialog.Report, height float32) fyne.CanvasObject {
 	switch {
 	case p.s.Touch && isProse(r):
 		return p.prose(r.Facts, p.s.Room.Width, height)
-	case p.s.Touch && len(r.Table.Rows)+len(r.Plot) == 0 && !carries(r): // read standing, so as large as there is room
-		facts := p.facts(r.Facts, p.s.Room.Width, height)
-		if facts.MinSize().Height <= height {
-			return p.k.Column(0, facts, widget.Spring())
-		}
-		return p.lines(r, p.s.Room.Width, height)
 	case carries(r):
 		return p.carried(r, height)
 	case len(r.Plot) == 0:
-		return p.lines(r, p.s.Room.Width, height)
+		return p.read(r, p.s.Room.Width, height)
 	case lines == 0:
 		return p.plot(r.Plot, p.s.Room.Width, height)
 	case p.k.Panel.Portrait():

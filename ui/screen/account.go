@@ -178,15 +178,13 @@ func (p *page) accountKeys(width float32) fyne.CanvasObject {
 	}
 	topUp := kiosk.Input{Event: kiosk.ChoseTopUp}
 	face := widget.Face{Name: "topup", Label: p.t.T("account.topup"), Icon: "plus", Type: next}
+	first := tile{input: topUp, face: face}
 	var rest []tile
-	column := p.k.Column(size.gap)
-	if p.v.Balance.ToLoad == 0 {
-		column.Add(p.k.Sized(0, large, p.first(topUp, face)))
-	} else {
+	if p.v.Balance.ToLoad > 0 {
 		words := p.t.T("account.level", "amount", text.Amount(p.v.Balance.ToLoad))
-		column.Add(p.k.Sized(0, large, p.first(kiosk.Input{Event: kiosk.ChoseLevel}, widget.Face{
-			Name: "level", Label: words, Icon: "card", Type: next})))
-		rest = append(rest, tile{input: topUp, face: face})
+		rest = append(rest, first)
+		first = tile{input: kiosk.Input{Event: kiosk.ChoseLevel},
+			face: widget.Face{Name: "level", Label: words, Icon: "card", Type: next}}
 	}
 	rest = append(rest, tile{input: kiosk.Input{Event: kiosk.ChoseCardLog}, face: widget.Face{
 		Name: "cardlog", Label: p.t.T("account.cardlog"), Icon: "card"}})
@@ -203,6 +201,7 @@ func (p *page) accountKeys(width float32) fyne.CanvasObject {
 	if p.k.Panel.Portrait() && len(rest) > 6 {
 		size.columns = 3
 	}
-	column.Add(p.tiles(rest, size))
+	first.face.Type = max(next, p.tileType(rest, size)) // what comes first is not smaller than the rest
+	column := p.k.Column(size.gap, p.k.Sized(0, large, p.first(first.input, first.face)), p.tiles(rest, size))
 	return widget.Wide(width, column)
 }

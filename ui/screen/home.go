@@ -79,10 +79,8 @@ type tileSize struct {
 
 // tiles lays some out that belong together. Their names are in one type.
 func (p *page) tiles(all []tile, s tileSize) fyne.CanvasObject {
-	cell := (s.width - p.k.MM(s.gap*float64(s.columns-1))) / float32(s.columns)
-	side, pad := min(s.height*0.52, 24), min(s.height*0.13, 6)
-	room := cell - p.k.MM(side+3*pad)
-	size := p.nameType(all, room, s.height-pad)
+	side, pad := s.inside()
+	room, size := p.tileRoom(s), p.tileType(all, s)
 	grid := p.k.Grid(s.columns, s.gap, s.height)
 	for _, t := range all {
 		f := t.face
@@ -96,6 +94,22 @@ func (p *page) tiles(all []tile, s tileSize) fyne.CanvasObject {
 		grid.Add(p.k.Key(f, content, func() { p.s.On(t.input) }))
 	}
 	return grid
+}
+
+// inside is the side of a tile's picture, and what is left free around it, in millimetres.
+func (s tileSize) inside() (side, pad float64) { return min(s.height*0.52, 24), min(s.height*0.13, 6) }
+
+// tileRoom is how wide a tile's words may be.
+func (p *page) tileRoom(s tileSize) float32 {
+	side, pad := s.inside()
+	cell := (s.width - p.k.MM(s.gap*float64(s.columns-1))) / float32(s.columns)
+	return cell - p.k.MM(side+3*pad)
+}
+
+// tileType is the type of the tiles' names.
+func (p *page) tileType(all []tile, s tileSize) look.Type {
+	_, pad := s.inside()
+	return p.nameType(all, p.tileRoom(s), s.height-pad)
 }
 
 // nameType is the largest type in which every name has room with what is said below

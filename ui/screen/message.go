@@ -27,6 +27,26 @@ const (
 )
 
 func (p *page) message(m message) fyne.CanvasObject {
+	if p.k.Density == look.Airy && !p.k.Needs.Large && p.onOneLine(m) {
+		room := fyne.NewSize(p.width(), p.bodyHeight())
+		large := p.setMessage(m, messageSizes{look.Figure, look.Heading})
+		if need := large.MinSize(); need.Width <= room.Width && need.Height <= room.Height {
+			return large
+		}
+	}
+	return p.setMessage(m, messageSizes{look.Title, look.Lead})
+}
+
+// messageSizes is how large a message is set.
+type messageSizes struct{ title, body look.Type }
+
+// onOneLine reports whether the title of a message is, in the largest type.
+func (p *page) onOneLine(m message) bool {
+	_, width := p.columns(pictureShare)
+	return p.k.Line(m.title, widget.Style{Type: look.Figure, Bold: true}).MinSize().Width <= width
+}
+
+func (p *page) setMessage(m message, s messageSizes) fyne.CanvasObject {
 	share := float32(pictureShare)
 	switch {
 	case p.k.Density > look.Airy && m.take == nil:
@@ -36,9 +56,9 @@ func (p *page) message(m message) fyne.CanvasObject {
 	}
 	_, width := p.columns(share)
 	words := p.k.Column(8, p.notice(width)...)
-	words.Add(p.title(m.title, width))
+	words.Add(p.k.Text(m.title, widget.Style{Type: s.title, Bold: true, Align: p.align()}, width))
 	if m.body != "" {
-		words.Add(p.lead(m.body, width))
+		words.Add(p.k.Text(m.body, widget.Style{Type: s.body, Colour: look.Soft, Align: p.align()}, width))
 	}
 	if m.more != nil {
 		for _, o := range m.more(width) {

@@ -80,7 +80,7 @@ func (p *page) loading() fyne.CanvasObject {
 		picture: "card-stays", title: p.t.T("loading.title"), body: title,
 		more: func(width float32) []fyne.CanvasObject {
 			stages := p.k.Stages([]string{p.t.T("loading.1"), p.t.T("loading.2"), p.t.T("loading.3")},
-				int(p.v.Load.Stage-kiosk.LoadAsking), min(width, p.k.MM(150)))
+				int(p.v.Load.Stage-kiosk.LoadAsking), min(width, p.k.MM(200)))
 			if p.k.Panel.Portrait() {
 				stages = widget.CentreX(stages)
 			}

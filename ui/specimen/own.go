@@ -51,21 +51,22 @@ func owns() []View {
 		own("31-record", "own.records", kiosk.Served, ended(record())),
 		own("31-limits", "own.about", kiosk.Served, ended(limits())),
 		own("31-phone", "own.about", kiosk.Served, ended(dialog.Report{
-			Title: "own.phone", Next: "own.scan.it", QR: "quancun://" + strings.Repeat("ABCD-", 16),
+			Title: "own.phone", Next: "own.scan.it", Told: true, QR: "quancun://" + strings.Repeat("ABCD-", 16),
 			Facts: []dialog.Fact{dialog.Moment("own.fact.until", Now.Add(10*time.Minute))},
 		})),
-		own("31-help", "own.help", kiosk.Served, ended(dialog.Report{Title: "own.help.bath", Facts: []dialog.Fact{
-			dialog.Said("own.help.first", "own.help.bath.1"), dialog.Said("own.help.second", "own.help.bath.2"),
-			dialog.Said("own.help.third", "own.help.bath.3"),
-		}})),
+		own("31-help", "own.help", kiosk.Served, ended(dialog.Report{Title: "own.help.bath", Told: true,
+			Facts: []dialog.Fact{
+				dialog.Said("own.help.first", "own.help.bath.1"), dialog.Said("own.help.second", "own.help.bath.2"),
+				dialog.Said("own.help.third", "own.help.bath.3"),
+			}})),
 	}
 }
 
 func openMoney() dialog.Report {
-	return dialog.Report{Next: "own.do.till", Facts: []dialog.Fact{
+	return dialog.Report{Title: "own.sale", Next: "own.do.till", Told: true, Facts: []dialog.Fact{
 		{Name: "own.fact.amount", Kind: dialog.IsAmount, Amount: 12 * money.Yuan, Strong: true},
-		dialog.Said("own.fact.why", "own.sale"), dialog.Moment("own.fact.since", Now),
-		dialog.Text("own.fact.place", "canteen-east-1"), dialog.Text("own.fact.ref", "20261123140405000417000138"),
+		dialog.Moment("own.fact.since", Now),
+		dialog.Text("own.fact.place", "二食堂 3 号窗口"), dialog.Text("own.fact.ref", "20261123140405000417000138"),
 		dialog.Text("own.fact.card", "5608"), dialog.Said("own.fact.held", "own.held.here"),
 		dialog.Said("own.fact.due", "own.due.till"), dialog.Moment("own.fact.heard", Now.Add(-time.Hour)),
 	}}
@@ -73,18 +74,18 @@ func openMoney() dialog.Report {
 
 func record() dialog.Report {
 	return dialog.Report{
-		Next: "own.proves", QR: "QCC1:" + strings.Repeat("ANFTAMLWAFXLORJSDXVA", 20),
+		Next: "own.proves", Told: true, QR: "QCC1:" + strings.Repeat("ANFTAMLWAFXLORJSDXVA", 20),
 		Facts: []dialog.Fact{
 			{Name: "own.fact.change", Text: "-¥20.00", Strong: true}, dialog.Said("own.fact.why", "own.kind.bill"),
 			dialog.Moment("own.fact.at", Now), dialog.Text("own.fact.for", "电费 东区 3 号楼 412 照明"),
-			dialog.Text("own.fact.place", "electricity"), dialog.Text("own.fact.ref", "20261123140405000417000138"),
+			dialog.Text("own.fact.place", "图书馆大厅"), dialog.Text("own.fact.ref", "20261123140405000417000138"),
 			dialog.Text("own.fact.record", "8812345"), dialog.Amount("own.fact.after", 85_50),
 		},
 	}
 }
 
 func limits() dialog.Report {
-	return dialog.Report{Title: "own.limits", Next: "own.limit.how", Facts: []dialog.Fact{
+	return dialog.Report{Title: "own.limits", Next: "own.limit.how", Told: true, Facts: []dialog.Fact{
 		{Name: "own.fact.daily", Kind: dialog.IsAmount, Amount: 50 * money.Yuan, Strong: true},
 		dialog.Said("own.fact.own", "own.of.school"), dialog.Amount("own.fact.spent", 12_00),
 		dialog.Amount("own.fact.left", 38_00), dialog.Amount("own.fact.purse", 1000_00),
