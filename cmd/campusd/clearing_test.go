@@ -256,7 +256,8 @@ func TestVerifyTells(t *testing.T) {
 	}
 }
 
-// TestBear: the command for what the school bears is reached, and says what is wrong.
+// TestBear: the commands for what the school bears, and for a drawer, are reached and say
+// what is wrong.
 func TestBear(t *testing.T) {
 	s := newSite(t)
 	s.must("demo", "--cards", s.path("cards.json"))
@@ -277,5 +278,9 @@ func TestBear(t *testing.T) {
 		if _, err := s.campusd(append([]string{"exceptions", "bear", "1"}, c.args...)...); !errors.Is(err, c.want) {
 			t.Errorf("exceptions bear %q: %v, want %v", c.args, err, c.want)
 		}
+	}
+	count := append([]string{"exceptions", "count", "1", "--amount", "1.00"}, "--reason", "清点", "--by", "王敏", "--and", "刘强")
+	if _, err := s.campusd(count...); !errors.Is(err, clearing.ErrNotThat) { // it is no drawer
+		t.Errorf("exceptions count: %v", err)
 	}
 }

@@ -60,7 +60,7 @@ func exceptions(ctx context.Context, args []string, out io.Writer) error {
 	switch name {
 	case "list":
 		return listExceptions(ctx, args, out)
-	case "assign", "bear", "return", "write-off", "explain":
+	case "assign", "bear", "count", "return", "write-off", "explain":
 		return closeException(ctx, name, args, out)
 	}
 	return errUsage
@@ -131,9 +131,10 @@ func closeException(ctx context.Context, how string, args []string, out io.Write
 	var s clearing.Signature
 	f.StringVar(&s.Reason, "reason", "", "why")
 	f.StringVar(&s.One, "by", "", "who does it")
-	f.StringVar(&s.Two, "and", "", "who else stands for it; needed for write-off and bear")
+	f.StringVar(&s.Two, "and", "", "who else stands for it; needed for write-off, bear and count")
 	to := f.String("to", "", "assign: account number of the holder")
 	goodwill := f.Bool("goodwill", false, "bear: although the rule leaves it to the holder")
+	found := f.String("amount", "", "count: cash that was found and has gone into the safe, in yuan")
 	entry := f.Int64("entry", 0, "explain: entry of the ledger that explains it")
 	return withFlags(ctx, f, args, 1, func(b *store.Books, words []string) error {
 		id, err := strconv.ParseInt(words[0], 10, 64)
@@ -150,6 +151,8 @@ func closeException(ctx context.Context, how string, args []string, out io.Write
 			*entry, err = h.Assign(ctx, id, store.HolderAccount(*to), s)
 		case "bear":
 			*entry, err = h.Bear(ctx, id, clearing.Bearing{Signature: s, Goodwill: *goodwill})
+		case "count":
+			*entry, err = countDrawer(ctx, h, id, *found, s)
 		case "write-off":
 			*entry, err = h.WriteOff(ctx, id, s)
 		case "explain":
@@ -167,6 +170,14 @@ func closeException(ctx context.Context, how string, args []string, out io.Write
 		_, err = fmt.Fprintf(out, "#%d is %s\n", id, done)
 		return err
 	})
+}
+
+func countDrawer(ctx context.Context, h *clearing.House, id int64, found string, s clearing.Signature) (int64, error) {
+	amount, err := money.Parse(found)
+	if err != nil {
+		return 0, fmt.Errorf("--amount: %w", err)
+	}
+	return h.Count(ctx, id, amount, s)
 }
 
 func giveBack(ctx context.Context, h *clearing.House, id int64, config string, s clearing.Signature) error {
@@ -189,7 +200,8 @@ func explainRefusal(err error) error {
 		text string
 	}{
 		{store.ErrNone, "there is no such line or entry"},
-		{clearing.ErrUnsigned, "--reason and --by are needed, and for write-off and bear --and with another name"},
+		{clearing.ErrUnsigned, "--reason and --by are needed, and --and with another name for write-off, bear and " +
+			"count"},
 		{clearing.ErrHolders, "it was spent before the time from which on the school bears it, and the till is not " +
 			"known to have had the card on its list: explain it, or bear it with --goodwill"},
 		{channel.ErrRefused, "Alipay refuses to give it back: assign it, or write it off"},

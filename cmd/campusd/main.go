@@ -21,7 +21,7 @@
 //	campusd risk --data DIR [--json]
 //	campusd reconcile --data DIR --config FILE [--day DAY]
 //	campusd reconcile --data DIR --biller NAME --file FILE
-//	campusd exceptions list|assign|bear|return|write-off|explain --data DIR
+//	campusd exceptions list|assign|bear|count|return|write-off|explain --data DIR
 //	campusd bills list|settle|refund --data DIR
 //	campusd settle list|close|pay --data DIR
 //	campusd feed list|show|forward NAME --data DIR
@@ -80,7 +80,7 @@ var errUsage = errors.New(
 		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import|sam|blank |\n" +
 		"  account NO | payment ORDER | holder show|untold|register|lost|found|limit|name|unlock|pin|\n" +
 		"    open|retire |\n" +
-		"  verify | report | risk | reconcile | exceptions list|assign|bear|return|write-off|explain |\n" +
+		"  verify | report | risk | reconcile | exceptions list|assign|bear|count|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
 		"  phone list|invite|revoke |\n" +
 		"  bath hall list|add|set | bath stall add|open|close | bath slot add|close | bath key | bath take |\n" +

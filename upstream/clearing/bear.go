@@ -38,7 +38,7 @@ func (h *House) Bear(ctx context.Context, id int64, b Bearing) (entry int64, err
 	err = h.books.Write(ctx, func(tx *sqldb.Tx) error {
 		x, err := lockException(ctx, tx, id)
 		if errors.Is(err, ErrClosed) {
-			entry, err = borne(ctx, tx, id, b.Signature)
+			entry, err = borne(ctx, tx, id, hot.Kind, b.Signature)
 			return err
 		}
 		if err != nil {
@@ -55,12 +55,68 @@ func (h *House) Bear(ctx context.Context, id int64, b Bearing) (entry int64, err
 	return entry, nil
 }
 
+// Count says what became of the cash that the books have in a drawer and a terminal does
+// not know of: counted was found, and has gone into the safe. The rest is a loss, or a
+// surplus. Asked again it returns what [House.Bear] does.
+func (h *House) Count(ctx context.Context, id int64, counted money.Fen, s Signature) (entry int64, err error) {
+	if s, err = s.check(true); err != nil {
+		return 0, err
+	}
+	err = h.books.Write(ctx, func(tx *sqldb.Tx) error {
+		x, err := lockException(ctx, tx, id)
+		if errors.Is(err, ErrClosed) {
+			entry, err = borne(ctx, tx, id, store.DrawerDiffers, s)
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		if x.Kind != store.DrawerDiffers || counted < 0 || counted > journal.AmountMax {
+			return ErrNotThat
+		}
+		if entry, err = h.count(ctx, tx, x, counted); err != nil {
+			return err
+		}
+		return h.sign(ctx, tx, x, closing{entry, writtenOff, s})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count: %w", err)
+	}
+	return entry, nil
+}
+
+// count books what a drawer has over, which is below zero as all that the school owns.
+func (h *House) count(ctx context.Context, tx *sqldb.Tx, x Exception, counted money.Fen) (int64, error) {
+	const safe = store.Account(journal.Safe)
+	accounts, err := h.books.LockAccounts(ctx, tx, []store.Account{x.Account, safe, OverShort})
+	if err != nil {
+		return 0, err
+	}
+	var all []store.Entry
+	book := func(to store.Account, f money.Fen) {
+		e := store.Entry{Kind: store.KindCorrection, Place: "clearing", Debit: to, Credit: x.Account, Amount: f}
+		if f < 0 {
+			e.Debit, e.Credit, e.Amount = x.Account, to, -f
+		}
+		if f != 0 {
+			all = append(all, e)
+		}
+	}
+	book(safe, counted)
+	book(OverShort, -x.Amount-counted)
+	posted, err := h.books.PostAll(ctx, tx, accounts, all)
+	if err != nil {
+		return 0, err
+	}
+	return posted[len(posted)-1].ID, nil
+}
+
 // borne returns the entry by which a line was closed in this way, or ErrClosed.
-func borne(ctx context.Context, tx *sqldb.Tx, id int64, s Signature) (entry int64, err error) {
+func borne(ctx context.Context, tx *sqldb.Tx, id int64, kind string, s Signature) (entry int64, err error) {
 	err = tx.QueryRow(ctx, `
 		SELECT c.entry_id FROM corrections c JOIN exceptions x ON x.id = c.exception_id
 		WHERE x.id = ? AND x.kind = ? AND c.kind = ? AND c.reason = ? AND c.by_one = ? AND c.by_two = ?`,
-		id, hot.Kind, writtenOff, s.Reason, s.One, s.Two).Scan(&entry)
+		id, kind, writtenOff, s.Reason, s.One, s.Two).Scan(&entry)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrClosed
 	}

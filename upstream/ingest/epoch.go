@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"quancun/journal"
+	"quancun/money"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -67,7 +68,7 @@ func (k *taking) openEpoch(f *fact) error {
 		return fmt.Errorf("open epoch: %w", err)
 	}
 	if own {
-		k.journal.origin, k.journal.carrying = origin, true
+		k.journal.origin, k.journal.carrying, k.opening = origin, true, &o
 	}
 	d.except(EpochOpened, e.Position(), "%s: %s ended with %d, we had acknowledged %d",
 		o.Reason, o.Epoch, o.Head, e.Origin.Seq)
@@ -90,7 +91,56 @@ func (k *taking) endCarrying(f *fact) error {
 	if err != nil {
 		return fmt.Errorf("end carrying: %w", err)
 	}
+	if err := k.compareDrawer(f); err != nil {
+		return err
+	}
 	return k.claimLost()
+}
+
+// compareDrawer holds what a new journal has in its drawer against the books, once all
+// that it carries over is taken. A machine that was put back to an image of before does
+// not know of cash that it has taken since: its next count would make a surplus of it.
+func (k *taking) compareDrawer(f *fact) error {
+	if k.opening == nil {
+		var body []byte
+		err := k.tx.QueryRow(k.ctx, `SELECT body FROM journal_entries WHERE journal = ? AND seq = 1`, k.journal.id).
+			Scan(&body)
+		if err != nil {
+			return fmt.Errorf("read opening: %w", err)
+		}
+		e, _, err := journal.Decode(body)
+		if err != nil {
+			return fmt.Errorf("read opening: %w", err)
+		}
+		o, err := e.Opening()
+		if err != nil {
+			return nil // openEpoch has said what is wrong with it
+		}
+		k.opening = &o
+	}
+	return k.noteDrawer(f.Position, k.opening.Accounts[journal.TillAccount(k.desk.terminal)])
+}
+
+// noteDrawer puts into the inbox how much more or less the books have in a terminal's
+// drawer than the terminal knows of. What is being booked counts.
+func (k *taking) noteDrawer(at journal.Position, known money.Fen) error {
+	till := store.Account(journal.TillAccount(k.desk.terminal))
+	var has money.Fen
+	err := k.tx.QueryRow(k.ctx, `SELECT coalesce((SELECT balance_fen FROM accounts WHERE account = ?), 0)`, till).
+		Scan(&has)
+	if err != nil {
+		return fmt.Errorf("read drawer: %w", err)
+	}
+	for _, b := range k.desk.bookings {
+		has += got(b, till)
+	}
+	if has == known {
+		return nil
+	}
+	// What a till has is below zero in the books, as all that the school owns.
+	detail := fmt.Sprintf("the books have %s in the drawer, and the terminal %s", -has, -known)
+	k.desk.exceptions = append(k.desk.exceptions, standing(exception(DrawerDiffers, at, detail), till, has-known))
+	return nil
 }
 
 // claimLost opens claims of intents of other epochs that this one has not
@@ -144,6 +194,9 @@ func (g *Ingest) Part(ctx context.Context, t store.Terminal) error {
 			return err
 		}
 		if err := k.claimLost(); err != nil {
+			return err
+		}
+		if err := k.noteDrawer(journal.Position{Terminal: t.ID}, 0); err != nil {
 			return err
 		}
 		if err := k.passHolds(nil); err != nil {
@@ -214,5 +267,8 @@ func (k *taking) explain(first *item) error {
 		return nil
 	}
 	k.desk.except(EpochUnexplained, first.Position, "the terminal %s", other.String)
+	if err := k.noteDrawer(first.Position, 0); err != nil {
+		return err
+	}
 	return k.claimLost()
 }

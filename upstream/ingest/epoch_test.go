@@ -26,6 +26,7 @@ func (c *till) reopen(acked int64, reason string, open ...journal.Entry) *till {
 	copy(n.epoch[:], sum[:])
 	opening := journal.Opening{
 		Reason: reason, Epoch: c.epoch, Head: c.next() - 1, Hash: journal.Hex(c.head()), Version: "test",
+		Accounts: c.accounts(),
 	}
 	n.append(opening.Entry(journal.Position{Terminal: c.terminal.ID, Epoch: c.epoch, Seq: acked}), false)
 	for _, e := range open {
@@ -36,6 +37,25 @@ func (c *till) reopen(acked int64, reason string, open ...journal.Entry) *till {
 		n.append(journal.Carry(at, b), false)
 	}
 	return &n
+}
+
+// accounts are the balances of the journal's own books.
+func (c *till) accounts() map[journal.Account]money.Fen {
+	all := map[journal.Account]money.Fen{}
+	for _, body := range c.bodies {
+		e, _, err := journal.Decode(body)
+		if err != nil {
+			continue // what a test has made so
+		}
+		if o, err := e.Opening(); e.Kind == journal.EpochOpened && err == nil {
+			maps.Copy(all, o.Accounts)
+		}
+		for _, p := range e.Postings { // what is carried over has none of its own
+			all[p.Account] += p.Amount
+		}
+	}
+	maps.DeleteFunc(all, func(_ journal.Account, f money.Fen) bool { return f == 0 })
+	return all
 }
 
 // rewind is the same machine, restored from a copy of an earlier moment.

@@ -50,6 +50,7 @@ const (
 	Lost             ExceptionKind = "upstream restored"    // we have acknowledged more than we have
 	HoldLost         ExceptionKind = "hold lost"            // a sale that we had approved, for which we hold nothing
 	ReportDiffers    ExceptionKind = "report differs"       // a Z says something else than the entries come to
+	DrawerDiffers    ExceptionKind = store.DrawerDiffers    // the books have other cash in a drawer than the terminal
 	Gone             ExceptionKind = "entries gone"         // and the terminal has not got them any more
 	CodeMissing      ExceptionKind = "code missing"         // posted on the terminal's word
 	CodeWrong        ExceptionKind = "code wrong"           // posted all the same, but no proof
@@ -104,6 +105,7 @@ var care = map[ExceptionKind]struct{ owner, next string }{
 	Lost:             {operator, "these books are older than they were: look for lost orders, holds and cards"},
 	HoldLost:         {operator, "these books are older than they were: look for accounts that were spent twice"},
 	ReportDiffers:    {operator, "verify the terminal's journal; count its drawer before anybody signs for it"},
+	DrawerDiffers:    {operator, "count what cash there is, put it into the safe, and say so: exceptions count"},
 	Gone:             {operator, "look for the terminal's old journal and for receipts; book by hand what is missing"},
 	CodeMissing:      {operator, "look at the terminal's program; refund the holder if there was no code"},
 	CodeWrong:        {operator, "look at the terminal: who has its keys? Refund the holder"},

@@ -661,6 +661,7 @@ func (s *history) reopen(m *machine, reason string) {
 	m.bodies, m.hashes, m.attempt = nil, nil, ""
 	o := journal.Opening{
 		Reason: reason, Epoch: old.epoch, Head: old.next() - 1, Hash: journal.Hex(old.head()), Version: "test",
+		Accounts: old.accounts(),
 	}
 	m.append(o.Entry(journal.Position{Terminal: m.terminal.ID, Epoch: old.epoch, Seq: m.acked}), false)
 	needed := map[int64]bool{}
@@ -851,7 +852,7 @@ func (s *history) sound(t *rapid.T) {
 func (s *history) expects(k ingest.ExceptionKind) bool {
 	always := []ingest.ExceptionKind{
 		ingest.Fork, ingest.EpochOpened, ingest.Lost, ingest.Overdrawn, ingest.RefundUnmatched, ingest.RefundTooHigh,
-		ingest.EarlyEvidence,
+		ingest.EarlyEvidence, ingest.DrawerDiffers,
 	}
 	copied := []ingest.ExceptionKind{ingest.NoIntent, ingest.IntentTwice} // both machines have ended what was open
 	twins := []ingest.ExceptionKind{ingest.Contradicted, ingest.Corrected}

@@ -202,7 +202,8 @@ type taking struct {
 	holds    []hold  // of the terminal, those that are not closed
 	desk     *desk   // where entries are worked on
 	releases []release
-	alone    bool // the journal goes on with entries of its own
+	alone    bool             // the journal goes on with entries of its own
+	opening  *journal.Opening // with which the journal begins, once it is known
 }
 
 // take returns a *journal.PushError when the batch does not fit.

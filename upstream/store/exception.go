@@ -38,6 +38,10 @@ type Exception struct {
 	Evidence     string    // why it was closed
 }
 
+// DrawerDiffers is the kind of a line about cash in a drawer of which the terminal does
+// not know, or the books do not. Its amount stands in the till's account.
+const DrawerDiffers = "drawer differs"
+
 // Except puts lines into the inbox, with the transaction that made them
 // necessary. A line that is open already is not opened twice.
 func (b *Books) Except(ctx context.Context, tx *sqldb.Tx, lines []Exception) error {
