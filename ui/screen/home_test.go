@@ -106,3 +106,19 @@ func TestOfferedInside(t *testing.T) {
 		t.Errorf("offered %v, want %v", got, want)
 	}
 }
+
+// TestSimpleHomeAsksForNoCard where none can be read, on every panel.
+func TestSimpleHomeAsksForNoCard(t *testing.T) {
+	newApp(t)
+	for _, p := range specimen.Panels {
+		for _, works := range []bool{true, false} {
+			var told []kiosk.Input
+			stage := newStage(t, p, text.Chinese, &told)
+			stage.Kit.Needs.Simple = true
+			page := lines(screen.Build(atHome(kiosk.Health{Reader: works, Upstream: true}), stage).Object)
+			if asks := strings.Contains(page, "把卡放在读卡区"); asks != works {
+				t.Errorf("reader works: %t, page asks for a card: %t: %s", works, asks, page)
+			}
+		}
+	}
+}

@@ -110,6 +110,9 @@ func (p *page) simple() fyne.CanvasObject {
 		p.simpleKey(account, func() { p.s.On(account.input) }),
 		p.simpleKey(more, func() { p.s.OnNeeds(all, false) }))
 	title := p.centred(p.t.T("home.hint"), look.Heading, true, p.width())
+	if why := p.outage(); why != "" { // no card is asked for that cannot be read
+		title = p.outageBox(why, p.width())
+	}
 	if p.k.Panel.Portrait() {
 		return p.k.Column(8, widget.Grow(widget.CentreY(title)), keys)
 	}
