@@ -2,14 +2,12 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
-	"strings"
+	"time"
 
 	"quancun/journal"
 	"quancun/money"
@@ -56,69 +54,64 @@ func (b *Book) Append(ctx context.Context, e journal.Entry) (journal.Entry, erro
 	if err := b.ready(ctx); err != nil {
 		return journal.Entry{}, err
 	}
-	r := &request{entry: e, done: make(chan struct{})}
+	r := &request{entry: e, wake: make(chan struct{}, 1)}
 	if e.Kind == journal.Refund {
 		if r.given, err = b.givenBack(ctx, e); err != nil {
 			return journal.Entry{}, err
 		}
 	}
-	b.mu.Lock()
-	b.queue = append(b.queue, r)
-	b.mu.Unlock()
-	select {
-	case <-r.done:
-	case b.turn <- struct{}{}:
-		b.serve(r)
-		<-b.turn
-	case <-ctx.Done():
-		if b.withdraw(r) {
-			return journal.Entry{}, ctx.Err()
-		}
-		<-r.done // somebody is writing it
-	}
-	if r.err != nil {
-		return journal.Entry{}, r.err
+	if err := b.write(ctx, r); err != nil {
+		return journal.Entry{}, err
 	}
 	return r.entry, nil
 }
 
 // request is an entry on its way into the journal.
 type request struct {
-	entry journal.Entry // owned by whoever writes, until done is closed; then as it was written
+	entry journal.Entry // owned by whoever writes; then as it was written
 	given given         // of a refund's sale, before it
 	err   error         // owned as entry is
-	done  chan struct{}
+	leads bool          // it writes the next group, which it is the first of; guarded by Book.mu
+
+	// wake says once that r leads, and then, if another wrote it, that it was written.
+	wake chan struct{}
 }
 
-// serve writes what is waiting, until r is written. Its caller has the turn.
-//
-// Of many who append at once, half are still on their way back from the last
-// commit when the next begins, and would need one more. So after a group, those
-// who are ready to run go first. One that comes alone finds no group before it.
-func (b *Book) serve(r *request) {
-	for {
-		select {
-		case <-r.done: // somebody else has just written it
-			return
-		default:
-		}
-		b.mu.Lock()
-		for n := -1; b.rush && n < len(b.queue); {
-			n = len(b.queue)
-			b.mu.Unlock()
-			runtime.Gosched()
-			b.mu.Lock()
-		}
-		n := min(len(b.queue), groupMax)
-		b.rush = n > 1
-		group := slices.Clone(b.queue[:n])
-		b.queue = slices.Delete(b.queue, 0, n)
-		b.mu.Unlock()
-		b.commit("append", group)
+// write queues r and returns when it was written, or why it was not. Among those
+// who are waiting, the first leads: it writes them all.
+func (b *Book) write(ctx context.Context, r *request) error {
+	b.inside.Add(1)
+	defer b.inside.Add(-1)
+	b.mu.Lock()
+	b.queue = append(b.queue, r)
+	leads := !b.led
+	if leads {
+		b.led, r.leads = true, true
 	}
+	b.mu.Unlock()
+	if leads {
+		return b.lead(ctx, r)
+	}
+	select {
+	case b.queued <- struct{}{}:
+	default: // whoever leads has not looked yet
+	}
+	select {
+	case <-r.wake:
+	case <-ctx.Done():
+		if b.withdraw(r) {
+			return ctx.Err()
+		}
+		<-r.wake // somebody is writing it
+	}
+	if r.leads {
+		return b.lead(ctx, r)
+	}
+	return r.err
 }
 
-// withdraw takes r out of the queue, and reports whether it was still there.
+// withdraw takes r out of the queue, and reports whether it was still there. If
+// it was to lead, the next one does.
 func (b *Book) withdraw(r *request) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,42 +120,182 @@ func (b *Book) withdraw(r *request) bool {
 		return false
 	}
 	b.queue = slices.Delete(b.queue, i, i+1)
+	if r.leads {
+		b.passOn()
+	}
 	return true
 }
 
-// commit writes a group of entries in one transaction. What is refused is
-// refused before anything of it is written, and does not disturb the others. Its caller
-// has the turn.
-func (b *Book) commit(op string, group []*request) {
-	err := b.transact(op, func(w *writer) error {
-		for _, r := range group {
-			r.entry, r.err = w.put(r.entry, r.given)
-			if r.err != nil && !refused(r.err) {
-				return r.err
-			}
+// passOn has the first in the queue lead. Its caller has mu.
+func (b *Book) passOn() {
+	if b.led = len(b.queue) > 0; b.led {
+		b.queue[0].leads = true
+		b.queue[0].wake <- struct{}{}
+	}
+}
+
+// lead writes a group that r is the first of.
+//
+// Writing and syncing a group takes longer than preparing it, and needs nothing
+// of what the next one is prepared with. So the turn is given on before that, and
+// the next group is prepared meanwhile, until the disk is free. Nobody is told
+// anything before the own group is on the disk, and groups come there in order.
+func (b *Book) lead(ctx context.Context, r *request) error {
+	select {
+	case b.turn <- struct{}{}:
+	case <-ctx.Done():
+		b.withdraw(r)
+		return ctx.Err()
+	}
+	g := b.gather()
+	b.commit(&g)
+	if g.half {
+		<-b.disk // first, for the other half
+		g.tell(r)
+		return r.err
+	}
+	g.tell(r)
+	<-b.disk // last, so that they are back for the next group
+	return r.err
+}
+
+// tell wakes all of a group but its leader.
+func (g *group) tell(leader *request) {
+	for _, r := range g.all {
+		if r != leader {
+			r.wake <- struct{}{}
 		}
-		return nil
-	})
-	for _, r := range group {
+	}
+}
+
+// group is what is written in one transaction.
+type group struct {
+	all  []*request
+	put  int   // how many of them have been put
+	err  error // why it cannot be written
+	half bool  // there is another as large, with which it takes turns
+}
+
+// gather takes what is waiting, and prepares it until the disk is free. Its
+// caller has the turn, and then the disk too.
+//
+// Of many who append at once, most are still on their way back from the last
+// group when the disk is free. So after a group, those who are ready to run go
+// first. What comes alone finds no group before it, and waits for nobody.
+func (b *Book) gather() (g group) {
+	for more := b.fill(&g); more; more = b.fill(&g) {
+		select {
+		case b.disk <- struct{}{}:
+			for n := 0; b.rush && more && n < len(g.all); more = b.fill(&g) {
+				n = len(g.all)
+				runtime.Gosched()
+			}
+			return b.gathered(g)
+		case <-b.queued:
+			runtime.Gosched() // there are more who are ready to
+		}
+	}
+	b.disk <- struct{}{}
+	return b.gathered(g)
+}
+
+func (b *Book) gathered(g group) group {
+	g.half = b.share() < groupMax
+	b.rush, b.among = len(g.all) > 1, b.inside.Load()
+	return g
+}
+
+// fill adds to a group and prepares it, and reports whether it may become larger
+// without the disk.
+func (b *Book) fill(g *group) bool {
+	most := b.share()
+	b.mu.Lock()
+	n := max(0, min(len(b.queue), most-len(g.all)))
+	g.all = append(g.all, b.queue[:n]...)
+	b.queue = slices.Delete(b.queue, 0, n)
+	b.mu.Unlock()
+	b.w.ahead = true
+	defer func() { b.w.ahead = false }()
+	return b.w.putAll(g) && len(g.all) < most
+}
+
+// Where a sync is shorter than what precedes it, two groups that take turns get
+// further than one: each is prepared while the other is on its way to the disk.
+// Of fewer than halfMin callers, the second sync costs more than that gains.
+const (
+	halfMin   = 256
+	preparing = 6 * time.Microsecond // about what an entry and its caller take until it can be written
+)
+
+// share is how large the next group may become. Its caller has the turn.
+func (b *Book) share() int {
+	all := max(b.inside.Load(), b.among)
+	if all < halfMin || time.Duration(all)*preparing < time.Duration(b.w.syncing.Load()) {
+		return groupMax
+	}
+	return min(groupMax, int(all+1)/2)
+}
+
+// putAll puts the entries of a group, as far as that goes without the disk, and
+// reports whether that was all. What is refused is refused before anything of it
+// is written, and does not disturb the others.
+func (w *writer) putAll(g *group) bool {
+	for g.err == nil && g.put < len(g.all) {
+		r := g.all[g.put]
+		e, err := w.put(r.entry, r.given)
+		if errors.Is(err, errAhead) {
+			return false
+		}
+		if r.entry, r.err = e, err; err != nil && !refused(err) {
+			g.err = err
+			return false
+		}
+		g.put++
+	}
+	return g.err == nil
+}
+
+// commit writes a group in one transaction. Its caller has the turn, which is
+// given on, and the disk.
+func (b *Book) commit(g *group) {
+	holds := true
+	release := func() {
+		holds = false
+		<-b.turn
+		b.mu.Lock()
+		b.passOn()
+		b.mu.Unlock()
+	}
+	err := b.transact("append", func(w *writer) error {
+		w.putAll(g)
+		return g.err
+	}, release)
+	if holds {
+		release()
+	}
+	for _, r := range g.all {
 		if err != nil {
 			r.err = err
 		}
-		close(r.done)
 	}
 }
 
 // transact has f write in one transaction and tells the world. Its caller has
-// the turn.
-func (b *Book) transact(op string, f func(*writer) error) error {
+// the turn and the disk. After f nothing but the disk is needed, and ready is
+// called, if it is not nil.
+func (b *Book) transact(op string, f func(*writer) error, ready func()) error {
 	if err := b.err(); err != nil {
 		return err
 	}
-	before := b.w.seq
-	err := b.s.conn.Raw(func(any) error { return b.w.transact(func() error { return f(b.w) }) })
+	var end tail
+	err := b.s.conn.Raw(func(any) (err error) {
+		end, err = b.w.transact(func() error { return f(b.w) }, ready)
+		return err
+	})
 	if err != nil {
 		return b.fail(op, err)
 	}
-	if b.w.seq == before {
+	if end.seq == 0 {
 		return nil
 	}
 	if b.o.Sentinel {
@@ -170,14 +303,14 @@ func (b *Book) transact(op string, f func(*writer) error) error {
 			return b.fail(op, err)
 		}
 	}
-	b.announce()
+	b.announce(end)
 	return nil
 }
 
-// announce tells the world how far the journal has come.
-func (b *Book) announce() {
+// announce tells the world how far the journal has come. Its caller has the disk.
+func (b *Book) announce(end tail) {
 	b.mu.Lock()
-	b.head = journal.Head{Epoch: b.w.epoch, Seq: b.w.seq, Hash: b.w.hash}
+	b.head = journal.Head{Epoch: b.w.epoch, Seq: end.seq, Hash: end.hash}
 	b.mu.Unlock()
 	select {
 	case b.appended <- struct{}{}:
@@ -226,59 +359,10 @@ func (w *writer) put(e journal.Entry, before given) (journal.Entry, error) {
 			return e, err
 		}
 	}
+	if w.ahead && !w.knows(e.Postings) {
+		return e, errAhead
+	}
 	return w.write(e) // which cannot be refused any more
-}
-
-// given is what the entries up to a number have given back of a sale.
-type given struct {
-	through int64
-	sum     money.Fen
-}
-
-// add adds what an entry gives back, if it is a refund of that sale.
-func (g *given) add(body []byte, sale journal.Position) error {
-	e, _, err := journal.Decode(body)
-	if err != nil {
-		return fmt.Errorf("%w: %v", ErrTampered, err)
-	}
-	if e.Kind == journal.Refund && e.Origin == sale {
-		g.sum += e.Amount
-	}
-	return nil
-}
-
-// Refunds are few, so they have no index that every sale would have to pay for.
-// They are looked for among what came after the sale: by a reader, before the
-// refund has its turn, and by the writer in what has come since.
-const (
-	selectRefunds = `SELECT body FROM journal WHERE seq > ?1 AND role = 8
-		AND debit = (SELECT id FROM account WHERE name = ?2)`
-	selectBody = `SELECT body FROM journal WHERE seq = ?`
-)
-
-// GivenBack returns how much was given back so far of a sale of this journal,
-// which an entry of it says was paid.
-func (b *Book) GivenBack(ctx context.Context, sale journal.Entry) (money.Fen, error) {
-	g, err := b.givenBack(ctx, journal.Entry{Merchant: sale.Merchant, Origin: sale.Position()})
-	return g.sum, err
-}
-
-// givenBack returns what has been given back so far of the sale that e names.
-func (b *Book) givenBack(ctx context.Context, e journal.Entry) (g given, err error) {
-	err = b.read(ctx, "read refunds", func(q querier) error {
-		head, err := tailOf(ctx, q)
-		if g = (given{through: head.seq}); err != nil {
-			return err
-		}
-		return each(ctx, q, selectRefunds, func(rows *sql.Rows) error {
-			var body []byte
-			if err := rows.Scan(&body); err != nil {
-				return err
-			}
-			return g.add(body, e.Origin)
-		}, e.Origin.Seq, string(journal.MerchantAccount(e.Merchant)))
-	})
-	return g, err
 }
 
 // refundable returns [ErrRefund] unless e gives back no more than is left of
@@ -288,7 +372,10 @@ func (w *writer) refundable(e journal.Entry, before given) error {
 	if e.Origin.Terminal != w.terminal || e.Origin.Epoch != w.epoch {
 		return nil
 	}
-	if err := w.flush(); err != nil {
+	if w.ahead {
+		return errAhead
+	}
+	if err := w.flush(w.batch); err != nil {
 		return err
 	}
 	a := journal.MerchantAccount(e.Merchant)
@@ -391,45 +478,4 @@ func samePurse(a, b *journal.Purse) bool {
 	p, q := *a, *b
 	p.TAC, q.TAC = pboc.MAC{}, pboc.MAC{}
 	return p == q
-}
-
-// start journals that the program has started, and puts in doubt the loads and
-// sales that the last run has left open.
-func (b *Book) start(ctx context.Context) error {
-	open, err := openItems(ctx, b.s.conn)
-	if err != nil {
-		return b.fail("start", err)
-	}
-	details, err := json.Marshal(started{b.o.Version, bootID()})
-	if err != nil {
-		return fmt.Errorf("start journal: %w", err)
-	}
-	return b.transact("start", func(w *writer) error {
-		if _, err := w.write(journal.Entry{Kind: journal.Started, Details: details}); err != nil {
-			return err
-		}
-		for _, i := range open {
-			if i.Doubt.Seq > 0 || i.First.Kind.Doubt() == 0 {
-				continue // it is known to be in doubt, or an order, of which upstream knows
-			}
-			if _, err := w.put(journal.Entry{Kind: i.First.Kind.Doubt(), Ref: i.First.Ref}, given{}); err != nil {
-				return fmt.Errorf("put %q in doubt: %w", i.First.Ref, err)
-			}
-		}
-		return nil
-	})
-}
-
-// started is the Details of a [journal.Started] entry.
-type started struct {
-	Version string `json:"version"`
-	Boot    string `json:"boot"` // the kernel's boot ID, empty if it has none
-}
-
-func bootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "" // it only helps people who read the journal
-	}
-	return strings.TrimSpace(string(id))
 }

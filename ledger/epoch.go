@@ -59,7 +59,7 @@ func (b *Book) NewEpoch(ctx context.Context, reason string, theirs journal.Head)
 		return err
 	}
 	b.w.clock = clock // it has been running all the time
-	b.announce()
+	b.announce(b.w.tail)
 	return nil
 }
 
@@ -437,7 +437,10 @@ func (e *estate) fill(ctx context.Context, path string, o Options) (err error) {
 	}
 	w.at = e.at
 	for part := range slices.Chunk(append([]journal.Entry{e.opening.Entry(e.agreed)}, e.carried...), groupMax) {
-		err := s.conn.Raw(func(any) error { return w.transact(func() error { return w.writeAll(part) }) })
+		err := s.conn.Raw(func(any) error {
+			_, err := w.transact(func() error { return w.writeAll(part) }, nil)
+			return err
+		})
 		if err != nil {
 			return errors.Join(err, w.close())
 		}

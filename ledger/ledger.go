@@ -41,12 +41,15 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -141,19 +144,25 @@ type Book struct {
 	mirror   *mirror // nil without one
 	appended chan struct{}
 
-	// turn is held by whoever writes: one at a time. It guards w and rush.
-	turn chan struct{}
-	w    *writer
-	rush bool // the last commit was of a group
+	// turn is held by whoever prepares what comes next in the journal, and disk by
+	// whoever writes to its file, which is taken after turn, and may be held longer:
+	// one at a time. Together they guard w.
+	turn, disk chan struct{}
+	w          *writer
+	rush       bool          // the last group was more than one; guarded by turn
+	among      int64         // what inside was then; guarded by turn
+	inside     atomic.Int64  // how many are appending
+	queued     chan struct{} // has a token if something was queued behind a leader
 
 	// files is held while somebody reads, and by a change of epoch.
 	files sync.RWMutex
-	s     *store // guarded by files, and by turn
+	s     *store // guarded by files, and by disk
 
 	waiting waitingSum
 
 	mu     sync.Mutex // guards what follows, and is never held for long
 	queue  []*request
+	led    bool         // somebody leads those in the queue, the first of them
 	head   journal.Head // of the last commit
 	failed error        // the first failure, or os.ErrClosed
 }
@@ -183,7 +192,8 @@ func Open(ctx context.Context, path string, o Options) (_ *Book, err error) {
 		return nil, err
 	}
 	b := &Book{
-		o: o, path: path, lock: held, appended: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+		o: o, path: path, lock: held, appended: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), disk: make(chan struct{}, 1), queued: make(chan struct{}, 1),
 	}
 	defer func() {
 		if err != nil {
@@ -232,6 +242,47 @@ func (b *Book) openFile(ctx context.Context) (err error) {
 	return nil
 }
 
+// start journals that the program has started, and puts in doubt the loads and
+// sales that the last run has left open.
+func (b *Book) start(ctx context.Context) error {
+	open, err := openItems(ctx, b.s.conn)
+	if err != nil {
+		return b.fail("start", err)
+	}
+	details, err := json.Marshal(started{b.o.Version, bootID()})
+	if err != nil {
+		return fmt.Errorf("start journal: %w", err)
+	}
+	return b.transact("start", func(w *writer) error {
+		if _, err := w.write(journal.Entry{Kind: journal.Started, Details: details}); err != nil {
+			return err
+		}
+		for _, i := range open {
+			if i.Doubt.Seq > 0 || i.First.Kind.Doubt() == 0 {
+				continue // it is known to be in doubt, or an order, of which upstream knows
+			}
+			if _, err := w.put(journal.Entry{Kind: i.First.Kind.Doubt(), Ref: i.First.Ref}, given{}); err != nil {
+				return fmt.Errorf("put %q in doubt: %w", i.First.Ref, err)
+			}
+		}
+		return nil
+	}, nil)
+}
+
+// started is the Details of a [journal.Started] entry.
+type started struct {
+	Version string `json:"version"`
+	Boot    string `json:"boot"` // the kernel's boot ID, empty if it has none
+}
+
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "" // it only helps people who read the journal
+	}
+	return strings.TrimSpace(string(id))
+}
+
 // claim notes once that a journal belongs to a terminal.
 func claim(ctx context.Context, conn *sql.Conn, terminal string) error {
 	_, owner, err := metaOf(ctx, conn)
@@ -262,6 +313,7 @@ func Hold(path string) (io.Closer, error) {
 func (b *Book) Close() error {
 	b.mirror.end()
 	b.turn <- struct{}{}
+	b.disk <- struct{}{}
 	defer b.give()
 	if errors.Is(b.err(), os.ErrClosed) {
 		return nil

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mattn/go-sqlite3"
+
 	"quancun/journal"
 	"quancun/money"
 )
@@ -366,45 +368,146 @@ func TestEndAgrees(t *testing.T) {
 }
 
 // TestWithdrawn: whose caller has gone while others write is not written, unless
-// somebody has it in hand already, who says what became of it.
+// somebody has it in hand already, who says what became of it. Others are written,
+// also those whom it was to lead.
 func TestWithdrawn(t *testing.T) {
-	l := newLab(t)
-	for ref, taken := range map[string]bool{"L1": false, "L2": true} {
-		l.turn <- struct{}{}
-		ctx, cancel := context.WithCancel(t.Context())
-		said := make(chan error)
-		go func() {
-			_, err := l.Append(ctx, load(ref))
-			said <- err
-		}()
-		waiting := func() int { l.mu.Lock(); defer l.mu.Unlock(); return len(l.queue) }
-		for waiting() == 0 {
-			time.Sleep(time.Millisecond)
-		}
-		var group []*request
-		if taken {
-			l.mu.Lock()
-			group, l.queue = l.queue, nil
-			l.mu.Unlock()
-		}
-		cancel()
-		var err error
-		if !taken {
-			err = <-said
-		}
-		if waiting() != 0 {
-			t.Errorf("%s is still waiting to be written", ref)
-		}
-		l.commit("append", group)
-		<-l.turn
-		if taken {
-			err = <-said
-		}
-		_, missing := l.Get(t.Context(), ref)
-		if written := missing == nil; written != taken || (err == nil) != taken {
-			t.Errorf("%s: written %t, and its caller is told %v", ref, written, err)
-		}
+	for name, c := range map[string]struct {
+		gone string // whose caller goes
+		busy bool   // with the file, not with what comes next
+	}{
+		"Leads":   {gone: "L1"},
+		"Follows": {gone: "L2"},
+		"InHand":  {gone: "L2", busy: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			held := l.turn
+			if c.busy {
+				held = l.disk
+			}
+			held <- struct{}{}
+			said, leave := map[string]chan error{}, func() {}
+			for _, ref := range []string{"L1", "L2", "L3"} {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if ref == c.gone {
+					leave = cancel
+				}
+				said[ref] = make(chan error, 1)
+				waits := make(chan struct{})
+				go func() {
+					_, err := l.Append(&asked{Context: ctx, waits: waits}, load(ref))
+					said[ref] <- err
+				}()
+				<-waits
+			}
+			for c.busy && l.queueLen() > 0 {
+				time.Sleep(time.Millisecond)
+			}
+			leave()
+			if !c.busy {
+				if err := <-said[c.gone]; !errors.Is(err, context.Canceled) {
+					t.Errorf("the caller who has gone is told %v", err)
+				}
+			}
+			<-held
+			for ref, told := range said {
+				if ref != c.gone || c.busy {
+					if err := <-told; err != nil {
+						t.Errorf("%s: %v", ref, err)
+					}
+				}
+				_, missing := l.Get(t.Context(), ref)
+				if written := missing == nil; written != (ref != c.gone || c.busy) {
+					t.Errorf("%s is written: %t", ref, written)
+				}
+			}
+		})
 	}
+}
+
+// TestAhead: while a group is on its way to the disk, the next one is prepared, and
+// its callers are told nothing before they are on the disk too, after the first; or
+// that the journal has failed, if that fails.
+func TestAhead(t *testing.T) {
+	for name, refusal := range map[string]int{"Commits": 0, "Fails": 1} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.append(t, sale("S1"))
+			held, goOn := make(chan struct{}), make(chan struct{})
+			err := l.s.conn.Raw(func(c any) error {
+				var once sync.Once
+				c.(*sqlite3.SQLiteConn).RegisterCommitHook(func() (no int) {
+					once.Do(func() { close(held); <-goOn; no = refusal })
+					return no
+				})
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := make(chan error, 30)
+			begin := func(e journal.Entry) {
+				waits := make(chan struct{})
+				go func() {
+					_, err := l.Append(&asked{Context: t.Context(), waits: waits}, e)
+					said <- err
+				}()
+				<-waits
+			}
+			begin(load("L0"))
+			<-held
+			for i := range 9 {
+				begin(load(fmt.Sprintf("T1%d", i))) // later than all that are there
+			}
+			for l.queueLen() > 0 {
+				time.Sleep(time.Millisecond)
+			}
+			begin(end(journal.SaleEnd, "S1", journal.Written)) // what it ends is in the file
+			begin(load("T2"))
+			if len(said) > 0 {
+				t.Errorf("%d callers were told before anything was on the disk", len(said))
+			}
+			close(goOn)
+			for range 12 {
+				if err := <-said; (err != nil) != (refusal > 0) || err != nil && !errors.Is(err, ErrFailed) {
+					t.Errorf("a caller is told %v", err)
+				}
+			}
+			open := 11 // loads; the sale has ended
+			if refusal > 0 {
+				open = 1 // the sale
+				l.restart(t)
+			}
+			for _, ref := range []string{"L0", "T10", "T18", "T2"} {
+				_, missing := l.Get(t.Context(), ref)
+				if written := missing == nil; written != (refusal == 0) {
+					t.Errorf("%s is written: %t", ref, written)
+				}
+			}
+			if r, err := l.Verify(t.Context()); err != nil || r.Open != open {
+				t.Errorf("Verify: %d open, %v, want %d", r.Open, err, open)
+			}
+		})
+	}
+}
+
+// asked is a context that says when somebody first waits for its end.
+type asked struct {
+	context.Context
+	once  sync.Once
+	waits chan struct{}
+}
+
+func (a *asked) Done() <-chan struct{} {
+	a.once.Do(func() { close(a.waits) })
+	return a.Context.Done()
+}
+
+func (l *lab) queueLen() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
 }
 
 func TestClosed(t *testing.T) {

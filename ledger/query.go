@@ -425,3 +425,55 @@ func (s Snapshot) Signed() (size int64, note []byte, err error) {
 	}
 	return size, note, err
 }
+
+// given is what the entries up to a number have given back of a sale.
+type given struct {
+	through int64
+	sum     money.Fen
+}
+
+// add adds what an entry gives back, if it is a refund of that sale.
+func (g *given) add(body []byte, sale journal.Position) error {
+	e, _, err := journal.Decode(body)
+	if err != nil {
+		return fmt.Errorf("%w: %v", ErrTampered, err)
+	}
+	if e.Kind == journal.Refund && e.Origin == sale {
+		g.sum += e.Amount
+	}
+	return nil
+}
+
+// Refunds are few, so they have no index that every sale would have to pay for.
+// They are looked for among what came after the sale: by a reader, before the
+// refund has its turn, and by the writer in what has come since.
+const (
+	selectRefunds = `SELECT body FROM journal WHERE seq > ?1 AND role = 8
+		AND debit = (SELECT id FROM account WHERE name = ?2)`
+	selectBody = `SELECT body FROM journal WHERE seq = ?`
+)
+
+// GivenBack returns how much was given back so far of a sale of this journal,
+// which an entry of it says was paid.
+func (b *Book) GivenBack(ctx context.Context, sale journal.Entry) (money.Fen, error) {
+	g, err := b.givenBack(ctx, journal.Entry{Merchant: sale.Merchant, Origin: sale.Position()})
+	return g.sum, err
+}
+
+// givenBack returns what has been given back so far of the sale that e names.
+func (b *Book) givenBack(ctx context.Context, e journal.Entry) (g given, err error) {
+	err = b.read(ctx, "read refunds", func(q querier) error {
+		head, err := tailOf(ctx, q)
+		if g = (given{through: head.seq}); err != nil {
+			return err
+		}
+		return each(ctx, q, selectRefunds, func(rows *sql.Rows) error {
+			var body []byte
+			if err := rows.Scan(&body); err != nil {
+				return err
+			}
+			return g.add(body, e.Origin)
+		}, e.Origin.Seq, string(journal.MerchantAccount(e.Merchant)))
+	})
+	return g, err
+}

@@ -54,7 +54,7 @@ func (b *Book) Next(ctx context.Context) (journal.Epoch, int64, error) {
 		w.clock.last = r
 		_, err := w.add(step, r)
 		return err
-	})
+	}, nil)
 	return b.w.epoch, b.w.seq + 1, err
 }
 
@@ -378,7 +378,7 @@ func (b *Book) Appended() <-chan struct{} { return b.appended }
 // that the clock was compared, or, where it is far off, that it is wrong.
 func (b *Book) Synced(at time.Time) {
 	b.turn <- struct{}{}
-	defer b.give()
+	defer func() { <-b.turn }()
 	b.w.clock.heard(at)
 }
 
@@ -422,7 +422,7 @@ func (b *Book) sign(ctx context.Context) error {
 	return nil
 }
 
-// take takes the turn to write.
+// take takes the turn to write, and the disk.
 func (b *Book) take(ctx context.Context) error {
 	if err := b.ready(ctx); err != nil {
 		return err
@@ -432,6 +432,7 @@ func (b *Book) take(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	b.disk <- struct{}{}
 	if err := b.err(); err != nil {
 		b.give()
 		return err
@@ -439,7 +440,10 @@ func (b *Book) take(ctx context.Context) error {
 	return nil
 }
 
-func (b *Book) give() { <-b.turn }
+func (b *Book) give() {
+	<-b.disk
+	<-b.turn
+}
 
 // trust is whose signatures a verification checks.
 func (o Options) trust() Trust {
