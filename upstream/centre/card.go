@@ -176,6 +176,9 @@ func (d *Desk) Rewritable(ctx context.Context, no string) (c store.Card, err err
 			return ErrNotMade
 		}
 		copy(c.Factor[:], factor)
+		if no, err := refusalOf(ctx, tx, no); err != nil || no != nil {
+			return errors.Join(err, stubborn(no))
+		}
 		return d.mustBeOpen(ctx, tx, c.Account)
 	})
 	if err != nil {

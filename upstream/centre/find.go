@@ -22,7 +22,8 @@ type Person struct {
 	Coming        money.Fen  // what may still come: see [store.Coming]
 	Limit         *money.Fen // of their own; nil for the school's
 	Cards         []store.Card
-	Found         map[string]Where // lost cards that were laid on a reader, by their number
+	Found         map[string]Where       // lost cards that were laid on a reader, by their number
+	Refused       map[string]NameRefused // cards that have refused another name, by their number
 	Open          []Open
 	Acts          []Act // the newest
 }
@@ -136,7 +137,16 @@ func (p *Person) read(ctx context.Context, tx *sqldb.Tx, a store.Account) (err e
 		SELECT f.card_no, f.terminal, f.at_ms FROM cards c JOIN found_cards f ON f.version = (
 			SELECT max(version) FROM hot_changes WHERE card_no = c.card_no)
 		WHERE c.account = ? AND c.status = 2 ORDER BY f.told_ms, f.terminal`, a)
-	return errors.Join(err1, err2, err3, err4)
+	err5 := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		r, err := scanRefusal(rows)
+		r.Where = places.At(r.Terminal, r.At)
+		if p.Refused == nil {
+			p.Refused = map[string]NameRefused{}
+		}
+		p.Refused[r.Card] = r
+		return err
+	}, inForce+`c.account = ?2`, int64(Rewritten), a)
+	return errors.Join(err1, err2, err3, err4, err5)
 }
 
 // addFound keeps the last place of each card.

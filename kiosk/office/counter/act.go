@@ -44,6 +44,7 @@ var whys = map[centre.Reason]dialog.Word{
 	centre.SessionOver: signInAgain, centre.Forbidden: notAClerk, centre.HolderUnknown: noHolder,
 	centre.CardUnknown: noCard, centre.NoBlanks: noBlanks, centre.PINWrong: pinWrong, centre.PINLocked: pinLocked,
 	centre.NotMadeHere:      notOnCard,
+	centre.CardRefuses:      notOnCard,
 	centre.AmountOutOfRange: tooMuch, centre.AccountClosed: closedWord, centre.LeftOver: leftOver,
 }
 

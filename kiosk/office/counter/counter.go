@@ -56,6 +56,7 @@ type Cards interface {
 	Command(ctx context.Context, clerk string, c centre.Command) ([]byte, error)
 	SignPIN(ctx context.Context, clerk string, n centre.NewPIN, pin *[6]byte) (pboc.MAC, error)
 	HolderCommand(ctx context.Context, clerk string, r centre.Rewrite) ([]byte, error)
+	RefuseName(ctx context.Context, clerk string, r centre.NameRefused) error
 }
 
 // Authorizer holds money under the number of the next entry. [client.Client] is
@@ -105,8 +106,10 @@ type Desk struct {
 	// open.
 	busy sync.Mutex
 	// stubborn are the cards that have refused to say another name, which busy guards.
-	// They are not tried again: three wrong MACs in a row lock a card for good.
+	// They are not tried again: three wrong MACs in a row lock a card for good. Those in
+	// untold the upstream, which warns all other desks, has not heard of.
 	stubborn map[string]bool
+	untold   []centre.NameRefused
 }
 
 // New returns a desk.

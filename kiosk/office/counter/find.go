@@ -3,6 +3,7 @@ package counter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -35,6 +36,9 @@ const (
 	factPurse     dialog.Word = "centre.fact.purse"
 	factFoundAt   dialog.Word = "centre.fact.found.at"
 	factFound     dialog.Word = "centre.fact.found"
+	factRefused   dialog.Word = "centre.fact.refused" // the card's own word
+	factRefusedAt dialog.Word = "centre.fact.refused.at"
+	factRefusedOn dialog.Word = "centre.fact.refused.on"
 	factAccount   dialog.Word = "centre.fact.account"
 	pinLocked     dialog.Word = "centre.pin.locked"
 
@@ -209,6 +213,13 @@ func (s *serving) look(ctx context.Context) (dialog.Report, error) {
 			zh, en := c.FoundWhere.With(c.FoundAt)
 			facts = append(facts, dialog.Named(factFoundAt, zh, en),
 				dialog.Moment(factFound, c.Found.In(kiosk.Beijing)))
+		}
+	}
+	for _, c := range h.Cards {
+		if c.Refused != 0 {
+			zh, en := c.RefusedWhere.With(c.RefusedAt)
+			facts = append(facts, dialog.Text(factRefused, fmt.Sprintf("%04X", c.Refused)),
+				dialog.Named(factRefusedAt, zh, en), dialog.Moment(factRefusedOn, c.RefusedOn.In(kiosk.Beijing)))
 		}
 	}
 	t := dialog.Table{Heads: []dialog.Word{factCard, factStatus, factPurse}}

@@ -3,6 +3,7 @@ package counter
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"quancun/journal"
 	"quancun/kiosk"
@@ -49,7 +50,7 @@ func (s *serving) rewrite(ctx context.Context) (dialog.Report, error) {
 		return dialog.Report{}, dialog.Refuse(noActive, nil)
 	case m.same():
 		return dialog.Report{Facts: s.renamed(m), Next: nameSame}, nil
-	case !s.Profile.Holder.Update || s.stubborn[m.plan.CardNo]:
+	case !s.Profile.Holder.Update || s.refuses(m.plan.CardNo):
 		return s.stays(ctx, m)
 	}
 	if err := s.document(ctx); err != nil {
@@ -74,6 +75,7 @@ func (s *serving) layRenamed(ctx context.Context, ask dialog.Word) (*renaming, e
 	if err != nil {
 		return nil, err
 	}
+	s.tell(ctx)
 	m := &renaming{making: making{card: c}, says: purse.Holder{Name: c.Info.Name, Number: c.Info.HolderNo}}
 	m.plan.CardNo = c.Info.CardNo.Full()
 	if err = s.lookUp(ctx, centre.Find{Card: m.plan.CardNo}); err == nil {
@@ -189,7 +191,34 @@ func (s *serving) notRenamed(ctx context.Context, m *renaming, err error) (dialo
 		return dialog.Report{}, dialog.Refuse(away, err)
 	}
 	s.stubborn[m.plan.CardNo] = true
+	if word := apdu.Status(0); errors.As(err, &word) {
+		s.untold = append(s.untold, centre.NameRefused{
+			Ref: m.ref, CardNo: m.plan.CardNo, Status: uint16(word), At: s.Now(),
+		})
+		s.tell(ctx)
+	}
 	return s.stays(ctx, m)
+}
+
+// refuses reports whether a card has refused another name before, at this desk or at
+// another.
+func (s *serving) refuses(no string) bool {
+	return s.stubborn[no] || slices.ContainsFunc(s.holder.Cards, func(c centre.Card) bool {
+		return c.No == no && c.Refused != 0
+	})
+}
+
+// tell tells the upstream which cards have refused. What it does not hear now it is told
+// when the next card is to be written; until then this desk alone knows.
+func (s *serving) tell(ctx context.Context) {
+	s.untold = slices.DeleteFunc(s.untold, func(r centre.NameRefused) bool {
+		err := s.Centre.RefuseName(ctx, s.clerk, r)
+		if err != nil {
+			s.Log.Warn("refusal of a card is not told upstream", "ref", r.Ref, "err", err)
+		}
+		no := (*centre.Refusal)(nil)
+		return err == nil || errors.As(err, &no) && no.Reason == centre.CardUnknown
+	})
 }
 
 // stays says that the name on the card stays until it is replaced, and offers that to

@@ -216,3 +216,42 @@ func TestRewriteStays(t *testing.T) {
 		})
 	}
 }
+
+// TestRewriteRefusedElsewhere: a card that has refused once is not tried again by any
+// desk, not by this one after a restart either, and the desk says why. What the upstream
+// did not hear it hears when the next card is to be written.
+func TestRewriteRefusedElsewhere(t *testing.T) {
+	w := renamed(t)
+	w.wrongKey, w.deaf = true, true
+	w.choose("centre.rewrite.stays", 1)
+	refused := func(d *counter.Desk) {
+		t.Helper()
+		if v := w.runOn(d, counter.Rewrite); v.Outcome != dialog.Refused || v.Why != "centre.name.card" {
+			t.Fatalf("outcome %d, %s", v.Outcome, v.Why)
+		}
+	}
+	first := w.desk()
+	refused(first)
+	if len(w.refusals) != 0 {
+		t.Fatalf("told %+v to who is deaf", w.refusals)
+	}
+	w.deaf = false
+	refused(first)
+	if len(w.refusals) != 1 || w.refusals[0].Status == 0 || w.refusals[0].CardNo != w.holder.Cards[0].No ||
+		w.refusals[0].Ref == "" {
+		t.Fatalf("told upstream %+v, want one refusal", w.refusals)
+	}
+	w.wrongKey = false // whatever a card would say now, nobody asks it
+	for range 2 {
+		refused(w.desk()) // after a restart, and at another desk
+	}
+	w.says("王小明", 0)
+	if len(w.refusals) != 1 {
+		t.Errorf("told upstream %+v, want one refusal", w.refusals)
+	}
+	word := fmt.Sprintf("%04X", w.refusals[0].Status)
+	v := w.runOn(w.desk(), counter.Look)
+	if !slices.ContainsFunc(v.Report.Facts, func(f dialog.Fact) bool { return f.Text == word }) {
+		t.Errorf("the holder's page says %+v, want %s in it", v.Report.Facts, word)
+	}
+}

@@ -89,6 +89,8 @@ type world struct {
 	over      bool  // the clerk's session
 	noKey     error // instead of what a card takes to say another name
 	wrongKey  bool  // a card does not believe the name
+	deaf      bool  // the upstream does not hear of cards that refuse
+	refusals  []centre.NameRefused
 
 	answers map[dialog.Word]func() dialog.Answer // to questions that have another answer than the usual
 	asked   []dialog.Word
@@ -153,12 +155,18 @@ func (w *world) openShift() {
 // run does a task to its end, and returns the last page.
 func (w *world) run(task dialog.Word) office.View {
 	w.t.Helper()
+	return w.runOn(w.desk(), task)
+}
+
+// runOn runs a task at a desk.
+func (w *world) runOn(d *counter.Desk, task dialog.Word) office.View {
+	w.t.Helper()
 	ctx, stop := context.WithCancel(w.t.Context())
 	defer stop()
 	w.power.off = stop
 	w.slot.Take()
 	quiet := slog.New(slog.DiscardHandler)
-	tasks := w.desk().Tasks()
+	tasks := d.Tasks()
 	views, changes := make(chan office.View, 256), make(chan reader.State)
 	s := office.New(&office.Desk{
 		Tasks: tasks, Device: w.slot, Profile: profile.Default(), Now: time.Now, Log: quiet,
@@ -480,6 +488,19 @@ func (u *upstream) HolderCommand(_ context.Context, _ string, r centre.Rewrite) 
 	}
 	err = u.power.step(func() error { field, err = k.Field(r.Order); return err })
 	return field, err
+}
+
+func (u *upstream) RefuseName(_ context.Context, _ string, r centre.NameRefused) error {
+	if u.deaf {
+		return errLost
+	}
+	u.refusals = append(u.refusals, r)
+	for i, c := range u.holder.Cards {
+		if c.No == r.CardNo {
+			u.holder.Cards[i].Refused, u.holder.Cards[i].RefusedAt = r.Status, "K01"
+		}
+	}
+	return nil
 }
 
 func (u *upstream) SignPIN(_ context.Context, _ string, n centre.NewPIN, pin *[6]byte) (pboc.MAC, error) {

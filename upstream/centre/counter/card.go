@@ -113,6 +113,30 @@ func (s *Server) HolderCommand(ctx context.Context, q *connect.Request[v1.Holder
 	return connect.NewResponse(&v1.HolderCommandResponse{Field: field}), nil
 }
 
+// RefuseName implements the contract.
+func (s *Server) RefuseName(ctx context.Context, q *connect.Request[v1.RefuseNameRequest],
+) (*connect.Response[v1.RefuseNameResponse], error) {
+	n, err := s.clerk(ctx, q.Msg.Session)
+	if err != nil {
+		return nil, err
+	}
+	m := q.Msg
+	if m.Ref == "" || len(m.Ref) > 64 || m.StatusWord == 0 || m.StatusWord > 0xFFFF {
+		return nil, refuse(v1.CentreReason_CENTRE_REASON_MALFORMED)
+	}
+	r := centre.NameRefused{
+		Ref: m.Ref, Card: strings.ToUpper(m.CardNo), Terminal: call.Terminal(ctx).ID, Clerk: n.Member.No,
+		Status: uint16(m.StatusWord),
+	}
+	if m.At != nil {
+		r.At = m.At.AsTime()
+	}
+	if err := s.desk.TakeRefusal(ctx, r); err != nil {
+		return nil, explain(err, v1.CentreReason_CENTRE_REASON_CARD_UNKNOWN)
+	}
+	return connect.NewResponse(&v1.RefuseNameResponse{}), nil
+}
+
 // SignPIN implements the contract. The PIN is checked as at any sign-in: whoever has
 // a clerk's session cannot guess it here.
 func (s *Server) SignPIN(ctx context.Context, q *connect.Request[v1.SignPINRequest],

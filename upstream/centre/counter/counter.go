@@ -88,6 +88,7 @@ var reasons = []struct {
 	{centre.ErrLeft, v1.CentreReason_CENTRE_REASON_LEFT_OVER},
 	{centre.ErrRefused, v1.CentreReason_CENTRE_REASON_ACT_REFUSED},
 	{centre.ErrNotMade, v1.CentreReason_CENTRE_REASON_NOT_MADE_HERE},
+	{centre.ErrStubborn, v1.CentreReason_CENTRE_REASON_CARD_REFUSES},
 	{centre.ErrTaken, v1.CentreReason_CENTRE_REASON_FACTOR_TAKEN},
 	{store.ErrConflict, v1.CentreReason_CENTRE_REASON_ACT_CONFLICT},
 	{keys.ErrNoBlanks, v1.CentreReason_CENTRE_REASON_NO_BLANKS},

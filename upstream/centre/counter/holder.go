@@ -65,6 +65,12 @@ func (s *Server) holder(p centre.Person) *v1.CentreHolder {
 				Place: f.Terminal, At: timestamppb.New(f.At), PlaceZh: f.Where.ZH, PlaceEn: f.Where.EN,
 			}
 		}
+		if r, ok := p.Refused[c.No]; ok {
+			m.NameRefused = &v1.NameRefused{
+				StatusWord: uint32(r.Status), At: timestamppb.New(r.At), Place: r.Terminal,
+				PlaceZh: r.Where.ZH, PlaceEn: r.Where.EN,
+			}
+		}
 		h.Cards = append(h.Cards, m)
 	}
 	for _, o := range p.Open {

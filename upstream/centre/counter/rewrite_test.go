@@ -1,7 +1,9 @@
 package counter_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"quancun/pboc"
 	"quancun/upstream/client/centre"
@@ -39,6 +41,10 @@ func TestHolderCommand(t *testing.T) {
 				t.Errorf("part %d: %x, %v", o.Part, field, err)
 			}
 		}
+		w.stubborn(p.CardNo, func() error {
+			_, err := ask(p.CardNo, proof)
+			return err
+		})
 		for _, spoil := range []func(*pboc.Order){
 			func(o *pboc.Order) { o.SFI = 0x15 }, func(o *pboc.Order) { o.Part = pboc.PartLock },
 			func(o *pboc.Order) { o.Data = nil }, func(o *pboc.Order) { o.Part = pboc.PartAnswer },
@@ -54,6 +60,31 @@ func TestHolderCommand(t *testing.T) {
 		w.refused("another holder's card", w.done("r2", clerkCard), centre.CardUnknown)
 		w.whole()
 	})
+}
+
+// stubborn has a card refuse a name: it is told once, whichever answer is lost, shown
+// with its holder, and ended by an act that says it was rewritten all the same.
+func (w *world) stubborn(no string, ask func() error) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	r := centre.NameRefused{Ref: "x1", CardNo: no, Status: 0x6982, At: time.Now().Add(-time.Second)}
+	for _, answer := range []bool{false, true} {
+		w.Lose("RefuseName", answer)
+		w.unknown("a refusal whose answer is lost", w.desk.RefuseName(ctx, "k7", r))
+	}
+	w.ok(w.desk.RefuseName(ctx, "k7", r))
+	w.refused("a card that has refused", ask(), centre.CardRefuses)
+	h, err := w.desk.Find(ctx, "k7", centre.Find{Card: no})
+	i := slices.IndexFunc(h.Cards, func(c centre.Card) bool { return c.No == no })
+	if err != nil || i < 0 || h.Cards[i].Refused != 0x6982 || h.Cards[i].RefusedAt == "" || h.Cards[i].RefusedOn.IsZero() {
+		w.t.Errorf("Find = %+v, %v; want its status word", h, err)
+	}
+	r.CardNo, r.Ref = "00", "x2"
+	w.refused("a refusal of no card", w.desk.RefuseName(ctx, "k7", r), centre.CardUnknown)
+	r.CardNo, r.Status = no, 0
+	w.refused("a refusal without a word", w.desk.RefuseName(ctx, "k7", r), centre.Malformed)
+	w.ok(w.done("x3", no)) // another desk was at it, and the card has taken it
+	w.ok(ask())
 }
 
 // done tells that a card of the holder says a name.

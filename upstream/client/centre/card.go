@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"quancun/pboc"
 	"quancun/upstream/wire"
@@ -83,7 +84,7 @@ type Rewrite struct {
 
 // HolderCommand returns the data field of the command that brings a part to the card.
 // It does not say that the card has taken it. Refusals: NoBlanks, CardUnknown,
-// NotMadeHere, ActRefused for a card that may not be used, AccountClosed, Malformed.
+// NotMadeHere, CardRefuses, ActRefused for a card that may not be used, AccountClosed, Malformed.
 func (d *Desk) HolderCommand(ctx context.Context, clerk string, r Rewrite) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -99,6 +100,29 @@ func (d *Desk) HolderCommand(ctx context.Context, clerk string, r Rewrite) ([]by
 		return nil, explain("holder command", err)
 	}
 	return p.Msg.Field, nil
+}
+
+// NameRefused is that a card has refused another name of its holder.
+type NameRefused struct {
+	Ref    string // of the attempt
+	CardNo string
+	Status uint16 // the card's own word
+	At     time.Time
+}
+
+// RefuseName tells it upstream, so that no terminal tries the card again. It may be
+// said again. Refusal: CardUnknown.
+func (d *Desk) RefuseName(ctx context.Context, clerk string, r NameRefused) error {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	session, err := d.session(clerk)
+	if err != nil {
+		return err
+	}
+	_, err = d.rpc.RefuseName(ctx, connect.NewRequest(&v1.RefuseNameRequest{
+		Session: session, Ref: r.Ref, CardNo: r.CardNo, StatusWord: uint32(r.Status), At: timestamppb.New(r.At),
+	}))
+	return explain("refuse name", err)
 }
 
 // NewPIN is a PIN that a card is to take.

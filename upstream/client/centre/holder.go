@@ -50,6 +50,13 @@ type Card struct {
 	FoundAt    string
 	FoundWhere client.Place // that terminal stood
 	Found      time.Time
+
+	// Refused is the status word by which it has refused another name, at RefusedAt; 0:
+	// it has refused none. It is not to be tried again.
+	Refused      uint16
+	RefusedAt    string // terminal
+	RefusedWhere client.Place
+	RefusedOn    time.Time
 }
 
 // Open is something that is under way or in doubt.
@@ -116,7 +123,10 @@ func holder(m *v1.CentreHolder) Holder {
 			No: c.GetCardNo(), UID: c.GetUid(),
 			Status: client.CardStatus(c.GetStatus()), Purse: money.Fen(c.GetPurseFen()),
 			FoundAt: c.GetFound().GetPlace(), Found: at(c.GetFound().GetAt()),
-			FoundWhere: client.Place{ZH: c.GetFound().GetPlaceZh(), EN: c.GetFound().GetPlaceEn()},
+			Refused:   uint16(c.GetNameRefused().GetStatusWord()),
+			RefusedAt: c.GetNameRefused().GetPlace(), RefusedOn: at(c.GetNameRefused().GetAt()),
+			RefusedWhere: client.Place{ZH: c.GetNameRefused().GetPlaceZh(), EN: c.GetNameRefused().GetPlaceEn()},
+			FoundWhere:   client.Place{ZH: c.GetFound().GetPlaceZh(), EN: c.GetFound().GetPlaceEn()},
 		})
 	}
 	for _, o := range m.GetOpen() {

@@ -34,6 +34,7 @@ const (
 	LeftOver         Reason = 17 // something is left of an account that is to be retired
 	NumberPassed     Reason = 18 // the upstream has another entry there
 	NotMadeHere      Reason = 19 // nobody has that card's control key
+	CardRefuses      Reason = 20 // it has refused another name before
 )
 
 // String returns the name on the wire.

@@ -56,6 +56,7 @@ const (
 	CentreReason_CENTRE_REASON_LEFT_OVER           CentreReason = 17 // something is left of an account that is to be retired
 	CentreReason_CENTRE_REASON_NUMBER_PASSED       CentreReason = 18 // the journal has another entry there
 	CentreReason_CENTRE_REASON_NOT_MADE_HERE       CentreReason = 19 // nobody here has that card's control key
+	CentreReason_CENTRE_REASON_CARD_REFUSES        CentreReason = 20 // it has refused another name before
 )
 
 // Enum value maps for CentreReason.
@@ -81,6 +82,7 @@ var (
 		17: "CENTRE_REASON_LEFT_OVER",
 		18: "CENTRE_REASON_NUMBER_PASSED",
 		19: "CENTRE_REASON_NOT_MADE_HERE",
+		20: "CENTRE_REASON_CARD_REFUSES",
 	}
 	CentreReason_value = map[string]int32{
 		"CENTRE_REASON_UNSPECIFIED":         0,
@@ -103,6 +105,7 @@ var (
 		"CENTRE_REASON_LEFT_OVER":           17,
 		"CENTRE_REASON_NUMBER_PASSED":       18,
 		"CENTRE_REASON_NOT_MADE_HERE":       19,
+		"CENTRE_REASON_CARD_REFUSES":        20,
 	}
 )
 
@@ -326,7 +329,8 @@ type CentreCard struct {
 	Status        CardStatus             `protobuf:"varint,2,opt,name=status,proto3,enum=quancun.v1.CardStatus" json:"status,omitempty"`
 	PurseFen      int64                  `protobuf:"varint,3,opt,name=purse_fen,json=purseFen,proto3" json:"purse_fen,omitempty"` // by the books
 	Uid           string                 `protobuf:"bytes,4,opt,name=uid,proto3" json:"uid,omitempty"`
-	Found         *FoundCard             `protobuf:"bytes,5,opt,name=found,proto3" json:"found,omitempty"` // where it was laid down since it was lost; unset for nowhere
+	Found         *FoundCard             `protobuf:"bytes,5,opt,name=found,proto3" json:"found,omitempty"`                                // where it was laid down since it was lost; unset for nowhere
+	NameRefused   *NameRefused           `protobuf:"bytes,6,opt,name=name_refused,json=nameRefused,proto3" json:"name_refused,omitempty"` // it is not tried again; unset if it has refused none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -392,6 +396,13 @@ func (x *CentreCard) GetUid() string {
 func (x *CentreCard) GetFound() *FoundCard {
 	if x != nil {
 		return x.Found
+	}
+	return nil
+}
+
+func (x *CentreCard) GetNameRefused() *NameRefused {
+	if x != nil {
+		return x.NameRefused
 	}
 	return nil
 }
@@ -1490,6 +1501,195 @@ func (x *HolderCommandRequest) GetData() []byte {
 	return nil
 }
 
+type RefuseNameRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Ref           string                 `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"` // of the attempt
+	CardNo        string                 `protobuf:"bytes,3,opt,name=card_no,json=cardNo,proto3" json:"card_no,omitempty"`
+	StatusWord    uint32                 `protobuf:"varint,4,opt,name=status_word,json=statusWord,proto3" json:"status_word,omitempty"` // what the card has answered
+	At            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefuseNameRequest) Reset() {
+	*x = RefuseNameRequest{}
+	mi := &file_quancun_v1_centre_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefuseNameRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefuseNameRequest) ProtoMessage() {}
+
+func (x *RefuseNameRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_centre_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefuseNameRequest.ProtoReflect.Descriptor instead.
+func (*RefuseNameRequest) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RefuseNameRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *RefuseNameRequest) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *RefuseNameRequest) GetCardNo() string {
+	if x != nil {
+		return x.CardNo
+	}
+	return ""
+}
+
+func (x *RefuseNameRequest) GetStatusWord() uint32 {
+	if x != nil {
+		return x.StatusWord
+	}
+	return 0
+}
+
+func (x *RefuseNameRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+type RefuseNameResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefuseNameResponse) Reset() {
+	*x = RefuseNameResponse{}
+	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefuseNameResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefuseNameResponse) ProtoMessage() {}
+
+func (x *RefuseNameResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefuseNameResponse.ProtoReflect.Descriptor instead.
+func (*RefuseNameResponse) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{20}
+}
+
+// NameRefused is that a card has refused another name of its holder.
+type NameRefused struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StatusWord    uint32                 `protobuf:"varint,1,opt,name=status_word,json=statusWord,proto3" json:"status_word,omitempty"` // what the card has answered
+	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	Place         string                 `protobuf:"bytes,3,opt,name=place,proto3" json:"place,omitempty"`                    // terminal ID
+	PlaceZh       string                 `protobuf:"bytes,4,opt,name=place_zh,json=placeZh,proto3" json:"place_zh,omitempty"` // where that terminal stood; "" if nobody has said
+	PlaceEn       string                 `protobuf:"bytes,5,opt,name=place_en,json=placeEn,proto3" json:"place_en,omitempty"` // likewise; "" if there is none in English
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NameRefused) Reset() {
+	*x = NameRefused{}
+	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NameRefused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NameRefused) ProtoMessage() {}
+
+func (x *NameRefused) ProtoReflect() protoreflect.Message {
+	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NameRefused.ProtoReflect.Descriptor instead.
+func (*NameRefused) Descriptor() ([]byte, []int) {
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *NameRefused) GetStatusWord() uint32 {
+	if x != nil {
+		return x.StatusWord
+	}
+	return 0
+}
+
+func (x *NameRefused) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *NameRefused) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *NameRefused) GetPlaceZh() string {
+	if x != nil {
+		return x.PlaceZh
+	}
+	return ""
+}
+
+func (x *NameRefused) GetPlaceEn() string {
+	if x != nil {
+		return x.PlaceEn
+	}
+	return ""
+}
+
 type HolderCommandResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Field         []byte                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
@@ -1499,7 +1699,7 @@ type HolderCommandResponse struct {
 
 func (x *HolderCommandResponse) Reset() {
 	*x = HolderCommandResponse{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[19]
+	mi := &file_quancun_v1_centre_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1711,7 @@ func (x *HolderCommandResponse) String() string {
 func (*HolderCommandResponse) ProtoMessage() {}
 
 func (x *HolderCommandResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[19]
+	mi := &file_quancun_v1_centre_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1724,7 @@ func (x *HolderCommandResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HolderCommandResponse.ProtoReflect.Descriptor instead.
 func (*HolderCommandResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{19}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HolderCommandResponse) GetField() []byte {
@@ -1547,7 +1747,7 @@ type SignPINRequest struct {
 
 func (x *SignPINRequest) Reset() {
 	*x = SignPINRequest{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	mi := &file_quancun_v1_centre_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1759,7 @@ func (x *SignPINRequest) String() string {
 func (*SignPINRequest) ProtoMessage() {}
 
 func (x *SignPINRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[20]
+	mi := &file_quancun_v1_centre_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1772,7 @@ func (x *SignPINRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignPINRequest.ProtoReflect.Descriptor instead.
 func (*SignPINRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{20}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SignPINRequest) GetSession() []byte {
@@ -1619,7 +1819,7 @@ type SignPINResponse struct {
 
 func (x *SignPINResponse) Reset() {
 	*x = SignPINResponse{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	mi := &file_quancun_v1_centre_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1831,7 @@ func (x *SignPINResponse) String() string {
 func (*SignPINResponse) ProtoMessage() {}
 
 func (x *SignPINResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[21]
+	mi := &file_quancun_v1_centre_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1844,7 @@ func (x *SignPINResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignPINResponse.ProtoReflect.Descriptor instead.
 func (*SignPINResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{21}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SignPINResponse) GetMac() []byte {
@@ -1664,7 +1864,7 @@ type LookUpRegisterRequest struct {
 
 func (x *LookUpRegisterRequest) Reset() {
 	*x = LookUpRegisterRequest{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[22]
+	mi := &file_quancun_v1_centre_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1876,7 @@ func (x *LookUpRegisterRequest) String() string {
 func (*LookUpRegisterRequest) ProtoMessage() {}
 
 func (x *LookUpRegisterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[22]
+	mi := &file_quancun_v1_centre_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1889,7 @@ func (x *LookUpRegisterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpRegisterRequest.ProtoReflect.Descriptor instead.
 func (*LookUpRegisterRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{22}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LookUpRegisterRequest) GetSession() []byte {
@@ -1715,7 +1915,7 @@ type LookUpRegisterResponse struct {
 
 func (x *LookUpRegisterResponse) Reset() {
 	*x = LookUpRegisterResponse{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[23]
+	mi := &file_quancun_v1_centre_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +1927,7 @@ func (x *LookUpRegisterResponse) String() string {
 func (*LookUpRegisterResponse) ProtoMessage() {}
 
 func (x *LookUpRegisterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[23]
+	mi := &file_quancun_v1_centre_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +1940,7 @@ func (x *LookUpRegisterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpRegisterResponse.ProtoReflect.Descriptor instead.
 func (*LookUpRegisterResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{23}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LookUpRegisterResponse) GetName() string {
@@ -1764,7 +1964,7 @@ type AllowCashRequest struct {
 
 func (x *AllowCashRequest) Reset() {
 	*x = AllowCashRequest{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[24]
+	mi := &file_quancun_v1_centre_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +1976,7 @@ func (x *AllowCashRequest) String() string {
 func (*AllowCashRequest) ProtoMessage() {}
 
 func (x *AllowCashRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[24]
+	mi := &file_quancun_v1_centre_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +1989,7 @@ func (x *AllowCashRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowCashRequest.ProtoReflect.Descriptor instead.
 func (*AllowCashRequest) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{24}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AllowCashRequest) GetSession() []byte {
@@ -1842,7 +2042,7 @@ type AllowCashResponse struct {
 
 func (x *AllowCashResponse) Reset() {
 	*x = AllowCashResponse{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[25]
+	mi := &file_quancun_v1_centre_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +2054,7 @@ func (x *AllowCashResponse) String() string {
 func (*AllowCashResponse) ProtoMessage() {}
 
 func (x *AllowCashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[25]
+	mi := &file_quancun_v1_centre_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +2067,7 @@ func (x *AllowCashResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowCashResponse.ProtoReflect.Descriptor instead.
 func (*AllowCashResponse) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{25}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{28}
 }
 
 // CentreRefusal is the detail of every error that means "no".
@@ -1883,7 +2083,7 @@ type CentreRefusal struct {
 
 func (x *CentreRefusal) Reset() {
 	*x = CentreRefusal{}
-	mi := &file_quancun_v1_centre_proto_msgTypes[26]
+	mi := &file_quancun_v1_centre_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +2095,7 @@ func (x *CentreRefusal) String() string {
 func (*CentreRefusal) ProtoMessage() {}
 
 func (x *CentreRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_quancun_v1_centre_proto_msgTypes[26]
+	mi := &file_quancun_v1_centre_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +2108,7 @@ func (x *CentreRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CentreRefusal.ProtoReflect.Descriptor instead.
 func (*CentreRefusal) Descriptor() ([]byte, []int) {
-	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{26}
+	return file_quancun_v1_centre_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CentreRefusal) GetReason() CentreReason {
@@ -1961,14 +2161,15 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\x05clerk\x18\x03 \x01(\tR\x05clerk\x12\x16\n" +
 	"\x06before\x18\x04 \x01(\tR\x06before\x12\x14\n" +
 	"\x05after\x18\x05 \x01(\tR\x05after\x12*\n" +
-	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb1\x01\n" +
+	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xed\x01\n" +
 	"\n" +
 	"CentreCard\x12\x17\n" +
 	"\acard_no\x18\x01 \x01(\tR\x06cardNo\x12.\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x16.quancun.v1.CardStatusR\x06status\x12\x1b\n" +
 	"\tpurse_fen\x18\x03 \x01(\x03R\bpurseFen\x12\x10\n" +
 	"\x03uid\x18\x04 \x01(\tR\x03uid\x12+\n" +
-	"\x05found\x18\x05 \x01(\v2\x15.quancun.v1.FoundCardR\x05found\"\xc2\x04\n" +
+	"\x05found\x18\x05 \x01(\v2\x15.quancun.v1.FoundCardR\x05found\x12:\n" +
+	"\fname_refused\x18\x06 \x01(\v2\x17.quancun.v1.NameRefusedR\vnameRefused\"\xc2\x04\n" +
 	"\fCentreHolder\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
@@ -2050,7 +2251,22 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\tchallenge\x18\x04 \x01(\fR\tchallenge\x12\x10\n" +
 	"\x03sfi\x18\x05 \x01(\rR\x03sfi\x12\x16\n" +
 	"\x06offset\x18\x06 \x01(\rR\x06offset\x12\x12\n" +
-	"\x04data\x18\a \x01(\fR\x04data\"-\n" +
+	"\x04data\x18\a \x01(\fR\x04data\"\xa5\x01\n" +
+	"\x11RefuseNameRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x10\n" +
+	"\x03ref\x18\x02 \x01(\tR\x03ref\x12\x17\n" +
+	"\acard_no\x18\x03 \x01(\tR\x06cardNo\x12\x1f\n" +
+	"\vstatus_word\x18\x04 \x01(\rR\n" +
+	"statusWord\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\x14\n" +
+	"\x12RefuseNameResponse\"\xa6\x01\n" +
+	"\vNameRefused\x12\x1f\n" +
+	"\vstatus_word\x18\x01 \x01(\rR\n" +
+	"statusWord\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
+	"\x05place\x18\x03 \x01(\tR\x05place\x12\x19\n" +
+	"\bplace_zh\x18\x04 \x01(\tR\aplaceZh\x12\x19\n" +
+	"\bplace_en\x18\x05 \x01(\tR\aplaceEn\"-\n" +
 	"\x15HolderCommandResponse\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\fR\x05field\"\x96\x01\n" +
 	"\x0eSignPINRequest\x12\x18\n" +
@@ -2081,7 +2297,7 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\n" +
 	"tries_left\x18\x02 \x01(\x05R\ttriesLeft\x12\x1b\n" +
 	"\tlimit_fen\x18\x03 \x01(\x03R\blimitFen\x12\x10\n" +
-	"\x03why\x18\x04 \x01(\tR\x03why*\x88\x05\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why*\xa8\x05\n" +
 	"\fCentreReason\x12\x1d\n" +
 	"\x19CENTRE_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CENTRE_REASON_MALFORMED\x10\x01\x12\x1e\n" +
@@ -2103,7 +2319,8 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\x1dCENTRE_REASON_CHALLENGE_SPENT\x10\x10\x12\x1b\n" +
 	"\x17CENTRE_REASON_LEFT_OVER\x10\x11\x12\x1f\n" +
 	"\x1bCENTRE_REASON_NUMBER_PASSED\x10\x12\x12\x1f\n" +
-	"\x1bCENTRE_REASON_NOT_MADE_HERE\x10\x132\xc6\x06\n" +
+	"\x1bCENTRE_REASON_NOT_MADE_HERE\x10\x13\x12\x1e\n" +
+	"\x1aCENTRE_REASON_CARD_REFUSES\x10\x142\x93\a\n" +
 	"\rCentreService\x12K\n" +
 	"\n" +
 	"FindHolder\x12\x1d.quancun.v1.FindHolderRequest\x1a\x1e.quancun.v1.FindHolderResponse\x12K\n" +
@@ -2114,7 +2331,9 @@ const file_quancun_v1_centre_proto_rawDesc = "" +
 	"\bCloseAct\x12\x1b.quancun.v1.CloseActRequest\x1a\x1c.quancun.v1.CloseActResponse\x12H\n" +
 	"\tBeginCard\x12\x1c.quancun.v1.BeginCardRequest\x1a\x1d.quancun.v1.BeginCardResponse\x12N\n" +
 	"\vCardCommand\x12\x1e.quancun.v1.CardCommandRequest\x1a\x1f.quancun.v1.CardCommandResponse\x12T\n" +
-	"\rHolderCommand\x12 .quancun.v1.HolderCommandRequest\x1a!.quancun.v1.HolderCommandResponse\x12B\n" +
+	"\rHolderCommand\x12 .quancun.v1.HolderCommandRequest\x1a!.quancun.v1.HolderCommandResponse\x12K\n" +
+	"\n" +
+	"RefuseName\x12\x1d.quancun.v1.RefuseNameRequest\x1a\x1e.quancun.v1.RefuseNameResponse\x12B\n" +
 	"\aSignPIN\x12\x1a.quancun.v1.SignPINRequest\x1a\x1b.quancun.v1.SignPINResponse\x12W\n" +
 	"\x0eLookUpRegister\x12!.quancun.v1.LookUpRegisterRequest\x1a\".quancun.v1.LookUpRegisterResponse\x12H\n" +
 	"\tAllowCash\x12\x1c.quancun.v1.AllowCashRequest\x1a\x1d.quancun.v1.AllowCashResponseB,Z*quancun/upstream/wire/quancun/v1;quancunv1b\x06proto3"
@@ -2132,7 +2351,7 @@ func file_quancun_v1_centre_proto_rawDescGZIP() []byte {
 }
 
 var file_quancun_v1_centre_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quancun_v1_centre_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_quancun_v1_centre_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_quancun_v1_centre_proto_goTypes = []any{
 	(CentreReason)(0),              // 0: quancun.v1.CentreReason
 	(*CentreAct)(nil),              // 1: quancun.v1.CentreAct
@@ -2154,64 +2373,72 @@ var file_quancun_v1_centre_proto_goTypes = []any{
 	(*CardCommandRequest)(nil),     // 17: quancun.v1.CardCommandRequest
 	(*CardCommandResponse)(nil),    // 18: quancun.v1.CardCommandResponse
 	(*HolderCommandRequest)(nil),   // 19: quancun.v1.HolderCommandRequest
-	(*HolderCommandResponse)(nil),  // 20: quancun.v1.HolderCommandResponse
-	(*SignPINRequest)(nil),         // 21: quancun.v1.SignPINRequest
-	(*SignPINResponse)(nil),        // 22: quancun.v1.SignPINResponse
-	(*LookUpRegisterRequest)(nil),  // 23: quancun.v1.LookUpRegisterRequest
-	(*LookUpRegisterResponse)(nil), // 24: quancun.v1.LookUpRegisterResponse
-	(*AllowCashRequest)(nil),       // 25: quancun.v1.AllowCashRequest
-	(*AllowCashResponse)(nil),      // 26: quancun.v1.AllowCashResponse
-	(*CentreRefusal)(nil),          // 27: quancun.v1.CentreRefusal
-	(*timestamppb.Timestamp)(nil),  // 28: google.protobuf.Timestamp
-	(CardStatus)(0),                // 29: quancun.v1.CardStatus
-	(*FoundCard)(nil),              // 30: quancun.v1.FoundCard
-	(*OpenItem)(nil),               // 31: quancun.v1.OpenItem
+	(*RefuseNameRequest)(nil),      // 20: quancun.v1.RefuseNameRequest
+	(*RefuseNameResponse)(nil),     // 21: quancun.v1.RefuseNameResponse
+	(*NameRefused)(nil),            // 22: quancun.v1.NameRefused
+	(*HolderCommandResponse)(nil),  // 23: quancun.v1.HolderCommandResponse
+	(*SignPINRequest)(nil),         // 24: quancun.v1.SignPINRequest
+	(*SignPINResponse)(nil),        // 25: quancun.v1.SignPINResponse
+	(*LookUpRegisterRequest)(nil),  // 26: quancun.v1.LookUpRegisterRequest
+	(*LookUpRegisterResponse)(nil), // 27: quancun.v1.LookUpRegisterResponse
+	(*AllowCashRequest)(nil),       // 28: quancun.v1.AllowCashRequest
+	(*AllowCashResponse)(nil),      // 29: quancun.v1.AllowCashResponse
+	(*CentreRefusal)(nil),          // 30: quancun.v1.CentreRefusal
+	(*timestamppb.Timestamp)(nil),  // 31: google.protobuf.Timestamp
+	(CardStatus)(0),                // 32: quancun.v1.CardStatus
+	(*FoundCard)(nil),              // 33: quancun.v1.FoundCard
+	(*OpenItem)(nil),               // 34: quancun.v1.OpenItem
 }
 var file_quancun_v1_centre_proto_depIdxs = []int32{
-	28, // 0: quancun.v1.CentreAct.until:type_name -> google.protobuf.Timestamp
+	31, // 0: quancun.v1.CentreAct.until:type_name -> google.protobuf.Timestamp
 	1,  // 1: quancun.v1.CentreDone.act:type_name -> quancun.v1.CentreAct
-	28, // 2: quancun.v1.CentreDone.at:type_name -> google.protobuf.Timestamp
-	29, // 3: quancun.v1.CentreCard.status:type_name -> quancun.v1.CardStatus
-	30, // 4: quancun.v1.CentreCard.found:type_name -> quancun.v1.FoundCard
-	28, // 5: quancun.v1.CentreHolder.until:type_name -> google.protobuf.Timestamp
-	3,  // 6: quancun.v1.CentreHolder.cards:type_name -> quancun.v1.CentreCard
-	31, // 7: quancun.v1.CentreHolder.open:type_name -> quancun.v1.OpenItem
-	2,  // 8: quancun.v1.CentreHolder.acts:type_name -> quancun.v1.CentreDone
-	4,  // 9: quancun.v1.FindHolderResponse.holder:type_name -> quancun.v1.CentreHolder
-	1,  // 10: quancun.v1.DoActRequest.act:type_name -> quancun.v1.CentreAct
-	2,  // 11: quancun.v1.DoActResponse.done:type_name -> quancun.v1.CentreDone
-	2,  // 12: quancun.v1.GetActResponse.done:type_name -> quancun.v1.CentreDone
-	2,  // 13: quancun.v1.CloseActResponse.done:type_name -> quancun.v1.CentreDone
-	28, // 14: quancun.v1.BeginCardResponse.start:type_name -> google.protobuf.Timestamp
-	28, // 15: quancun.v1.BeginCardResponse.expiry:type_name -> google.protobuf.Timestamp
-	0,  // 16: quancun.v1.CentreRefusal.reason:type_name -> quancun.v1.CentreReason
-	5,  // 17: quancun.v1.CentreService.FindHolder:input_type -> quancun.v1.FindHolderRequest
-	7,  // 18: quancun.v1.CentreService.PrepareAct:input_type -> quancun.v1.PrepareActRequest
-	9,  // 19: quancun.v1.CentreService.DoAct:input_type -> quancun.v1.DoActRequest
-	11, // 20: quancun.v1.CentreService.GetAct:input_type -> quancun.v1.GetActRequest
-	13, // 21: quancun.v1.CentreService.CloseAct:input_type -> quancun.v1.CloseActRequest
-	15, // 22: quancun.v1.CentreService.BeginCard:input_type -> quancun.v1.BeginCardRequest
-	17, // 23: quancun.v1.CentreService.CardCommand:input_type -> quancun.v1.CardCommandRequest
-	19, // 24: quancun.v1.CentreService.HolderCommand:input_type -> quancun.v1.HolderCommandRequest
-	21, // 25: quancun.v1.CentreService.SignPIN:input_type -> quancun.v1.SignPINRequest
-	23, // 26: quancun.v1.CentreService.LookUpRegister:input_type -> quancun.v1.LookUpRegisterRequest
-	25, // 27: quancun.v1.CentreService.AllowCash:input_type -> quancun.v1.AllowCashRequest
-	6,  // 28: quancun.v1.CentreService.FindHolder:output_type -> quancun.v1.FindHolderResponse
-	8,  // 29: quancun.v1.CentreService.PrepareAct:output_type -> quancun.v1.PrepareActResponse
-	10, // 30: quancun.v1.CentreService.DoAct:output_type -> quancun.v1.DoActResponse
-	12, // 31: quancun.v1.CentreService.GetAct:output_type -> quancun.v1.GetActResponse
-	14, // 32: quancun.v1.CentreService.CloseAct:output_type -> quancun.v1.CloseActResponse
-	16, // 33: quancun.v1.CentreService.BeginCard:output_type -> quancun.v1.BeginCardResponse
-	18, // 34: quancun.v1.CentreService.CardCommand:output_type -> quancun.v1.CardCommandResponse
-	20, // 35: quancun.v1.CentreService.HolderCommand:output_type -> quancun.v1.HolderCommandResponse
-	22, // 36: quancun.v1.CentreService.SignPIN:output_type -> quancun.v1.SignPINResponse
-	24, // 37: quancun.v1.CentreService.LookUpRegister:output_type -> quancun.v1.LookUpRegisterResponse
-	26, // 38: quancun.v1.CentreService.AllowCash:output_type -> quancun.v1.AllowCashResponse
-	28, // [28:39] is the sub-list for method output_type
-	17, // [17:28] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	31, // 2: quancun.v1.CentreDone.at:type_name -> google.protobuf.Timestamp
+	32, // 3: quancun.v1.CentreCard.status:type_name -> quancun.v1.CardStatus
+	33, // 4: quancun.v1.CentreCard.found:type_name -> quancun.v1.FoundCard
+	22, // 5: quancun.v1.CentreCard.name_refused:type_name -> quancun.v1.NameRefused
+	31, // 6: quancun.v1.CentreHolder.until:type_name -> google.protobuf.Timestamp
+	3,  // 7: quancun.v1.CentreHolder.cards:type_name -> quancun.v1.CentreCard
+	34, // 8: quancun.v1.CentreHolder.open:type_name -> quancun.v1.OpenItem
+	2,  // 9: quancun.v1.CentreHolder.acts:type_name -> quancun.v1.CentreDone
+	4,  // 10: quancun.v1.FindHolderResponse.holder:type_name -> quancun.v1.CentreHolder
+	1,  // 11: quancun.v1.DoActRequest.act:type_name -> quancun.v1.CentreAct
+	2,  // 12: quancun.v1.DoActResponse.done:type_name -> quancun.v1.CentreDone
+	2,  // 13: quancun.v1.GetActResponse.done:type_name -> quancun.v1.CentreDone
+	2,  // 14: quancun.v1.CloseActResponse.done:type_name -> quancun.v1.CentreDone
+	31, // 15: quancun.v1.BeginCardResponse.start:type_name -> google.protobuf.Timestamp
+	31, // 16: quancun.v1.BeginCardResponse.expiry:type_name -> google.protobuf.Timestamp
+	31, // 17: quancun.v1.RefuseNameRequest.at:type_name -> google.protobuf.Timestamp
+	31, // 18: quancun.v1.NameRefused.at:type_name -> google.protobuf.Timestamp
+	0,  // 19: quancun.v1.CentreRefusal.reason:type_name -> quancun.v1.CentreReason
+	5,  // 20: quancun.v1.CentreService.FindHolder:input_type -> quancun.v1.FindHolderRequest
+	7,  // 21: quancun.v1.CentreService.PrepareAct:input_type -> quancun.v1.PrepareActRequest
+	9,  // 22: quancun.v1.CentreService.DoAct:input_type -> quancun.v1.DoActRequest
+	11, // 23: quancun.v1.CentreService.GetAct:input_type -> quancun.v1.GetActRequest
+	13, // 24: quancun.v1.CentreService.CloseAct:input_type -> quancun.v1.CloseActRequest
+	15, // 25: quancun.v1.CentreService.BeginCard:input_type -> quancun.v1.BeginCardRequest
+	17, // 26: quancun.v1.CentreService.CardCommand:input_type -> quancun.v1.CardCommandRequest
+	19, // 27: quancun.v1.CentreService.HolderCommand:input_type -> quancun.v1.HolderCommandRequest
+	20, // 28: quancun.v1.CentreService.RefuseName:input_type -> quancun.v1.RefuseNameRequest
+	24, // 29: quancun.v1.CentreService.SignPIN:input_type -> quancun.v1.SignPINRequest
+	26, // 30: quancun.v1.CentreService.LookUpRegister:input_type -> quancun.v1.LookUpRegisterRequest
+	28, // 31: quancun.v1.CentreService.AllowCash:input_type -> quancun.v1.AllowCashRequest
+	6,  // 32: quancun.v1.CentreService.FindHolder:output_type -> quancun.v1.FindHolderResponse
+	8,  // 33: quancun.v1.CentreService.PrepareAct:output_type -> quancun.v1.PrepareActResponse
+	10, // 34: quancun.v1.CentreService.DoAct:output_type -> quancun.v1.DoActResponse
+	12, // 35: quancun.v1.CentreService.GetAct:output_type -> quancun.v1.GetActResponse
+	14, // 36: quancun.v1.CentreService.CloseAct:output_type -> quancun.v1.CloseActResponse
+	16, // 37: quancun.v1.CentreService.BeginCard:output_type -> quancun.v1.BeginCardResponse
+	18, // 38: quancun.v1.CentreService.CardCommand:output_type -> quancun.v1.CardCommandResponse
+	23, // 39: quancun.v1.CentreService.HolderCommand:output_type -> quancun.v1.HolderCommandResponse
+	21, // 40: quancun.v1.CentreService.RefuseName:output_type -> quancun.v1.RefuseNameResponse
+	25, // 41: quancun.v1.CentreService.SignPIN:output_type -> quancun.v1.SignPINResponse
+	27, // 42: quancun.v1.CentreService.LookUpRegister:output_type -> quancun.v1.LookUpRegisterResponse
+	29, // 43: quancun.v1.CentreService.AllowCash:output_type -> quancun.v1.AllowCashResponse
+	32, // [32:44] is the sub-list for method output_type
+	20, // [20:32] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_quancun_v1_centre_proto_init() }
@@ -2232,7 +2459,7 @@ func file_quancun_v1_centre_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quancun_v1_centre_proto_rawDesc), len(file_quancun_v1_centre_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

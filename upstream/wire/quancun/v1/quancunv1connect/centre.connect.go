@@ -63,6 +63,9 @@ const (
 	// CentreServiceHolderCommandProcedure is the fully-qualified name of the CentreService's
 	// HolderCommand RPC.
 	CentreServiceHolderCommandProcedure = "/quancun.v1.CentreService/HolderCommand"
+	// CentreServiceRefuseNameProcedure is the fully-qualified name of the CentreService's RefuseName
+	// RPC.
+	CentreServiceRefuseNameProcedure = "/quancun.v1.CentreService/RefuseName"
 	// CentreServiceSignPINProcedure is the fully-qualified name of the CentreService's SignPIN RPC.
 	CentreServiceSignPINProcedure = "/quancun.v1.CentreService/SignPIN"
 	// CentreServiceLookUpRegisterProcedure is the fully-qualified name of the CentreService's
@@ -99,6 +102,10 @@ type CentreServiceClient interface {
 	// the file of its holder, and of no other. It needs no act: what was written is
 	// told by one, of kind 10.
 	HolderCommand(context.Context, *connect.Request[v1.HolderCommandRequest]) (*connect.Response[v1.HolderCommandResponse], error)
+	// RefuseName says that a card was seen to refuse another name. No terminal gets a
+	// command for it again, until it was rewritten all the same, or is replaced. It may
+	// be said again.
+	RefuseName(context.Context, *connect.Request[v1.RefuseNameRequest]) (*connect.Response[v1.RefuseNameResponse], error)
 	// SignPIN makes the MAC by which a card takes a new PIN, if that is the PIN of
 	// its holder's account. A wrong one counts as a try.
 	SignPIN(context.Context, *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error)
@@ -169,6 +176,12 @@ func NewCentreServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(centreServiceMethods.ByName("HolderCommand")),
 			connect.WithClientOptions(opts...),
 		),
+		refuseName: connect.NewClient[v1.RefuseNameRequest, v1.RefuseNameResponse](
+			httpClient,
+			baseURL+CentreServiceRefuseNameProcedure,
+			connect.WithSchema(centreServiceMethods.ByName("RefuseName")),
+			connect.WithClientOptions(opts...),
+		),
 		signPIN: connect.NewClient[v1.SignPINRequest, v1.SignPINResponse](
 			httpClient,
 			baseURL+CentreServiceSignPINProcedure,
@@ -200,6 +213,7 @@ type centreServiceClient struct {
 	beginCard      *connect.Client[v1.BeginCardRequest, v1.BeginCardResponse]
 	cardCommand    *connect.Client[v1.CardCommandRequest, v1.CardCommandResponse]
 	holderCommand  *connect.Client[v1.HolderCommandRequest, v1.HolderCommandResponse]
+	refuseName     *connect.Client[v1.RefuseNameRequest, v1.RefuseNameResponse]
 	signPIN        *connect.Client[v1.SignPINRequest, v1.SignPINResponse]
 	lookUpRegister *connect.Client[v1.LookUpRegisterRequest, v1.LookUpRegisterResponse]
 	allowCash      *connect.Client[v1.AllowCashRequest, v1.AllowCashResponse]
@@ -245,6 +259,11 @@ func (c *centreServiceClient) HolderCommand(ctx context.Context, req *connect.Re
 	return c.holderCommand.CallUnary(ctx, req)
 }
 
+// RefuseName calls quancun.v1.CentreService.RefuseName.
+func (c *centreServiceClient) RefuseName(ctx context.Context, req *connect.Request[v1.RefuseNameRequest]) (*connect.Response[v1.RefuseNameResponse], error) {
+	return c.refuseName.CallUnary(ctx, req)
+}
+
 // SignPIN calls quancun.v1.CentreService.SignPIN.
 func (c *centreServiceClient) SignPIN(ctx context.Context, req *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error) {
 	return c.signPIN.CallUnary(ctx, req)
@@ -287,6 +306,10 @@ type CentreServiceHandler interface {
 	// the file of its holder, and of no other. It needs no act: what was written is
 	// told by one, of kind 10.
 	HolderCommand(context.Context, *connect.Request[v1.HolderCommandRequest]) (*connect.Response[v1.HolderCommandResponse], error)
+	// RefuseName says that a card was seen to refuse another name. No terminal gets a
+	// command for it again, until it was rewritten all the same, or is replaced. It may
+	// be said again.
+	RefuseName(context.Context, *connect.Request[v1.RefuseNameRequest]) (*connect.Response[v1.RefuseNameResponse], error)
 	// SignPIN makes the MAC by which a card takes a new PIN, if that is the PIN of
 	// its holder's account. A wrong one counts as a try.
 	SignPIN(context.Context, *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error)
@@ -353,6 +376,12 @@ func NewCentreServiceHandler(svc CentreServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(centreServiceMethods.ByName("HolderCommand")),
 		connect.WithHandlerOptions(opts...),
 	)
+	centreServiceRefuseNameHandler := connect.NewUnaryHandler(
+		CentreServiceRefuseNameProcedure,
+		svc.RefuseName,
+		connect.WithSchema(centreServiceMethods.ByName("RefuseName")),
+		connect.WithHandlerOptions(opts...),
+	)
 	centreServiceSignPINHandler := connect.NewUnaryHandler(
 		CentreServiceSignPINProcedure,
 		svc.SignPIN,
@@ -389,6 +418,8 @@ func NewCentreServiceHandler(svc CentreServiceHandler, opts ...connect.HandlerOp
 			centreServiceCardCommandHandler.ServeHTTP(w, r)
 		case CentreServiceHolderCommandProcedure:
 			centreServiceHolderCommandHandler.ServeHTTP(w, r)
+		case CentreServiceRefuseNameProcedure:
+			centreServiceRefuseNameHandler.ServeHTTP(w, r)
 		case CentreServiceSignPINProcedure:
 			centreServiceSignPINHandler.ServeHTTP(w, r)
 		case CentreServiceLookUpRegisterProcedure:
@@ -434,6 +465,10 @@ func (UnimplementedCentreServiceHandler) CardCommand(context.Context, *connect.R
 
 func (UnimplementedCentreServiceHandler) HolderCommand(context.Context, *connect.Request[v1.HolderCommandRequest]) (*connect.Response[v1.HolderCommandResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.CentreService.HolderCommand is not implemented"))
+}
+
+func (UnimplementedCentreServiceHandler) RefuseName(context.Context, *connect.Request[v1.RefuseNameRequest]) (*connect.Response[v1.RefuseNameResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quancun.v1.CentreService.RefuseName is not implemented"))
 }
 
 func (UnimplementedCentreServiceHandler) SignPIN(context.Context, *connect.Request[v1.SignPINRequest]) (*connect.Response[v1.SignPINResponse], error) {
