@@ -151,6 +151,7 @@ func (s *Stack) billers() []byte {
 	network, meters := s.File("lab/network"), s.File("lab/electricity")
 	return fmt.Appendf(nil, `
 [network]
+no_account_codes = [10401] # of the lab
 address = "https://%s"
 certificate_file = %q
 

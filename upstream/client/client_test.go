@@ -112,7 +112,7 @@ func TestReasons(t *testing.T) {
 		client.ChallengeSpent, client.SessionOver, client.AmountOutOfRange, client.BalanceCap, client.OrderConflict,
 		client.OrderUnknown, client.ChannelRefused, client.MAC1Wrong, client.NothingToLoad, client.LoadDone,
 		client.LoadConflict, client.CardAhead, client.TerminalUnknown, client.Malformed, client.TACWrong,
-		client.NotEnough, client.AccountUnknown, client.NumberPassed, client.AttemptConflict,
+		client.NotEnough, client.AccountUnknown, client.NumberPassed, client.AttemptConflict, client.NotSaid,
 	}
 	if len(ours) != len(v1.Reason_name)-1 { // without UNSPECIFIED
 		t.Errorf("%d reasons, the wire has %d", len(ours), len(v1.Reason_name)-1)

@@ -41,6 +41,7 @@ const (
 	AccountUnknown   Reason = 22
 	NumberPassed     Reason = 23 // the journal is past this number, or of another epoch
 	AttemptConflict  Reason = 24 // the same attempt with other content
+	NotSaid          Reason = 25 // a biller has answered, and not with what it was asked
 )
 
 // String returns the name on the wire, such as "REASON_PIN_WRONG".
@@ -55,6 +56,7 @@ type Refusal struct {
 	TriesLeft int       // with PINWrong: before the PIN is locked
 	Limit     money.Fen // with AmountOutOfRange the bound; with BalanceCap what may still be topped up
 	Kept      money.Fen // with NotEnough: that would be enough, and only the card may spend
+	Said      string    // with NotSaid: the code that it answered with; "" if that is none to be shown
 }
 
 // Error names the reason.
@@ -90,7 +92,7 @@ func refusal(d *connect.ErrorDetail) error {
 	switch m := m.(type) {
 	case *v1.Refusal:
 		if m.Reason != v1.Reason_REASON_UNSPECIFIED {
-			return &Refusal{Reason(m.Reason), int(m.TriesLeft), money.Fen(m.LimitFen), money.Fen(m.KeptFen)}
+			return &Refusal{Reason(m.Reason), int(m.TriesLeft), money.Fen(m.LimitFen), money.Fen(m.KeptFen), m.Said}
 		}
 	case *v1.StaffRefusal:
 		if m.Reason != v1.StaffReason_STAFF_REASON_UNSPECIFIED {

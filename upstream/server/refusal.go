@@ -58,6 +58,9 @@ func (s *Server) intercept(next connect.UnaryFunc) connect.UnaryFunc {
 		var elsewhere *call.Refused
 		var unfit *journal.PushError
 		switch {
+		case errors.As(err, &no) && no.Cause != nil:
+			s.Log.Warn("call refused", "call", what, "terminal", t.ID, "reason", no.Reason.String(), "err", no.Cause)
+			return nil, no.Wire()
 		case errors.As(err, &no):
 			s.Log.Info("call refused", "call", what, "terminal", t.ID, "reason", no.Reason.String())
 			return nil, no.Wire()

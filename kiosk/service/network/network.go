@@ -20,6 +20,7 @@ const Name dialog.Word = "network"
 const (
 	looking   dialog.Word = "network.looking"
 	noAccount dialog.Word = "network.no.account"
+	notSaid   dialog.Word = "network.not.said" // the network has answered, and nobody knows what it means
 	onlyShown dialog.Word = "network.only.shown"
 
 	factUser     dialog.Word = "network.fact.user"
@@ -32,6 +33,7 @@ const (
 	factExpires  dialog.Word = "network.fact.expires"
 	factWallet   dialog.Word = "network.fact.wallet"
 	factFeeds    dialog.Word = "network.fact.feeds"
+	factSaid     dialog.Word = "network.fact.said" // its code
 
 	feedsProduct dialog.Word = "network.feeds.product"
 	feedsWallet  dialog.Word = "network.feeds.wallet"
@@ -75,11 +77,8 @@ func run(ctx context.Context, v *service.Visit, u Upstream, d *pay.Desk) (dialog
 	}
 	b := billers[0] // a campus has one network
 	account, err := u.Network(ctx, v.Session, b.Name)
-	if no := (*client.Refusal)(nil); errors.As(err, &no) && no.Reason == client.AccountUnknown {
-		return dialog.Report{}, dialog.Refuse(noAccount, err)
-	}
 	if err != nil {
-		return dialog.Report{}, pay.Nothing(err)
+		return without(err)
 	}
 	if !b.Pays {
 		return dialog.Report{Facts: facts(account), Next: onlyShown, Told: true}, nil
@@ -89,6 +88,22 @@ func run(ctx context.Context, v *service.Visit, u Upstream, d *pay.Desk) (dialog
 		return pay.Without(v, facts(account), err)
 	}
 	return d.Pay(ctx, v, pay.Order{Biller: b, Amount: amount, For: who(account)})
+}
+
+// without ends a visit in which the account was not told. Only who certainly has none is
+// told so.
+func without(err error) (r dialog.Report, _ error) {
+	no := (*client.Refusal)(nil)
+	switch {
+	case errors.As(err, &no) && no.Reason == client.AccountUnknown:
+		return r, dialog.Refuse(noAccount, err)
+	case errors.As(err, &no) && no.Reason == client.NotSaid:
+		if no.Said != "" {
+			r.Facts = []dialog.Fact{dialog.Text(factSaid, no.Said)}
+		}
+		return r, dialog.Refuse(notSaid, err)
+	}
+	return r, pay.Nothing(err)
 }
 
 // who is whose account it is, and where the money goes.

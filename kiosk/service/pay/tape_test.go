@@ -120,6 +120,8 @@ func TestTapeNetwork(t *testing.T) {
 	f.visit("owing", network.Service(account{owing, nil}, f.w.desk()), script{})
 	f.visit("no-account", network.Service(account{err: &client.Refusal{Reason: client.AccountUnknown}}, f.w.desk()),
 		script{})
+	f.visit("not-said", network.Service(account{err: &client.Refusal{Reason: client.NotSaid, Said: "10001"}}, f.w.desk()),
+		script{})
 	big := tenYuan()
 	big["pay.amount"] = []dialog.Answer{{Text: "¥100.00"}}
 	f.visit("large", f.w.networkService(), big)

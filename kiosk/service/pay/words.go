@@ -76,9 +76,10 @@ func refusal(no *client.Refusal) error {
 }
 
 // Nothing returns an error of a look-up, which changes nothing: a refusal as it is,
-// and silence in words that say so.
+// and silence, or an answer that says nothing, in words that say so.
 func Nothing(err error) error {
-	if no := (*client.Refusal)(nil); err == nil || errors.As(err, &no) || errors.Is(err, context.Canceled) {
+	no := (*client.Refusal)(nil)
+	if err == nil || errors.As(err, &no) && no.Reason != client.NotSaid || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return dialog.Refuse(away, err)

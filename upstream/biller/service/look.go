@@ -11,7 +11,7 @@ const (
 	quietMax  = 5 * time.Minute  // one that answers: a terminal says since when it is away
 )
 
-// nobody has a network account. That there is none of that name is an answer.
+// nobody has a network account. Whatever the box says to that name is an answer.
 const nobody = "0"
 
 // Run asks billers whether they answer, until ctx ends, and returns its error.

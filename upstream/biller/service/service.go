@@ -321,8 +321,12 @@ func lookUp[T any](ctx context.Context, s *Service, b Biller, ask func(context.C
 	if ctx.Err() == nil {
 		s.Desk.Note(b.Name, err)
 	}
-	if errors.Is(err, vendor.ErrNoTarget) {
-		return v, call.Refuse(v1.Reason_REASON_ACCOUNT_UNKNOWN)
+	var unclear *vendor.Unclear
+	switch {
+	case errors.Is(err, vendor.ErrNoTarget):
+		err = call.Refuse(v1.Reason_REASON_ACCOUNT_UNKNOWN)
+	case errors.As(err, &unclear):
+		err = &call.Refusal{Reason: v1.Reason_REASON_NOT_SAID, Said: unclear.Code, Cause: err}
 	}
 	return v, err
 }

@@ -304,6 +304,24 @@ func TestMeterOffline(t *testing.T) {
 	}
 }
 
+// TestNotSaid: a box that answers with a code that nobody knows says nothing of the holder's
+// account, and is not taken for away.
+func TestNotSaid(t *testing.T) {
+	w := newWorld(t, "rest")
+	w.must(w.network.Arm(breaker.Fault{Method: "view", Kind: breaker.Refuse}))
+	_, err := w.pay.Network(t.Context(), session, "network")
+	if no := (*client.Refusal)(nil); !errors.As(err, &no) || no.Reason != client.NotSaid || no.Said != "10001" {
+		t.Errorf("Network = %v; want its code", err)
+	}
+	all, err := w.pay.Billers(t.Context())
+	if err != nil || !all[0].DownSince.IsZero() {
+		t.Errorf("the network stands as %+v, %v", all, err)
+	}
+	if _, err := w.pay.Network(t.Context(), session, "network"); err != nil {
+		t.Errorf("asked again: %v", err)
+	}
+}
+
 // TestEndLost ends, for a holder who has gone, what never arrived, so that it comes too
 // late; and nothing that has.
 func TestEndLost(t *testing.T) {

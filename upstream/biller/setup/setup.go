@@ -48,6 +48,7 @@ type Network struct {
 	PayType         int    `toml:"pay_type_id"`      // of its console
 	Product         bool   `toml:"product"`          // feed the product, and not the wallet
 	DuplicateCode   int    `toml:"duplicate_code"`
+	NoAccountCodes  []int  `toml:"no_account_codes"`
 	Amounts
 }
 
@@ -120,7 +121,7 @@ func (c Config) Open() (b Billers, err error) {
 func (b *Billers) addNetwork(c Network) error {
 	n, err := srun.New(srun.Config{
 		Address: c.Address, CertificateFile: c.CertificateFile, PayType: c.PayType, Product: c.Product,
-		DuplicateCode: c.DuplicateCode,
+		DuplicateCode: c.DuplicateCode, NoAccountCodes: c.NoAccountCodes,
 	})
 	if err != nil {
 		return err

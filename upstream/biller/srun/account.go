@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,17 +47,17 @@ type Product struct {
 	Checkout          string    // the day on which it is charged again, such as "2026-03-01"
 }
 
-// Account returns how a user's account stands, or [vendor.ErrNoTarget].
+// Account returns how a user's account stands, or [vendor.ErrNoTarget]. An answer of which
+// nobody knows that it means this is [vendor.Unclear]: a box that is busy has codes too.
 func (c *Client) Account(ctx context.Context, user string) (Account, error) {
 	e, err := c.get(ctx, "api/v1/user/view", url.Values{"user_name": {user}})
-	var no *codeError
-	if errors.As(err, &no) {
-		return Account{}, errors.Join(vendor.ErrNoTarget, err)
-	}
 	if err != nil {
-		return Account{}, err
+		return Account{}, c.unclear(err)
 	}
 	a, err := parseUser(e.Data)
+	if errors.Is(err, errNobody) {
+		err = c.unclear(&codeError{codeDone, "nobody"})
+	}
 	if err != nil {
 		return Account{}, err
 	}
@@ -63,12 +65,33 @@ func (c *Client) Account(ctx context.Context, user string) (Account, error) {
 		return Account{}, errors.New("srun: the answer is about somebody else")
 	}
 	if e, err = c.get(ctx, "api/v1/package/users-packages", url.Values{"user_name": {user}}); err != nil {
-		return Account{}, err
+		return Account{}, c.unclear(err)
 	}
 	a.Products, err = parseProducts(e.Data)
 	a.FeedsProduct = c.product
 	return a, err
 }
+
+// errNobody is done, and with nobody in it.
+var errNobody = errors.New("srun: the answer has no user")
+
+// unclear says what an answer means that is a code: there is no such user if the site has
+// named it, and nothing otherwise. Every other error stays as it is.
+func (c *Client) unclear(err error) error {
+	var no *codeError
+	switch {
+	case !errors.As(err, &no):
+		return err
+	case slices.Contains(c.noAccount, no.code):
+		return errors.Join(vendor.ErrNoTarget, err)
+	case !shown.MatchString(no.code):
+		return &vendor.Unclear{Err: err}
+	}
+	return &vendor.Unclear{Code: no.code, Err: err}
+}
+
+// shown is a code that may be shown: it is short, so that it is nobody's number.
+var shown = regexp.MustCompile(`^[0-9A-Za-z._-]{1,8}$`)
 
 func parseUser(data json.RawMessage) (Account, error) {
 	all, err := vendor.OneOrMany[struct {
@@ -82,7 +105,7 @@ func parseUser(data json.RawMessage) (Account, error) {
 	case err != nil || len(all) > 1:
 		return Account{}, errors.New("srun: the user has another form")
 	case len(all) == 0 || all[0].User == "":
-		return Account{}, vendor.ErrNoTarget
+		return Account{}, errNobody
 	}
 	w := all[0]
 	a := Account{User: string(w.User), RealName: string(w.RealName)}

@@ -8,7 +8,9 @@
 // It judges by the code in the answer's body, which every public client does;
 // the HTTP status says nothing. Code 0 is done. An order number that was used
 // before is answered with a code of its own: that is a reason to ask. Every
-// other code is a refusal, which the caller holds against the records.
+// other code is a refusal of a payment, which the caller holds against the
+// records; of a question it says nothing, unless the site has named it as "no
+// such user", for which no document has a code.
 package srun
 
 import (
@@ -47,6 +49,7 @@ type Config struct {
 	PayType         int    // the id of our way to pay, in its console; 1 if zero
 	Product         bool   // payments feed the user's product, and not the wallet
 	DuplicateCode   int    // of an order number that was used; 10702 if zero
+	NoAccountCodes  []int  // with which user/view says that there is no such user; no document names one
 	Now             func() time.Time
 }
 
@@ -56,6 +59,7 @@ type Client struct {
 	payType   string
 	product   bool
 	duplicate string
+	noAccount []string
 	now       func() time.Time
 
 	mu    sync.Mutex
@@ -77,6 +81,9 @@ func New(c Config) (*Client, error) {
 	}
 	if c.DuplicateCode != 0 {
 		n.duplicate = strconv.Itoa(c.DuplicateCode)
+	}
+	for _, code := range c.NoAccountCodes {
+		n.noAccount = append(n.noAccount, strconv.Itoa(code))
 	}
 	if n.now == nil {
 		n.now = time.Now

@@ -98,8 +98,36 @@ func TestAccount(t *testing.T) {
 	if a, err = c.Account(t.Context(), "2026000103"); err != nil || a.Products != nil || a.Status != srun.Paused {
 		t.Errorf("Account that is paused = %+v, %v", a, err)
 	}
-	if _, err = c.Account(t.Context(), "nobody"); !errors.Is(err, vendor.ErrNoTarget) {
-		t.Errorf("Account of nobody: %v", err)
+}
+
+// TestNoAccount: only what the site has named means that there is no such user. A busy box
+// has codes as well, and so have those who have an account when it says no to them.
+func TestNoAccount(t *testing.T) {
+	for _, tt := range []struct {
+		name, user, faulty string
+		codes              []int
+		none               bool
+		said               string
+	}{
+		{"Named", "nobody", "", []int{10400, 10401}, true, ""},
+		{"NotNamed", "nobody", "", nil, false, "10401"},
+		{"OtherNamed", "nobody", "", []int{10400}, false, "10401"},
+		{"Busy", "2026000101", "view", []int{10401}, false, "10001"},
+		{"BusyWithProducts", "2026000101", "packages", []int{10401}, false, "10001"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			box, c := open(t, srun.Config{NoAccountCodes: tt.codes})
+			if tt.faulty != "" {
+				arm(t, box, breaker.Fault{Method: tt.faulty, Kind: breaker.Refuse})
+			}
+			_, err := c.Account(t.Context(), tt.user)
+			if errors.Is(err, vendor.ErrNoTarget) != tt.none || errors.Is(err, vendor.ErrNotSaid) == tt.none {
+				t.Errorf("Account = %v; want that there is none: %t", err, tt.none)
+			}
+			if u := (*vendor.Unclear)(nil); errors.As(err, &u) == tt.none || u != nil && u.Code != tt.said {
+				t.Errorf("Account = %v; want the code %q", err, tt.said)
+			}
+		})
 	}
 }
 

@@ -42,6 +42,19 @@ var (
 	ErrMismatch = errors.New("biller: the order has other content there")
 )
 
+// Unclear is an answer with a code that is neither what was asked for nor a no that is
+// known. It is [ErrNotSaid].
+type Unclear struct {
+	Code string // the vendor's, to be told to its people; "" if it is none to be shown
+	Err  error
+}
+
+// Error tells what the vendor said.
+func (u *Unclear) Error() string { return u.Err.Error() }
+
+// Unwrap returns what it is, and the cause.
+func (u *Unclear) Unwrap() []error { return []error{ErrNotSaid, u.Err} }
+
 // Charge is what a biller is asked to put on somebody's bill.
 type Charge struct {
 	OrderNo string    // ours; 1 to 64 letters, digits and "_"

@@ -39,6 +39,8 @@ type Refusal struct {
 	TriesLeft int
 	Limit     money.Fen
 	Kept      money.Fen // with NOT_ENOUGH: that would be enough, and only the card may spend
+	Said      string    // with NOT_SAID: the code of who was asked
+	Cause     error     // for the log; nil: there is nothing more to say
 }
 
 // Refuse returns a refusal that has nothing to say but why.
@@ -50,7 +52,7 @@ func (r *Refusal) Error() string { return "refused: " + r.Reason.String() }
 // Wire returns r as it is sent.
 func (r *Refusal) Wire() error {
 	return wire(r, &v1.Refusal{Reason: r.Reason, TriesLeft: int32(r.TriesLeft), LimitFen: int64(r.Limit),
-		KeptFen: int64(r.Kept)})
+		KeptFen: int64(r.Kept), Said: r.Said})
 }
 
 // Refused is a refusal in the words of a service that has its own.

@@ -370,6 +370,7 @@ const (
 	Reason_REASON_ACCOUNT_UNKNOWN     Reason = 22
 	Reason_REASON_NUMBER_PASSED       Reason = 23 // the journal is past this number, or of another epoch
 	Reason_REASON_ATTEMPT_CONFLICT    Reason = 24 // the same attempt with other content
+	Reason_REASON_NOT_SAID            Reason = 25 // a biller has answered, and not with what it was asked
 )
 
 // Enum value maps for Reason.
@@ -400,6 +401,7 @@ var (
 		22: "REASON_ACCOUNT_UNKNOWN",
 		23: "REASON_NUMBER_PASSED",
 		24: "REASON_ATTEMPT_CONFLICT",
+		25: "REASON_NOT_SAID",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":         0,
@@ -427,6 +429,7 @@ var (
 		"REASON_ACCOUNT_UNKNOWN":     22,
 		"REASON_NUMBER_PASSED":       23,
 		"REASON_ATTEMPT_CONFLICT":    24,
+		"REASON_NOT_SAID":            25,
 	}
 )
 
@@ -2605,6 +2608,7 @@ type Refusal struct {
 	TriesLeft     int32                  `protobuf:"varint,2,opt,name=tries_left,json=triesLeft,proto3" json:"tries_left,omitempty"` // PIN_WRONG
 	LimitFen      int64                  `protobuf:"varint,3,opt,name=limit_fen,json=limitFen,proto3" json:"limit_fen,omitempty"`    // AMOUNT_OUT_OF_RANGE, BALANCE_CAP
 	KeptFen       int64                  `protobuf:"varint,4,opt,name=kept_fen,json=keptFen,proto3" json:"kept_fen,omitempty"`       // NOT_ENOUGH: that would be enough, and only the card may spend
+	Said          string                 `protobuf:"bytes,5,opt,name=said,proto3" json:"said,omitempty"`                             // NOT_SAID: the code that it answered with, as its people know it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2665,6 +2669,13 @@ func (x *Refusal) GetKeptFen() int64 {
 		return x.KeptFen
 	}
 	return 0
+}
+
+func (x *Refusal) GetSaid() string {
+	if x != nil {
+		return x.Said
+	}
+	return ""
 }
 
 var File_quancun_v1_terminal_proto protoreflect.FileDescriptor
@@ -2845,13 +2856,14 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\bevidence\x18\x04 \x01(\tR\bevidence\"d\n" +
 	"\x12ReportLoadResponse\x121\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x17.quancun.v1.LoadOutcomeR\aoutcome\x12\x1b\n" +
-	"\tpurse_fen\x18\x02 \x01(\x03R\bpurseFen\"\x8c\x01\n" +
+	"\tpurse_fen\x18\x02 \x01(\x03R\bpurseFen\"\xa0\x01\n" +
 	"\aRefusal\x12*\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x12.quancun.v1.ReasonR\x06reason\x12\x1d\n" +
 	"\n" +
 	"tries_left\x18\x02 \x01(\x05R\ttriesLeft\x12\x1b\n" +
 	"\tlimit_fen\x18\x03 \x01(\x03R\blimitFen\x12\x19\n" +
-	"\bkept_fen\x18\x04 \x01(\x03R\akeptFen*\x88\x01\n" +
+	"\bkept_fen\x18\x04 \x01(\x03R\akeptFen\x12\x12\n" +
+	"\x04said\x18\x05 \x01(\tR\x04said*\x88\x01\n" +
 	"\n" +
 	"CardStatus\x12\x1b\n" +
 	"\x17CARD_STATUS_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -2895,7 +2907,7 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x18LOAD_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LOAD_OUTCOME_WRITTEN\x10\x01\x12\x1c\n" +
 	"\x18LOAD_OUTCOME_NOT_WRITTEN\x10\x02\x12\x16\n" +
-	"\x12LOAD_OUTCOME_DOUBT\x10\x03*\xff\x04\n" +
+	"\x12LOAD_OUTCOME_DOUBT\x10\x03*\x94\x05\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13REASON_CARD_UNKNOWN\x10\x01\x12\x13\n" +
@@ -2922,7 +2934,8 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x11REASON_NOT_ENOUGH\x10\x15\x12\x1a\n" +
 	"\x16REASON_ACCOUNT_UNKNOWN\x10\x16\x12\x18\n" +
 	"\x14REASON_NUMBER_PASSED\x10\x17\x12\x1b\n" +
-	"\x17REASON_ATTEMPT_CONFLICT\x10\x182\xfd\a\n" +
+	"\x17REASON_ATTEMPT_CONFLICT\x10\x18\x12\x13\n" +
+	"\x0fREASON_NOT_SAID\x10\x192\xfd\a\n" +
 	"\x0fTerminalService\x12<\n" +
 	"\x05Hello\x12\x18.quancun.v1.HelloRequest\x1a\x19.quancun.v1.HelloResponse\x12K\n" +
 	"\n" +
