@@ -4,7 +4,9 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"quancun/kiosk"
 	"quancun/kiosk/tender"
 	"quancun/money"
 )
@@ -71,6 +73,41 @@ func TestScanQueue(t *testing.T) {
 		}
 		if len(p.sales) != 3 || p.sales[2].Amount != 12*money.Yuan || p.sales[2].Items[0].Name != "lunch" {
 			t.Errorf("sales %+v", p.sales)
+		}
+	})
+}
+
+// TestScanAtMealChange: the price of everybody changes while the page of a sale is
+// shown. What pays nothing, the code that has paid and half of one, leaves on it what
+// was paid; the next in the queue pays the new price, and sees it where a code is
+// refused, too.
+func TestScanAtMealChange(t *testing.T) {
+	const breakfast, lunch = 5 * money.Yuan, 12 * money.Yuan
+	synctest.Test(t, func(t *testing.T) {
+		at := time.Now().In(kiosk.Beijing)
+		change := Minute(at.Hour()*60 + at.Minute() + 1)
+		w, p := openScanned(t, Plan{Meals: []Meal{
+			{Name: "breakfast", From: change - 60, To: change, Price: breakfast},
+			{Name: "lunch", From: change, To: change + 60, Price: lunch},
+		}})
+		time.Sleep(55 * time.Second)
+		if v := w.scan("one"); v.Step != Sold || v.Amount != breakfast {
+			t.Fatalf("before the change: step %d, %s", v.Step, v.Amount)
+		}
+		time.Sleep(10 * time.Second) // and the page is still there
+		for i, code := range []string{"one", ""} {
+			v := w.scan(code)
+			if v.Step != Sold || v.Amount != breakfast || v.Sale.Amount != breakfast || v.Taps != i+1 || v.Notice != NoNotice {
+				t.Errorf("code %q: step %d, %s, of a sale of %s, taps %d, notice %d", code, v.Step, v.Amount, v.Sale.Amount,
+					v.Taps, v.Notice)
+			}
+		}
+		w.desk.Ways[0].Takes = func(code string) bool { return code != "foreign" }
+		if v := w.scan("foreign"); v.Step != Declined || v.Amount != lunch {
+			t.Errorf("a refused code: step %d, %s", v.Step, v.Amount)
+		}
+		if v := w.scan("two"); v.Step != Sold || v.Amount != lunch || len(p.sales) != 2 || p.sales[1].Amount != lunch {
+			t.Errorf("the next: step %d, %s, sales %+v", v.Step, v.Amount, p.sales)
 		}
 	})
 }
