@@ -483,6 +483,8 @@ func TestTillSpeaks(t *testing.T) {
 		{till.View{Step: till.Sold, Amount: 1200}, "收款 十二元"},
 		{till.View{Step: till.Ready}, ""},
 		{till.View{Step: till.Declined, Amount: 1200, Fault: kiosk.CodeHot}, "没有收款|"},
+		{till.View{Step: till.Ready}, ""},
+		{till.View{Step: till.Declined, Amount: 1200, Fault: kiosk.CodeNotEnough, Kept: 2000}, "没有收款|虚拟卡码可用余额不足"},
 		{till.View{Step: till.Unknown, Amount: 1200, Fault: kiosk.CodeSaleDoubt}, "正在核实，请不要再收"},
 	} {
 		before := len(e.scripts)

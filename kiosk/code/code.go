@@ -265,6 +265,8 @@ func (s *Seller) decide(ctx context.Context, a *attempt) error {
 			return tender.ErrPIN
 		}
 		return nil
+	case r.Reason == client.NotEnough && r.Kept > 0:
+		return &tender.KeptError{Kept: r.Kept}
 	case r.Reason == client.NotEnough:
 		return tender.ErrNotEnough
 	case r.Reason == client.ChallengeSpent:

@@ -19,8 +19,10 @@ import (
 	"quancun/kiosk/tender"
 	"quancun/ledger"
 	"quancun/ledger/feed"
+	"quancun/money"
 	"quancun/paycode"
 	"quancun/upstream/client"
+	"quancun/upstream/ingest"
 	"quancun/upstream/phone"
 )
 
@@ -65,6 +67,23 @@ func TestOnline(t *testing.T) {
 		t.Errorf("balance %s, inbox %q", got, w.inbox())
 	}
 	c.refuses("s4", w.phone.show(), 44*yuan, tender.ErrNotEnough)
+}
+
+// TestKept: a code that would have enough, but for what is kept for the card, is told
+// how much that is; one that would not in any case is not.
+func TestKept(t *testing.T) {
+	const reserve = 60 * yuan // of a hundred
+	w := newWorld(t)
+	w.in = ingest.New(w.books, w.secrets, ingest.Policy{CardReserve: reserve, DailyLimit: 50 * yuan})
+	c := w.till("C01")
+	for i, tt := range []struct{ amount, kept money.Fen }{{41 * yuan, reserve}, {100 * yuan, reserve}, {101 * yuan, 0}} {
+		_, err := c.sell(fmt.Sprint("s", i), w.phone.show(), tt.amount)
+		var kept *tender.KeptError
+		if is := errors.As(err, &kept); !errors.Is(err, tender.ErrNotEnough) || is != (tt.kept > 0) || is && kept.Kept != tt.kept {
+			t.Errorf("%s: %v, want %s to be kept", tt.amount, err, tt.kept)
+		}
+	}
+	c.sells("s9", w.phone.show(), 40*yuan)
 }
 
 // mustCode returns the code of a sale that is in the journal.

@@ -205,7 +205,7 @@ func (c *till) Authorize(ctx context.Context, q client.AuthorizeRequest) (client
 	})
 	return client.Approval{
 		Approved: a.Approved, Reason: client.Reason(a.Reason), Available: a.Available, SpentToday: a.SpentToday,
-		DailyLimit: a.DailyLimit, Holder: "王*",
+		Kept: a.Kept, DailyLimit: a.DailyLimit, Holder: "王*",
 	}, err
 }
 

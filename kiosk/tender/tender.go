@@ -10,6 +10,7 @@ package tender
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"quancun/money"
 )
@@ -68,6 +69,18 @@ type Sold struct {
 	Known   bool
 	Holder  string // masked name; "" if it is not known
 }
+
+// KeptError is [ErrNotEnough] where the account has enough, but for what only the card
+// may spend of it.
+type KeptError struct{ Kept money.Fen }
+
+// Error says how much that is.
+func (e *KeptError) Error() string {
+	return fmt.Sprintf("%v: %s are for the card alone", ErrNotEnough, e.Kept)
+}
+
+// Unwrap returns [ErrNotEnough].
+func (e *KeptError) Unwrap() error { return ErrNotEnough }
 
 // What stops a sale. ErrUnknown is "being checked" and never "failed"; ErrPIN
 // asks for the holder's PIN. Nothing has moved after any but ErrUnknown.

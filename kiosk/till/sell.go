@@ -352,6 +352,16 @@ func (d *Desk) query(ctx context.Context, v View) outcome {
 	return outcome{NotKnown, nil}
 }
 
+// refused shows why a code has not paid, and what is kept for the card if that is why.
+func (d *Desk) refused(err error) outcome {
+	o, kept := d.fail("pay by code", err), (*tender.KeptError)(nil)
+	if errors.As(err, &kept) {
+		why := o.patch
+		o.patch = func(v *View) { why(v); v.Kept = kept.Kept }
+	}
+	return o
+}
+
 // paid shows what came of a sale for a code.
 func (d *Desk) paid(r Result, sold tender.Sold, err error) outcome {
 	r.At = d.now()
@@ -360,7 +370,7 @@ func (d *Desk) paid(r Result, sold tender.Sold, err error) outcome {
 		d.Log.Warn("payment is not known", "ref", r.Ref, "err", err)
 		return outcome{NotKnown, func(v *View) { v.Sale, v.Fault = r, kiosk.CodePayDoubt }}
 	case err != nil:
-		return d.fail("pay by code", err)
+		return d.refused(err)
 	}
 	r.Number, r.Online, r.Holder = sold.Entry, sold.Online, sold.Holder
 	if sold.Ref != "" {

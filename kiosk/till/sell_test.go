@@ -123,3 +123,33 @@ func pinOf(digits string) *kiosk.PIN {
 	}
 	return p
 }
+
+// keeping refuses every code, because of what is kept for the card.
+type keeping struct{ err error }
+
+func (k keeping) Sell(context.Context, string, tender.Sale) (tender.Sold, error) {
+	return tender.Sold{}, k.err
+}
+
+// TestKeptForTheCard: where an account has enough, but for what only the card may spend,
+// the page says how much that is, and the next page does not.
+func TestKeptForTheCard(t *testing.T) {
+	for err, want := range map[error]money.Fen{
+		fmt.Errorf("sell: %w", &tender.KeptError{Kept: 20 * money.Yuan}): 20 * money.Yuan, tender.ErrNotEnough: 0,
+	} {
+		d := &Desk{
+			Cards: &kiosk.Seller{}, Clock: kiosk.NewClock(time.Now), Log: slog.New(slog.DiscardHandler),
+			Ways: []Way{{Kind: ByCode, Takes: func(string) bool { return true }, Seller: keeping{err}}},
+		}
+		v := View{Step: Paying, Amount: 60 * money.Yuan, Health: kiosk.Health{Upstream: true}}
+		o := d.pay(t.Context(), "code", v)
+		v = v.at(Declined, o.event)
+		o.patch(&v)
+		if o.event != Failed || v.Fault != kiosk.CodeNotEnough || v.Kept != want {
+			t.Errorf("%v: event %d, fault %d, %s kept", err, o.event, v.Fault, v.Kept)
+		}
+		if v = v.at(Ready, Leave); v.Kept != 0 {
+			t.Errorf("the next page says that %s are kept", v.Kept)
+		}
+	}
+}

@@ -37,6 +37,7 @@ type View struct {
 	PIN     PINHint // StaffPIN, EnterPIN
 	Pad     pin.Pad // where a holder's PIN is asked for
 	Notice  Notice
+	Kept    money.Fen  // Declined: of the account, only the card may spend it, and with it there were enough
 	Short   bool       // Declined: the purse is too low, and the upstream is there to load it
 	Taps    int        // cards laid down and codes scanned where they change nothing; a page answers them
 	Fault   kiosk.Code // Declined, Locked, Unknown, OutOfOrder; 0: none
@@ -159,7 +160,7 @@ func (in Input) Wipe() {
 func (v View) at(step Step, e Event) View {
 	before := v.Step
 	v.Step = step
-	v.Notice, v.Fault, v.Short, v.Taps = NoNotice, 0, false, 0
+	v.Notice, v.Fault, v.Short, v.Kept, v.Taps = NoNotice, 0, false, 0, 0
 	v.Office = office.View{}
 	v.PIN = PINHint{Level: v.PIN.Level && !over(step) || e == LoadFirst}
 	switch step {

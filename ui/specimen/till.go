@@ -263,6 +263,7 @@ func tillEnding() []TillView {
 	leveled.Notice = till.LoadedFirst
 	short := till.View{Step: till.Declined, Amount: 1200, Fault: kiosk.CodePurseShort, Holder: holder, Balance: 350,
 		Known: true, Short: true}
+	kept := till.View{Step: till.Declined, Amount: 1200, Fault: kiosk.CodeNotEnough, Kept: 2000}
 	unknown := till.View{Step: till.Unknown, Amount: 1200, Fault: kiosk.CodeSaleDoubt, Holder: holder, Sale: lunch}
 	paying := unknown
 	paying.Fault, paying.Sale.With, paying.Holder = kiosk.CodePayDoubt, till.ByAlipay, kiosk.Holder{}
@@ -275,6 +276,7 @@ func tillEnding() []TillView {
 		tillView("19-sold-code", code),
 		tillView("19-sold-leveled", leveled),
 		tillView("20-declined-short", short),
+		tillView("20-declined-kept", kept),
 		tillView("20-declined-dark", darkened(till.View{Step: till.Declined, Amount: 12000, Fault: kiosk.CodeAlone,
 			Holder: holder, Balance: 25000, Known: true})),
 		tillView("21-unknown", unknown),

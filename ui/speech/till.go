@@ -31,6 +31,9 @@ func Sale(v till.View, t *text.Texts) []Utterance {
 		return []Utterance{open(t.T("speech.sold", "amount", text.Amount(v.Amount)))}
 	case till.Declined:
 		title, _ := t.Fault(v.Fault)
+		if v.Kept > 0 {
+			title = t.T("till.kept")
+		}
 		return []Utterance{open(t.T("speech.notsold")), open(title)}
 	case till.Unknown, till.Doubt:
 		return []Utterance{open(t.T("speech.checking"))}

@@ -136,6 +136,9 @@ func (p *page) sold() fyne.CanvasObject {
 func (p *page) declined() fyne.CanvasObject {
 	p.next()
 	title, advice := p.t.Fault(p.v.Fault)
+	if p.v.Kept > 0 {
+		title, advice = p.t.T("till.kept"), p.t.T("till.kept.body", "amount", text.Amount(p.v.Kept))
+	}
 	ground := look.Bad
 	if p.v.Fault == kiosk.CodeCardSilent {
 		ground = look.Caution // a mishap that another try mends

@@ -66,6 +66,7 @@ type Approval struct {
 	Approved   bool
 	Reason     Reason          // of a decline
 	Available  money.Fen       // to this sale, before it
+	Kept       money.Fen       // with NotEnough: that would be enough, and only the card may spend it
 	SpentToday money.Fen       // that the upstream knows of, this sale not counted
 	DailyLimit money.Fen       // above which the PIN is asked
 	Claims     []journal.Claim // open on this card
@@ -96,7 +97,7 @@ func (c *Client) Authorize(ctx context.Context, q AuthorizeRequest) (Approval, e
 	a := Approval{
 		Approved: r.Msg.Approved, Reason: Reason(r.Msg.Reason), Available: money.Fen(r.Msg.AvailableFen),
 		SpentToday: money.Fen(r.Msg.SpentTodayFen), DailyLimit: money.Fen(r.Msg.DailyLimitFen),
-		Holder: r.Msg.MaskedName,
+		Kept: money.Fen(r.Msg.KeptFen), Holder: r.Msg.MaskedName,
 	}
 	if a.Claims, err = claims(r.Msg.Claims); err != nil {
 		return Approval{}, fmt.Errorf("authorize: %w", err)

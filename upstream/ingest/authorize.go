@@ -41,6 +41,7 @@ type Approval struct {
 	Approved   bool
 	Reason     v1.Reason // of a decline
 	Available  money.Fen // to this sale, before it
+	Kept       money.Fen // of a decline: that would be enough, and only the card may spend it
 	SpentToday money.Fen // this sale not counted
 	DailyLimit money.Fen
 	Claims     []journal.Claim // open on the card
@@ -91,6 +92,7 @@ type asking struct {
 	account store.Account
 	ended   bool // its holder was there for a time, which is over, or has left
 	journal journalRow
+	kept    money.Fen // that only the card may spend, where a virtual one asks
 }
 
 func (a *asking) run() error {
@@ -208,6 +210,9 @@ func (a *asking) decide() error {
 		return nil
 	case q.Amount > a.answer.Available:
 		a.answer.Reason = v1.Reason_REASON_NOT_ENOUGH
+		if a.kept > 0 && q.Amount <= a.answer.Available+a.g.policy.CardReserve {
+			a.answer.Kept = a.kept
+		}
 		return nil
 	}
 	if reason, err := a.admit(); err != nil || reason != 0 {
@@ -230,6 +235,7 @@ func (a *asking) readAvailable() (err error) {
 		a.answer.Available = balance - less
 	}
 	if q.Virtual {
+		a.kept = store.Kept(a.answer.Available, a.g.policy.CardReserve)
 		a.answer.Available -= a.g.policy.CardReserve
 	}
 	if err != nil {

@@ -275,8 +275,16 @@ func TestAuthorizeDeclines(t *testing.T) {
 		q.CardNo, q.Account = "", "9999"
 		c.declined(q, v1.Reason_REASON_ACCOUNT_UNKNOWN)
 		q.Account, q.Virtual, q.Amount = "1001", true, 10*yuan+1
-		c.declined(q, v1.Reason_REASON_NOT_ENOUGH) // 20 yuan are for the card
-		q.Amount--
+		c.declined(q, v1.Reason_REASON_NOT_ENOUGH)
+		for amount, want := range map[money.Fen]money.Fen{10*yuan + 1: reserve, 30 * yuan: reserve, 30*yuan + 1: 0} {
+			if q.Amount = amount; c.authorize(q).Kept != want {
+				t.Errorf("of 30 yuan, for %s: %+v, want %s to be kept for the card", amount, c.authorize(q), want)
+			}
+		}
+		if real := c.ask(p, "x", 30*yuan+1); c.authorize(real).Kept != 0 {
+			t.Errorf("for the card itself: %+v", c.authorize(real))
+		}
+		q.Amount = 10 * yuan
 		c.approved(q, 10*yuan)
 		c.approved(c.ask(p, "y", 20*yuan), 20*yuan) // which may have them
 		c.write(journal.Entry{Kind: journal.Started})

@@ -483,6 +483,9 @@ func (s *history) authorize(t *rapid.T) {
 		want.Reason = v1.Reason_REASON_NUMBER_PASSED
 	case q.Amount > want.Available:
 		want.Reason = v1.Reason_REASON_NOT_ENOUGH
+		if before := want.Available + modelReserve; q.Virtual && q.Amount <= before {
+			want.Kept = min(before, modelReserve)
+		}
 	default:
 		want.Approved = true
 		m.attempt = q.Attempt
@@ -490,7 +493,8 @@ func (s *history) authorize(t *rapid.T) {
 		s.holds = append(s.holds, &held{at, q.Attempt, account, q.Amount, ingest.HoldPlaced})
 	}
 	for i, a := range answers {
-		if a.Approved != want.Approved || a.Reason != want.Reason || a.Available != want.Available {
+		if a.Approved != want.Approved || a.Reason != want.Reason || a.Available != want.Available ||
+			a.Kept != want.Kept {
 			t.Fatalf("upstream %d answers %+v, want %+v", i, a, want)
 		}
 	}

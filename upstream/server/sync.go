@@ -81,7 +81,8 @@ func (s *Server) Authorize(ctx context.Context, q *connect.Request[v1.AuthorizeR
 	return connect.NewResponse(&v1.AuthorizeResponse{
 		MaskedName: s.nameOf(ctx, m, a),
 		Approved:   a.Approved, Reason: a.Reason, AvailableFen: int64(a.Available),
-		SpentTodayFen: int64(a.SpentToday), DailyLimitFen: int64(a.DailyLimit), Claims: claims(a.Claims),
+		KeptFen: int64(a.Kept), SpentTodayFen: int64(a.SpentToday), DailyLimitFen: int64(a.DailyLimit),
+		Claims: claims(a.Claims),
 	}), nil
 }
 

@@ -205,6 +205,13 @@ func TestAuthorizeOverTheWire(t *testing.T) {
 	if err != nil || a.Approved || a.Reason != client.NotEnough || a.Available != 40*yuan {
 		t.Errorf("Authorize = %+v, %v; want it declined", a, err)
 	}
+	virtual := q
+	virtual.CardNo, virtual.Account, virtual.Virtual, virtual.Reading = "", account, true, client.Reading{}
+	virtual.Amount = 40 * yuan
+	a, err = c.client.Authorize(ctx, virtual)
+	if err != nil || a.Approved || a.Reason != client.NotEnough || a.Available != 10*yuan || a.Kept != 30*yuan {
+		t.Errorf("Authorize = %+v, %v; want it declined, for what is kept for the card", a, err)
+	}
 	q.Amount = 0
 	_, err = c.client.Authorize(ctx, q)
 	wantReason(t, "nothing", err, client.Malformed)

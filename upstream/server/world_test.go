@@ -167,7 +167,7 @@ func (w *world) start(engine bool) {
 		w.t.Fatal(err)
 	}
 	w.broken = &brokenBooks{Books: w.books}
-	w.journals = ingest.New(w.books, w.keys, ingest.Policy{DailyLimit: 50 * yuan})
+	w.journals = ingest.New(w.books, w.keys, ingest.Policy{CardReserve: 30 * yuan, DailyLimit: 50 * yuan})
 	w.server = server.New(server.Config{
 		Journals: w.journals, Feeds: &feed.Publisher{Books: w.books, Campus: w.keys.Campus()},
 		Books: w.broken, Keys: w.keys, Channel: w.ch, Pace: w.pace, Now: w.now, Stretch: w.stretch,

@@ -380,6 +380,7 @@ type AuthorizeResponse struct {
 	DailyLimitFen int64                  `protobuf:"varint,5,opt,name=daily_limit_fen,json=dailyLimitFen,proto3" json:"daily_limit_fen,omitempty"`
 	Claims        []*Claim               `protobuf:"bytes,6,rep,name=claims,proto3" json:"claims,omitempty"`                           // open on this card
 	MaskedName    string                 `protobuf:"bytes,7,opt,name=masked_name,json=maskedName,proto3" json:"masked_name,omitempty"` // of the holder, where a code is approved: it has no card that says it
+	KeptFen       int64                  `protobuf:"varint,8,opt,name=kept_fen,json=keptFen,proto3" json:"kept_fen,omitempty"`         // NOT_ENOUGH of a virtual card: that would be enough, and only the card may spend it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +462,13 @@ func (x *AuthorizeResponse) GetMaskedName() string {
 		return x.MaskedName
 	}
 	return ""
+}
+
+func (x *AuthorizeResponse) GetKeptFen() int64 {
+	if x != nil {
+		return x.KeptFen
+	}
+	return 0
 }
 
 // Claim is a write to a card whose outcome nobody knows yet.
@@ -1097,7 +1105,7 @@ const file_quancun_v1_sync_proto_rawDesc = "" +
 	"\avirtual\x18\b \x01(\bR\avirtual\x12-\n" +
 	"\areading\x18\t \x01(\v2\x13.quancun.v1.ReadingR\areading\x12\x12\n" +
 	"\x04code\x18\n" +
-	" \x01(\tR\x04code\"\x9c\x02\n" +
+	" \x01(\tR\x04code\"\xb7\x02\n" +
 	"\x11AuthorizeResponse\x12\x1a\n" +
 	"\bapproved\x18\x01 \x01(\bR\bapproved\x12*\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x12.quancun.v1.ReasonR\x06reason\x12#\n" +
@@ -1106,7 +1114,8 @@ const file_quancun_v1_sync_proto_rawDesc = "" +
 	"\x0fdaily_limit_fen\x18\x05 \x01(\x03R\rdailyLimitFen\x12)\n" +
 	"\x06claims\x18\x06 \x03(\v2\x11.quancun.v1.ClaimR\x06claims\x12\x1f\n" +
 	"\vmasked_name\x18\a \x01(\tR\n" +
-	"maskedName\"\xd7\x01\n" +
+	"maskedName\x12\x19\n" +
+	"\bkept_fen\x18\b \x01(\x03R\akeptFen\"\xd7\x01\n" +
 	"\x05Claim\x12\x1a\n" +
 	"\bterminal\x18\x01 \x01(\tR\bterminal\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\fR\x05epoch\x12\x10\n" +
