@@ -27,21 +27,25 @@ type Event int
 
 // The events.
 const (
-	Opened    Event = iota // a code that is right has opened a stall
-	Wrong                  // a code is none
-	LockedOut              // too many were wrong
-	OtherHall              // a code of another hall is refused
-	OtherSlot              // it is not its time
-	Twice                  // it was used
-	GivenUp                // it was given up, and opens: no controller can hear of that
-	PowerCut               // within a shower
-	ClockLost              // the same
-	Left                   // somebody goes and does not end it
+	Opened     Event = iota // a code that is right has opened a stall
+	Wrong                   // a code is none
+	LockedOut               // too many were wrong
+	OtherHall               // a code of another hall is refused
+	OtherSlot               // it is not its time
+	Twice                   // it was used
+	GivenUp                 // it was given up, and opens: no controller can hear of that
+	PowerCut                // within a shower
+	ClockLost               // the same
+	Left                    // somebody goes and does not end it
+	ClockAhead              // a clock begins to run ahead
+	Early                   // a code opens by it before its time
+	InVain                  // somebody comes in time, and it is too late by it
 )
 
 // Ticket is a reservation as its holder knows it.
 type Ticket struct {
 	Ref, Account string
+	At           string // terminal
 	Slot         bathcode.Slot
 	Code         string
 	From, To     time.Time
@@ -67,8 +71,9 @@ type Baths struct {
 	Note  func(format string, args ...any)
 	Wrong func(format string, args ...any)
 
-	Calm    bool // nothing goes wrong any more, and nobody comes
-	Tickets []*Ticket
+	Calm       bool // nothing goes wrong any more, and nobody comes
+	Complained bool // somebody has, that their time is not over
+	Tickets    []*Ticket
 
 	boxes []*box
 	ran   map[string]*ran // by slot and code
@@ -88,7 +93,7 @@ func (b *Baths) Open(setups []water.Setup) {
 func (b *Baths) Mend() {
 	b.Calm = true
 	for _, x := range b.boxes {
-		x.lost = false
+		x.lost, x.ahead = false, 0
 	}
 }
 
@@ -119,6 +124,9 @@ func (b *Baths) Live() {
 		if x.lost && b.Dice.OneIn(4) {
 			x.lost = false
 		}
+		if b.Dice.OneIn(4) {
+			x.ahead = 0
+		}
 		x.done(x.Tick())
 	}
 	for _, t := range b.Tickets {
@@ -138,10 +146,22 @@ func (b *Baths) early(x *box, t *Ticket) {
 	if !b.Dice.OneIn(10) {
 		return
 	}
-	if x.enter(b.stall(x), t.Code) {
-		b.Wrong("code of %s opens at another time", t.Ref)
+	stall := b.stall(x)
+	if x.view(stall).Step.Showering() {
+		return
 	}
-	b.Met(OtherSlot)
+	if b.Dice.OneIn(8) {
+		x.stray(t.From)
+	}
+	switch opens := x.enter(stall, t.Code); {
+	case opens && x.now().Before(t.From.Add(-x.grace())):
+		b.Wrong("code of %s opens at another time", t.Ref)
+	case opens:
+		b.Met(Early)
+		b.opened(x, stall, t)
+	default:
+		b.Met(OtherSlot)
+	}
 }
 
 // stall returns one that x works.
@@ -161,10 +181,22 @@ func (b *Baths) come(x *box, t *Ticket) {
 	if x.view(stall).Step.Showering() { // somebody has left it on
 		x.press(stall, "*")
 	}
+	if b.Dice.OneIn(12) {
+		x.stray(t.To.Add(x.grace()))
+	}
 	if !x.enter(stall, t.Code) {
 		t.away = b.Dice.OneIn(3)
+		if now := b.World.Now; !x.lost && !x.latest.Before(t.To.Add(x.grace())) && now.Before(t.To) {
+			b.Met(InVain)
+			b.Complained = true
+		}
 		return
 	}
+	b.opened(x, stall, t)
+}
+
+// opened has a holder shower whose code has opened a stall.
+func (b *Baths) opened(x *box, stall uint16, t *Ticket) {
 	k := key(t.Slot, t.Code)
 	if b.ran[k] != nil {
 		b.Wrong("code of %s has opened twice", t.Ref)
@@ -290,6 +322,17 @@ func (b *Baths) Lines(wanted func(bathcode.Slot) bool) (all []Line) {
 		}
 	}
 	return all
+}
+
+// Last is when the last of the clocks is right again, all of which are set right: until
+// then a controller that was ahead says nothing.
+func (b *Baths) Last() (last time.Time) {
+	for _, x := range b.boxes {
+		if x.latest.After(last) {
+			last = x.latest
+		}
+	}
+	return last
 }
 
 // Known reports whether somebody has a ticket for a slot.

@@ -12,19 +12,41 @@ import (
 // box is a water controller in its place.
 type box struct {
 	*lab.Controller
-	baths *Baths
-	setup water.Setup
-	disk  chip
-	lost  bool // its clock
+	baths  *Baths
+	setup  water.Setup
+	disk   chip
+	lost   bool          // its clock
+	ahead  time.Duration // of the time, its clock
+	latest time.Time     // that its clock has shown
 }
 
 // start switches the box on, or off and on again.
 func (x *box) start() {
 	var err error
-	x.Controller, err = lab.New(x.setup, &x.disk, func() (time.Time, bool) { return x.baths.World.Now, !x.lost })
+	x.Controller, err = lab.New(x.setup, &x.disk, func() (time.Time, bool) { return x.now(), !x.lost })
 	if err != nil {
 		x.baths.Wrong("a controller of hall %d does not start: %v", x.setup.Hall, err)
 	}
+}
+
+// now is the time by the box's clock.
+func (x *box) now() time.Time {
+	now := x.baths.World.Now.Add(x.ahead)
+	if now.After(x.latest) {
+		x.latest = now
+	}
+	return now
+}
+
+// stray has the clock run ahead to a time, as after somebody has set it wrong.
+func (x *box) stray(to time.Time) {
+	if x.lost || x.ahead > 0 || !to.After(x.baths.World.Now) {
+		return
+	}
+	x.ahead = to.Sub(x.baths.World.Now)
+	x.baths.Met(ClockAhead)
+	x.baths.Note("bath %d: its clock is ahead by %v", x.setup.Hall, x.ahead)
+	x.done(x.Tick())
 }
 
 // cut cuts the power, which comes back.

@@ -60,12 +60,15 @@ func (m *machine) bathe(ctx context.Context) {
 		if d.OneIn(6) { // to have showered for nothing
 			b.want = toGiveUp
 		}
-		b.wrong = virtual.Pick(d, []int{0, 0, 0, 1, 6, 6})
+		b.wrong = virtual.Pick(d, []int{0, 0, 0, 0, 1, 6})
 	} else if i := slices.IndexFunc(all, early); i >= 0 && d.OneIn(2) {
 		b.want, b.about = toGiveUp, all[i]
 	}
 	if b.about != nil {
 		account = b.about.Account
+		if !d.OneIn(4) {
+			m = m.campus.otherThan(b.about.At, m)
+		}
 	}
 	v, ok := m.atKiosk(ctx, m.campus.holder(account))
 	if !ok {
@@ -84,6 +87,20 @@ func (m *machine) bathe(ctx context.Context) {
 		b.after()
 	}
 	m.campus.note("%s: %s wants a bath, %d: %v", m.name, account, b.want, err)
+}
+
+// otherThan returns a machine that is on at another terminal than at, or else m.
+func (c *Campus) otherThan(at string, m *machine) *machine {
+	var others []*machine
+	for _, o := range c.machines {
+		if o.on() && o.station.ID != at {
+			others = append(others, o)
+		}
+	}
+	if len(others) == 0 {
+		return m
+	}
+	return virtual.Pick(c.dice, others)
 }
 
 func (c *Campus) holder(account string) *holder {
@@ -209,7 +226,7 @@ func (b *bathing) dawdle() {
 // type8 types a stub, or something else first.
 func (b *bathing) type8(ctx context.Context) dialog.Answer {
 	if b.wrong == 0 {
-		if b.campus.dice.OneIn(2) { // the log is faster than who types
+		if b.campus.dice.OneIn(3) { // the log is faster than who types
 			b.carry(ctx)
 		}
 		b.trouble()
@@ -286,8 +303,8 @@ func (b *bathing) see(r bath.Reservation) {
 		return
 	}
 	b.campus.baths.Hold(bathhouse.Ticket{
-		Ref: r.Ref, Account: b.visit.holder.account, Code: r.Code, From: r.From, To: r.To, CancelTill: r.CancelTill,
-		Slot: slotOf(r),
+		Ref: r.Ref, Account: b.visit.holder.account, At: b.station.ID, Code: r.Code,
+		From: r.From, To: r.To, CancelTill: r.CancelTill, Slot: slotOf(r),
 	})
 }
 
@@ -328,9 +345,15 @@ func (m *machine) carry(ctx context.Context) {
 	}
 }
 
-// took notes that the upstream has taken a line, if it has.
+// took notes that the upstream has taken a line, if it has. The last word about a slot
+// that is not over is the word of a clock that is wrong: it frees nothing, and says of
+// nobody that they did not come, nor does it later.
 func (c *Campus) took(l bathhouse.Line, err error) {
-	if err == nil && l.Final && !c.world.Now.Before(l.To) && !c.office.down() {
+	switch {
+	case err != nil || !l.Final || c.office.down():
+	case c.world.Now.Before(l.To):
+		c.tooSoon[l.Slot] = true
+	case !c.tooSoon[l.Slot]:
 		c.office.auditor.Sealed(l.Slot)
 	}
 }
@@ -344,18 +367,18 @@ func (c *Campus) bringLogs(ctx context.Context) {
 		return
 	}
 	for _, t := range c.baths.Tickets {
-		if t.Stub != "" && !t.Over && c.dice.OneIn(3) {
+		if t.Stub != "" && !t.Over && !c.dice.OneIn(3) {
 			virtual.Pick(c.dice, c.machines).bathe(ctx)
 		}
 	}
-	over := c.world.Now
+	over := later(c.world.Now, c.baths.Last())
 	for _, r := range up.baths {
 		over = later(over, r.To.Add(works.BathPolicy().Grace))
 	}
 	for _, t := range c.baths.Tickets {
 		over = later(over, t.To.Add(works.BathPolicy().Grace))
 	}
-	if c.world.Pass(over.Sub(c.world.Now)); c.dice.OneIn(3) {
+	if c.world.Pass(over.Sub(c.world.Now)); c.dice.OneIn(3) || len(c.tooSoon) > 0 {
 		c.world.Pass(works.BathPolicy().ReleasedIn)
 		c.office.lapse(ctx)
 	}
@@ -385,6 +408,8 @@ func (c *Campus) judgeBaths(up *copied) {
 	for _, r := range up.baths {
 		least, most, opened := c.baths.Cost(r.Slot, c.works.Code(r.Slot, r.N))
 		switch {
+		case r.State == 4 && c.tooSoon[r.Slot]:
+			c.wrong("nobody came to shower %s, by a clock that was ahead", r.Ref)
 		case r.Hold == 1:
 			c.wrong("shower %s holds %s in the end", r.Ref, r.Cap)
 		case opened && (r.State != 3 || r.Captured < least || r.Captured > most):

@@ -29,6 +29,7 @@ import (
 	"io"
 	"log/slog"
 
+	"quancun/bathcode"
 	"quancun/journal"
 	"quancun/money"
 	"quancun/tools/sim/bathhouse"
@@ -71,7 +72,8 @@ type Campus struct {
 	network   outside.Asker   // takes the network fee
 	meters    *outside.Biller // takes what electricity costs
 	baths     *bathhouse.Baths
-	losses    map[string]loss // by reference
+	tooSoon   map[bathcode.Slot]bool // of which a controller's last word came before their end
+	losses    map[string]loss        // by reference
 	machines  []*machine
 	cards     []*plastic
 	holders   []*holder
@@ -108,8 +110,8 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	c := &Campus{
 		works: w, dice: virtual.NewDice(cfg.Seed, virtual.StreamActs),
 		refunded: map[journal.Position]money.Fen{}, troubled: map[string]bool{},
-		losses: map[string]loss{},
-		world:  &virtual.World{Now: virtual.Morning}, trace: virtual.NewTrace(cfg.Story), lying: cfg.Lying,
+		losses: map[string]loss{}, tooSoon: map[bathcode.Slot]bool{},
+		world: &virtual.World{Now: virtual.Morning}, trace: virtual.NewTrace(cfg.Story), lying: cfg.Lying,
 		log: slog.New(slog.DiscardHandler),
 	}
 	if c.searched = cfg.Seed%8 == 0; c.searched { // to format what nobody reads takes long

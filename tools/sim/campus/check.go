@@ -381,6 +381,7 @@ var rows = []struct {
 	{branchBathNoShow, `SELECT count(*) FROM bath_reservations WHERE state = 4`},
 	{branchBathStub, `SELECT count(*) FROM bath_reservations WHERE stub_fen IS NOT NULL`},
 	{branchBathElsewhere, `SELECT count(*) FROM bath_reservations WHERE stub_terminal <> terminal`},
+	{branchBathTooSoon, `SELECT count(*) FROM exceptions WHERE kind = 'bath report before its time'`},
 	{branchBathLog, `SELECT count(*) FROM bath_reservations WHERE state = 3 AND stub_fen IS NULL`},
 	{branchBathStubLate, `SELECT count(*) FROM bath_acts a JOIN bath_reservations r ON r.ref = a.reservation
 		WHERE a.kind = 2 AND a.tries IS NULL AND r.stub_fen IS NULL`},

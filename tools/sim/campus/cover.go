@@ -94,6 +94,10 @@ const (
 	branchBathCut
 	branchBathClock
 	branchBathLeft
+	branchBathAhead
+	branchBathEarly
+	branchBathInVain
+	branchBathTooSoon
 	branchBathStub
 	branchBathElsewhere
 	branchBathStubWrong
@@ -200,6 +204,10 @@ var branchNames = [branchCount]string{
 	branchBathCut:          "power cut in a shower",
 	branchBathClock:        "controller's clock lost",
 	branchBathLeft:         "shower left open",
+	branchBathAhead:        "controller's clock ahead",
+	branchBathEarly:        "code opens early by that",
+	branchBathInVain:       "came to a bath in vain for it",
+	branchBathTooSoon:      "log came before its time",
 	branchBathStub:         "shower settled by its stub",
 	branchBathElsewhere:    "stub typed at another machine",
 	branchBathStubWrong:    "stub is wrong",
@@ -253,6 +261,7 @@ var events = map[bathhouse.Event]Branch{
 	bathhouse.LockedOut: branchBathLocked, bathhouse.OtherHall: branchBathOtherHall,
 	bathhouse.OtherSlot: branchBathOtherSlot, bathhouse.Twice: branchBathTwice, bathhouse.PowerCut: branchBathCut,
 	bathhouse.ClockLost: branchBathClock, bathhouse.Left: branchBathLeft,
+	bathhouse.ClockAhead: branchBathAhead, bathhouse.Early: branchBathEarly, bathhouse.InVain: branchBathInVain,
 }
 
 // bathed notes what has happened at a bath.

@@ -25,8 +25,8 @@ var acts = []act{
 	{2, func(ctx context.Context, c *Campus, m *machine) { m.count(ctx) }},
 	{1, func(ctx context.Context, c *Campus, m *machine) { m.fee(ctx) }},
 	{7, func(ctx context.Context, c *Campus, m *machine) { m.bill(ctx, virtual.Pick(c.dice, c.holders)) }},
-	{7, func(ctx context.Context, c *Campus, m *machine) { m.bathe(ctx) }},
-	{1, func(ctx context.Context, c *Campus, m *machine) { m.carry(ctx) }},
+	{9, func(ctx context.Context, c *Campus, m *machine) { m.bathe(ctx) }},
+	{2, func(ctx context.Context, c *Campus, m *machine) { m.carry(ctx) }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.lose(ctx) }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.office.decide(ctx) }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.counter(ctx) }},
@@ -77,6 +77,10 @@ func (c *Campus) step(ctx context.Context) {
 	}
 	if !m.on() || c.broken != nil {
 		return
+	}
+	if c.baths.Complained { // whoever is asked brings the logs
+		c.baths.Complained = false
+		m.carry(ctx)
 	}
 	after := c.strike(m)
 	total := 0

@@ -44,7 +44,7 @@ func (m *machine) sell(ctx context.Context, p *plastic) {
 	m.coverSale(sold, err)
 	m.judgeSale(p, sold, err, lost)
 	c.maySettle(sold.Before)
-	if errors.Is(err, kiosk.ErrSaleInDoubt) && d.OneIn(2) {
+	if errors.Is(err, kiosk.ErrSaleInDoubt) && d.OneIn(3) {
 		m.putBack(ctx, p, info)
 	}
 }

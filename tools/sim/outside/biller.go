@@ -30,11 +30,16 @@ const (
 	Refused           // it says no
 	Denied            // it says no, and has booked; only of a biller that can be asked
 	Late              // it says nothing, and books some time later
-	mishapCount
+)
+
+// mishaps are what may happen, the more often the more often it is here.
+var (
+	mishaps      = []Mishap{NotReached, Lost, Unheard, Refused, Late}
+	mishapsAsked = append([]Mishap{Denied, Denied, Denied}, mishaps...)
 )
 
 const (
-	mishapOneIn = 2 // of so many calls that book
+	smoothOneIn = 3 // of so many calls that book: nothing happens
 	lateOneIn   = 3 // of so many of these: what is booked after the money was let go is the worst that can be
 	deafOneIn   = 8 // of so many questions that are not answered
 
@@ -144,17 +149,16 @@ func (b *Biller) mishap() Mishap {
 	if b.Down {
 		return NotReached
 	}
-	if b.Calm || !b.Dice.OneIn(mishapOneIn) {
+	if b.Calm || b.Dice.OneIn(smoothOneIn) {
 		return None
 	}
 	if b.byNumber && b.Dice.OneIn(lateOneIn) {
 		return Late
 	}
-	m := Mishap(b.Dice.Between(int(NotReached), int(mishapCount)-1))
-	if m == Denied && !b.byNumber { // its word is all that there is
-		m = Refused
+	if b.byNumber {
+		return virtual.Pick(b.Dice, mishapsAsked)
 	}
-	return m
+	return virtual.Pick(b.Dice, mishaps) // where nobody can ask, a no is all that there is
 }
 
 // Pay implements [vendor.Biller].
