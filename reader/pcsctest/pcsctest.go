@@ -153,12 +153,12 @@ func (s *Service) configure() error {
 
 // freePorts returns the first of two free ports in a row, one for each slot.
 func freePorts() (int, error) {
-	for range 50 {
-		a, err := net.Listen("tcp", ":0")
+	for i := range portsLast - portsFirst {
+		port := portsFirst + 2*(os.Getpid()+i)%(portsLast-portsFirst)
+		a, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		if err != nil {
-			return 0, fmt.Errorf("pcsctest: %w", err)
+			continue
 		}
-		port := a.Addr().(*net.TCPAddr).Port
 		b, err := net.Listen("tcp", fmt.Sprintf(":%d", port+1))
 		a.Close()
 		if err == nil {
@@ -168,6 +168,13 @@ func freePorts() (int, error) {
 	}
 	return 0, errors.New("pcsctest: no two free ports in a row")
 }
+
+// Where ports are looked for: below those that Linux gives away itself, so that
+// nobody gets one by chance before pcscd has it.
+const (
+	portsFirst = 30_000
+	portsLast  = 32_700
+)
 
 // Addr is where a virtual card dials in for the reader of the given slot, 0 or 1.
 func (s *Service) Addr(slot int) string { return fmt.Sprintf("127.0.0.1:%d", s.port+slot) }

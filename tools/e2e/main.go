@@ -12,11 +12,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // scenario is a story with an end that can be checked.
@@ -46,6 +50,7 @@ const scenarioMax = 5 * time.Minute
 func main() {
 	out := flag.String("out", "build/e2e", "keeps pictures and logs")
 	bin := flag.String("bin", "bin", "where the programs are")
+	together := flag.Int("together", 2, "how many are played at a time: most of a story is waiting")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -54,21 +59,58 @@ func main() {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(2)
 	}
-	passed, failed := 0, 0
-	for _, s := range chosen {
-		start := time.Now()
-		if err := run(ctx, s, *bin, filepath.Join(*out, s.name)); err != nil {
-			fmt.Printf("FAIL  %-12s %v\n", s.name, err)
-			failed++
-			continue
+	if len(chosen) > 1 {
+		failed := playAll(ctx, chosen, *together, *out, *bin)
+		fmt.Printf("%d passed, %d failed\n", len(chosen)-failed, failed)
+		if failed > 0 {
+			os.Exit(1)
 		}
-		fmt.Printf("ok    %-12s %5.1f s  %s\n", s.name, time.Since(start).Seconds(), s.what)
-		passed++
+		return
 	}
-	fmt.Printf("%d passed, %d failed\n", passed, failed)
-	if failed > 0 {
+	s, start := chosen[0], time.Now()
+	if err := run(ctx, s, *bin, filepath.Join(*out, s.name)); err != nil {
+		fmt.Printf("FAIL  %-12s %v\n", s.name, err)
 		os.Exit(1)
 	}
+	fmt.Printf("ok    %-12s %5.1f s  %s\n", s.name, time.Since(start).Seconds(), s.what)
+}
+
+// playAll plays stories, some at a time, each in a process of its own: a process
+// can have one card service. It returns how many have failed.
+func playAll(ctx context.Context, chosen []scenario, together int, out, bin string) (failed int) {
+	var playing errgroup.Group
+	playing.SetLimit(max(together, 1))
+	var mu sync.Mutex // guards failed, and what is printed
+	for _, s := range chosen {
+		playing.Go(func() error {
+			text, err := playAlone(ctx, s, out, bin)
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Printf("%s", text)
+			if err != nil {
+				failed++
+			}
+			return nil
+		})
+	}
+	_ = playing.Wait() // there are no errors but failed
+	return failed
+}
+
+// playAlone plays a story in a process of its own, which ends itself when it is
+// asked to, and returns what that says.
+func playAlone(ctx context.Context, s scenario, out, bin string) ([]byte, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return []byte(err.Error()), err
+	}
+	cmd := exec.CommandContext(ctx, self, "-out", out, "-bin", bin, s.name)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	text, err := cmd.CombinedOutput()
+	if err != nil && len(text) == 0 {
+		text = fmt.Appendf(nil, "FAIL  %-12s %v\n", s.name, err)
+	}
+	return text, err
 }
 
 // choose returns the scenarios with the given names, or all but those that

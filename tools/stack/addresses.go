@@ -82,21 +82,30 @@ func (a *Addresses) free() bool {
 
 // freeAddresses returns n different addresses on the loopback interface that
 // nobody listens on. Somebody may before we do: then the program that gets the
-// address says so when it starts.
+// address says so when it starts. So they are none that the kernel gives away by
+// itself, and programs that ask at once begin at different ones.
 func freeAddresses(n int) (addrs []string, err error) {
-	var open []net.Listener
-	defer func() {
-		for _, l := range open {
-			err = errors.Join(err, l.Close())
-		}
-	}()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	begin := os.Getpid() * portsEach
+	for i := 0; i < portsLast-portsFirst && len(addrs) < n; i++ {
+		addr := fmt.Sprintf("127.0.0.1:%d", portsFirst+(begin+i)%(portsLast-portsFirst))
+		l, err := net.Listen("tcp", addr)
 		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
 			return nil, err
 		}
-		open = append(open, l) // stays open, so that the next one differs
-		addrs = append(addrs, l.Addr().String())
+		addrs = append(addrs, addr)
+	}
+	if len(addrs) < n {
+		return nil, fmt.Errorf("there are no %d free ports from %d to %d", n, portsFirst, portsLast)
 	}
 	return addrs, nil
 }
+
+// Ports that programs take by number: of those below what Linux gives away itself.
+const (
+	portsFirst = 10_000
+	portsLast  = 30_000
+	portsEach  = 20 // about what one asks for
+)
