@@ -141,11 +141,12 @@ beside screens screens # they draw, while the units wait
 step units units
 join screens
 step others others
-step crash make --no-print-directory crash STATES=30000 # the whole is make crash: 100,000
 step build build
 step taptest go run ./tools/taptest -tags "$tags"
+beside crash make --no-print-directory crash STATES=30000 # the whole is make crash: 100,000
 beside sim make --no-print-directory sim
 step e2e e2e
+join crash
 join sim
 step clean clean
 [ "$failed" = clean ] || clean
