@@ -159,13 +159,15 @@ func (p *page) tileWords(t tile, f widget.Face, room float32) fyne.CanvasObject 
 	return column
 }
 
-// homeTitle is on one line, if it can be.
+// homeTitle is on one line, if it can be, and else on two, each of whole words.
 func (p *page) homeTitle(width float32) fyne.CanvasObject {
-	words, size := p.t.T("home.title"), look.Title
-	if p.k.Line(words, widget.Style{Type: size, Bold: true}).MinSize().Width > width {
-		size = look.Heading
+	words := p.t.T("home.title")
+	for _, size := range []look.Type{look.Title, look.Heading} {
+		if p.k.Line(words, widget.Style{Type: size, Bold: true}).MinSize().Width <= width {
+			return p.centred(words, size, true, width)
+		}
 	}
-	return p.centred(words, size, true, width)
+	return p.centred(p.t.T("home.title.lines"), look.Heading, true, width)
 }
 
 func (p *page) centred(words string, size look.Type, bold bool, width float32) fyne.CanvasObject {
