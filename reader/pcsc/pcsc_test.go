@@ -19,7 +19,8 @@ import (
 	"quancun/reader/sim"
 )
 
-const timeout = 500 * time.Millisecond
+// timeout is longer than a card takes that answers, on a machine with much else to do.
+const timeout = 2 * time.Second
 
 // start starts a real pcscd for one test.
 func start(t *testing.T) *pcsctest.Service {

@@ -19,8 +19,9 @@ type Slot struct {
 	Device   reader.Device
 	Terminal pboc.TerminalNo // that it has to be of
 
-	mu  sync.Mutex
-	sam reader.Card // powered; nil: none; guarded by mu
+	mu   sync.Mutex
+	sam  reader.Card  // powered; nil: none; guarded by mu
+	seen reader.State // of the slot when it was powered; guarded by mu
 }
 
 // Transmit implements purse.Card.
@@ -52,17 +53,29 @@ func (s *Slot) Transmit(command []byte) ([]byte, error) {
 // ends one means nothing to a SAM that has begun none.
 func begins(command []byte) bool { return len(command) > 1 && command[1] == initPurchase }
 
-// anew tells the SAM once more that has been pulled, and may have been put back since:
-// nobody has asked it anything meanwhile, and the next customer is not to be sent away
-// for it.
+// anew tells the SAM once more that was pulled and has been put back since: nobody has
+// asked it anything meanwhile, and the next customer is not to be sent away for it.
 func (s *Slot) anew(command []byte, gone error) ([]byte, error) {
 	if err := s.drop(); err != nil {
 		return nil, errors.Join(gone, err)
+	}
+	if !s.isBack() {
+		return nil, gone
 	}
 	if err := s.power(); err != nil {
 		return nil, errors.Join(gone, err)
 	}
 	return s.sam.Transmit(command)
+}
+
+// isBack reports whether a SAM was put in since the last one was powered. It waits
+// until the reader has seen that that one is gone: who powers a SAM that has just left
+// confuses pcscd, which then never sees the one that is put back in its place.
+func (s *Slot) isBack() bool {
+	ctx, stop := context.WithTimeout(context.Background(), lookMax)
+	defer stop()
+	now, err := s.Device.Wait(ctx, s.seen)
+	return err == nil && now.Card
 }
 
 // lookMax bounds the look for the slot before a SAM is powered, for which a tap
@@ -74,7 +87,7 @@ const lookMax = 500 * time.Millisecond
 // a device learns what its slot is called.
 func (s *Slot) power() error {
 	ctx, stop := context.WithTimeout(context.Background(), lookMax)
-	_, _ = s.Device.Wait(ctx, reader.State{}) // Connect says what is wrong
+	s.seen, _ = s.Device.Wait(ctx, reader.State{}) // Connect says what is wrong
 	stop()
 	sam, err := s.Device.Connect()
 	if err != nil {
