@@ -159,7 +159,8 @@ func (s *Session) ended(ctx context.Context, e dialog.End) {
 	follow := e.Report.Follow
 	e.Report.Follow = nil // the screen compares what it is shown
 	page := dialog.View{Page: dialog.Ended, No: s.pages, Task: s.view.Chosen, Report: e.Report, Outcome: how, Why: why,
-		Followed: how == dialog.Unknown && follow != nil, CanPrint: s.Paper != nil}
+		Followed: how == dialog.Unknown && follow != nil,
+		CanPrint: s.Paper != nil && (how != dialog.Refused || !e.Report.Bare())}
 	s.settle(ctx, outcome{Ended, func(v *View) { v.Dialog, v.Fault = page, code }})
 	if how != dialog.Refused {
 		s.follow(ctx, follow)

@@ -90,6 +90,11 @@ type Report struct {
 	Follow func(ctx context.Context) (Report, error) `json:"-"`
 }
 
+// Bare reports whether there is nothing to read but how the task has ended.
+func (r Report) Bare() bool {
+	return len(r.Facts) == 0 && len(r.Table.Rows) == 0 && len(r.Plot) == 0 && r.QR == ""
+}
+
 // Fact is one line: a name and a value. What the value is follows from Kind.
 type Fact struct {
 	Name   Word

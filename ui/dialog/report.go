@@ -35,7 +35,7 @@ func (p *page) verdict() verdict {
 		if r.Told { // a tick would say that something was done
 			v.ground, v.icon = look.Blue, "info"
 		}
-		if p.bare() && !r.Told || r.Ref != "" {
+		if r.Bare() && !r.Told || r.Ref != "" {
 			v.body = p.t.T("dialog.ok")
 		}
 		if r.Next != "" {
@@ -87,7 +87,7 @@ func (p *page) ended() fyne.CanvasObject {
 	if p.s.Touch {
 		r.QR = p.t.Carried(p.v, p.s.Now)
 	}
-	if p.bare() {
+	if p.v.Report.Bare() {
 		column := p.k.Column(5, widget.Grow(p.large(v)))
 		column.Objects = append(column.Objects, p.states(p.s.Room.Width)...)
 		return column
@@ -98,12 +98,6 @@ func (p *page) ended() fyne.CanvasObject {
 	}
 	room := p.s.Room.Height - strip.MinSize().Height - p.k.MM(5)
 	return p.k.Column(5, strip, widget.Grow(p.body(r, room)))
-}
-
-// bare reports whether there is nothing to read but how the task ended.
-func (p *page) bare() bool {
-	r := p.v.Report
-	return len(r.Facts) == 0 && len(r.Table.Rows) == 0 && len(r.Plot) == 0 && r.QR == ""
 }
 
 // actions are the keys of a report, and what Enter does.

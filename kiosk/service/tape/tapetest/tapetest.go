@@ -114,7 +114,8 @@ func (r *Recorder) ended(v Visit, name string, e dialog.End) {
 	}
 	how, code, why := kiosk.HowEnded(e.Err)
 	r.add(v, "end-"+name, dialog.View{
-		Page: dialog.Ended, Outcome: how, Report: e.Report, Why: why, CanPrint: true,
+		Page: dialog.Ended, Outcome: how, Report: e.Report, Why: why,
+		CanPrint: how != dialog.Refused || !e.Report.Bare(),
 		Followed: how == dialog.Unknown && e.Report.Follow != nil,
 	}, code)
 }
