@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"quancun/journal"
 	"quancun/money"
@@ -17,9 +18,9 @@ import (
 // copy. The terminal is asked for that first, so that whoever has an epoch also
 // has all that was acknowledged before it. So it is when the journal is closed: a
 // clone may still have what the machine that has closed it had lost.
-func (k *taking) askFor(first *item) error {
-	e := first.entry
-	if !k.asking || e.Seq != 1 || e.Kind != journal.EpochOpened || first.fault != nil || e.Origin.Seq == 0 {
+func (k *taking) askFor(fresh []item) error {
+	e, names := openingOf(fresh)
+	if !k.asking || !names {
 		return nil
 	}
 	agreed, err := e.Before()
@@ -42,6 +43,32 @@ func (k *taking) askFor(first *item) error {
 		return err
 	}
 	return &journal.PushError{Reason: reason, Head: before.head}
+}
+
+// openingOf returns the opening among the entries of a journal which names what was
+// acknowledged before it. That is the first of them, or where nothing was of the
+// journal that it carries on, the opening of that one, which it has carried over: a
+// terminal may have gone on twice before it was heard, as if its disk failed in between.
+func openingOf(fresh []item) (e journal.Entry, names bool) {
+	opens := func(it *item) bool {
+		return it.fault == nil && it.entry.Seq == 1 && it.entry.Kind == journal.EpochOpened
+	}
+	first := &fresh[0]
+	for range fresh { // which may name each other in a circle
+		if !opens(first) || first.entry.Origin.Seq > 0 {
+			break
+		}
+		o, err := first.entry.Opening()
+		i := slices.IndexFunc(fresh, func(it item) bool {
+			in := it.innermost()
+			return err == nil && opens(in) && in.entry.Epoch == o.Epoch && in.entry.Terminal == first.entry.Terminal
+		})
+		if i < 0 {
+			break
+		}
+		first = fresh[i].innermost()
+	}
+	return first.entry, opens(first) && first.entry.Origin.Seq > 0
 }
 
 // openEpoch takes a journal that carries on another, which is closed by that.

@@ -228,7 +228,7 @@ func (k *taking) take() (journal.Ack, error) {
 	if len(fresh) == 0 { // the answer to it was lost
 		return journal.Ack{Head: k.journal.head, Note: k.push.cosigned}, nil
 	}
-	if err := k.askFor(&fresh[0]); err != nil {
+	if err := k.askFor(fresh); err != nil {
 		return journal.Ack{}, err
 	}
 	if k.journal.superseded {

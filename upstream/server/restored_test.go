@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
@@ -275,6 +276,61 @@ func TestUpstreamRestoredFromYesterday(t *testing.T) {
 	w.whole()
 	if got := w.inbox(); got[ingest.Gone]+got[ingest.Fork] > 0 {
 		t.Errorf("inbox %v, want nothing gone and no fork", got)
+	}
+}
+
+// TestUnheardEpoch: a terminal has gone on in a new epoch and, before the upstream has
+// heard of it, once more: asked to, or since its disk was damaged. The upstream is
+// restored from a copy meanwhile. What it had acknowledged before all that comes again.
+func TestUnheardEpoch(t *testing.T) {
+	for name, again := range map[string]func(*machine){
+		"asked": func(m *machine) { m.reopen(journal.ReasonForked) },
+		"twice": func(m *machine) { m.reopen(journal.ReasonForked); m.reopen(journal.ReasonForked) },
+		"recovered": func(m *machine) {
+			m.sale("damaged", 8*yuan)
+			if err := m.Close(); err != nil {
+				t.Fatal(err)
+			}
+			m.damage("damaged")
+			if _, err := ledger.Recover(t.Context(), m.path, m.o); err != nil {
+				t.Fatal(err)
+			}
+			m.open()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldOn(t, "") // in a file, which can be copied
+			a := w.newMachine("K10")
+			a.sale("a1", yuan)
+			a.round()
+			yesterday := w.copyBooks()
+			a.sale("a2", 2*yuan)
+			a.round()
+			a.reopen(journal.ReasonForked)
+			again(a)
+			a.sale("a3", 4*yuan)
+			w.restoreBooks(yesterday)
+			a.round()
+			w.balance("merchant/m1", 7*yuan)
+			w.whole()
+			if got := w.inbox(); got[ingest.Lost] != 1 || got[ingest.Gone]+got[ingest.Fork] > 0 {
+				t.Errorf("inbox %v, want that the first journal had lost something, and no more", got)
+			}
+		})
+	}
+}
+
+// damage changes an entry in the journal's file, whose program has ended.
+func (m *machine) damage(ref string) {
+	m.w.t.Helper()
+	content, err := os.ReadFile(m.path)
+	if err != nil {
+		m.w.t.Fatal(err)
+	}
+	n := bytes.Count(content, []byte(ref))
+	content = bytes.ReplaceAll(content, []byte(ref), bytes.Repeat([]byte{'x'}, len(ref)))
+	if err := os.WriteFile(m.path, content, 0o600); err != nil || n == 0 {
+		m.w.t.Fatalf("%d places, %v", n, err)
 	}
 }
 

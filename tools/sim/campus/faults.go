@@ -270,11 +270,9 @@ func (m *machine) outlive(ctx context.Context) {
 	m.sellCode(ctx, virtual.Pick(c.dice, c.holders))
 	m.count(ctx)
 	m.round(ctx)
-	// Nobody but a pusher ends an epoch of which the upstream has nothing: it says what
-	// of the older ones has to be carried on.
-	if acked, err := m.book.Acked(ctx); err != nil || acked.Seq == 0 {
-		return
-	}
+	// The upstream may have nothing of this epoch, if that did not go up: then the next one
+	// has to say what was acknowledged before it. Only a pusher calls this, which has heard
+	// of the upstream what it has; but a recovery opens an epoch above such a one too.
 	err := m.book.NewEpoch(ctx, "asked for", journal.Head{})
 	c.note("%s: goes on in a new epoch: %v", m.name, err)
 	c.trouble(m)
