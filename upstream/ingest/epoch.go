@@ -49,6 +49,7 @@ func (k *taking) askFor(fresh []item) error {
 // acknowledged before it. That is the first of them, or where nothing was of the
 // journal that it carries on, the opening of that one, which it has carried over: a
 // terminal may have gone on twice before it was heard, as if its disk failed in between.
+// One that has gone on because it cannot bring what we have asked for is not asked again.
 func openingOf(fresh []item) (e journal.Entry, names bool) {
 	opens := func(it *item) bool {
 		return it.fault == nil && it.entry.Seq == 1 && it.entry.Kind == journal.EpochOpened
@@ -59,6 +60,9 @@ func openingOf(fresh []item) (e journal.Entry, names bool) {
 			break
 		}
 		o, err := first.entry.Opening()
+		if o.Reason == journal.ReasonRestored {
+			break
+		}
 		i := slices.IndexFunc(fresh, func(it item) bool {
 			in := it.innermost()
 			return err == nil && opens(in) && in.entry.Epoch == o.Epoch && in.entry.Terminal == first.entry.Terminal

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"quancun/journal"
@@ -317,6 +318,32 @@ func TestUnheardEpoch(t *testing.T) {
 				t.Errorf("inbox %v, want that the first journal had lost something, and no more", got)
 			}
 		})
+	}
+}
+
+// TestUnheardEpochGone is the same, and the terminal has lost what it is asked for. It
+// says so, once, and goes on.
+func TestUnheardEpochGone(t *testing.T) {
+	w := newWorldOn(t, "") // in a file, which can be copied
+	a := w.newMachine("K10")
+	a.sale("a1", yuan)
+	a.round()
+	yesterday := w.copyBooks()
+	a.sale("a2", 2*yuan)
+	a.round()
+	first := strings.TrimSuffix(a.path, ".db") + "." + a.Epoch().String() + ".db"
+	a.reopen(journal.ReasonForked)
+	a.reopen(journal.ReasonForked)
+	a.sale("a3", 4*yuan)
+	w.restoreBooks(yesterday)
+	if err := os.Remove(first); err != nil {
+		t.Fatal(err)
+	}
+	a.round()
+	w.balance("merchant/m1", 5*yuan)
+	w.whole()
+	if got := w.inbox(); got[ingest.Gone] != 1 || got[ingest.Lost] != 1 {
+		t.Errorf("inbox %v, want that something was lost, and is gone", got)
 	}
 }
 
