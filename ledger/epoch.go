@@ -362,8 +362,13 @@ func (b *Book) pasts(ctx context.Context, q querier) (all []past, err error) {
 	if err != nil || len(first) == 0 || first[0].Kind != journal.EpochOpened {
 		return nil, err
 	}
+	return b.pastsBy(ctx, q, first[0].Entry)
+}
+
+// pastsBy is pasts by an opening, which is in q.
+func (b *Book) pastsBy(ctx context.Context, q querier, opening journal.Entry) (all []past, err error) {
 	var p past
-	if p.agreed, err = first[0].Before(); err != nil {
+	if p.agreed, err = opening.Before(); err != nil {
 		return nil, err
 	}
 	p.path = oldName(b.path, p.agreed.Epoch.String())
@@ -377,10 +382,35 @@ func (b *Book) pasts(ctx context.Context, q querier) (all []past, err error) {
 		all, err = b.pasts(ctx, q)
 		return err
 	})
-	if errors.Is(err, ErrGone) { // so nobody knows what was before it
-		err = nil
+	if errors.Is(err, ErrGone) { // what was before it only its opening tells, if that was carried over
+		var o journal.Entry
+		var known bool
+		if o, known, err = carriedOpening(ctx, q, p.agreed.Epoch); known {
+			all, err = b.pastsBy(ctx, q, o)
+		}
 	}
 	return append([]past{p}, all...), err
+}
+
+// carriedOpening returns the opening of another journal, if this one has carried it over.
+// What is carried over stands before everything else.
+func carriedOpening(ctx context.Context, q querier, of journal.Epoch) (o journal.Entry, known bool, err error) {
+	for last := int64(1); ; {
+		rows, err := readRows(ctx, q, `WHERE seq > ? ORDER BY seq LIMIT ?`, last, chunkSpan)
+		if err != nil || len(rows) == 0 {
+			return o, false, err
+		}
+		for _, r := range rows {
+			in, err := r.Inner()
+			switch {
+			case err != nil || r.Kind != journal.Carried:
+				return o, false, err
+			case in.Kind == journal.EpochOpened && in.Epoch == of:
+				return in, true, nil
+			}
+			last = r.Seq
+		}
+	}
 }
 
 // readPast runs f on a journal that is over. It returns [ErrGone] if that is

@@ -321,29 +321,37 @@ func TestUnheardEpoch(t *testing.T) {
 	}
 }
 
-// TestUnheardEpochGone is the same, and the terminal has lost what it is asked for. It
-// says so, once, and goes on.
+// TestUnheardEpochGone is the same, and the terminal has lost what it is asked for: that
+// journal, or all journals before the present one. It says so, once, and goes on.
 func TestUnheardEpochGone(t *testing.T) {
-	w := newWorldOn(t, "") // in a file, which can be copied
-	a := w.newMachine("K10")
-	a.sale("a1", yuan)
-	a.round()
-	yesterday := w.copyBooks()
-	a.sale("a2", 2*yuan)
-	a.round()
-	first := strings.TrimSuffix(a.path, ".db") + "." + a.Epoch().String() + ".db"
-	a.reopen(journal.ReasonForked)
-	a.reopen(journal.ReasonForked)
-	a.sale("a3", 4*yuan)
-	w.restoreBooks(yesterday)
-	if err := os.Remove(first); err != nil {
-		t.Fatal(err)
-	}
-	a.round()
-	w.balance("merchant/m1", 5*yuan)
-	w.whole()
-	if got := w.inbox(); got[ingest.Gone] != 1 || got[ingest.Lost] != 1 {
-		t.Errorf("inbox %v, want that something was lost, and is gone", got)
+	for name, gone := range map[string]int{"first": 1, "all": 2} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldOn(t, "") // in a file, which can be copied
+			a := w.newMachine("K10")
+			a.sale("a1", yuan)
+			a.round()
+			yesterday := w.copyBooks()
+			a.sale("a2", 2*yuan)
+			a.round()
+			var older []string
+			for range 2 {
+				older = append(older, strings.TrimSuffix(a.path, ".db")+"."+a.Epoch().String()+".db")
+				a.reopen(journal.ReasonForked)
+			}
+			a.sale("a3", 4*yuan)
+			w.restoreBooks(yesterday)
+			for _, path := range older[:gone] {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a.round()
+			w.balance("merchant/m1", 5*yuan)
+			w.whole()
+			if got := w.inbox(); got[ingest.Gone] != 1 || got[ingest.Lost] != 1 {
+				t.Errorf("inbox %v, want that something was lost, and is gone", got)
+			}
+		})
 	}
 }
 
