@@ -120,7 +120,11 @@ func TestFind(t *testing.T) {
 	signed, err := w.book.Receipt(t.Context(), "a1", w.word)
 	w.ok(err)
 	forged := []byte(signed.Text())
-	forged[len(forged)-20] ^= 'A' ^ 'B'
+	if c := &forged[len(forged)-20]; *c == 'A' { // it stays a letter of the code's alphabet
+		*c = 'B'
+	} else {
+		*c = 'A'
+	}
 	for text, want := range map[string]dialog.Word{
 		fmt.Sprint(sale.Seq): "", fmt.Sprintf("t01-%d", sale.Seq): "", signed.Text(): "", "小票 " + signed.Text(): "", "A1": "",
 		"T02-1": "sale.elsewhere", "999999": "sale.none", "1": "sale.none", "nothing": "sale.none",
