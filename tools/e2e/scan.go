@@ -37,11 +37,11 @@ func scannerOnly(s *stage) error {
 
 		// The same card for the same price: the sheet says yes.
 		scan(lunchCode), s.at(till.Present), s.lay, s.at(till.Ask),
-		s.sheetKey(keysheet.Yes), s.at(till.Sold), took,
+		s.sheetKey(keysheet.Yes), s.at(till.Sold), took, s.sheetKey(keysheet.Next), s.at(till.Ready),
 
 		scan(noCode), s.says("没有这个商品条码"),
 		scan("QCK1-NEXT-AAAAAAAAAAAAAAAA"), s.says("不是本机的"),
-		s.sheetKey(keysheet.Other), s.says("用不到这个操作码"), s.at(till.Sold),
+		s.sheetKey(keysheet.Other), s.says("用不到这个操作码"), s.at(till.Ready),
 
 		// Two products that a phone pays, once one of another customer was cancelled.
 		scan(sideCode), s.at(till.Present), s.sheetKey(keysheet.No), s.at(till.Ready),

@@ -83,10 +83,7 @@ func (s *stage) spent(before books, want money.Fen) error {
 
 // scan has the till's scanner type a code, as fast as scanners do.
 func (s *stage) scan(code string) error {
-	if err := s.here.display.Type(code); err != nil {
-		return err
-	}
-	return s.here.display.Press("Return")
+	return s.here.display.Scan(code)
 }
 
 // campusCode is what a phone shows that is the virtual card of the person's

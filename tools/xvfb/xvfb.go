@@ -179,8 +179,14 @@ func (d *Display) Press(keys ...string) error {
 	return d.xdotool(append([]string{"key", "--delay", "20", "--"}, keys...)...)
 }
 
-// Type types text as a keyboard or a code scanner would.
+// Type types text as a keyboard would whose owner is quick.
 func (d *Display) Type(text string) error { return d.xdotool("type", "--delay", "5", "--", text) }
+
+// Scan types a code and ends it, as a code scanner would: in one go, because a scanner
+// does not rest before the end.
+func (d *Display) Scan(code string) error {
+	return d.xdotool("type", "--delay", "5", "--args", "1", "--", code, "key", "Return")
+}
 
 // Move waits for a window with title in its name, which may take a while to
 // come, and puts its upper left corner at x, y in pixels. There is no window
