@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -188,7 +187,7 @@ func (f *tillFace) listen(o *ui.Options) {
 		}
 	}
 	o.Staff = f.session != nil && f.session.Desk.Staff != nil
-	o.Keys = (&wedge{scans: f.scan}).take
+	o.Keys = (&wedge{scans: f.scan, do: fyne.Do}).take
 }
 
 // drain forgets what was done while another face was shown.
@@ -420,41 +419,52 @@ func (r relay[T]) run(ctx context.Context) error {
 	}
 }
 
-// wedge tells what a scanner types from what a person does.
+// wedge tells what a scanner types from what a person does. It belongs to the UI
+// goroutine.
 type wedge struct {
 	scans func(scanner.Scan)
 
-	mu   sync.Mutex
-	keys scanner.Wedge // guarded by mu
+	// do runs f on the UI goroutine, after the keys that have come to it: [fyne.Do].
+	do   func(f func())
+	keys scanner.Wedge
+	due  bool // a look is
 }
 
-// lookAfter is when keys that were held back are looked at again.
-const lookAfter = 60 * time.Millisecond
+// lookAfter is when keys that were held back are looked at, again and again.
+const lookAfter = 20 * time.Millisecond
 
 // take takes a key; '\n' is Enter. What a person has pressed is passed on, now or
 // a moment later.
 func (w *wedge) take(key rune, pass func(rune)) {
-	w.with(pass, func(at time.Time) scanner.Typed {
-		if key == '\n' {
-			return w.keys.Enter(at)
-		}
-		return w.keys.Key(key, at)
+	if key == '\n' {
+		w.took(w.keys.Enter(time.Now()), pass)
+		return
+	}
+	w.keys.Key(key, time.Now())
+	w.look(pass)
+}
+
+// look has the keys looked at in a moment, unless that is so already.
+func (w *wedge) look(pass func(rune)) {
+	if w.due || !w.keys.Pending() {
+		return
+	}
+	w.due = true
+	time.AfterFunc(lookAfter, func() {
+		w.do(func() {
+			w.due = false
+			w.took(w.keys.Idle(time.Now()), pass)
+			w.look(pass)
+		})
 	})
 }
 
-func (w *wedge) with(pass func(rune), do func(at time.Time) scanner.Typed) {
-	w.mu.Lock()
-	out := do(time.Now())
-	pending := w.keys.Pending()
-	w.mu.Unlock()
+func (w *wedge) took(out scanner.Typed, pass func(rune)) {
 	for _, r := range out.Keys {
 		pass(r)
 	}
 	if out.Done {
 		w.scans(out.Scan)
-	}
-	if pending {
-		time.AfterFunc(lookAfter, func() { w.with(pass, w.keys.Idle) })
 	}
 }
 

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,38 +11,49 @@ import (
 	"quancun/reader/scanner"
 )
 
-// TestWedge has a scanner type a wallet's code, and then a person an amount.
+// TestWedge has a scanner type a wallet's code, and then a person an amount, at a
+// window that is busy now and then.
 func TestWedge(t *testing.T) {
-	var mu sync.Mutex
-	var pressed []rune
-	var scans []scanner.Scan
-	w := &wedge{scans: func(s scanner.Scan) {
-		mu.Lock()
-		defer mu.Unlock()
-		scans = append(scans, s)
-	}}
-	pass := func(r rune) {
-		mu.Lock()
-		defer mu.Unlock()
-		pressed = append(pressed, r)
-	}
-	const code = "281234567890123456"
-	for _, r := range code + "\n" {
-		w.take(r, pass)
-	}
-	w.take('7', pass)
-	until := time.Now().Add(time.Minute)
-	for done := false; !done; time.Sleep(5 * time.Millisecond) {
-		mu.Lock()
-		done = slices.Equal(pressed, []rune{'7'}) || time.Now().After(until)
-		mu.Unlock()
-	}
-	w.take('\n', pass)
-	mu.Lock()
-	defer mu.Unlock()
-	if string(pressed) != "7\n" || len(scans) != 1 || scans[0].Text != code || scans[0].Kind != scanner.Alipay {
-		t.Errorf("pressed %q, scanned %+v; want 7 and Enter, and Alipay's code", string(pressed), scans)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var pressed []rune
+		var scans []scanner.Scan
+		ui := make(chan func(), 10)
+		w := &wedge{scans: func(s scanner.Scan) { scans = append(scans, s) }, do: func(f func()) { ui <- f }}
+		take := func(text string) {
+			for _, r := range text {
+				w.take(r, func(r rune) { pressed = append(pressed, r) })
+			}
+		}
+		// idles is a time for which the window takes what comes to it.
+		idles := func(d time.Duration) {
+			for end := time.After(d); ; {
+				select {
+				case f := <-ui:
+					f()
+				case <-end:
+					return
+				}
+			}
+		}
+		const code = "281234567890123456"
+		take(code[:1])
+		time.Sleep(time.Second) // busy
+		take(code[1:] + "\n")
+		idles(time.Second)
+		take("7")
+		idles(10 * time.Millisecond)
+		if len(pressed) > 0 {
+			t.Error("a key is passed on before anybody can know whose it is")
+		}
+		idles(100 * time.Millisecond)
+		if string(pressed) != "7" {
+			t.Errorf("pressed %q before Enter", string(pressed))
+		}
+		take("\n")
+		if string(pressed) != "7\n" || len(scans) != 1 || scans[0].Text != code || scans[0].Kind != scanner.Alipay {
+			t.Errorf("pressed %q, scanned %+v; want 7 and Enter, and Alipay's code", string(pressed), scans)
+		}
+	})
 }
 
 // TestPadRelay: while another face is shown keys of the PIN pad are forgotten, and a

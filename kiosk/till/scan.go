@@ -15,6 +15,8 @@ import (
 func (s *Session) scanned(ctx context.Context, in Input) {
 	product, known := s.Desk.Plan.find(in.Code)
 	switch {
+	case in.Code == "":
+		s.say(HalfRead)
 	case keysheet.Is(in.Code):
 		s.pressSheet(ctx, in.Code)
 	case known:
@@ -31,7 +33,7 @@ func (s *Session) scanned(ctx context.Context, in Input) {
 // has just paid and still lies there; and where a price has to be keyed first, nobody
 // is charged what the customer before has paid.
 func (s *Session) scannedPayer(ctx context.Context, in Input) {
-	if s.view.Step == Sold && in.Code != "" {
+	if s.view.Step == Sold {
 		next := s.meal().Input()
 		if next.Amount == 0 || in.Code == s.code {
 			s.answer()

@@ -68,8 +68,8 @@ func TestScanQueue(t *testing.T) {
 				t.Errorf("code %s: step %d, %s", code, v.Step, v.Amount)
 			}
 		}
-		if v := w.scan(""); v.Step != Sold || v.Taps != 1 {
-			t.Errorf("half a code: step %d, taps %d", v.Step, v.Taps)
+		if v := w.scan(""); v.Step != Sold || v.Taps != 1 || v.Notice != HalfRead {
+			t.Errorf("half a code: step %d, taps %d, notice %d", v.Step, v.Taps, v.Notice)
 		}
 		if len(p.sales) != 3 || p.sales[2].Amount != 12*money.Yuan || p.sales[2].Items[0].Name != "lunch" {
 			t.Errorf("sales %+v", p.sales)
@@ -96,8 +96,8 @@ func TestScanAtMealChange(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second) // and the page is still there
 		for i, code := range []string{"one", ""} {
-			v := w.scan(code)
-			if v.Step != Sold || v.Amount != breakfast || v.Sale.Amount != breakfast || v.Taps != i+1 || v.Notice != NoNotice {
+			v, notice := w.scan(code), []Notice{NoNotice, HalfRead}[i]
+			if v.Step != Sold || v.Amount != breakfast || v.Sale.Amount != breakfast || v.Taps != i+1 || v.Notice != notice {
 				t.Errorf("code %q: step %d, %s, of a sale of %s, taps %d, notice %d", code, v.Step, v.Amount, v.Sale.Amount,
 					v.Taps, v.Notice)
 			}

@@ -135,6 +135,7 @@ const (
 	TooMuch        Notice = 8  // the product would make the price more than a sale may be
 	NotThisSheet   Notice = 9  // a key's code was scanned that is not of this till's newest sheet
 	NoSuchKey      Notice = 10 // a key's code was scanned, and the page does not have that key
+	HalfRead       Notice = 11 // a code was read in part; nothing was done
 )
 
 // Input is what a person did at the till.

@@ -33,6 +33,9 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
+// busy is a time for which a window takes neither keys nor looks.
+type busy time.Duration
+
 // hand plays keys into a wedge: each is a pause in milliseconds before it and
 // what is typed then at once; "\n" is Enter.
 func hand(w *Wedge, keys ...any) (typed string, scans []Scan) {
@@ -50,12 +53,15 @@ func hand(w *Wedge, keys ...any) (typed string, scans []Scan) {
 				at = at.Add(time.Millisecond)
 				take(w.Idle(at))
 			}
+		case busy:
+			at = at.Add(time.Duration(k))
+			take(w.Idle(at)) // which was due before the keys were taken
 		case string:
 			for _, r := range k {
 				if r == '\n' {
 					take(w.Enter(at))
 				} else {
-					take(w.Key(r, at))
+					w.Key(r, at)
 				}
 				at = at.Add(2 * time.Millisecond)
 			}
@@ -79,6 +85,9 @@ func TestWedge(t *testing.T) {
 		{"PersonThenCode", []any{"1", 90, "2", 90, alipayCode + "\n"}, "12", []Scan{code}},
 		{"TwoKeysAtOnce", []any{"12", 90, "\n"}, "12\n", nil},
 		{"BusyWindow", []any{"1250\n", 90}, "1250\n", nil}, // four keys of a person that came late, all at once
+		{"BusyAfterFirst", []any{alipayCode[:1], busy(time.Second), alipayCode[1:] + "\n"}, "", []Scan{code}},
+		{"BusyAmid", []any{alipayCode[:9], busy(time.Second), alipayCode[9:], busy(time.Second), "\n"}, "", []Scan{code}},
+		{"PersonBusy", []any{"1", busy(time.Second), 90, "2", busy(time.Second), "\n"}, "12\n", nil},
 		{"EnterAlone", []any{"\n"}, "\n", nil},
 		{"HalfACode", []any{alipayCode[:9], 2000, "\n"}, "\n", []Scan{half}},
 		{"HalfACodeThenWhole", []any{alipayCode[:9], 2000, alipayCode + "\n"}, "", []Scan{half, code}},

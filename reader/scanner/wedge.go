@@ -10,9 +10,14 @@ const (
 	// burstMin is how many keys within a gap of each other no person types.
 	burstMin = 3
 
-	// stall is how long a machine that types may be held up by a busy window
-	// before the rest of its code is not waited for any more.
+	// stall is how long a machine that types may falter before the rest of its
+	// code is not waited for any more.
 	stall = 300 * time.Millisecond
+
+	// looksMin is how often in a row the owner has to have found nothing more. A
+	// window that was busy takes keys and looks as they come to it, so that one
+	// look may be before keys that were waiting; three are not.
+	looksMin = 3
 
 	// codeMin is the shortest code; a wallet's has sixteen digits.
 	codeMin = 8
@@ -27,11 +32,13 @@ const (
 // Wedge tells a scanner that types from a person who does. It holds each key
 // back for a moment, until it is known whose it is. The zero Wedge is ready. It
 // has no clock and starts nothing: its owner says when keys come, and calls
-// [Wedge.Idle] when none has come for a while.
+// [Wedge.Idle] again and again while it is [Wedge.Pending], each time after the keys
+// that were there by then. So a window that was busy for a while tears no code.
 type Wedge struct {
-	buf  []rune
-	last time.Time // when the last key came
-	torn time.Time // when half a code was thrown away; zero for none since
+	buf   []rune
+	last  time.Time // when the last key came
+	looks int       // how often none was found since
+	torn  time.Time // when half a code was thrown away; zero for none since
 }
 
 // Typed is what has become of keys.
@@ -42,18 +49,15 @@ type Typed struct {
 }
 
 // Key takes a key that makes a character.
-func (w *Wedge) Key(r rune, at time.Time) Typed {
-	out := w.Idle(at)
+func (w *Wedge) Key(r rune, at time.Time) {
 	if len(w.buf) < codeMax {
 		w.buf = append(w.buf, r)
 	}
-	w.last = at
-	return out
+	w.last, w.looks = at, 0
 }
 
 // Enter takes the key that ends a code, or that a person presses.
-func (w *Wedge) Enter(at time.Time) Typed {
-	out := w.Idle(at)
+func (w *Wedge) Enter(at time.Time) (out Typed) {
 	buf := w.buf
 	w.buf = nil
 	switch {
@@ -65,20 +69,20 @@ func (w *Wedge) Enter(at time.Time) Typed {
 	case len(buf) >= codeMax:
 		out.Scan, out.Done = Scan{Half: true}, true
 	default:
-		out.Keys = append(append(out.Keys, buf...), '\n')
+		out.Keys = append(buf, '\n')
 	}
 	return out
 }
 
 // Idle says what has become of keys that are held back, once no other has
-// followed them. It is to be called some time after each key, such as every
-// hundredth of a second.
+// followed them. It is to be called every some hundredth of a second.
 func (w *Wedge) Idle(at time.Time) (out Typed) {
+	w.looks++
 	patience := gap
 	if len(w.buf) >= burstMin {
 		patience = stall
 	}
-	if len(w.buf) == 0 || at.Sub(w.last) <= patience {
+	if len(w.buf) == 0 || w.looks < looksMin || at.Sub(w.last) <= patience {
 		return out
 	}
 	buf := w.buf

@@ -126,8 +126,8 @@ func tillArriving() []TillView {
 	plain.Products = nil
 	meal.Meal = till.Meal{Name: "午餐", Price: 1200}
 	first.Notice = till.PriceFirst
-	stranger, sheet := ready, ready
-	stranger.Notice, sheet.Notice = till.NoProduct, till.NotThisSheet
+	stranger, sheet, half := ready, ready, ready
+	stranger.Notice, sheet.Notice, half.Notice = till.NoProduct, till.NotThisSheet, till.HalfRead
 	news := ready
 	news.News = []till.News{{Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), With: till.ByAlipay, Done: true}}
 	out, low := ready, ready
@@ -152,6 +152,7 @@ func tillArriving() []TillView {
 		tillView("05-ready-price-first", first),
 		tillView("05-ready-no-product", stranger),
 		tillView("05-ready-not-this-sheet", sheet),
+		tillView("05-ready-half-read", half),
 		tillView("05-ready-dark", darkened(ready)),
 		tillView("05-ready-news", news),
 		tillView("05-ready-news-dark", darkened(news)),
