@@ -21,6 +21,7 @@ import (
 	"quancun/kiosk/till"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/reader"
 	"quancun/reader/pcsc"
 	"quancun/reader/pinpad"
 	"quancun/reader/purse"
@@ -114,21 +115,37 @@ func (c TillConfig) plan() (till.Plan, error) {
 	return p, errors.Join(append(errs, p.Check())...)
 }
 
+// module is the SAM that proves the till to the cards.
+type module struct {
+	purse.Card
+	io.Closer
+	slot reader.Device // that it is in, to be watched by one who asks it nothing; nil: it is a file
+}
+
 // openSAM opens the SAM that the configuration names, for the terminal of that
-// number. One in a slot that is not there yet is no error: the till says so when
-// it is to sell.
-func openSAM(c SAMConfig, terminal pboc.TerminalNo) (purse.Card, io.Closer, error) {
+// number. One in a slot that is not there yet is no error: the till says so.
+func openSAM(c SAMConfig, terminal pboc.TerminalNo) (module, error) {
 	switch c.Kind {
 	case "file":
 		s, err := sam.Open(c.File, terminal)
-		return s, s, err
+		return module{s, s, nil}, err
 	case "pcsc":
-		s := &sam.Slot{
-			Device: pcsc.New(pcsc.Options{Reader: cmp.Or(c.Name, "sam"), Timeout: answerMax}), Terminal: terminal,
-		}
-		return s, s, nil
+		o := pcsc.Options{Reader: cmp.Or(c.Name, "sam"), Timeout: answerMax}
+		s := &sam.Slot{Device: pcsc.New(o), Terminal: terminal}
+		return module{s, s, pcsc.New(o)}, nil // who waits at a device for a change keeps others from it
 	}
-	return nil, nil, fmt.Errorf("sam.kind %q is not known", c.Kind)
+	return module{}, fmt.Errorf("sam.kind %q is not known", c.Kind)
+}
+
+// watchSAM tells of each change of the SAM's slot; nil: it is in none.
+func (t *terminal) watchSAM(m module) <-chan reader.State {
+	if m.slot == nil {
+		return nil
+	}
+	t.closers = append(t.closers, m.slot)
+	states := make(chan reader.State)
+	t.beside = append(t.beside, func(ctx context.Context) error { return reader.Watch(ctx, m.slot, states, t.log) })
+	return states
 }
 
 // joinTill makes the flow of a till, and what works beside it.
@@ -137,10 +154,12 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 	if err != nil {
 		return err
 	}
-	seller, err := t.seller(j)
+	module, err := openSAM(t.config.SAM, j.terms.TerminalNo())
 	if err != nil {
 		return err
 	}
+	t.closers = append(t.closers, module)
+	seller := t.seller(j, module)
 	clerk, err := t.openPrinter(plan)
 	if err != nil {
 		return err
@@ -183,6 +202,7 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 	face.session = &till.Session{
 		Pad: face.pad.out, PadOrPanel: t.config.PINPad.Fallback,
 		Desk: desk, Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Inputs: face.inputs, Health: t.health,
+		SAM:  t.watchSAM(module),
 		News: face.news, Unread: filepath.Join(filepath.Dir(t.config.Journal), "news.unread"), Show: face.see,
 		Sheet: t.config.keys(t.renewer.Papers.Terminal), Log: t.log,
 	}
@@ -193,19 +213,14 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 }
 
 // seller sells for cards.
-func (t *terminal) seller(j joined) (*kiosk.Seller, error) {
-	module, closer, err := openSAM(t.config.SAM, j.terms.TerminalNo())
-	if err != nil {
-		return nil, err
-	}
-	t.closers = append(t.closers, closer)
+func (t *terminal) seller(j joined, sam purse.Card) *kiosk.Seller {
 	return &kiosk.Seller{
 		Settler: kiosk.Settler{
-			Book: t.book, Issuer: t.client, Profile: j.profile, Terminal: j.terms.TerminalNo(), SAM: module,
+			Book: t.book, Issuer: t.client, Profile: j.profile, Terminal: j.terms.TerminalNo(), SAM: sam,
 		},
 		Upstream: t.client, Push: t.pusher, Feeds: t.feeds, Terms: j.terms, Clock: t.clock,
 		Budget: time.Duration(t.config.Till.BudgetMS) * time.Millisecond, Log: t.log,
-	}, nil
+	}
 }
 
 // readScanner reads a serial scanner, if there is one.

@@ -24,6 +24,7 @@ type Session struct {
 	Terms   *kiosk.Terms
 	Feeds   kiosk.Feeds
 	Cards   <-chan reader.State // from reader.Watch
+	SAM     <-chan reader.State // of its slot, from reader.Watch; nil: it is a file, and always there
 	Inputs  <-chan Input        // from the screen and the scanner
 	Health  <-chan kiosk.Health // from the Keeper
 	News    <-chan News         // of what was left open; nil: none
@@ -42,10 +43,11 @@ type Session struct {
 	view    View
 	kept    []News // of the view, as the file has it
 	slot    reader.State
-	visit   int    // counts steps, so that a late result is known as late
-	tried   uint32 // insertion that was looked at last
-	paid    uint32 // insertion that a sale was made to
-	keyed   bool   // the cashier wants another price than the meal's
+	sam     reader.State // of its slot
+	visit   int          // counts steps, so that a late result is known as late
+	tried   uint32       // insertion that was looked at last
+	paid    uint32       // insertion that a sale was made to
+	keyed   bool         // the cashier wants another price than the meal's
 	pad     pad
 	byCode  bool               // a code pays, so that no card has to stay
 	code    string             // that was scanned for the sale on the page
@@ -117,6 +119,8 @@ func (s *Session) walk(ctx context.Context) error {
 			s.input(ctx, in)
 		case state := <-s.Cards:
 			s.card(ctx, state)
+		case s.sam = <-s.SAM:
+			s.health(ctx, s.view.Health)
 		case health := <-s.Health:
 			s.health(ctx, health)
 		case v := <-s.office:
@@ -309,5 +313,5 @@ func (s *Session) look() {
 	d := dark{card: limits.Dark(facts)}
 	facts.ListAge = s.Feeds.Status(feed.Keys).Age(now)
 	d.code = limits.DarkCode(facts)
-	s.view.Ways = sources(s.Desk.Ways, h, d)
+	s.view.Ways = sources(s.Desk.Ways, h, s.SAM == nil || s.sam.Card, d)
 }

@@ -109,6 +109,7 @@ const (
 	NotBuilt   Reason = 3 // this till is not set up for it
 	NoDark     Reason = 4 // nothing more may be sold without the upstream
 	OldList    Reason = 5 // the list of what was lost is too old to sell without the upstream
+	NoSAM      Reason = 6 // the slot of the SAM is empty
 )
 
 // PINHint is what the PIN page says beside the pad.

@@ -11,12 +11,15 @@ import (
 type dark struct{ card, code error }
 
 // sources are the ways of paying in the order in which a cashier asks for them,
-// each with the reason if it is not there.
-func sources(ways []Way, h kiosk.Health, d dark) []Source {
+// each with the reason if it is not there. sam says whether there is one, without
+// which no card pays.
+func sources(ways []Way, h kiosk.Health, sam bool, d dark) []Source {
 	card := Source{Kind: ByCard}
 	switch {
 	case !h.Reader:
 		card.Why = NoReader
+	case !sam:
+		card.Why = NoSAM
 	case !h.Upstream:
 		card.Why = alone(d.card)
 	}

@@ -2,6 +2,7 @@ package till
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/reader"
 )
 
 // lists are feeds that were compared with the upstream so long ago, or never.
@@ -71,12 +73,18 @@ func TestWays(t *testing.T) {
 			[3]Reason{NoDark, NoDark, NoUpstream}},
 		"dark, old and spent": {kiosk.Health{Reader: true, Queue: waits(r.QueueMax)}, both, oldCards,
 			[3]Reason{OldList, NoDark, NoUpstream}},
+		"the SAM is out":       {kiosk.Health{Reader: true, Upstream: true}, both, fresh, [3]Reason{NoSAM, 0, 0}},
+		"no reader and no SAM": {kiosk.Health{Upstream: true}, both, fresh, [3]Reason{NoReader, 0, 0}},
+		"dark, the SAM is out": {kiosk.Health{Reader: true}, both, oldCards, [3]Reason{NoSAM, 0, NoUpstream}},
 	} {
 		s := Session{
 			Desk:  &Desk{Ways: tt.ways, Clock: kiosk.NewClock(func() time.Time { return now })},
 			Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), Feeds: lists{ages: tt.ages},
 		}
 		s.view.Health = tt.health
+		if strings.Contains(name, "SAM") {
+			s.SAM = make(chan reader.State)
+		}
 		s.look()
 		want := []Source{{ByCard, tt.want[0]}, {ByCode, tt.want[1]}, {ByAlipay, tt.want[2]}}
 		if !slices.Equal(s.view.Ways, want) {

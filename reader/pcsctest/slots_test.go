@@ -3,8 +3,6 @@ package pcsctest_test
 import (
 	"context"
 	"errors"
-	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 	"quancun/reader/readertest"
 	"quancun/reader/sam"
 	"quancun/reader/sim"
-	"quancun/reader/vpcd"
 )
 
 // TestSAMInSecondSlot sells with a card in the first slot and a SAM in the second,
@@ -44,7 +41,7 @@ func TestSAMInSecondSlot(t *testing.T) {
 		}
 	})
 	module := sim.NewSAM(terminal, sim.LabMasters.Purchase, 41)
-	pull := insert(t, s.Addr(1), module)
+	pull := readertest.Insert(t, s.Addr(1), module)
 	take := readertest.Dial(s.Addr(0))(t, readertest.NewCard(t))
 	t.Cleanup(take)
 
@@ -62,8 +59,7 @@ func TestSAMInSecondSlot(t *testing.T) {
 	if _, err := (purse.InitSAM{Amount: 1}).Send(slot); err == nil || apdu.Answered(err) {
 		t.Errorf("with the SAM pulled: %v", err)
 	}
-	pull = insert(t, s.Addr(1), module)
-	t.Cleanup(pull)
+	readertest.Insert(t, s.Addr(1), module)
 	there(t, slot)
 	if no := sell(t, card, slot); no != 42 {
 		t.Errorf("second sale has number %d, want 42", no)
@@ -127,41 +123,4 @@ func sell(t *testing.T, card purse.Card, module purse.Card) uint32 {
 		t.Fatal(err)
 	}
 	return m.TraceNo
-}
-
-// insert puts a SAM into the slot at addr, as a virtual card of vsmartcard does.
-func insert(t *testing.T, addr string, module *sim.SAM) (pull func()) {
-	t.Helper()
-	tcp, err := (&net.Dialer{}).DialContext(context.WithoutCancel(t.Context()), "tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := vpcd.Conn{Conn: tcp}
-	var done sync.WaitGroup
-	done.Go(func() {
-		for {
-			frame, err := conn.ReadFrame()
-			var answer []byte
-			switch {
-			case err != nil:
-				return // it is pulled
-			case len(frame) > 1:
-				answer, err = module.Transmit(frame)
-			case frame[0] == vpcd.ControlATR:
-				answer = []byte{0x3B, 0x60, 0x00, 0x00} // T=0, no historical bytes
-			default:
-				continue
-			}
-			if err == nil {
-				err = conn.WriteFrame(answer)
-			}
-			if err != nil {
-				return
-			}
-		}
-	})
-	return func() {
-		tcp.Close()
-		done.Wait()
-	}
 }

@@ -5,6 +5,8 @@ package readertest
 import (
 	"context"
 	"errors"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"quancun/reader/profile"
 	"quancun/reader/purse"
 	"quancun/reader/sim"
+	"quancun/reader/vpcd"
 )
 
 // Bench is a device under test and the hand that lays cards on it.
@@ -367,5 +370,46 @@ func Dial(addr string) func(*testing.T, *sim.Card) (take func()) {
 		}
 		t.Cleanup(take)
 		return take
+	}
+}
+
+// Insert puts a SAM into the slot of vpcd at addr, until it is pulled or the test ends.
+func Insert(t *testing.T, addr string, sam purse.Card) (pull func()) {
+	t.Helper()
+	tcp, err := (&net.Dialer{}).DialContext(context.WithoutCancel(t.Context()), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done sync.WaitGroup
+	done.Go(func() { serveSAM(vpcd.Conn{Conn: tcp}, sam) })
+	pull = sync.OnceFunc(func() {
+		tcp.Close()
+		done.Wait()
+	})
+	t.Cleanup(pull)
+	return pull
+}
+
+// serveSAM is the life of a SAM in its slot.
+func serveSAM(conn vpcd.Conn, sam purse.Card) {
+	for {
+		frame, err := conn.ReadFrame()
+		var answer []byte
+		switch {
+		case err != nil:
+			return // it is pulled
+		case len(frame) > 1:
+			answer, err = sam.Transmit(frame)
+		case frame[0] == vpcd.ControlATR:
+			answer = []byte{0x3B, 0x60, 0x00, 0x00} // T=0, no historical bytes
+		default:
+			continue
+		}
+		if err == nil {
+			err = conn.WriteFrame(answer)
+		}
+		if err != nil {
+			return
+		}
 	}
 }

@@ -254,7 +254,12 @@ func (s *stage) see(steps ...kiosk.Step) (kiosk.Step, error) {
 }
 
 // says waits until a line on the page has some words.
-func (s *stage) says(words string) func() error {
+func (s *stage) says(words string) func() error { return s.untilSays(words, true) }
+
+// saysNoMore waits until none has.
+func (s *stage) saysNoMore(words string) func() error { return s.untilSays(words, false) }
+
+func (s *stage) untilSays(words string, there bool) func() error {
 	return func() error {
 		var now screen
 		for end := time.Now().Add(seeMax); time.Now().Before(end); {
@@ -262,7 +267,7 @@ func (s *stage) says(words string) func() error {
 			if now, err = s.look(end); err != nil {
 				return err
 			}
-			if strings.Contains(strings.Join(now.Texts, ""), words) {
+			if strings.Contains(strings.Join(now.Texts, ""), words) == there {
 				s.shot("says")
 				return nil
 			}
@@ -270,7 +275,7 @@ func (s *stage) says(words string) func() error {
 				return err
 			}
 		}
-		return fmt.Errorf("the page does not say %q, but %q", words, now.Texts)
+		return fmt.Errorf("whether the page says %q is not %v: %q", words, there, now.Texts)
 	}
 }
 

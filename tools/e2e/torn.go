@@ -183,9 +183,10 @@ func (s *stage) becomeKiosk() error {
 }
 
 // salePSAM sells with a PSAM in the reader's second slot. It is pulled between two
-// customers: the till says what is the matter, sells to a phone, and needs no restart
-// once it is back. Then it is pulled twice in the middle of a sale: before it has
-// answered, when the card has not been debited, and after that, when the card has.
+// customers: the till says what is the matter, before a card is laid down and after,
+// sells to a phone, and needs no restart once it is back. Then it is pulled twice in
+// the middle of a sale: before it has answered, when the card has not been debited, and
+// after that, when the card has.
 func salePSAM(s *stage) error {
 	before, err := s.books()
 	if err != nil {
@@ -196,15 +197,16 @@ func salePSAM(s *stage) error {
 		return err
 	}
 	defer m.pull()
+	const out = "PSAM 卡不在读卡器里" // beside the card, in the list of ways to pay
 	noSAM := s.says("安全模块（PSAM）没有响应")
 	return s.steps(
 		s.soldAt(s.here, "F1"),
 
 		func() error { return m.pull() }, m.is(s, false),
-		s.keyed("F2"), s.at(till.Present), s.lay, s.at(till.Declined), noSAM, s.again,
+		s.keyed("F2"), s.at(till.Present), s.says(out), s.lay, s.at(till.Declined), noSAM, s.again,
 		s.priced, s.at(till.Present), s.scanPhone, s.at(till.Sold), s.back,
-		func() error { return m.insert(0) }, m.is(s, true),
-		s.soldAt(s.here, "F2"),
+		s.keyed("F2"), s.says(out), func() error { return m.insert(0) }, s.saysNoMore(out),
+		s.lay, s.at(till.Sold), s.again,
 
 		func() error { return m.pull() }, m.is(s, false),
 		func() error { return m.insert(initPurchase) }, m.is(s, true),

@@ -190,6 +190,8 @@ func tillSelling() []TillView {
 	tooMuch := items
 	tooMuch.Notice = till.TooMuch
 	noReader.Ways = []till.Source{{Kind: till.ByCard, Why: till.NoReader}, {Kind: till.ByCode}, {Kind: till.ByAlipay}}
+	noSAM := noReader
+	noSAM.Ways = []till.Source{{Kind: till.ByCard, Why: till.NoSAM}, {Kind: till.ByCode}, {Kind: till.ByAlipay}}
 	level, wrong, ask, before := step(till.EnterPIN), step(till.EnterPIN), step(till.Ask), step(till.PaidBefore)
 	level.PIN.Level, wrong.PIN = true, till.PINHint{Wrong: true, TriesLeft: 1}
 	ask.Sale, before.Sale = lunch, lunch
@@ -206,6 +208,7 @@ func tillSelling() []TillView {
 		tillView("08-present-items-dark", darkened(tooMuch)),
 		tillView("08-present-card-left", left),
 		tillView("08-present-no-reader", noReader),
+		tillView("08-present-no-sam", noSAM),
 		tillView("08-present-dark", darkened(step(till.Present))),
 		tillView("08-present-old-list", old),
 		tillView("08-present-news", news),

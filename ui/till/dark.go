@@ -101,6 +101,8 @@ func reasonKey(r till.Reason) string {
 		return "till.why.dark"
 	case till.OldList:
 		return "till.why.old"
+	case till.NoSAM:
+		return "till.why.sam"
 	default:
 		return "till.why.ok"
 	}

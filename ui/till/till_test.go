@@ -271,3 +271,25 @@ func filled(root fyne.CanvasObject) (n int) {
 	})
 	return n
 }
+
+// TestReasons: why a card does not pay is said in words of its own, in each language.
+func TestReasons(t *testing.T) {
+	newApp(t)
+	for _, l := range text.Languages {
+		s := newStage(t, specimen.TillPanels["1024x768"], l, new([]till.Input))
+		said := make(map[string]till.Reason)
+		for why := till.NoReason; why <= till.NoSAM; why++ {
+			v := till.View{Step: till.Present, Amount: 1200, Ways: []till.Source{{Kind: till.ByCard, Why: why}}}
+			page := ""
+			widget.Walk(face.Build(v, s).Object, func(o fyne.CanvasObject, _ fyne.Position) {
+				if line, ok := o.(*canvas.Text); ok {
+					page += line.Text + "\n"
+				}
+			})
+			if other, is := said[page]; is {
+				t.Errorf("%s: reasons %d and %d are said alike", l, why, other)
+			}
+			said[page] = why
+		}
+	}
+}
