@@ -122,7 +122,7 @@ var layers = map[string]layer{
 			"upstream/store/sqldb",
 		},
 	},
-	"upstream/hot": {ours: []string{"upstream/store", "upstream/store/sqldb"}},
+	"upstream/hot": {ours: []string{"journal", "upstream/store", "upstream/store/sqldb"}},
 	"upstream/centre": {
 		ours: []string{"money", "journal", "upstream/place", "upstream/store", "upstream/store/sqldb"},
 	},

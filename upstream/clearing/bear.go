@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"quancun/journal"
 	"quancun/money"
@@ -159,41 +160,70 @@ func (h *House) bear(ctx context.Context, tx *sqldb.Tx, x Exception, b Bearing) 
 	return all[0].ID, nil
 }
 
-// spending is the entry that a line is about.
+// spending is the entry that a line is about, or the last one of its claim, by which the
+// merchant was paid.
 type spending struct {
 	id     int64
+	claim  int64 // 0 for none
 	holder store.Account
-	amount money.Fen
 	place  string
 	use    hot.Use
 }
 
 // spentBy returns what a line's card was used for, or ErrNotThat if no holder has paid it.
 func spentBy(ctx context.Context, tx *sqldb.Tx, x Exception) (s spending, err error) {
+	if ref, is := hot.ClaimIn(x.Ref); is {
+		s, err = claimedBy(ctx, tx, x.Terminal, ref)
+	} else {
+		s, err = soldBy(ctx, tx, x)
+	}
+	if errors.Is(err, sql.ErrNoRows) || errors.Is(err, store.ErrNone) || err == nil && !isHolder(s.holder) {
+		return spending{}, ErrNotThat
+	}
+	return s, err
+}
+
+func soldBy(ctx context.Context, tx *sqldb.Tx, x Exception) (s spending, err error) {
 	var body []byte
 	err = tx.QueryRow(ctx, `
-		SELECT e.id, e.debit, e.amount_fen, e.place, b.body
+		SELECT e.id, e.debit, e.place, b.body
 		FROM entries e JOIN journals j ON j.id = e.journal
 		JOIN journal_entries b ON b.journal = e.journal AND b.seq = e.seq
 		WHERE j.terminal = ? AND j.epoch = ? AND e.seq = ? AND e.part = 0 AND e.kind = ?`,
 		x.Terminal, x.Epoch, x.Seq, store.KindPurchase).
-		Scan(&s.id, &s.holder, &s.amount, &s.place, &body)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !isHolder(s.holder) {
-		return spending{}, ErrNotThat
-	}
+		Scan(&s.id, &s.holder, &s.place, &body)
 	if err != nil {
-		return spending{}, err
+		return s, err
 	}
 	e, _, err := journal.Decode(body)
 	s.use = hot.Use{Card: e.Card, Terminal: x.Terminal, At: e.At, Listed: x.Opened}
 	return s, err
 }
 
-// left is what the holder has not got back of it.
-func (s spending) left(ctx context.Context, tx *sqldb.Tx) (money.Fen, error) {
-	var given money.Fen
-	err := tx.QueryRow(ctx, `
-		SELECT CAST(coalesce(sum(CASE WHEN credit = ?1 THEN amount_fen ELSE -amount_fen END), 0) AS BIGINT)
-		FROM entries WHERE undoes = ?2 AND ?1 IN (debit, credit)`, s.holder, s.id).Scan(&given)
-	return s.amount - given, err
+// claimedBy returns a purchase that was in doubt, by its name at its terminal. What was
+// known of the card when we were told of it is what counts.
+func claimedBy(ctx context.Context, tx *sqldb.Tx, terminal, ref string) (s spending, err error) {
+	var opened int64
+	s.use.Terminal = terminal
+	err = tx.QueryRow(ctx, `
+		SELECT c.id, c.account, c.merchant, c.card_no, c.opened_ms,
+			coalesce((SELECT max(id) FROM entries WHERE claim_id = c.id), 0)
+		FROM claims c WHERE c.terminal = ? AND c.ref = ?`, terminal, ref).
+		Scan(&s.claim, &s.holder, &s.place, &s.use.Card, &opened, &s.id)
+	if err != nil {
+		return s, err
+	}
+	s.use.Listed = time.UnixMilli(opened)
+	s.use.At, err = hot.ClaimUsed(ctx, tx, s.claim)
+	return s, err
+}
+
+// left is what the holder has paid and not got back.
+func (s spending) left(ctx context.Context, tx *sqldb.Tx) (left money.Fen, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT CAST(coalesce(sum(CASE WHEN debit = ?1 THEN amount_fen ELSE -amount_fen END), 0) AS BIGINT)
+		FROM entries WHERE ?1 IN (debit, credit) AND (id = ?2 OR undoes = ?2
+			OR claim_id = ?3 OR undoes IN (SELECT id FROM entries WHERE claim_id = ?3))`, s.holder, s.id, s.claim).
+		Scan(&left)
+	return left, err
 }

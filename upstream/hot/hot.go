@@ -12,9 +12,13 @@ package hot
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"quancun/journal"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -25,6 +29,32 @@ const Kind = "hot card"
 // School is the account of the school's that bears what holders need not, and whatever
 // else is written off.
 const School store.Account = "over-short/clearing"
+
+// ClaimRef names the line of the inbox about a purchase that was in doubt: by where it
+// was announced, and by its own name, since two machines with one identity may have used
+// one number.
+func ClaimRef(at journal.Position, ref string) string { return at.String() + " " + ref }
+
+// ClaimIn returns the name of the purchase that was in doubt and that a line is about.
+func ClaimIn(lineRef string) (ref string, is bool) {
+	_, ref, is = strings.Cut(lineRef, " ")
+	return ref, is
+}
+
+// ClaimUsed returns when the card of a purchase that was in doubt was used, by the
+// terminal's clock, or [store.ErrNone] if no holder has paid it.
+func ClaimUsed(ctx context.Context, q sqldb.Querier, claim int64) (time.Time, error) {
+	var ms int64
+	err := q.QueryRow(ctx, `SELECT made_ms FROM entries WHERE claim_id = ? AND kind = ? ORDER BY id LIMIT 1`,
+		claim, store.KindDoubt).Scan(&ms)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, store.ErrNone
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("when a card was used: %w", err)
+	}
+	return time.UnixMilli(ms).UTC(), nil
+}
 
 // Use is a purchase with a card that may not be used.
 type Use struct {

@@ -29,6 +29,7 @@ const (
 type claim struct {
 	journal.Claim
 	id       int64
+	opened   time.Time
 	account  store.Account // "" for a card that we do not know
 	merchant string
 	state    ClaimState
@@ -51,19 +52,20 @@ type verdict struct {
 const claimColumns = `
 	SELECT c.id, c.terminal, j.epoch, c.seq, c.kind, c.ref, c.card_no, c.account, c.merchant, c.amount_fen,
 		c.balance, c.counter, c.key_version, c.algorithm, c.terminal_no, c.trace_no, c.stamp,
-		c.state, c.evidence, c.proven
+		c.opened_ms, c.state, c.evidence, c.proven
 	FROM claims c JOIN journals j ON j.id = c.journal `
 
 func scanClaim(row sqldb.Row) (*claim, error) {
 	var c claim
 	var epoch, terminalNo, stamp []byte
+	var opened int64
 	err := row.Scan(&c.id, &c.Terminal, &epoch, &c.Seq, &c.Kind, &c.Ref, &c.Card, &c.account, &c.merchant, &c.Amount,
 		&c.Purse.Balance, &c.Purse.Counter, &c.Purse.KeyVersion, &c.Purse.Algorithm, &terminalNo, &c.Purse.TraceNo,
-		&stamp, &c.state, &c.evidence, &c.proven)
+		&stamp, &opened, &c.state, &c.evidence, &c.proven)
 	if err != nil {
 		return nil, err
 	}
-	c.Epoch = journal.Epoch(epoch)
+	c.Epoch, c.opened = journal.Epoch(epoch), time.UnixMilli(opened)
 	c.Purse.TerminalNo, c.Purse.Stamp = pboc.TerminalNo(terminalNo), pboc.Stamp(stamp)
 	return &c, nil
 }
@@ -155,7 +157,7 @@ func (d *desk) open(in *intent, account store.Account) (*claim, error) {
 	if in.Purse != nil {
 		p = *in.Purse
 	}
-	c := &claim{account: account, merchant: in.Merchant, state: ClaimOpen, Claim: journal.Claim{
+	c := &claim{opened: d.now, account: account, merchant: in.Merchant, state: ClaimOpen, Claim: journal.Claim{
 		Position: in.Position(), Kind: in.Kind, Ref: in.Ref, Card: in.Card, Amount: in.Amount, Purse: p,
 	}}
 	err := d.tx.QueryRow(d.ctx, `
@@ -250,6 +252,9 @@ func (d *desk) settleSale(c *claim, v verdict, k store.Kind, m move) error {
 		Kind: k, Place: c.merchant, Made: v.made, Source: v.source, Claim: c.id,
 	})}
 	if err := d.undo(&b, c); err != nil {
+		return err
+	}
+	if err := d.noteSettled(c, v, b); err != nil {
 		return err
 	}
 	if _, known := d.cards[c.Card]; known && v.happened != (c.state == ClaimWritten) {

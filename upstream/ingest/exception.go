@@ -1,6 +1,11 @@
 package ingest
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
 	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/hot"
@@ -127,4 +132,94 @@ func exception(k ExceptionKind, at journal.Position, detail string) store.Except
 func standing(e store.Exception, a store.Account, amount money.Fen) store.Exception {
 	e.Account, e.Amount = a, amount
 	return e
+}
+
+// noteHot puts a purchase with a card into the inbox that may not be used. Since when
+// it may not says who bears it: a lost card that was used soon after, at a terminal that
+// could not know, is its holder's. Nothing is posted for it: when it was is the word of
+// a terminal without a network, and whether it was the holder nobody has asked yet.
+func (d *desk) noteHot(e journal.Entry) error {
+	if _, is := d.hot[e.Card]; !is {
+		return nil
+	}
+	u := hot.Use{Card: e.Card, Terminal: e.Terminal, At: e.At}
+	f, err := hot.Look(d.ctx, d.tx, u)
+	if err != nil {
+		return err
+	}
+	d.exceptAmount(HotCard, e.Position(), e.Amount, f.Text(u))
+	return nil
+}
+
+// noteSettled puts into the inbox what it leads to that a claim is settled by a booking.
+func (d *desk) noteSettled(c *claim, v verdict, b booking) error {
+	switch written := c.state == ClaimWritten; {
+	case v.happened && !written:
+		return d.noteHotClaim(c)
+	case written && !v.happened:
+		if err := d.noteGivenBack(c, v, b); err != nil {
+			return err
+		}
+		return d.forgetHot(c, v.by)
+	}
+	return nil
+}
+
+// noteGivenBack is about a price that goes back to the holder, and was given back before,
+// by the merchant or by the school.
+func (d *desk) noteGivenBack(c *claim, v verdict, b booking) error {
+	given, err := d.refunded(b)
+	if err == nil && given > 0 {
+		d.exceptAmount(RefundTooHigh, v.at, c.Amount,
+			fmt.Sprintf("%s was paid and goes back, %s was given back before", c.Amount, given))
+	}
+	return err
+}
+
+// noteHotClaim is [desk.noteHot] for a purchase that was in doubt and is settled as made.
+// What counts is when the card was used, and what was known of it when the terminal told
+// of that: a card that its holder has lost since, or found, changes nothing.
+func (d *desk) noteHotClaim(c *claim) error {
+	at, err := d.usedWhen(c)
+	if errors.Is(err, store.ErrNone) { // it is nobody's
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	u := hot.Use{Card: c.Card, Terminal: c.Terminal, At: at, Listed: c.opened}
+	f, err := hot.Look(d.ctx, d.tx, u)
+	if errors.Is(err, store.ErrNone) || err == nil && f.Status == store.CardActive {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	line := standing(exception(HotCard, c.Position, f.Text(u)), "", c.Amount)
+	line.Ref = hot.ClaimRef(c.Position, c.Ref)
+	d.exceptions = append(d.exceptions, line)
+	return nil
+}
+
+// usedWhen returns what [hot.ClaimUsed] does, also of a claim that this push has opened.
+func (d *desk) usedWhen(c *claim) (time.Time, error) {
+	for _, b := range d.bookings {
+		if b.Claim == c.id && b.Kind == store.KindDoubt {
+			return b.Made, nil
+		}
+	}
+	return hot.ClaimUsed(d.ctx, d.tx, c.id)
+}
+
+// forgetHot closes the line about a claim that was called written, and was not.
+func (d *desk) forgetHot(c *claim, by string) error {
+	ref := hot.ClaimRef(c.Position, c.Ref)
+	d.exceptions = slices.DeleteFunc(d.exceptions, func(x store.Exception) bool {
+		return x.Kind == hot.Kind && x.Ref == ref
+	})
+	lines, err := store.ReadExceptions(d.ctx, d.tx, `WHERE kind = ? AND ref = ? AND closed_ms IS NULL`, hot.Kind, ref)
+	if err != nil || len(lines) == 0 {
+		return err
+	}
+	return d.g.books.CloseException(d.ctx, d.tx, lines[0].ID, 0, "the card was not used: "+by)
 }

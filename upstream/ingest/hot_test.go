@@ -9,6 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/pboc"
 	"quancun/upstream/clearing"
 	"quancun/upstream/ingest"
 	"quancun/upstream/lost"
@@ -167,4 +168,240 @@ func (w *world) spent(a store.Account) (f money.Fen) {
 		w.t.Fatal(err)
 	}
 	return f
+}
+
+// tornLost is a purchase with a lost card that a till without a network does not know the
+// end of. The card has made it.
+type tornLost struct {
+	*world
+	p           *purse
+	dark, other *till
+	loss        lost.Loss
+	in          journal.Entry
+	tac         pboc.MAC
+}
+
+// tearLost has a card used at a time after the promised one.
+func tearLost(w *world, after time.Duration) tornLost {
+	w.t.Helper()
+	a := w.holder("1001", 100*yuan)
+	s := tornLost{world: w, p: w.card(1, a, 50*yuan), dark: w.till("C01"), other: w.till("C02")}
+	w.hears(s.dark, w.now.Add(-time.Hour), 0)
+	var err error
+	s.loss, err = lost.New(w.books, lost.Policy{Risk: 24 * time.Hour}).Report(w.t.Context(),
+		lost.Request{Ref: "L1", Terminal: "C02", Account: a})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s.dark.at = s.loss.Free.Add(after)
+	s.in = s.dark.intend(s.p, "torn", 12*yuan)
+	s.tac = s.p.debit(s.in)
+	s.dark.doubt(s.in)
+	w.now = s.dark.at.Add(time.Hour)
+	w.hears(s.dark, w.now, 0)
+	return s
+}
+
+func (s tornLost) claim() journal.Claim {
+	return journal.Claim{Position: s.in.Position(), Card: s.p.no, Purse: *s.in.Purse}
+}
+
+// hotLines are the lines about the torn purchase that were ever opened.
+func (s tornLost) hotLines() (lines []store.Exception) {
+	s.t.Helper()
+	err := s.books.Read(s.t.Context(), func(tx *sqldb.Tx) (err error) {
+		lines, err = store.ReadExceptions(s.t.Context(), tx, `WHERE kind = ? AND ref LIKE '% torn' ORDER BY id`,
+			string(ingest.HotCard))
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return lines
+}
+
+// bear closes a line by the school's loss.
+func (s tornLost) bear(line store.Exception) error {
+	_, err := clearing.New(s.books).Bear(s.t.Context(), line.ID,
+		clearing.Bearing{Signature: clearing.Signature{Reason: "被他人盗刷", One: "王敏", Two: "刘强"}})
+	return err
+}
+
+// tornEnds are all ways in which a torn purchase is settled as made.
+var tornEnds = map[string]func(tornLost){
+	"OwnEnd":   func(s tornLost) { s.dark.end(s.in, journal.Written, s.tac) },
+	"Told":     func(s tornLost) { s.dark.end(s.in, journal.Elsewhere, pboc.MAC{}) },
+	"Proof":    func(s tornLost) { s.other.evidence(s.claim(), journal.Written, "prove", s.tac) },
+	"Log":      func(s tornLost) { s.other.evidence(s.claim(), journal.Written, "log", pboc.MAC{}) },
+	"Counter":  func(s tornLost) { s.other.sighted(s.p) },
+	"NextSale": func(s tornLost) { s.other.sell(s.p, "next", yuan) },
+	"Thrice": func(s tornLost) { // what comes after the first changes nothing
+		s.other.evidence(s.claim(), journal.Written, "log", pboc.MAC{})
+		s.other.push()
+		s.other.sighted(s.p)
+		s.dark.end(s.in, journal.Written, s.tac)
+	},
+}
+
+// TestLostCardTorn: whichever way a purchase is settled that a till has lost in the middle,
+// one line says when its lost card was used and which list the till had then, and not when
+// it was settled, by when the card was found again. The school can bear it, once.
+func TestLostCardTorn(t *testing.T) {
+	for name, settle := range tornEnds {
+		for _, early := range []bool{false, true} { // by what came before the doubt
+			t.Run(fmt.Sprintf("%s/early=%v", name, early), func(t *testing.T) {
+				onBoth(t, func(t *testing.T, w *world) {
+					s := tearLost(w, time.Minute)
+					if early {
+						settle(s)
+						s.other.push()
+						s.dark.push()
+					} else {
+						s.dark.push()
+						if lines := s.hotLines(); len(lines) != 0 {
+							t.Fatalf("nobody knows whether it was used: %+v", lines)
+						}
+						w.now = w.now.Add(72 * time.Hour)
+						if err := w.books.SetCardStatus(t.Context(), s.p.no, store.CardActive); err != nil {
+							t.Fatal(err)
+						}
+						s.dark.at, s.other.at = w.now, w.now
+						settle(s)
+						s.other.push()
+						s.dark.push()
+					}
+					s.checkBorne()
+				})
+			})
+		}
+	}
+}
+
+// checkBorne checks the line about what a lost card has bought, and lets the school bear
+// it.
+func (s tornLost) checkBorne() {
+	s.t.Helper()
+	lines := s.hotLines()
+	if len(lines) != 1 || lines[0].Amount != 12*yuan || lines[0].Seq != s.in.Seq {
+		s.t.Fatalf("lines %+v, want one of 12 yuan", lines)
+	}
+	for _, want := range []string{
+		"used at " + s.in.At.UTC().Format(time.RFC3339), "bear nothing from " + s.loss.Free.Format(time.RFC3339),
+		"had said 0 at", "it did not know",
+	} {
+		if !strings.Contains(lines[0].Detail, want) {
+			s.t.Errorf("%s\nwant %q in it", lines[0].Detail, want)
+		}
+	}
+	was, err := s.books.Balance(s.t.Context(), "holder/1001")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err1, err2 := s.bear(lines[0]), s.bear(lines[0]); err1 != nil || err2 != nil {
+		s.t.Errorf("bear: %v, again %v", err1, err2)
+	}
+	s.wants(map[store.Account]money.Fen{"holder/1001": was + 12*yuan, "over-short/clearing": -12 * yuan,
+		suspense("C01"): 0})
+	s.sound()
+}
+
+// TestLostCardTornUnlike: a card that was lost only after its purchase was in doubt, or
+// that has not made it, is nobody's to ask about. What was bought before the promised time
+// is the holder's.
+func TestLostCardTornUnlike(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		p, a, b, in, tac := torn(t, w, true)
+		w.now = w.now.Add(time.Hour)
+		if err := w.books.SetCardStatus(t.Context(), p.no, store.CardHot); err != nil {
+			t.Fatal(err)
+		}
+		a.end(in, journal.Written, tac)
+		a.push()
+		b.push()
+		w.inbox()
+		w.settled(p, true)
+	})
+	onBoth(t, func(t *testing.T, w *world) {
+		s := tearLost(w, time.Minute)
+		s.dark.end(s.in, journal.NotWritten, pboc.MAC{})
+		s.dark.push()
+		w.inbox()
+	})
+	onBoth(t, func(t *testing.T, w *world) {
+		s := tearLost(w, -time.Hour)
+		s.dark.push()
+		w.now = w.now.Add(time.Hour)
+		if err := w.books.SetCardStatus(t.Context(), s.p.no, store.CardActive); err != nil { // it was found
+			t.Fatal(err)
+		}
+		s.dark.end(s.in, journal.Written, s.tac)
+		s.dark.push()
+		lines := s.hotLines()
+		if len(lines) != 1 || !errors.Is(s.bear(lines[0]), clearing.ErrHolders) {
+			t.Errorf("lines %+v; what was used before is the holder's", lines)
+		}
+	})
+}
+
+// TestLostCardTornRefunded: the school bears what the merchant has not given back, and what
+// the merchant gives back after it is listed as one too many.
+func TestLostCardTornRefunded(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		s := tearLost(w, time.Minute)
+		sold := s.dark.end(s.in, journal.Written, s.tac)
+		refund := func(ref string, amount money.Fen) {
+			s.dark.write(journal.Entry{Kind: journal.Refund, Ref: ref, Card: s.p.no, Merchant: merchant, Amount: amount,
+				Origin: sold.Position()})
+			s.dark.push()
+		}
+		refund("r1", 2*yuan)
+		if lines := s.hotLines(); len(lines) != 1 || s.bear(lines[0]) != nil {
+			t.Fatalf("lines %+v", lines)
+		}
+		w.wants(map[store.Account]money.Fen{"holder/1001": 100 * yuan, "over-short/clearing": -10 * yuan})
+		w.inbox()
+		refund("r2", yuan)
+		w.inbox(ingest.RefundTooHigh)
+		w.sound()
+	})
+}
+
+// TestLostCardCounterDeceives has a counter call a torn purchase made that was another one.
+// The line about it goes, and what the school has borne by then is listed as one too many.
+// If the card proves that it has made both, the line is there again.
+func TestLostCardCounterDeceives(t *testing.T) {
+	for _, borne := range []bool{false, true} {
+		onBoth(t, func(t *testing.T, w *world) {
+			s := tearLost(w, time.Minute)
+			s.p.balance, s.p.offline = s.in.Purse.Balance, s.in.Purse.Counter // the card has not made it
+			third := w.till("C03")
+			third.at, s.other.at = s.dark.at, s.dark.at
+			third.sell(s.p, "dark", 12*yuan)
+			s.other.sell(s.p, "online", yuan) // says what the purse held before
+			s.dark.push()
+			s.other.push()
+			want := []ingest.ExceptionKind{ingest.HotCard, ingest.HotCard, ingest.Corrected}
+			if lines := s.hotLines(); len(lines) != 1 {
+				t.Fatalf("lines %+v", lines)
+			} else if borne {
+				if err := s.bear(lines[0]); err != nil {
+					t.Fatal(err)
+				}
+				want = append(want, ingest.RefundTooHigh)
+			}
+			third.push()
+			w.inbox(want...)
+			if lines := s.hotLines(); len(lines) != 1 || lines[0].Closed.IsZero() ||
+				borne != (lines[0].ClosingEntry > 0) {
+				t.Errorf("lines %+v, want one that is closed", lines)
+			}
+			s.other.evidence(s.claim(), journal.Written, "prove", s.tac) // it was made after all: somebody has its keys
+			s.other.push()
+			if lines := s.hotLines(); len(lines) != 2 || borne != errors.Is(s.bear(lines[1]), clearing.ErrNotThat) {
+				t.Errorf("lines %+v; the school bears it once", lines)
+			}
+			w.wants(map[store.Account]money.Fen{"over-short/clearing": -12 * yuan})
+			w.sound()
+		})
+	}
 }

@@ -203,23 +203,6 @@ func (d *desk) noteTAC(f *fact) {
 	}
 }
 
-// noteHot puts a purchase with a card into the inbox that may not be used. Since when
-// it may not says who bears it: a lost card that was used soon after, at a terminal that
-// could not know, is its holder's. Nothing is posted for it: when it was is the word of
-// a terminal without a network, and whether it was the holder nobody has asked yet.
-func (d *desk) noteHot(e journal.Entry) error {
-	if _, is := d.hot[e.Card]; !is {
-		return nil
-	}
-	u := hot.Use{Card: e.Card, Terminal: e.Terminal, At: e.At}
-	f, err := hot.Look(d.ctx, d.tx, u)
-	if err != nil {
-		return err
-	}
-	d.exceptAmount(HotCard, e.Position(), e.Amount, f.Text(u))
-	return nil
-}
-
 // doubtSale takes it that nobody knows whether a card was debited.
 func (d *desk) doubtSale(f *fact) error {
 	in := d.intentOf(f)
