@@ -43,8 +43,13 @@ type key struct {
 // keyOf stirs a number as the finalizer of SplitMix64 does, which leaves no
 // pattern of numbers that schools give. Each step can be undone, so that
 // different numbers have different keys.
+//
+// The number is read in the parts in which it was just handed over, the first eight
+// bytes and the last two: a processor waits for what two stores have written, until
+// all that was begun before is done, and could not look into memory ahead.
 func keyOf(c Card) key {
-	high, low := binary.BigEndian.Uint16(c[:]), binary.BigEndian.Uint64(c[2:])
+	first, last := binary.BigEndian.Uint64(c[:8]), binary.BigEndian.Uint16(c[8:])
+	high, low := uint16(first>>48), first<<16|uint64(last)
 	low = (low ^ low>>30) * 0xBF58476D1CE4E5B9
 	low = (low ^ low>>27) * 0x94D049BB133111EB
 	low ^= low >> 31
