@@ -7,6 +7,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	flow "quancun/kiosk/till"
 	"quancun/money"
 	"quancun/reader/purse"
 	"quancun/reader/sim"
@@ -94,6 +95,41 @@ func TestTapBudget(t *testing.T) {
 				t.Errorf("books: %q, %v", broken, err)
 			}
 		})
+	}
+}
+
+// TestOneBudget: a card that comes back after a sale that has not been made is settled
+// and pays in one tap, which has one budget for both.
+func TestOneBudget(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	c := tills[0]
+	w := c.openWindow()
+	w.price(lunch)
+	world.card.Break(sim.Break{How: sim.TearBefore, INS: 0x54})
+	w.layCard()
+	w.see(flow.Doubt)
+
+	world.card.Mend()
+	world.credit(20 * yuan)
+	here := c.slot
+	c.slot = sim.NewSlot() // the same card, before it comes back to the till
+	world.card.Break(sim.Break{How: sim.TearAfter, INS: 0x52})
+	c.tearLoad()
+	c.slot = here
+	world.card.Mend()
+
+	whole := c.up.whole()
+	c.up.replace(slow{whole, t, 0, new(time.Duration)})
+	c.seller.Budget = tapBudget
+	w.layCard()
+	if v := w.see(flow.Sold); v.Sale.Online {
+		t.Errorf("sold %+v, which the upstream has never heard of", v.Sale)
+	}
+	c.up.replace(whole)
+	world.told(c.post)
+	if got := world.booked(journal.MerchantAccount(merchant)); got != lunch {
+		t.Errorf("the canteen has %s, want %s", got, lunch)
 	}
 }
 

@@ -68,7 +68,8 @@ type Seller struct {
 	Log      *slog.Logger
 
 	day     day
-	waiting *attempt // for a PIN; nil: none
+	waiting *attempt  // for a PIN; nil: none
+	rest    *patience // that SettleOpen has left of a tap; nil: none
 }
 
 // Sale is what is sold to whom.
@@ -83,6 +84,7 @@ type Sale struct {
 	Items    []tender.Item // see [tender.Sale]
 	PIN      bool          // the holder's PIN was checked for this sale
 	Alone    bool          // the upstream is known to be away: do not ask
+	Settled  bool          // this tap began with [Seller.SettleOpen], which has used a part of what it may wait
 }
 
 // Sold is a sale that was made.
@@ -126,6 +128,10 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 		return Sold{}, fmt.Errorf("sell: %w", err)
 	}
 	s.patience = &patience{s.Budget}
+	if sale.Settled && s.rest != nil {
+		s.patience = s.rest
+	}
+	s.rest = nil
 	defer func() { s.patience = nil }()
 	before, err := s.settleBefore(ctx, card, sale.Card)
 	if err != nil {
@@ -153,10 +159,11 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 	return sold, fmt.Errorf("sell: %w", err)
 }
 
-// SettleOpen is the [Settler]'s, for no longer than a tap may wait.
+// SettleOpen is the [Settler]'s, for no longer than a tap may wait. What it leaves of
+// that is what a sale in the same tap has: see [Sale].
 func (s *Seller) SettleOpen(ctx context.Context, card purse.Card, info purse.Info) ([]Settled, error) {
 	s.patience = &patience{s.Budget}
-	defer func() { s.patience = nil }()
+	defer func() { s.rest, s.patience = s.patience, nil }()
 	return s.Settler.SettleOpen(ctx, card, info)
 }
 

@@ -92,6 +92,7 @@ type sale struct {
 	card purse.CardNo
 	code string // that pays; "": a card does
 
+	settled   bool           // the tap that is under way has begun with settling
 	confirmed bool           // it may be the same as a moment ago
 	pinned    bool           // the holder's PIN was checked
 	leveled   bool           // the purse has been loaded

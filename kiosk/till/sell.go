@@ -49,9 +49,11 @@ func (d *Desk) sell(ctx context.Context, v View) outcome {
 		holder := kiosk.HolderOf(d.info)
 		return outcome{Repeated, func(v *View) { v.Holder, v.Sale = holder, before }}
 	}
+	settled := d.sale.settled
+	d.sale.settled = false
 	sold, err := d.Cards.Sell(ctx, d.card, kiosk.Sale{
 		Ref: d.sale.ref, Card: d.info, Merchant: d.Plan.Merchant, Operator: v.Operator.No,
-		Amount: v.Amount, Items: v.Items, PIN: d.sale.pinned, Alone: !v.Health.Upstream,
+		Amount: v.Amount, Items: v.Items, PIN: d.sale.pinned, Alone: !v.Health.Upstream, Settled: settled,
 	})
 	if err != nil {
 		return d.notSold(ctx, sold, err, v)
@@ -163,7 +165,7 @@ func (d *Desk) became(ctx context.Context, r Result) outcome {
 		r.Number, r.At, r.Online = item.End.Seq, d.now(), tender.DetailsOf(item.First.Details).Approved
 		return d.sold(r, d.info.Balance)
 	}
-	d.sale.ref = "" // that name is used up
+	d.sale.ref, d.sale.settled = "", true // that name is used up
 	return outcome{NotPaid, func(v *View) { v.Notice = EarlierSettled }}
 }
 
