@@ -59,6 +59,7 @@ const (
 	CodeNotEnough    Code = 4002 // the account has less than the price
 	CodeAlone        Code = 4003 // more than may be sold while the upstream is away
 	CodePaidBefore   Code = 4004 // an earlier sale of this card turned out to be paid
+	CodeOldList      Code = 4005 // the list of what was lost is too old to sell while the upstream is away
 	CodeSaleDoubt    Code = 4101 // nobody knows whether the card has paid
 	CodeSaleForged   Code = 4102 // the card says that it has paid, and could not prove itself
 	CodePayDoubt     Code = 4103 // nobody knows whether a code has paid
@@ -82,7 +83,7 @@ var Codes = []Code{
 	CodePINLocked, CodeCardPIN, CodeCardPINLock, CodeSessionOver,
 	CodeNotStaff, CodeStaffLocked, CodeStaffAway, CodeForbidden,
 	CodeAmount, CodeCap, CodeNoChannel, CodeConflict, CodeLoadRefused, CodeLoadDoubt, CodeLoadNoAnswer,
-	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeSaleDoubt, CodeSaleForged, CodePayDoubt,
+	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeOldList, CodeSaleDoubt, CodeSaleForged, CodePayDoubt,
 	CodePayOffline, CodePayForeign, CodePayInvalid, CodePayExpired, CodePayEarly, CodePaySpent, CodePayRevoked,
 	CodePayAllowance, CodePayPIN, CodePayRefused,
 }
@@ -134,7 +135,8 @@ var causes = []struct {
 	{rules.ErrSale, CodeAlone},
 	{rules.ErrDay, CodeAlone},
 	{rules.ErrHour, CodeAlone},
-	{rules.ErrList, CodeAlone},
+	{rules.ErrList, CodeOldList},
+	{rules.ErrKeys, CodeOldList},
 	{rules.ErrQueue, CodeAlone},
 	{tender.ErrUnknown, CodePayDoubt},
 	{tender.ErrOffline, CodePayOffline},

@@ -273,9 +273,10 @@ func TestSaleAloneRules(t *testing.T) {
 		prepare func(w *world, c *till)
 		amount  money.Fen
 		want    error
+		code    kiosk.Code // that the cashier reads; 0: a PIN is asked for
 	}{
 		"never heard of upstream": {func(w *world, c *till) { w.ok(os.Remove(filepath.Join(w.dir, "T01-feeds.db"))) },
-			lunch, rules.ErrList},
+			lunch, rules.ErrList, kiosk.CodeOldList},
 		"hot card": {func(w *world, c *till) {
 			w.ok(w.books.SetCardStatus(w.t.Context(), cardNo, store.CardHot))
 			w.eventually(func() string {
@@ -284,7 +285,7 @@ func TestSaleAloneRules(t *testing.T) {
 				}
 				return ""
 			})
-		}, lunch, rules.ErrHot},
+		}, lunch, rules.ErrHot, kiosk.CodeHot},
 		"more than the school allows": {func(w *world, c *till) {
 			_, err := w.books.Publish(w.t.Context(), "settings", []byte(`{"offline_sale_max_fen":1199}`))
 			w.ok(err)
@@ -294,7 +295,7 @@ func TestSaleAloneRules(t *testing.T) {
 				}
 				return ""
 			})
-		}, lunch, rules.ErrSale},
+		}, lunch, rules.ErrSale, kiosk.CodeAlone},
 		"daily limit": {func(w *world, c *till) {
 			_, err := w.books.Publish(w.t.Context(), "settings", []byte(`{"daily_limit_fen":2399}`))
 			w.ok(err)
@@ -307,7 +308,7 @@ func TestSaleAloneRules(t *testing.T) {
 			if v := c.sell(lunch, false); !v.sold {
 				w.t.Errorf("the first: %v", v.err)
 			}
-		}, lunch, rules.ErrPIN},
+		}, lunch, rules.ErrPIN, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -325,6 +326,8 @@ func TestSaleAloneRules(t *testing.T) {
 			before := w.purse()
 			if v := c.sell(tt.amount, false); !errors.Is(v.err, tt.want) || w.purse() != before {
 				t.Errorf("told %+v, want %v; the purse has %s", v, tt.want, w.purse())
+			} else if code := kiosk.Explain(v.err); tt.code != 0 && code != tt.code {
+				t.Errorf("the cashier reads E-%d, want E-%d", code, tt.code)
 			}
 		})
 	}

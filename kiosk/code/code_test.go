@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk"
 	"quancun/kiosk/gossip"
 	"quancun/kiosk/tender"
 	"quancun/ledger"
@@ -116,7 +117,10 @@ func TestDark(t *testing.T) {
 	w.pass(24 * time.Hour)
 	c.sells("s6", w.phone.show(), 10*yuan) // another day
 	w.pass(24*time.Hour + time.Second)
-	c.refuses("s7", w.phone.show(), yuan, tender.ErrOffline) // the list of lost phones is two days old
+	c.refuses("s7", w.phone.show(), yuan, tender.ErrOffline)
+	if _, err := c.sell("s8", w.phone.show(), yuan); kiosk.Explain(err) != kiosk.CodeOldList {
+		t.Errorf("%v; want it said that the list of lost phones is two days old", err)
+	}
 	c.away = false
 	c.push()
 	if got := w.balance(); got != 50*yuan || w.inbox() != nil {

@@ -1,11 +1,6 @@
 package till
 
-import (
-	"errors"
-
-	"quancun/kiosk"
-	"quancun/kiosk/rules"
-)
+import "quancun/kiosk"
 
 // dark is why nothing may be sold without the upstream; nil: something may.
 type dark struct{ card, code error }
@@ -50,7 +45,7 @@ func alone(err error) Reason {
 	switch {
 	case err == nil:
 		return NoReason
-	case errors.Is(err, rules.ErrList), errors.Is(err, rules.ErrKeys):
+	case kiosk.Explain(err) == kiosk.CodeOldList: // which a refusal says, too
 		return OldList
 	}
 	return NoDark
