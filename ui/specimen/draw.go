@@ -5,6 +5,8 @@ import (
 	"image/color"
 	"image/draw"
 
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/driver/software"
 
 	"quancun/kiosk"
@@ -22,15 +24,49 @@ func Draw(v kiosk.View, p look.Panel, texts *text.Texts) image.Image {
 
 // DrawFor draws the page of v for a person who needs n.
 func DrawFor(v kiosk.View, p look.Panel, texts *text.Texts, n Need) image.Image {
-	c := software.NewCanvas()
-	c.SetPadded(false)
-	c.Resize(p.Size())
-	c.SetContent(screen.Build(v, screen.Stage{
+	return drawn(screen.Build(v, screen.Stage{
 		Texts: texts, Kit: widget.Kit{Panel: p, Needs: n.Needs}, Now: Now, Phone: Phone,
 		Typed: &screen.Typed{}, On: func(kiosk.Input) {}, OnLanguage: func() {},
 		Choosing: n.Choosing, OnNeeds: func(look.Needs, bool) {},
-	}).Object)
-	return c.Capture()
+	}).Object, p)
+}
+
+// drawn is a page on its panel. Fyne's painter takes most of its time for the ground,
+// which is below everything: so it paints what stands on that, and only that.
+func drawn(page fyne.CanvasObject, p look.Panel) image.Image {
+	c := software.NewTransparentCanvas()
+	c.SetPadded(false)
+	c.Resize(p.Size())
+	c.SetContent(page)
+	ground := groundOf(page)
+	if ground != nil {
+		ground.Hide()
+		defer ground.Show()
+	}
+	parts := c.Capture()
+	whole := image.NewRGBA(parts.Bounds())
+	if ground != nil {
+		draw.Draw(whole, whole.Bounds(), image.NewUniform(ground.FillColor), image.Point{}, draw.Src)
+	}
+	draw.Draw(whole, whole.Bounds(), parts, image.Point{}, draw.Over)
+	return whole
+}
+
+// groundOf is the rectangle that a page is painted on: what is painted first, if it
+// covers the page and has no edge.
+func groundOf(page fyne.CanvasObject) (ground *canvas.Rectangle) {
+	first := true
+	widget.Walk(page, func(o fyne.CanvasObject, at fyne.Position) {
+		if _, box := o.(*fyne.Container); box || !first {
+			return
+		}
+		first = false
+		if r, ok := o.(*canvas.Rectangle); ok && at.IsZero() && r.Size() == page.Size() && r.StrokeWidth == 0 &&
+			r.CornerRadius == 0 {
+			ground = r
+		}
+	})
+	return ground
 }
 
 // Shrink averages the pixels of src, which is opaque, that fall into each pixel of

@@ -4,8 +4,6 @@ import (
 	"image"
 	"time"
 
-	"fyne.io/fyne/v2/driver/software"
-
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
@@ -37,14 +35,10 @@ type TillView struct {
 // DrawTill draws the till's page of v without a display. The current app has to
 // have [look.Theme].
 func DrawTill(v till.View, p look.Panel, texts *text.Texts) image.Image {
-	c := software.NewCanvas()
-	c.SetPadded(false)
-	c.Resize(p.Size())
-	c.SetContent(face.Build(v, face.Stage{
+	return drawn(face.Build(v, face.Stage{
 		Texts: texts, Kit: widget.Kit{Panel: p}, Now: Now, Phone: Phone, Staff: true,
 		Typed: &face.Typed{Sum: typedAt(v.Step)}, On: func(till.Input) {}, OnLanguage: func() {}, Redraw: func() {},
-	}).Object)
-	return c.Capture()
+	}).Object, p)
 }
 
 func typedAt(s till.Step) string {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"quancun/assets"
@@ -37,19 +38,29 @@ type Texts struct {
 	listeners []func()
 }
 
-// New reads the tables of every language and begins with Chinese. An error
-// means that the program was built with a broken table.
+// New begins with Chinese. An error means that the program was built with a broken
+// table.
 func New() (*Texts, error) {
-	t := &Texts{language: Chinese, tables: make(map[Language]map[string]string)}
+	tables, err := tables()
+	if err != nil {
+		return nil, err
+	}
+	return &Texts{language: Chinese, tables: tables}, nil
+}
+
+// tables reads the tables of every language, once: they are built in, and nobody
+// writes into them.
+var tables = sync.OnceValues(func() (map[Language]map[string]string, error) {
+	all := make(map[Language]map[string]string)
 	for _, l := range Languages {
 		table := make(map[string]string)
 		if err := json.Unmarshal(assets.Words(string(l)), &table); err != nil {
 			return nil, fmt.Errorf("words of %q: %w", l, err)
 		}
-		t.tables[l] = table
+		all[l] = table
 	}
-	return t, nil
-}
+	return all, nil
+})
 
 // Language returns the language of now.
 func (t *Texts) Language() Language { return t.language }

@@ -86,6 +86,7 @@ func (k Kit) picture(name string, ink, accent color.NRGBA, size fyne.Size) fyne.
 	img := canvas.NewImageFromResource(look.Icon(name, k.Needs.Paint(ink), k.Needs.Paint(accent)))
 	img.FillMode = canvas.ImageFillContain
 	img.SetMinSize(size)
+	img.Resize(size) // drawn once: without a size it would be read anew whenever that is asked for
 	return img
 }
 
