@@ -73,7 +73,7 @@ func (p *reports) slip(r dialog.Report) printer.Slip {
 		add(p.place, "", printer.Centre)
 	}
 	add(strings.TrimSpace(p.word(r.Title)+" "+r.No), "", printer.Title)
-	add(p.words.Time, p.now().In(kiosk.Beijing).Format("2006-01-02 15:04:05"), printer.Plain)
+	add(p.words.Time, text.Stamp(p.now().In(kiosk.Beijing)), printer.Plain)
 	add(p.texts.T("terminal", "id", p.terminal), "", printer.Plain)
 	if p.staff != nil {
 		add(p.words.Operator, p.staff.Current().No, printer.Plain)
@@ -141,5 +141,5 @@ func (p *reports) word(w dialog.Word) string {
 
 // value is what stands for a value: printers have the wide sign of the yuan.
 func (p *reports) value(f dialog.Fact) string {
-	return strings.Replace(p.texts.Value(f, p.now().In(kiosk.Beijing)), "¥", "￥", 1)
+	return strings.Replace(p.texts.OnPaper(f, kiosk.Beijing), "¥", "￥", 1)
 }

@@ -33,8 +33,10 @@ func TestHoldersPaper(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	slot := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	report := dialog.Report{Title: "network", No: "A1", QR: "proof",
-		Facts: []dialog.Fact{dialog.Amount("pay.fact.paid", 10*money.Yuan)}}
+		Facts: []dialog.Fact{dialog.Amount("pay.fact.paid", 10*money.Yuan),
+			dialog.Span("bath.fact.slot", slot, slot.Add(30*time.Minute)), dialog.Moment("own.fact.at", slot)}}
 	for _, tt := range []struct {
 		state lab.State
 		why   dialog.Word
@@ -59,6 +61,11 @@ func TestHoldersPaper(t *testing.T) {
 	all := there.Receipts()
 	if len(all) != 1 || !strings.Contains(all[0].Text, "10.00") || len(all[0].Codes) != 1 || all[0].Codes[0] != "proof" {
 		t.Errorf("on paper: %+v", all)
+	}
+	for _, want := range []string{"2026-11-23 17:00-17:30", "2026-11-23 17:00\n"} { // in full, in Beijing
+		if !strings.Contains(all[0].Text, want) {
+			t.Errorf("%q is not on paper: %s", want, all[0].Text)
+		}
 	}
 	stop()
 	<-gone

@@ -104,6 +104,7 @@ type Fact struct {
 	Amount money.Fen
 	Count  int64
 	At     time.Time
+	Till   time.Time `json:",omitzero"`
 	Word   Word
 	Strong bool // what the page is about
 }
@@ -119,6 +120,8 @@ const (
 	IsMoment ValueKind = 3
 	IsWord   ValueKind = 4
 	IsCode   ValueKind = 5 // Text is digits that somebody types elsewhere
+	IsDay    ValueKind = 6 // of At
+	IsSpan   ValueKind = 7 // of a day, from At until Till
 )
 
 // Text returns a line with a text that means the same in every language, such as
@@ -136,6 +139,14 @@ func Count(name Word, n int64) Fact { return Fact{Name: name, Kind: IsCount, Cou
 
 // Moment returns a line with a time.
 func Moment(name Word, at time.Time) Fact { return Fact{Name: name, Kind: IsMoment, At: at} }
+
+// Day returns a line with a day.
+func Day(name Word, at time.Time) Fact { return Fact{Name: name, Kind: IsDay, At: at} }
+
+// Span returns a line with a part of a day.
+func Span(name Word, from, till time.Time) Fact {
+	return Fact{Name: name, Kind: IsSpan, At: from, Till: till}
+}
 
 // Code returns a line with digits that somebody types elsewhere. They are shown in
 // groups of four, and if they are what a report is about, as large as there is room.

@@ -132,10 +132,11 @@ const (
 )
 
 // Option is something to choose. It has a Word or, where it is a value, a Text; or
-// both, a Word and the value after it.
+// both, a Word and the value after it. A time comes last.
 type Option struct {
 	Word Word
 	Text string
+	When Fact `json:",omitzero"` // a moment, a day or a span, without a name; zero: none
 	Note Word // why it cannot be chosen; "": it can
 }
 

@@ -69,13 +69,10 @@ func (p *page) low(all []choiceKey, height float32) fyne.CanvasObject {
 
 func (p *page) options() (keys []choiceKey) {
 	for i, o := range p.q.Options {
-		key := choiceKey{name: "option-" + strconv.Itoa(i), label: o.Text, plain: true,
+		key := choiceKey{name: "option-" + strconv.Itoa(i), label: p.t.Option(o, p.s.Now), plain: true,
 			send: func() { p.answer(dialog.Answer{Choice: i}) }}
 		if o.Word != "" {
-			key.label, key.note, key.plain = p.word(o.Word), p.hint(o.Word), false
-			if o.Text != "" {
-				key.label += "  " + o.Text
-			}
+			key.note, key.plain = p.hint(o.Word), false
 		}
 		if o.Note != "" {
 			key.note, key.off = p.word(o.Note), true

@@ -121,7 +121,7 @@ func (p *page) receiptText() string {
 	v, r := p.v, p.v.Receipt
 	lines := []string{
 		p.t.T("receipt.title", "school", p.school()),
-		p.t.T("receipt.at", "at", r.At.Format("2006-01-02 15:04:05")),
+		p.t.T("receipt.at", "at", text.Stamp(r.At)),
 	}
 	if r.OrderNo != "" {
 		lines = append(lines, p.t.T("receipt.order", "order", r.OrderNo),

@@ -214,7 +214,7 @@ func (p *page) since(at time.Time) string {
 	if y, m, d := at.Date(); p.s.Now.Year() == y && p.s.Now.Month() == m && p.s.Now.Day() == d {
 		return text.Clock(at)
 	}
-	return p.t.Day(at)
+	return p.t.Day(at, p.s.Now)
 }
 
 // tile is a service on the home page.

@@ -102,7 +102,7 @@ func (p *page) frame(content fyne.CanvasObject) fyne.CanvasObject {
 func (p *page) status() string {
 	line, q := p.t.T("terminal", "id", p.v.Health.Terminal), p.v.Health.Queue
 	if q.Failing && q.Count > 0 {
-		line += "  " + p.t.T("queue", "count", strconv.FormatInt(q.Count, 10), "since", p.t.When(q.Since))
+		line += "  " + p.t.T("queue", "count", strconv.FormatInt(q.Count, 10), "since", p.t.When(q.Since, p.s.Now))
 	}
 	return line
 }
@@ -269,7 +269,7 @@ func (p *page) when(at time.Time) string {
 	if at.IsZero() {
 		return "--"
 	}
-	return p.t.When(at.In(p.s.Now.Location()))
+	return p.t.When(at, p.s.Now)
 }
 
 // notice is the banner of the view's notice, or nothing. [kiosk.Returned] has a

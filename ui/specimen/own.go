@@ -34,7 +34,8 @@ func owns() []View {
 	}
 	records := dialog.Question{Kind: dialog.AskChoice, Name: "own.ask.record"}
 	for range 6 {
-		bought := dialog.Option{Word: "own.kind.purchase", Text: "-¥12.00  11-26 12:04"}
+		bought := dialog.Option{Word: "own.kind.purchase", Text: "-¥12.00"}
+		bought.When = dialog.Moment("", Now.Add(-2*time.Hour))
 		records.Options = append(records.Options, bought)
 	}
 	records.Options = append(records.Options, dialog.Option{Word: "own.older"}, dialog.Option{Word: "own.newer"})

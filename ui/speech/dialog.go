@@ -69,11 +69,7 @@ func (s *teller) question(d dialog.View) {
 func (s *teller) options(q dialog.Question) {
 	for _, o := range q.Options {
 		if o.Note != "" {
-			label := o.Text
-			if o.Word != "" {
-				label = strings.TrimSpace(s.t.T("dialog."+string(o.Word)) + " " + o.Text)
-			}
-			s.label("speech.why", "what", label, "why", s.t.T("dialog."+string(o.Note)))
+			s.label("speech.why", "what", s.t.Option(o, s.Now), "why", s.t.T("dialog."+string(o.Note)))
 		}
 	}
 }

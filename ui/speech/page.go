@@ -191,7 +191,7 @@ func (s *teller) when(at time.Time) string {
 	if at.IsZero() {
 		return ""
 	}
-	return s.t.When(at.In(s.Now.Location()))
+	return s.t.When(at, s.Now)
 }
 
 func (s *teller) cardLog(v kiosk.View) {

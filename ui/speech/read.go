@@ -13,7 +13,8 @@ import (
 // that matches counts.
 var figures = regexp.MustCompile(`[+-]?¥[0-9]+\.[0-9]{2}` + // an amount
 	`|[0-9]{4}-[0-9]{2}-[0-9]{2}` + // a day
-	`|[0-9]{2}-[0-9]{2} ` + // a day of this year, before a time
+	`|[0-9]{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b(?: [0-9]{4})?` + // the same in English
+	`|[0-9]{1,2}:[0-9]{2}-[0-9]{1,2}:[0-9]{2}` + // a part of a day
 	`|[0-9]{1,2}:[0-9]{2}` + // a time of day
 	`|[0-9]+ ?/ ?[0-9]+` + // so many of so many
 	`|E-[0-9]{4}` + // a fault's code
@@ -46,8 +47,11 @@ func read(s string, l text.Language) string {
 		return readAmount(s, l)
 	case strings.Count(s, "-") == 2 && len(s) == len("2006-01-02"):
 		return day(s[5:7], s[8:], l)
-	case strings.HasSuffix(s, " "):
-		return day(s[:2], s[3:5], l)
+	case strings.ContainsAny(s, "JFMASOND"):
+		return dayOf(s)
+	case strings.Contains(s, ":") && strings.Contains(s, "-"):
+		from, till, _ := strings.Cut(s, "-")
+		return clock(from, l) + l2(l, "到", " to ") + clock(till, l)
 	case strings.Contains(s, ":"):
 		return clock(s, l)
 	case s[0] == 'E':
@@ -185,6 +189,19 @@ func day(month, of string, l text.Language) string {
 		return strconv.Itoa(n) + "月" + plain(of) + "日 "
 	}
 	return plain(of) + " " + months[n-1] + " "
+}
+
+// dayOf reads a day as English writes it: "2 Jan", or "2 Jan 2006". The year stays as it
+// is, for every voice reads it as one.
+func dayOf(s string) string {
+	of, short, _ := strings.Cut(s, " ")
+	short, year, _ := strings.Cut(short, " ")
+	for _, month := range months {
+		if strings.HasPrefix(month, short) {
+			return strings.TrimSpace(of + " " + month + " " + year)
+		}
+	}
+	return s
 }
 
 // plain is a number without the 0 before it.

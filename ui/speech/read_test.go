@@ -37,7 +37,13 @@ func TestRead(t *testing.T) {
 		written, said string
 	}{
 		{text.Chinese, "写入卡片 ¥50.00", "写入卡片 五十元"},
-		{text.Chinese, "-¥12.30  11-26 12:04", "负十二元三角  11月26日 12点04分"},
+		{text.Chinese, "-¥12.30  11月26日 12:04", "负十二元三角  11月26日 12点04分"},
+		{text.Chinese, "时段 11月23日 17:00-17:30", "时段 11月23日 17点到17点30分"},
+		{text.Chinese, "2025年11月23日 08:00", "2025年11月23日 8点"},
+		{text.English, "Slot 23 Nov 17:00-17:30", "Slot 23 November 17:00 to 17:30"},
+		{text.English, "2 May 2025 08:00", "2 May 2025 08:00"},
+		{text.English, "3 Sep 2025", "3 September 2025"},
+		{text.English, "12 Marks", "12 Marks"},
 		{text.English, "+¥12.30 at 14:05", "plus 12 yuan 30 at 14:05"},
 		{text.Chinese, "4071 8352", "四 零 七 一，八 三 五 二"},
 		{text.English, "40718352", "4 0 7 1, 8 3 5 2"},

@@ -192,7 +192,7 @@ func (t *Texts) Carried(v dialog.View, now time.Time) string {
 	}
 	lines := []string{strings.TrimSpace(t.T("dialog."+string(r.Title)) + "  " + r.No)}
 	for _, f := range r.Facts {
-		lines = append(lines, t.T("dialog."+string(f.Name))+": "+t.Value(f, now))
+		lines = append(lines, t.T("dialog."+string(f.Name))+": "+t.OnPaper(f, now.Location()))
 	}
 	if words := strings.Join(lines, "\n"); len(words) <= wordsMax {
 		return words
@@ -222,12 +222,15 @@ func (t *Texts) Value(f dialog.Fact, now time.Time) string {
 		return Amount(f.Amount)
 	case f.Kind == dialog.IsCount:
 		return fmt.Sprint(f.Count)
-	case f.Kind == dialog.IsMoment && !f.At.IsZero():
-		at := f.At.In(now.Location())
-		if at.Year() != now.Year() {
-			return t.WhenEver(at)
-		}
-		return t.When(at)
+	case f.At.IsZero(): // there is no time in it
+	case f.Kind == dialog.IsMoment:
+		return t.When(f.At, now)
+	case f.Kind == dialog.IsDay:
+		return t.Day(f.At, now)
+	case f.Kind == dialog.IsSpan:
+		return t.Span(f.At, f.Till, now)
+	}
+	switch {
 	case f.Kind == dialog.IsWord && f.Word != "":
 		return t.T("dialog." + string(f.Word))
 	case f.Kind == dialog.IsCode:
@@ -253,31 +256,4 @@ func Digits(s string) string {
 		groups = append(groups, string(part))
 	}
 	return strings.Join(groups, " ")
-}
-
-// Clock returns the time of day: "14:05".
-func Clock(at time.Time) string { return at.Format("15:04") }
-
-// Day returns a day of this year.
-func (t *Texts) Day(at time.Time) string {
-	if t.language == Chinese {
-		return at.Format("1月2日")
-	}
-	return at.Format("2 Jan")
-}
-
-// When returns a day of this year and the time of it.
-func (t *Texts) When(at time.Time) string {
-	if t.language == Chinese {
-		return at.Format("1月2日 15:04")
-	}
-	return at.Format("2 Jan 15:04")
-}
-
-// WhenEver returns a day of any year and the time of it.
-func (t *Texts) WhenEver(at time.Time) string {
-	if t.language == Chinese {
-		return at.Format("2006年1月2日 15:04")
-	}
-	return at.Format("2 Jan 2006 15:04")
 }

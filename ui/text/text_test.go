@@ -144,7 +144,8 @@ func TestNotPrinted(t *testing.T) {
 }
 
 func TestFormats(t *testing.T) {
-	at := time.Date(2026, 11, 23, 14, 5, 0, 0, time.UTC)
+	at, beijing := time.Date(2026, 11, 23, 14, 5, 0, 0, time.UTC), time.FixedZone("CST", 8*60*60)
+	slot := dialog.Span("", at, at.Add(30*time.Minute))
 	texts := newTexts(t)
 	for _, tt := range []struct{ got, want string }{
 		{Amount(1230), "¥12.30"},
@@ -154,7 +155,20 @@ func TestFormats(t *testing.T) {
 		{Change(-320), "-¥3.20"},
 		{Code(kiosk.CodeInternal), "E-1000"},
 		{Clock(at), "14:05"},
-		{texts.When(at), "11月23日 14:05"},
+		{texts.When(at, at), "11月23日 14:05"},
+		{texts.When(at, at.In(beijing)), "11月23日 22:05"},
+		{texts.Day(at.Add(11*time.Hour), at.In(beijing)), "11月24日"},
+		{texts.Value(dialog.Day("", at.AddDate(1, 0, 0)), at), "2027年11月23日"},
+		{texts.Value(slot, at), "11月23日 14:05-14:35"},
+		{texts.OnPaper(slot, beijing), "2026-11-23 22:05-22:35"},
+		{texts.OnPaper(dialog.Moment("", at), beijing), "2026-11-23 22:05"},
+		{texts.OnPaper(dialog.Day("", at.Add(11*time.Hour)), beijing), "2026-11-24"},
+		{texts.OnPaper(dialog.Moment("", time.Time{}), beijing), ""},
+		{texts.OnPaper(dialog.Amount("", 5), beijing), "¥0.05"},
+		{Stamp(at), "2026-11-23 14:05:00"},
+		{texts.Option(dialog.Option{Word: "bath.today"}, at), "今天"},
+		{texts.Option(dialog.Option{Text: "龙山浴室", When: slot}, at), "龙山浴室  11月23日 14:05-14:35"},
+		{texts.Option(dialog.Option{When: dialog.Day("", at)}, at), "11月23日"},
 		{texts.Value(dialog.Named("", "东门 (K01)", "East gate (K01)"), at), "东门 (K01)"},
 		{texts.Place(kiosk.Open{Place: "东门 (K01)", PlaceEN: "East gate (K01)"}), "东门 (K01)"},
 		{texts.Value(dialog.Moment("", at), at), "11月23日 14:05"},
@@ -170,15 +184,13 @@ func TestFormats(t *testing.T) {
 		texts.Value(dialog.Named("", "西门 (K02)", ""), at):                      "西门 (K02)",
 		texts.Place(kiosk.Open{Place: "东门 (K03)", PlaceEN: "East gate (K03)"}): "East gate (K03)",
 		texts.Place(kiosk.Open{Place: "canteen1"}):                             "canteen1",
+		texts.When(at, at): "23 Nov 14:05",
+		texts.Value(dialog.Moment("", at.AddDate(-1, 0, 0)), at): "23 Nov 2025 14:05",
+		texts.Value(dialog.Day("", at), at):                      "23 Nov",
+		texts.Value(slot, at):                                    "23 Nov 14:05-14:35",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-	}
-	if got, want := texts.When(at), "23 Nov 14:05"; got != want {
-		t.Errorf("When = %q, want %q", got, want)
-	}
-	if got, want := texts.Value(dialog.Moment("", at.AddDate(-1, 0, 0)), at), "23 Nov 2025 14:05"; got != want {
-		t.Errorf("Value = %q, want %q", got, want)
 	}
 }

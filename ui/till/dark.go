@@ -27,7 +27,7 @@ func (p *page) darkBanner() fyne.CanvasObject {
 		works += p.t.T("till.dark.not", "ways", not)
 	}
 	ink, tint := look.Careful.Colours()
-	since := p.t.When(p.v.Health.Since.In(p.s.Now.Location()))
+	since := p.t.When(p.v.Health.Since, p.s.Now)
 	barWidth := p.k.MM(92)
 	if p.k.Panel.Portrait() {
 		barWidth = p.k.MM(84)

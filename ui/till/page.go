@@ -118,7 +118,7 @@ func (p *page) status() string {
 		line = p.t.T(key, "name", who.Name, "no", who.No) + "   " + line
 	}
 	if q := p.v.Health.Queue; q.Failing && q.Count > 0 {
-		line += "   " + p.t.T("queue", "count", strconv.FormatInt(q.Count, 10), "since", p.t.When(q.Since))
+		line += "   " + p.t.T("queue", "count", strconv.FormatInt(q.Count, 10), "since", p.t.When(q.Since, p.s.Now))
 	}
 	return line
 }

@@ -95,8 +95,14 @@ func span(from, to time.Time) string { return clock(from) + "-" + clock(to) }
 func clock(at time.Time) string { return at.In(kiosk.Beijing).Format("15:04") }
 
 // slot is when a reservation is, with its day.
-func slot(r bath.Reservation) string {
-	return r.From.In(kiosk.Beijing).Format(time.DateOnly) + " " + span(r.From, r.To)
+func slot(r bath.Reservation) dialog.Fact {
+	return dialog.Span(factSlot, r.From.In(kiosk.Beijing), r.To.In(kiosk.Beijing))
+}
+
+// unnamed is a value by itself.
+func unnamed(f dialog.Fact) dialog.Fact {
+	f.Name = ""
+	return f
 }
 
 // since is a time after midnight, as a clock shows it.

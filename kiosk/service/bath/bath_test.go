@@ -28,7 +28,7 @@ func TestReserve(t *testing.T) {
 	}
 	terms := w.last("bath.sure").Facts
 	if fact(terms, "bath.fact.held").Amount != 5*yuan || fact(terms, "bath.fact.noshows").Count != 3 ||
-		fact(terms, "bath.fact.slot").Text != "2026-11-26 17:00-17:30" ||
+		spelt(fact(terms, "bath.fact.slot")) != "2026-11-26 17:00-17:30 " ||
 		!fact(terms, "bath.fact.cancel").At.Equal(time.Date(2026, 11, 26, 16, 50, 0, 0, kiosk.Beijing)) {
 		t.Errorf("agreed to %+v", terms)
 	}
@@ -81,7 +81,7 @@ func TestTaken(t *testing.T) {
 		}
 	}
 	_, r, err := w.visit(reserving("龙山浴室", "17:00"))
-	if err != nil || fact(r.Facts, "bath.fact.slot").Text != "2026-11-26 17:30-18:00" {
+	if err != nil || spelt(fact(r.Facts, "bath.fact.slot")) != "2026-11-26 17:30-18:00 " {
 		t.Fatalf("ended as %+v, %v", r, err)
 	}
 	if q := w.last("bath.slot"); q.Wrong != "bath.taken" || q.Options[0].Note != "bath.full" {

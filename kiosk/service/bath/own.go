@@ -15,7 +15,7 @@ import (
 func (t *visit) own(ctx context.Context) (dialog.Report, error) {
 	var all []dialog.Option
 	for _, r := range t.mine {
-		all = append(all, dialog.Option{Text: slot(r) + " " + r.HallName})
+		all = append(all, dialog.Option{Text: r.HallName, When: unnamed(slot(r))})
 	}
 	i, err := t.Choose(ctx, askWhich, all)
 	if err != nil {

@@ -67,14 +67,14 @@ func (t *visit) stall(ctx context.Context, w wanted) (uint16, error) {
 	for _, n := range free {
 		options = append(options, dialog.Option{Text: strconv.Itoa(int(n))})
 	}
-	i, err := t.Choose(ctx, askStall, options, dialog.Text(factHall, w.day.Hall.Name), dialog.Text(factSlot, w.when()))
+	i, err := t.Choose(ctx, askStall, options, dialog.Text(factHall, w.day.Hall.Name), w.when())
 	if err != nil || i == 0 {
 		return 0, err
 	}
 	return free[i-1], nil
 }
 
-func (w wanted) when() string { return slot(bath.Reservation{From: w.slot.From, To: w.slot.To}) }
+func (w wanted) when() dialog.Fact { return slot(bath.Reservation{From: w.slot.From, To: w.slot.To}) }
 
 // place is which stall it will be.
 func (w wanted) place() dialog.Fact {
@@ -90,7 +90,7 @@ func (w wanted) place() dialog.Fact {
 // facts are what is asked for, while nobody knows whether it was given.
 func (w wanted) facts() []dialog.Fact {
 	return []dialog.Fact{
-		dialog.Text(factHall, w.day.Hall.Name), w.place(), dialog.Text(factSlot, w.when()),
+		dialog.Text(factHall, w.day.Hall.Name), w.place(), w.when(),
 		dialog.Amount(factHeld, w.day.Hall.Cap),
 	}
 }
@@ -124,7 +124,7 @@ func (t *visit) day(ctx context.Context, h bath.Hall) (ahead int, err error) {
 			all = append(all, dialog.Option{Word: words[n]})
 			continue
 		}
-		all = append(all, dialog.Option{Text: t.halls.Today.In(kiosk.Beijing).AddDate(0, 0, n).Format(time.DateOnly)})
+		all = append(all, dialog.Option{When: dialog.Day("", t.halls.Today.In(kiosk.Beijing).AddDate(0, 0, n))})
 	}
 	if len(all) == 1 {
 		return 0, nil
@@ -143,7 +143,7 @@ func (t *visit) slot(ctx context.Context, h bath.Hall, ahead int, wrong dialog.W
 	}
 	var slots []bath.Slot
 	q := dialog.Question{Kind: dialog.AskChoice, Name: askSlot, Wrong: wrong, Facts: []dialog.Fact{
-		dialog.Text(factHall, h.Name), dialog.Text(factDay, day.Start.In(kiosk.Beijing).Format(time.DateOnly)),
+		dialog.Text(factHall, h.Name), dialog.Day(factDay, day.Start.In(kiosk.Beijing)),
 	}}
 	for _, s := range day.Slots {
 		if s.Places == 0 {
@@ -179,7 +179,7 @@ func (t *visit) terms(w wanted) []dialog.Fact {
 	return []dialog.Fact{
 		dialog.Text(factHall, hall.Name),
 		w.place(),
-		strong(dialog.Text(factSlot, w.when())),
+		strong(w.when()),
 		dialog.Amount(factHeld, hall.Cap),
 		dialog.Amount(factLitre, hall.Litre),
 		till,
@@ -238,7 +238,7 @@ func where(r bath.Reservation) []dialog.Fact {
 	if r.Stall != 0 {
 		stall = dialog.Count(factStall, int64(r.Stall))
 	}
-	return []dialog.Fact{dialog.Text(factHall, r.HallName), stall, dialog.Text(factSlot, slot(r))}
+	return []dialog.Fact{dialog.Text(factHall, r.HallName), stall, slot(r)}
 }
 
 // short is what people call a reference: its end.

@@ -245,12 +245,21 @@ func (w *world) answer(q dialog.Question, say script) dialog.Answer {
 		return dialog.Answer{Text: text}
 	}
 	i := slices.IndexFunc(q.Options, func(o dialog.Option) bool {
-		return string(o.Word) == text || o.Text != "" && strings.HasPrefix(o.Text, text)
+		label := spelt(o.When) + o.Text
+		return string(o.Word) == text || label != "" && strings.HasPrefix(label, text)
 	})
 	if i < 0 || q.Options[i].Note != "" {
 		w.t.Fatalf("%s offers %+v, and not %q", q.Name, q.Options, text)
 	}
 	return dialog.Answer{Choice: i}
+}
+
+// spelt is a part of a day as scripts name it; "" for none.
+func spelt(f dialog.Fact) string {
+	if f.At.IsZero() {
+		return ""
+	}
+	return f.At.Format("2006-01-02 15:04") + f.Till.Format("-15:04 ")
 }
 
 // reserving answers all that a reservation asks for.

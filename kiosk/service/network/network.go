@@ -5,6 +5,7 @@ package network
 import (
 	"context"
 	"errors"
+	"time"
 
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
@@ -132,7 +133,7 @@ func facts(a bill.NetworkAccount) []dialog.Fact {
 			all = append(all, dialog.Amount(factBalance, p.Balance))
 		}
 		if p.Checkout != "" {
-			all = append(all, dialog.Text(factCheckout, p.Checkout))
+			all = append(all, checkout(p.Checkout))
 		}
 	}
 	all = append(all, dialog.Amount(factWallet, a.Wallet))
@@ -140,4 +141,17 @@ func facts(a bill.NetworkAccount) []dialog.Fact {
 		all = append(all, dialog.Moment(factExpires, a.Expires))
 	}
 	return all
+}
+
+// beijing is the zone of every date. China has no other.
+var beijing = time.FixedZone("CST", 8*60*60)
+
+// checkout is the day on which a product is charged again. What its vendor writes
+// otherwise stays as it is.
+func checkout(s string) dialog.Fact {
+	at, err := time.ParseInLocation(time.DateOnly, s, beijing)
+	if err != nil {
+		return dialog.Text(factCheckout, s)
+	}
+	return dialog.Day(factCheckout, at)
 }

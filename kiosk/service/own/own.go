@@ -88,5 +88,3 @@ func yuan(f money.Fen) string {
 	}
 	return "¥" + f.String()
 }
-
-func minute(t time.Time) string { return t.In(beijing).Format("01-02 15:04") }

@@ -160,7 +160,9 @@ func (d *Desk) filter(ctx context.Context, v *service.Visit) (holder.Filter, err
 func pick(ctx context.Context, v *service.Visit, all []holder.Record, page, pages int) (turn, i int, err error) {
 	var options []dialog.Option
 	for _, r := range all {
-		options = append(options, dialog.Option{Word: kindOf(r.Kind), Text: yuan(r.Amount) + "  " + minute(r.At)})
+		options = append(options, dialog.Option{
+			Word: kindOf(r.Kind), Text: yuan(r.Amount), When: dialog.Moment("", r.At),
+		})
 	}
 	turns := map[int]int{}
 	for _, t := range []struct {

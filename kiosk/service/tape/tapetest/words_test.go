@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,6 +43,29 @@ func TestEveryWord(t *testing.T) {
 	for w := range unseen {
 		if said[w] == "" {
 			t.Errorf("%q is excused, and nobody says it", w)
+		}
+	}
+}
+
+// aDate is a day in somebody's own way of writing.
+var aDate = regexp.MustCompile(`[0-9]{1,4}[-/.][0-9]{2}[-/.][0-9]{2}|\b[0-9]{2}-[0-9]{2} [0-9]{2}:|[0-9]月|[0-9] [A-Z][a-z]{2}\b`)
+
+// TestTimesAreTimes looks for dates that a script has put into words itself: how they
+// are written is the screen's to say, for a page, for what is spoken of it and for paper.
+func TestTimesAreTimes(t *testing.T) {
+	for _, shot := range tape.Shots() {
+		q, r := shot.View.Question, shot.View.Report
+		var texts []string
+		for _, o := range q.Options {
+			texts = append(texts, o.Text)
+		}
+		for _, f := range slices.Concat(q.Facts, r.Facts, slices.Concat(r.Table.Rows...)) {
+			texts = append(texts, f.Text, f.TextEN)
+		}
+		for _, text := range texts {
+			if aDate.MatchString(text) {
+				t.Errorf("%s: %q has a date in it: make it a dialog.Moment, a Day or a Span", shot.Name, text)
+			}
 		}
 	}
 }
