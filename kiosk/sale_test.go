@@ -18,6 +18,7 @@ import (
 	"quancun/reader/purse"
 	"quancun/reader/sim"
 	"quancun/upstream/client"
+	"quancun/upstream/ingest"
 	"quancun/upstream/store"
 )
 
@@ -344,6 +345,32 @@ func TestSaleDeclined(t *testing.T) {
 		t.Errorf("told %+v", v)
 	}
 	w.told(c.post)
+	if n := w.balanced(c); n != 0 {
+		t.Errorf("%d lunches paid", n)
+	}
+}
+
+// TestSaleRefusedUntold: the power fails before a refusal of which the upstream holds the
+// money is written down. The next start is the entry that lets go of it.
+func TestSaleRefusedUntold(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	c.sam.breakAt(0x70, false)
+	c.disk.set(brokenAt{point: "sighting"})
+	if v := c.sell(lunch, false); !v.refused || !errors.Is(v.err, kiosk.ErrNoSAM) {
+		t.Fatalf("told %+v", v)
+	}
+	held, err := ingest.Holdings(t.Context(), w.books)
+	if w.ok(err); held[c.id].Amount != lunch {
+		t.Fatalf("held: %+v, want lunch", held)
+	}
+	c.restart()
+	w.told(c.post)
+	held, err = ingest.Holdings(t.Context(), w.books)
+	if w.ok(err); len(held) > 0 {
+		t.Errorf("held after the next start: %+v", held)
+	}
 	if n := w.balanced(c); n != 0 {
 		t.Errorf("%d lunches paid", n)
 	}
