@@ -66,6 +66,7 @@ type Book interface {
 	Get(ctx context.Context, ref string) (ledger.Item, error)
 	OpenFor(ctx context.Context, card string) ([]journal.Entry, error)
 	Since(ctx context.Context, from int64, n int) ([]journal.Entry, error)
+	Before(ctx context.Context, since time.Time) ([]journal.Entry, error) // in older epochs
 	// Next returns the position that the next entry will have.
 	Next(ctx context.Context) (journal.Epoch, int64, error)
 	Head(ctx context.Context) (journal.Head, error)

@@ -334,6 +334,50 @@ func TestSaleAloneRules(t *testing.T) {
 	}
 }
 
+// TestDayInNewEpoch: what a card has spent today is still known in a new epoch, whether
+// the upstream had it, in which case nothing was carried over, or not, and after a start.
+func TestDayInNewEpoch(t *testing.T) {
+	for name, told := range map[string]bool{"the upstream has it": true, "carried over": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, tills := newShop(t, "T01")
+			c := tills[0]
+			_, err := w.books.Publish(t.Context(), "settings", []byte(`{"offline_day_max_fen":2399}`))
+			w.ok(err)
+			hear := func() {
+				w.eventually(func() string {
+					if c.terms.Rules().DayMax != 2399 {
+						return "the settings did not come"
+					}
+					return ""
+				})
+			}
+			hear()
+			if !told {
+				c.up.leave()
+			}
+			if v := c.sell(lunch, false); !v.sold {
+				t.Fatalf("the first: %+v", v)
+			}
+			if told {
+				w.told(c.post)
+			}
+			w.ok(c.book.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}))
+			for i, more := range []money.Fen{lunch, yuan} {
+				c.up.goAway("Authorize", false)
+				if v := c.sell(more, false); !errors.Is(v.err, rules.ErrDay) {
+					t.Errorf("more: %+v, want %v", v, rules.ErrDay)
+				}
+				if v := c.sell(lunch-1, false); i == 0 && !v.sold {
+					t.Errorf("what is left of the day: %+v", v)
+				}
+				c.restart()
+				hear()
+			}
+		})
+	}
+}
+
 // TestSaleDeclined: what upstream declines leaves nothing behind, here or there.
 func TestSaleDeclined(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package kiosk
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"quancun/journal"
 	"quancun/money"
@@ -80,7 +81,8 @@ func (s *Seller) readDay(ctx context.Context) error {
 	return nil
 }
 
-// newDay finds where today begins in the journal.
+// newDay finds where today begins in the journal. If that is younger, an older epoch
+// has the beginning, which is read as far as it can be: nobody is sent away for it.
 func (s *Seller) newDay(ctx context.Context, today purse.Date, head journal.Head) (day, error) {
 	d := day{date: today, next: 1, epoch: head.Epoch, cards: make(map[string]spending), open: make(map[string]bool)}
 	for from := head.Seq - dayPage; from > 0; from -= dayPage {
@@ -90,19 +92,34 @@ func (s *Seller) newDay(ctx context.Context, today purse.Date, head journal.Head
 		}
 		if len(page) > 0 && purse.DateOf(page[0].At.In(Beijing)) < today {
 			d.next = from
-			break
+			return d, nil
 		}
+	}
+	y, m, n := s.Clock.Now().In(Beijing).Date()
+	older, err := s.Book.Before(ctx, time.Date(y, m, n, 0, 0, 0, 0, Beijing))
+	if err != nil {
+		s.Log.Error("what cards have spent today is not read in older epochs", "err", err)
+	}
+	for _, e := range older {
+		d.add(e)
 	}
 	return d, nil
 }
 
+// add counts an entry. What a new epoch has carried over of an older one counts once,
+// whichever of them it is read in.
 func (d *day) add(e journal.Entry) {
+	e, err := e.Inner()
+	if err != nil {
+		return
+	}
 	sum := d.cards[e.Card]
 	switch {
-	case e.Kind == journal.SaleIntent && purse.DateOf(e.At.In(Beijing)) == d.date:
+	case e.Kind == journal.SaleIntent && purse.DateOf(e.At.In(Beijing)) == d.date && !d.open[e.Ref]:
 		d.open[e.Ref] = true
 		sum.here, sum.count = sum.here+e.Amount, sum.count+1
 	case e.Kind == journal.SaleEnd && !e.Outcome.Happened() && d.open[e.Ref]:
+		delete(d.open, e.Ref)
 		sum.here, sum.count = sum.here-e.Amount, sum.count-1
 	default:
 		return

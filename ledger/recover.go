@@ -381,13 +381,9 @@ func (b *Book) Old(ctx context.Context, theirs journal.Head) (batch journal.Batc
 	if err := b.ready(ctx); err != nil {
 		return batch, err
 	}
-	var all []past
-	err = transactRead(ctx, b.s.readers, func(q querier) (err error) {
-		all, err = b.pasts(ctx, q)
-		return err
-	})
+	all, err := b.journalsBefore(ctx)
 	if err != nil {
-		return batch, fmt.Errorf("read old epochs: %w", err)
+		return batch, err
 	}
 	i := indexOf(all, theirs.Epoch)
 	if i < 0 || theirs.Seq >= all[i].agreed.Seq {
@@ -408,6 +404,18 @@ func (b *Book) Old(ctx context.Context, theirs journal.Head) (batch journal.Batc
 		return err
 	})
 	return batch, err
+}
+
+// journalsBefore is pasts of the journal. Its caller has the files.
+func (b *Book) journalsBefore(ctx context.Context) (all []past, err error) {
+	err = transactRead(ctx, b.s.readers, func(q querier) error {
+		all, err = b.pasts(ctx, q)
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("read old epochs: %w", err)
+	}
+	return all, err
 }
 
 func indexOf(all []past, epoch journal.Epoch) int {

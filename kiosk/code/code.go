@@ -36,6 +36,7 @@ type Book interface {
 	Append(ctx context.Context, e journal.Entry) (journal.Entry, error)
 	Get(ctx context.Context, ref string) (ledger.Item, error)
 	Since(ctx context.Context, from int64, n int) ([]journal.Entry, error)
+	Before(ctx context.Context, since time.Time) ([]journal.Entry, error) // in older epochs
 	// Next returns the position that the next entry will have.
 	Next(ctx context.Context) (journal.Epoch, int64, error)
 	Head(ctx context.Context) (journal.Head, error)
@@ -232,7 +233,7 @@ func (s *Seller) again(ctx context.Context, a *attempt) (tender.Sold, error) {
 // unspent returns [tender.ErrSpent] for a code that was taken before, here or next
 // door.
 func (s *Seller) unspent(ctx context.Context, code paycode.Use) error {
-	if err := s.past.read(ctx, s.Book, s.Now()); err != nil {
+	if err := s.past.read(ctx, s.Book, s.Now(), s.Log); err != nil {
 		return err
 	}
 	if at, taken := s.past.codes[code]; taken {

@@ -197,6 +197,30 @@ func TestEveryBit(t *testing.T) {
 	c.sells("whole", code.Text(), yuan)
 }
 
+// TestDayInNewEpoch: codes that were taken, and what they came to today, are known in a
+// new epoch too, also where the upstream had it all, so that nothing was carried over.
+func TestDayInNewEpoch(t *testing.T) {
+	for name, told := range map[string]bool{"the upstream has it": true, "carried over": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c := w.till("C01")
+			c.away = true
+			code := w.phone.show()
+			c.sells("s1", code, 30*yuan)
+			if told {
+				c.push()
+			}
+			w.ok(c.book.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}))
+			for range 2 {
+				c.refuses("s2", code, yuan, tender.ErrSpent)
+				c.refuses("s3", w.phone.show(), 11*yuan, tender.ErrAllowance) // more than a day
+				c.restart()
+			}
+			c.sells("s4", w.phone.show(), 10*yuan)
+		})
+	}
+}
+
 // TestLostPhone: a terminal that knows refuses; one that does not sells what the
 // upstream then lists.
 func TestLostPhone(t *testing.T) {

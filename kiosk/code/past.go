@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"quancun/journal"
@@ -49,13 +50,13 @@ const pastMargin = 10 * time.Minute
 const pastPage = 500
 
 // read brings the past up to the journal's head.
-func (p *past) read(ctx context.Context, book Book, now time.Time) error {
+func (p *past) read(ctx context.Context, book Book, now time.Time, log *slog.Logger) error {
 	head, err := book.Head(ctx)
 	if err != nil {
 		return err
 	}
 	if day := midnight(now); !p.day.Equal(day) || p.epoch != head.Epoch {
-		if err := p.begin(ctx, book, day, head); err != nil {
+		if err := p.begin(ctx, book, day, head, log); err != nil {
 			return err
 		}
 	}
@@ -77,7 +78,7 @@ func (p *past) read(ctx context.Context, book Book, now time.Time) error {
 
 // begin finds where a day begins in the journal. The machine's own clock has
 // written it, which may be off and may have been set: a page more is read.
-func (p *past) begin(ctx context.Context, book Book, day time.Time, head journal.Head) error {
+func (p *past) begin(ctx context.Context, book Book, day time.Time, head journal.Head, log *slog.Logger) error {
 	from := int64(1)
 	for at := head.Seq - pastPage; at > 0; at -= pastPage {
 		page, err := book.Since(ctx, at, 1)
@@ -92,22 +93,25 @@ func (p *past) begin(ctx context.Context, book Book, day time.Time, head journal
 	*p = past{
 		day: day, next: from, epoch: head.Epoch, codes: map[paycode.Use]int64{}, days: map[string]spending{},
 	}
+	if from > 1 {
+		return nil
+	}
+	older, err := book.Before(ctx, day.Add(-pastMargin)) // in which an older epoch may have the beginning
+	if err != nil {
+		log.Error("codes that were taken are not read in older epochs", "err", err)
+	}
+	for _, e := range older {
+		p.add(e)
+	}
 	return nil
 }
 
-// add counts an entry. One that another epoch has begun is in this one whole.
+// add counts an entry. What a new epoch has carried over of an older one counts once,
+// whichever of them it is read in.
 func (p *past) add(e journal.Entry) {
-	if e.Kind == journal.Carried {
-		body, err := e.Body()
-		if err != nil {
-			return
-		}
-		inner, _, err := journal.Decode(body)
-		if err != nil {
-			return
-		}
-		inner.Seq = e.Seq
-		e = inner
+	e, err := e.Inner()
+	if err != nil {
+		return
 	}
 	if e.Kind != journal.CodeSale {
 		return
@@ -119,6 +123,9 @@ func (p *past) add(e journal.Entry) {
 	c, err := paycode.Parse(taken.Code)
 	if err != nil {
 		return // a sale of an earlier program
+	}
+	if _, is := p.codes[c.Use()]; is {
+		return
 	}
 	p.codes[c.Use()] = e.Seq
 	if !midnight(e.At).Equal(p.day) {
