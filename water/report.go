@@ -45,8 +45,12 @@ type Report struct {
 	Final bool `json:"final"`
 	// Away says that the controller had no power, or no clock, for a while in this time:
 	// whose code is not in Uses may have been there all the same.
-	Away bool  `json:"away,omitempty"`
-	Uses []Use `json:"uses"` // by their numbers, each once
+	Away bool `json:"away,omitempty"`
+	// Tried are the codes, by their numbers, that were typed and opened nothing because it
+	// was not their time by the controller's clock. Who has typed one was there, whatever
+	// that clock says. A last word may come again with more of them.
+	Tried []int `json:"tried,omitempty"`
+	Uses  []Use `json:"uses"` // by their numbers, each once
 }
 
 // ReportMax is the longest report in bytes: of a hall whose codes were all used.
@@ -104,6 +108,13 @@ func (r Report) check() error {
 			return fmt.Errorf("%w: use %d ends before it begins, or by nothing", ErrReport, u.N)
 		}
 		last = int(u.N)
+	}
+	last = -1
+	for _, n := range r.Tried {
+		if n <= last || n >= r.Slot.Place.Codes() {
+			return fmt.Errorf("%w: number %d was tried after %d", ErrReport, n, last)
+		}
+		last = n
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -350,10 +351,10 @@ func TestSealed(t *testing.T) {
 	if len(all) != 1 || !all[0].Final || len(all[0].Uses) != 1 || all[0].Slot.No != 0 {
 		t.Fatalf("after the first slot: %+v", all)
 	}
-	first, _, _ := bytes.Cut(b.Log(), []byte("\n"))
 	b.at(17, 39) // within what a clock may be set back
 	b.press(7, "#"+b.code(0, 1))
 	b.shows(7, Idle, "不对")
+	first, _, _ := bytes.Cut(b.Log(), []byte("\n"))
 	b.now = b.now.Add(26 * time.Hour) // the power was away for a day
 	b.start()
 	if all := b.reports(); len(all) != 4 || !all[3].Final || all[3].Slot.Day != today+1 || len(all[3].Uses) != 0 {
@@ -411,6 +412,84 @@ func TestAway(t *testing.T) {
 				t.Errorf("away in the slots %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestOutOfTime: a code that is typed when it is not its time opens nothing, and the last
+// word about its slot says that its holder was there, also if that word was said before,
+// as by a clock that is ahead, and whenever the power goes.
+func TestOutOfTime(t *testing.T) {
+	for cut := -1; cut < 400; cut += 7 {
+		b := newBox(t, true)
+		b.Tick()
+		b.press(1, "#"+b.code(0, 5)+"#"+b.code(1, 9)) // too early
+		b.at(17, 20)
+		b.press(1, "#"+b.code(0, 5)+"*") // which is used in the end
+		b.at(19, 0)
+		if all := b.reports(); len(all) != 2 || len(all[0].Tried) != 0 || !slices.Equal(all[1].Tried, []int{9}) {
+			t.Fatalf("before anybody comes late: %+v", all)
+		}
+		b.disk.cut = cut
+		for _, key := range []byte("#" + b.code(0, 7)) {
+			_ = b.Press(2, key) // the power may go
+		}
+		_, after, _ := bytes.Cut(b.disk.text, []byte(`"use":{"n":7`))
+		typed := bytes.Contains(after, []byte("\n"))
+		b.start()
+		b.press(2, "#"+b.code(0, 3)+"#"+b.code(0, 3)+"#"+b.code(0, 5))
+		want := []int{3}
+		if typed {
+			want = []int{3, 7}
+		}
+		b.start()
+		if all := b.reports(); len(all) != 2 || !slices.Equal(all[0].Tried, want) || len(all[0].Uses) != 1 ||
+			all[0].Away || !slices.Equal(all[1].Tried, []int{9}) {
+			t.Fatalf("cut after %d: %+v, want %v tried", cut, all, want)
+		}
+	}
+}
+
+// TestSetBack: a clock that had run ahead is set right. Until the time that it has shown
+// comes, no code is taken, and the last word about the slots until then, which was said by
+// the wrong clock, is said again with that.
+func TestSetBack(t *testing.T) {
+	for back, want := range map[time.Duration]bool{8 * time.Minute: false, 55 * time.Minute: true} {
+		b := newBox(t, false)
+		b.at(17, 0)
+		b.Tick()
+		b.minutes(52) // the second slot is not sealed yet
+		b.now = b.now.Add(-back)
+		b.press(7, "#"+b.code(1, 0))
+		b.shows(7, Idle, "时钟故障")
+		for range 2 {
+			if all := b.reports(); len(all) != 1 || all[0].Away != want {
+				t.Errorf("set back by %v: %+v, want away %v", back, all, want)
+			}
+			b.start()
+		}
+		if n := bytes.Count(b.disk.text, []byte(`{"kind":8,`)); n > 1 {
+			t.Errorf("set back by %v: that is written down %d times", back, n)
+		}
+		b.minutes(80)
+		if all := b.reports(); len(all) != 2 || all[0].Away != want || all[1].Away != want {
+			t.Errorf("set back by %v: in the end %+v, want away %v", back, all, want)
+		}
+	}
+}
+
+// TestSaidAway: what was sealed of a slot stays, also if somebody types a code of it when
+// nobody remembers any more that the controller was away then.
+func TestSaidAway(t *testing.T) {
+	b := newBox(t, false)
+	b.at(17, 0)
+	b.Tick()
+	for range 2 {
+		b.now = b.now.Add(96 * time.Hour) // without power
+		b.start()
+	}
+	b.press(7, "#"+b.code(0, 1))
+	if r := b.reports()[0]; r.Slot.Day != today || !r.Away || !slices.Equal(r.Tried, []int{1}) {
+		t.Errorf("%+v, want one away and one tried", r)
 	}
 }
 

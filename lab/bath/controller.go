@@ -17,14 +17,11 @@
 package bath
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"quancun/bathcode"
-	"quancun/money"
 	"quancun/water"
 )
 
@@ -68,6 +65,8 @@ type Controller struct {
 	from   bathcode.Day      // all slots of the days before it are sealed
 	wrongs []time.Time       // of all panels, in the last hour
 	away   []span            // lately
+	tried  map[codeID]bool   // typed when it was not their time
+	stale  []slotID          // there may be more to say of them than was sealed
 	lost   time.Time         // since when the clock is; zero: it is not
 	panels map[uint16]*panel
 	broken error // the disk is: nothing is done any more
@@ -101,7 +100,7 @@ func New(s water.Setup, d Disk, c Clock) (*Controller, error) {
 	}
 	b := &Controller{
 		setup: s, disk: d, clock: c, uses: map[codeID]*water.Use{}, sealed: map[slotID]string{},
-		panels: map[uint16]*panel{},
+		tried: map[codeID]bool{}, panels: map[uint16]*panel{},
 	}
 	for _, n := range s.Stalls {
 		b.panels[n] = &panel{stall: n, step: Idle}
@@ -137,6 +136,9 @@ func (b *Controller) replay(r record, open map[codeID]bool) {
 		b.wrongs = append(b.wrongs, at)
 		if p != nil {
 			p.miss(at)
+		}
+		if r.Use != nil {
+			b.cameTo(codeID{r.Slot.Day, r.Slot.No, r.Use.N})
 		}
 	case wasSealed:
 		b.seal(slotID{r.Slot.Day, r.Slot.No}, r.Line)
@@ -281,8 +283,16 @@ func (b *Controller) digit(p *panel, key byte, now time.Time) {
 	id, found := b.find(bathcode.Code(p.digits), now)
 	switch {
 	case !found:
-		if b.write(record{Kind: wasWrong, At: now.Unix(), Stall: p.stall}) != nil {
+		r := record{Kind: wasWrong, At: now.Unix(), Stall: p.stall}
+		out, is := b.outOfTime(bathcode.Code(p.digits))
+		if is {
+			r.Slot, r.Use = b.slot(slotID{out.day, out.slot}), &water.Use{N: out.n}
+		}
+		if b.write(r) != nil {
 			return
+		}
+		if is {
+			b.cameTo(out)
 		}
 		b.wrongs = append(b.wrongs, now)
 		p.miss(now)
@@ -421,7 +431,7 @@ func (b *Controller) tick() {
 		b.age(p, now)
 	}
 	if !good {
-		b.lost = cmp.Or(b.lost, b.latest)
+		b.stopped()
 		return
 	}
 	if b.born.IsZero() {
@@ -432,6 +442,7 @@ func (b *Controller) tick() {
 	}
 	b.here(now)
 	b.sealAll(now)
+	b.sealMore()
 }
 
 // age ends what has taken too long.
@@ -453,46 +464,3 @@ func (b *Controller) age(p *panel, now time.Time) {
 		b.move(p, Waited, now)
 	}
 }
-
-// View is what a panel shows.
-type View struct {
-	Stall  uint16    `json:"stall"`
-	Step   Step      `json:"step"`
-	Valve  bool      `json:"valve"` // open
-	Text   string    `json:"text"`
-	Pulses int64     `json:"pulses"`
-	Amount money.Fen `json:"fen"`
-
-	Stub bathcode.Code `json:"stub,omitempty"` // of the last shower, until somebody begins the next
-}
-
-// View returns what a stall's panel shows.
-func (b *Controller) View(stall uint16) (View, error) {
-	p := b.panels[stall]
-	if p == nil {
-		return View{}, fmt.Errorf("lab/bath: no stall %d here", stall)
-	}
-	v := View{Stall: stall, Step: p.step, Valve: p.step == Running, Text: p.notice, Stub: p.stub}
-	if p.use != nil {
-		v.Pulses, v.Amount = p.use.Pulses, min(b.setup.Tariff.Price(p.use.Pulses), b.setup.Cap)
-	}
-	switch p.step {
-	case Idle:
-		if v.Text == "" {
-			v.Text = "请按确认"
-		}
-	case Entering:
-		v.Text = "预约码 " + p.digits
-	case Running:
-		v.Text = "用水中 " + v.Amount.String() + " 元"
-	case Paused:
-		v.Text = "已暂停，按确认继续，按取消结束"
-	}
-	return v, nil
-}
-
-// Stalls returns which stalls the controller works.
-func (b *Controller) Stalls() []uint16 { return b.setup.Stalls }
-
-// errOff means that the power is off.
-var errOff = errors.New("lab/bath: the power is off")

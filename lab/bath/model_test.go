@@ -16,6 +16,8 @@ type model struct {
 	opened map[codeID]uint16 // by a code that was typed, and where
 	ran    map[codeID]int64  // pulses that were seen
 	lost   map[codeID]int64  // that a power cut may have cost at most
+	vain   map[codeID]bool   // typed, and refused
+	maybe  map[codeID]bool   // the same, when the power went
 }
 
 // TestModel does anything in any order, with the power cut at any byte of any write,
@@ -27,7 +29,7 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{
 			box: newBox(t, rapid.Bool().Draw(t, "whole")), opened: map[codeID]uint16{}, ran: map[codeID]int64{},
-			lost: map[codeID]int64{},
+			lost: map[codeID]int64{}, vain: map[codeID]bool{}, maybe: map[codeID]bool{},
 		}
 		m.at(16, 45)
 		t.Repeat(map[string]func(*rapid.T){
@@ -76,7 +78,11 @@ func (m *model) typeCode(t *rapid.T) {
 		if before == Entering && p.step == Running {
 			m.entered(t, stall, codeID{today, slot, n})
 		}
+		if before == Entering && p.step == Idle && p.notice == "预约码不对" {
+			m.vain[codeID{today, slot, n}] = true
+		}
 		if before = p.step; err != nil {
+			m.maybe[codeID{today, slot, n}] = true
 			m.do(err)
 			return
 		}
@@ -150,13 +156,16 @@ func (m *model) over(t *rapid.T) {
 	m.box.lost, m.disk.cut = false, -1
 	m.at(23, 0)
 	m.power()
-	told, finals := map[codeID]bool{}, 0
+	told, came, finals := map[codeID]bool{}, map[codeID]bool{}, 0
 	for _, r := range m.reports() {
 		m.check(t, r)
 		if r.Final && r.Slot.Day == today {
 			finals++
 			for _, u := range r.Uses {
 				told[codeID{r.Slot.Day, r.Slot.No, u.N}] = true
+			}
+			for _, n := range r.Tried {
+				came[codeID{r.Slot.Day, r.Slot.No, uint8(n)}] = true
 			}
 		}
 	}
@@ -166,6 +175,16 @@ func (m *model) over(t *rapid.T) {
 	for id := range m.opened {
 		if !told[id] {
 			t.Fatalf("nothing was told of %+v", id)
+		}
+	}
+	for id := range m.vain {
+		if !came[id] && !told[id] {
+			t.Fatalf("nothing was told of %+v, which was typed out of its time", id)
+		}
+	}
+	for id := range came { // the power may go between the record and what the panel shows
+		if !m.vain[id] && !m.maybe[id] || told[id] {
+			t.Fatalf("%+v was not typed out of its time, or was used", id)
 		}
 	}
 }

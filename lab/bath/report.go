@@ -2,7 +2,9 @@ package bath
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"quancun/bathcode"
@@ -46,8 +48,39 @@ func (b *Controller) sealDay(d bathcode.Day, now time.Time) (done bool) {
 }
 
 func (b *Controller) seal(id slotID, line string) {
+	if _, again := b.sealed[id]; !again {
+		b.order = append(b.order, id)
+	}
 	b.sealed[id] = line
-	b.order = append(b.order, id)
+}
+
+// sealMore seals slots again of which more is known than was said: that somebody has
+// come, or could not.
+func (b *Controller) sealMore() {
+	now, _ := b.now()
+	for _, id := range b.stale {
+		line, sealed := b.sealed[id]
+		k, ok := b.setup.Key(id.day)
+		if !sealed || !ok {
+			continue
+		}
+		fresh := string(b.report(id, true).Seal(k))
+		if fresh == line {
+			continue
+		}
+		if b.write(record{Kind: wasSealed, At: now.Unix(), Slot: b.slot(id), Line: fresh}) != nil {
+			return
+		}
+		b.seal(id, fresh)
+	}
+	b.stale = nil
+}
+
+// saidAway reports whether a slot's report has said that the controller was away.
+func (b *Controller) saidAway(id slotID) bool {
+	var r water.Report
+	_, body, _ := strings.Cut(b.sealed[id], " ")
+	return json.Unmarshal([]byte(body), &r) == nil && r.Away
 }
 
 func (b *Controller) showering(id slotID) bool {
@@ -62,7 +95,16 @@ func (b *Controller) showering(id slotID) bool {
 // report returns what there is to say of a slot. A shower that is under way is not
 // told of.
 func (b *Controller) report(id slotID, final bool) water.Report {
-	r := water.Report{Slot: b.slot(id), Final: final, Away: final && b.awayIn(id), Uses: []water.Use{}}
+	r := water.Report{Slot: b.slot(id), Final: final, Uses: []water.Use{}}
+	if final {
+		r.Away = b.awayIn(id) || b.saidAway(id)
+	}
+	for c := range b.tried {
+		if final && c.day == id.day && c.slot == id.slot && b.uses[c] == nil {
+			r.Tried = append(r.Tried, int(c.n))
+		}
+	}
+	slices.Sort(r.Tried)
 	for c, u := range b.uses {
 		if c.day == id.day && c.slot == id.slot && !b.under(c) {
 			r.Uses = append(r.Uses, *u)

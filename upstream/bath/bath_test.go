@@ -372,7 +372,8 @@ func TestNobodyKnows(t *testing.T) {
 	})
 }
 
-// TestNoShow keeps those from reserving who have not come three times in a month.
+// TestNoShow keeps those from reserving who have not come three times in a month, once it
+// is known that the controller had to know of it.
 func TestNoShow(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		var first bath.Reservation
@@ -385,12 +386,27 @@ func TestNoShow(t *testing.T) {
 				first = r
 			}
 		}
-		_, err := w.desk.Reserve(t.Context(), w.request(0, whole, 3))
+		w.at(18, 45)
+		q := w.request(0, whole, 1)
+		q.Day++
+		r, err := w.desk.Reserve(t.Context(), q) // the log may have been taken by a clock that is ahead
+		w.ok(err)
+		_, err = w.desk.Cancel(t.Context(), w.act(r))
+		w.ok(err)
+		later := w.request(1, whole, 0)
+		later.Day++
+		r, err = w.desk.Reserve(t.Context(), later)
+		w.ok(err)
+		w.clock = r.To
+		w.take(report(r.Slot, true, use(r, 5))) // this log is of a time when the three slots were over
+		q = w.request(0, whole, 3)
+		q.Day++
+		_, err = w.desk.Reserve(t.Context(), q)
 		if no := w.refused(err, bath.NoShows); !no.Until.Equal(first.To.Add(30 * 24 * time.Hour)) {
 			t.Errorf("until %v", no.Until)
 		}
 		w.clock = first.To.Add(30 * 24 * time.Hour)
-		q := w.request(0, whole, 3)
+		q = w.request(0, whole, 3)
 		q.Day += 30
 		_, err = w.desk.Reserve(t.Context(), q)
 		w.ok(err)
@@ -483,6 +499,14 @@ func TestNoReservation(t *testing.T) {
 		stranger.N = 3
 		w.take(report(r.Slot, false, stranger))
 		w.listed(bath.TooEarly, bath.NoReservation)
+
+		w.clock = r.To
+		again := water.Report{Slot: r.Slot, Final: true, Tried: []int{3}, Uses: []water.Use{}}
+		if got := w.take(again.Seal(master.Key(r.Slot.Place, today))); got.Freed != 0 {
+			t.Errorf("freed by a controller that was early: %+v", got)
+		}
+		w.stands(r, bath.Reserved, bath.Held, 0)
+		w.at(17, 15)
 
 		ghost := bathcode.Slot{Place: bathcode.Place{Hall: 77, Stall: 1}, Day: today, No: 0}
 		early.Stall, early.N = 1, 0

@@ -42,6 +42,7 @@ type campus struct {
 	disks map[bathcode.Place]*memory
 	made  []bath.Reservation
 	ran   map[string]int64 // pulses that a reservation's shower had, as its holder saw
+	ahead time.Duration    // of the time, the controllers' clocks
 }
 
 func newCampus(t *testing.T, w *world) *campus {
@@ -61,7 +62,7 @@ func (c *campus) start(p bathcode.Place) {
 	c.t.Helper()
 	s, err := c.desk.Setup(c.t.Context(), p.Hall, p.Stall)
 	c.ok(err)
-	c.boxes[p], err = lab.New(s, c.disks[p], func() (time.Time, bool) { return c.clock, true })
+	c.boxes[p], err = lab.New(s, c.disks[p], func() (time.Time, bool) { return c.clock.Add(c.ahead), true })
 	c.ok(err)
 }
 
@@ -98,14 +99,64 @@ func (c *campus) closed(r bath.Reservation) {
 }
 
 // carry brings all logs to the upstream, from whatever place it finds them.
-func (c *campus) carry() {
-	c.t.Helper()
+func (c *campus) carry() { c.bring(c.logs()) }
+
+// logs are all that the controllers have to say now.
+func (c *campus) logs() (lines []byte) {
 	for _, b := range c.boxes {
-		for line := range bytes.Lines(b.Log()) {
-			_, err := c.desk.Take(c.t.Context(), "kiosk1", bytes.TrimSpace(line))
-			c.ok(err)
-		}
+		lines = append(lines, b.Log()...)
 	}
+	return lines
+}
+
+// bring takes logs to the upstream, whenever they were taken.
+func (c *campus) bring(lines []byte) {
+	c.t.Helper()
+	for line := range bytes.Lines(lines) {
+		_, err := c.desk.Take(c.t.Context(), "kiosk1", bytes.TrimSpace(line))
+		c.ok(err)
+	}
+}
+
+// TestClockAhead: a controller's clock is ahead, and has sealed a slot before it begins.
+// Its log may be brought when the slot is over, and nothing in it says that. Whoever comes
+// in time stands before it in vain; the next log says who was there, and that it took no
+// code once its clock was set right. Nobody is kept from reserving by a log that may be
+// older than the slot.
+func TestClockAhead(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.desk = bath.New(bath.Config{Books: w.books, Master: master, Policy: func() bath.Policy {
+			p := bath.Usual()
+			p.NoShows = 1
+			return p
+		}()})
+		c := newCampus(t, w)
+		came, stayed, late := w.reserve(0, whole, 0), w.reserve(1, whole, 0), w.reserve(2, whole, 1)
+		w.at(16, 30)
+		c.ahead = 80 * time.Minute
+		old := c.logs() // at ten to six, by its clock
+		w.at(17, 5)
+		c.shower(came, 1, 100)
+		w.at(17, 35)
+		c.ahead = 0
+		c.logs()
+		w.at(17, 45)
+		c.shower(late, 1, 100) // in vain: it says that its clock is wrong
+		w.at(18, 15)
+		c.bring(old)
+		w.stands(came, bath.NotUsed, bath.Released, 0)
+		w.stands(stayed, bath.NotUsed, bath.Released, 0)
+		for i := range 2 {
+			r := w.reserve(i, whole, 3) // by that log nobody is absent
+			_, err := w.desk.Cancel(t.Context(), w.act(r))
+			w.ok(err)
+		}
+		c.carry()
+		w.stands(came, bath.Unknown, bath.Released, 0)
+		w.stands(stayed, bath.NotUsed, bath.Released, 0)
+		w.stands(late, bath.Unknown, bath.Released, 0)
+		w.listed()
+	})
 }
 
 // TestLab plays a whole evening with the lab's controllers: used, cancelled, not

@@ -219,9 +219,15 @@ func (t *taking) mayHold(given []Reservation) error {
 	if err != nil {
 		return err
 	}
+	// A controller's word about a slot counts once a later one of it is here: it has told
+	// of a code that was given only after the slot, so its log was taken after that, by
+	// whatever its clock said, and knows of all who came.
 	err = t.tx.QueryRow(t.ctx, `
-		SELECT count(*), coalesce(min(to_ms), 0) FROM bath_reservations
-		WHERE account = ? AND state = 4 AND to_ms > ?`, t.Account, now.Add(-t.desk.policy.Span).UnixMilli()).
+		SELECT count(*), coalesce(min(r.to_ms), 0) FROM bath_reservations r
+		WHERE r.account = ? AND r.state = 4 AND r.to_ms > ? AND EXISTS (
+			SELECT 1 FROM bath_uses u JOIN bath_reservations later ON later.ref = u.ref
+			WHERE u.hall = r.hall AND u.controller = r.stall AND u.day >= r.day AND later.made_ms >= r.to_ms + ?)`,
+		t.Account, now.Add(-t.desk.policy.Span).UnixMilli(), t.desk.policy.Grace.Milliseconds()).
 		Scan(&missed, &oldest)
 	if err != nil {
 		return err

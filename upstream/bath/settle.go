@@ -104,13 +104,17 @@ func (s *settling) settle(carrier string, line []byte) error {
 	if err := s.findSlot(); err != nil {
 		return err
 	}
-	final := s.Report.Final && s.known && !s.now.Before(s.to)
+	early, err := s.wasEarly()
+	if err != nil {
+		return err
+	}
+	final := s.Report.Final && s.known && !s.now.Before(s.to) && !early
 	fresh, err := s.keep(carrier, line, final)
 	if err != nil || !fresh {
 		s.Again = true
 		return err
 	}
-	if s.Report.Final && !final {
+	if s.Report.Final && !final && !early {
 		s.list(TooEarly, slot, 0, 0)
 	}
 	s.all, err = lockWhere(s.ctx, s.tx, `r.hall = ? AND r.stall = ? AND r.day = ? AND r.slot = ?`,
@@ -131,8 +135,19 @@ func (s *settling) settle(carrier string, line []byte) error {
 			return err
 		}
 	}
+	if err := s.excuse(); err != nil {
+		return err
+	}
 	s.Listed = len(s.listing)
 	return s.desk.books.Except(s.ctx, s.tx, s.listing)
+}
+
+// wasEarly reports whether the last word about the slot was here before it was over: the
+// controller's clock is ahead, and no later word of it frees anything.
+func (s *settling) wasEarly() (early bool, err error) {
+	err = s.tx.QueryRow(s.ctx, `SELECT EXISTS (SELECT 1 FROM exceptions WHERE kind = ? AND ref = ?)`,
+		TooEarly, about(s.Report.Slot, 0)).Scan(&early)
+	return early, err
 }
 
 // about names a code for the inbox: hall, controller, day, slot and serial number.
@@ -271,30 +286,61 @@ func (s *settling) capture() error {
 }
 
 // free lets go of what is held for codes that were not used: the controller has
-// said so of the whole slot. Where it was away for a while, nobody says that their
-// holders did not come.
+// said so of the whole slot. Of whom it cannot say that they did not come, nobody says so.
 func (s *settling) free() error {
-	unused := NotUsed
-	if s.Report.Away {
-		unused = Unknown
+	var absent, unknown []string
+	for _, r := range s.all {
+		switch {
+		case r.State == Used || r.Hold != Held:
+		case s.excused(r):
+			unknown = append(unknown, r.Ref)
+		default:
+			absent = append(absent, r.Ref)
+		}
 	}
+	if s.Freed = len(absent) + len(unknown); s.Freed == 0 {
+		return nil
+	}
+	if err := s.unused(Unknown, unknown, Reserved); err != nil {
+		return err
+	}
+	if err := s.unused(NotUsed, absent, Reserved); err != nil {
+		return err
+	}
+	return release(s.ctx, s.tx, append(absent, unknown...)...)
+}
+
+// excused reports whether a holder has not failed to come: they typed the code when it
+// was not its time by the controller's clock, which may be wrong; or the controller was
+// away for a while.
+func (s *settling) excused(r Reservation) bool {
+	return s.Report.Away || slices.Contains(s.Report.Tried, int(r.N))
+}
+
+// excuse takes back that holders did not come who are excused by a later word.
+func (s *settling) excuse() error {
 	var refs []string
 	for _, r := range s.all {
-		if r.State != Used && r.Hold == Held {
+		if r.State == NotUsed && s.excused(r) {
 			refs = append(refs, r.Ref)
 		}
 	}
+	return s.unused(Unknown, refs, NotUsed)
+}
+
+// unused moves reservations from one state to another; what is not in that stays.
+func (s *settling) unused(to State, refs []string, from State) error {
 	if len(refs) == 0 {
 		return nil
 	}
-	s.Freed = len(refs)
-	_, err := s.tx.Exec(s.ctx, `
-		UPDATE bath_reservations SET state = ?, moved_ms = ?, hold = 3 WHERE state = 1 AND ref = ANY (?)`,
-		int64(unused), s.now.UnixMilli(), refs)
-	if err != nil {
-		return err
+	hold := "hold"
+	if from == Reserved {
+		hold = "3"
 	}
-	return release(s.ctx, s.tx, refs...)
+	_, err := s.tx.Exec(s.ctx, `
+		UPDATE bath_reservations SET state = ?, moved_ms = ?, hold = `+hold+` WHERE state = ? AND ref = ANY (?)`,
+		int64(to), s.now.UnixMilli(), int64(from), refs)
+	return err
 }
 
 // lapseEvery is how often it is looked whether a day has passed.

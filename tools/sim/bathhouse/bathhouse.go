@@ -77,11 +77,12 @@ type Baths struct {
 
 	boxes []*box
 	ran   map[string]*ran // by slot and code
+	vain  map[string]bool // likewise, typed out of its time, and refused
 }
 
 // Open switches the controllers of b on, one for each setup.
 func (b *Baths) Open(setups []water.Setup) {
-	b.ran = map[string]*ran{}
+	b.ran, b.vain = map[string]*ran{}, map[string]bool{}
 	for _, s := range setups {
 		x := &box{baths: b, setup: s}
 		x.start()
@@ -153,7 +154,7 @@ func (b *Baths) early(x *box, t *Ticket) {
 	if b.Dice.OneIn(8) {
 		x.stray(t.From)
 	}
-	switch opens := x.enter(stall, t.Code); {
+	switch opens := b.enter(x, stall, t); {
 	case opens && x.now().Before(t.From.Add(-x.grace())):
 		b.Wrong("code of %s opens at another time", t.Ref)
 	case opens:
@@ -184,7 +185,7 @@ func (b *Baths) come(x *box, t *Ticket) {
 	if b.Dice.OneIn(12) {
 		x.stray(t.To.Add(x.grace()))
 	}
-	if !x.enter(stall, t.Code) {
+	if !b.enter(x, stall, t) {
 		t.away = b.Dice.OneIn(3)
 		if now := b.World.Now; !x.lost && !x.latest.Before(t.To.Add(x.grace())) && now.Before(t.To) {
 			b.Met(InVain)
@@ -194,6 +195,19 @@ func (b *Baths) come(x *box, t *Ticket) {
 	}
 	b.opened(x, stall, t)
 }
+
+// enter has a holder type their code.
+func (b *Baths) enter(x *box, stall uint16, t *Ticket) (opens bool) {
+	opens = x.enter(stall, t.Code)
+	if !opens && x.view(stall).Text == "预约码不对" {
+		b.vain[key(t.Slot, t.Code)] = true
+	}
+	return opens
+}
+
+// Refused reports whether somebody has typed a code, and it was not its time by the
+// controller's clock, right or wrong.
+func (b *Baths) Refused(s bathcode.Slot, code string) bool { return b.vain[key(s, code)] }
 
 // opened has a holder shower whose code has opened a stall.
 func (b *Baths) opened(x *box, stall uint16, t *Ticket) {

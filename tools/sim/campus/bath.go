@@ -410,6 +410,8 @@ func (c *Campus) judgeBaths(up *copied) {
 		switch {
 		case r.State == 4 && c.tooSoon[r.Slot] && !c.restored: // books restored from a copy may not know it
 			c.wrong("nobody came to shower %s, by a clock that was ahead", r.Ref)
+		case r.State == 4 && c.baths.Refused(r.Slot, c.works.Code(r.Slot, r.N)):
+			c.wrong("nobody came to shower %s, whose code was typed", r.Ref)
 		case r.Hold == 1:
 			c.wrong("shower %s holds %s in the end", r.Ref, r.Cap)
 		case opened && (r.State != 3 || r.Captured < least || r.Captured > most):
