@@ -55,6 +55,7 @@ const (
 	CodeLoadRefused  Code = 3101 // on the account; the card was not written
 	CodeLoadDoubt    Code = 3102 // on the account; the card has to be seen again
 	CodeLoadNoAnswer Code = 3103 // on the account; the upstream was away before the card was written
+	CodeUnclear      Code = 3201 // a vendor has answered, and nobody knows what it means
 	CodePurseShort   Code = 4001 // the purse holds less than the price
 	CodeNotEnough    Code = 4002 // the account has less than the price
 	CodeAlone        Code = 4003 // more than may be sold while the upstream is away
@@ -83,6 +84,7 @@ var Codes = []Code{
 	CodePINLocked, CodeCardPIN, CodeCardPINLock, CodeSessionOver,
 	CodeNotStaff, CodeStaffLocked, CodeStaffAway, CodeForbidden,
 	CodeAmount, CodeCap, CodeNoChannel, CodeConflict, CodeLoadRefused, CodeLoadDoubt, CodeLoadNoAnswer,
+	CodeUnclear,
 	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeOldList, CodeSaleDoubt, CodeSaleForged, CodePayDoubt,
 	CodePayOffline, CodePayForeign, CodePayInvalid, CodePayExpired, CodePayEarly, CodePaySpent, CodePayRevoked,
 	CodePayAllowance, CodePayPIN, CodePayRefused,
@@ -113,6 +115,7 @@ var reasons = map[client.Reason]Code{
 	client.NotEnough:        CodeNotEnough,
 	client.AccountUnknown:   CodeUnknownCard,
 	client.AttemptConflict:  CodeConflict,
+	client.NotSaid:          CodeUnclear,
 }
 
 // causes says which code an error has, the most telling first.
@@ -187,7 +190,8 @@ func Explain(err error) Code {
 }
 
 // HowEnded returns how a script has ended that returned err, and why not: by its
-// code, or in words of its own.
+// code, or in words of its own. What is for somebody to look after although it has
+// words, such as an answer that nobody understands, has a code beside them.
 func HowEnded(err error) (how dialog.Outcome, code Code, why dialog.Word) {
 	switch {
 	case err == nil:
@@ -198,7 +202,10 @@ func HowEnded(err error) (how dialog.Outcome, code Code, why dialog.Word) {
 		how = dialog.Refused
 	}
 	if r := (*dialog.Refusal)(nil); errors.As(err, &r) {
-		return how, 0, r.Why
+		if no := (*client.Refusal)(nil); errors.As(err, &no) && no.Reason == client.NotSaid {
+			code = CodeUnclear
+		}
+		return how, code, r.Why
 	}
 	return how, Explain(err), ""
 }

@@ -125,6 +125,9 @@ func titles(v kiosk.View, texts *text.Texts) (all []string) {
 			all = []string{texts.T("dialog." + string(d.Titled().Title))}
 		case dialog.Unknown:
 			all = []string{texts.T("dialog.unknown")}
+			if d.Why != "" {
+				all = []string{texts.T("dialog." + string(d.Why))}
+			}
 		default:
 			all = []string{texts.T("dialog.refused")}
 		}
@@ -135,7 +138,7 @@ func titles(v kiosk.View, texts *text.Texts) (all []string) {
 			all = append(all, texts.T("dialog."+string(d.Report.Next)))
 		}
 	}
-	if v.Fault != 0 && d.Why == "" {
+	if v.Fault != 0 && d.Why == "" && d.Outcome != dialog.Unknown {
 		title, _ := texts.Fault(v.Fault)
 		all = append(all, title)
 	}

@@ -15,6 +15,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
+	"quancun/kiosk/service/tape"
 	"quancun/money"
 	face "quancun/ui/dialog"
 	"quancun/ui/inspect"
@@ -405,5 +406,45 @@ func TestUnknownSaysWhatNow(t *testing.T) {
 	want := k.stage.Texts.T("dialog.lost.next.unknown")
 	if words := k.words(); !strings.Contains(words, strings.Split(want, "。")[0]) {
 		t.Errorf("%q is not in %q", want, words)
+	}
+}
+
+// TestRefusalSaysOnce: a page of a service that was refused says once what came of the
+// money, and then what to do now; so does one that is being checked of what it is.
+func TestRefusalSaysOnce(t *testing.T) {
+	k := newFinger(t)
+	for _, l := range text.Languages {
+		k.stage.Texts.SetLanguage(l)
+		untouched := k.stage.Texts.T("dialog.refused")
+		for _, shot := range tape.Shots() {
+			if v := shot.View; v.Page != dialog.Ended || v.Outcome == dialog.Done {
+				continue
+			}
+			k.stage.Fault = shot.Code
+			k.show(office.View{View: shot.View})
+			without := strings.NewReplacer(" ", "") // lines are broken at them
+			words := without.Replace(k.words())
+			money := strings.Count(words, without.Replace(untouched))
+			if refused := shot.View.Outcome == dialog.Refused; refused != (money == 1) {
+				t.Errorf("%s in %s says %d times that nothing has moved: %s", shot.Name, l, money, words)
+			}
+			for _, again := range []string{
+				"没有扣款", "钱已解冻", "什么都没有", "Nothingwastaken", "Nothingwasdone.", "正在核实付款正在核实",
+			} {
+				if strings.Contains(words, again) {
+					t.Errorf("%s in %s says %q besides: %s", shot.Name, l, again, words)
+				}
+			}
+			if code := text.Code(shot.Code); shot.Code != 0 && !strings.Contains(words, code) {
+				t.Errorf("%s in %s does not say %s: %s", shot.Name, l, code, words)
+			}
+			if shot.View.Why == "" || shot.View.Outcome == dialog.Unknown {
+				continue
+			}
+			advice := without.Replace(k.stage.Texts.T("dialog." + string(shot.View.Why) + ".advice"))
+			if strings.Index(words, advice) < strings.Index(words, without.Replace(untouched)) {
+				t.Errorf("%s in %s says what to do now before what came of the money: %s", shot.Name, l, words)
+			}
+		}
 	}
 }

@@ -2,6 +2,8 @@ package dialog
 
 import (
 	"image/color"
+	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 
@@ -45,11 +47,12 @@ func (p *page) verdict() verdict {
 	case dialog.Unknown:
 		v := verdict{ground: look.Unknown, icon: "unknown"}
 		p.why(&v)
-		v.body = v.title + "\n" + v.body
-		if p.s.Touch && p.v.Why == "" { // codes tell a cashier what to do
-			v.body = p.t.T("dialog.unknown.body")
+		switch {
+		case !p.s.Touch: // codes tell a cashier what to do
+			v.title, v.body = p.t.T("dialog.unknown"), v.title+"\n"+v.body
+		case p.v.Why == "": // a script's own words say what is being checked
+			v.title, v.body = p.t.T("dialog.unknown"), p.t.T("dialog.unknown.body")
 		}
-		v.title = p.t.T("dialog.unknown")
 		if r.Next != "" {
 			v.body += "\n" + p.word(r.Next)
 		}
@@ -60,7 +63,11 @@ func (p *page) verdict() verdict {
 	}
 	v := verdict{ground: look.Bad, icon: "refused"}
 	p.why(&v)
-	v.body += "\n" + p.t.T("dialog.refused")
+	all := []string{v.body, p.t.T("dialog.refused")}
+	if p.s.Touch { // first of all: is my money there?
+		slices.Reverse(all)
+	}
+	v.body = strings.Join(all, "\n")
 	return v
 }
 
@@ -71,6 +78,8 @@ func (p *page) why(v *verdict) {
 		v.title, v.body = p.word(p.v.Why), p.word(p.v.Why+".advice")
 	case p.s.Fault != 0:
 		v.title, v.body = p.t.Fault(p.s.Fault)
+	}
+	if p.s.Fault != 0 {
 		v.code = p.t.T("fault.code", "code", text.Code(p.s.Fault))
 		if p.s.Phone != "" {
 			v.code += "   " + p.t.T("phone", "phone", p.s.Phone)

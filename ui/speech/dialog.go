@@ -121,11 +121,14 @@ func (s *teller) verdict(d dialog.View, v kiosk.View) {
 			s.key("dialog." + string(r.Next))
 		}
 	case dialog.Unknown:
-		s.key("dialog.unknown")
-		s.why(d, v)
-		if d.Why == "" {
+		if d.Why != "" {
+			s.key("dialog." + string(d.Why))
+			s.key("dialog." + string(d.Why) + ".advice")
+		} else {
+			s.key("dialog.unknown")
 			s.key("dialog.unknown.body")
 		}
+		s.called(v)
 		if r.Next != "" {
 			s.key("dialog." + string(r.Next))
 		}
@@ -133,8 +136,7 @@ func (s *teller) verdict(d dialog.View, v kiosk.View) {
 			s.key("dialog.followed")
 		}
 	default:
-		s.why(d, v)
-		s.key("dialog.refused")
+		s.refused(d, v)
 	}
 }
 
@@ -143,14 +145,21 @@ func bare(r dialog.Report) bool {
 	return len(r.Facts) == 0 && len(r.Table.Rows) == 0 && len(r.Plot) == 0 && r.QR == ""
 }
 
-// why says why a task was not done, or is not known to be.
-func (s *teller) why(d dialog.View, v kiosk.View) {
-	switch {
-	case d.Why != "":
-		s.key("dialog." + string(d.Why))
-		s.key("dialog." + string(d.Why) + ".advice")
-	case v.Fault != 0:
-		s.fault(v.Fault)
+// refused says why a task was not done, what came of the money, and what to do now.
+func (s *teller) refused(d dialog.View, v kiosk.View) {
+	title, advice := s.t.Fault(v.Fault)
+	if d.Why != "" {
+		title, advice = s.t.T("dialog."+string(d.Why)), s.t.T("dialog."+string(d.Why)+".advice")
+	}
+	s.say(title)
+	s.key("dialog.refused")
+	s.say(advice)
+	s.called(v)
+}
+
+// called says what a person says on the telephone of what has a code.
+func (s *teller) called(v kiosk.View) {
+	if v.Fault != 0 {
 		s.reference(v)
 	}
 }

@@ -163,10 +163,12 @@ func (r *Recorder) fixed(facts []dialog.Fact) []dialog.Fact {
 	facts = slices.Clone(facts)
 	for i := range facts {
 		f := &facts[i]
-		if text, ok := r.Fixed[f.Name]; ok && f.Kind == dialog.IsText {
+		text, ok := r.Fixed[f.Name]
+		switch {
+		case ok && f.Kind == dialog.IsText:
 			f.Text = text
-		}
-		if !f.At.IsZero() && r.Now != nil {
+		case f.Kind == dialog.IsDay: // as a vendor has written it, whatever the clock says
+		case !f.At.IsZero() && r.Now != nil:
 			f.At = tape.Now.Add(f.At.Sub(r.Now()).Round(rounding))
 		}
 		if !f.At.IsZero() {
