@@ -169,8 +169,9 @@ var layers = map[string]layer{
 		ours:   []string{"money", "pboc", "journal", "upstream/channel", "upstream/keys", "upstream/store/sqldb"},
 		theirs: []string{mod},
 	},
-	"upstream/store/sqldb":  {theirs: []string{sqlite, postgres}},
-	"upstream/store/pgtest": {theirs: []string{postgres, sys}},
+	"upstream/store/sqldb":    {theirs: []string{sqlite, postgres}},
+	"upstream/store/booktest": {ours: []string{"upstream/store"}},
+	"upstream/store/pgtest":   {theirs: []string{postgres, sys}},
 	"upstream/bath": {
 		ours: []string{
 			"money", "journal", "bathcode", "water", "upstream/store", "upstream/store/sqldb", "upstream/server/call",

@@ -30,6 +30,7 @@ import (
 	"quancun/upstream/server/enrol"
 	"quancun/upstream/server/pki"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/wire"
 )
 
@@ -49,7 +50,7 @@ func newUpstream(t *testing.T) *upstream {
 	var err1, err2, err3 error
 	u.keys, err1 = keys.OpenSoftware(filepath.Join(dir, "keys.json"))
 	u.pki, err2 = pki.Open(dir, time.Now())
-	u.books, err3 = store.Open(t.Context(), filepath.Join(dir, "books.db"), nil)
+	u.books, err3 = booktest.Open(t.Context(), filepath.Join(dir, "books.db"), nil)
 	l, err4 := net.Listen("tcp", "127.0.0.1:0")
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ import (
 	"quancun/upstream/server"
 	"quancun/upstream/server/pki"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 )
 
 const (
@@ -160,7 +161,7 @@ func (w *world) startUpstream() {
 	w.ok(err)
 	w.authority, err = pki.Open(w.dir, time.Now())
 	w.ok(err)
-	w.books, err = store.Open(w.t.Context(), filepath.Join(w.dir, "books.db"), time.Now)
+	w.books, err = booktest.Open(w.t.Context(), filepath.Join(w.dir, "books.db"), time.Now)
 	w.ok(err)
 	w.server = server.New(server.Config{
 		Books: w.books, Keys: w.keys, Channel: ways, Stretch: stretch, Pace: pace,

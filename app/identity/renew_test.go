@@ -25,6 +25,7 @@ import (
 	"quancun/upstream/server/enrol"
 	"quancun/upstream/server/pki"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/wire"
 )
 
@@ -54,7 +55,7 @@ func newUpstream(t *testing.T) *upstream {
 		t.Fatal(err)
 	}
 	u.pki.Now = u.now
-	if u.books, err = store.Open(t.Context(), filepath.Join(dir, "books.db"), u.now); err != nil {
+	if u.books, err = booktest.Open(t.Context(), filepath.Join(dir, "books.db"), u.now); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)

@@ -15,13 +15,14 @@ import (
 	"quancun/upstream/clearing"
 	"quancun/upstream/hot"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/sqldb"
 )
 
 // onBooks does something to the books as the server would.
 func (s *site) onBooks(do func(b *store.Books) error) {
 	s.t.Helper()
-	b, err := store.Open(s.t.Context(), s.path("data/books.db"), nil)
+	b, err := booktest.Open(s.t.Context(), s.path("data/books.db"), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

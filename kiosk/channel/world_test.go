@@ -38,6 +38,7 @@ import (
 	"quancun/upstream/server"
 	"quancun/upstream/server/pki"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 )
 
 const yuan = money.Yuan
@@ -160,7 +161,7 @@ func newWorld(t *testing.T) *world {
 	seed := sha256.Sum256([]byte("till"))
 	w.key = ed25519.NewKeyFromSeed(seed[:])
 	var err error
-	w.books, err = store.Open(t.Context(), filepath.Join(w.dir, "books.db"), nil)
+	w.books, err = booktest.Open(t.Context(), filepath.Join(w.dir, "books.db"), nil)
 	w.ok(err)
 	t.Cleanup(func() { w.ok(w.books.Close()) })
 	w.keys, err = keys.OpenSoftware(filepath.Join(w.dir, "keys.json"))

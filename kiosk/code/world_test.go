@@ -25,6 +25,7 @@ import (
 	"quancun/upstream/keys"
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -59,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	var err error
 	w.secrets, err = keys.OpenSoftware(filepath.Join(dir, "keys.json"))
 	w.ok(err)
-	w.books, err = store.OpenDSN(t.Context(), filepath.Join(dir, "books.db"), func() time.Time { return w.now })
+	w.books, err = booktest.Open(t.Context(), filepath.Join(dir, "books.db"), func() time.Time { return w.now })
 	w.ok(err)
 	t.Cleanup(func() { w.books.Close() })
 	w.in = ingest.New(w.books, w.secrets, ingest.Policy{DailyLimit: 50 * yuan})

@@ -13,6 +13,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/bath"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 	"quancun/water"
 )
@@ -54,7 +55,7 @@ func newWorld(t *testing.T, dsn string) *world {
 	t.Helper()
 	w := &world{t: t, clock: time.Date(2026, 11, 26, 12, 0, 0, 0, zone)}
 	var err error
-	w.books, err = store.OpenDSN(t.Context(), dsn, func() time.Time { return w.clock })
+	w.books, err = booktest.Open(t.Context(), dsn, func() time.Time { return w.clock })
 	w.ok(err)
 	t.Cleanup(func() { w.whole(); w.ok(w.books.Close()) })
 	w.desk = bath.New(bath.Config{Books: w.books, Master: master})

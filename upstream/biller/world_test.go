@@ -19,6 +19,7 @@ import (
 	"quancun/upstream/biller/srun"
 	"quancun/upstream/biller/vendor"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -64,7 +65,7 @@ func newWorld(t *testing.T, dsn string) *world {
 	t.Helper()
 	w := &world{t: t, clock: time.Now().Truncate(time.Second)}
 	var err error
-	w.books, err = store.OpenDSN(t.Context(), dsn, w.now)
+	w.books, err = booktest.Open(t.Context(), dsn, w.now)
 	w.must(err)
 	t.Cleanup(func() {
 		if err := w.books.Close(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/centre"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -42,7 +43,7 @@ func onBothEngines(t *testing.T, test func(t *testing.T, c *counter)) {
 
 func newCounter(t *testing.T, dsn string) *counter {
 	t.Helper()
-	books, err := store.OpenDSN(t.Context(), dsn, func() time.Time { return noon })
+	books, err := booktest.Open(t.Context(), dsn, func() time.Time { return noon })
 	if err != nil {
 		t.Fatal(err)
 	}

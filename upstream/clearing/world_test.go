@@ -18,6 +18,7 @@ import (
 	"quancun/upstream/clearing"
 	"quancun/upstream/reconcile"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -59,7 +60,7 @@ func newWorld(t *testing.T, dsn string) *world {
 	w := &world{t: t}
 	w.set("2026-03-01 07:00:00")
 	var err error
-	if w.books, err = store.OpenDSN(t.Context(), dsn, w.now); err != nil {
+	if w.books, err = booktest.Open(t.Context(), dsn, w.now); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

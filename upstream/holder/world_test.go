@@ -13,6 +13,7 @@ import (
 	"quancun/upstream/holder"
 	"quancun/upstream/keys"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 	"quancun/upstream/store/sqldb"
 	"quancun/water"
@@ -51,7 +52,7 @@ func newWorld(t *testing.T, dsn string) *world {
 	t.Helper()
 	w := &world{t: t, clock: time.Date(2026, 11, 26, 12, 0, 0, 0, zone)}
 	var err error
-	w.books, err = store.OpenDSN(t.Context(), dsn, func() time.Time { return w.clock })
+	w.books, err = booktest.Open(t.Context(), dsn, func() time.Time { return w.clock })
 	w.ok(err)
 	t.Cleanup(func() { w.whole(); w.ok(w.books.Close()) })
 	w.keys, err = keys.OpenSoftware(filepath.Join(t.TempDir(), "keys.json"))

@@ -9,6 +9,7 @@ import (
 	"quancun/pboc"
 	"quancun/upstream/ingest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -31,7 +32,7 @@ func TestCopy(t *testing.T) {
 	c.takeCode("code", "1002", newSchool(w).phone("1002", "phone").show(), yuan, false)
 	c.push()
 
-	to, err := store.OpenDSN(t.Context(), pgtest.New(t).DSN, w.books.Now)
+	to, err := booktest.Open(t.Context(), pgtest.New(t).DSN, w.books.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/ingest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -101,7 +102,7 @@ func TestLinearizable(t *testing.T) {
 
 func linearizable(t *testing.T, dsn string) {
 	w := newWorld(t, dsn)
-	second, err := store.OpenDSN(t.Context(), dsn, nil) // another campusd on the same books
+	second, err := booktest.Open(t.Context(), dsn, nil) // another campusd on the same books
 	if err != nil {
 		t.Fatal(err)
 	}

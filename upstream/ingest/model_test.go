@@ -20,6 +20,7 @@ import (
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
@@ -33,7 +34,7 @@ import (
 func TestModel(t *testing.T) {
 	fewCases(t, "15") // PostgreSQL syncs each step
 	h := newHistories(t)
-	onPostgres, err := store.OpenDSN(t.Context(), emptied(t), func() time.Time { return start })
+	onPostgres, err := booktest.Open(t.Context(), emptied(t), func() time.Time { return start })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func (h *histories) onSQLite(t *rapid.T) *store.Books {
 	if err := os.WriteFile(h.path, h.empty, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b, err := store.OpenDSN(t.Context(), h.path, func() time.Time { return start })
+	b, err := booktest.Open(t.Context(), h.path, func() time.Time { return start })
 	if err != nil {
 		t.Fatal(err)
 	}

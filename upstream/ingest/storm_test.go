@@ -14,6 +14,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/ingest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -33,7 +34,7 @@ const (
 func TestStorm(t *testing.T) {
 	d := pgtest.New(t)
 	w := newWorld(t, d.DSN)
-	second, err := store.OpenDSN(t.Context(), d.DSN, nil)
+	second, err := booktest.Open(t.Context(), d.DSN, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

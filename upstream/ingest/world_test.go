@@ -19,6 +19,7 @@ import (
 	"quancun/upstream/keys"
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -87,7 +88,7 @@ func emptied(t testing.TB) (dsn string) {
 		if shared, err = pgtest.Shared(t).Create(ctx); err != nil {
 			t.Fatal(err)
 		}
-		b, err := store.OpenDSN(ctx, shared.DSN, nil)
+		b, err := booktest.Open(ctx, shared.DSN, nil)
 		if err := errors.Join(err, b.Close()); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +116,7 @@ func newWorldWith(t testing.TB, dsn, keyFile string) *world {
 	if w.keys, err = keys.OpenSoftware(keyFile); err != nil {
 		t.Fatal(err)
 	}
-	if w.books, err = store.OpenDSN(t.Context(), dsn, func() time.Time { return w.now }); err != nil {
+	if w.books, err = booktest.Open(t.Context(), dsn, func() time.Time { return w.now }); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -9,6 +9,7 @@ import (
 
 	"quancun/upstream/place"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 	"quancun/upstream/store/sqldb"
 )
@@ -29,7 +30,7 @@ func TestPlace(t *testing.T) {
 func testPlace(t *testing.T, dsn string) {
 	ctx, noon := t.Context(), time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	clock := noon
-	b, err := store.OpenDSN(ctx, dsn, func() time.Time { return clock })
+	b, err := booktest.Open(ctx, dsn, func() time.Time { return clock })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"quancun/upstream/keys"
 	"quancun/upstream/server/call"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
@@ -46,7 +47,7 @@ func FuzzRequests(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	books, err := store.Open(ctx, filepath.Join(dir, "books.db"), nil)
+	books, err := booktest.Open(ctx, filepath.Join(dir, "books.db"), nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -26,6 +26,7 @@ import (
 	"quancun/upstream/server/pki"
 	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 	"quancun/upstream/wire"
 	v1 "quancun/upstream/wire/quancun/v1"
@@ -163,7 +164,7 @@ func (w *world) found() {
 func (w *world) start(engine bool) {
 	w.t.Helper()
 	var err error
-	if w.books, err = store.OpenDSN(w.t.Context(), w.dsn, w.now); err != nil {
+	if w.books, err = booktest.Open(w.t.Context(), w.dsn, w.now); err != nil {
 		w.t.Fatal(err)
 	}
 	w.broken = &brokenBooks{Books: w.books}

@@ -14,6 +14,7 @@ import (
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 )
 
 // model is the books as plain values: what TestModel holds both engines to.
@@ -73,7 +74,7 @@ func TestModel(t *testing.T) {
 			rt.Fatal(err)
 		}
 		cases++
-		onSQLite, err := store.Open(t.Context(), filepath.Join(dir, fmt.Sprint(cases)), clock)
+		onSQLite, err := booktest.Open(t.Context(), filepath.Join(dir, fmt.Sprint(cases)), clock)
 		if err != nil {
 			rt.Fatal(err)
 		}

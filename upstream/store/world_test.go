@@ -10,6 +10,7 @@ import (
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -63,7 +64,7 @@ func onBoth(t *testing.T, do func(*testing.T, place)) {
 // open opens the books of a place, and closes them after the test.
 func open(t testing.TB, p place, now func() time.Time) *store.Books {
 	t.Helper()
-	b, err := store.OpenDSN(t.Context(), p.dsn, now)
+	b, err := booktest.Open(t.Context(), p.dsn, now)
 	if err != nil {
 		t.Fatal(err)
 	}

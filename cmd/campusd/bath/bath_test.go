@@ -13,6 +13,7 @@ import (
 	"quancun/bathcode"
 	"quancun/cmd/campusd/bath"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/water"
 )
 
@@ -22,7 +23,7 @@ type folder string
 func (f folder) Flags(*flag.FlagSet) {}
 
 func (f folder) Data(ctx context.Context) (bath.Data, error) {
-	b, err := store.Open(ctx, filepath.Join(string(f), "books.db"), nil)
+	b, err := booktest.Open(ctx, filepath.Join(string(f), "books.db"), nil)
 	return bath.Data{Books: b, Dir: string(f), Policy: bath.Usual()}, err
 }
 

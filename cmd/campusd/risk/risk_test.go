@@ -11,6 +11,7 @@ import (
 	"quancun/cmd/campusd/risk"
 	"quancun/money"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/sqldb"
 )
 
@@ -26,7 +27,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: time.Date(2026, 3, 1, 4, 0, 0, 0, time.UTC)}
 	var err error
-	w.books, err = store.OpenDSN(t.Context(), filepath.Join(t.TempDir(), "books.db"), func() time.Time { return w.now })
+	w.books, err = booktest.Open(t.Context(), filepath.Join(t.TempDir(), "books.db"), func() time.Time { return w.now })
 	w.ok(err)
 	t.Cleanup(func() { w.ok(w.books.Close()) })
 	return w

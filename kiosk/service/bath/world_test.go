@@ -30,6 +30,7 @@ import (
 	way "quancun/upstream/client/bath"
 	"quancun/upstream/server/call"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	v1 "quancun/upstream/wire/quancun/v1"
 	"quancun/water"
 )
@@ -101,7 +102,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), clock: time.Date(2026, 11, 26, 12, 0, 0, 0, kiosk.Beijing)}
 	var err error
-	w.books, err = store.Open(t.Context(), filepath.Join(w.dir, "books.db"), func() time.Time { return w.clock })
+	w.books, err = booktest.Open(t.Context(), filepath.Join(w.dir, "books.db"), func() time.Time { return w.clock })
 	w.ok(err)
 	t.Cleanup(func() {
 		broken, err := upstream.Verify(context.Background(), w.books)

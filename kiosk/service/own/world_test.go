@@ -23,6 +23,7 @@ import (
 	"quancun/upstream/server/pki"
 	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/sqldb"
 	"quancun/upstream/wire"
 )
@@ -57,7 +58,7 @@ func newWorldAt(t *testing.T, clock time.Time) *world {
 	w, dir := &world{t: t, clock: clock}, t.TempDir()
 	now := func() time.Time { return w.clock }
 	var err error
-	w.books, err = store.Open(t.Context(), filepath.Join(dir, "books.db"), now)
+	w.books, err = booktest.Open(t.Context(), filepath.Join(dir, "books.db"), now)
 	w.ok(err)
 	w.keys, err = keys.OpenSoftware(filepath.Join(dir, "keys.json"))
 	w.ok(err)

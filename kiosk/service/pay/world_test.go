@@ -40,6 +40,7 @@ import (
 	"quancun/upstream/client/bill"
 	"quancun/upstream/server/call"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
@@ -113,7 +114,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), power: new(power)}
 	var err error
-	w.books, err = store.Open(t.Context(), filepath.Join(w.dir, "books.db"), nil)
+	w.books, err = booktest.Open(t.Context(), filepath.Join(w.dir, "books.db"), nil)
 	w.ok(err)
 	t.Cleanup(func() { _ = w.books.Close() })
 	_, err = w.books.AddTerminal(t.Context(), store.Terminal{ID: "K01"})

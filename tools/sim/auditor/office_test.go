@@ -12,6 +12,7 @@ import (
 	"quancun/money"
 	"quancun/tools/sim/auditor"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 )
 
 // TestOffice changes books behind the back of the program, and of the guards in
@@ -78,7 +79,7 @@ const (
 func openBooks(t *testing.T, path string) *store.Books {
 	t.Helper()
 	ctx := t.Context()
-	books, err := store.Open(ctx, path, func() time.Time { return time.UnixMilli(1) })
+	books, err := booktest.Open(ctx, path, func() time.Time { return time.UnixMilli(1) })
 	if err != nil {
 		t.Fatal(err)
 	}

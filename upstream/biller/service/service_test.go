@@ -26,6 +26,7 @@ import (
 	"quancun/upstream/client/bill"
 	"quancun/upstream/server/call"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
@@ -84,7 +85,7 @@ func newWorld(t *testing.T, wire string) *world {
 	t.Helper()
 	w, dir, dir2 := &world{t: t}, t.TempDir(), t.TempDir()
 	var err error
-	w.books, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "books.db"), nil)
+	w.books, err = booktest.Open(t.Context(), filepath.Join(t.TempDir(), "books.db"), nil)
 	w.must(err)
 	t.Cleanup(func() { _ = w.books.Close() })
 	_, err = w.books.AddTerminal(t.Context(), store.Terminal{ID: "K01"})

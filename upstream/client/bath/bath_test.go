@@ -23,6 +23,7 @@ import (
 	"quancun/upstream/server/pki"
 	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/wire"
 	"quancun/water"
 )
@@ -76,7 +77,7 @@ func newWorld(t *testing.T) *world {
 	w, dir := &world{t: t, clock: time.Date(2026, 11, 26, 12, 0, 0, 0, zone)}, t.TempDir()
 	now := func() time.Time { return w.clock }
 	var err error
-	w.books, err = store.Open(t.Context(), filepath.Join(dir, "books.db"), now)
+	w.books, err = booktest.Open(t.Context(), filepath.Join(dir, "books.db"), now)
 	w.ok(err)
 	k, err := keys.OpenSoftware(filepath.Join(dir, "keys.json"))
 	w.ok(err)

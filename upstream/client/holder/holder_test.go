@@ -22,6 +22,7 @@ import (
 	"quancun/upstream/server/pki"
 	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/wire"
 )
 
@@ -49,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	w, dir := &world{t: t, clock: time.Now()}, t.TempDir()
 	now := func() time.Time { return w.clock }
 	var err error
-	w.books, err = store.Open(t.Context(), filepath.Join(dir, "books.db"), now)
+	w.books, err = booktest.Open(t.Context(), filepath.Join(dir, "books.db"), now)
 	w.ok(err)
 	k, err := keys.OpenSoftware(filepath.Join(dir, "keys.json"))
 	w.ok(err)

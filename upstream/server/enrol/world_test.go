@@ -24,6 +24,7 @@ import (
 	"quancun/upstream/server/pki"
 	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/wire"
 )
 
@@ -84,7 +85,7 @@ func (w *world) pass(d time.Duration) {
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	if w.books, err = store.Open(w.t.Context(), w.path(), w.now); err != nil {
+	if w.books, err = booktest.Open(w.t.Context(), w.path(), w.now); err != nil {
 		w.t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)

@@ -28,6 +28,7 @@ import (
 	"quancun/upstream/server/pki/pkitest"
 	"quancun/upstream/staff"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/wire"
 )
 
@@ -73,7 +74,7 @@ func New(t testing.TB, dsn string) *World {
 	w.ok(err)
 	w.pki, err = pki.Open(dir, time.Now())
 	w.ok(err)
-	w.Books, err = store.OpenDSN(t.Context(), dsn, w.now)
+	w.Books, err = booktest.Open(t.Context(), dsn, w.now)
 	w.ok(err)
 	w.Roll = staff.NewRoll(w.Books)
 	s := server.New(server.Config{
