@@ -2,6 +2,7 @@ package payment_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"quancun/upstream/channel"
 	"quancun/upstream/payment"
 	"quancun/upstream/store"
+	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -96,7 +98,7 @@ func newWorldOn(t *testing.T, dsn string) *world {
 	t.Helper()
 	w := &world{t: t, clock: time.Now(), patience: callMax}
 	var err error
-	w.books, err = store.OpenDSN(t.Context(), dsn, w.now)
+	w.books, err = booktest.Open(t.Context(), dsn, w.now)
 	w.must(err)
 	t.Cleanup(func() {
 		if err := w.books.Close(); err != nil {
@@ -185,15 +187,27 @@ func (w *world) pay(no string, amount money.Fen) payment.Payment {
 	return p
 }
 
-// pass lets time go by, in steps of a second, and the desk do what is due.
+// pass lets time go by, in whole seconds, and the desk do what is due in each: those
+// in which nothing is are passed over.
 func (w *world) pass(d time.Duration) {
 	w.t.Helper()
-	for ; d > 0; d -= time.Second {
+	for end := w.now().Add(d); w.now().Before(end); {
 		w.mu.Lock()
-		w.clock = w.clock.Add(min(d, time.Second))
+		w.clock = w.clock.Add(min(end.Sub(w.clock), w.idle()+time.Second))
 		w.mu.Unlock()
 		w.must(w.desk.Attend(w.t.Context()))
 	}
+}
+
+// idle is for how many seconds from now nothing is due. The caller holds mu.
+func (w *world) idle() time.Duration {
+	var next sql.NullInt64
+	w.must(w.books.Live().QueryRow(w.t.Context(), `SELECT min(next_ms) FROM (
+		SELECT next_ms FROM payments UNION ALL SELECT next_ms FROM payment_refunds) AS moments`).Scan(&next))
+	if !next.Valid {
+		return time.Hour
+	}
+	return max(0, time.UnixMilli(next.Int64).Sub(w.clock)-time.Millisecond).Truncate(time.Second)
 }
 
 func (w *world) payment(no string) payment.Payment {
