@@ -238,7 +238,7 @@ func TestBeforeHello(t *testing.T) {
 	w.up.replace(mute{w.client})
 	w.startTerminal()
 	w.slot.Lay(w.card)
-	for end := time.After(15 * time.Second); ; {
+	for end := time.After(time.Minute); ; {
 		select {
 		case v := <-w.views:
 			if v.Step == kiosk.EnterPIN {

@@ -509,22 +509,37 @@ func TestPoison(t *testing.T) {
 }
 
 // TestLongPoll waits for an order without asking the database again and again:
-// the answer comes with the change, and not a second later.
+// the answer comes with the change, and not when the books are looked at again. A
+// busy machine may be late, but not each time.
 func TestLongPoll(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.client.CreateTopUp(t.Context(), w.session(), "W1", 20*yuan); err != nil {
-		t.Fatal(err)
+	order := func(no string) {
+		t.Helper()
+		if _, err := w.client.CreateTopUp(t.Context(), w.session(), no, 20*yuan); err != nil {
+			t.Fatal(err)
+		}
 	}
+	order("W0")
 	start := time.Now()
-	o, err := w.client.GetTopUp(t.Context(), "W1", client.TopUpWaiting, 200*time.Millisecond)
-	if d := time.Since(start); err != nil || o.State != client.TopUpWaiting || d < 200*time.Millisecond || d > 2*time.Second {
+	o, err := w.client.GetTopUp(t.Context(), "W0", client.TopUpWaiting, 200*time.Millisecond)
+	if d := time.Since(start); err != nil || o.State != client.TopUpWaiting || d < 200*time.Millisecond {
 		t.Errorf("a wait in vain took %v: %+v, %v", d, o, err)
 	}
-	time.AfterFunc(50*time.Millisecond, func() { w.ch.pay("W1") })
-	start = time.Now()
-	o, err = w.client.GetTopUp(t.Context(), "W1", client.TopUpWaiting, 20*time.Second)
-	if d := time.Since(start); err != nil || o.State != client.TopUpPaid || d > 2*time.Second {
-		t.Errorf("a payment was told after %v: %+v, %v", d, o, err)
+	const again = 2 * time.Second // when the books are looked at
+	fastest := again
+	for i := 1; i <= 10 && fastest >= again/2; i++ {
+		no := fmt.Sprintf("W%d", i)
+		order(no)
+		time.AfterFunc(50*time.Millisecond, func() { w.ch.pay(no) })
+		start := time.Now()
+		o, err := w.client.GetTopUp(t.Context(), no, client.TopUpWaiting, 20*time.Second)
+		if err != nil || o.State != client.TopUpPaid {
+			t.Fatalf("of a payment it was told %+v, %v", o, err)
+		}
+		fastest = min(fastest, time.Since(start))
+	}
+	if fastest >= again/2 {
+		t.Errorf("a payment was never told sooner than after %v", fastest)
 	}
 }
 

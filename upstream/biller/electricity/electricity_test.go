@@ -242,8 +242,10 @@ func TestPay(t *testing.T) {
 				if fault.Method = method; fault.Kind != "" {
 					w.must(w.campus.Arm(fault))
 				}
-				ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
-				defer stop()
+				ctx := t.Context()
+				if fault.Kind == breaker.Delay {
+					ctx = untilBooked(t, w)
+				}
 				_, err := b.Pay(ctx, charge(t, "N1", 10*yuan))
 				check(t, err, c.want)
 				if n := len(w.campus.Recharges()); n != c.booked {
@@ -255,6 +257,18 @@ func TestPay(t *testing.T) {
 			})
 		}
 	}
+}
+
+// untilBooked is a patience that ends once the vendor has booked something.
+func untilBooked(t *testing.T, w world) context.Context {
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		defer stop()
+		for len(w.campus.Recharges()) == 0 && ctx.Err() == nil {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	return ctx
 }
 
 func askFor(w world, booked int) {
