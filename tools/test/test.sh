@@ -85,8 +85,9 @@ packages() {
 
 # The race detector would have the window library compiled once more, for
 # minutes, so what draws goes without. The screens draw into memory in tests and
-# need no window library, nor its tags.
-units() { packages money pboc paycode journal ledger reader upstream kiosk lab cmd | xargs -r go test -race -timeout=20m; }
+# need no window library, nor its tags. What takes longest begins first, so that
+# no processor waits for it in the end.
+units() { packages ledger kiosk cmd upstream reader lab money pboc paycode journal | xargs -r go test -race -timeout=20m; }
 screens() { packages ui assets | xargs -r go test -tags= -timeout=40m; } # units go first
 others() { packages app tools | xargs -r go test; }
 
@@ -137,14 +138,14 @@ trap 'clean; exit 130' INT TERM
 step setup tools/setup/setup.sh
 step vet go vet ./...
 step tidy go test -count=1 tidy_test.go # by name: it needs no other package to build
-beside screens screens # they draw, while the units wait
+beside screens screens                  # they draw, while the units wait
+beside sim make --no-print-directory sim # it computes for longest of all
 step units units
 join screens
 step others others
 step build build
 step taptest go run ./tools/taptest -tags "$tags"
 beside crash make --no-print-directory crash STATES=30000 # the whole is make crash: 100,000
-beside sim make --no-print-directory sim
 step e2e e2e
 join crash
 join sim
