@@ -72,7 +72,7 @@ func (h *House) Count(ctx context.Context, id int64, counted money.Fen, s Signat
 		if err != nil {
 			return err
 		}
-		if x.Kind != store.DrawerDiffers || counted < 0 || counted > journal.AmountMax {
+		if x.Kind != store.DrawerDiffers || x.Amount == 0 || counted < 0 || counted > journal.AmountMax {
 			return ErrNotThat
 		}
 		if entry, err = h.count(ctx, tx, x, counted); err != nil {

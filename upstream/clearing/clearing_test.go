@@ -474,6 +474,23 @@ func TestSuspense(t *testing.T) {
 	})
 }
 
+// TestCountNothing: a line about no cash at all has none to be counted.
+func TestCountNothing(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.must(w.books.Write(t.Context(), func(tx *sqldb.Tx) error {
+			return w.books.Except(t.Context(), tx, []store.Exception{{
+				Kind: store.DrawerDiffers, Ref: "K01/1", Account: "till/K01", Owner: "operator", NextStep: "count",
+			}})
+		}))
+		for _, counted := range []money.Fen{0, yuan} {
+			if _, err := w.house.Count(t.Context(), 1, counted, two("x")); !errors.Is(err, clearing.ErrNotThat) {
+				t.Errorf("counted %s: %v, want ErrNotThat", counted, err)
+			}
+		}
+		w.whole()
+	})
+}
+
 // TestNotTwice closes lines about orders in every way: the engine, which may
 // have heard at the same time that they were paid, can not credit them as well.
 func TestNotTwice(t *testing.T) {
