@@ -19,9 +19,9 @@ func (p *page) dark() bool {
 // darkBanner says since when the upstream is away, what works, what brings it
 // back, and how much may still be sold.
 func (p *page) darkBanner() fyne.CanvasObject {
-	works := p.t.T("till.dark.works", "ways", p.waysThat(true))
+	title, works := "till.dark.title", p.t.T("till.dark.works", "ways", p.waysThat(true))
 	if p.waysThat(true) == "" {
-		works = p.t.T("till.dark.nothing")
+		title, works = "till.dark.title.nothing", p.t.T("till.dark.nothing")
 	}
 	if not := p.waysThat(false); not != "" {
 		works += p.t.T("till.dark.not", "ways", not)
@@ -34,7 +34,7 @@ func (p *page) darkBanner() fyne.CanvasObject {
 	}
 	room := p.width() - barWidth - p.k.MM(13+2*6)
 	words := p.k.Column(1,
-		p.k.Text(p.t.T("till.dark.title", "since", since),
+		p.k.Text(p.t.T(title, "since", since),
 			widget.Style{Type: look.Body, Bold: true, Colour: ink}, room),
 		p.k.Text(works+p.t.T("till.dark.back"), widget.Style{Type: look.Small, Colour: ink}, room))
 	ground := canvas.NewRectangle(tint)

@@ -166,15 +166,36 @@ func (p *page) present() fyne.CanvasObject {
 	if items != nil {
 		words.Add(items)
 	}
+	asks, icon := p.asksFor()
 	if len(p.v.News) == 0 && (items == nil || p.v.Notice == till.NoNotice) { // which need the picture's room
-		words.Add(widget.CentreX(p.k.Icon("card-on-reader", 92, 69, look.Neutral)))
+		words.Add(widget.CentreX(p.k.Icon(icon, 92, 69, look.Neutral)))
 	}
-	words.Add(p.text(p.t.T("till.present"), look.Heading, true, says))
+	words.Add(p.text(p.t.T(asks), look.Heading, true, says))
 	list := p.k.Column(6)
 	for _, w := range p.v.Ways {
 		list.Add(p.way(w, does))
 	}
 	return p.split(priceShare, widget.CentreY(words), widget.CentreY(list))
+}
+
+// asksFor is what the page asks for, and its picture: of the ways of paying only those
+// that are there.
+func (p *page) asksFor() (key, icon string) {
+	card, code := len(p.v.Ways) == 0, len(p.v.Ways) == 0
+	for _, w := range p.v.Ways {
+		there := w.Why == till.NoReason
+		card = card || there && w.Kind == till.ByCard
+		code = code || there && w.Kind != till.ByCard
+	}
+	switch {
+	case card && code:
+		return "till.present", "card-on-reader"
+	case card:
+		return "till.present.card", "card-on-reader"
+	case code:
+		return "till.present.code", "phone-scan"
+	}
+	return "till.dark.nothing", "closed"
 }
 
 // items says which product was scanned last, and how many there are, or is nil where

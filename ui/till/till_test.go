@@ -293,3 +293,30 @@ func TestReasons(t *testing.T) {
 		}
 	}
 }
+
+// TestAsksForWhatPays: the page asks for no card where only a code pays, nor for a code
+// where only a card does, and for nothing where nothing does.
+func TestAsksForWhatPays(t *testing.T) {
+	newApp(t)
+	for _, tt := range []struct {
+		card, code till.Reason
+		want       string
+	}{
+		{till.NoReason, till.NoReason, "请刷卡或扫码"},
+		{till.NoReason, till.NotBuilt, "请刷卡"},
+		{till.NoSAM, till.NoReason, "请扫码"},
+		{till.OldList, till.NoDark, "现在什么都不能收"},
+	} {
+		v := till.View{Step: till.Present, Amount: 1200,
+			Ways: []till.Source{{Kind: till.ByCard, Why: tt.card}, {Kind: till.ByCode, Why: tt.code}}}
+		s := face.Build(v, newStage(t, specimen.TillPanels["1024x768"], text.Chinese, new([]till.Input)))
+		said := false
+		widget.Walk(s.Object, func(o fyne.CanvasObject, _ fyne.Position) {
+			line, ok := o.(*canvas.Text)
+			said = said || ok && line.Text == tt.want
+		})
+		if !said {
+			t.Errorf("card %d, code %d: the page does not ask for %q", tt.card, tt.code, tt.want)
+		}
+	}
+}
