@@ -111,6 +111,9 @@ var layers = map[string]layer{
 	"upstream/client/bath": {
 		ours: []string{"money", "upstream/client", "upstream/wire/..."}, theirs: []string{connect, protobuf},
 	},
+	"upstream/client/photo": {
+		ours: []string{"journal", "upstream/client", "upstream/wire/..."}, theirs: []string{connect, protobuf},
+	},
 	"upstream/client/lost": {
 		ours:   []string{"money", "upstream/client", "upstream/wire", "upstream/wire/..."},
 		theirs: []string{connect, protobuf},
@@ -180,6 +183,10 @@ var layers = map[string]layer{
 		theirs: []string{connect, protobuf},
 	},
 	"upstream/place": {ours: []string{"upstream/store", "upstream/store/sqldb"}},
+	"upstream/photo": {
+		ours:   []string{"journal", "upstream/server/call", "upstream/store", "upstream/store/sqldb", "upstream/wire/..."},
+		theirs: []string{connect, "golang.org/x/image/draw"},
+	},
 	"upstream/lost": {
 		ours: []string{
 			"money", "upstream/place", "upstream/keys", "upstream/server", "upstream/server/call", "upstream/store", "upstream/store/sqldb",
@@ -360,6 +367,13 @@ var layers = map[string]layer{
 			"ui/...", "assets",
 		},
 		theirs: []string{fyne, "github.com/skip2/go-qrcode", "github.com/mozillazg/go-pinyin"},
+	},
+	"ui/specimen": {
+		ours: []string{
+			"money", "kiosk", "kiosk/dialog", "kiosk/office", "kiosk/pin", "kiosk/rules", "kiosk/staff", "kiosk/till", "kiosk/service/tape",
+			"ui/...", "lab/portrait",
+		},
+		theirs: []string{fyne},
 	},
 	"ui/speech": {ours: []string{"money", "kiosk", "kiosk/dialog", "kiosk/till", "ui/text"}},
 	"app/...": {

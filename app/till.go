@@ -27,6 +27,7 @@ import (
 	"quancun/reader/purse"
 	"quancun/reader/sam"
 	"quancun/reader/scanner"
+	"quancun/upstream/client/photo"
 )
 
 // TillConfig says what a cashier's face sells, and for whom.
@@ -167,7 +168,7 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 	wallet := &channel.Seller{Book: t.book, Upstream: t.client, InHand: j.hand, Log: t.log}
 	desk := &till.Desk{
 		Device: t.device, Cards: seller, Gate: t.client, Book: t.book, Plan: plan, Profile: j.profile,
-		Ways: t.ways(j, wallet), Clock: t.clock, Log: t.log,
+		Ways: t.ways(j, wallet), Photos: photo.New(t.client), Clock: t.clock, Log: t.log,
 	}
 	office := back.Parts{
 		Terminal: t.renewer.Papers.Terminal, Book: t.book, Client: t.client, Campus: t.campusKey, Feeds: t.feeds,

@@ -1,8 +1,11 @@
 package kiosk_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	"image/png"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -15,6 +18,8 @@ import (
 	"quancun/money"
 	"quancun/reader"
 	"quancun/reader/sim"
+	faces "quancun/upstream/client/photo"
+	"quancun/upstream/photo"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -140,6 +145,40 @@ func TestTillSells(t *testing.T) {
 	world.told(w.post)
 	if n := world.balanced(w.till); n != 2 {
 		t.Errorf("%d lunches paid, want 2", n)
+	}
+}
+
+// TestTillShowsWhoHasPaid: the photo comes after the sale, for which nobody waits, and
+// ends with it. Of a sale that the upstream knows nothing of there is none.
+func TestTillShowsWhoHasPaid(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	var picture bytes.Buffer
+	world.ok(png.Encode(&picture, image.NewGray(image.Rect(0, 0, 60, 80))))
+	small, err := photo.Shrink(&picture)
+	world.ok(err)
+	world.ok(photo.Put(t.Context(), world.books, store.HolderAccount("2026012345"), small))
+	w := tills[0].openWindow(func(s *flow.Session) { s.Desk.Photos = faces.New(tills[0].client) })
+	w.price(lunch)
+	w.see(flow.Present)
+	w.layCard()
+	v := w.see(flow.Sold)
+	if v.Photo != nil {
+		t.Error("a sale waits for the photo")
+	}
+	for v.Photo == nil {
+		select {
+		case v = <-w.views:
+		case <-time.After(60 * time.Second):
+			t.Fatal("no photo comes")
+		}
+	}
+	if v.Step != flow.Sold || v.Photo.Bounds() != image.Rect(0, 0, photo.Width, photo.Height) {
+		t.Errorf("step %d shows a photo of %v", v.Step, v.Photo.Bounds())
+	}
+	w.do(flow.Input{Event: flow.Leave})
+	if v := w.see(flow.Ready); v.Photo != nil {
+		t.Error("the photo stays when its sale is over")
 	}
 }
 

@@ -35,6 +35,7 @@ import (
 	publish "quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
+	"quancun/upstream/photo"
 	"quancun/upstream/server"
 	"quancun/upstream/server/pki"
 	"quancun/upstream/store"
@@ -173,6 +174,7 @@ func (w *world) startUpstream() {
 			BalanceCap: 1000 * yuan, PurseCeiling: 1000 * yuan, Pay: 90 * time.Second,
 		},
 	})
+	w.server.Services = []server.Service{photo.NewServer(w.books)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	w.ok(err)
 	h := &http.Server{Handler: w.server.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}

@@ -16,6 +16,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/centre"
 	"quancun/upstream/keys"
+	"quancun/upstream/photo"
 	"quancun/upstream/server"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
@@ -89,6 +90,10 @@ func holderCommand(ctx context.Context, args []string, out io.Writer) error {
 		return showUntold(ctx, args, out)
 	case "register":
 		return loadRegister(ctx, args, out)
+	case "photo":
+		return setPhoto(ctx, args, out)
+	case "photos":
+		return loadPhotos(ctx, args, out)
 	}
 	act, ok := holderActs[name]
 	if !ok {
@@ -260,6 +265,41 @@ func loadRegister(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		_, err = fmt.Fprintf(out, "%d people are in the register\n", len(r))
+		return err
+	})
+}
+
+// setPhoto keeps the photo in a file, or forgets the one that there is.
+func setPhoto(ctx context.Context, args []string, out io.Writer) error {
+	return onBooks(ctx, "holder photo", args, 2, func(b *store.Books, words []string) error {
+		a, file := store.HolderAccount(words[0]), words[1]
+		if file == "none" {
+			return photo.Remove(ctx, b, a)
+		}
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		small, err := photo.Shrink(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if err := photo.Put(ctx, b, a, small); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s has a photo\n", a.No())
+		return err
+	})
+}
+
+// loadPhotos keeps the photos of a folder.
+func loadPhotos(ctx context.Context, args []string, out io.Writer) error {
+	return onBooks(ctx, "holder photos", args, 1, func(b *store.Books, folder []string) error {
+		n, err := photo.Load(ctx, b, os.DirFS(folder[0]), func(file string, why error) {
+			fmt.Fprintf(out, "not taken: %s: %v\n", file, why)
+		})
+		fmt.Fprintf(out, "%d photos were taken\n", n)
 		return err
 	})
 }

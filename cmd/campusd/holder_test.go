@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"image/png"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"quancun/lab/portrait"
 	"quancun/upstream/client"
 )
 
@@ -77,6 +80,18 @@ func TestHolder(t *testing.T) {
 	}
 	s.write("people.csv", "S1,张三\nS2,李四\n")
 	s.check("^2 people are in the register\n$", "holder", "register", s.path("people.csv"))
+	var face bytes.Buffer
+	if err := png.Encode(&face, portrait.Draw("somebody")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(s.path("photos"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.write("photos/"+demo.HolderNo+".png", face.String())
+	s.write("photos/readme.txt", "of the photographer")
+	s.check("^"+demo.HolderNo+" has a photo\n$", "holder", "photo", demo.HolderNo, s.path("photos/"+demo.HolderNo+".png"))
+	s.check("^not taken: readme.txt: not a photo.*\n1 photos were taken\n$", "holder", "photos", s.path("photos"))
+	s.check("^$", "holder", "photo", demo.HolderNo, "none")
 	s.check(`REF\n$`, "holder", "untold") // all of it was done here
 	s.check("the books are whole", "verify")
 }

@@ -78,8 +78,8 @@ func main() {
 var errUsage = errors.New(
 	"usage: campusd serve | terminal add|place|list|show|reset|revoke |\n" +
 		"  staff add|list|role|card|revoke|reset-pin | keys show|generate|import|sam|blank |\n" +
-		"  account NO | payment ORDER | holder show|untold|register|lost|found|limit|name|unlock|pin|\n" +
-		"    open|retire |\n" +
+		"  account NO | payment ORDER | holder show|untold|register|photo|photos|lost|found|limit|name|unlock|\n" +
+		"    pin|open|retire |\n" +
 		"  verify | report | risk | reconcile | exceptions list|assign|bear|count|return|write-off|explain |\n" +
 		"  settle list|close|pay | feed list|show|publish|forward |\n" +
 		"  phone list|invite|revoke |\n" +

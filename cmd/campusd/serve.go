@@ -30,6 +30,7 @@ import (
 	"quancun/upstream/keys"
 	"quancun/upstream/lost"
 	"quancun/upstream/payment"
+	"quancun/upstream/photo"
 	"quancun/upstream/reconcile"
 	"quancun/upstream/server"
 	"quancun/upstream/server/enrol"
@@ -131,7 +132,7 @@ func (p place) services(ctx context.Context, c config, d data, s *server.Server,
 		BathDue: time.Duration(c.Baths.ReleaseHours) * time.Hour,
 	})
 	s.Services = append(counters(d.books, s, c.Policy), upbath.NewServer(baths, s), holder.NewServer(holders, s),
-		lost.NewServer(lost.New(d.books, c.Policy.lost()), s))
+		lost.NewServer(lost.New(d.books, c.Policy.lost()), s), photo.NewServer(d.books))
 	bills, err := billing(c, d.books, s, s.Log)
 	return append(bills, baths.Run), err
 }

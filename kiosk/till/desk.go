@@ -3,6 +3,7 @@ package till
 import (
 	"context"
 	"errors"
+	"image"
 	"log/slog"
 	"time"
 
@@ -49,6 +50,12 @@ type Way struct {
 	Seller Seller
 }
 
+// Photos shows who has paid the sale that has its first entry at a place of the journal.
+// It is nil for who has no photo.
+type Photos interface {
+	Photo(ctx context.Context, ref string, first journal.Position) (image.Image, error)
+}
+
 // Sales is what the desk reads of the journal.
 type Sales interface {
 	Get(ctx context.Context, ref string) (ledger.Item, error)
@@ -72,6 +79,7 @@ type Desk struct {
 	// first, such as to open a shift; "" for none. nil: there is none ever.
 	Owed    func(ctx context.Context) dialog.Word
 	Ways    []Way
+	Photos  Photos // nil: none are shown
 	Plan    Plan
 	Profile *profile.Profile
 	Clock   kiosk.Clock
@@ -145,7 +153,8 @@ func (d *Desk) act(v View, in Input, slot reader.State) act {
 			if in.Event == WasThis { // that sale is of a moment ago, too
 				d.recent.add(d.info.CardNo, v.Sale, d.now().Add(repeatWithin))
 			}
-			return d.over(ctx)
+			d.over(ctx)
+			return d.portrait(ctx, v)
 		}
 	}
 	return nil

@@ -383,3 +383,21 @@ func (d *Desk) paid(r Result, sold tender.Sold, err error) outcome {
 		v.Sale, v.Last = r, r
 	}}
 }
+
+// portrait shows who has paid, where the upstream was asked. No sale waits for it: what
+// comes next ends it.
+func (d *Desk) portrait(ctx context.Context, v View) outcome {
+	if d.Photos == nil || v.Step != Sold || !v.Sale.Online || v.Sale.With == ByAlipay || !v.Health.Upstream {
+		return outcome{}
+	}
+	item, err := d.Book.Get(ctx, v.Sale.Ref)
+	if err != nil {
+		return outcome{} // the Keeper says what that means
+	}
+	photo, err := d.Photos.Photo(ctx, v.Sale.Ref, item.First.Position())
+	if err != nil {
+		d.Log.Info("no photo", "ref", v.Sale.Ref, "err", err)
+		return outcome{}
+	}
+	return outcome{patch: func(v *View) { v.Photo = photo }}
+}

@@ -1,6 +1,7 @@
 package till
 
 import (
+	"image"
 	"time"
 
 	"quancun/kiosk"
@@ -32,10 +33,11 @@ type View struct {
 	Holder  kiosk.Holder
 	Balance money.Fen // of purse or account; meaningful when Known
 	Known   bool
-	Sale    Result  // Sold, Unknown, PaidBefore, Ask: the sale that it is about
-	Last    Result  // that was made before; zero: none since the sign-in
-	PIN     PINHint // StaffPIN, EnterPIN
-	Pad     pin.Pad // where a holder's PIN is asked for
+	Photo   image.Image // Sold: of who has paid; nil: there is none, or it is still looked for
+	Sale    Result      // Sold, Unknown, PaidBefore, Ask: the sale that it is about
+	Last    Result      // that was made before; zero: none since the sign-in
+	PIN     PINHint     // StaffPIN, EnterPIN
+	Pad     pin.Pad     // where a holder's PIN is asked for
 	Notice  Notice
 	Kept    money.Fen  // Declined: of the account, only the card may spend it, and with it there were enough
 	Short   bool       // Declined: the purse is too low, and the upstream is there to load it
@@ -162,7 +164,7 @@ func (in Input) Wipe() {
 func (v View) at(step Step, e Event) View {
 	before := v.Step
 	v.Step = step
-	v.Notice, v.Fault, v.Short, v.Kept, v.Taps = NoNotice, 0, false, 0, 0
+	v.Notice, v.Fault, v.Short, v.Kept, v.Taps, v.Photo = NoNotice, 0, false, 0, 0, nil
 	v.Office = office.View{}
 	v.PIN = PINHint{Level: v.PIN.Level && !over(step) || e == LoadFirst}
 	switch step {

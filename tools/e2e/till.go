@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
 	"os"
 	"os/exec"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/till"
+	"quancun/lab/portrait"
 	"quancun/money"
 	"quancun/reader/evdev"
 )
@@ -63,6 +66,40 @@ func (s *stage) sold() error {
 	)
 }
 
+// faces waits until the holder's photo is on the screen: enough of the colour of its
+// skin, which nothing else there has.
+func (s *stage) faces() error {
+	skin := color.RGBAModel.Convert(portrait.Draw(s.account).At(portrait.Width/2, portrait.Height*7/16)).(color.RGBA)
+	var seen int
+	for end := time.Now().Add(seeMax); time.Now().Before(end); {
+		screen, err := s.here.display.Image()
+		if err != nil {
+			return err
+		}
+		if seen = near(screen, skin); seen > 500 {
+			s.shot("photo")
+			return nil
+		}
+		if err := s.pause(pollEvery); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("no photo of %s is shown: %d pixels have its colour", s.account, seen)
+}
+
+// near counts the pixels of about a colour.
+func near(i image.Image, c color.RGBA) (n int) {
+	close := func(a uint32, b uint8) bool { return max(a>>8, uint32(b))-min(a>>8, uint32(b)) < 6 }
+	for y := i.Bounds().Min.Y; y < i.Bounds().Max.Y; y++ {
+		for x := i.Bounds().Min.X; x < i.Bounds().Max.X; x++ {
+			if r, g, b, _ := i.At(x, y).RGBA(); close(r, c.R) && close(g, c.G) && close(b, c.B) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // spent waits until the upstream has booked that the account has spent so much.
 func (s *stage) spent(before books, want money.Fen) error {
 	var got money.Fen
@@ -108,7 +145,7 @@ func saleCard(s *stage) error {
 		return err
 	}
 	return s.steps(
-		s.sold,
+		s.priced, s.at(till.Present), s.lay, s.at(till.Sold), s.faces, s.again,
 		// The card still has its place at the reader when it is laid down again for
 		// the same price: the till asks.
 		s.priced, s.at(till.Present),

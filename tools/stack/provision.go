@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"image/png"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -12,6 +14,7 @@ import (
 
 	"quancun/lab/alipay"
 	"quancun/lab/breaker"
+	"quancun/lab/portrait"
 )
 
 // provision makes what the programs need before their first start: the
@@ -28,7 +31,32 @@ func (s *Stack) provision(ctx context.Context) error {
 		return err
 	}
 	s.Tell("opening the demonstration accounts")
-	_, err := s.Campusd(ctx, "demo", "--cards", s.File("cards.json"))
+	if _, err := s.Campusd(ctx, "demo", "--cards", s.File("cards.json")); err != nil {
+		return err
+	}
+	return s.portray(ctx)
+}
+
+// portray gives the demonstration's holders faces, and so photos for tills to show.
+func (s *Stack) portray(ctx context.Context) error {
+	cards, err := s.Cards()
+	if err != nil {
+		return err
+	}
+	folder := s.File("photos")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	for _, c := range cards {
+		var b bytes.Buffer
+		if err := png.Encode(&b, portrait.Draw(c.HolderNo)); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, c.HolderNo+".png"), b.Bytes(), 0o600); err != nil {
+			return err
+		}
+	}
+	_, err = s.Campusd(ctx, "holder", "photos", folder)
 	return err
 }
 

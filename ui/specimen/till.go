@@ -11,6 +11,7 @@ import (
 	"quancun/kiosk/rules"
 	"quancun/kiosk/staff"
 	"quancun/kiosk/till"
+	"quancun/lab/portrait"
 	"quancun/money"
 	"quancun/ui/look"
 	"quancun/ui/text"
@@ -254,7 +255,9 @@ func tillPad() (all []TillView) {
 
 func tillEnding() []TillView {
 	sold := till.View{Step: till.Sold, Amount: 1200, Holder: holder, Balance: 11150, Known: true, Sale: lunch}
+	sold.Photo = portrait.Draw("欧阳明")
 	dark, code, leveled := darkened(sold), sold, sold
+	dark.Photo, code.Photo = nil, nil
 	dark.Sale = darkSale
 	code.Holder, code.Known = kiosk.Holder{Name: "欧**明"}, false
 	code.Sale.With = till.ByCode

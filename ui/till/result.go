@@ -93,7 +93,6 @@ func (p *page) person(width float32) fyne.CanvasObject {
 	if h.Name == "" && h.Card == "" {
 		return nil
 	}
-	photo := widget.Pile(canvas.NewRectangle(look.Off), p.k.Inset(4, p.k.Icon("person", 26, 26, look.Neutral)))
 	names := p.k.Column(1, p.k.Line(h.Name, widget.Style{Type: look.Heading}))
 	small := widget.Style{Type: look.Body, Colour: look.Soft}
 	if h.Number != "" {
@@ -102,13 +101,23 @@ func (p *page) person(width float32) fyne.CanvasObject {
 	if h.Card != "" {
 		names.Add(p.k.Line(p.t.T("holder.card", "card", h.Card), small))
 	}
-	column := p.k.Column(5, p.k.Row(6, p.k.Sized(34, 44, photo), widget.Grow(widget.CentreY(names))))
+	column := p.k.Column(5, p.k.Row(6, p.k.Sized(33, 44, p.photo()), widget.Grow(widget.CentreY(names))))
 	if p.v.Known {
 		column.Add(p.k.Rule())
 		column.Add(p.k.Row(4, widget.CentreY(p.k.Line(p.t.T("till.left"), small)), widget.Spring(),
 			p.k.Line(text.Amount(p.v.Balance), widget.Style{Type: look.Title, Bold: true})))
 	}
 	return p.k.Box(look.Surface, look.Line, 7, column)
+}
+
+// photo is who has paid, or a picture of nobody.
+func (p *page) photo() fyne.CanvasObject {
+	if p.v.Photo == nil {
+		return widget.Pile(canvas.NewRectangle(look.Off), p.k.Inset(4, p.k.Icon("person", 26, 26, look.Neutral)))
+	}
+	photo := canvas.NewImageFromImage(p.v.Photo)
+	photo.FillMode = canvas.ImageFillContain
+	return photo
 }
 
 // sold is a sale that was made.

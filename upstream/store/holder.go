@@ -118,6 +118,9 @@ func (b *Books) SetUntil(ctx context.Context, tx *sqldb.Tx, a Account, t time.Ti
 
 // CloseHolder closes a holder's account for good.
 func (b *Books) CloseHolder(ctx context.Context, tx *sqldb.Tx, a Account, at time.Time) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM holder_photos WHERE account = ?`, a); err != nil {
+		return err
+	}
 	return changed(tx.Exec(ctx, `UPDATE holders SET closed_ms = ? WHERE account = ? AND closed_ms IS NULL`,
 		at.UnixMilli(), a))
 }
