@@ -23,6 +23,8 @@ wire = "wanxiao"
 address = "https://power.example.edu.cn"
 pay_project = "726"
 school_code = "43"
+title = "龙山校区电费"
+title_en = "Electricity, Longshan"
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -36,7 +38,8 @@ school_code = "43"
 	}
 	c.Network.Address = "" // its certificate is not there
 	b, err := c.Config.Open()
-	if err != nil || len(b.Shown) != 1 || b.Shown[0].Pays || len(b.Payable) != 0 {
+	if err != nil || len(b.Shown) != 1 || b.Shown[0].Pays || b.Shown[0].TitleZH != "龙山校区电费" ||
+		b.Shown[0].TitleEN != "Electricity, Longshan" || len(b.Payable) != 0 {
 		t.Errorf("billers = %+v, %v; want one that only shows", b, err)
 	}
 	if err := os.WriteFile(file, []byte("[electricity]\naddress = \"https://a\"\nwire = \"gas\"\n"), 0o600); err != nil {

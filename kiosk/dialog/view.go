@@ -134,10 +134,11 @@ const (
 // Option is something to choose. It has a Word or, where it is a value, a Text; or
 // both, a Word and the value after it. A time comes last.
 type Option struct {
-	Word Word
-	Text string
-	When Fact `json:",omitzero"` // a moment, a day or a span, without a name; zero: none
-	Note Word // why it cannot be chosen; "": it can
+	Word   Word
+	Text   string
+	TextEN string `json:",omitempty"` // in English; "": as Text
+	When   Fact   `json:",omitzero"`  // a moment, a day or a span, without a name; zero: none
+	Note   Word   // why it cannot be chosen; "": it can
 }
 
 // Answer answers the question that is shown. Left means that there is none.

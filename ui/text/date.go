@@ -48,7 +48,8 @@ func (t *Texts) Option(o dialog.Option, now time.Time) string {
 	if o.Word != "" {
 		word = t.T("dialog." + string(o.Word))
 	}
-	for _, part := range []string{word, o.Text, t.Value(o.When, now)} {
+	value := dialog.Fact{Text: o.Text, TextEN: o.TextEN}
+	for _, part := range []string{word, t.Value(value, now), t.Value(o.When, now)} {
 		if part != "" {
 			parts = append(parts, part)
 		}

@@ -185,9 +185,11 @@ func TestFormats(t *testing.T) {
 		texts.Place(kiosk.Open{Place: "东门 (K03)", PlaceEN: "East gate (K03)"}): "East gate (K03)",
 		texts.Place(kiosk.Open{Place: "canteen1"}):                             "canteen1",
 		texts.When(at, at): "23 Nov 14:05",
-		texts.Value(dialog.Moment("", at.AddDate(-1, 0, 0)), at): "23 Nov 2025 14:05",
-		texts.Value(dialog.Day("", at), at):                      "23 Nov",
-		texts.Value(slot, at):                                    "23 Nov 14:05-14:35",
+		texts.Value(dialog.Moment("", at.AddDate(-1, 0, 0)), at):            "23 Nov 2025 14:05",
+		texts.Option(dialog.Option{Text: "龙山校区电费", TextEN: "Longshan"}, at): "Longshan",
+		texts.Option(dialog.Option{Text: "菱湖校区电费"}, at):                     "菱湖校区电费",
+		texts.Value(dialog.Day("", at), at):                                 "23 Nov",
+		texts.Value(slot, at):                                               "23 Nov 14:05-14:35",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

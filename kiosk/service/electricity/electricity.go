@@ -70,7 +70,7 @@ func (s *search) chooseBiller(ctx context.Context) error {
 	}
 	var options []dialog.Option
 	for _, b := range billers {
-		options = append(options, dialog.Option{Text: b.TitleZH})
+		options = append(options, dialog.Option{Text: b.TitleZH, TextEN: b.TitleEN})
 	}
 	n, err := s.Choose(ctx, askBiller, options)
 	s.biller = billers[max(n, 0)]

@@ -263,6 +263,7 @@ func (f film) elsewhere() {
 	d.Upstream = billers{d.Upstream, func(b bill.Biller) []bill.Biller {
 		other := b
 		b.TitleZH, other.TitleZH = "龙山校区电费", "菱湖校区电费"
+		b.TitleEN, other.TitleEN = "Electricity, Longshan campus", "Electricity, Linghu campus"
 		return []bill.Biller{b, other}
 	}}
 	f.visit("two-billers", electricity.Service(f.w.client, d, time.Now), script{})

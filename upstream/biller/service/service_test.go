@@ -140,7 +140,7 @@ func TestNetwork(t *testing.T) {
 	w := newWorld(t, "rest")
 	all, err := w.pay.Billers(t.Context())
 	if err != nil || len(all) != 2 || all[0].Name != "network" || all[0].Default != 10*yuan || !all[0].Pays ||
-		all[1].Kind != bill.Electricity {
+		all[1].Kind != bill.Electricity || all[0].TitleZH != "校园网" || all[0].TitleEN != "Campus network" {
 		t.Fatalf("Billers = %+v, %v", all, err)
 	}
 	a, err := w.pay.Network(t.Context(), session, "network")

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"quancun/money"
 	"quancun/upstream/biller/electricity"
@@ -41,6 +44,33 @@ func (a Amounts) check() error {
 	return nil
 }
 
+// Title is what holders call a biller: where there are several of a kind they choose by
+// it, and it is in their records.
+type Title struct {
+	ZH string `toml:"title"`
+	EN string `toml:"title_en"` // "": as the other, where that is set
+}
+
+// or is t or, where nobody has said, what is usual.
+func (t Title) or(usual Title) Title {
+	if t.ZH == "" {
+		return Title{usual.ZH, cmp.Or(t.EN, usual.EN)}
+	}
+	return t
+}
+
+// titleMax is how many characters of a title a key at a kiosk has room for.
+const titleMax = 40
+
+func (t Title) check() error {
+	for _, s := range []string{t.ZH, t.EN} {
+		if utf8.RuneCountInString(s) > titleMax || strings.ContainsFunc(s, unicode.IsControl) {
+			return fmt.Errorf("title %q is not one line of at most %d characters", s, titleMax)
+		}
+	}
+	return nil
+}
+
 // Network is Srun's northbound interface; without an address there is none.
 type Network struct {
 	Address         string `toml:"address"`          // https://HOST:8001
@@ -49,6 +79,7 @@ type Network struct {
 	Product         bool   `toml:"product"`          // feed the product, and not the wallet
 	DuplicateCode   int    `toml:"duplicate_code"`
 	NoAccountCodes  []int  `toml:"no_account_codes"`
+	Title
 	Amounts
 }
 
@@ -63,6 +94,7 @@ type Electricity struct {
 	Account         string `toml:"account"`  // synjones: the card account that it debits
 	PayProject      string `toml:"pay_project"`
 	SchoolCode      string `toml:"school_code"` // wanxiao
+	Title
 	Amounts
 }
 
@@ -83,10 +115,10 @@ func (c *Config) Resolve(dir string) {
 
 // Check refuses what cannot work, without a file or a call.
 func (c Config) Check() error {
-	if err := c.Network.Amounts.check(); err != nil {
+	if err := errors.Join(c.Network.Amounts.check(), c.Network.Title.check()); err != nil {
 		return fmt.Errorf("network: %w", err)
 	}
-	if err := c.Electricity.Amounts.check(); err != nil {
+	if err := errors.Join(c.Electricity.Amounts.check(), c.Electricity.Title.check()); err != nil {
 		return fmt.Errorf("electricity: %w", err)
 	}
 	if _, ok := wires[c.Electricity.Wire]; c.Electricity.Address != "" && !ok {
@@ -126,10 +158,10 @@ func (b *Billers) addNetwork(c Network) error {
 	if err != nil {
 		return err
 	}
-	a := c.Amounts.orDefault()
+	a, t := c.Amounts.orDefault(), c.Title.or(Title{"校园网", "Campus network"})
 	b.Payable[NetworkName], b.Statements[NetworkName] = n, n
 	b.Shown = append(b.Shown, service.Biller{
-		Name: NetworkName, TitleZH: "校园网", TitleEN: "Campus network", Default: a.Default, Min: a.Min, Max: a.Max,
+		Name: NetworkName, TitleZH: t.ZH, TitleEN: t.EN, Default: a.Default, Min: a.Min, Max: a.Max,
 		Network: n, Pays: true,
 	})
 	return nil
@@ -163,9 +195,9 @@ func (b *Billers) addElectricity(c Electricity) error {
 	if ok {
 		b.Payable[ElectricityName] = pays
 	}
-	a := c.Amounts.orDefault()
+	a, t := c.Amounts.orDefault(), c.Title.or(Title{"电费", "Electricity"})
 	b.Shown = append(b.Shown, service.Biller{
-		Name: ElectricityName, TitleZH: "电费", TitleEN: "Electricity", Default: a.Default, Min: a.Min, Max: a.Max,
+		Name: ElectricityName, TitleZH: t.ZH, TitleEN: t.EN, Default: a.Default, Min: a.Min, Max: a.Max,
 		Rooms: v, Pays: ok,
 	})
 	return nil
