@@ -47,16 +47,25 @@ const detailsMax = 44 << 10
 // the program must restart, and look. A ctx that ends during the write no
 // longer stops it, so a context error too means that nothing was written.
 func (b *Book) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
-	e, err := prepared(e)
-	if err != nil {
+	return b.request(ctx, &request{entry: e})
+}
+
+// AppendAt is Append for what has to have a number: the one that [Book.Next] has said. If
+// another entry has come between, it writes nothing and returns [ErrBehind].
+func (b *Book) AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (journal.Entry, error) {
+	return b.request(ctx, &request{entry: e, under: journal.Position{Epoch: epoch, Seq: seq}})
+}
+
+func (b *Book) request(ctx context.Context, r *request) (_ journal.Entry, err error) {
+	if r.entry, err = prepared(r.entry); err != nil {
 		return journal.Entry{}, err
 	}
 	if err := b.ready(ctx); err != nil {
 		return journal.Entry{}, err
 	}
-	r := &request{entry: e, wake: make(chan struct{}, 1)}
-	if e.Kind == journal.Refund {
-		if r.given, err = b.givenBack(ctx, e); err != nil {
+	r.wake = make(chan struct{}, 1)
+	if r.entry.Kind == journal.Refund {
+		if r.given, err = b.givenBack(ctx, r.entry); err != nil {
 			return journal.Entry{}, err
 		}
 	}
@@ -68,10 +77,11 @@ func (b *Book) Append(ctx context.Context, e journal.Entry) (journal.Entry, erro
 
 // request is an entry on its way into the journal.
 type request struct {
-	entry journal.Entry // owned by whoever writes; then as it was written
-	given given         // of a refund's sale, before it
-	err   error         // owned as entry is
-	leads bool          // it writes the next group, which it is the first of; guarded by Book.mu
+	entry journal.Entry    // owned by whoever writes; then as it was written
+	given given            // of a refund's sale, before it
+	under journal.Position // without a terminal: the number that it must have; 0 for any
+	err   error            // owned as entry is
+	leads bool             // it writes the next group, which it is the first of; guarded by Book.mu
 
 	// wake says once that r leads, and then, if another wrote it, that it was written.
 	wake chan struct{}
@@ -242,7 +252,7 @@ func (b *Book) share() int {
 func (w *writer) putAll(g *group) bool {
 	for g.err == nil && g.put < len(g.all) {
 		r := g.all[g.put]
-		e, err := w.put(r.entry, r.given)
+		e, err := w.put(r)
 		if errors.Is(err, errAhead) {
 			return false
 		}
@@ -333,7 +343,8 @@ func prepared(e journal.Entry) (journal.Entry, error) {
 }
 
 // put decides whether e may be written, and then writes it.
-func (w *writer) put(e journal.Entry, before given) (journal.Entry, error) {
+func (w *writer) put(r *request) (journal.Entry, error) {
+	e := r.entry
 	i, err := w.itemOf(e.Ref)
 	if err != nil {
 		return e, err
@@ -341,6 +352,12 @@ func (w *writer) put(e journal.Entry, before given) (journal.Entry, error) {
 	e, written, err := i.admit(e)
 	if err != nil || written.Seq > 0 {
 		return written, err
+	}
+	if r.under.Seq > 0 {
+		_, stepped := w.clock.step(w.moment(), w.at) // which is journalled first
+		if next := (journal.Position{Epoch: w.epoch, Seq: w.seq + 1}); stepped || r.under != next {
+			return e, fmt.Errorf("%w: number %d is another's", ErrBehind, r.under.Seq)
+		}
 	}
 	holds := -w.balance(w.till)
 	e.Terminal = w.terminal
@@ -355,7 +372,7 @@ func (w *writer) put(e journal.Entry, before given) (journal.Entry, error) {
 		return e, fmt.Errorf("%w: the last entry is %d", ErrBehind, w.seq)
 	}
 	if e.Kind == journal.Refund {
-		if err := w.refundable(e, before); err != nil {
+		if err := w.refundable(e, r.given); err != nil {
 			return e, err
 		}
 	}

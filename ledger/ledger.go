@@ -261,7 +261,8 @@ func (b *Book) start(ctx context.Context) error {
 			if i.Doubt.Seq > 0 || i.First.Kind.Doubt() == 0 {
 				continue // it is known to be in doubt, or an order, of which upstream knows
 			}
-			if _, err := w.put(journal.Entry{Kind: i.First.Kind.Doubt(), Ref: i.First.Ref}, given{}); err != nil {
+			doubt := journal.Entry{Kind: i.First.Kind.Doubt(), Ref: i.First.Ref}
+			if _, err := w.put(&request{entry: doubt}); err != nil {
 				return fmt.Errorf("put %q in doubt: %w", i.First.Ref, err)
 			}
 		}

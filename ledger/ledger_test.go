@@ -619,3 +619,50 @@ func TestRefund(t *testing.T) {
 		t.Errorf("merchant has %s, %v, want 0.09 less what was sold at another terminal", got, err)
 	}
 }
+
+// TestAppendAt: many write at once, some under the number that they were told. Each has
+// that number or is refused, and then nothing of it is written; also where the clock was
+// set meanwhile.
+func TestAppendAt(t *testing.T) {
+	const callers, loads = 8, 20
+	l := newLab(t)
+	epoch, seq, err := l.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.wall = l.wall.Add(-time.Hour)
+	if _, err := l.AppendAt(t.Context(), load("step"), epoch, seq); !errors.Is(err, ErrBehind) {
+		t.Errorf("the number of the clock's step: %v, want ErrBehind", err)
+	}
+	written := make(chan int)
+	for c := range callers {
+		go func() {
+			n := 0
+			for i := range loads {
+				ref := fmt.Sprintf("C%dL%d", c, i)
+				epoch, seq, err := l.Next(t.Context())
+				if err != nil {
+					t.Errorf("Next: %v", err)
+				}
+				e, err := l.AppendAt(t.Context(), load(ref), epoch, seq)
+				if err == nil {
+					again, err2 := l.AppendAt(t.Context(), load(ref), epoch, 1)
+					if n++; e.Seq != seq || err2 != nil || !reflect.DeepEqual(again, e) {
+						t.Errorf("asked for %d, got %d; again %+v, %v", seq, e.Seq, again, err2)
+					}
+				} else if _, there := l.Get(t.Context(), ref); !errors.Is(err, ErrBehind) || !errors.Is(there, ErrNotFound) {
+					t.Errorf("AppendAt = %v, and it is there: %v", err, there)
+				}
+			}
+			written <- n
+		}()
+	}
+	sum := 0
+	for range callers {
+		sum += <-written
+	}
+	r, err := l.Verify(t.Context())
+	if err != nil || r.Open != sum || sum == 0 {
+		t.Errorf("Verify = %+v, %v, want %d loads open", r, err, sum)
+	}
+}

@@ -178,10 +178,15 @@ func (d *Desk) endBy(ctx context.Context, ref, operator string, o journal.Outcom
 // have it all the same: nobody knows then, and it is not done again.
 func (d *Desk) move(ctx context.Context, e journal.Entry) (journal.Entry, error) {
 	written, err := d.Book.Append(ctx, e)
+	return written, cashErr(err)
+}
+
+// cashErr is what writing about cash has come to, of which nobody may know.
+func cashErr(err error) error {
 	if errors.Is(err, ledger.ErrFailed) {
-		err = inDoubt(cashUnsure, err)
+		return inDoubt(cashUnsure, err)
 	}
-	return written, err
+	return err
 }
 
 func (d *Desk) sleep(ctx context.Context) error {

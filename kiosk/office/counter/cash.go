@@ -198,8 +198,9 @@ func (s *serving) moveHeld(ctx context.Context, e journal.Entry, ask hold) (jour
 		case err != nil:
 			return e, nothing(err)
 		case !passed:
-			if now, next, err := s.Book.Next(ctx); err != nil || now == epoch && next == seq {
-				return s.write(ctx, e, err)
+			written, err := s.Book.AppendAt(ctx, e, epoch, seq)
+			if !errors.Is(err, ledger.ErrBehind) {
+				return written, cashErr(err)
 			}
 			continue // somebody else has written, which lets go of what was held
 		}
@@ -208,13 +209,6 @@ func (s *serving) moveHeld(ctx context.Context, e journal.Entry, ask hold) (jour
 		}
 	}
 	return e, dialog.Refuse(away, errors.New("the upstream does not catch up with the journal"))
-}
-
-func (s *serving) write(ctx context.Context, e journal.Entry, err error) (journal.Entry, error) {
-	if err != nil {
-		return e, err
-	}
-	return s.move(ctx, e)
 }
 
 // emptied waits until the upstream has booked what was paid out.

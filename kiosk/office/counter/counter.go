@@ -73,6 +73,8 @@ type Listener interface {
 // Book is the journal. [ledger.Book] is one.
 type Book interface {
 	Append(ctx context.Context, e journal.Entry) (journal.Entry, error)
+	// AppendAt writes under a number, or returns [ledger.ErrBehind].
+	AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (journal.Entry, error)
 	Get(ctx context.Context, ref string) (ledger.Item, error)
 	OpenItems(ctx context.Context) ([]journal.Entry, error)
 	// Next returns the position that the next entry will have.

@@ -464,3 +464,15 @@ func TestPIN(t *testing.T) {
 		t.Errorf("PIN: %v", err)
 	}
 }
+
+// TestCashBetween has somebody write between the upstream's word and the entry, which
+// lets go of the room that it holds. The cash is asked for again, under its number.
+func TestCashBetween(t *testing.T) {
+	w := newWorld(t)
+	w.openShift()
+	w.between = func() { w.put(journal.Entry{Kind: journal.DrawerOpened, Ref: "drawer", Operator: clerk.No}) }
+	w.done(counter.TopUp)
+	if all := w.entries(journal.CashTopUp); len(all) != 1 || len(w.allowed) != 2 || all[0].Seq != w.allowed[1] {
+		t.Errorf("cash %+v; allowed under the numbers %d", all, w.allowed)
+	}
+}

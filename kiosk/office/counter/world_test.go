@@ -67,13 +67,16 @@ func (p *power) step(f func() error) error {
 // world is a terminal at the card centre, its upstream with one holder, and who
 // stands at both sides of the counter.
 type world struct {
-	t     *testing.T
-	path  string
-	book  *ledger.Book
-	slot  *sim.Slot
-	power *power
-	fails journal.Kind // at which the journal fails
-	keeps bool         // and has taken it all the same
+	t    *testing.T
+	path string
+	book *ledger.Book
+
+	allowed []int64 // numbers under which cash may be taken
+	between func()  // somebody writes before the next entry that has a number
+	slot    *sim.Slot
+	power   *power
+	fails   journal.Kind // at which the journal fails
+	keeps   bool         // and has taken it all the same
 
 	// The upstream's.
 	holder    centre.Holder
@@ -314,13 +317,27 @@ func (w *world) blank(n byte) sim.State {
 type book struct{ *world }
 
 func (b book) Append(ctx context.Context, e journal.Entry) (done journal.Entry, err error) {
-	if e.Kind == b.fails {
+	return b.write(e.Kind, func() (journal.Entry, error) { return b.book.Append(ctx, e) })
+}
+
+func (b book) AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (journal.Entry, error) {
+	return b.write(e.Kind, func() (journal.Entry, error) {
+		if between := b.between; between != nil {
+			b.between = nil
+			between()
+		}
+		return b.book.AppendAt(ctx, e, epoch, seq)
+	})
+}
+
+func (b book) write(k journal.Kind, do func() (journal.Entry, error)) (done journal.Entry, err error) {
+	if k == b.fails {
 		if b.keeps {
-			_, err = b.book.Append(ctx, e)
+			_, err = do()
 		}
 		return journal.Entry{}, errors.Join(ledger.ErrFailed, err)
 	}
-	err = b.power.step(func() error { done, err = b.book.Append(ctx, e); return err })
+	err = b.power.step(func() error { done, err = do(); return err })
 	return done, err
 }
 
@@ -372,6 +389,7 @@ func (u *upstream) AllowCash(ctx context.Context, _ string, c centre.Cash) error
 	case c.Amount > u.holder.TopUpMax:
 		return no(centre.AmountOutOfRange)
 	}
+	u.allowed = append(u.allowed, c.Seq)
 	return nil
 }
 
