@@ -2,7 +2,6 @@ package bath
 
 import (
 	"errors"
-
 	"fmt"
 
 	"quancun/bathcode"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -207,7 +206,8 @@ func TestRecords(t *testing.T) {
 	if err != nil || len(asked) != 4 || len(asked[2].Options) != 7 || len(asked[3].Options) != 3 {
 		t.Fatalf("asked %+v, %v", asked, err)
 	}
-	if last := asked[3].Options[1]; last.Word != "own.kind.purchase" || !strings.HasPrefix(last.Text, "-¥1.00  ") {
+	if last := asked[3].Options[1]; last.Word != "own.kind.purchase" || last.Text != "-¥1.00" ||
+		last.When.Kind != dialog.IsMoment || last.When.At.IsZero() {
 		t.Errorf("the oldest is %+v", last)
 	}
 	c, err := journal.OpenCopy(r.QR, w.keys.Campus().Public().(ed25519.PublicKey))
