@@ -82,8 +82,9 @@ const (
 
 // Patience is how long a printer may take.
 const (
-	answerMax = time.Second      // for a real-time answer
-	printMax  = 15 * time.Second // for a receipt, to its end
+	answerMax = time.Second            // for a real-time answer
+	printMax  = 15 * time.Second       // for a receipt, to its end
+	quiet     = 300 * time.Millisecond // after which no further answer is on its way
 )
 
 // Printer is a printer at an address; see [Open]. It is safe for concurrent use,
@@ -94,6 +95,9 @@ type Printer struct {
 	Width   Width
 
 	mu sync.Mutex // one receipt at a time
+	// inStep is that no answer to an earlier receipt may still come: it would be
+	// taken for the next one's. Guarded by mu.
+	inStep bool
 }
 
 // Status asks the printer how it is. A printer that is not there is no error.
@@ -108,38 +112,23 @@ func (p *Printer) Status(ctx context.Context) (Status, error) {
 		return Status{}, nil
 	}
 	defer port.Close() //nolint:errcheck // nothing was written that could be lost
-	return ask(port), nil
+	w := wire{port: port}
+	return w.ask(), nil
 }
 
 // Print prints a slip. No error means that the printer has said that all of it is
 // on paper. After [ErrUnsure] it may be; after every other error it is not.
-func (p *Printer) Print(ctx context.Context, s Slip) (err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	port, err := open(ctx, p.Address)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrAway, err)
-	}
-	defer func() { _ = port.Close() }()
-	if err := ask(port).Err(); err != nil {
-		return err // nothing is on paper
-	}
-	if err := port.SetDeadline(time.Now().Add(printMax)); err != nil {
-		return fmt.Errorf("%w: %w", ErrAway, err)
-	}
-	// From here on some of it may be on paper.
-	if _, err := port.Write(encode(s, p.Width)); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnsure, err)
-	}
-	if _, err := port.Write(transmitPaper); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnsure, err)
-	}
-	return p.confirm(port)
+func (p *Printer) Print(ctx context.Context, s Slip) error {
+	return p.send(ctx, encode(s, p.Width))
 }
 
 // Kick unlocks the cash drawer that is plugged into the printer. No error means
 // that the printer has taken the command; it cannot say whether a drawer is there.
-func (p *Printer) Kick(ctx context.Context) error {
+// It is not sent to a printer that would keep it for when nobody is there.
+func (p *Printer) Kick(ctx context.Context) error { return p.send(ctx, pulse) }
+
+// send has the printer do what b says, and waits until it is done.
+func (p *Printer) send(ctx context.Context, b []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	port, err := open(ctx, p.Address)
@@ -147,39 +136,77 @@ func (p *Printer) Kick(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	defer func() { _ = port.Close() }()
-	if err := ask(port).Err(); err != nil {
-		return err // it would wait, and unlock the drawer when nobody is there
+	w := wire{port: port}
+	if err := w.ask().Err(); err != nil {
+		return err
 	}
-	if err := port.SetDeadline(time.Now().Add(answerMax)); err != nil {
+	if err := p.catchUp(&w); err != nil {
+		return err
+	}
+	if err := w.SetDeadline(time.Now().Add(printMax)); err != nil {
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
-	if _, err := port.Write(pulse); err != nil {
-		return fmt.Errorf("%w: %w", ErrAway, err)
-	}
-	if _, err := port.Write(transmitPaper); err != nil {
+	p.inStep = false // from here on some of it may be done
+	if _, err := w.Write(b); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsure, err)
 	}
-	return p.confirm(port)
+	if err := w.reachEnd(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsure, err)
+	}
+	p.inStep = true
+	return nil
 }
 
-// confirm waits until the printer has come to the end of what it was sent, or
-// says why it will not.
-func (p *Printer) confirm(port port) error {
-	for end := time.Now().Add(printMax); time.Now().Before(end); {
-		b, err := readByte(port, answerMax)
-		switch {
-		case err == nil && isPaperAnswer(b):
-			return nil
+// catchUp waits until nothing of an earlier receipt stands in line. A printer that
+// stopped in the middle of one goes on with it when it has paper again, and says
+// then that it is at its end, to whoever is there. How many such answers are owed
+// nobody knows (it may have been switched off, which loses them): so the line is
+// empty once the printer has answered a question with nothing before it, and then
+// says no more.
+func (p *Printer) catchUp(w *wire) error {
+	if p.inStep {
+		return nil
+	}
+	if err := w.reachEnd(); err != nil {
+		return err
+	}
+	for {
+		switch _, err := readByte(w, quiet); {
 		case err == nil:
-			continue // an answer to something else, such as one that came late
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return fmt.Errorf("%w: %w", ErrUnsure, err)
-		}
-		if s := ask(port); s.Answers && !s.Ready() {
-			return fmt.Errorf("%w: %w", ErrUnsure, s.Err()) // it has stopped, and will go on where it was
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return w.ask().Err() // it may have stopped again meanwhile
+		default:
+			return fmt.Errorf("%w: %w", ErrAway, err)
 		}
 	}
-	return ErrUnsure
+}
+
+// reachEnd waits until the printer has come to the end of what it was sent, or
+// says why it will not.
+func (w *wire) reachEnd() error {
+	if err := w.SetDeadline(time.Now().Add(answerMax)); err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	if _, err := w.Write(transmitPaper); err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	w.ends = 0
+	for end := time.Now().Add(printMax); w.ends == 0; {
+		if time.Now().After(end) {
+			return ErrAway
+		}
+		err := w.hear()
+		if err == nil {
+			continue // the answer, or one to something else that came late
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("%w: %w", ErrAway, err)
+		}
+		if s := w.ask(); s.Answers && !s.Ready() && w.ends == 0 {
+			return s.Err() // it has stopped, and will go on where it was
+		}
+	}
+	return nil
 }
 
 // readByte reads one byte, within a time.

@@ -248,6 +248,67 @@ func TestOutOfPaper(t *testing.T) {
 	}
 }
 
+// heard is a listener that tells when the lab's printer has answered the four
+// questions of a caller.
+type heard struct {
+	net.Listener
+	said chan struct{}
+}
+
+func (h heard) Accept() (net.Conn, error) {
+	c, err := h.Listener.Accept()
+	return &caller{Conn: c, said: h.said}, err
+}
+
+type caller struct {
+	net.Conn
+	said    chan struct{}
+	answers int
+}
+
+func (c *caller) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if c.answers++; c.answers == 4 {
+		c.said <- struct{}{}
+	}
+	return n, err
+}
+
+// TestLateAnswer has a printer that stopped in the middle come to the end of that
+// receipt only when the next one is there: what it says then is of the first.
+func TestLateAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := lab.New(int(Paper58), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	said := make(chan struct{}, 9)
+	first := make(chan struct{})
+	var once sync.Once
+	there.Cut = func(lab.Receipt) { once.Do(func() { close(first); <-said }) }
+	var running sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	running.Go(func() { _ = there.Serve(ctx, heard{l, said}) })
+	defer func() { stop(); running.Wait() }()
+
+	p := &Printer{Address: "tcp:" + l.Addr().String(), Width: Paper58}
+	set(t, there, lab.State{Lines: 5})
+	if err := p.Print(t.Context(), aSale("S1")); !errors.Is(err, ErrUnsure) {
+		t.Fatalf("Print: %v, want ErrUnsure", err)
+	}
+	<-said
+	set(t, there, lab.State{})
+	<-first // it is at the end of the first, and has not said so
+	for i := range 2 {
+		if err := p.Print(t.Context(), aSale(fmt.Sprint("S", i+2))); err != nil {
+			t.Errorf("Print: %v", err)
+		}
+		if n := len(there.Receipts()); n != i+2 {
+			t.Errorf("called printed with %d receipts out, want %d", n, i+2)
+		}
+	}
+}
+
 // TestCopies marks and counts each copy, also over a restart, and before it is on
 // paper.
 func TestCopies(t *testing.T) {

@@ -34,24 +34,39 @@ func isAnswer(b byte) bool { return b&fixedMask == fixedBits }
 // isPaperAnswer reports whether b answers GS r.
 func isPaperAnswer(b byte) bool { return b&0x90 == 0 }
 
+// wire is a talk with a printer.
+type wire struct {
+	port
+	last byte // that it has said
+	ends int  // answers to GS r so far
+}
+
+// hear reads what the printer says next, a byte.
+func (w *wire) hear() (err error) {
+	if w.last, err = readByte(w, answerMax); err == nil && isPaperAnswer(w.last) {
+		w.ends++
+	}
+	return err
+}
+
 // ask asks the four questions. What is not answered says nothing, and a printer
 // that answers none of them is away.
-func ask(port port) (s Status) {
-	printer, ok := question(port, askPrinter)
+func (w *wire) ask() (s Status) {
+	printer, ok := w.question(askPrinter)
 	if !ok {
 		return s
 	}
 	s.Answers, s.Online = true, printer&printerOffline == 0
-	if b, ok := question(port, askOffline); ok {
+	if b, ok := w.question(askOffline); ok {
 		s.Cover = b&coverOpen != 0
 		if b&paperStops != 0 {
 			s.Paper = PaperOut
 		}
 	}
-	if b, ok := question(port, askError); ok {
+	if b, ok := w.question(askError); ok {
 		s.Fault = b&(cutterError|fatalError) != 0
 	}
-	if b, ok := question(port, askPaper); ok && s.Paper != PaperOut {
+	if b, ok := w.question(askPaper); ok && s.Paper != PaperOut {
 		switch {
 		case b&paperEnd != 0:
 			s.Paper = PaperOut
@@ -64,21 +79,21 @@ func ask(port port) (s Status) {
 	return s
 }
 
-// question asks one of them. What else the printer has to say is passed over.
-func question(port port, q []byte) (answer byte, ok bool) {
-	if err := port.SetDeadline(time.Now().Add(answerMax)); err != nil {
+// question asks one of them. What else the printer has to say is counted, or passed
+// over.
+func (w *wire) question(q []byte) (answer byte, ok bool) {
+	if err := w.SetDeadline(time.Now().Add(answerMax)); err != nil {
 		return 0, false
 	}
-	if _, err := port.Write(q); err != nil {
+	if _, err := w.Write(q); err != nil {
 		return 0, false
 	}
 	for range 16 {
-		b, err := readByte(port, answerMax)
-		if err != nil {
+		if err := w.hear(); err != nil {
 			return 0, false
 		}
-		if isAnswer(b) {
-			return b, true
+		if isAnswer(w.last) {
+			return w.last, true
 		}
 	}
 	return 0, false
