@@ -228,7 +228,7 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 		Clock: clock, Cards: t.cards, Inputs: holders.inputs, Health: t.health, Show: holders.show, Log: t.log,
 		Services: services,
 	}
-	if holders.session.Paper, err = t.holdersPaper(cashiers); err != nil {
+	if holders.session.Paper, err = t.holdersPaper(cashiers, terms); err != nil {
 		return err
 	}
 	t.keeper.Others = (&standing.Board{

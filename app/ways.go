@@ -14,6 +14,7 @@ import (
 	"quancun/app/codes"
 	"quancun/app/paper"
 	"quancun/app/printer"
+	"quancun/kiosk"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/code"
 	"quancun/kiosk/dialog"
@@ -237,7 +238,7 @@ func (t *terminal) printer() *printer.Printer {
 }
 
 // holdersPaper is where what came of a holder's service is printed; nil: nowhere.
-func (t *terminal) holdersPaper(cashiers *tillFace) (dialog.Paper, error) {
+func (t *terminal) holdersPaper(cashiers *tillFace, terms *kiosk.Terms) (dialog.Paper, error) {
 	p := t.printer()
 	if cashiers.clerk != nil {
 		p = cashiers.clerk.Desk.Printer // one at a time speaks to it
@@ -245,7 +246,7 @@ func (t *terminal) holdersPaper(cashiers *tillFace) (dialog.Paper, error) {
 	if p == nil {
 		return nil, nil
 	}
-	return back.HoldersPaper(p, t.renewer.Papers.Terminal, t.clock.Now)
+	return back.HoldersPaper(p, back.Site{Terminal: terms.Terminal(), Place: terms.Place}, t.clock.Now)
 }
 
 // openPrinter returns who prints receipts, or nil if there is no printer.

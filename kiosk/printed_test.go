@@ -14,6 +14,8 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	lab "quancun/lab/printer"
+	"quancun/upstream/client"
+	"quancun/upstream/place"
 )
 
 // newPrinting is a world whose kiosk has the lab's printer. paper may stand before it.
@@ -27,14 +29,18 @@ func newPrinting(t *testing.T, paper func(dialog.Paper) dialog.Paper) (*world, *
 	gone := make(chan error)
 	go func() { gone <- there.Serve(ctx, l) }()
 	t.Cleanup(func() { stop(); <-gone })
+	from := back.Site{Terminal: "K01", Place: func() client.Place { return w.terms.Place() }}
 	real, err := back.HoldersPaper(
-		&printer.Printer{Address: "tcp:" + l.Addr().String(), Width: printer.Paper58}, "K01", time.Now)
+		&printer.Printer{Address: "tcp:" + l.Addr().String(), Width: printer.Paper58}, from, time.Now)
 	w.ok(err)
 	w.paper = real
 	if paper != nil {
 		w.paper = paper(real)
 	}
-	w.startKiosk(0)
+	w.post = w.newPost("K01", 0)
+	w.ok(place.Set(t.Context(), w.books, "K01", place.Place{ZH: "图书馆一层", EN: "Library, ground floor"}))
+	w.startTerminal()
+	t.Cleanup(func() { w.crash() })
 	return w, there
 }
 
@@ -67,7 +73,8 @@ func (w *world) printed(v kiosk.View) dialog.View {
 	return w.shows("whether it is on paper", func(v kiosk.View) bool { return v.Dialog.Printed != dialog.Printing }).Dialog
 }
 
-// TestReceiptPrinted: the receipt of a top-up comes on paper with its code, and what
+// TestReceiptPrinted: the receipt of a top-up comes on paper with its code and with the
+// place at which the upstream says that the machine stands, and what
 // keeps it from that is said in the words of every report.
 func TestReceiptPrinted(t *testing.T) {
 	t.Parallel()
@@ -109,7 +116,8 @@ func TestReceiptPrinted(t *testing.T) {
 	}
 	for _, r := range all { // the one that was stopped, and the one after it
 		if !strings.Contains(r.Text, "充值凭证") || !strings.Contains(r.Text, "20.00") ||
-			!strings.Contains(r.Text, "50.00") || !strings.Contains(r.Text, "K01") || len(r.Codes) != 1 ||
+			!strings.Contains(r.Text, "50.00") || !strings.Contains(r.Text, "图书馆一层\n") ||
+			!strings.Contains(r.Text, "终端 K01\n") || len(r.Codes) != 1 ||
 			r.Codes[0] != v.Receipt.Proof {
 			t.Errorf("on paper: %+v", r)
 		}

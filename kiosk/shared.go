@@ -73,6 +73,13 @@ func (t *Terms) Policy() client.Policy {
 	return t.welcome.Policy
 }
 
+// Place returns where the terminal stands; zero if the upstream has not said so.
+func (t *Terms) Place() client.Place {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.welcome.Place
+}
+
 // Rules returns what may be sold while the upstream does not answer.
 func (t *Terms) Rules() rules.Rules {
 	t.mu.Lock()

@@ -89,7 +89,8 @@ func New(p Parts) (*office.Session, error) {
 		Dir: p.Reports, Media: p.Media, Place: p.Plan.Place, Texts: texts, Now: p.Now, Log: p.Log,
 	}
 	if p.Clerk != nil {
-		p.Clerk.Reports = &reports{texts: texts, words: p.Clerk.Words, place: p.Clerk.Issuer.Merchant,
+		place := client.Place{ZH: p.Clerk.Issuer.Merchant}
+		p.Clerk.Reports = &reports{texts: texts, words: p.Clerk.Words, place: func() client.Place { return place },
 			terminal: p.Terminal, staff: p.Staff, now: p.Now, print: p.Clerk.Desk.Print}
 		d.Paper = p.Clerk
 	}

@@ -11,13 +11,14 @@ import (
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/staff"
 	"quancun/ui/text"
+	"quancun/upstream/client"
 )
 
 // reports prints what is about no entry of the journal: lists, tables, states.
 type reports struct {
 	texts    *text.Texts
 	words    printer.Words
-	place    string // where it is printed; "" if it need not be said
+	place    func() client.Place // where it is printed; zero if nobody has said
 	terminal string
 	staff    *staff.Desk // nil: nobody signs in
 	now      func() time.Time
@@ -37,15 +38,21 @@ var troubles = []struct {
 	{printer.ErrAway, "unprinted.away"},
 }
 
+// Site is the machine that a holder's paper says it comes from.
+type Site struct {
+	Terminal string              // its ID
+	Place    func() client.Place // where it stands, as far as it knows now
+}
+
 // HoldersPaper is where what came of a holder's service comes out: at once, or not at
 // all. When a printer that had no paper has some again, whoever stands there is
 // somebody else. Its errors are a [dialog.Refusal] that says what the printer has.
-func HoldersPaper(p *printer.Printer, terminal string, now func() time.Time) (dialog.Paper, error) {
+func HoldersPaper(p *printer.Printer, from Site, now func() time.Time) (dialog.Paper, error) {
 	texts, err := text.New()
 	if err != nil {
 		return nil, err
 	}
-	out := &reports{texts: texts, words: printer.Chinese, terminal: terminal, now: now}
+	out := &reports{texts: texts, words: printer.Chinese, place: from.Place, terminal: from.Terminal, now: now}
 	out.print = func(ctx context.Context, s printer.Slip) error {
 		err := p.Print(ctx, s)
 		for _, t := range troubles {
@@ -69,8 +76,8 @@ func (p *reports) slip(r dialog.Report) printer.Slip {
 	add := func(left, right string, style printer.Style) {
 		s.Rows = append(s.Rows, printer.Row{Left: left, Right: right, Style: style})
 	}
-	if p.place != "" {
-		add(p.place, "", printer.Centre)
+	if place := p.place().In(p.texts.Language() == text.English); place != "" {
+		add(place, "", printer.Centre)
 	}
 	add(strings.TrimSpace(p.word(r.Title)+" "+r.No), "", printer.Title)
 	add(p.words.Time, text.Stamp(p.now().In(kiosk.Beijing)), printer.Plain)

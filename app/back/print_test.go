@@ -14,6 +14,7 @@ import (
 	"quancun/kiosk/dialog"
 	lab "quancun/lab/printer"
 	"quancun/money"
+	"quancun/upstream/client"
 )
 
 // TestHoldersPaper prints a report for a holder, and tells what keeps it from being
@@ -29,7 +30,9 @@ func TestHoldersPaper(t *testing.T) {
 	go func() { gone <- there.Serve(ctx, l) }()
 	defer func() { stop(); <-gone }()
 	p := &printer.Printer{Address: "tcp:" + l.Addr().String(), Width: printer.Paper58}
-	paper, err := back.HoldersPaper(p, "kiosk1", time.Now)
+	var stands client.Place // nobody has said where
+	from := back.Site{Terminal: "kiosk1", Place: func() client.Place { return stands }}
+	paper, err := back.HoldersPaper(p, from, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +69,18 @@ func TestHoldersPaper(t *testing.T) {
 		if !strings.Contains(all[0].Text, want) {
 			t.Errorf("%q is not on paper: %s", want, all[0].Text)
 		}
+	}
+	if !strings.HasPrefix(strings.TrimSpace(all[0].Text), "网费") || !strings.Contains(all[0].Text, "\n终端 kiosk1\n") {
+		t.Errorf("of a place that nobody has said: %s", all[0].Text)
+	}
+	stands = client.Place{ZH: "图书馆一层", EN: "Library, ground floor"} // it is told later, or moved
+	if err := paper.Print(t.Context(), report); err != nil {
+		t.Fatal(err)
+	}
+	said := there.Receipts()[1].Text // paper is in Chinese
+	if first, _, _ := strings.Cut(strings.TrimSpace(said), "\n"); first != stands.ZH ||
+		!strings.Contains(said, "\n终端 kiosk1\n") || strings.Contains(said, "Library") {
+		t.Errorf("with its place: %s", said)
 	}
 	stop()
 	<-gone

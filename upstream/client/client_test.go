@@ -173,6 +173,9 @@ func TestTransport(t *testing.T) {
 		})})
 	defer c.Close()
 	w, err := c.Hello(t.Context(), client.Hello{})
+	if w.Place != (client.Place{}) { // this upstream is from before it said so
+		t.Errorf("it stands at %+v", w.Place)
+	}
 	if err != nil || w.Drift != time.Second || called != "/quancun.v1.TerminalService/Hello" {
 		t.Errorf("Hello = drift %v, %v, by %q; want 1s", w.Drift, err, called)
 	}

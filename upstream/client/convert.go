@@ -14,7 +14,7 @@ import (
 // an empty value here and never a crash.
 
 func welcome(m *v1.HelloResponse) (Welcome, error) {
-	w := Welcome{Time: at(m.Time), SchoolZH: m.SchoolZh, SchoolEN: m.SchoolEn}
+	w := Welcome{Time: at(m.Time), SchoolZH: m.SchoolZh, SchoolEN: m.SchoolEn, Place: Place{m.PlaceZh, m.PlaceEn}}
 	if len(m.TerminalNo) != len(w.TerminalNo) || m.Policy == nil || m.Time == nil {
 		return Welcome{}, errors.New("malformed answer")
 	}

@@ -33,6 +33,7 @@ type Welcome struct {
 	Policy     Policy
 	SchoolZH   string
 	SchoolEN   string
+	Place      Place             // where this terminal stands; zero also of an upstream that does not say it
 	Journal    journal.Head      // what the upstream has of this terminal's epoch
 	Feeds      map[string]uint64 // newest version of each
 }
@@ -103,8 +104,16 @@ type OpenItem struct {
 	Where   Place  // its terminal stood
 }
 
-// Place is where a terminal stood, as people say it. It is zero if nobody has said.
+// Place is where a terminal stands or stood, as people say it. It is zero if nobody has said.
 type Place struct{ ZH, EN string }
+
+// In returns the place in English, if it is known and wanted.
+func (p Place) In(english bool) string {
+	if english && p.EN != "" {
+		return p.EN
+	}
+	return p.ZH
+}
 
 // With returns the place and, small, the exact name of what is there; in English too
 // if that reads otherwise. Without a place it is the name.

@@ -68,9 +68,7 @@ func Set(ctx context.Context, b *store.Books, terminal string, p Place) error {
 		}
 		var last int64
 		var is Place
-		err = tx.QueryRow(ctx, `
-			SELECT since_ms, zh, en FROM terminal_places WHERE terminal = ? ORDER BY since_ms DESC LIMIT 1`, terminal).
-			Scan(&last, &is.ZH, &is.EN)
+		err = tx.QueryRow(ctx, newest, terminal).Scan(&last, &is.ZH, &is.EN)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) || is == p {
 			return err
 		}
@@ -125,6 +123,25 @@ func All(ctx context.Context, b Books) (m Map, err error) {
 	})
 	return m, err
 }
+
+// Of returns where one terminal was last said to stand, or nothing if nobody has ever
+// said.
+func Of(ctx context.Context, b Books, terminal string) (p Place, err error) {
+	err = b.Read(ctx, func(tx *sqldb.Tx) error {
+		err := tx.QueryRow(ctx, newest, terminal).Scan(new(int64), &p.ZH, &p.EN)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return Place{}, fmt.Errorf("place of %s: %w", terminal, err)
+	}
+	return p, nil
+}
+
+// newest is the last that was said of a terminal.
+const newest = `SELECT since_ms, zh, en FROM terminal_places WHERE terminal = ? ORDER BY since_ms DESC LIMIT 1`
 
 // At returns where a terminal stood at a time, or nothing if nobody has ever said.
 func (m Map) At(terminal string, at time.Time) (p Place) {

@@ -52,12 +52,18 @@ func testPlace(t *testing.T, dsn string) {
 	if m, err := place.All(ctx, b); err != nil || m.At("K01", noon) != (place.Place{}) || m.Now("K01") != (place.Place{}) {
 		t.Errorf("before anybody has said: %+v, %v", m, err)
 	}
+	if p, err := place.Of(ctx, b, "K01"); err != nil || p != (place.Place{}) {
+		t.Errorf("before anybody has said: %+v, %v", p, err)
+	}
 	set(noon, east)
 	set(noon.Add(time.Hour), west)
 	set(noon.Add(-time.Hour), east) // the clock was put back, and the newest word counts all the same
 	m, err := place.All(ctx, b)
 	if err != nil || m.Now("K01") != east || m.Now("K02") != (place.Place{}) {
 		t.Errorf("now at %+v, %v", m.Now("K01"), err)
+	}
+	if p, err := place.Of(ctx, b, "K01"); err != nil || p != east {
+		t.Errorf("Of = %+v, %v", p, err)
 	}
 	for at, want := range map[time.Duration]place.Place{
 		-24 * time.Hour: east, 0: east, time.Hour - time.Millisecond: east, time.Hour: west, time.Hour + time.Millisecond: east,

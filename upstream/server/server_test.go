@@ -6,6 +6,7 @@ import (
 
 	"quancun/journal"
 	"quancun/upstream/client"
+	"quancun/upstream/place"
 	v1 "quancun/upstream/wire/quancun/v1"
 )
 
@@ -17,6 +18,16 @@ func TestWhole(t *testing.T) {
 	if err != nil || hello.TerminalNo != w.card.terminal || hello.Policy.BalanceCap != 1000*yuan ||
 		hello.SchoolZH != "示范大学" || hello.Drift.Abs() > time.Second {
 		t.Fatalf("Hello = %+v, %v", hello, err)
+	}
+	if hello.Place != (client.Place{}) {
+		t.Errorf("it stands at %+v, and nobody has said so", hello.Place)
+	}
+	stands := place.Place{ZH: "图书馆一层", EN: "Library, ground floor"}
+	if err := place.Set(ctx, w.books, "K01", stands); err != nil {
+		t.Fatal(err)
+	}
+	if hello, err = w.client.Ping(ctx); err != nil || hello.Place != client.Place(stands) {
+		t.Errorf("it stands at %+v, %v", hello.Place, err)
 	}
 	s, a, err := w.signIn(rightPIN)
 	if err != nil || a.Balance != opening || a.Purse != mirrorFrom || a.ToLoad != opening-mirrorFrom ||

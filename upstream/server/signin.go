@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"quancun/upstream/keys"
+	"quancun/upstream/place"
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
 	v1 "quancun/upstream/wire/quancun/v1"
@@ -49,9 +50,13 @@ func (s *Server) Hello(ctx context.Context, q *connect.Request[v1.HelloRequest],
 	for _, f := range s.Policy.TopUpChoices {
 		p.TopUpChoicesFen = append(p.TopUpChoicesFen, int64(f))
 	}
+	stands, err := place.Of(ctx, s.Books, t.ID)
+	if err != nil {
+		return nil, err
+	}
 	answer := &v1.HelloResponse{
 		Time: timestamppb.New(now), PinPublicKey: s.Keys.PINPublicKey(), Policy: p, TerminalNo: t.No[:],
-		SchoolZh: s.SchoolZH, SchoolEn: s.SchoolEN,
+		SchoolZh: s.SchoolZH, SchoolEn: s.SchoolEN, PlaceZh: stands.ZH, PlaceEn: stands.EN,
 	}
 	if err := s.greet(ctx, q.Msg, answer); err != nil {
 		return nil, err

@@ -570,6 +570,8 @@ type HelloResponse struct {
 	SchoolEn      string                 `protobuf:"bytes,6,opt,name=school_en,json=schoolEn,proto3" json:"school_en,omitempty"`
 	Journal       *JournalHead           `protobuf:"bytes,7,opt,name=journal,proto3" json:"journal,omitempty"`                                                                        // what the upstream has of the terminal's epoch
 	Feeds         map[string]uint64      `protobuf:"bytes,8,rep,name=feeds,proto3" json:"feeds,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // newest version of each
+	PlaceZh       string                 `protobuf:"bytes,9,opt,name=place_zh,json=placeZh,proto3" json:"place_zh,omitempty"`                                                         // where the terminal stands, as people say it; empty if nobody has said
+	PlaceEn       string                 `protobuf:"bytes,10,opt,name=place_en,json=placeEn,proto3" json:"place_en,omitempty"`                                                        // in English; empty: as place_zh
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -658,6 +660,20 @@ func (x *HelloResponse) GetFeeds() map[string]uint64 {
 		return x.Feeds
 	}
 	return nil
+}
+
+func (x *HelloResponse) GetPlaceZh() string {
+	if x != nil {
+		return x.PlaceZh
+	}
+	return ""
+}
+
+func (x *HelloResponse) GetPlaceEn() string {
+	if x != nil {
+		return x.PlaceEn
+	}
+	return ""
 }
 
 // JournalHead is how far a journal has come.
@@ -2696,7 +2712,7 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\n" +
 	"FeedsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x95\x03\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xcb\x03\n" +
 	"\rHelloResponse\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12$\n" +
 	"\x0epin_public_key\x18\x02 \x01(\fR\fpinPublicKey\x12*\n" +
@@ -2706,7 +2722,10 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\tschool_zh\x18\x05 \x01(\tR\bschoolZh\x12\x1b\n" +
 	"\tschool_en\x18\x06 \x01(\tR\bschoolEn\x121\n" +
 	"\ajournal\x18\a \x01(\v2\x17.quancun.v1.JournalHeadR\ajournal\x12:\n" +
-	"\x05feeds\x18\b \x03(\v2$.quancun.v1.HelloResponse.FeedsEntryR\x05feeds\x1a8\n" +
+	"\x05feeds\x18\b \x03(\v2$.quancun.v1.HelloResponse.FeedsEntryR\x05feeds\x12\x19\n" +
+	"\bplace_zh\x18\t \x01(\tR\aplaceZh\x12\x19\n" +
+	"\bplace_en\x18\n" +
+	" \x01(\tR\aplaceEn\x1a8\n" +
 	"\n" +
 	"FeedsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
