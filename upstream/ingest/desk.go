@@ -280,21 +280,34 @@ func (d *desk) report(f *fact) error {
 	if err != nil || !whole || f.source.Part > 0 {
 		return err // what came before it is not here, and nobody can tell
 	}
-	t := journal.NewTally(f.Terminal)
-	for from < f.Seq {
-		page, err := d.page(f, `seq >= ? AND seq < ? ORDER BY seq`, from, f.Seq)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		for i := range page {
-			page[i].addTo(t)
-		}
-		from = page[len(page)-1].Seq + 1
+	t, _, err := d.tally(f, from)
+	if err != nil {
+		return err
 	}
 	if err := t.Check(f.entry); err != nil {
 		d.except(ReportDiffers, f.Position, "%.300s", err.Error())
 	}
 	return nil
+}
+
+// tally adds up the entries of a journal from a number to the one before f. unread are
+// those of them that say nothing to us.
+func (d *desk) tally(f *fact, from int64) (t *journal.Tally, unread int, err error) {
+	t = journal.NewTally(f.Terminal)
+	for from < f.Seq {
+		page, err := d.page(f, `seq >= ? AND seq < ? ORDER BY seq`, from, f.Seq)
+		if err != nil || len(page) == 0 {
+			return t, unread, err
+		}
+		for i := range page {
+			if page[i].fault != nil {
+				unread++
+			}
+			page[i].addTo(t)
+		}
+		from = page[len(page)-1].Seq + 1
+	}
+	return t, unread, nil
 }
 
 // lastZ returns the number of the last Z before a report, or 1, and whether we

@@ -1,8 +1,12 @@
 package ingest_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"quancun/journal"
@@ -116,6 +120,127 @@ func TestDrawerOfImage(t *testing.T) {
 	})
 }
 
+// TestShiftInTwoJournals: a till's image is cloned in the middle of a shift, and both
+// machines go on. The line about each new journal says since when the shift is open, and
+// what every journal has in the one drawer. The machine without the cash counts all the
+// same, and makes a shortage of it; when the till is reset, two persons even that out.
+func TestShiftInTwoJournals(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a, c := w.holder("1001", 10*yuan), w.till("C01")
+		c.opens(100 * yuan)
+		c.takes("in1", 50*yuan)
+		image := c.rewind(c.next() - 1)
+		c.takes("in2", 30*yuan)
+		c.push()
+		shift := c.entries()
+		n := image.reopen(2, journal.ReasonRewound, shift[:2]...)
+		n.push()
+		const since = "a shift is open since 2026-03-02 12:00:00 (k7), "
+		end := fmt.Sprintf("; %s to number 3: %s180.00 in the drawer", c.epoch, since)
+		w.says(n, "rewound", end+"; this one: "+since+"150.00 in the drawer")
+
+		c.takes("in3", 5*yuan) // the other machine, which is told that its epoch has ended
+		m := c.reopen(3, journal.ReasonForked, shift...)
+		n.takes("in4", 7*yuan)
+		n.push()
+		m.push()
+		w.says(m, "forked", end+fmt.Sprintf("; %s to number 4, which carries on the same: %s157.00 in the drawer; "+
+			"this one: %s185.00 in the drawer", n.epoch, since, since))
+
+		n.counts("count", 0)
+		n.push()
+		m.drops("drop", 192*yuan)
+		m.push()
+		w.wants(map[store.Account]money.Fen{a: 102 * yuan, "till/C01": 157 * yuan, "over-short/C01": -157 * yuan})
+		w.inbox(ingest.EpochOpened, ingest.EpochOpened, ingest.DrawerDiffers, ingest.DrawerDiffers)
+		if err := w.in.Part(t.Context(), m.terminal); err != nil {
+			t.Fatal(err)
+		}
+		w.explained(w.counted(157*yuan, 0)) // what differed before is in it
+		w.wants(map[store.Account]money.Fen{"till/C01": 0, clearing.OverShort: 157 * yuan})
+		w.sound()
+	})
+}
+
+// TestNoShiftInNewJournal: nothing is said of a drawer where there is none, and without a
+// shift only that it has cash.
+func TestNoShiftInNewJournal(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.holder("1001", 10*yuan)
+		k, c := w.till("K01"), w.till("C01")
+		k.write(journal.Entry{Kind: journal.Started})
+		k.push()
+		k2 := k.reopen(1, journal.ReasonForked)
+		k2.push()
+		w.says(k2, "forked", "")
+
+		c.opens(100 * yuan)
+		c.takes("in1", 50*yuan)
+		c.closes("z1")
+		c.push()
+		n := c.reopen(3, journal.ReasonForked, c.entries()[2])
+		n.push()
+		w.says(n, "forked", fmt.Sprintf("; %s to number 3: no shift is open, 150.00 in the drawer; "+
+			"this one: no shift is open, 150.00 in the drawer", c.epoch))
+		w.sound()
+	})
+}
+
+// entries are those of the journal.
+func (c *till) entries() (all []journal.Entry) {
+	c.w.t.Helper()
+	for _, b := range c.bodies {
+		e, _, err := journal.Decode(b)
+		if err != nil {
+			c.w.t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// closes ends the shift.
+func (c *till) closes(ref string) {
+	c.w.t.Helper()
+	sum := journal.NewTally(c.terminal.ID)
+	for _, e := range c.entries() {
+		if err := sum.Add(e); err != nil {
+			c.w.t.Fatal(err)
+		}
+	}
+	r := sum.Report(journal.ShiftClosed)
+	details, err := json.Marshal(r)
+	if err != nil {
+		c.w.t.Fatal(err)
+	}
+	c.write(journal.Entry{
+		Kind: journal.ShiftClosed, Ref: ref, Operator: "k7", Amount: r.Till, Origin: sum.Last(), Details: details,
+	})
+}
+
+// says checks the line about a new journal: why it was begun, and what it ends in.
+func (w *world) says(c *till, why, drawer string) {
+	w.t.Helper()
+	lines, err := w.books.Exceptions(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	i := slices.IndexFunc(lines, func(x store.Exception) bool {
+		return x.Kind == string(ingest.EpochOpened) && bytes.Equal(x.Epoch, c.epoch[:])
+	})
+	if i < 0 {
+		w.t.Fatalf("no line about epoch %s in %+v", c.epoch, lines)
+	}
+	e, err := c.entries()[0].Opening()
+	head := fmt.Sprintf("%s: %s ended with %d, we had acknowledged %d", why, e.Epoch, e.Head, c.entries()[0].Origin.Seq)
+	if err != nil || lines[i].Detail != head+drawer {
+		w.t.Errorf("the line says\n%s, want\n%s", lines[i].Detail, head+drawer)
+	}
+	if open := strings.Contains(drawer, "is open since"); strings.Contains(lines[i].NextStep, "before it counts") != open {
+		w.t.Errorf("next step %q, want a word about counting: %t", lines[i].NextStep, open)
+	}
+}
+
 // TestDrawerOfLostDisk: a disk is lost in the middle of a shift. The cash in the drawer
 // is of no journal any more, and the inbox says how much the books have in it.
 func TestDrawerOfLostDisk(t *testing.T) {
@@ -148,16 +273,32 @@ func TestDrawerOfLostDisk(t *testing.T) {
 	})
 }
 
-// counted closes the line about a drawer, of an amount.
-func (w *world) counted(stands, found money.Fen) {
+// explained closes all lines by an entry.
+func (w *world) explained(entry int64) {
+	w.t.Helper()
+	lines, err := w.books.Exceptions(w.t.Context())
+	for _, x := range lines {
+		by := clearing.Signature{Reason: "清点", One: "王敏"}
+		err = errors.Join(err, clearing.New(w.books).Explain(w.t.Context(), x.ID, entry, by))
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.inbox()
+}
+
+// counted closes the line about a drawer, of an amount, and returns the entry that does.
+func (w *world) counted(stands, found money.Fen) int64 {
 	w.t.Helper()
 	ctx, house := w.t.Context(), clearing.New(w.books)
 	lines, err := w.books.Exceptions(ctx)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	i := slices.IndexFunc(lines, func(x store.Exception) bool { return x.Kind == string(ingest.DrawerDiffers) })
-	if i < 0 || lines[i].Amount != stands || lines[i].Account != "till/C01" {
+	i := slices.IndexFunc(lines, func(x store.Exception) bool {
+		return x.Kind == string(ingest.DrawerDiffers) && x.Amount == stands
+	})
+	if i < 0 || lines[i].Account != "till/C01" {
 		w.t.Fatalf("inbox %+v, want %s in the drawer", lines, stands)
 	}
 	by := clearing.Signature{Reason: "清点", One: "王敏"}
@@ -173,4 +314,5 @@ func (w *world) counted(stands, found money.Fen) {
 	if err != nil || err2 != nil || first == 0 || first != again {
 		w.t.Fatalf("Count = %d, %v; again %d, %v", first, err, again, err2)
 	}
+	return first
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"quancun/journal"
 	"quancun/money"
@@ -101,14 +102,134 @@ func (k *taking) openEpoch(f *fact) error {
 	if own {
 		k.journal.origin, k.journal.carrying, k.opening = origin, true, &o
 	}
-	d.except(EpochOpened, e.Position(), "%s: %s ended with %d, we had acknowledged %d",
-		o.Reason, o.Epoch, o.Head, e.Origin.Seq)
+	cash, open, err := k.drawers(f, origin)
+	if err != nil {
+		return err
+	}
+	line := exception(EpochOpened, e.Position(), fmt.Sprintf("%s: %s ended with %d, we had acknowledged %d%s",
+		o.Reason, o.Epoch, o.Head, e.Origin.Seq, cash))
+	if open {
+		line.NextStep += "; of two, switch off the one without the cash before it counts: " +
+			`docs/OPERATING.md, "A till that is there twice"`
+	}
+	d.exceptions = append(d.exceptions, line)
 	if o.Gone > 0 {
 		d.except(Gone, e.Position(), "%d entries that we had acknowledged, and have lost", o.Gone)
 	}
 	k.releases = append(k.releases, release{o.Epoch, o.Head}) // no number above it was ever given
 	return nil
 }
+
+// drawers says in which journals a shift is open and its cash expected, once one carries
+// on another: the cash is in one drawer, and each of them may count it. It is as far as
+// we have them, and "" where none has any.
+func (k *taking) drawers(f *fact, origin int64) (text string, open bool, err error) {
+	d := k.desk
+	this := drawer{name: "this one", Tally: journal.NewTally(d.terminal)}
+	begins := []item{*f.item}
+	if f.journal == k.journal.id {
+		begins = k.push.items
+	}
+	for i := range begins {
+		if i > 0 && begins[i].inner == nil {
+			break // it goes on with entries of its own
+		}
+		this.add(&begins[i])
+	}
+	var all []drawer
+	var till bool
+	err = k.tx.QueryRow(k.ctx, `SELECT EXISTS (SELECT 1 FROM accounts WHERE account = ?)`,
+		store.Account(journal.TillAccount(d.terminal))).Scan(&till)
+	if err == nil && till { // otherwise the journals are long, and have had no cash
+		all, err = k.drawersBeside(f, origin)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("read drawers: %w", err)
+	}
+	some := false
+	for _, in := range append(all, this) {
+		_, is := in.Opened()
+		open, some = open || is, some || is || in.lacks != "" || in.till() != 0
+		text += "; " + in.String()
+	}
+	if !some {
+		return "", false, nil
+	}
+	return text, open, nil
+}
+
+// drawersBeside returns what the journal that one carries on has in its drawer, and what
+// others have that carry it on too: clones of the machine, or one that was restored twice.
+func (k *taking) drawersBeside(f *fact, origin int64) (all []drawer, err error) {
+	var heads []fact // the next entry of each journal
+	err = sqldb.Each(k.ctx, k.tx, func(rows *sql.Rows) error {
+		var epoch []byte
+		next := fact{item: &item{Position: journal.Position{Terminal: k.desk.terminal}}}
+		err := rows.Scan(&next.journal, &epoch, &next.Seq)
+		copy(next.Epoch[:], epoch)
+		heads = append(heads, next)
+		return err
+	}, `SELECT id, epoch, head_seq + 1 FROM journals WHERE (id = ?1 OR origin = ?1) AND id <> ?2 ORDER BY id`,
+		origin, f.journal)
+	for i := 0; i < len(heads) && err == nil; i++ {
+		next := &heads[i]
+		in := drawer{name: fmt.Sprintf("%s to number %d", next.Epoch, next.Seq-1)}
+		if next.journal != origin {
+			in.name += ", which carries on the same"
+		}
+		from, whole, err := k.desk.lastZ(next)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case next.Seq == 1:
+			in.lacks = "nothing of it is here"
+		case !whole:
+			in.lacks = "entries are missing"
+		}
+		if in.Tally, in.unread, err = k.desk.tally(next, from); err != nil {
+			return nil, err
+		}
+		all = append(all, in)
+	}
+	return all, err
+}
+
+// drawer is what a journal says of a shift and its cash.
+type drawer struct {
+	*journal.Tally
+	name   string
+	unread int    // entries that say nothing to us
+	lacks  string // why nobody can tell; "" where one can
+}
+
+func (d *drawer) add(it *item) {
+	if it.fault != nil {
+		d.unread++
+	}
+	it.addTo(d.Tally)
+}
+
+func (d *drawer) till() money.Fen { return d.Report(journal.ShiftReport).Till }
+
+// String says it for the inbox.
+func (d *drawer) String() string {
+	if d.lacks != "" {
+		return d.name + ": " + d.lacks + ", what is in the drawer is not known"
+	}
+	text := d.name + ": no shift is open"
+	if e, open := d.Opened(); open {
+		since := e.At.In(beijing).Format(time.DateTime)
+		text = fmt.Sprintf("%s: a shift is open since %s (%s)", d.name, since, e.Operator)
+	}
+	text += fmt.Sprintf(", %s in the drawer", d.till())
+	if d.unread > 0 {
+		text += fmt.Sprintf(" without %d entries that cannot be read", d.unread)
+	}
+	return text
+}
+
+var beijing = time.FixedZone("CST", 8*60*60)
 
 // endCarrying notes that a new epoch has brought over all that it will. What the
 // terminal has announced and does not know any more is in doubt: nobody will end

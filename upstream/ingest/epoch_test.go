@@ -22,7 +22,8 @@ func (c *till) reopen(acked int64, reason string, open ...journal.Entry) *till {
 	c.w.t.Helper()
 	n := *c
 	n.bodies, n.hashes = nil, nil
-	sum := sha256.Sum256(c.epoch[:])
+	head := c.head()
+	sum := sha256.Sum256(append(c.epoch[:], head[:]...)) // clones go on each in its own
 	copy(n.epoch[:], sum[:])
 	opening := journal.Opening{
 		Reason: reason, Epoch: c.epoch, Head: c.next() - 1, Hash: journal.Hex(c.head()), Version: "test",
