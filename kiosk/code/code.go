@@ -34,6 +34,8 @@ import (
 // one.
 type Book interface {
 	Append(ctx context.Context, e journal.Entry) (journal.Entry, error)
+	// AppendAt writes under a number, or returns [ledger.ErrBehind].
+	AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (journal.Entry, error)
 	Get(ctx context.Context, ref string) (ledger.Item, error)
 	Since(ctx context.Context, from int64, n int) ([]journal.Entry, error)
 	Before(ctx context.Context, since time.Time) ([]journal.Entry, error) // in older epochs
@@ -147,14 +149,12 @@ func (s *Seller) sell(ctx context.Context, text string, sale tender.Sale) (tende
 		if errors.Is(err, tender.ErrPIN) {
 			s.asked = scan{sale.Ref, text, s.seen(a)}
 		}
-		if err == nil && !a.Alone {
-			err = s.stillNext(ctx, a)
+		var sold tender.Sold
+		if err == nil {
+			sold, err = s.write(ctx, a)
 		}
-		switch {
-		case err == nil:
-			return s.write(ctx, a)
-		case !errors.Is(err, errAgain):
-			return tender.Sold{}, err
+		if !errors.Is(err, errAgain) {
+			return sold, err
 		}
 	}
 	return tender.Sold{}, ErrBusy
@@ -197,8 +197,8 @@ func (s *Seller) seen(a *attempt) time.Time {
 // errAgain means that the upstream has to be asked anew, under another number.
 var errAgain = errors.New("code: ask again")
 
-// stillNext returns errAgain if somebody has taken the number under which the
-// money is held. Our next entry would not be this attempt, and let it go.
+// stillNext returns errAgain if somebody has taken the number that the upstream was
+// asked about.
 func (s *Seller) stillNext(ctx context.Context, a *attempt) error {
 	epoch, seq, err := s.Book.Next(ctx)
 	if err == nil && (epoch != a.epoch || seq != a.seq) {
@@ -349,20 +349,28 @@ type said struct {
 	Items []tender.Item `json:"items,omitempty"`
 }
 
-// write writes the sale down: from then on it is one.
+// write writes the sale down: from then on it is one. It returns errAgain if somebody
+// has taken the number under which the money is held, which let it go.
 func (s *Seller) write(ctx context.Context, a *attempt) (tender.Sold, error) {
 	details, err := json.Marshal(said{paycode.Taken{Code: a.text, Approved: !a.Alone}, a.Items})
 	if err != nil {
 		return tender.Sold{}, err
 	}
-	e, err := s.Book.Append(ctx, journal.Entry{
+	e := journal.Entry{
 		Kind: journal.CodeSale, Ref: a.Ref, Account: a.code.Account, Merchant: a.Merchant, Operator: a.Operator,
 		Amount: a.Amount, Details: details,
-	})
-	if errors.Is(err, ledger.ErrFailed) {
-		return tender.Sold{}, fmt.Errorf("%w: %w", tender.ErrUnknown, err)
 	}
-	if err != nil {
+	if a.Alone {
+		e, err = s.Book.Append(ctx, e)
+	} else {
+		e, err = s.Book.AppendAt(ctx, e, a.epoch, a.seq)
+	}
+	switch {
+	case errors.Is(err, ledger.ErrBehind):
+		return tender.Sold{}, errAgain
+	case errors.Is(err, ledger.ErrFailed):
+		return tender.Sold{}, fmt.Errorf("%w: %w", tender.ErrUnknown, err)
+	case err != nil:
 		return tender.Sold{}, err // nothing was written
 	}
 	if s.Neighbours != nil {

@@ -401,6 +401,62 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// TestBetween: somebody else writes between the upstream's word and the entry, and takes
+// the number under which the money is held. The sale is asked for again, under its own.
+func TestBetween(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	b := &between{Book: c.book}
+	b.write = func() {
+		b.write = nil
+		_, err := c.book.Append(t.Context(), journal.Entry{Kind: journal.DrawerOpened, Ref: "drawer", Operator: "c7"})
+		w.ok(err)
+	}
+	var asked []int64
+	c.Book, c.Upstream = b, noting{c, func(seq int64) { asked = append(asked, seq) }}
+	s := c.sells("s1", w.phone.show(), lunch)
+	if len(asked) != 2 || s.Entry != asked[1] || asked[1] != asked[0]+1 {
+		t.Errorf("sold as entry %d, asked for as %d", s.Entry, asked)
+	}
+	c.push()
+	if got := w.balance(); got != 88*yuan || w.inbox() != nil {
+		t.Errorf("balance %s, inbox %q", got, w.inbox())
+	}
+}
+
+// between is a journal into which somebody else writes just before an entry.
+type between struct {
+	Book
+	write func()
+}
+
+func (b *between) first() {
+	if b.write != nil {
+		b.write()
+	}
+}
+
+func (b *between) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	b.first()
+	return b.Book.Append(ctx, e)
+}
+
+func (b *between) AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (journal.Entry, error) {
+	b.first()
+	return b.Book.AppendAt(ctx, e, epoch, seq)
+}
+
+// noting is an upstream that is asked for numbers.
+type noting struct {
+	Authorizer
+	asked func(seq int64)
+}
+
+func (u noting) Authorize(ctx context.Context, q client.AuthorizeRequest) (client.Approval, error) {
+	u.asked(q.Seq)
+	return u.Authorizer.Authorize(ctx, q)
+}
+
 // writing is an upstream while which answers something is written.
 type writing struct {
 	Authorizer
@@ -450,8 +506,16 @@ type dying struct {
 }
 
 func (d dying) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	return d.fail(func() (journal.Entry, error) { return d.Book.Append(ctx, e) })
+}
+
+func (d dying) AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (journal.Entry, error) {
+	return d.fail(func() (journal.Entry, error) { return d.Book.AppendAt(ctx, e, epoch, seq) })
+}
+
+func (d dying) fail(write func() (journal.Entry, error)) (journal.Entry, error) {
 	if d.kept {
-		if _, err := d.Book.Append(ctx, e); err != nil {
+		if _, err := write(); err != nil {
 			return journal.Entry{}, err
 		}
 	}
