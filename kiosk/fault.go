@@ -6,6 +6,7 @@ import (
 
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/rules"
+	"quancun/kiosk/service"
 	"quancun/kiosk/tender"
 	"quancun/ledger"
 	"quancun/reader/apdu"
@@ -56,6 +57,9 @@ const (
 	CodeLoadDoubt    Code = 3102 // on the account; the card has to be seen again
 	CodeLoadNoAnswer Code = 3103 // on the account; the upstream was away before the card was written
 	CodeUnclear      Code = 3201 // a vendor has answered, and nobody knows what it means
+	CodeSilent       Code = 3202 // a look-up was not answered, by a vendor or on the way there
+	CodeUnread       Code = 3203 // none of a room's meters was read
+	CodeBaths        Code = 3204 // the baths could not be looked up
 	CodePurseShort   Code = 4001 // the purse holds less than the price
 	CodeNotEnough    Code = 4002 // the account has less than the price
 	CodeAlone        Code = 4003 // more than may be sold while the upstream is away
@@ -84,7 +88,7 @@ var Codes = []Code{
 	CodePINLocked, CodeCardPIN, CodeCardPINLock, CodeSessionOver,
 	CodeNotStaff, CodeStaffLocked, CodeStaffAway, CodeForbidden,
 	CodeAmount, CodeCap, CodeNoChannel, CodeConflict, CodeLoadRefused, CodeLoadDoubt, CodeLoadNoAnswer,
-	CodeUnclear,
+	CodeUnclear, CodeSilent, CodeUnread, CodeBaths,
 	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeOldList, CodeSaleDoubt, CodeSaleForged, CodePayDoubt,
 	CodePayOffline, CodePayForeign, CodePayInvalid, CodePayExpired, CodePayEarly, CodePaySpent, CodePayRevoked,
 	CodePayAllowance, CodePayPIN, CodePayRefused,
@@ -156,6 +160,9 @@ var causes = []struct {
 	{ErrNoSAM, CodeNoSAM},
 	{ErrCardPINLock, CodeCardPINLock},
 	{ErrCardPIN, CodeCardPIN},
+	{service.ErrSilent, CodeSilent},
+	{service.ErrUnread, CodeUnread},
+	{service.ErrBaths, CodeBaths},
 	{ErrNoAnswer, CodeOffline},
 	{ErrCardGone, CodeCardSilent},
 	{purse.ErrForeign, CodeForeignCard},
@@ -191,7 +198,7 @@ func Explain(err error) Code {
 
 // HowEnded returns how a script has ended that returned err, and why not: by its
 // code, or in words of its own. What is for somebody to look after although it has
-// words, such as an answer that nobody understands, has a code beside them.
+// words, such as an answer that nobody understands, or none, has a code beside them.
 func HowEnded(err error) (how dialog.Outcome, code Code, why dialog.Word) {
 	switch {
 	case err == nil:
@@ -202,10 +209,24 @@ func HowEnded(err error) (how dialog.Outcome, code Code, why dialog.Word) {
 		how = dialog.Refused
 	}
 	if r := (*dialog.Refusal)(nil); errors.As(err, &r) {
-		if no := (*client.Refusal)(nil); errors.As(err, &no) && no.Reason == client.NotSaid {
-			code = CodeUnclear
-		}
-		return how, code, r.Why
+		return how, beside(err), r.Why
 	}
 	return how, Explain(err), ""
+}
+
+// beside returns the code that a refusal has beside its words; 0: none. Without it
+// nobody could say on the telephone which of the machines in the middle is silent.
+func beside(err error) Code {
+	if no := (*client.Refusal)(nil); errors.As(err, &no) {
+		if no.Reason == client.NotSaid {
+			return CodeUnclear
+		}
+		return 0
+	}
+	for _, silent := range []error{service.ErrSilent, service.ErrUnread, service.ErrBaths, ErrNoAnswer} {
+		if errors.Is(err, silent) {
+			return Explain(err)
+		}
+	}
+	return 0
 }

@@ -12,6 +12,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"quancun/kiosk/dialog"
@@ -35,6 +36,14 @@ type Service struct {
 	Unlisted bool
 	Run      func(ctx context.Context, v *Visit) (dialog.Report, error)
 }
+
+// What a service is refused for that somebody has to look after. Its own words say so to
+// the holder, and these have a code for whoever is called.
+var (
+	ErrSilent = errors.New("service: a look-up was not answered")
+	ErrUnread = errors.New("service: no meter was read")
+	ErrBaths  = errors.New("service: the baths were not looked up")
+)
 
 // Visit is a service's end of its conversation with a holder.
 type Visit struct {

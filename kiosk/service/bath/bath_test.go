@@ -52,13 +52,14 @@ func TestReserve(t *testing.T) {
 	w.refused(reserving("菱湖浴室", "17:30"), "bath.many")
 }
 
-// refused visits, and is told why not.
+// refused visits, and is told why not: by a rule, which is nobody's to look after and has
+// no code.
 func (w *world) refused(say script, why dialog.Word) dialog.Report {
 	w.t.Helper()
 	ref, r, err := w.visit(say)
-	how, _, said := kiosk.HowEnded(err)
-	if how != dialog.Refused || said != why {
-		w.t.Errorf("ended as %d for %q, %v; want %q", how, said, err, why)
+	how, code, said := kiosk.HowEnded(err)
+	if how != dialog.Refused || said != why || code != 0 {
+		w.t.Errorf("ended as %d for %q, %d, %v; want %q", how, said, code, err, why)
 	}
 	if item, err := w.book.Get(w.t.Context(), ref); err == nil && item.End.Outcome != journal.NotDone {
 		w.t.Errorf("the journal says %s", item.End.Outcome)

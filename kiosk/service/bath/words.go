@@ -3,9 +3,11 @@ package bath
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
+	"quancun/kiosk/service"
 	"quancun/upstream/client"
 	"quancun/upstream/client/bath"
 )
@@ -130,7 +132,7 @@ func nothing(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return dialog.Refuse(away, err)
+	return dialog.Refuse(away, fmt.Errorf("%w: %w", service.ErrBaths, err))
 }
 
 // refusal returns the upstream's "no" in words. Those of the session have a code, and

@@ -163,7 +163,7 @@ func (s *search) atRoom(ctx context.Context, room []bill.Place) (dialog.Report, 
 		read = read || m.Energy != nil || m.Money != nil
 	}
 	if !read {
-		return dialog.Report{Facts: facts[:1]}, dialog.Refuse(unread, nil)
+		return dialog.Report{Facts: facts[:1]}, dialog.Refuse(unread, service.ErrUnread)
 	}
 	m, err := s.chooseMeter(ctx, meters, facts)
 	if err != nil || m == nil {

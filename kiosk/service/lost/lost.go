@@ -199,7 +199,7 @@ func (d *Desk) try(ctx context.Context, l loss) (made lost.Loss, o journal.Outco
 		case <-ctx.Done():
 		}
 		if !sent {
-			return made, journal.NotDone, dialog.Refuse(offline, err)
+			return made, journal.NotDone, dialog.Refuse(offline, fmt.Errorf("%w: %w", kiosk.ErrNoAnswer, err))
 		}
 		return made, 0, err
 	}

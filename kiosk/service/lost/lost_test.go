@@ -270,8 +270,10 @@ func TestAway(t *testing.T) {
 	w := newWorld(t)
 	w.desk.Pace = once
 	w.Lose("PrepareLoss", false)
-	if e := w.visit("", right); why(e.Err) != "lost.offline" || w.stopped() {
-		t.Errorf("end = %v, stopped %t", e.Err, w.stopped())
+	e := w.visit("", right)
+	if how, code, why := kiosk.HowEnded(e.Err); how != dialog.Refused || code != kiosk.CodeOffline ||
+		why != "lost.offline" || w.stopped() {
+		t.Errorf("end = %v, %d, stopped %t", e.Err, code, w.stopped())
 	}
 	w.journalled("lost, not done")
 }

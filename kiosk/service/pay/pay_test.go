@@ -112,7 +112,8 @@ func TestMeters(t *testing.T) {
 		t.Errorf("102, which owes: %+v", r.Facts)
 	}
 	r, err = at("103")
-	if how, _, why := kiosk.HowEnded(err); how != dialog.Refused || why != "electricity.unread" ||
+	if how, code, why := kiosk.HowEnded(err); how != dialog.Refused || why != "electricity.unread" ||
+		code != kiosk.CodeUnread ||
 		fact(r, "electricity.fact.room").Text == "" {
 		t.Errorf("103, whose meter is offline: %+v, %v", r.Facts, err)
 	}
@@ -155,7 +156,8 @@ func TestLeft(t *testing.T) {
 	w.want(moneys{200 * yuan, 0, 0})
 }
 
-// TestRefused ends in words, and nothing has happened.
+// TestRefused ends in words, and nothing has happened. A biller that is silent has a
+// code beside its words, and one that says no has none.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault breaker.Fault
@@ -177,9 +179,12 @@ func TestRefused(t *testing.T) {
 				w.arm(c.fault, "electricity")
 			}
 			ref, r, err := w.visit(w.electricityService(), c.say)
-			how, _, why := kiosk.HowEnded(err)
+			how, code, why := kiosk.HowEnded(err)
 			if how != dialog.Refused || why != c.why || r.Print || w.end(ref) != c.end {
 				t.Errorf("ended %d for %q, %+v, %v; journal %d", how, why, r, err, w.end(ref))
+			}
+			if why != "" && (code == kiosk.CodeSilent) != (why == "pay.away") {
+				t.Errorf("%q has the code %d", why, code)
 			}
 			w.want(moneys{200 * yuan, 0, 0})
 		})

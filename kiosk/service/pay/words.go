@@ -3,6 +3,7 @@ package pay
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
@@ -82,7 +83,7 @@ func Nothing(err error) error {
 	if err == nil || errors.As(err, &no) && no.Reason != client.NotSaid || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return dialog.Refuse(away, err)
+	return dialog.Refuse(away, fmt.Errorf("%w: %w", service.ErrSilent, err))
 }
 
 // Billers returns those of a kind, and a refusal if there is none.
