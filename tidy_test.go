@@ -85,7 +85,8 @@ var layers = map[string]layer{
 	"bathcode": {ours: []string{"money"}},
 	"water":    {ours: []string{"money", "bathcode"}},
 
-	"ledger":        {ours: []string{"money", "pboc", "journal"}, theirs: []string{sqlite, sys, mod}},
+	"ledger/wal":    {},
+	"ledger":        {ours: []string{"money", "pboc", "journal", "ledger/wal"}, theirs: []string{sqlite, sys, mod}},
 	"ledger/push":   {ours: []string{"money", "journal", "ledger"}},
 	"ledger/export": {ours: []string{"money", "journal", "ledger"}},
 	"ledger/feed":   {ours: []string{"money", "journal", "ledger"}, theirs: []string{sqlite, sys, mod}},
@@ -398,7 +399,7 @@ var layers = map[string]layer{
 		},
 	},
 	"app/audio":   {ours: []string{"reader/evdev", "ui/speech", "ui/text"}},
-	"app/printer": {ours: []string{"money", "journal"}, theirs: []string{text, serial, sys}},
+	"app/printer": {ours: []string{"money", "journal", "kiosk/file"}, theirs: []string{text, serial, sys}},
 	"app/identity": {
 		ours:   []string{"journal", "upstream/client"},
 		theirs: []string{"github.com/google/go-tpm", toml, sys},

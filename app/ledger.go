@@ -335,8 +335,12 @@ func recoverLedger(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "journal of epoch %s: %d entries read in it, %d only in the mirror, %d carried over.\n"+
-		"Count the drawer.\n", r.Epoch, r.Journal, r.Mirror, r.Carried)
+	fmt.Fprintf(out, "journal of epoch %s: %d entries read in it, %d only in the mirror, %d carried over.\n",
+		r.Epoch, r.Journal, r.Mirror, r.Carried)
+	if r.Gone > 0 {
+		fmt.Fprintf(out, "The mirror is damaged: %d entries are in neither. Keep both files.\n", r.Gone)
+	}
+	_, err = fmt.Fprintln(out, "Count the drawer.")
 	return err
 }
 

@@ -143,7 +143,9 @@ func (t *terminal) openBook(p *client.Provisioning, keys client.Keys) error {
 	book, err := ledger.Open(context.Background(), t.config.Journal, options)
 	if errors.Is(err, ledger.ErrLost) {
 		t.log.Error("journal has lost entries, and is recovered", "err", err)
-		if _, err = ledger.Recover(context.Background(), t.config.Journal, options); err == nil {
+		var r ledger.Recovered
+		if r, err = ledger.Recover(context.Background(), t.config.Journal, options); err == nil {
+			t.log.Warn("journal recovered", "epoch", r.Epoch, "read", r.Journal, "mirror", r.Mirror, "gone", r.Gone)
 			book, err = ledger.Open(context.Background(), t.config.Journal, options)
 		}
 	}

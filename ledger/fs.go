@@ -1,6 +1,9 @@
 package ledger
 
 import (
+	"bytes"
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"quancun/ledger/wal"
 )
 
 // FS is the file system that a journal, its mirror and its copies are on. The
@@ -166,10 +171,137 @@ func exists(files FS, path string) (bool, error) {
 	return err == nil, err
 }
 
+// readFile returns the content of the file at path, or nil if there is none.
+func readFile(files FS, path string) ([]byte, error) {
+	f, err := files.Open(path, os.O_RDONLY)
+	if isMissing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(f)
+	return content, errors.Join(err, f.Close())
+}
+
+// writeFile makes a file, or puts another in its place, whole or not at all.
+func writeFile(files FS, path string, content []byte) error {
+	part := path + ".part"
+	f, err := files.Open(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := files.Rename(part, path); err != nil {
+		return err
+	}
+	return files.SyncDir(filepath.Dir(path))
+}
+
+// damagedWAL is the ending under which a "-wal" that was damaged is kept.
+const damagedWAL = "-wal.damaged"
+
+// checkWAL returns [ErrTampered] if the "-wal" of a journal is damaged, so that
+// SQLite would drop transactions that it holds and say nothing, or was, and what
+// it held is not recovered yet. Another process may write it meanwhile, which is
+// no damage.
+func checkWAL(files FS, path string) error {
+	if was, err := exists(files, path+damagedWAL); err != nil || was {
+		return errors.Join(err, fmt.Errorf("%w: %s%s is not recovered", ErrTampered, path, damagedWAL))
+	}
+	content, err := readFile(files, path+"-wal")
+	if err != nil || !wal.Damaged(content) {
+		return err
+	}
+	again, err := readFile(files, path+"-wal")
+	if err != nil || !bytes.Equal(content, again) {
+		return err
+	}
+	return fmt.Errorf("%w: %s-wal is damaged before its end", ErrTampered, path)
+}
+
+// keepWAL returns the "-wal" of a journal if it is damaged, and keeps it first: from
+// then on the journal is damaged until that file has another name.
+func keepWAL(files FS, path string) ([]byte, error) {
+	kept, err := readFile(files, path+damagedWAL)
+	if err != nil || kept != nil {
+		return kept, err
+	}
+	content, err := readFile(files, path+"-wal")
+	if err != nil || !wal.Damaged(content) {
+		return nil, err
+	}
+	return content, writeFile(files, path+damagedWAL, content)
+}
+
+// salvage gives f what can be read in a journal's file, and returns why not all
+// could be read. Of a damaged "-wal" first what SQLite takes is read, then what it
+// takes once it is mended: either may have what the other lacks. If that cannot be
+// written, f is not called.
+func salvage(ctx context.Context, files FS, path string, f func(*sql.DB, map[int64]row)) error {
+	whole := map[int64]row{}
+	damaged, err := keepWAL(files, path)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	if damaged != nil {
+		db := openDB(dsn(files, path, salvageParams), checkVersion)
+		errs = append(errs, readWhole(ctx, db, whole), db.Close())
+		if err := writeFile(files, path+"-wal", wal.Mend(damaged)); err != nil {
+			return err
+		}
+	}
+	db := openDB(dsn(files, path, salvageParams), checkVersion)
+	_, err = db.ExecContext(ctx, `PRAGMA journal_mode = DELETE`) // moves what is in the "-wal" into the file
+	errs = append(errs, err, readWhole(ctx, db, whole))
+	f(db, whole)
+	return named(errors.Join(append(errs, db.Close())...))
+}
+
+const salvageParams = "mode=rw&_busy_timeout=5000"
+
+// readWhole adds the entries of a journal that are whole: forwards until it cannot
+// go on, and backwards the same.
+func readWhole(ctx context.Context, db *sql.DB, whole map[int64]row) error {
+	var errs []error
+	for _, order := range []string{"", " DESC"} {
+		err := each(ctx, db, `SELECT seq, body, hash FROM journal ORDER BY seq`+order, func(rows *sql.Rows) error {
+			var seq int64
+			var body, hash []byte
+			if err := rows.Scan(&seq, &body, &hash); err != nil {
+				return err
+			}
+			if parsed, problem := parseRow(seq, body, hash); problem == "" {
+				whole[seq] = parsed
+			}
+			return nil
+		})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // discard removes the file at path, if there is one.
 func discard(files FS, path string) error {
 	if err := files.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	return nil
+}
+
+// setAside gives what SQLite keeps beside a database another name.
+func setAside(files FS, path, to string) error {
+	for _, ending := range besides {
+		if err := files.Rename(path+ending, to+ending); err != nil && !isMissing(err) {
+			return err
+		}
 	}
 	return nil
 }

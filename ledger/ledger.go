@@ -203,7 +203,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Book, err error) {
 	if err := b.openFile(ctx); err != nil {
 		return nil, err
 	}
-	if err := b.s.rewrite(ctx); err != nil { // before anything is promised
+	if err := rewrite(ctx, b.s.conn); err != nil { // before anything is promised
 		return nil, fmt.Errorf("open journal: %w", named(err))
 	}
 	if err := b.checkMirror(ctx); err != nil {
@@ -222,6 +222,9 @@ func (b *Book) openFile(ctx context.Context) (err error) {
 		return fmt.Errorf("open journal: %w", err)
 	}
 	if err := b.checkLost(); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	if err := checkWAL(b.o.FS, b.path); err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
 	if b.s, err = openStore(ctx, b.path, b.o); err != nil {
@@ -294,6 +297,9 @@ func claim(ctx context.Context, conn *sql.Conn, terminal string) error {
 		return nil
 	case owner != "":
 		return fmt.Errorf("%w: it is that of %s, this is %s", ErrForeign, owner, terminal)
+	}
+	if err := rewrite(ctx, conn); err != nil {
+		return err
 	}
 	_, err = conn.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('terminal', ?)`, []byte(terminal))
 	return err

@@ -31,6 +31,11 @@ func migrate(ctx context.Context, conn *sql.Conn, path string, o Options) error 
 	if err != nil {
 		return err
 	}
+	if version < len(names) {
+		if err := rewrite(ctx, conn); err != nil {
+			return err
+		}
+	}
 	if version > 0 && version < len(names) {
 		if err := backup(ctx, conn, o.FS, fmt.Sprintf("%s.v%d.bak", path, version)); err != nil {
 			return fmt.Errorf("back up version %d: %w", version, err)

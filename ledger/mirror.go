@@ -1,15 +1,15 @@
 package ledger
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -337,32 +337,6 @@ func (b *Book) checkMirror(ctx context.Context) error {
 	return lost(m, "this one is of epoch %s", b.w.epoch)
 }
 
-// hasCarried reports whether the journal begins with carrying over an entry.
-func (b *Book) hasCarried(ctx context.Context, r row) (bool, error) {
-	var e estate
-	e.agreed.Terminal, e.opening.Epoch = b.o.Terminal, r.Epoch
-	if err := e.carry(r); err != nil {
-		return false, nil // nobody could have
-	}
-	for from := int64(2); ; from += mirrorChunk {
-		rows, err := readRows(ctx, b.s.conn, `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, mirrorChunk)
-		if err != nil {
-			return false, err
-		}
-		for _, old := range rows {
-			if old.Kind != journal.Carried {
-				return false, nil
-			}
-			if old.Origin == e.carried[0].Origin && bytes.Equal(old.Details, e.carried[0].Details) {
-				return true, nil
-			}
-		}
-		if len(rows) < mirrorChunk {
-			return false, nil
-		}
-	}
-}
-
 // checkLost returns [ErrLost] if there is no journal, and a mirror of one.
 func (b *Book) checkLost() error {
 	if b.o.Mirror == "" {
@@ -389,24 +363,18 @@ type reflection struct {
 	terminal string
 	epoch    journal.Epoch
 	acked    journal.Head // by upstream, when the mirror was last written anew
-	rows     []row        // after that, in order, without a gap
+	rows     []row        // after that, in order
+	gone     int64        // entries between these that cannot be read
 }
 
-// readMirror reads a mirror up to its last whole entry. It returns nil if
-// there is no mirror, or nothing that was one.
+// readMirror reads what is whole in a mirror. It returns nil if there is no
+// mirror, or nothing that was one.
 func readMirror(files FS, path string) (*reflection, error) {
 	if path == "" {
 		return nil, nil
 	}
-	f, err := files.Open(path, os.O_RDONLY)
-	if isMissing(err) {
-		return nil, nil
-	}
+	content, err := readFile(files, path)
 	if err != nil {
-		return nil, fmt.Errorf("read mirror: %w", err)
-	}
-	content, err := io.ReadAll(f)
-	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read mirror: %w", err)
 	}
 	return parseMirror(content), nil
@@ -423,42 +391,93 @@ func MirrorHead(path string) ([]journal.Head, error) {
 	return []journal.Head{{Epoch: m.epoch, Seq: last.Seq, Hash: last.hash}}, nil
 }
 
+// parseMirror finds every entry that is whole, also behind what is damaged: each
+// is proved by its own hash, and says whose it is and where it belongs. What it
+// says goes before what the beginning of the file does.
 func parseMirror(content []byte) *reflection {
-	content, ok := bytes.CutPrefix(content, []byte(mirrorMagic))
-	b := bufio.NewReader(bytes.NewReader(content))
-	terminal, err := readItem(b)
-	m := &reflection{terminal: string(terminal)}
-	var acked [8 + len(journal.Hash{})]byte
-	_, short := io.ReadFull(b, m.epoch[:])
-	_, shorter := io.ReadFull(b, acked[:])
-	if !ok || errors.Join(err, short, shorter) != nil || !journal.IsName(m.terminal) {
-		return nil
-	}
-	m.acked = journal.Head{
-		Epoch: m.epoch, Seq: int64(binary.BigEndian.Uint64(acked[:])), Hash: journal.Hash(acked[8:]),
-	}
-	for {
-		body, err := readItem(b)
-		var hash journal.Hash
-		if _, short := io.ReadFull(b, hash[:]); err != nil || short != nil {
-			return m
+	m, rest := mirrorHeader(content)
+	for len(rest) > 0 {
+		r, size := mirrorItem(rest)
+		if size == 0 || !m.follows(r) {
+			rest = rest[1:]
+			continue
 		}
-		e, _, err := journal.Decode(body)
-		r, problem := parseRow(e.Seq, body, hash[:])
-		if n := len(m.rows); err != nil || problem != "" || n > 0 && r.prev != m.rows[n-1].hash ||
-			n == 0 && (r.Seq != m.acked.Seq+1 || r.prev != m.acked.Hash) {
-			return m
-		}
-		m.rows = append(m.rows, r)
+		m.rows, rest = append(m.rows, r), rest[size:]
 	}
+	if len(m.rows) == 0 {
+		if !journal.IsName(m.terminal) {
+			return nil
+		}
+		return m
+	}
+	first := m.rows[0]
+	if first.Terminal != "" {
+		m.terminal, m.epoch = first.Terminal, first.Epoch
+	}
+	if before := first.Seq - 1; m.acked.Seq > before || m.acked.Seq == before && m.acked.Hash != first.prev {
+		m.acked = journal.Head{Seq: before, Hash: first.prev}
+	}
+	m.acked.Epoch = m.epoch
+	m.gone = first.Seq - 1 - m.acked.Seq
+	for i, r := range m.rows[1:] {
+		m.gone += r.Seq - 1 - m.rows[i].Seq
+	}
+	return m
 }
 
-func readItem(b *bufio.Reader) ([]byte, error) {
-	n, err := binary.ReadUvarint(b)
-	if err != nil || n > mirrorItemMax {
-		return nil, io.ErrUnexpectedEOF
+// lacks reports whether an entry was in the mirror, by those around it, and
+// cannot be read.
+func (m *reflection) lacks(seq int64) bool {
+	at, there := slices.BinarySearchFunc(m.rows, seq, func(r row, seq int64) int { return cmp.Compare(r.Seq, seq) })
+	return !there && seq > m.acked.Seq && at < len(m.rows)
+}
+
+// mirrorHeader reads what is before the entries, as far as it can be read, and
+// returns where they begin: everywhere, if it cannot.
+func mirrorHeader(content []byte) (m *reflection, rest []byte) {
+	rest, ok := bytes.CutPrefix(content, []byte(mirrorMagic))
+	n, size := binary.Uvarint(rest)
+	var fixed [8 + 8 + len(journal.Hash{})]byte
+	if !ok || size <= 0 || n > mirrorItemMax || len(rest) < size+int(n)+len(fixed) {
+		return &reflection{}, content
 	}
-	content := make([]byte, n)
-	_, err = io.ReadFull(b, content)
-	return content, err
+	m = &reflection{terminal: string(rest[size : size+int(n)])}
+	rest = rest[size+int(n):]
+	copy(m.epoch[:], rest)
+	m.acked = journal.Head{
+		Epoch: m.epoch, Seq: int64(binary.BigEndian.Uint64(rest[8:])), Hash: journal.Hash(rest[16:len(fixed)]),
+	}
+	if !journal.IsName(m.terminal) || m.acked.Seq < 0 {
+		return &reflection{}, content
+	}
+	return m, rest[len(fixed):]
+}
+
+// mirrorItem reads the entry with which b begins, and returns how long it is in
+// the mirror: 0 for none.
+func mirrorItem(b []byte) (r row, size int) {
+	n, length := binary.Uvarint(b)
+	if length <= 0 || n > mirrorItemMax || len(b) < length+int(n)+len(r.hash) {
+		return r, 0
+	}
+	body, hash := b[length:length+int(n)], b[length+int(n):length+int(n)+len(r.hash)]
+	e, _, err := journal.Decode(body) // it is quick to find that something is none
+	if err != nil {
+		return r, 0
+	}
+	r, problem := parseRow(e.Seq, body, hash)
+	if problem != "" {
+		return r, 0
+	}
+	return r, length + int(n) + len(hash)
+}
+
+// follows reports whether an entry may be behind those that were found.
+func (m *reflection) follows(r row) bool {
+	if len(m.rows) == 0 {
+		return r.Seq > 0
+	}
+	last := m.rows[len(m.rows)-1]
+	return r.Terminal == last.Terminal && r.Epoch == last.Epoch &&
+		(r.Seq > last.Seq+1 || r.Seq == last.Seq+1 && r.prev == last.hash)
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -105,16 +106,6 @@ func (o Options) accepts(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// setAside gives what SQLite keeps beside a database another name.
-func setAside(files FS, path, to string) error {
-	for _, ending := range besides {
-		if err := files.Rename(path+ending, to+ending); err != nil && !isMissing(err) {
-			return err
-		}
-	}
-	return nil
-}
-
 // execer is what a statement needs of a database.
 type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -150,6 +141,7 @@ type Recovered struct {
 	Journal int           // entries that could be read in it
 	Mirror  int           // entries that only the mirror had
 	Carried int           // entries that upstream may not have
+	Gone    int64         // entries of the mirror that cannot be read, and are not in the journal
 }
 
 // Recover makes a journal out of what is left of one that was damaged or lost,
@@ -191,10 +183,13 @@ func Recover(ctx context.Context, path string, o Options) (_ Recovered, err erro
 	if err := setAside(o.FS, path, old); err != nil {
 		return Recovered{}, fmt.Errorf("recover: %w", err)
 	}
+	if err := o.FS.Rename(path+damagedWAL, old+damagedWAL); err != nil && !isMissing(err) {
+		return Recovered{}, fmt.Errorf("recover: %w", err)
+	}
 	if err := moveOn(o.FS, path, old); err != nil {
 		return Recovered{}, fmt.Errorf("recover: %w", err)
 	}
-	return Recovered{left.opening.Epoch, len(found.rows), found.mirrored, len(left.carried)}, nil
+	return Recovered{left.opening.Epoch, len(found.rows), found.mirrored, len(left.carried), found.gone}, nil
 }
 
 // remains is what could be read of a journal that was damaged or lost.
@@ -206,6 +201,7 @@ type remains struct {
 	extra    []row         // that only the mirror has
 	extraOf  journal.Epoch // the epoch of these
 	mirrored int
+	gone     int64 // entries that the mirror had, and nothing has now
 }
 
 func gather(ctx context.Context, path string, o Options) (*remains, error) {
@@ -215,7 +211,9 @@ func gather(ctx context.Context, path string, o Options) (*remains, error) {
 		return nil, err
 	}
 	if there {
-		r.salvage(ctx, path, o)
+		if err := r.salvage(ctx, path, o); err != nil {
+			return nil, err
+		}
 	}
 	m, err := readMirror(o.FS, o.Mirror)
 	if err != nil {
@@ -231,44 +229,25 @@ func gather(ctx context.Context, path string, o Options) (*remains, error) {
 }
 
 // salvage reads what can be read in the file. What cannot be read is what is
-// being recovered from, so errors end nothing.
-func (r *remains) salvage(ctx context.Context, path string, o Options) {
-	_ = salvage(ctx, o.FS, path, func(db *sql.DB, whole map[int64]row) {
+// being recovered from, so such errors end nothing.
+func (r *remains) salvage(ctx context.Context, path string, o Options) error {
+	read := false
+	err := salvage(ctx, o.FS, path, func(db *sql.DB, whole map[int64]row) {
+		read = true
 		r.epoch, _, _ = metaOf(ctx, db)
 		r.acked, _ = ackedOf(ctx, db)
 		for _, seq := range slices.Sorted(maps.Keys(whole)) {
 			r.rows = append(r.rows, whole[seq])
 		}
 	})
+	if !read {
+		return err
+	}
 	r.agreed = r.acked
 	if len(r.rows) > 0 && r.epoch == (journal.Epoch{}) { // that page is damaged
 		r.epoch = r.rows[0].Epoch
 	}
-}
-
-// salvage gives f what can be read in a journal's file: forwards until it cannot
-// go on, and backwards the same. It returns why not all could be read.
-func salvage(ctx context.Context, files FS, path string, f func(*sql.DB, map[int64]row)) error {
-	db := openDB(dsn(files, path, "mode=rw&_busy_timeout=5000"), checkVersion)
-	_, err := db.ExecContext(ctx, `PRAGMA journal_mode = DELETE`) // moves what is in the "-wal" into the file
-	errs := []error{err}
-	whole := map[int64]row{}
-	for _, order := range []string{"", " DESC"} {
-		err := each(ctx, db, `SELECT seq, body, hash FROM journal ORDER BY seq`+order, func(rows *sql.Rows) error {
-			var seq int64
-			var body, hash []byte
-			if err := rows.Scan(&seq, &body, &hash); err != nil {
-				return err
-			}
-			if parsed, problem := parseRow(seq, body, hash); problem == "" {
-				whole[seq] = parsed
-			}
-			return nil
-		})
-		errs = append(errs, err)
-	}
-	f(db, whole)
-	return named(errors.Join(append(errs, db.Close())...))
+	return nil
 }
 
 // reflect adds what only the mirror has.
@@ -286,9 +265,40 @@ func (r *remains) reflect(m *reflection) {
 			r.extra = append(r.extra, mirrored)
 		}
 	}
-	r.mirrored = len(r.extra)
+	r.mirrored, r.gone = len(r.extra), m.gone
+	for _, known := range r.rows {
+		if m.epoch == r.epoch && m.lacks(known.Seq) {
+			r.gone--
+		}
+	}
 	if m.epoch == r.epoch && m.acked.Seq > r.agreed.Seq {
 		r.agreed = m.acked
+	}
+}
+
+// hasCarried reports whether the journal begins with carrying over an entry.
+func (b *Book) hasCarried(ctx context.Context, r row) (bool, error) {
+	var e estate
+	e.agreed.Terminal, e.opening.Epoch = b.o.Terminal, r.Epoch
+	if err := e.carry(r); err != nil {
+		return false, nil // nobody could have
+	}
+	for from := int64(2); ; from += mirrorChunk {
+		rows, err := readRows(ctx, b.s.conn, `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, mirrorChunk)
+		if err != nil {
+			return false, err
+		}
+		for _, old := range rows {
+			if old.Kind != journal.Carried {
+				return false, nil
+			}
+			if old.Origin == e.carried[0].Origin && bytes.Equal(old.Details, e.carried[0].Details) {
+				return true, nil
+			}
+		}
+		if len(rows) < mirrorChunk {
+			return false, nil
+		}
 	}
 }
 

@@ -110,9 +110,12 @@ func openStore(ctx context.Context, path string, o Options) (_ *store, err error
 // still shows what it will never write, and whatever is committed behind that
 // would be lost with it in the next power cut. It returns an error if another
 // process goes on reading the journal.
-func (s *store) rewrite(ctx context.Context) error {
+//
+// What a torn transaction has left in the "-wal" goes with it, before anything is
+// written there. [wal.Damaged] could take that for a transaction of its own.
+func rewrite(ctx context.Context, conn *sql.Conn) error {
 	var busy, pages, moved int
-	err := s.conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
+	err := conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
 	if err == nil && busy != 0 {
 		err = errors.New("another process is reading the journal")
 	}

@@ -183,8 +183,11 @@ func readOnly(ctx context.Context, files FS, path string, f func(*sql.DB) error)
 	if _, err := files.Size(path); err != nil {
 		return fmt.Errorf("read journal: %w", err) // SQLite would only say that it cannot open it
 	}
+	if err := checkWAL(files, path); err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
 	params := "mode=ro&_busy_timeout=5000"
-	if wal, err := files.Size(path + "-wal"); err != nil || wal == 0 {
+	if size, err := files.Size(path + "-wal"); err != nil || size == 0 {
 		params += "&immutable=1" // nobody has it open, and SQLite need not make files beside it
 	}
 	db := openDB(dsn(files, path, params), checkVersion)

@@ -1,0 +1,166 @@
+// Package wal reads the file in which SQLite keeps what is committed and not yet
+// in the database, the "-wal", as its file format has it.
+//
+// SQLite ends at the first frame whose checksum is wrong, and takes all behind it
+// for what a power cut has left of the last transaction. It does not ask whether
+// whole transactions are there, which can only have been written once that frame
+// was on the disk: a single bit that has flipped takes all of them along, and
+// nothing is said. [Damaged] asks, and [Mend] gives back what is behind it.
+package wal
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+const (
+	magic      = 0x377f0682 // and 1 more for checksums over big-endian words
+	headerSize = 32
+	frameSize  = 24 // before each page
+	pageMin    = 512
+	pageMax    = 65536
+)
+
+// sum is SQLite's checksum, which goes on from frame to frame.
+type sum [2]uint32
+
+// file is what can be read of a "-wal".
+type file struct {
+	content []byte
+	page    int
+	order   binary.ByteOrder // of the words that are added up
+	whole   bool             // the header is as it was written
+	salt    []byte           // that frames of its last run have
+}
+
+// open reads the header. ok is false for a file in which there is nothing to
+// look for.
+func open(content []byte) (f file, ok bool) {
+	if len(content) < headerSize+frameSize+pageMin {
+		return f, false
+	}
+	f = file{content: content, order: binary.LittleEndian, page: int(binary.BigEndian.Uint32(content[8:]))}
+	if content[3]&1 == 1 {
+		f.order = binary.BigEndian
+	}
+	if f.page < pageMin || f.page > pageMax || f.page&(f.page-1) != 0 {
+		return f, false
+	}
+	f.whole = binary.BigEndian.Uint32(content)&^1 == magic && f.add(sum{}, content[:24]) == stored(content[24:32])
+	f.salt = content[16:24]
+	if first := f.frame(0); !f.whole && first != nil {
+		f.salt = first[8:16] // no frame is written before its header is on the disk
+	}
+	return f, true
+}
+
+func (f file) add(s sum, b []byte) sum {
+	for ; len(b) >= 8; b = b[8:] {
+		s[0] += f.order.Uint32(b) + s[1]
+		s[1] += f.order.Uint32(b[4:]) + s[0]
+	}
+	return s
+}
+
+func stored(b []byte) sum { return sum{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])} }
+
+// frame returns a frame with its page, or nil behind the last.
+func (f file) frame(i int) []byte {
+	from := headerSize + i*(frameSize+f.page)
+	if from+frameSize+f.page > len(f.content) {
+		return nil
+	}
+	return f.content[from : from+frameSize+f.page]
+}
+
+// ours reports whether a frame is of the last run: what is left of earlier ones
+// has another salt.
+func (f file) ours(frame []byte) bool { return bytes.Equal(frame[8:16], f.salt) }
+
+// follows reports whether a frame is as it was written, behind one with a sum.
+func (f file) follows(frame []byte, before sum) bool {
+	return f.add(f.add(before, frame[:8]), frame[frameSize:]) == stored(frame[16:24])
+}
+
+func number(frame []byte) uint32 { return binary.BigEndian.Uint32(frame) }
+func ends(frame []byte) bool     { return binary.BigEndian.Uint32(frame[4:]) != 0 } // a transaction
+
+// Damaged reports whether a "-wal" lacks in its middle what was on the disk:
+// behind a frame that SQLite does not take is the end of its transaction, and
+// that of another. Each is on the disk before the next begins.
+//
+// Damage to the last transaction, or to where the one before it ends, cannot be told from a power cut.
+func Damaged(content []byte) bool {
+	f, ok := open(content)
+	if !ok {
+		return false
+	}
+	i, transactions, last := 0, 0, uint32(0)
+	if f.whole {
+		i = f.taken()
+	}
+	if i > 0 && ends(f.frame(i-1)) {
+		last = number(f.frame(i - 1))
+	}
+	for ; ; i++ {
+		frame := f.frame(i)
+		if frame == nil {
+			return transactions > 1
+		}
+		if !f.ours(frame) || !ends(frame) {
+			last = 0
+			continue
+		}
+		if number(frame) != last { // else it is there again, to fill a sector, with the next transaction's sync
+			transactions++
+		}
+		last = number(frame)
+	}
+}
+
+// taken returns how many frames SQLite takes.
+func (f file) taken() (n int) {
+	s := stored(f.content[24:32])
+	for ; ; n++ {
+		frame := f.frame(n)
+		if frame == nil || !f.ours(frame) || !f.follows(frame, s) {
+			return n
+		}
+		s = stored(frame[16:24])
+	}
+}
+
+// Mend returns a "-wal" of which SQLite takes all that is there, up to the last
+// frame that ends a transaction. A page with a flipped bit is among it, and what
+// it refers to can then still be found; but whoever reads that has to prove each
+// thing that they find.
+func Mend(content []byte) (mended []byte) {
+	f, ok := open(content)
+	if !ok {
+		return content
+	}
+	mended = bytes.Clone(content[:headerSize])
+	binary.BigEndian.PutUint32(mended, magic|uint32(content[3]&1))
+	copy(mended[16:], f.salt)
+	running := f.add(sum{}, mended[:24])
+	put(mended[24:], running)
+	end := len(mended)
+	for i := 0; f.frame(i) != nil; i++ {
+		if !f.ours(f.frame(i)) {
+			continue
+		}
+		frame := bytes.Clone(f.frame(i))
+		running = f.add(f.add(running, frame[:8]), frame[frameSize:])
+		put(frame[16:], running)
+		mended = append(mended, frame...)
+		if ends(frame) {
+			end = len(mended)
+		}
+	}
+	return mended[:end]
+}
+
+func put(b []byte, s sum) {
+	binary.BigEndian.PutUint32(b, s[0])
+	binary.BigEndian.PutUint32(b[4:], s[1])
+}

@@ -1,0 +1,161 @@
+package wal_test
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"slices"
+	"testing"
+
+	"quancun/lab/disk"
+	"quancun/ledger/wal"
+)
+
+// written is a disk with a database in whose "-wal" are n transactions of a row
+// each, that nobody has open. Before them it was used and begun anew.
+func written(t testing.TB, n int) *disk.Disk {
+	t.Helper()
+	live := disk.New(disk.Options{PowersafeOverwrite: true})
+	defer live.Close()
+	db, err := sql.Open("sqlite3", live.DSN("/t.db")+"&_synchronous=FULL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	exec := func(query string, args ...any) {
+		if _, err := db.ExecContext(t.Context(), query, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`PRAGMA page_size = 512`)
+	exec(`VACUUM`)
+	exec(`PRAGMA journal_mode = WAL`)
+	exec(`CREATE TABLE row (n INTEGER PRIMARY KEY, text TEXT)`)
+	exec(`CREATE TABLE sum (n INTEGER)`)
+	exec(`INSERT INTO sum VALUES (0)`)
+	exec(`PRAGMA wal_checkpoint(RESTART)`)
+	for i := range n {
+		exec(`BEGIN`)
+		exec(`INSERT INTO row VALUES (?, ?)`, i+1, fmt.Sprintf("%0100d", i+1))
+		exec(`UPDATE sum SET n = n + 1`)
+		exec(`COMMIT`)
+	}
+	return live.Clone()
+}
+
+// rows are the numbers that can be read in a database, once its "-wal" is another.
+func rows(t testing.TB, d *disk.Disk, content []byte) (all []int) {
+	t.Helper()
+	c := d.Clone()
+	defer c.Close()
+	if err := c.WriteFile("/t.db-wal", content); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite3", c.DSN("/t.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, order := range []string{"", " DESC"} {
+		list, err := db.QueryContext(t.Context(), `SELECT n, text FROM row ORDER BY n`+order)
+		if err != nil {
+			continue // as far as it can be read
+		}
+		for list.Next() {
+			var n int
+			var text string
+			if err := list.Scan(&n, &text); err == nil && text == fmt.Sprintf("%0100d", n) && !slices.Contains(all, n) {
+				all = append(all, n)
+			}
+		}
+		list.Close()
+	}
+	return all
+}
+
+// TestDamaged flips a bit in every few bytes. SQLite then drops transactions, and
+// that is noticed unless it could have been a power cut: in the last transaction,
+// or where the one before it ends. Mended, all come back but what is on the one
+// page that is damaged, or what only that page refers to.
+func TestDamaged(t *testing.T) {
+	const n = 12
+	d := written(t, n)
+	defer d.Close()
+	whole, err := d.ReadFile("/t.db-wal")
+	if err != nil || wal.Damaged(whole) {
+		t.Fatalf("what is whole is damaged, %v", err)
+	}
+	if got := rows(t, d, whole); len(got) != n {
+		t.Fatalf("%d rows, want %d", len(got), n)
+	}
+	if got := rows(t, d, wal.Mend(whole)); len(got) != n {
+		t.Errorf("what is whole is mended to %v", got)
+	}
+	noticed, mended := 0, 0
+	for at := 0; at < len(whole); at += 29 {
+		damaged := bytes.Clone(whole)
+		damaged[at] ^= 1 << (at % 8)
+		left := rows(t, d, damaged)
+		if !wal.Damaged(damaged) {
+			if len(left) < n-2 {
+				t.Errorf("byte %d of %d: only %v are left, and nobody has noticed", at, len(whole), left)
+			}
+			continue
+		}
+		noticed++
+		if len(rows(t, d, wal.Mend(damaged))) >= n-4 {
+			mended++
+		}
+	}
+	if flips := len(whole)/29 + 1; noticed < flips*9/10 || mended < noticed*98/100 {
+		t.Errorf("of %d flips %d were noticed, and %d mended", flips, noticed, mended)
+	}
+}
+
+// TestPowerCut: what a power cut leaves of the last transaction is no damage.
+func TestPowerCut(t *testing.T) {
+	d := written(t, 5)
+	defer d.Close()
+	whole, err := d.ReadFile("/t.db-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const frame = 24 + 512
+	four := 32 // where the fourth transaction ends
+	for at, ends := 32, 0; ends < 4; at += frame {
+		if !bytes.Equal(whole[at+4:at+8], make([]byte, 4)) {
+			ends++
+		}
+		four = at + frame
+	}
+	for at := four; at < len(whole); at += 7 {
+		torn := bytes.Clone(whole)
+		clear(torn[at:min(at+100, len(torn))])
+		for name, content := range map[string][]byte{"torn": torn, "cut": whole[:at]} {
+			if wal.Damaged(content) {
+				t.Errorf("%s at %d: damaged", name, at)
+			}
+		}
+	}
+}
+
+// FuzzMend reads what SQLite has not written.
+func FuzzMend(f *testing.F) {
+	d := written(f, 3)
+	defer d.Close()
+	whole, err := d.ReadFile("/t.db-wal")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:len(whole)-600])
+	f.Add([]byte("nonsense"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		wal.Damaged(content)
+		mended := wal.Mend(content)
+		if wal.Damaged(mended) && !bytes.Equal(mended, content) {
+			t.Error("mended, and damaged")
+		}
+	})
+}
