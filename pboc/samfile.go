@@ -1,6 +1,7 @@
 package pboc
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,14 @@ type samFile struct {
 	Terminal string `json:"terminal_no"`
 	Purchase string `json:"purchase_master"`
 	Next     uint32 `json:"next_transaction"`
+	Check    string `json:"check,omitempty"` // of the three; none in a file that an older program has made
+}
+
+// check is what a flipped bit is known by, when the number or a key has become
+// another one.
+func (f samFile) check() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", f.Terminal, f.Purchase, f.Next))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Format keeps the key out of every log and message.
@@ -29,9 +38,11 @@ func (f SAMFile) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "SAM of terminal %
 
 // Encode returns the file's text.
 func (f SAMFile) Encode() []byte {
-	text, err := json.MarshalIndent(samFile{
-		hex.EncodeToString(f.Terminal[:]), hex.EncodeToString(f.Purchase[:]), f.Next,
-	}, "", "\t")
+	kept := samFile{
+		Terminal: hex.EncodeToString(f.Terminal[:]), Purchase: hex.EncodeToString(f.Purchase[:]), Next: f.Next,
+	}
+	kept.Check = kept.check()
+	text, err := json.MarshalIndent(kept, "", "\t")
 	if err != nil {
 		panic("pboc: internal error: " + err.Error()) // strings and a number
 	}
@@ -45,7 +56,7 @@ var ErrNoSAMFile = errors.New("pboc: not a SAM's file")
 // ParseSAMFile reads a file's text.
 func ParseSAMFile(text []byte) (f SAMFile, err error) {
 	var kept samFile
-	if json.Unmarshal(text, &kept) != nil || kept.Next == 0 ||
+	if json.Unmarshal(text, &kept) != nil || kept.Next == 0 || kept.Check != "" && kept.Check != kept.check() ||
 		!unhex(f.Terminal[:], kept.Terminal) || !unhex(f.Purchase[:], kept.Purchase) {
 		return SAMFile{}, ErrNoSAMFile
 	}

@@ -357,6 +357,25 @@ func TestTrayDamaged(t *testing.T) {
 	if err := os.WriteFile(dir+"/S2.json", []byte(`{"slip":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	whole, err := os.ReadFile(dir + "/S1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range whole { // an amount with another digit is on no paper
+		damaged := bytes.Clone(whole)
+		damaged[at] ^= 1
+		other := t.TempDir()
+		if err := os.WriteFile(other+"/S1.json", damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again, err := OpenTray(other, time.Now)
+		if err == nil || !strings.Contains(err.Error(), "S1.json") || again == nil || len(again.Unprinted()) != 0 {
+			t.Fatalf("byte %d: OpenTray: %v", at, err)
+		}
+		if err := again.Keep(aSale("S1")); err != nil { // out of the journal
+			t.Fatal(err)
+		}
+	}
 	again, err := OpenTray(dir, time.Now)
 	if err == nil || !strings.Contains(err.Error(), "S2.json") || again == nil || len(again.Unprinted()) != 1 {
 		t.Errorf("OpenTray: %v", err)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"quancun/kiosk/file"
 )
 
 // ErrNoSlip means that no such receipt is kept.
@@ -53,17 +55,20 @@ func OpenTray(dir string, now func() time.Time) (*Tray, error) {
 	}
 	t := &Tray{dir: dir, now: now, kept: map[string]Kept{}}
 	var bad []error
-	for _, file := range files {
+	for _, path := range files {
 		var k Kept
-		b, err := os.ReadFile(file)
+		b, err := os.ReadFile(path)
+		if err == nil {
+			b, err = file.Unsealed(b)
+		}
 		if err == nil {
 			err = json.Unmarshal(b, &k)
 		}
-		if err == nil && t.file(k.Slip.ID) != file {
+		if err == nil && t.file(k.Slip.ID) != path {
 			err = errors.New("it is called otherwise")
 		}
 		if err != nil {
-			bad = append(bad, fmt.Errorf("open tray: %s: %w", filepath.Base(file), err))
+			bad = append(bad, fmt.Errorf("open tray: %s: %w", filepath.Base(path), err))
 			continue
 		}
 		t.kept[k.Slip.ID] = k
@@ -115,7 +120,7 @@ func (t *Tray) Begins() (oldest time.Time) {
 func (t *Tray) put(k Kept) error {
 	b, err := json.Marshal(k)
 	if err == nil {
-		err = replace(t.file(k.Slip.ID), b)
+		err = replace(t.file(k.Slip.ID), file.Sealed(b))
 	}
 	if err != nil {
 		return fmt.Errorf("keep receipt: %w", err)
@@ -126,8 +131,8 @@ func (t *Tray) put(k Kept) error {
 
 // replace writes a file so that after a power cut it is the old one or the new
 // one.
-func replace(file string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), "tray-*.tmp")
+func replace(path string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "tray-*.tmp")
 	if err != nil {
 		return err
 	}
@@ -136,10 +141,10 @@ func replace(file string, b []byte) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), file); err != nil {
+	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(file))
+	return syncDir(filepath.Dir(path))
 }
 
 // change changes a receipt that is kept.

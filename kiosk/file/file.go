@@ -2,10 +2,31 @@
 package file
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 )
+
+// ErrDamaged means that a file is not as it was written.
+var ErrDamaged = errors.New("file: it is damaged")
+
+// Sealed adds to a line of text what [Unsealed] knows a flipped bit by: a digit that
+// has become another is no amount of money. It guards against the disk, and not
+// against people.
+func Sealed(line []byte) []byte { return fmt.Appendf(nil, "%s\n%x\n", line, sha256.Sum256(line)) }
+
+// Unsealed returns the line, or [ErrDamaged]. A file of one line is from before there
+// were seals, and is what it is.
+func Unsealed(content []byte) ([]byte, error) {
+	line, seal, sealed := bytes.Cut(content, []byte("\n"))
+	if sealed && !bytes.Equal(seal, fmt.Appendf(nil, "%x\n", sha256.Sum256(line))) {
+		return nil, ErrDamaged
+	}
+	return line, nil
+}
 
 // Replace writes a file in place of the one at path, for its owner's eyes only.
 // After a power cut it is the new one or the old one, and whole.

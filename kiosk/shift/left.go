@@ -24,7 +24,11 @@ type left struct {
 // would only say more about a count that has to be explained anyway.
 func (l *left) of(shift string) []money.Fen {
 	if !l.read && l.path != "" {
-		if b, err := os.ReadFile(l.path); err != nil || json.Unmarshal(b, l) != nil {
+		b, err := os.ReadFile(l.path)
+		if err == nil {
+			b, err = file.Unsealed(b)
+		}
+		if err != nil || json.Unmarshal(b, l) != nil {
 			l.Shift, l.Sums = "", nil
 		}
 	}
@@ -44,7 +48,7 @@ func (l *left) add(shift string, sum money.Fen) error {
 	}
 	text, err := json.Marshal(l)
 	if err == nil {
-		err = file.Replace(l.path, text)
+		err = file.Replace(l.path, file.Sealed(text))
 	}
 	if err != nil {
 		return fmt.Errorf("keep a count: %w", err)

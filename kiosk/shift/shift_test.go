@@ -1,6 +1,7 @@
 package shift
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -171,6 +172,20 @@ func TestLeft(t *testing.T) {
 	}
 	if got := keep().of("s1"); !reflect.DeepEqual(got, []money.Fen{1, 2}) || keep().of("s2") != nil {
 		t.Errorf("kept is %v", got)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range whole {
+		damaged := bytes.Clone(whole)
+		damaged[at] ^= 1
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := keep().of("s1"); got != nil {
+			t.Errorf("byte %d is another: %v", at, got)
+		}
 	}
 	if err := os.WriteFile(path, []byte(`{"shift":"s1","sums":["`), 0o600); err != nil {
 		t.Fatal(err)

@@ -77,6 +77,9 @@ func (s *Session) unread() (all []News) {
 	}
 	b, err := os.ReadFile(s.Unread)
 	if err == nil {
+		b, err = file.Unsealed(b)
+	}
+	if err == nil {
 		err = json.Unmarshal(b, &all)
 	}
 	if err != nil {
@@ -94,7 +97,7 @@ func (s *Session) show() {
 	if s.Unread != "" && !slices.Equal(s.view.News, s.kept) {
 		text, err := json.Marshal(s.view.News)
 		if err == nil {
-			err = file.Replace(s.Unread, text)
+			err = file.Replace(s.Unread, file.Sealed(text))
 		}
 		if err != nil {
 			s.Log.Warn("news not kept", "err", err)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"quancun/pboc"
@@ -88,7 +89,14 @@ func save(path string, f pboc.SAMFile) error {
 	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
 		return errors.Join(err, os.Remove(path+".part"))
 	}
-	return os.Rename(path+".part", path)
+	if err := os.Rename(path+".part", path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path)) // else the file before may come back, and its numbers with it
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // initPurchase is the instruction that uses a number up, 5.1.

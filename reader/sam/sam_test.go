@@ -88,6 +88,14 @@ func TestOpen(t *testing.T) {
 	if !errors.Is(err, pboc.ErrNoSAMFile) || strings.Contains(err.Error(), "0102") {
 		t.Errorf("half a key: %v", err)
 	}
+	whole := pboc.SAMFile{Terminal: terminal, Purchase: master, Next: 4001}
+	for at := range whole.Encode() { // a number that has become less would be used twice
+		damaged := whole.Encode()
+		damaged[at] ^= 1
+		if f, err := pboc.ParseSAMFile(damaged); err == nil && f != whole {
+			t.Errorf("byte %d is another, and it is read as of terminal %s with number %d", at, f.Terminal, f.Next)
+		}
+	}
 	said := fmt.Sprintf("%v %+v %s", pboc.SAMFile{Purchase: master}, pboc.SAMFile{Purchase: master}, pboc.SAMFile{})
 	if strings.Contains(said, "0102") || strings.Contains(said, "[1 2 3") {
 		t.Errorf("a log would say %s", said)
