@@ -46,6 +46,9 @@ func readIdentity(c *Config) (*client.Provisioning, client.Keys, error) {
 	if err == nil {
 		err = p.Use(k.TLS)
 	}
+	if c := p.JournalCertificate; err == nil && c.Terminal != "" && !c.Key.Equal(k.Journal.Public()) {
+		err = fmt.Errorf("the journal's certificate of terminal %s is not for this machine's key", p.Terminal)
+	}
 	return p, k, err
 }
 

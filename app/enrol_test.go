@@ -101,6 +101,39 @@ func quancun(config, name string, args ...string) (code int, out string) {
 	return code, b.String()
 }
 
+// TestDamagedKeys flips bits all over the file of a terminal's keys: it is another
+// key then, with which every journal would be signed in vain. Nothing is done with
+// one.
+func TestDamagedKeys(t *testing.T) {
+	u, config := newUpstream(t), write(t, "terminal.toml", wholeConfig)
+	if code, out := quancun(config, "enrol", "-code", u.code("K01")); code != 0 {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	_, want := quancun(config, "identity")
+	path := filepath.Join(filepath.Dir(config), "t.keys")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for at := range whole {
+		damaged := bytes.Clone(whole)
+		damaged[at] ^= 1
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out := quancun(config, "identity")
+		if code == 1 && strings.Contains(out, "key") {
+			refused++
+		} else if code != 0 || out != want {
+			t.Errorf("byte %d: exit %d, %s", at, code, out)
+		}
+	}
+	if refused < len(whole)/3 {
+		t.Errorf("%d of %d flips were refused", refused, len(whole))
+	}
+}
+
 // TestEnrol: a machine becomes a terminal, although an answer is lost, and is
 // one no more when it is retired.
 func TestEnrol(t *testing.T) {
