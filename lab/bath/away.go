@@ -20,6 +20,7 @@ type span struct{ from, to time.Time }
 
 // here writes down that the controller is there, and how long its clock was not.
 func (b *Controller) here(now time.Time) {
+	b.dark = false
 	if since := b.lost; !since.IsZero() {
 		b.lost = time.Time{}
 		b.cameBack(since, now)
@@ -41,12 +42,22 @@ func (b *Controller) cameBack(since, now time.Time) {
 }
 
 // stopped notes since when there is no clock. One that was set back had run ahead: what
-// was sealed by it is still to come, and until then no code is taken.
+// was sealed by it is still to come, and until then no code is taken. If the power or the
+// clock was away besides, nobody can tell since when: the journal has that by the clock
+// that ran ahead. Then whoever had a slot lately may have stood before it in vain.
 func (b *Controller) stopped() {
 	if b.lost.IsZero() {
 		b.lost = b.latest
-		if back, good := b.clock(); good {
-			b.cameBack(back, b.latest)
+	}
+	back, good := b.clock()
+	if b.dark = b.dark || !good; good && !b.seen.Equal(b.latest) {
+		since := back
+		if b.dark || len(b.away) > 0 { // what is known of those is by the wrong clock, too
+			since = back.Add(-awayKept)
+		}
+		b.cameBack(since, b.latest)
+		if b.write(record{Kind: wasHere, At: b.latest.Unix(), Since: back.Unix()}) == nil {
+			b.seen = b.latest
 		}
 	}
 	b.sealMore()

@@ -477,6 +477,39 @@ func TestSetBack(t *testing.T) {
 	}
 }
 
+// TestDarkAndAhead: a clock has run ahead and sealed a slot before it begins, and then the
+// power or the clock goes, and the clock comes back right. Nobody can tell how much of the
+// slot was dark, so its last word is said again with that; once, however often the power
+// goes afterwards.
+func TestDarkAndAhead(t *testing.T) {
+	for name, dark := range map[string]func(b *box){
+		"power":                    func(b *box) { b.at(17, 40); b.start() },
+		"power and clock":          func(b *box) { b.lost = true; b.start(); b.at(17, 40); b.lost = false },
+		"clock":                    func(b *box) { b.lost = true; b.Tick(); b.at(17, 40); b.lost = false },
+		"power, while it is ahead": func(b *box) { b.at(18, 8); b.start(); b.at(17, 40) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t, false)
+			b.at(16, 30)
+			b.Tick()
+			b.at(17, 52) // it leaps
+			if all := b.reports(); len(all) != 1 || all[0].Away {
+				t.Fatalf("by the clock that is ahead: %+v", all)
+			}
+			dark(b)
+			for range 3 {
+				if all := b.reports(); len(all) != 1 || !all[0].Away {
+					t.Errorf("once the clock is right: %+v", all)
+				}
+				b.start()
+			}
+			if n := bytes.Count(b.disk.text, []byte(`{"kind":8,`)); n > 2 {
+				t.Errorf("that is written down %d times", n)
+			}
+		})
+	}
+}
+
 // TestSaidAway: what was sealed of a slot stays, also if somebody types a code of it when
 // nobody remembers any more that the controller was away then.
 func TestSaidAway(t *testing.T) {

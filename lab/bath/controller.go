@@ -68,6 +68,8 @@ type Controller struct {
 	tried  map[codeID]bool   // typed when it was not their time
 	stale  []slotID          // there may be more to say of them than was sealed
 	lost   time.Time         // since when the clock is; zero: it is not
+	dark   bool              // it is, and the power or the clock was away before: nobody knows since when
+	seen   time.Time         // latest, when it was last noticed that the clock was set back
 	panels map[uint16]*panel
 	broken error // the disk is: nothing is done any more
 }
@@ -109,7 +111,8 @@ func New(s water.Setup, d Disk, c Clock) (*Controller, error) {
 	for _, r := range all {
 		b.replay(r, open)
 	}
-	if now, good := b.now(); good {
+	now, good := b.now()
+	if b.dark = !good; good {
 		b.cameBack(b.latest, now)
 	}
 	return b, b.wake(open)
@@ -145,6 +148,9 @@ func (b *Controller) replay(r record, open map[codeID]bool) {
 	case wasAway:
 		b.wasAway(span{time.Unix(r.Since, 0), at})
 	case wasHere:
+		if r.Since != 0 {
+			b.seen = at
+		}
 	}
 }
 

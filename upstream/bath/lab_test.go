@@ -159,6 +159,30 @@ func TestClockAhead(t *testing.T) {
 	})
 }
 
+// TestDarkAndAhead: a controller's clock was ahead, and then the power was away in the
+// slot that it had sealed before. It knows by no clock since when, so it counts against
+// nobody that their code was not used; the money is free as before.
+func TestDarkAndAhead(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		c := newCampus(t, w)
+		came := w.reserve(0, whole, 0)
+		w.at(16, 30)
+		c.ahead = 80 * time.Minute
+		old := c.logs() // at ten to six, by its clock
+		w.at(17, 35)    // the power was away since then
+		c.ahead = 0
+		for p := range c.boxes {
+			c.start(p)
+		}
+		w.at(18, 15)
+		c.bring(old)
+		w.stands(came, bath.NotUsed, bath.Released, 0)
+		c.carry()
+		w.stands(came, bath.Unknown, bath.Released, 0)
+		w.listed()
+	})
+}
+
 // TestLab plays a whole evening with the lab's controllers: used, cancelled, not
 // used, cut off by the power.
 func TestLab(t *testing.T) {
