@@ -65,6 +65,7 @@ const (
 	CodeAlone        Code = 4003 // more than may be sold while the upstream is away
 	CodePaidBefore   Code = 4004 // an earlier sale of this card turned out to be paid
 	CodeOldList      Code = 4005 // the list of what was lost is too old to sell while the upstream is away
+	CodePast         Code = 4006 // nobody can tell what was sold earlier today, and the upstream is away
 	CodeSaleDoubt    Code = 4101 // nobody knows whether the card has paid
 	CodeSaleForged   Code = 4102 // the card says that it has paid, and could not prove itself
 	CodePayDoubt     Code = 4103 // nobody knows whether a code has paid
@@ -89,7 +90,8 @@ var Codes = []Code{
 	CodeNotStaff, CodeStaffLocked, CodeStaffAway, CodeForbidden,
 	CodeAmount, CodeCap, CodeNoChannel, CodeConflict, CodeLoadRefused, CodeLoadDoubt, CodeLoadNoAnswer,
 	CodeUnclear, CodeSilent, CodeUnread, CodeBaths,
-	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeOldList, CodeSaleDoubt, CodeSaleForged, CodePayDoubt,
+	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeOldList, CodePast, CodeSaleDoubt, CodeSaleForged,
+	CodePayDoubt,
 	CodePayOffline, CodePayForeign, CodePayInvalid, CodePayExpired, CodePayEarly, CodePaySpent, CodePayRevoked,
 	CodePayAllowance, CodePayPIN, CodePayRefused,
 }
@@ -144,6 +146,7 @@ var causes = []struct {
 	{rules.ErrHour, CodeAlone},
 	{rules.ErrList, CodeOldList},
 	{rules.ErrKeys, CodeOldList},
+	{rules.ErrPast, CodePast},
 	{rules.ErrQueue, CodeAlone},
 	{tender.ErrUnknown, CodePayDoubt},
 	{tender.ErrOffline, CodePayOffline},

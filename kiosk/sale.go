@@ -316,6 +316,7 @@ func (s *Seller) decide(ctx context.Context, a *attempt, spent spending) error {
 	facts := rules.Sale{
 		Amount: a.Amount, Purse: purse.Fen(a.offer.Balance), PIN: a.PIN,
 		Spent: max(spent.here, spent.card), Here: spent.here, HereCount: spent.count,
+		Unknown: spent.unknown,
 	}
 	if !a.Alone {
 		facts.Spent = max(facts.Spent, a.approval.SpentToday)

@@ -337,7 +337,7 @@ func TestSaleAloneRules(t *testing.T) {
 // TestDayInNewEpoch: what a card has spent today is still known in a new epoch, whether
 // the upstream had it, in which case nothing was carried over, or not, and after a start.
 func TestDayInNewEpoch(t *testing.T) {
-	for name, told := range map[string]bool{"the upstream has it": true, "carried over": false} {
+	for name, told := range map[string]bool{"the upstream has it": true, "carried over": false, "file is gone": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, tills := newShop(t, "T01")
@@ -362,7 +362,11 @@ func TestDayInNewEpoch(t *testing.T) {
 			if told {
 				w.told(c.post)
 			}
+			old := c.oldJournal()
 			w.ok(c.book.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}))
+			if name == "file is gone" { // the card's own log says what is no longer here
+				w.ok(os.Remove(old))
+			}
 			for i, more := range []money.Fen{lunch, yuan} {
 				c.up.goAway("Authorize", false)
 				if v := c.sell(more, false); !errors.Is(v.err, rules.ErrDay) {
@@ -376,6 +380,31 @@ func TestDayInNewEpoch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDayUnknown: the older journal that has the beginning of the day is missing, and all
+// of a card's log is of today, so that it may have spent more: it waits for the upstream.
+func TestDayUnknown(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	c.up.goAway("Authorize", false)
+	for i := range 10 {
+		if v := c.sell(1, false); !v.sold {
+			t.Fatalf("sale %d: %+v", i, v)
+		}
+	}
+	old := c.oldJournal()
+	w.ok(c.book.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}))
+	w.ok(os.Remove(old))
+	if v := c.sell(1, false); !errors.Is(v.err, rules.ErrPast) || kiosk.Explain(v.err) != kiosk.CodePast {
+		t.Errorf("%+v, want %v", v, rules.ErrPast)
+	}
+}
+
+// oldJournal is where the journal will be once a new epoch has begun.
+func (c *till) oldJournal() string {
+	return filepath.Join(c.world.dir, c.id+"."+c.book.Epoch().String()+".db")
 }
 
 // TestSaleDeclined: what upstream declines leaves nothing behind, here or there.

@@ -17,6 +17,10 @@ type spending struct {
 	here  money.Fen // at this terminal
 	count int       // sales, at this terminal
 	card  money.Fen // everywhere, as the card's own log says; it may say nothing
+
+	// unknown is whether there may have been more here than here, count and the card's
+	// log say.
+	unknown bool
 }
 
 // day adds up what cards have spent at this terminal since midnight.
@@ -26,6 +30,7 @@ type day struct {
 	epoch journal.Epoch
 	cards map[string]spending
 	open  map[string]bool // sales that count until they are known not to have been made
+	gap   bool            // an older journal has a part of the day, and cannot be read
 }
 
 // spent returns what the card has spent today. Its own log is read where
@@ -42,10 +47,17 @@ func (s *Seller) spent(ctx context.Context, card purse.Card, a attempt) (spendin
 	if err != nil && !apdu.Answered(err) {
 		return all, fmt.Errorf("%w: %w", ErrCardGone, err)
 	}
+	times := 0
 	for _, r := range log {
 		if r.Type == s.Profile.Purse.Kind.PurchaseType() && dateOf(r.At) == s.day.date {
 			all.card += r.Amount
+			times++
 		}
+	}
+	if s.day.gap { // the card knows what it has paid here, if its log goes back to yesterday
+		all.here, all.count = max(all.here, all.card), max(all.count, times)
+		n := s.Profile.Log.Records
+		all.unknown = err != nil || len(log) >= n && dateOf(log[len(log)-1].At) == s.day.date
 	}
 	return all, nil
 }
@@ -82,7 +94,7 @@ func (s *Seller) readDay(ctx context.Context) error {
 }
 
 // newDay finds where today begins in the journal. If that is younger, an older epoch
-// has the beginning, which is read as far as it can be: nobody is sent away for it.
+// has the beginning. Where that cannot be read there is a gap, and no new budget.
 func (s *Seller) newDay(ctx context.Context, today purse.Date, head journal.Head) (day, error) {
 	d := day{date: today, next: 1, epoch: head.Epoch, cards: make(map[string]spending), open: make(map[string]bool)}
 	for from := head.Seq - dayPage; from > 0; from -= dayPage {
@@ -97,8 +109,11 @@ func (s *Seller) newDay(ctx context.Context, today purse.Date, head journal.Head
 	}
 	y, m, n := s.Clock.Now().In(Beijing).Date()
 	older, err := s.Book.Before(ctx, time.Date(y, m, n, 0, 0, 0, 0, Beijing))
-	if err != nil {
-		s.Log.Error("what cards have spent today is not read in older epochs", "err", err)
+	if ctx.Err() != nil {
+		return d, ctx.Err()
+	}
+	if d.gap = err != nil; d.gap {
+		s.Log.Error("cannot read what cards have spent today in an older epoch", "err", err)
 	}
 	for _, e := range older {
 		d.add(e)

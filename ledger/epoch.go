@@ -413,20 +413,6 @@ func carriedOpening(ctx context.Context, q querier, of journal.Epoch) (o journal
 	}
 }
 
-// readPast runs f on a journal that is over. It returns [ErrGone] if that is
-// not there, or not what was written.
-func (b *Book) readPast(ctx context.Context, p past, f func(querier) error) error {
-	if _, err := b.o.FS.Size(p.path); isMissing(err) {
-		return fmt.Errorf("%w: %w", ErrGone, err)
-	}
-	db := openDB(dsn(b.o.FS, p.path, "mode=rw&_busy_timeout=5000"), checkVersion) // a damaged one may have a "-wal"
-	err := named(transactRead(ctx, db, f))
-	if errors.Is(err, ErrTampered) {
-		err = fmt.Errorf("%w: %s: %w", ErrGone, p.path, err)
-	}
-	return errors.Join(err, db.Close())
-}
-
 // build makes the next journal at path, in one durable file. Until it is whole
 // it has another name, since [settleEpoch] believes what is at path.
 func (e *estate) build(ctx context.Context, path string, o Options) error {

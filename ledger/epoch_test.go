@@ -406,3 +406,91 @@ func copyFile(t testing.TB, from, to string) {
 		t.Fatal(err)
 	}
 }
+
+// TestBefore reads what was sold today in journals that this one carries on: whole and in
+// order over two of them, nothing where this one began yesterday, and an error with the
+// rest where an old file is missing, damaged, or another's: what was before that is found
+// only where it says so itself.
+func TestBefore(t *testing.T) {
+	midnight := noon.Add(-12 * time.Hour)
+	for name, tt := range map[string]struct {
+		spoil func(t *testing.T, old []string)
+		since time.Time
+		want  []string // refs of what was sold
+		gone  bool
+	}{
+		"whole":     {nil, midnight, []string{"S1", "S2", "S3"}, false},
+		"yesterday": {func(t *testing.T, old []string) { remove(t, old[1]) }, noon.Add(24 * time.Hour), nil, false},
+		"missing":   {func(t *testing.T, old []string) { remove(t, old[1]) }, midnight, nil, true},
+		"first missing": {func(t *testing.T, old []string) { remove(t, old[0]) }, midnight,
+			[]string{"S2", "S3"}, true},
+		"damaged": {func(t *testing.T, old []string) {
+			spoiled(t, old[1], `UPDATE journal SET body = substr(body, 1, length(body) - 1) WHERE ref = 'S2'`)
+		}, midnight, []string{"S1"}, true},
+		"no journal": {func(t *testing.T, old []string) {
+			if err := os.WriteFile(old[1], []byte("no journal"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, midnight, nil, true},
+		"another terminal's": {func(t *testing.T, old []string) {
+			spoiled(t, old[1], `UPDATE meta SET value = CAST('K02' AS BLOB) WHERE key = 'terminal'`)
+		}, midnight, nil, true},
+		"another epoch's": {func(t *testing.T, old []string) {
+			spoiled(t, old[1], `UPDATE meta SET value = x'0102030405060708' WHERE key = 'epoch'`)
+		}, midnight, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, ctx := newLab(t), t.Context()
+			var upstream journal.Frontier
+			var old []string
+			for _, refs := range [][]string{{"S1"}, {"S2", "S3"}} {
+				upstream = journal.Frontier{}
+				for _, ref := range refs {
+					l.append(t, code(ref))
+				}
+				if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+					t.Fatal(err)
+				}
+				old = append(old, oldName(l.path, l.Epoch().String()))
+				if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.append(t, code("S4"))
+			if tt.spoil != nil {
+				tt.spoil(t, old)
+			}
+			all, err := l.Before(ctx, tt.since)
+			var got []string
+			for _, e := range all {
+				if e.Kind == journal.CodeSale {
+					got = append(got, e.Ref)
+				}
+			}
+			if !slices.Equal(got, tt.want) || errors.Is(err, ErrGone) != tt.gone || err != nil != tt.gone {
+				t.Errorf("Before = %q, %v; want %q, gone: %t", got, err, tt.want, tt.gone)
+			}
+		})
+	}
+}
+
+func code(ref string) journal.Entry {
+	return journal.Entry{Kind: journal.CodeSale, Ref: ref, Account: "2026", Merchant: "M1", Amount: 700}
+}
+
+func remove(t *testing.T, file string) {
+	t.Helper()
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// spoiled changes a journal as no program of ours would.
+func spoiled(t *testing.T, file, statement string) {
+	t.Helper()
+	db := behind(t, file)
+	unguarded(t, db, statement)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

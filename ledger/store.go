@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -406,3 +408,77 @@ func transact(ctx context.Context, conn *sql.Conn, f func(*sql.Tx) error) error 
 
 // isMissing reports whether err says that there is no such file.
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// readPast runs f on a journal that is over. It returns [ErrGone] if that is
+// not there, or not what was written.
+func (b *Book) readPast(ctx context.Context, p past, f func(querier) error) error {
+	if _, err := b.o.FS.Size(p.path); isMissing(err) {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	db := openDB(dsn(b.o.FS, p.path, "mode=rw&_busy_timeout=5000"), checkVersion) // a damaged one may have a "-wal"
+	err := named(transactRead(ctx, db, func(q querier) error {
+		epoch, terminal, err := metaOf(ctx, q)
+		if err == nil && (epoch != p.agreed.Epoch || terminal != "" && terminal != b.o.Terminal) {
+			err = fmt.Errorf("%w: epoch %s of terminal %q", ErrTampered, epoch, terminal)
+		}
+		if err == nil {
+			err = f(q)
+		}
+		return err
+	}))
+	if errors.Is(err, ErrTampered) {
+		err = fmt.Errorf("%w: %s: %w", ErrGone, p.path, err)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// Before returns what was written in journals that this one carries on, oldest first,
+// from since on or a little earlier: none, if this one reaches back so far. This one may
+// have carried over a part of that. If something cannot be read it returns the rest, and
+// an error, which is [ErrGone] where an old file is missing, damaged or another's.
+func (b *Book) Before(ctx context.Context, since time.Time) (all []journal.Entry, err error) {
+	b.files.RLock()
+	defer b.files.RUnlock()
+	if err := b.ready(ctx); err != nil {
+		return nil, err
+	}
+	var journals []past
+	err = transactRead(ctx, b.s.readers, func(q querier) error {
+		first, err := readRows(ctx, q, `WHERE seq = 1`)
+		if len(first) == 1 && first[0].Clock != journal.ClockUnsure && first[0].At.Before(since) {
+			return nil
+		}
+		if err == nil {
+			journals, err = b.pasts(ctx, q)
+		}
+		return err
+	})
+	for i, enough := 0, false; i < len(journals) && !enough; i++ {
+		err = errors.Join(err, b.readPast(ctx, journals[i], func(q querier) (err error) {
+			all, enough, err = addBack(ctx, q, all, since)
+			return err
+		}))
+	}
+	if err != nil {
+		err = fmt.Errorf("read old epochs: %w", err)
+	}
+	slices.Reverse(all)
+	return all, err
+}
+
+// addBack adds a journal's entries to all, the last one first, until one is of before
+// since.
+func addBack(ctx context.Context, q querier, all []journal.Entry, since time.Time) ([]journal.Entry, bool, error) {
+	for last := int64(math.MaxInt64); ; {
+		rows, err := readRows(ctx, q, `WHERE seq < ? ORDER BY seq DESC LIMIT ?`, last, chunkSpan)
+		if err != nil || len(rows) == 0 {
+			return all, false, err
+		}
+		for _, r := range rows {
+			all, last = append(all, r.Entry), r.Seq
+		}
+		if all[len(all)-1].At.Before(since) {
+			return all, true, nil
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -369,46 +368,6 @@ func isBare(ctx context.Context, q querier, after int64) (bool, error) {
 		return r.Kind != journal.Started && r.Kind != journal.ClockStep
 	})
 	return !said && len(rows) < most, err
-}
-
-// Before returns what was written in journals that this one carries on, oldest first,
-// from since on or a little earlier, as far as it can be read. This one may have
-// carried over a part of that.
-func (b *Book) Before(ctx context.Context, since time.Time) (all []journal.Entry, err error) {
-	b.files.RLock()
-	defer b.files.RUnlock()
-	if err := b.ready(ctx); err != nil {
-		return nil, err
-	}
-	journals, err := b.journalsBefore(ctx)
-	for i, enough := 0, false; i < len(journals) && err == nil && !enough; i++ {
-		err = b.readPast(ctx, journals[i], func(q querier) (err error) {
-			all, enough, err = addBack(ctx, q, all, since)
-			return err
-		})
-	}
-	slices.Reverse(all)
-	if errors.Is(err, ErrGone) {
-		err = nil
-	}
-	return all, err
-}
-
-// addBack adds a journal's entries to all, the last one first, until one is of before
-// since.
-func addBack(ctx context.Context, q querier, all []journal.Entry, since time.Time) ([]journal.Entry, bool, error) {
-	for last := int64(math.MaxInt64); ; {
-		rows, err := readRows(ctx, q, `WHERE seq < ? ORDER BY seq DESC LIMIT ?`, last, chunkSpan)
-		if err != nil || len(rows) == 0 {
-			return all, false, err
-		}
-		for _, r := range rows {
-			all, last = append(all, r.Entry), r.Seq
-		}
-		if all[len(all)-1].At.Before(since) {
-			return all, true, nil
-		}
-	}
 }
 
 // Appended returns a channel on which there is a token when something new has

@@ -322,7 +322,7 @@ func (s *Seller) alone(ctx context.Context, a *attempt) error {
 	here := s.past.days[a.code.Account]
 	facts := rules.Sale{
 		Amount: a.Amount, PIN: a.PIN, ListAge: s.Feeds.Status(feed.Keys).Age(now),
-		Spent: here.all, Here: here.all, HereCount: here.count,
+		Spent: here.all, Here: here.all, HereCount: here.count, Unknown: s.past.gap,
 		QueueAmount: waiting.Amount, QueueCount: waiting.Count, QueueHour: waiting.Hour,
 	}
 	if waiting.Count > 0 {
@@ -335,7 +335,8 @@ func (s *Seller) alone(ctx context.Context, a *attempt) error {
 		allowance.Spent += there
 	}
 	switch err := s.Rules().AloneCode(facts, allowance); {
-	case errors.Is(err, rules.ErrKeys), errors.Is(err, rules.ErrQueue), errors.Is(err, rules.ErrHour):
+	case errors.Is(err, rules.ErrKeys), errors.Is(err, rules.ErrQueue), errors.Is(err, rules.ErrHour),
+		errors.Is(err, rules.ErrPast):
 		return fmt.Errorf("%w: %w", tender.ErrOffline, err)
 	case err != nil:
 		return fmt.Errorf("%w: %w", tender.ErrAllowance, err)

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -219,6 +221,34 @@ func TestDayInNewEpoch(t *testing.T) {
 			c.sells("s4", w.phone.show(), 10*yuan)
 		})
 	}
+}
+
+// TestDayGone: the old journal of today is missing. Nobody can tell what was taken, so no
+// code is taken in the dark any more, with the reason of that, until it is tomorrow or the
+// upstream is back.
+func TestDayGone(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	c.away = true
+	c.sells("s1", w.phone.show(), 30*yuan)
+	c.push()
+	old := strings.TrimSuffix(c.path, ".db") + "." + c.book.Epoch().String() + ".db"
+	w.ok(c.book.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}))
+	w.ok(os.Remove(old))
+	for range 2 {
+		_, err := c.sell("s2", w.phone.show(), yuan)
+		if !errors.Is(err, tender.ErrOffline) || kiosk.Explain(err) != kiosk.CodePast {
+			t.Errorf("sold in the dark: %v (%d), want CodePast", err, kiosk.Explain(err))
+		}
+		c.restart()
+	}
+	c.away = false
+	c.push()
+	c.sells("s3", w.phone.show(), yuan)
+	c.away = true
+	w.pass(13 * time.Hour)
+	c.pull()
+	c.sells("s4", w.phone.show(), yuan)
 }
 
 // TestLostPhone: a terminal that knows refuses; one that does not sells what the

@@ -33,6 +33,7 @@ type past struct {
 	epoch journal.Epoch
 	codes map[paycode.Use]int64 // by which entry
 	days  map[string]spending   // of today, by account
+	gap   bool                  // an older journal has a part of that, and cannot be read
 }
 
 // spending is what an account has spent with codes today at this terminal.
@@ -97,8 +98,12 @@ func (p *past) begin(ctx context.Context, book Book, day time.Time, head journal
 		return nil
 	}
 	older, err := book.Before(ctx, day.Add(-pastMargin)) // in which an older epoch may have the beginning
-	if err != nil {
-		log.Error("codes that were taken are not read in older epochs", "err", err)
+	if ctx.Err() != nil {
+		p.day = time.Time{} // it is read again
+		return ctx.Err()
+	}
+	if p.gap = err != nil; p.gap {
+		log.Error("cannot read which codes were taken in an older epoch", "err", err)
 	}
 	for _, e := range older {
 		p.add(e)

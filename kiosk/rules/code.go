@@ -60,6 +60,8 @@ func (r Rules) AloneCode(s Sale, a Allowance) error {
 		return ErrSale
 	case s.Here+s.Amount > r.DayMax, s.HereCount >= r.DayCount:
 		return ErrDay
+	case s.Unknown:
+		return ErrPast
 	case s.QueueHour+s.Amount > r.HourMax:
 		return ErrHour
 	}

@@ -28,6 +28,7 @@ func TestAloneCode(t *testing.T) {
 		{"older list", Sale{Amount: yuan, ListAge: 48*time.Hour + 1}, 0, ErrKeys},
 		{"no list", Sale{Amount: yuan, ListAge: math.MaxInt64}, 0, ErrKeys},
 		{"too much for this terminal", Sale{Amount: yuan, Here: 200 * yuan}, 0, ErrDay},
+		{"what else today", Sale{Amount: yuan, Unknown: true}, 0, ErrPast},
 		{"too often", Sale{Amount: yuan, HereCount: 20}, 0, ErrDay},
 		{"too much is waiting", Sale{Amount: yuan, QueueCount: 100_000}, 0, ErrQueue},
 		{"has waited for too long", Sale{Amount: yuan, QueueAge: 170 * time.Hour}, 0, ErrQueue},

@@ -119,6 +119,7 @@ var (
 	ErrSale  = errors.New("rules: more than may be sold at once without asking upstream")
 	ErrDay   = errors.New("rules: more than this card may spend here in a day without asking upstream")
 	ErrHour  = errors.New("rules: more than this terminal may sell in an hour without asking upstream")
+	ErrPast  = errors.New("rules: nobody can tell what was sold here earlier today")
 	ErrList  = errors.New("rules: hotlist is too old")
 	ErrQueue = errors.New("rules: too much has not been told upstream")
 	ErrPIN   = errors.New("rules: above the daily limit, the PIN is asked")
@@ -136,6 +137,7 @@ type Sale struct {
 	Spent     money.Fen // by this card today: the most that anything says
 	Here      money.Fen // by this card today at this terminal
 	HereCount int
+	Unknown   bool // whether there was more here today: a part of the journal cannot be read
 
 	QueueAge    time.Duration
 	QueueAmount money.Fen
@@ -167,6 +169,8 @@ func (r Rules) Alone(s Sale) error {
 		return ErrSale
 	case s.Here+s.Amount > r.DayMax, s.HereCount >= r.DayCount:
 		return ErrDay
+	case s.Unknown:
+		return ErrPast
 	case s.QueueHour+s.Amount > r.HourMax:
 		return ErrHour
 	}

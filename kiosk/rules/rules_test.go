@@ -187,3 +187,16 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestUnknownDay: where nobody can tell what a card has spent here today, nothing more is
+// sold to it alone, however little.
+func TestUnknownDay(t *testing.T) {
+	s := Sale{Amount: 1, Purse: 100 * money.Yuan, PIN: true}
+	if err := Default().Alone(s); err != nil {
+		t.Fatal(err)
+	}
+	s.Unknown = true
+	if err := Default().Alone(s); !errors.Is(err, ErrPast) {
+		t.Errorf("Alone = %v, want ErrPast", err)
+	}
+}
