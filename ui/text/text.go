@@ -127,8 +127,10 @@ func Where(c kiosk.Code) string {
 	switch c {
 	case kiosk.CodeLoadRefused, kiosk.CodeLoadDoubt, kiosk.CodeLoadNoAnswer: // after it was credited
 		return "onaccount.title"
-	case kiosk.CodeSaleDoubt, kiosk.CodeSaleForged, kiosk.CodePaidBefore: // nobody knows yet whether it has moved
+	case kiosk.CodeSaleDoubt, kiosk.CodeSaleForged, kiosk.CodePayDoubt: // nobody knows yet whether it has moved
 		return "fault.open"
+	case kiosk.CodePaidBefore:
+		return "fault.earlier"
 	}
 	return "fault.nothing"
 }

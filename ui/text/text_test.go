@@ -196,3 +196,13 @@ func TestFormats(t *testing.T) {
 		}
 	}
 }
+
+// TestWhereInDoubt: of no code that leaves open whether money has moved it is said that
+// none has.
+func TestWhereInDoubt(t *testing.T) {
+	for _, c := range kiosk.Codes {
+		if got := Where(c); c.Doubt() && got == Where(kiosk.CodeOffline) {
+			t.Errorf("%s: %q", Code(c), got)
+		}
+	}
+}
