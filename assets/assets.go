@@ -38,14 +38,15 @@ func Paper() []byte { return paper }
 // texts. It panics for any other language, which only a bug can ask for.
 func Words(lang string) []byte { return must("lang/" + lang + ".json") }
 
-// Icon is the SVG of the given name, drawn in the two colours [IconInk] and
-// [IconAccent], which the caller replaces by its own.
+// Icon is the SVG of the given name, drawn in the colours [IconInk],
+// [IconAccent] and [IconPaper], which the caller replaces by its own.
 func Icon(name string) []byte { return must("icons/" + name + ".svg") }
 
 // The colours in which icons are drawn.
 const (
 	IconInk    = "#111111"
 	IconAccent = "#eeeeee"
+	IconPaper  = "#ffffff"
 )
 
 // Icons lists the names of all icons, sorted.

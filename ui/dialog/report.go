@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 
 	"quancun/kiosk/dialog"
 	"quancun/ui/look"
@@ -183,18 +184,28 @@ func (p *page) saved(width float32) fyne.CanvasObject {
 	return p.k.Notice(look.Well, "ok", p.k.Column(0, title, place))
 }
 
+// filled is the ground of a verdict, its sign, and the colour of its words. For
+// [look.Needs.Contrast] only its edge has a colour: a light area would dazzle.
+func (p *page) filled(v verdict, size float64) (*canvas.Rectangle, fyne.CanvasObject, color.NRGBA) {
+	if !p.k.Needs.Contrast {
+		return p.k.Fill(v.ground), p.k.Sign(v.icon, size, v.ground), look.Surface
+	}
+	ground := p.k.Fill(look.Surface)
+	ground.StrokeColor, ground.StrokeWidth = p.k.Paint(v.ground), p.k.MM(1.5)
+	return ground, p.k.Mark(v.icon, size, v.ground), v.ground
+}
+
 // large fills the page with a verdict that has nothing beside it.
 func (p *page) large(v verdict) fyne.CanvasObject {
 	width := p.s.Room.Width - p.k.MM(2*10)
-	ground := p.k.Fill(v.ground)
+	ground, sign, ink := p.filled(v, 36)
 	ground.CornerRadius = p.k.MM(5)
-	white := widget.Style{Colour: look.Surface, Align: fyne.TextAlignCenter, Bold: true, Type: look.Figure}
-	column := p.k.Column(6, widget.Spring(), widget.CentreX(p.k.Sign(v.icon, 36, v.ground)),
-		p.k.Text(v.title, white, width))
-	white.Type, white.Bold = look.Lead, false
+	style := widget.Style{Colour: ink, Align: fyne.TextAlignCenter, Bold: true, Type: look.Figure}
+	column := p.k.Column(6, widget.Spring(), widget.CentreX(sign), p.k.Text(v.title, style, width))
+	style.Type, style.Bold = look.Lead, false
 	for _, words := range []string{v.body, v.code} {
 		if words != "" {
-			column.Add(p.k.Text(words, white, width))
+			column.Add(p.k.Text(words, style, width))
 		}
 	}
 	column.Add(widget.Spring())
@@ -270,18 +281,18 @@ func (p *page) stripRoom(s stripSizes, width float32) float32 {
 // coloured is a verdict in a few lines.
 func (p *page) coloured(v verdict, s stripSizes, width float32) fyne.CanvasObject {
 	room := p.stripRoom(s, width)
-	ground := p.k.Fill(v.ground)
+	ground, sign, ink := p.filled(v, stripSign)
 	ground.CornerRadius = p.k.MM(4)
-	white := widget.Style{Colour: look.Surface, Bold: true, Type: s.title}
-	words := p.k.Column(1, p.k.Text(v.title, white, room))
-	white.Type, white.Bold = s.body, false
+	style := widget.Style{Colour: ink, Bold: true, Type: s.title}
+	words := p.k.Column(1, p.k.Text(v.title, style, room))
+	style.Type, style.Bold = s.body, false
 	for _, more := range []string{v.body, v.code} {
 		if more != "" {
-			words.Add(p.k.Text(more, white, room))
+			words.Add(p.k.Text(more, style, room))
 		}
 	}
 	return widget.Pile(ground, p.k.Inset(s.pad, p.k.Row(stripGap,
-		widget.CentreY(p.k.Sign(v.icon, stripSign, v.ground)), widget.Grow(widget.CentreY(words)))))
+		widget.CentreY(sign), widget.Grow(widget.CentreY(words)))))
 }
 
 // body is what a report says: its plot, and its lines beside or below it.

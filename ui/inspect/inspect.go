@@ -4,6 +4,7 @@
 package inspect
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 
+	"quancun/assets"
 	"quancun/ui/look"
 	"quancun/ui/widget"
 )
@@ -174,6 +176,40 @@ func Unpainted(page fyne.CanvasObject) (wrong []string) {
 			check(o, o.FillColor, o.StrokeColor)
 		case *canvas.Text:
 			check(o, o.Color)
+		case *canvas.Image:
+			if o.Resource != nil && bytes.Contains(o.Resource.Content(), []byte(assets.IconPaper)) {
+				wrong = append(wrong, o.Resource.Name()+" has white of its own")
+			}
+		}
+	})
+	return wrong
+}
+
+// Dazzling lists what is light and fills more than a quarter of a page for
+// [look.Needs.Contrast]: a code to be scanned is less.
+func Dazzling(page fyne.CanvasObject, p look.Panel) (wrong []string) {
+	widget.Walk(page, func(o fyne.CanvasObject, _ fyne.Position) {
+		r, ok := o.(*canvas.Rectangle)
+		if !ok || !opaque(r.FillColor) || look.Contrast(r.FillColor, color.Black) < 7 {
+			return
+		}
+		if share := o.Size().Width * o.Size().Height / (p.Size().Width * p.Size().Height); share > 0.25 {
+			wrong = append(wrong, fmt.Sprintf("%.0f %% of the page is painted %v", share*100, r.FillColor))
+		}
+	})
+	return wrong
+}
+
+// Cut lists the lines of which the end was cut off, but for those whose beginning is
+// enough.
+func Cut(page fyne.CanvasObject, enough func(beginning string) bool) (wrong []string) {
+	widget.Walk(page, func(o fyne.CanvasObject, _ fyne.Position) {
+		line, ok := o.(*canvas.Text)
+		if !ok {
+			return
+		}
+		if words, cut := strings.CutSuffix(line.Text, "..."); cut && !enough(words) {
+			wrong = append(wrong, fmt.Sprintf("%q was cut off", line.Text))
 		}
 	})
 	return wrong

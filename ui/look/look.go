@@ -73,12 +73,13 @@ func (t Tone) Colours() (ink, tint color.NRGBA) {
 	}
 }
 
-// Icon returns the icon of that name in two colours.
-func Icon(name string, ink, accent color.NRGBA) fyne.Resource {
-	svg := strings.NewReplacer(assets.IconInk, hex(ink), assets.IconAccent, hex(accent)).
-		Replace(string(assets.Icon(name)))
+// Icon returns the icon of that name in its colours: ink on what is tinted with accent,
+// and on what is as white as paper is.
+func Icon(name string, ink, accent, paper color.NRGBA) fyne.Resource {
+	svg := strings.NewReplacer(assets.IconInk, hex(ink), assets.IconAccent, hex(accent),
+		assets.IconPaper, hex(paper)).Replace(string(assets.Icon(name)))
 	// The painter caches pictures by name, so the colours belong to it.
-	return fyne.NewStaticResource(name+hex(ink)+hex(accent)+".svg", []byte(svg))
+	return fyne.NewStaticResource(name+hex(ink)+hex(accent)+hex(paper)+".svg", []byte(svg))
 }
 
 func rgb(v uint32) color.NRGBA {

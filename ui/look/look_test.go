@@ -151,9 +151,11 @@ func TestIcons(t *testing.T) {
 	names := make(map[string]bool)
 	for _, name := range assets.Icons() {
 		for _, tone := range []Tone{Neutral, Open} {
-			r := Icon(name, tone.ink(), Surface)
-			if bytes.Contains(r.Content(), []byte(assets.IconInk)) {
-				t.Errorf("%s keeps the drawing's ink", name)
+			r := Icon(name, tone.ink(), BlueTint, black)
+			for _, of := range []string{assets.IconInk, assets.IconAccent, assets.IconPaper} {
+				if bytes.Contains(r.Content(), []byte(of)) {
+					t.Errorf("%s keeps the drawing's %s", name, of)
+				}
 			}
 			if names[r.Name()] {
 				t.Errorf("two pictures are called %s", r.Name())

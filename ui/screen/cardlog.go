@@ -1,6 +1,8 @@
 package screen
 
 import (
+	"strings"
+
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
@@ -62,22 +64,29 @@ func (p *page) row(m kiosk.Movement, width float32) fyne.CanvasObject {
 	if m.Amount > 0 {
 		right.Colour = look.Good
 	}
-	what := p.t.T(p.t.Moved(m.Kind))
-	if m.Place != "" {
-		what += "  " + m.Place
-	}
+	what := p.what(m)
 	when := p.k.Line(p.when(m.At), small)
 	change := p.k.Line(text.Change(m.Amount), right)
 	room := width - p.k.MM((whenWidth+amountWidth)*larger+2*gap)
 	if room < p.k.MM(whatLeast) { // type is large: what above when
 		room = width - change.MinSize().Width - p.k.MM(gap)
-		words := p.k.Clipped(what, widget.Style{Type: look.Small}, room)
+		words := p.k.Fitting(room, widget.Style{Type: look.Small}, what...)
 		return p.k.Row(gap, widget.Grow(p.k.Column(0, words, when)), widget.CentreY(change))
 	}
 	row := p.k.Row(gap, p.k.Sized(whenWidth*larger, 0, widget.CentreY(when)),
-		widget.Grow(widget.CentreY(p.k.Clipped(what, widget.Style{Type: look.Small}, room))),
+		widget.Grow(widget.CentreY(p.k.Fitting(room, widget.Style{Type: look.Small}, what...))),
 		p.k.Sized(amountWidth*larger, 0, widget.CentreY(change)))
 	return p.k.Sized(0, p.rowHeight(), row)
+}
+
+// what says what m was and at which machine: where there is little room, by the end of
+// that machine's number, which tells it from others, or not at all.
+func (p *page) what(m kiosk.Movement) []string {
+	kind := p.t.T(p.t.Moved(m.Kind))
+	if m.Place == "" {
+		return []string{kind}
+	}
+	return []string{kind + "  " + m.Place, kind + "  " + strings.TrimLeft(m.Place, "0"), kind}
 }
 
 // rowsMost is how many lines are shown; beside the balance of a card in large type

@@ -2,6 +2,7 @@ package screen_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"fyne.io/fyne/v2/test"
@@ -55,6 +56,12 @@ func TestEveryPage(t *testing.T) {
 	}
 }
 
+// uncut are the words of which a line may have the beginning only: names, of which the
+// beginning is enough.
+func uncut(words string) bool {
+	return strings.HasPrefix(specimen.LongSchool[0], words) || strings.HasPrefix(specimen.LongSchool[1], words)
+}
+
 // check holds a page to EN 301 549, ADA 707 and WCAG 2.2.
 func check(t *testing.T, s *screen.Screen, k widget.Kit) {
 	t.Helper()
@@ -67,7 +74,9 @@ func check(t *testing.T, s *screen.Screen, k widget.Kit) {
 	wrong = append(wrong, inspect.Contrast(s.Top(), k.Needs)...)
 	if k.Needs.Contrast {
 		wrong = append(wrong, inspect.Unpainted(s.Object)...)
+		wrong = append(wrong, inspect.Dazzling(s.Object, k.Panel)...)
 	}
+	wrong = append(wrong, inspect.Cut(s.Top(), uncut)...)
 	if k.Needs.Low {
 		wrong = append(wrong, inspect.Reach(s.Top(), k.Panel)...)
 	}

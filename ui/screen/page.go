@@ -98,13 +98,18 @@ func (p *page) frame(content fyne.CanvasObject) fyne.CanvasObject {
 }
 
 // status is the line for whoever looks after the machine: which one it is, and
-// what it has not told the upstream.
-func (p *page) status() string {
+// what it has not told the upstream, in full and, where there is no room, in short.
+func (p *page) status() (lines []string) {
 	line, q := p.t.T("terminal", "id", p.v.Health.Terminal), p.v.Health.Queue
-	if q.Failing && q.Count > 0 {
-		line += "  " + p.t.T("queue", "count", strconv.FormatInt(q.Count, 10), "since", p.t.When(q.Since, p.s.Now))
+	if !q.Failing || q.Count == 0 {
+		return []string{line}
 	}
-	return line
+	count := strconv.FormatInt(q.Count, 10)
+	return []string{
+		line + "  " + p.t.T("queue", "count", count, "since", p.t.When(q.Since, p.s.Now)),
+		line + "  " + p.t.T("queue.short", "count", count),
+		p.t.T("queue.short", "count", count),
+	}
 }
 
 func (p *page) header() fyne.CanvasObject {
@@ -119,7 +124,7 @@ func (p *page) header() fyne.CanvasObject {
 	room := p.width() - row.MinSize().Width - p.k.MM(gap)
 	names := p.k.Column(0.5,
 		p.k.Clipped(p.school(), widget.Style{Type: look.Small}, room),
-		p.k.Clipped(p.status(), small, room))
+		p.k.Fitting(room, small, p.status()...))
 	row.Objects = slices.Insert(row.Objects, 0, fyne.CanvasObject(widget.CentreY(names)))
 	bar := p.k.Fill(look.Surface)
 	return widget.Pile(bar, p.k.Column(0,

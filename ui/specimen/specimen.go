@@ -27,6 +27,10 @@ var Panels = map[string]look.Panel{
 	"1280x1024": {WidthPx: 1280, HeightPx: 1024, WidthMM: 337.9}, // 17 inches
 }
 
+// LongSchool is a school whose name is longer than most lines, in both languages.
+var LongSchool = [...]string{"新疆维吾尔自治区伊犁哈萨克自治州职业技术师范学院昭苏校区",
+	"Ili Kazakh Autonomous Prefecture Vocational and Technical Normal College"}
+
 // View is a state of a page. Names sort in the order of a visit.
 type View struct {
 	Name     string
@@ -87,8 +91,7 @@ func arriving() []View {
 		{Service: kiosk.BathService, Closed: true},
 	}
 	unsent.Queue = kiosk.Queue{Count: 1284, Amount: 1039650, Since: Now.Add(-29 * time.Hour), Failing: true}
-	long.SchoolZH = "新疆维吾尔自治区伊犁哈萨克自治州职业技术师范学院昭苏校区"
-	long.SchoolEN = "Ili Kazakh Autonomous Prefecture Vocational and Technical Normal College"
+	long.SchoolZH, long.SchoolEN = LongSchool[0], LongSchool[1]
 	offline.Upstream, offline.Since = false, Now.Add(-38*time.Minute)
 	noReader.Reader = false
 	unsent.Upstream, unsent.Since = false, unsent.Queue.Since

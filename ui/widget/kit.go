@@ -83,7 +83,8 @@ func (k Kit) Icon(name string, width, height float64, tone look.Tone) fyne.Canva
 }
 
 func (k Kit) picture(name string, ink, accent color.NRGBA, size fyne.Size) fyne.CanvasObject {
-	img := canvas.NewImageFromResource(look.Icon(name, k.Needs.Paint(ink), k.Needs.Paint(accent)))
+	paint := k.Needs.Paint
+	img := canvas.NewImageFromResource(look.Icon(name, paint(ink), paint(accent), paint(look.Surface)))
 	img.FillMode = canvas.ImageFillContain
 	img.SetMinSize(size)
 	img.Resize(size) // drawn once: without a size it would be read anew whenever that is asked for

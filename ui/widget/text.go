@@ -163,6 +163,17 @@ func wide(r rune) bool {
 	return unicode.Is(unicode.Han, r) || r >= 0x3000 && r <= 0x303F || r >= 0xFF00 && r <= 0xFFEF
 }
 
+// Fitting is one line of the first of words that is no wider than width, or else the
+// last of them, clipped.
+func (k Kit) Fitting(width float32, s Style, words ...string) *canvas.Text {
+	for _, w := range words[:len(words)-1] {
+		if t := k.Line(w, s); t.MinSize().Width <= width {
+			return t
+		}
+	}
+	return k.Clipped(words[len(words)-1], s, width)
+}
+
 // Clipped is one line that ends in "..." where it would be wider than width.
 func (k Kit) Clipped(words string, s Style, width float32) *canvas.Text {
 	t := k.Line(words, s)
