@@ -251,7 +251,7 @@ func (a *asking) admit() (v1.Reason, error) {
 	if q.Code == "" {
 		return 0, nil
 	}
-	k, err := phone.Keys(a.ctx, a.tx, a.now)
+	k, err := phone.Issuers(a.ctx, a.tx)
 	if err != nil {
 		return 0, err
 	}
@@ -262,8 +262,9 @@ func (a *asking) admit() (v1.Reason, error) {
 	if err != nil || c.Account != q.Account {
 		return v1.Reason_REASON_ACCOUNT_UNKNOWN, nil
 	}
-	if k.IsRevoked(c.Device.ID()) {
-		return v1.Reason_REASON_CARD_HOT, nil
+	lost, err := phone.IsRevoked(a.ctx, a.tx, c.Device.ID(), a.now)
+	if err != nil || lost {
+		return v1.Reason_REASON_CARD_HOT, err
 	}
 	first, err := phone.Ask(a.ctx, a.tx, c.Use(), a.terminal)
 	if err != nil || first {

@@ -14,6 +14,7 @@ import (
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
+	v1 "quancun/upstream/wire/quancun/v1"
 )
 
 // school is an upstream that has phones.
@@ -138,6 +139,42 @@ func TestCodes(t *testing.T) {
 		w.inbox(ingest.CodeTwice, ingest.CodeOver, ingest.CodeOver, ingest.CodeWrong, ingest.CodeWrong,
 			ingest.CodeMissing, ingest.CodeWrong)
 		w.wants(map[store.Account]money.Fen{b: 36 * yuan})
+		w.sound()
+	})
+}
+
+// TestAsksOfCode: a hold for a code is placed once, at the terminal that asked
+// first, and not for one that is forged, of another account, or of a lost phone.
+func TestAsksOfCode(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		s := newSchool(w)
+		w.holder("1001", 100*yuan)
+		w.holder("1002", 100*yuan)
+		h, other := s.phone("1001", "phone"), s.phone("1002", "other")
+		c, d := w.till("C01"), w.till("C02")
+		for _, x := range []*till{c, d} {
+			x.write(journal.Entry{Kind: journal.Started})
+			x.push()
+		}
+		ask := func(c *till, attempt, code string) ingest.Request {
+			return ingest.Request{
+				Epoch: c.epoch, Seq: c.next(), Attempt: attempt, Account: "1001", Merchant: merchant, Amount: yuan,
+				Virtual: true, Code: code,
+			}
+		}
+		c.declined(ask(c, "s1", h.show()[:281]+"0"), v1.Reason_REASON_ACCOUNT_UNKNOWN)
+		c.declined(ask(c, "s2", other.show()), v1.Reason_REASON_ACCOUNT_UNKNOWN)
+		code, next := h.show(), h.show()
+		c.approved(ask(c, "s3", code), 80*yuan) // 20 stay for the card
+		d.declined(ask(d, "s4", code), v1.Reason_REASON_CHALLENGE_SPENT)
+		if err := phone.Revoke(t.Context(), w.books, other.key.Public().ID(), "reported lost"); err != nil {
+			t.Fatal(err)
+		}
+		d.approved(ask(d, "s5", next), 79*yuan) // of another phone
+		if err := phone.Revoke(t.Context(), w.books, h.key.Public().ID(), "reported lost"); err != nil {
+			t.Fatal(err)
+		}
+		d.declined(ask(d, "s6", h.show()), v1.Reason_REASON_CARD_HOT)
 		w.sound()
 	})
 }

@@ -92,15 +92,10 @@ func Revoke(ctx context.Context, books *store.Books, d paycode.DeviceID, why str
 // Keys returns what terminals have to know at a moment. A phone is among the
 // revoked for as long as anything that was signed for it is good; one whose account
 // has ended, too.
-func Keys(ctx context.Context, q sqldb.Querier, now time.Time) (k paycode.Keys, err error) {
-	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
-		var i paycode.Issuer
-		err := rows.Scan(&i.Index, &k.School, &i.Algorithm, &i.Bytes)
-		k.Issuers = append(k.Issuers, i)
-		return err
-	}, `SELECT issuer, school, algorithm, public_key FROM code_issuers ORDER BY issuer`)
+func Keys(ctx context.Context, q sqldb.Querier, now time.Time) (paycode.Keys, error) {
+	k, err := Issuers(ctx, q)
 	if err != nil {
-		return k, fmt.Errorf("read issuers: %w", err)
+		return k, err
 	}
 	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
 		var text string
@@ -111,15 +106,43 @@ func Keys(ctx context.Context, q sqldb.Querier, now time.Time) (k paycode.Keys, 
 		err := d.UnmarshalText([]byte(text))
 		k.Revoked = append(k.Revoked, d)
 		return err
-	}, `
-		SELECT p.device FROM phones p JOIN holders h ON h.account = p.account
-		WHERE (p.revoked_ms IS NOT NULL OR h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?, false)) AND ? <=
-			(SELECT coalesce(max(expires_ms), 0) FROM phone_grants g WHERE g.device = p.device)
+	}, `SELECT p.device FROM phones p JOIN holders h ON h.account = p.account
+		WHERE `+ended+` AND ? <= (SELECT coalesce(max(expires_ms), 0) FROM phone_grants g WHERE g.device = p.device)
 		ORDER BY p.device COLLATE "C"`, now.UnixMilli(), now.Add(-paycode.LifeMax-paycode.Tolerance).UnixMilli())
 	if err != nil {
 		return k, fmt.Errorf("read revoked phones: %w", err)
 	}
 	return k, nil
+}
+
+// ended is of a phone that is revoked, or whose account has ended; its parameter is
+// the moment.
+const ended = `(p.revoked_ms IS NOT NULL OR h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?, false))`
+
+// Issuers returns what is needed to verify a code: [Keys] without the phones that
+// are revoked, which takes a look at every phone of the campus.
+func Issuers(ctx context.Context, q sqldb.Querier) (k paycode.Keys, err error) {
+	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
+		var i paycode.Issuer
+		err := rows.Scan(&i.Index, &k.School, &i.Algorithm, &i.Bytes)
+		k.Issuers = append(k.Issuers, i)
+		return err
+	}, `SELECT issuer, school, algorithm, public_key FROM code_issuers ORDER BY issuer`)
+	if err != nil {
+		return k, fmt.Errorf("read issuers: %w", err)
+	}
+	return k, nil
+}
+
+// IsRevoked reports whether one phone is revoked at a moment, or its account has
+// ended. A phone that nobody knows is not.
+func IsRevoked(ctx context.Context, q sqldb.Querier, d paycode.DeviceID, now time.Time) (is bool, err error) {
+	err = q.QueryRow(ctx, `SELECT count(*) > 0 FROM phones p JOIN holders h ON h.account = p.account
+		WHERE `+ended+` AND p.device = ?`, now.UnixMilli(), d.String()).Scan(&is)
+	if err != nil {
+		return false, fmt.Errorf("read phone: %w", err)
+	}
+	return is, nil
 }
 
 // Publish gives terminals the feed "keys" anew if it does not say what is so any
