@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"quancun/money"
 	"quancun/upstream/store/sqldb"
@@ -73,6 +74,10 @@ func (b *Books) lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Acco
 			at[a] = s
 			return err
 		},
+	}
+	if len(accounts) == 2 { // a list costs SQLite more than what it is asked for
+		lock.Statement = strings.Replace(lock.Statement, "= ANY (?)", "IN (?, ?)", 1)
+		lock.Args = []any{accounts[0], accounts[1]}
 	}
 	strange := b.unmet(tx, accounts)
 	for range 2 {

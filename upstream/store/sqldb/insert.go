@@ -31,6 +31,11 @@ func (t *Tx) Insert(ctx context.Context, into, more string, columns ...any) erro
 	if t.db.lists {
 		return t.insertLists(ctx, into, more, columns)
 	}
+	if f, ok := t.tx.(*file); ok {
+		if err := f.refuse(ctx); err != nil {
+			return err
+		}
+	}
 	return t.insertRows(into, more, columns)
 }
 

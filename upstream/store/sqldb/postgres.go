@@ -165,7 +165,7 @@ func state(err error) string {
 
 // lock takes the lock of a name until the transaction ends. It is a row, since
 // not everything that speaks PostgreSQL's protocol has advisory locks.
-func lock(ctx context.Context, tx *sql.Tx, name string) error {
+func lock(ctx context.Context, tx transaction, name string) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO locks (name) VALUES ($1) ON CONFLICT DO NOTHING`, name)
 	if err == nil {
 		var got string

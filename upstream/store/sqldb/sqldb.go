@@ -168,7 +168,7 @@ func (db *DB) writeOnce(ctx context.Context, limit time.Duration, do func(*Tx) e
 	defer conn.Close() //nolint:errcheck // gives it back to the pool
 	long, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	tx, err := conn.BeginTx(long, &db.writes)
+	tx, err := db.begin(long, conn, limit)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -190,6 +190,14 @@ func (db *DB) writeOnce(ctx context.Context, limit time.Duration, do func(*Tx) e
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+// begin begins a transaction that writes.
+func (db *DB) begin(ctx context.Context, conn *sql.Conn, limit time.Duration) (transaction, error) {
+	if db.name == SQLite {
+		return db.beginFile(conn, limit)
+	}
+	return conn.BeginTx(ctx, &db.writes)
 }
 
 // Read runs do on the rows of one moment. It writes nothing.
@@ -220,7 +228,7 @@ func (db *DB) QueryRow(ctx context.Context, statement string, args ...any) *sql.
 
 // Tx is a transaction under way.
 type Tx struct {
-	tx   *sql.Tx
+	tx   transaction
 	conn *sql.Conn // that it is on; nil for one that reads
 	db   *DB
 

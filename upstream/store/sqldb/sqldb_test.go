@@ -110,6 +110,67 @@ func testInsert(t *testing.T, where string) {
 	}
 }
 
+// TestTooLong has a transaction take too long: it ends under the hands of whoever
+// writes, nothing of it is written, and nobody else has to wait for it.
+func TestTooLong(t *testing.T) { onBoth(t, testTooLong) }
+
+func testTooLong(t *testing.T, where string) {
+	ctx, db := t.Context(), open(t, where, rows(1))
+	err := sqldb.WriteWithin(db, ctx, 20*time.Millisecond, func(tx *sqldb.Tx) error {
+		for n, start := 1, time.Now(); time.Since(start) < 10*time.Second; n++ {
+			if _, err := tx.Exec(ctx, `INSERT INTO rows (n) VALUES (?)`, n); err != nil {
+				return err
+			}
+		}
+		return nil // nobody has ended it
+	})
+	if err == nil || errors.Is(err, sqldb.ErrUnknown) {
+		t.Errorf("Write = %v, want that nothing was written", err)
+	}
+	err = db.Write(ctx, func(tx *sqldb.Tx) error {
+		var n int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM rows`).Scan(&n); err != nil || n != 0 {
+			t.Errorf("%d rows, %v; want none", n, err)
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO rows (n) VALUES (1)`)
+		return err
+	})
+	if err != nil {
+		t.Errorf("Write after it = %v", err)
+	}
+}
+
+// TestLeft has a caller leave between two statements: neither he nor anybody else
+// has written, and a statement after he has gone does not run.
+func TestLeft(t *testing.T) { onBoth(t, testLeft) }
+
+func testLeft(t *testing.T, where string) {
+	db := open(t, where, rows(1))
+	ctx, leave := context.WithCancel(t.Context())
+	err := db.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO rows (n) VALUES (1)`); err != nil {
+			return err
+		}
+		leave()
+		var n int
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM rows`).Scan(&n); !errors.Is(err, context.Canceled) {
+			t.Errorf("a row for nobody: %d, %v", n, err)
+		}
+		if err := tx.Insert(ctx, "rows (n)", "", []int64{3}); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO rows (n) VALUES (2)`)
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Write = %v, want %v", err, context.Canceled)
+	}
+	var n int
+	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM rows`).Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d rows, %v; want none", n, err)
+	}
+}
+
 // TestInsertOutside has a transaction end under the hands of whoever writes, as
 // one does that takes too long. What is inserted then would be in no
 // transaction, and is refused.

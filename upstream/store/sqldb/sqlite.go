@@ -62,7 +62,8 @@ func openSQLite(ctx context.Context, path string, migrations fs.FS) (_ *DB, err 
 		again: func(error) bool { return false }, // one writer never gives way
 		undone: func(err error) bool {
 			var e sqlite3.Error
-			return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrConstraint)
+			return errors.Is(err, sql.ErrTxDone) ||
+				errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrConstraint)
 		},
 	}}
 	db.w = sqlitePool(path, pragmas+"_txlock=immediate&"+writerCache, 1)

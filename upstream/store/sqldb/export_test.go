@@ -1,0 +1,4 @@
+package sqldb
+
+// WriteWithin is DB.Write with another limit of time.
+var WriteWithin = (*DB).writeWithin
