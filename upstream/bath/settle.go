@@ -373,7 +373,9 @@ func (d *Desk) Lapse(ctx context.Context) (n int, err error) {
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
 		now := d.books.Now()
 		refs, err := sqldb.Texts(ctx, tx, `
-			SELECT ref FROM bath_reservations WHERE hold = 1 AND to_ms <= ? ORDER BY ref LIMIT ? FOR NO KEY UPDATE`,
+			SELECT ref FROM bath_reservations WHERE hold = 1 AND ref IN (
+				SELECT ref FROM bath_reservations WHERE hold = 1 AND to_ms <= ? ORDER BY to_ms LIMIT ?)
+			ORDER BY ref FOR NO KEY UPDATE`, // they are found by time, and locked by name
 			now.Add(-d.policy.ReleasedIn).UnixMilli(), lapseMax)
 		if n = len(refs); err != nil || n == 0 {
 			return err
