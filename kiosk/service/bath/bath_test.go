@@ -91,6 +91,37 @@ func TestTaken(t *testing.T) {
 	w.money(20*yuan, 5*yuan)
 }
 
+// TestAllTaken chooses the last slot that is free, and somebody is faster. Whoever
+// comes then is told at once that nothing is free.
+func TestAllTaken(t *testing.T) {
+	w := newWorld(t)
+	take := func(ref string, slot uint8) {
+		_, err := w.desk.Reserve(t.Context(), upstream.Request{
+			Ref: ref, Terminal: "K01", Account: rival, Hall: 1, Day: bathcode.DayOf(w.clock), Slot: slot,
+		})
+		w.ok(err)
+	}
+	take("R1", 1)
+	w.hear = func(q dialog.Question) {
+		if q.Name == "bath.sure" {
+			take("R2", 0)
+			w.next = script{}
+		}
+	}
+	first, second := reserving("龙山浴室", "17:00"), reserving("龙山浴室", "")
+	delete(second, "bath.slot")
+	for _, s := range []script{first, second} {
+		_, r, err := w.visit(s)
+		if !errors.Is(err, dialog.ErrLeft) {
+			t.Errorf("ended as %+v, %v", r, err)
+		}
+		if q := w.last("bath.slot"); q.Wrong != "bath.full.all" {
+			t.Errorf("asked with %+v", q)
+		}
+	}
+	w.money(20*yuan, 0)
+}
+
 // TestAnswerLost loses the request or its answer, once and more often. Nothing is
 // reserved twice, and the journal comes to what is true.
 func TestAnswerLost(t *testing.T) {

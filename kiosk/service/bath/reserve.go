@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -157,6 +158,9 @@ func (t *visit) slot(ctx context.Context, h bath.Hall, ahead int, wrong dialog.W
 	}
 	if len(slots) == 0 {
 		return day, bath.Slot{}, dialog.Refuse(noSlots, nil)
+	}
+	if !slices.ContainsFunc(slots, func(s bath.Slot) bool { return s.Free > 0 }) {
+		q.Wrong = allFull
 	}
 	for {
 		a, err := t.Visit.Ask(ctx, q)

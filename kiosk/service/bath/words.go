@@ -48,6 +48,7 @@ const (
 	full      dialog.Word = "bath.full"
 	closed    dialog.Word = "bath.closed"
 	taken     dialog.Word = "bath.taken"
+	allFull   dialog.Word = "bath.full.all"
 	wrongStub dialog.Word = "bath.stub.wrong"
 )
 
