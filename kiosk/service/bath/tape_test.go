@@ -67,22 +67,26 @@ func (f film) at(name string, d *bath.Desk, say script) dialog.End {
 	return e
 }
 
-// reserve reserves a place, and sees another one go while it is chosen.
+// reserve sees a place go while it is chosen, reserves the last one, and then there is
+// none.
 func (f film) reserve() {
-	f.visit("reserved", reserving("龙山浴室 17:00-18:00", "17:00-17:30  1/1"))
-	f.visit("show", owning("bath.show"))
-	w, again := f.w, false
+	w := f.w
 	w.hear = func(q dialog.Question) {
-		if q.Name == "bath.sure" && !again {
-			again = true
+		if q.Name == "bath.sure" {
 			_, err := w.desk.Reserve(w.t.Context(), upstream.Request{
 				Ref: "R1", Terminal: "K01", Account: rival, Hall: 1, Day: bathcode.DayOf(w.clock), Slot: 1,
 			})
 			w.ok(err)
+			w.next = script{}
 		}
 	}
 	f.visit("taken", reserving("龙山浴室", "17:30"))
 	w.hear = nil
+	f.visit("reserved", reserving("龙山浴室 17:00-18:00", "17:00-17:30  1/1"))
+	f.visit("show", owning("bath.show"))
+	full := reserving("龙山浴室", "")
+	delete(full, "bath.slot")
+	f.visit("full", full)
 	w.faults = []fault{silent, silent}
 	f.visit("unsure", reserving("菱湖浴室", "17:30"))
 }
