@@ -55,6 +55,7 @@ type FS interface {
 // [fs.ErrNotExist].
 type File interface {
 	io.ReadWriteCloser
+	io.ReaderAt
 	Sync() error
 }
 
@@ -216,7 +217,10 @@ func checkWAL(files FS, path string) error {
 		return errors.Join(err, fmt.Errorf("%w: %s%s is not recovered", ErrTampered, path, damagedWAL))
 	}
 	content, err := readFile(files, path+"-wal")
-	if err != nil || !wal.Damaged(content) {
+	if err != nil {
+		return err
+	}
+	if lost, err := lacks(files, path, content); err != nil || !lost {
 		return err
 	}
 	again, err := readFile(files, path+"-wal")
@@ -224,6 +228,20 @@ func checkWAL(files FS, path string) error {
 		return err
 	}
 	return fmt.Errorf("%w: %s-wal is damaged before its end", ErrTampered, path)
+}
+
+// lacks reports whether SQLite, of a journal whose "-wal" has that content, would show
+// less than was committed.
+func lacks(files FS, path string, content []byte) (bool, error) {
+	if !wal.Damaged(content) {
+		return false, nil
+	}
+	f, err := files.Open(path, os.O_RDONLY)
+	if err != nil {
+		return false, err
+	}
+	lost, err := wal.Lost(content, f)
+	return lost, errors.Join(err, f.Close())
 }
 
 // keepWAL returns the "-wal" of a journal if it is damaged, and keeps it first: from
@@ -234,7 +252,10 @@ func keepWAL(files FS, path string) ([]byte, error) {
 		return kept, err
 	}
 	content, err := readFile(files, path+"-wal")
-	if err != nil || !wal.Damaged(content) {
+	if err != nil {
+		return nil, err
+	}
+	if lost, err := lacks(files, path, content); err != nil || !lost {
 		return nil, err
 	}
 	return content, writeFile(files, path+damagedWAL, content)

@@ -5,12 +5,16 @@
 // for what a power cut has left of the last transaction. It does not ask whether
 // whole transactions are there, which can only have been written once that frame
 // was on the disk: a single bit that has flipped takes all of them along, and
-// nothing is said. [Damaged] asks, and [Mend] gives back what is behind it.
+// nothing is said. [Damaged] asks, [Lost] whether that does any harm, and [Mend]
+// gives back what is behind it.
 package wal
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
+	"maps"
 )
 
 const (
@@ -116,6 +120,59 @@ func Damaged(content []byte) bool {
 		}
 		last = number(frame)
 	}
+}
+
+// Lost reports whether what SQLite shows of the database lacks something that a
+// damaged "-wal" holds. It does not where all of it is in the database already: a
+// "-wal" is begun anew once it is, and its new beginning may not have come whole
+// onto the disk. base is the database.
+func Lost(content []byte, base io.ReaderAt) (bool, error) {
+	f, ok := open(content)
+	if !ok {
+		return false, nil
+	}
+	taken := 0
+	if f.whole {
+		taken = f.taken()
+	}
+	shown, held := f.pages(taken), f.pages(len(content))
+	page := make([]byte, f.page)
+	for n, want := range held {
+		got, ok := shown[n]
+		if !ok {
+			if _, err := base.ReadAt(page, (int64(n)-1)*int64(f.page)); errors.Is(err, io.EOF) {
+				return true, nil
+			} else if err != nil {
+				return false, err
+			}
+			got = page
+		}
+		if !bytes.Equal(got, want) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// pages returns the pages of whole transactions in the first n frames, each as the
+// last of them has it.
+func (f file) pages(n int) map[uint32][]byte {
+	all, open := map[uint32][]byte{}, map[uint32][]byte{}
+	for i := range n {
+		frame := f.frame(i)
+		if frame == nil {
+			break
+		}
+		if !f.ours(frame) {
+			continue
+		}
+		open[number(frame)] = frame[frameSize:]
+		if ends(frame) {
+			maps.Copy(all, open)
+			clear(open)
+		}
+	}
+	return all
 }
 
 // taken returns how many frames SQLite takes.

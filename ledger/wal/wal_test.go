@@ -97,7 +97,7 @@ func TestDamaged(t *testing.T) {
 		damaged := bytes.Clone(whole)
 		damaged[at] ^= 1 << (at % 8)
 		left := rows(t, d, damaged)
-		if !wal.Damaged(damaged) {
+		if !wal.Damaged(damaged) || !lost(t, d, damaged) {
 			if len(left) < n-2 {
 				t.Errorf("byte %d of %d: only %v are left, and nobody has noticed", at, len(whole), left)
 			}
@@ -110,6 +110,53 @@ func TestDamaged(t *testing.T) {
 	}
 	if flips := len(whole)/29 + 1; noticed < flips*9/10 || mended < noticed*98/100 {
 		t.Errorf("of %d flips %d were noticed, and %d mended", flips, noticed, mended)
+	}
+}
+
+// lost asks whether a "-wal" holds what the database lacks.
+func lost(t testing.TB, d *disk.Disk, content []byte) bool {
+	t.Helper()
+	base, err := d.ReadFile("/t.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, err := wal.Lost(content, bytes.NewReader(base))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is
+}
+
+// TestNewBeginning: what is in the database does no harm in a "-wal" that is begun
+// anew and whose new header came in part; before it is there, it does.
+func TestNewBeginning(t *testing.T) {
+	const n = 6
+	d := written(t, n)
+	defer d.Close()
+	whole, err := d.ReadFile("/t.db-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := bytes.Clone(whole)
+	begun[15]++ // the number of its runs
+	if !wal.Damaged(begun) || !lost(t, d, begun) || lost(t, d, whole) {
+		t.Error("not in the database, and no loss")
+	}
+	db, err := sql.Open("sqlite3", d.DSN("/t.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `PRAGMA wal_checkpoint(PASSIVE)`); err != nil {
+		t.Fatal(err)
+	}
+	if lost(t, d, begun) {
+		t.Error("in the database, and a loss")
+	}
+	older := bytes.Clone(whole)
+	older[32+6*(24+512)+24+100] ^= 1 // the transactions before it are shown, and not the database
+	if !wal.Damaged(older) || !lost(t, d, older) {
+		t.Error("an older page is shown, and no loss")
 	}
 }
 
@@ -153,6 +200,9 @@ func FuzzMend(f *testing.F) {
 	f.Add([]byte("nonsense"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		wal.Damaged(content)
+		if _, err := wal.Lost(content, bytes.NewReader(nil)); err != nil {
+			t.Error(err)
+		}
 		mended := wal.Mend(content)
 		if wal.Damaged(mended) && !bytes.Equal(mended, content) {
 			t.Error("mended, and damaged")
