@@ -19,6 +19,7 @@ import (
 
 const (
 	magic      = 0x377f0682 // and 1 more for checksums over big-endian words
+	version    = 3007000
 	headerSize = 32
 	frameSize  = 24 // before each page
 	pageMin    = 512
@@ -47,15 +48,41 @@ func open(content []byte) (f file, ok bool) {
 	if content[3]&1 == 1 {
 		f.order = binary.BigEndian
 	}
-	if f.page < pageMin || f.page > pageMax || f.page&(f.page-1) != 0 {
-		return f, false
-	}
-	f.whole = binary.BigEndian.Uint32(content)&^1 == magic && f.add(sum{}, content[:24]) == stored(content[24:32])
 	f.salt = content[16:24]
-	if first := f.frame(0); !f.whole && first != nil {
-		f.salt = first[8:16] // no frame is written before its header is on the disk
+	f.whole = f.page >= pageMin && f.page <= pageMax && f.page&(f.page-1) == 0 &&
+		binary.BigEndian.Uint32(content)&^1 == magic && f.add(sum{}, content[:24]) == stored(content[24:32])
+	if f.whole {
+		return f, true
 	}
-	return f, true
+	return guessed(content)
+}
+
+// guessed finds in the frames what a header that is damaged does not say: each is
+// added to the one before it. No frame is written before its header is on the
+// disk, so that the first are of the last run.
+func guessed(content []byte) (f file, ok bool) {
+	f.content = content
+	for _, f.order = range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for f.page = pageMin; f.page <= pageMax; f.page *= 2 {
+			if f.salt = f.saltOfFirst(); f.salt != nil {
+				return f, true
+			}
+		}
+	}
+	return f, false
+}
+
+// saltOfFirst returns the salt of the first two frames that follow each other, or
+// nil.
+func (f file) saltOfFirst() []byte {
+	for i := 1; f.frame(i) != nil; i++ {
+		before, frame := f.frame(i-1), f.frame(i)
+		f.salt = before[8:16]
+		if number(frame) != 0 && f.ours(frame) && f.follows(frame, stored(before[16:24])) {
+			return f.salt
+		}
+	}
+	return nil
 }
 
 func (f file) add(s sum, b []byte) sum {
@@ -111,14 +138,14 @@ func Damaged(content []byte) bool {
 		if frame == nil {
 			return transactions > 1
 		}
-		if !f.ours(frame) || !ends(frame) {
+		switch {
+		case !f.ours(frame) || number(frame) == 0: // torn, and may be one that is there again
+		case !ends(frame):
 			last = 0
-			continue
-		}
-		if number(frame) != last { // else it is there again, to fill a sector, with the next transaction's sync
+		case number(frame) != last: // else it is there again, to fill a sector
 			transactions++
+			last = number(frame)
 		}
-		last = number(frame)
 	}
 }
 
@@ -197,7 +224,12 @@ func Mend(content []byte) (mended []byte) {
 		return content
 	}
 	mended = bytes.Clone(content[:headerSize])
-	binary.BigEndian.PutUint32(mended, magic|uint32(content[3]&1))
+	binary.BigEndian.PutUint32(mended, magic)
+	if f.order == binary.BigEndian {
+		binary.BigEndian.PutUint32(mended, magic|1)
+	}
+	binary.BigEndian.PutUint32(mended[4:], version)
+	binary.BigEndian.PutUint32(mended[8:], uint32(f.page))
 	copy(mended[16:], f.salt)
 	running := f.add(sum{}, mended[:24])
 	put(mended[24:], running)

@@ -3,6 +3,7 @@ package wal_test
 import (
 	"bytes"
 	"database/sql"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"testing"
@@ -15,7 +16,14 @@ import (
 // each, that nobody has open. Before them it was used and begun anew.
 func written(t testing.TB, n int) *disk.Disk {
 	t.Helper()
-	live := disk.New(disk.Options{PowersafeOverwrite: true})
+	return writtenOn(t, disk.Options{PowersafeOverwrite: true}, 0, n)
+}
+
+// writtenOn is [written] on a disk of another kind, and after a longer first use, of
+// which much is left behind the n transactions.
+func writtenOn(t testing.TB, o disk.Options, before, n int) *disk.Disk {
+	t.Helper()
+	live := disk.New(o)
 	defer live.Close()
 	db, err := sql.Open("sqlite3", live.DSN("/t.db")+"&_synchronous=FULL")
 	if err != nil {
@@ -34,6 +42,9 @@ func written(t testing.TB, n int) *disk.Disk {
 	exec(`CREATE TABLE row (n INTEGER PRIMARY KEY, text TEXT)`)
 	exec(`CREATE TABLE sum (n INTEGER)`)
 	exec(`INSERT INTO sum VALUES (0)`)
+	for i := range before {
+		exec(`INSERT INTO row VALUES (?, ?)`, 1000+i, fmt.Sprintf("%0100d", 1000+i))
+	}
 	exec(`PRAGMA wal_checkpoint(RESTART)`)
 	for i := range n {
 		exec(`BEGIN`)
@@ -160,21 +171,152 @@ func TestNewBeginning(t *testing.T) {
 	}
 }
 
-// TestPowerCut: what a power cut leaves of the last transaction is no damage.
+// TestHeader flips every bit of the header. SQLite then shows none of what is
+// there; mended, all of it comes back.
+func TestHeader(t *testing.T) {
+	const n = 4
+	d := written(t, n)
+	defer d.Close()
+	whole, err := d.ReadFile("/t.db-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * 32 {
+		damaged := bytes.Clone(whole)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		if left := rows(t, d, damaged); len(left) != 0 {
+			t.Fatalf("byte %d: %v are left, and the header is damaged", bit/8, left)
+		}
+		if !wal.Damaged(damaged) || !lost(t, d, damaged) {
+			t.Errorf("byte %d, bit %d: nobody has noticed", bit/8, bit%8)
+		}
+		mended := wal.Mend(damaged)
+		if got := rows(t, d, mended); len(got) != n || wal.Damaged(mended) {
+			t.Errorf("byte %d, bit %d: mended to %v", bit/8, bit%8, got)
+		}
+	}
+	gone := bytes.Clone(whole)
+	clear(gone[:512]) // the first sector, and with it the first frame's beginning
+	if !wal.Damaged(gone) || len(rows(t, d, wal.Mend(gone))) < n-1 {
+		t.Error("the first sector is gone, and nobody has noticed, or it is not mended")
+	}
+}
+
+// turned is a "-wal" whose checksums are added up in the other order, as machines
+// write it that have their bytes the other way round. SQLite reads either.
+func turned(whole []byte) []byte {
+	all := bytes.Clone(whole)
+	all[3] ^= 1
+	var a, b uint32
+	add := func(words []byte) {
+		for ; len(words) > 0; words = words[8:] {
+			a += binary.BigEndian.Uint32(words) + b
+			b += binary.BigEndian.Uint32(words[4:]) + a
+		}
+	}
+	put := func(to []byte) {
+		binary.BigEndian.PutUint32(to, a)
+		binary.BigEndian.PutUint32(to[4:], b)
+	}
+	add(all[:24])
+	put(all[24:])
+	for at := 32; at < len(all); at += 24 + 512 {
+		add(all[at : at+8])
+		add(all[at+24 : at+24+512])
+		put(all[at+16:])
+	}
+	return all
+}
+
+// TestOtherOrder does it with the checksums of another kind of machine.
+func TestOtherOrder(t *testing.T) {
+	const n = 5
+	d := written(t, n)
+	defer d.Close()
+	whole, err := d.ReadFile("/t.db-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := turned(whole)
+	if got := rows(t, d, other); len(got) != n {
+		t.Fatalf("SQLite reads %v", got)
+	}
+	if wal.Damaged(other) || lost(t, d, other) {
+		t.Error("what is whole is damaged")
+	}
+	for _, at := range []int{3, 9, 32 + 24 + 512 + 16} {
+		damaged := bytes.Clone(other)
+		damaged[at] ^= 1
+		if !wal.Damaged(damaged) || !lost(t, d, damaged) || len(rows(t, d, wal.Mend(damaged))) != n {
+			t.Errorf("byte %d: nobody has noticed, or it is not mended", at)
+		}
+	}
+}
+
+// TestOlderRun: what an earlier run has left behind the end is neither lost nor
+// given back; it is older than what the database has.
+func TestOlderRun(t *testing.T) {
+	const before, n = 30, 4
+	d := writtenOn(t, disk.Options{PowersafeOverwrite: true}, before, n)
+	defer d.Close()
+	whole, err := d.ReadFile("/t.db-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if salt := whole[16:24]; bytes.Equal(whole[len(whole)-512-24+8:][:8], salt) {
+		t.Fatal("nothing is left of the earlier run")
+	}
+	if wal.Damaged(whole) || lost(t, d, whole) {
+		t.Error("what is whole is damaged")
+	}
+	if got := rows(t, d, wal.Mend(whole)); len(got) != before+n {
+		t.Errorf("mended to %d rows, want %d", len(got), before+n)
+	}
+	damaged := bytes.Clone(whole)
+	damaged[32+16] ^= 1 // the checksum of the first frame
+	if !wal.Damaged(damaged) || !lost(t, d, damaged) {
+		t.Error("nobody has noticed")
+	}
+	if got := rows(t, d, wal.Mend(damaged)); len(got) != before+n {
+		t.Errorf("mended to %d rows, want %d", len(got), before+n)
+	}
+}
+
+// TestPowerCut: what a power cut leaves of the last transaction is no damage. Where
+// sectors may be torn, each transaction ends with its last frame again and again, up
+// to where a sector begins.
 func TestPowerCut(t *testing.T) {
-	d := written(t, 5)
+	for name, o := range map[string]disk.Options{"Safe": {PowersafeOverwrite: true}, "Sectors": {Sector: 4096}} {
+		t.Run(name, func(t *testing.T) { cutLast(t, o) })
+	}
+}
+
+func cutLast(t *testing.T, o disk.Options) {
+	t.Helper()
+	d := writtenOn(t, o, 0, 5)
 	defer d.Close()
 	whole, err := d.ReadFile("/t.db-wal")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const frame = 24 + 512
-	four := 32 // where the fourth transaction ends
-	for at, ends := 32, 0; ends < 4; at += frame {
-		if !bytes.Equal(whole[at+4:at+8], make([]byte, 4)) {
-			ends++
+	four, repeated := 32, 0 // where the fourth transaction ends, for the first time
+	for at, ends, last := 32, 0, []byte(nil); at < len(whole); at += frame {
+		page := whole[at : at+4]
+		switch end := !bytes.Equal(whole[at+4:at+8], make([]byte, 4)); {
+		case end && bytes.Equal(page, last):
+			repeated++
+		case end:
+			if ends++; ends == 4 {
+				four = at + frame
+			}
+			last = page
+		default:
+			last = nil
 		}
-		four = at + frame
+	}
+	if (repeated > 0) != (o.Sector > 0) {
+		t.Fatalf("%d frames are there again", repeated)
 	}
 	for at := four; at < len(whole); at += 7 {
 		torn := bytes.Clone(whole)
