@@ -24,9 +24,25 @@ var targets = []target{
 	{
 		files: []string{
 			"ledger/append.go", "ledger/writer.go", "ledger/store.go", "ledger/sync.go", "ledger/mirror.go",
-			"ledger/recover.go", "ledger/epoch.go",
+			"ledger/recover.go", "ledger/epoch.go", "ledger/verify.go", "ledger/tree.go", "ledger/projection.go",
+			"ledger/migrate.go",
 		},
 		tests: []string{"./ledger"},
+	},
+	{
+		files: []string{"ledger/wal/wal.go"},
+		tests: []string{"./ledger/wal"},
+	},
+	{
+		files: []string{"kiosk/file/file.go"},
+		tests: []string{"./kiosk/file"},
+	},
+	{
+		files: []string{
+			"ledger/feed/feed.go", "ledger/feed/list.go", "ledger/feed/pull.go", "ledger/feed/store.go",
+			"ledger/feed/write.go",
+		},
+		tests: []string{"./ledger/feed"},
 	},
 	{
 		files: []string{"ledger/push/push.go"},
