@@ -69,8 +69,8 @@ func newFaces(t *testing.T) *faces {
 	}
 	cashiers := &tillFace{line: newLine[till.View, till.Input](log), scans: make(chan scanner.Scan)}
 	cashiers.session = &till.Session{
-		Desk: &till.Desk{Device: slot, Cards: &kiosk.Seller{}, Book: empty{}, Staff: empty{},
-			Plan: till.Plan{Merchant: "m"}, Profile: profile.Default(), Clock: clock, Log: log},
+		Desk: &till.Desk{Device: slot, Cards: &kiosk.Seller{Settler: kiosk.Settler{Profile: profile.Default()}},
+			Book: empty{}, Staff: empty{}, Plan: till.Plan{Merchant: "m"}, Profile: profile.Default(), Clock: clock, Log: log},
 		Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), Feeds: empty{}, Inputs: cashiers.inputs, Log: log,
 	}
 	f := &faces{t: t, in: make(chan reader.State), state: make(chan kiosk.Health), ended: make(chan error)}

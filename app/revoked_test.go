@@ -103,7 +103,8 @@ func (s *signedInTill) serve(dir string) {
 	s.face = &tillFace{line: newLine[till.View, till.Input](log), news: make(chan till.News, 1)}
 	s.face.session = &till.Session{
 		Desk: &till.Desk{
-			Device: slot, Cards: &kiosk.Seller{Log: log}, Book: s.book, Staff: s.desk, Plan: till.Plan{Merchant: "m1"},
+			Device: slot, Cards: &kiosk.Seller{Settler: kiosk.Settler{Profile: profile.Default()}, Log: log},
+			Book: s.book, Staff: s.desk, Plan: till.Plan{Merchant: "m1"},
 			Ways:    []till.Way{{Kind: till.ByCode, Takes: func(string) bool { return true }, Seller: s.pays}},
 			Profile: profile.Default(), Clock: clock, Log: log,
 		},

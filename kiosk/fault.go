@@ -79,6 +79,7 @@ const (
 	CodePayAllowance Code = 4208 // more than this code may pay while the upstream is away
 	CodePayPIN       Code = 4209 // above the daily limit a code does not do
 	CodePayRefused   Code = 4210 // the payer, or the payer's bank, has said no
+	CodePayClosed    Code = 4211 // the upstream has not sent what this way of paying needs
 )
 
 // Codes lists every code, for the tests that look for its words.
@@ -93,7 +94,7 @@ var Codes = []Code{
 	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeOldList, CodePast, CodeSaleDoubt, CodeSaleForged,
 	CodePayDoubt,
 	CodePayOffline, CodePayForeign, CodePayInvalid, CodePayExpired, CodePayEarly, CodePaySpent, CodePayRevoked,
-	CodePayAllowance, CodePayPIN, CodePayRefused,
+	CodePayAllowance, CodePayPIN, CodePayRefused, CodePayClosed,
 }
 
 // Doubt reports whether c says that nobody knows what has become of somebody's
@@ -159,6 +160,7 @@ var causes = []struct {
 	{tender.ErrAllowance, CodePayAllowance},
 	{tender.ErrPIN, CodePayPIN},
 	{tender.ErrNotEnough, CodeNotEnough},
+	{tender.ErrClosed, CodePayClosed},
 	{tender.ErrRefused, CodePayRefused},
 	{ErrNoSAM, CodeNoSAM},
 	{ErrCardPINLock, CodeCardPINLock},

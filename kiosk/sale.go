@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"quancun/journal"
@@ -52,7 +53,8 @@ type Listener interface {
 }
 
 // Seller sells for a card (刷卡消费), design chapter 3: the hands of the cashier's
-// face, with no screen. One goroutine uses it, the one that holds the card.
+// face, with no screen. One goroutine uses it, the one that holds the card; only
+// [Seller.Outlook] is anybody's.
 //
 // The upstream is asked while the SAM computes, and for no longer than Budget, of
 // which what was open of the card may have used a part. Without its answer the terminal
@@ -67,7 +69,8 @@ type Seller struct {
 	Budget   time.Duration // that a tap may wait for the upstream, in all that it asks
 	Log      *slog.Logger
 
-	day     day
+	today   sync.Mutex
+	day     day       // guarded by today
 	waiting *attempt  // for a PIN; nil: none
 	rest    *patience // that SettleOpen has left of a tap; nil: none
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/kiosk/tender"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader/apdu"
@@ -36,10 +37,13 @@ type day struct {
 // spent returns what the card has spent today. Its own log is read where
 // nobody else can be asked; a card that keeps it to itself says nothing.
 func (s *Seller) spent(ctx context.Context, card purse.Card, a attempt) (spending, error) {
-	if err := s.readDay(ctx); err != nil {
+	s.today.Lock()
+	err := s.readDay(ctx)
+	all, today, gap := s.day.cards[a.Card.CardNo.Full()], s.day.date, s.day.gap
+	s.today.Unlock()
+	if err != nil {
 		return spending{}, err
 	}
-	all := s.day.cards[a.Card.CardNo.Full()]
 	if !a.Alone {
 		return all, nil
 	}
@@ -49,23 +53,35 @@ func (s *Seller) spent(ctx context.Context, card purse.Card, a attempt) (spendin
 	}
 	times := 0
 	for _, r := range log {
-		if r.Type == s.Profile.Purse.Kind.PurchaseType() && dateOf(r.At) == s.day.date {
+		if r.Type == s.Profile.Purse.Kind.PurchaseType() && dateOf(r.At) == today {
 			all.card += r.Amount
 			times++
 		}
 	}
-	if s.day.gap { // the card knows what it has paid here, if its log goes back to yesterday
+	if gap { // the card knows what it has paid here, if its log goes back to yesterday
 		all.here, all.count = max(all.here, all.card), max(all.count, times)
 		n := s.Profile.Log.Records
-		all.unknown = err != nil || len(log) >= n && dateOf(log[len(log)-1].At) == s.day.date
+		all.unknown = err != nil || len(log) >= n && dateOf(log[len(log)-1].At) == today
 	}
 	return all, nil
+}
+
+// Outlook says what every card would be refused for, whoever lays it down. Where the
+// journal does not know the day a card's own log does, unless it wants a PIN, which no
+// sale has asked for yet.
+func (s *Seller) Outlook(ctx context.Context) tender.Outlook {
+	if !s.Profile.PIN.ForLog {
+		return tender.Outlook{}
+	}
+	s.today.Lock()
+	defer s.today.Unlock()
+	return tender.Outlook{Unknown: s.readDay(ctx) == nil && s.day.gap}
 }
 
 // dayPage is how many entries are read at once.
 const dayPage = 500
 
-// readDay brings the day's sums up to the journal's head.
+// readDay brings the day's sums up to the journal's head. Its caller has today.
 func (s *Seller) readDay(ctx context.Context) error {
 	head, err := s.Book.Head(ctx)
 	if err != nil {
@@ -73,9 +89,11 @@ func (s *Seller) readDay(ctx context.Context) error {
 	}
 	today := purse.DateOf(s.Clock.Now().In(Beijing))
 	if s.day.date != today || s.day.epoch != head.Epoch {
-		if s.day, err = s.newDay(ctx, today, head); err != nil {
-			return err
+		d, err := s.newDay(ctx, today, head)
+		if err != nil {
+			return err // what was read of it is no day
 		}
+		s.day = d
 	}
 	for s.day.next <= head.Seq {
 		page, err := s.Book.Since(ctx, s.day.next, dayPage)

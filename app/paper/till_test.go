@@ -48,7 +48,7 @@ func newCounter(t *testing.T) *counter {
 	log := slog.New(slog.DiscardHandler)
 	s := &till.Session{
 		Desk: &till.Desk{
-			Device: sim.NewSlot(), Cards: &kiosk.Seller{Log: log}, Book: c.book, Profile: profile.Default(),
+			Device: sim.NewSlot(), Cards: &kiosk.Seller{Settler: kiosk.Settler{Profile: profile.Default()}, Log: log}, Book: c.book, Profile: profile.Default(),
 			Plan:  till.Plan{Merchant: "canteen", Operator: till.Operator{No: "7"}},
 			Ways:  []till.Way{{Kind: till.ByCode, Takes: func(string) bool { return true }, Seller: c.world}},
 			Clock: kiosk.NewClock(time.Now), Log: log,

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"quancun/journal"
@@ -74,7 +75,7 @@ type Neighbours interface {
 	Sum(account string, since time.Time) money.Fen
 }
 
-// Seller sells for codes. One goroutine uses it.
+// Seller sells for codes. It is safe for concurrent use: one sale is made at a time.
 type Seller struct {
 	Book       Book
 	Upstream   Authorizer
@@ -86,9 +87,23 @@ type Seller struct {
 	Budget     time.Duration    // that a holder may wait for the upstream
 	Log        *slog.Logger
 
-	keys  keyRing
-	past  past
-	asked scan // for a PIN
+	mu    sync.Mutex // of a sale, from its beginning to its end
+	keys  keyRing    // guarded by mu
+	past  past       // guarded by mu
+	asked scan       // for a PIN; guarded by mu
+}
+
+// Outlook says what every code would be refused for, whoever shows it. It reads of the
+// journal what a sale would, so that a sale finds it read.
+func (s *Seller) Outlook(ctx context.Context) (o tender.Outlook) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.keys.read(ctx, s.Feeds); ctx.Err() == nil {
+		o.Closed = err
+	}
+	// What the journal refuses to say is the Keeper's to tell.
+	o.Unknown = s.past.read(ctx, s.Book, s.Now(), s.Log) == nil && s.past.gap
+	return o
 }
 
 // triesMax is how often the upstream is asked when others write into the journal
@@ -115,6 +130,8 @@ type attempt struct {
 // come, the money stays held until the next entry of the journal, whatever that
 // is.
 func (s *Seller) Sell(ctx context.Context, text string, sale tender.Sale) (tender.Sold, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	sold, err := s.sell(ctx, text, sale)
 	if err != nil {
 		return tender.Sold{}, fmt.Errorf("sell for a code: %w", err)
@@ -171,10 +188,13 @@ type scan struct {
 // after [tender.ErrPIN]. Its refusals are those of [client.Client.CheckPIN]; any
 // other error is no answer. The caller wipes pin.
 func (s *Seller) CheckPIN(ctx context.Context, ref string, pin *[pinLength]byte) error {
-	if s.asked.ref != ref {
+	s.mu.Lock()
+	asked := s.asked
+	s.mu.Unlock()
+	if asked.ref != ref {
 		return fmt.Errorf("code: internal error: sale %s waits for no PIN", ref)
 	}
-	c, err := paycode.Parse(s.asked.text)
+	c, err := paycode.Parse(asked.text)
 	if err != nil {
 		return fmt.Errorf("check PIN: %w", err)
 	}

@@ -236,6 +236,9 @@ func TestDayGone(t *testing.T) {
 	w.ok(c.book.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}))
 	w.ok(os.Remove(old))
 	for range 2 {
+		if o := c.Outlook(t.Context()); !o.Unknown || o.Closed != nil {
+			t.Errorf("before a code is shown it says %+v", o)
+		}
 		_, err := c.sell("s2", w.phone.show(), yuan)
 		if !errors.Is(err, tender.ErrOffline) || kiosk.Explain(err) != kiosk.CodePast {
 			t.Errorf("sold in the dark: %v (%d), want CodePast", err, kiosk.Explain(err))
@@ -248,6 +251,9 @@ func TestDayGone(t *testing.T) {
 	c.away = true
 	w.pass(13 * time.Hour)
 	c.pull()
+	if o := c.Outlook(t.Context()); o != (tender.Outlook{}) {
+		t.Errorf("on the next day it says %+v", o)
+	}
 	c.sells("s4", w.phone.show(), yuan)
 }
 
@@ -277,7 +283,15 @@ func TestNoKeys(t *testing.T) {
 	w.ok(err)
 	defer feeds.Close()
 	c.Feeds = feeds
-	c.refuses("s1", w.phone.show(), lunch, tender.ErrOffline)
+	c.refuses("s1", w.phone.show(), lunch, tender.ErrClosed)
+	if o := c.Outlook(t.Context()); !errors.Is(o.Closed, tender.ErrClosed) {
+		t.Errorf("before a code is shown it says %+v", o)
+	}
+	c.pull()
+	if o := c.Outlook(t.Context()); o != (tender.Outlook{}) {
+		t.Errorf("once the keys are here it says %+v", o)
+	}
+	c.sells("s2", w.phone.show(), lunch)
 }
 
 // TestTwoTills shows one code at two terminals in the dark. Without gossip both

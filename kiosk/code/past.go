@@ -156,18 +156,18 @@ type keyRing struct {
 func (k *keyRing) read(ctx context.Context, feeds Feeds) (paycode.Keys, error) {
 	version := feeds.Status(feed.Keys).Version
 	if version == 0 {
-		return paycode.Keys{}, fmt.Errorf("%w: no keys have come down yet", tender.ErrOffline)
+		return paycode.Keys{}, fmt.Errorf("%w: no keys have come down yet", tender.ErrClosed)
 	}
 	if version == k.version {
 		return k.keys, nil
 	}
 	content, err := feeds.Content(ctx, feed.Keys)
 	if err != nil {
-		return paycode.Keys{}, fmt.Errorf("read keys: %w", err)
+		return paycode.Keys{}, fmt.Errorf("%w: read keys: %w", tender.ErrClosed, err)
 	}
 	keys, err := paycode.ParseKeys(content)
 	if err != nil {
-		return paycode.Keys{}, fmt.Errorf("read keys: %w", err)
+		return paycode.Keys{}, fmt.Errorf("%w: read keys: %w", tender.ErrClosed, err)
 	}
 	k.version, k.keys = version, keys
 	return keys, nil

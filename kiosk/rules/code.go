@@ -34,13 +34,19 @@ type Allowance struct {
 	Spent   money.Fen // of the day: by this terminal and those that it hears
 }
 
-// DarkCode says why no code at all may be taken without asking upstream, or nil. Of s,
-// ListAge is the age of the list of lost phones.
+// DarkCode says why no code at all may be taken without asking upstream, or nil, as
+// [Rules.Dark] does of cards. Of s, ListAge is the age of the list of lost phones.
 func (r Rules) DarkCode(s Sale) error {
 	if r.CodeStop.before(s.ListAge) {
 		return ErrKeys
 	}
-	return r.Dark(s)
+	if err := r.Dark(s); err != nil {
+		return err
+	}
+	if max(s.Amount, 1) > r.DailyLimit { // which a code has no PIN for
+		return ErrAllowance
+	}
+	return nil
 }
 
 // AloneCode decides about a code of which upstream has said nothing. Of s, ListAge

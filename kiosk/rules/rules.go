@@ -186,7 +186,8 @@ type Budget struct {
 }
 
 // Budget returns what may still be sold alone, for the age of the list and of
-// the queue in s and what the queue holds. Of the card nothing is asked.
+// the queue in s and what the queue holds, to who has bought nothing yet. Of the
+// card nothing is asked.
 func (r Rules) Budget(s Sale) Budget {
 	most := r.QueueMax
 	r, err := r.aged(Sale{
@@ -199,19 +200,28 @@ func (r Rules) Budget(s Sale) Budget {
 	if hour := max(r.HourMax-s.QueueHour, 0); hour < left {
 		left, most = hour, r.HourMax
 	}
-	return Budget{Sale: min(r.SaleMax, left), Left: left, Max: most}
+	if r.DayCount == 0 {
+		return Budget{Max: most}
+	}
+	return Budget{Sale: min(r.SaleMax, r.DayMax, left), Left: left, Max: most}
 }
 
-// Dark says why nothing at all may be sold to a card without asking upstream, or nil.
-// It looks at what [Rules.Budget] looks at.
+// Dark says why nothing may be sold to any card without asking upstream, or nil. It
+// looks at what [Rules.Budget] looks at, and at the price, if s has one; Unknown is
+// whether nobody can tell of any card what it has spent here today.
 func (r Rules) Dark(s Sale) error {
-	s = Sale{ListAge: s.ListAge, QueueAge: s.QueueAge, QueueAmount: s.QueueAmount, QueueCount: s.QueueCount,
-		QueueHour: s.QueueHour}
+	price := max(s.Amount, 1)
+	s.Amount = 0
 	_, err := r.aged(s)
-	if err == nil && r.Budget(s).Sale <= 0 {
-		err = ErrSale
+	switch {
+	case err != nil:
+		return err
+	case s.Unknown:
+		return ErrPast
+	case price > r.Budget(s).Sale:
+		return ErrSale
 	}
-	return err
+	return nil
 }
 
 // aged returns the limits as they are for how old the list and the queue are.

@@ -200,3 +200,55 @@ func TestUnknownDay(t *testing.T) {
 		t.Errorf("Alone = %v, want ErrPast", err)
 	}
 }
+
+// TestDark: what is said before anybody pays is what each sale would hear, also of a
+// school that sells to nobody without upstream, or whose limits are halved to nothing.
+func TestDark(t *testing.T) {
+	const yuan = money.Yuan
+	day := func(most money.Fen, times int) Rules {
+		r := Default()
+		r.DayMax, r.DayCount = most, times
+		return r
+	}
+	few := Default()
+	few.DailyLimit = 0
+	for name, tt := range map[string]struct {
+		rules      Rules
+		facts      Sale
+		card, code error
+	}{
+		"fresh":               {Default(), Sale{}, nil, nil},
+		"a price":             {Default(), Sale{Amount: 50 * yuan}, nil, nil},
+		"for the PIN":         {Default(), Sale{Amount: 51 * yuan}, nil, ErrAllowance},
+		"all of a sale":       {Default(), Sale{Amount: 100 * yuan}, nil, ErrAllowance},
+		"too dear":            {Default(), Sale{Amount: 101 * yuan}, ErrSale, ErrSale},
+		"the rest":            {Default(), Sale{Amount: 30 * yuan, QueueAmount: 99_970 * yuan}, nil, nil},
+		"more than the rest":  {Default(), Sale{Amount: 31 * yuan, QueueAmount: 99_970 * yuan}, ErrSale, ErrSale},
+		"nothing is left":     {Default(), Sale{QueueAmount: 100_000 * yuan}, ErrSale, ErrSale},
+		"the hour is sold":    {Default(), Sale{QueueHour: 20_000 * yuan}, ErrSale, ErrSale},
+		"nobody can tell":     {Default(), Sale{Unknown: true}, ErrPast, ErrPast},
+		"nor is anything old": {Default(), Sale{Unknown: true, QueueHour: 20_000 * yuan}, ErrPast, ErrPast},
+		"old list":            {Default(), Sale{Unknown: true, ListAge: 169 * time.Hour}, ErrList, ErrKeys},
+		"lost phones":         {Default(), Sale{ListAge: 49 * time.Hour}, nil, ErrKeys},
+		"a small day":         {day(20*yuan, 20), Sale{Amount: 21 * yuan}, ErrSale, ErrSale},
+		"no day":              {day(0, 20), Sale{}, ErrSale, ErrSale},
+		"never":               {day(200*yuan, 0), Sale{}, ErrSale, ErrSale},
+		"once, halved":        {day(200*yuan, 1), Sale{QueueAge: 25 * time.Hour}, ErrSale, ErrSale},
+		"always with a PIN":   {few, Sale{}, nil, ErrAllowance},
+	} {
+		card, code := tt.rules.Dark(tt.facts), tt.rules.DarkCode(tt.facts)
+		if !errors.Is(card, tt.card) || !errors.Is(code, tt.code) {
+			t.Errorf("%s: card %v, code %v; want %v, %v", name, card, code, tt.card, tt.code)
+		}
+		s := tt.facts
+		s.Amount, s.Purse, s.PIN = max(s.Amount, 1), 1000*yuan, true
+		if err := tt.rules.Alone(s); (err == nil) != (card == nil) {
+			t.Errorf("%s: it says %v, and a card hears %v", name, card, err)
+		}
+		s.PIN = false
+		err := tt.rules.AloneCode(s, Allowance{CodeMax: 1000 * yuan, DayMax: 1000 * yuan})
+		if (err == nil) != (code == nil) {
+			t.Errorf("%s: it says %v, and a code hears %v", name, code, err)
+		}
+	}
+}

@@ -82,6 +82,16 @@ func (e *KeptError) Error() string {
 // Unwrap returns [ErrNotEnough].
 func (e *KeptError) Unwrap() error { return ErrNotEnough }
 
+// Outlook is what is known of a way of paying before anybody pays.
+type Outlook struct {
+	// Closed is why whoever pays is refused, with the upstream or without it; nil:
+	// nothing is known that would stop the sale.
+	Closed error
+	// Unknown says that nobody can tell what was sold here earlier today, so that
+	// nothing is sold without the upstream.
+	Unknown bool
+}
+
 // What stops a sale. ErrUnknown is "being checked" and never "failed"; ErrPIN
 // asks for the holder's PIN. Nothing has moved after any but ErrUnknown.
 var (
@@ -97,5 +107,6 @@ var (
 	ErrRevoked   = errors.New("tender: phone or account was reported lost")
 	ErrAllowance = errors.New("tender: more than may be sold to this code without the upstream")
 	ErrNotEnough = errors.New("tender: account has less than the price")
+	ErrClosed    = errors.New("tender: the upstream has not sent what this way of paying needs")
 	ErrRefused   = errors.New("tender: the payer, or the payer's bank, has said no")
 )

@@ -46,6 +46,9 @@ func (c *crew) SignIn(context.Context, purse.Info, *kiosk.PIN) (staff.Member, er
 
 func (c *crew) SignOut(context.Context) error { c.out++; return nil }
 
+// idle is a seller to whom no card is laid down.
+func idle() *kiosk.Seller { return &kiosk.Seller{Settler: kiosk.Settler{Profile: profile.Default()}} }
+
 // window is a till at which somebody stands.
 type window struct {
 	t      *testing.T
@@ -92,7 +95,7 @@ func newWindowOf(t *testing.T, c *crew, plan Plan, with func(*Session)) *window 
 	slot := sim.NewSlot()
 	slot.Lay(sim.New(state))
 	w.desk = &Desk{
-		Device: slot, Profile: profile.Default(), Cards: &kiosk.Seller{}, Book: nothing{}, Plan: plan,
+		Device: slot, Profile: profile.Default(), Cards: idle(), Book: nothing{}, Plan: plan,
 		Clock: kiosk.NewClock(time.Now), Log: log,
 		Office: office.New(&office.Desk{Tasks: []office.Task{task}, Now: time.Now, Log: log}, nil),
 	}

@@ -58,6 +58,10 @@ type Session struct {
 	jobs    chan job
 	results chan result
 	office  chan office.View // newest page of the office
+
+	known    outlooks
+	foretold chan outlooks
+	ask      chan struct{} // to find them out anew
 }
 
 type job struct {
@@ -74,6 +78,7 @@ type result struct {
 // Run serves until ctx ends, and returns ctx's error.
 func (s *Session) Run(ctx context.Context) error {
 	s.jobs, s.results = make(chan job, 16), make(chan result)
+	s.foretold, s.ask = make(chan outlooks), make(chan struct{}, 1)
 	s.openOffice()
 	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
@@ -89,6 +94,7 @@ func (s *Session) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.perform(ctx) })
 	g.Go(func() error { return s.walk(ctx) })
+	g.Go(func() error { return s.foretell(ctx) })
 	return g.Wait()
 }
 
@@ -123,6 +129,8 @@ func (s *Session) walk(ctx context.Context) error {
 			s.health(ctx, s.view.Health)
 		case health := <-s.Health:
 			s.health(ctx, health)
+		case all := <-s.foretold:
+			s.hearOutlook(all)
 		case v := <-s.office:
 			s.showOffice(v)
 		case e := <-s.Pad:
@@ -282,7 +290,7 @@ func (s *Session) meal() Meal {
 func (s *Session) health(ctx context.Context, h kiosk.Health) {
 	h.Reader = s.slot.Connected
 	s.view.Health = h
-	s.look()
+	s.lookAhead()
 	if s.Desk.Office != nil {
 		s.Desk.Office.Online(h.Upstream)
 	}
@@ -310,8 +318,16 @@ func (s *Session) look() {
 	limits := s.Terms.Rules()
 	s.view.Dark = limits.Budget(facts)
 	s.view.Meal = s.Desk.Plan.Now(now)
-	d := dark{card: limits.Dark(facts)}
-	facts.ListAge = s.Feeds.Status(feed.Keys).Age(now)
-	d.code = limits.DarkCode(facts)
-	s.view.Ways = sources(s.Desk.Ways, h, s.SAM == nil || s.sam.Card, d)
+	price := money.Fen(0)
+	if s.view.Step == Present {
+		price = s.view.Amount
+	}
+	facts.Unknown = s.known[ByCard].Unknown
+	d := dark{card: alone(limits.Dark, facts, price)}
+	facts.ListAge, facts.Unknown = s.Feeds.Status(feed.Keys).Age(now), s.known[ByCode].Unknown
+	d.code = alone(limits.DarkCode, facts, price)
+	if s.known[ByCard].Unknown && s.known[ByCode].Unknown {
+		s.view.Dark.Sale, s.view.Dark.Left = 0, 0
+	}
+	s.view.Ways = s.sources(d)
 }

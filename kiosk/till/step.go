@@ -139,9 +139,12 @@ func (s *Session) note(before, step Step, in Input) {
 	case Selling, Settling, Levelling, Ready:
 		s.byCode = false
 	}
+	if step == Present {
+		s.lookAhead() // what may be sold for this price
+	}
 	if step == Ready {
 		s.code = ""
-		s.look() // the meal may be over
+		s.lookAhead() // the meal may be over
 		if s.Desk.Staff == nil {
 			s.view.Operator = s.Desk.Plan.Operator
 		}

@@ -112,6 +112,9 @@ const (
 	NoDark     Reason = 4 // nothing more may be sold without the upstream
 	OldList    Reason = 5 // the list of what was lost is too old to sell without the upstream
 	NoSAM      Reason = 6 // the slot of the SAM is empty
+	PastGone   Reason = 7 // nobody can tell what was sold earlier today, and the upstream is away
+	Closed     Reason = 8 // the upstream has not sent what it needs
+	TooDear    Reason = 9 // the price is more than may be sold at once without the upstream
 )
 
 // PINHint is what the PIN page says beside the pad.

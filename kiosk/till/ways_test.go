@@ -8,6 +8,7 @@ import (
 
 	"quancun/kiosk"
 	"quancun/kiosk/rules"
+	"quancun/kiosk/tender"
 	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/pboc"
@@ -48,12 +49,36 @@ func TestWays(t *testing.T) {
 	thisHour.Hour = r.HourMax
 	forLong := waits(money.Yuan)
 	forLong.Since = now.Add(-time.Duration(r.QueueStop+1) * time.Hour)
+	gone, shut := tender.Outlook{Unknown: true}, tender.Outlook{Closed: tender.ErrClosed}
+	known := map[string]outlooks{
+		"past is gone": {ByCode: gone}, "dark, past is gone": {ByCode: gone}, "dark, cards are silent": {ByCard: gone},
+		"dark, past is gone, hour is sold": {ByCard: gone, ByCode: gone}, "dark, past is gone, old": {ByCard: gone, ByCode: gone},
+		"no keys": {ByCode: shut}, "dark, no keys": {ByCode: shut},
+	}
+	prices := map[string]money.Fen{
+		"100 yuan": 100 * money.Yuan, "dark, 100 yuan": 100 * money.Yuan, "dark, 101 yuan": 101 * money.Yuan,
+		"dark, 50 yuan": 50 * money.Yuan, "dark, past is gone": 101 * money.Yuan,
+	}
+	up, away := kiosk.Health{Reader: true, Upstream: true}, kiosk.Health{Reader: true}
 	for name, tt := range map[string]struct {
 		health kiosk.Health
 		ways   []Way
 		ages   map[string]time.Duration
 		want   [3]Reason // of card, code and Alipay
 	}{
+		"past is gone":           {up, both, fresh, [3]Reason{}},
+		"dark, past is gone":     {away, both, fresh, [3]Reason{TooDear, PastGone, NoUpstream}},
+		"dark, cards are silent": {away, both, fresh, [3]Reason{PastGone, 0, NoUpstream}},
+		"dark, past is gone, hour is sold": {kiosk.Health{Reader: true, Queue: thisHour}, both, fresh,
+			[3]Reason{PastGone, PastGone, NoUpstream}},
+		"dark, past is gone, old": {away, both, oldCards, [3]Reason{OldList, PastGone, NoUpstream}},
+		"no keys":                 {up, both, fresh, [3]Reason{0, Closed, 0}},
+		"dark, no keys":           {away, both, nil, [3]Reason{OldList, Closed, NoUpstream}},
+		"100 yuan":                {up, both, fresh, [3]Reason{}},
+		"dark, 50 yuan":           {away, both, fresh, [3]Reason{0, 0, NoUpstream}},
+		"dark, 100 yuan":          {away, both, fresh, [3]Reason{0, TooDear, NoUpstream}},
+		"dark, 101 yuan":          {away, both, fresh, [3]Reason{TooDear, TooDear, NoUpstream}},
+
 		"all there":          {kiosk.Health{Reader: true, Upstream: true}, both, fresh, [3]Reason{}},
 		"no reader":          {kiosk.Health{Upstream: true}, both, fresh, [3]Reason{NoReader, 0, 0}},
 		"no scanner":         {kiosk.Health{Reader: true, Upstream: true}, nil, fresh, [3]Reason{0, NotBuilt, NotBuilt}},
@@ -81,7 +106,7 @@ func TestWays(t *testing.T) {
 			Desk:  &Desk{Ways: tt.ways, Clock: kiosk.NewClock(func() time.Time { return now })},
 			Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), Feeds: lists{ages: tt.ages},
 		}
-		s.view.Health = tt.health
+		s.view.Health, s.known, s.view.Step, s.view.Amount = tt.health, known[name], Present, prices[name]
 		if strings.Contains(name, "SAM") {
 			s.SAM = make(chan reader.State)
 		}
@@ -89,6 +114,9 @@ func TestWays(t *testing.T) {
 		want := []Source{{ByCard, tt.want[0]}, {ByCode, tt.want[1]}, {ByAlipay, tt.want[2]}}
 		if !slices.Equal(s.view.Ways, want) {
 			t.Errorf("%s: %+v, want %+v", name, s.view.Ways, want)
+		}
+		if all := known[name]; all[ByCard].Unknown && all[ByCode].Unknown && (s.view.Dark.Sale != 0 || s.view.Dark.Left != 0) {
+			t.Errorf("%s: nothing is sold, and %+v is left", name, s.view.Dark)
 		}
 	}
 }

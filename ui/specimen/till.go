@@ -102,6 +102,7 @@ func noPaperAt(v till.View) till.View {
 // TillViews returns every state of the till.
 func TillViews() []TillView {
 	list := append(tillArriving(), tillSelling()...)
+	list = append(list, tillRefusing()...)
 	list = append(list, tillPad()...)
 	list = append(list, tillEnding()...)
 	list = append(list, officeViews()...)
@@ -174,10 +175,6 @@ func tillSelling() []TillView {
 		{Kind: till.ByAlipay, Why: till.NotBuilt}}
 	meal, left, noReader, news := step(till.Present), step(till.Present), step(till.Present), step(till.Present)
 	news.News = []till.News{{Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), Refund: true}}
-	old := darkened(step(till.Present))
-	old.Dark.Sale, old.Dark.Left = 0, 0
-	old.Ways = []till.Source{{Kind: till.ByCard, Why: till.OldList}, {Kind: till.ByCode, Why: till.OldList},
-		{Kind: till.ByAlipay, Why: till.NoUpstream}}
 	meal.Meal, left.Notice = till.Meal{Name: "午餐", Price: 1200}, till.CardLeft
 	items := step(till.Present)
 	scanned := till.Product{Name: "可口可乐 330 毫升", Price: 300}
@@ -205,7 +202,6 @@ func tillSelling() []TillView {
 		tillView("08-present-no-reader", noReader),
 		tillView("08-present-no-sam", noSAM),
 		tillView("08-present-dark", darkened(step(till.Present))),
-		tillView("08-present-old-list", old),
 		tillView("08-present-news", news),
 		tillView("08-present-news-dark", darkened(news)),
 		tillView("09-selling", step(till.Selling)),
@@ -221,6 +217,31 @@ func tillSelling() []TillView {
 		tillView("16-paid-before", before),
 		tillView("17-paying", step(till.Paying)),
 		tillView("18-querying", step(till.Querying)),
+	}
+}
+
+// tillRefusing are the pages of a till that would refuse whoever pays.
+func tillRefusing() []TillView {
+	without := func(card, code till.Reason) till.View {
+		v := darkened(till.View{Step: till.Present, Amount: 1200, Holder: holder})
+		v.Ways = []till.Source{{Kind: till.ByCard, Why: card}, {Kind: till.ByCode, Why: code},
+			{Kind: till.ByAlipay, Why: till.NoUpstream}}
+		return v
+	}
+	old, all := without(till.OldList, till.OldList), without(till.PastGone, till.PastGone)
+	old.Dark.Sale, old.Dark.Left = 0, 0
+	all.Dark = old.Dark
+	dear, closed := without(till.TooDear, till.TooDear), till.View{}
+	dear.Amount = 12000
+	closed.Step, closed.Amount = till.Present, 1200
+	closed.Ways = []till.Source{{Kind: till.ByCard}, {Kind: till.ByCode, Why: till.Closed}, {Kind: till.ByAlipay}}
+	return []TillView{
+		tillView("08-present-old-list", old),
+		tillView("08-present-past", without(till.NoReason, till.PastGone)),
+		tillView("08-present-past-all", all),
+		tillView("08-present-dear", dear),
+		tillView("08-present-dear-code", without(till.NoReason, till.TooDear)),
+		tillView("08-present-closed", closed),
 	}
 }
 

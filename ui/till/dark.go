@@ -63,12 +63,13 @@ func (p *page) riskBar(width float32) fyne.CanvasObject {
 		p.k.Clipped(p.t.T("till.dark.one", "amount", text.Amount(p.v.Dark.Sale)), style, width)))
 }
 
-// waysThat lists the ways of paying that work, or those that only the
-// upstream's absence keeps away.
+// waysThat lists the ways of paying that work, if not at any price, or those that
+// only the upstream's absence keeps away.
 func (p *page) waysThat(work bool) (list string) {
 	for _, w := range p.v.Ways {
-		away := w.Why == till.NoUpstream || w.Why == till.NoDark || w.Why == till.OldList
-		if work && w.Why == till.NoReason || !work && away {
+		works := w.Why == till.NoReason || w.Why == till.TooDear
+		away := w.Why == till.NoUpstream || w.Why == till.NoDark || w.Why == till.OldList || w.Why == till.PastGone
+		if work && works || !work && away {
 			if list != "" {
 				list += p.t.T("till.and")
 			}
@@ -103,6 +104,12 @@ func reasonKey(r till.Reason) string {
 		return "till.why.old"
 	case till.NoSAM:
 		return "till.why.sam"
+	case till.PastGone:
+		return "till.why.past"
+	case till.Closed:
+		return "till.why.closed"
+	case till.TooDear:
+		return "till.why.dear"
 	default:
 		return "till.why.ok"
 	}

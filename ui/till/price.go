@@ -181,9 +181,10 @@ func (p *page) present() fyne.CanvasObject {
 // asksFor is what the page asks for, and its picture: of the ways of paying only those
 // that are there.
 func (p *page) asksFor() (key, icon string) {
-	card, code := len(p.v.Ways) == 0, len(p.v.Ways) == 0
+	card, code, dear := len(p.v.Ways) == 0, len(p.v.Ways) == 0, false
 	for _, w := range p.v.Ways {
 		there := w.Why == till.NoReason
+		dear = dear || w.Why == till.TooDear
 		card = card || there && w.Kind == till.ByCard
 		code = code || there && w.Kind != till.ByCard
 	}
@@ -194,6 +195,8 @@ func (p *page) asksFor() (key, icon string) {
 		return "till.present.card", "card-on-reader"
 	case code:
 		return "till.present.code", "phone-scan"
+	case dear:
+		return "till.present.dear", "closed"
 	}
 	return "till.dark.nothing", "closed"
 }

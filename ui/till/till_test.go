@@ -278,7 +278,7 @@ func TestReasons(t *testing.T) {
 	for _, l := range text.Languages {
 		s := newStage(t, specimen.TillPanels["1024x768"], l, new([]till.Input))
 		said := make(map[string]till.Reason)
-		for why := till.NoReason; why <= till.NoSAM; why++ {
+		for why := till.NoReason; why <= till.TooDear; why++ {
 			v := till.View{Step: till.Present, Amount: 1200, Ways: []till.Source{{Kind: till.ByCard, Why: why}}}
 			page := ""
 			widget.Walk(face.Build(v, s).Object, func(o fyne.CanvasObject, _ fyne.Position) {
@@ -306,6 +306,9 @@ func TestAsksForWhatPays(t *testing.T) {
 		{till.NoReason, till.NotBuilt, "请刷卡"},
 		{till.NoSAM, till.NoReason, "请扫码"},
 		{till.OldList, till.NoDark, "现在什么都不能收"},
+		{till.PastGone, till.PastGone, "现在什么都不能收"},
+		{till.NoReader, till.TooDear, "超过脱机限额，不能收"},
+		{till.NoReason, till.TooDear, "请刷卡"},
 	} {
 		v := till.View{Step: till.Present, Amount: 1200,
 			Ways: []till.Source{{Kind: till.ByCard, Why: tt.card}, {Kind: till.ByCode, Why: tt.code}}}
