@@ -79,6 +79,7 @@ type result struct {
 func (s *Session) Run(ctx context.Context) error {
 	s.jobs, s.results = make(chan job, 16), make(chan result)
 	s.foretold, s.ask = make(chan outlooks), make(chan struct{}, 1)
+	tellers := s.Desk.tellers()
 	s.openOffice()
 	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
@@ -94,7 +95,7 @@ func (s *Session) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.perform(ctx) })
 	g.Go(func() error { return s.walk(ctx) })
-	g.Go(func() error { return s.foretell(ctx) })
+	g.Go(func() error { return s.foretell(ctx, tellers) })
 	return g.Wait()
 }
 

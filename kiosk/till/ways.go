@@ -84,17 +84,26 @@ type outlooks map[Kind]tender.Outlook
 // another day.
 const foretellEvery = time.Minute
 
+// tellers are those who know something beforehand.
+func (d *Desk) tellers() map[Kind]Foreteller {
+	all := map[Kind]Foreteller{ByCard: d.Cards}
+	for _, w := range d.Ways {
+		if teller, can := w.Seller.(Foreteller); can {
+			all[w.Kind] = teller
+		}
+	}
+	return all
+}
+
 // foretell finds out for the list what every sale would be refused for, until ctx ends.
 // It reads the journal, for which no page waits.
-func (s *Session) foretell(ctx context.Context) error {
+func (s *Session) foretell(ctx context.Context, tellers map[Kind]Foreteller) error {
 	tick := time.NewTicker(foretellEvery)
 	defer tick.Stop()
 	for {
-		all := outlooks{ByCard: s.Desk.Cards.Outlook(ctx)}
-		for _, w := range s.Desk.Ways {
-			if teller, can := w.Seller.(Foreteller); can {
-				all[w.Kind] = teller.Outlook(ctx)
-			}
+		all := make(outlooks)
+		for kind, teller := range tellers {
+			all[kind] = teller.Outlook(ctx)
 		}
 		select {
 		case s.foretold <- all:
