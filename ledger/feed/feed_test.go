@@ -535,3 +535,141 @@ func TestDisk(t *testing.T) {
 		t.Errorf("after the cut: %d, %t, version %d; want what was applied", r, hot, f.Status(Hotlist).Version)
 	}
 }
+
+// TestCrowded changes a list in which places have several cards each: what a step
+// does not name stays, whether it comes before or behind what it does.
+func TestCrowded(t *testing.T) {
+	u := many(200_000)
+	l, want := nothing.apply(u), map[Card]Reason{}
+	play(want, u)
+	step := hotlist(1, 2, map[Card]Reason{})
+	for i, h := range u.Adds {
+		switch i % 7 {
+		case 0:
+			step.Removes = append(step.Removes, h.Card)
+		case 3:
+			step.Adds = append(step.Adds, Hot{h.Card, 3})
+		}
+	}
+	l = l.apply(step)
+	play(want, step)
+	if l.len() != len(want) {
+		t.Errorf("%d cards, want %d", l.len(), len(want))
+	}
+	for _, h := range u.Adds {
+		reason, hot := l.find(h.Card)
+		if known, is := want[h.Card]; is != hot || known != reason {
+			t.Fatalf("card %X: reason %d, hot %v; want %d, %v", h.Card, reason, hot, known, is)
+		}
+	}
+}
+
+// TestClosed: a copy that is closed, also after its disk has failed, is not opened
+// again by itself. What is in memory goes on.
+func TestClosed(t *testing.T) {
+	f := newFeeds(t, newPath(t))
+	ctx := t.Context()
+	if err := f.Apply(ctx, hotlist(0, 1, map[Card]Reason{card(1): 2})); err != nil {
+		t.Fatal(err)
+	}
+	f.store.db.Close()
+	if err := f.Apply(ctx, hotlist(1, 2, nil, card(1))); err == nil {
+		t.Fatal("taken without a disk")
+	}
+	for range 2 {
+		if err := f.Close(); err != nil {
+			t.Errorf("Close = %v", err)
+		}
+	}
+	_, err := f.Content(ctx, "bath")
+	for call, err := range map[string]error{
+		"Content": err,
+		"Apply":   f.Apply(ctx, hotlist(1, 2, nil, card(1))),
+		"Checked": f.Checked(ctx, Hotlist, 1, noon.Add(time.Hour)),
+	} {
+		if !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s = %v, want os.ErrClosed", call, err)
+		}
+	}
+	if _, hot := f.Hot(card(1)); !hot {
+		t.Error("the list in memory is gone")
+	}
+	if s := f.Status("nonesuch"); s != (Status{Name: "nonesuch"}) {
+		t.Errorf("status of what there is not: %+v", s)
+	}
+}
+
+// TestAfterFailure: whatever is called next opens the file again.
+func TestAfterFailure(t *testing.T) {
+	for name, call := range map[string]func(f *Feeds) error{
+		"Content": func(f *Feeds) error { _, err := f.Content(t.Context(), "bath"); return err },
+		"Checked": func(f *Feeds) error { return f.Checked(t.Context(), Hotlist, 1, noon.Add(time.Hour)) },
+	} {
+		f := newFeeds(t, newPath(t))
+		if err := f.Apply(t.Context(), hotlist(0, 1, map[Card]Reason{card(1): 2})); err != nil {
+			t.Fatal(err)
+		}
+		f.store.db.Close()
+		if err := f.Apply(t.Context(), hotlist(1, 2, nil)); err == nil {
+			t.Fatal("taken without a disk")
+		}
+		if err := call(f); err != nil {
+			t.Errorf("%s = %v", name, err)
+		}
+	}
+}
+
+// TestOnDisk: what has just been taken is not written down again for news of the
+// same minute, and nobody but its owner reads the file.
+func TestOnDisk(t *testing.T) {
+	path := newPath(t)
+	f := newFeeds(t, path)
+	if err := f.Apply(t.Context(), Update{Name: "bath", Version: 1, Issued: noon, Content: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Checked(t.Context(), "bath", 1, noon.Add(noteEvery/2)); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := Look(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range seen {
+		if s.Name == "bath" && !s.Checked.Equal(noon) {
+			t.Errorf("written down again at %v", s.Checked)
+		}
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(path + suffix); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%q: %v, %v", suffix, info.Mode(), err)
+		}
+	}
+}
+
+// TestCannotGrow: a file whose rows are right, but whose list of free pages is not,
+// would refuse every later update. It is thrown away too.
+func TestCannotGrow(t *testing.T) {
+	path := newPath(t)
+	f := newFeeds(t, path)
+	if err := f.Apply(t.Context(), hotlist(0, 1, map[Card]Reason{card(1): 2})); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[36+3] = 5 // free pages, of which there is none
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f = newFeeds(t, path)
+	if v := f.Status(Hotlist).Version; v != 0 {
+		t.Errorf("version %d is believed", v)
+	}
+	if err := f.Apply(t.Context(), many(2000)); err != nil {
+		t.Error(err)
+	}
+}
