@@ -539,7 +539,7 @@ func TestDisk(t *testing.T) {
 // TestCrowded changes a list in which places have several cards each: what a step
 // does not name stays, whether it comes before or behind what it does.
 func TestCrowded(t *testing.T) {
-	u := many(200_000)
+	u := many(80_000)
 	l, want := nothing.apply(u), map[Card]Reason{}
 	play(want, u)
 	step := hotlist(1, 2, map[Card]Reason{})

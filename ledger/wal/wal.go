@@ -78,7 +78,7 @@ func (f file) saltOfFirst() []byte {
 	for i := 1; f.frame(i) != nil; i++ {
 		before, frame := f.frame(i-1), f.frame(i)
 		f.salt = before[8:16]
-		if number(frame) != 0 && f.ours(frame) && f.follows(frame, stored(before[16:24])) {
+		if f.ours(frame) && f.follows(frame, stored(before[16:24])) {
 			return f.salt
 		}
 	}
@@ -105,8 +105,8 @@ func (f file) frame(i int) []byte {
 }
 
 // ours reports whether a frame is of the last run: what is left of earlier ones
-// has another salt.
-func (f file) ours(frame []byte) bool { return bytes.Equal(frame[8:16], f.salt) }
+// has another salt. There is no page 0; SQLite takes nothing from there on.
+func (f file) ours(frame []byte) bool { return number(frame) != 0 && bytes.Equal(frame[8:16], f.salt) }
 
 // follows reports whether a frame is as it was written, behind one with a sum.
 func (f file) follows(frame []byte, before sum) bool {
@@ -139,7 +139,7 @@ func Damaged(content []byte) bool {
 			return transactions > 1
 		}
 		switch {
-		case !f.ours(frame) || number(frame) == 0: // torn, and may be one that is there again
+		case !f.ours(frame): // torn, and may be one that is there again
 		case !ends(frame):
 			last = 0
 		case number(frame) != last: // else it is there again, to fill a sector

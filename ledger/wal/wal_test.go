@@ -171,6 +171,34 @@ func TestNewBeginning(t *testing.T) {
 	}
 }
 
+// TestPageNumber has each frame's page become another, the one that there is not
+// among them. What is behind it comes back all the same, unless that page alone
+// leads there.
+func TestPageNumber(t *testing.T) {
+	const n = 8
+	d := written(t, n)
+	defer d.Close()
+	whole, err := d.ReadFile("/t.db-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames, back := 0, 0
+	for at := 32; at < len(whole)*2/3; at += 24 + 512 {
+		damaged := bytes.Clone(whole)
+		clear(damaged[at : at+4])
+		frames++
+		if !wal.Damaged(damaged) || !lost(t, d, damaged) {
+			t.Errorf("frame at %d: nobody has noticed", at)
+		}
+		if slices.Contains(rows(t, d, wal.Mend(damaged)), n) {
+			back++
+		}
+	}
+	if back < frames*4/5 {
+		t.Errorf("of %d frames %d were mended", frames, back)
+	}
+}
+
 // TestHeader flips every bit of the header. SQLite then shows none of what is
 // there; mended, all of it comes back.
 func TestHeader(t *testing.T) {
