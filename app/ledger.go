@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"quancun/app/identity"
@@ -257,7 +258,8 @@ func (e exporter) write(w io.Writer) (head journal.Head, err error) {
 	return head, err
 }
 
-// writeWhole writes a file that is there in whole, or not at all.
+// writeWhole writes a file that is there in whole, or not at all, and on the disk
+// when it returns: what it was written of may be wiped next.
 func writeWhole(path string, write func(io.Writer) error) (err error) {
 	f, err := os.OpenFile(path+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -266,7 +268,14 @@ func writeWhole(path string, write func(io.Writer) error) (err error) {
 	if err = errors.Join(write(f), f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path+".part"))
 	}
-	return os.Rename(path+".part", path)
+	if err := os.Rename(path+".part", path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func backupLedger(args []string, out io.Writer) error {
