@@ -34,6 +34,7 @@ func TestListOfSilentCards(t *testing.T) {
 	w.ok(c.book.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}))
 	w.ok(os.WriteFile(old, []byte("damaged"), 0o600))
 	w.told(c.post)
+	c.slot.Take()
 	face := c.openWindow()
 	face.pays(flow.NoReason)
 	face.health <- kiosk.Health{Terminal: c.id, Reader: true, Since: time.Now()}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -436,10 +437,16 @@ func TestAhead(t *testing.T) {
 			l.append(t, sale("S1"))
 			held, goOn := make(chan struct{}), make(chan struct{})
 			err := l.s.conn.Raw(func(c any) error {
-				var once sync.Once
+				groups := 0
 				c.(*sqlite3.SQLiteConn).RegisterCommitHook(func() (no int) {
-					once.Do(func() { close(held); <-goOn; no = refusal })
-					return no
+					if groups++; groups <= 2 { // the first, and the one that was prepared meanwhile
+						held <- struct{}{}
+						<-goOn
+					}
+					if groups == 1 {
+						return refusal
+					}
+					return 0
 				})
 				return nil
 			})
@@ -468,8 +475,21 @@ func TestAhead(t *testing.T) {
 			if len(said) > 0 {
 				t.Errorf("%d callers were told before anything was on the disk", len(said))
 			}
-			close(goOn)
-			for range 12 {
+			goOn <- struct{}{}
+			left := 12
+			if refusal == 0 {
+				<-held
+				if err := <-said; err != nil { // the first, which alone is on the disk
+					t.Errorf("a caller is told %v", err)
+				}
+				runtime.Gosched() // who has been woken too early says so
+				if len(said) > 0 {
+					t.Errorf("%d callers more were told before they were on the disk", len(said))
+				}
+				left--
+				goOn <- struct{}{}
+			}
+			for range left {
 				if err := <-said; (err != nil) != (refusal > 0) || err != nil && !errors.Is(err, ErrFailed) {
 					t.Errorf("a caller is told %v", err)
 				}

@@ -272,14 +272,15 @@ func filled(root fyne.CanvasObject) (n int) {
 	return n
 }
 
-// TestReasons: why a card does not pay is said in words of its own, in each language.
+// TestReasons: why a way of paying is not there is said in words of its own, in each language.
 func TestReasons(t *testing.T) {
 	newApp(t)
 	for _, l := range text.Languages {
 		s := newStage(t, specimen.TillPanels["1024x768"], l, new([]till.Input))
 		said := make(map[string]till.Reason)
 		for why := till.NoReason; why <= till.TooDear; why++ {
-			v := till.View{Step: till.Present, Amount: 1200, Ways: []till.Source{{Kind: till.ByCard, Why: why}}}
+			v := till.View{Step: till.Present, Amount: 1200, // which asks for a card or a code, whatever the reason
+				Ways: []till.Source{{Kind: till.ByCard}, {Kind: till.ByCode}, {Kind: till.ByAlipay, Why: why}}}
 			page := ""
 			widget.Walk(face.Build(v, s).Object, func(o fyne.CanvasObject, _ fyne.Position) {
 				if line, ok := o.(*canvas.Text); ok {
