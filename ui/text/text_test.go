@@ -197,11 +197,12 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// TestWhereInDoubt: of no code that leaves open whether money has moved it is said that
-// none has.
+// TestWhereInDoubt: of no code that leaves open whether money has moved, or that is told
+// after some has, it is said that none has.
 func TestWhereInDoubt(t *testing.T) {
+	moved := []kiosk.Code{kiosk.CodeLoadRefused, kiosk.CodeLoadDoubt, kiosk.CodeLoadNoAnswer, kiosk.CodePaidBefore}
 	for _, c := range kiosk.Codes {
-		if got := Where(c); c.Doubt() && got == Where(kiosk.CodeOffline) {
+		if got := Where(c); (c.Doubt() || slices.Contains(moved, c)) && got == Where(kiosk.CodeOffline) {
 			t.Errorf("%s: %q", Code(c), got)
 		}
 	}
