@@ -44,7 +44,7 @@ func (c *Client) Feed(ctx context.Context, name string, have uint64) (Feed, erro
 	}
 	ctx, cancel := within(ctx, slow)
 	defer cancel()
-	r, err := c.sync.PullFeed(ctx, connect.NewRequest(&v1.PullFeedRequest{Name: name, Have: have}))
+	r, err := c.bulk.PullFeed(ctx, connect.NewRequest(&v1.PullFeedRequest{Name: name, Have: have}))
 	if err != nil {
 		return Feed{}, explain("feed", err)
 	}

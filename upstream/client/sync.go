@@ -24,7 +24,7 @@ import (
 func (c *Client) Push(ctx context.Context, b journal.Batch) (journal.Ack, error) {
 	ctx, cancel := within(ctx, slow)
 	defer cancel()
-	r, err := c.sync.Push(ctx, connect.NewRequest(&v1.PushRequest{
+	r, err := c.bulk.Push(ctx, connect.NewRequest(&v1.PushRequest{
 		Epoch: b.Epoch[:], From: b.From, Entries: b.Bodies, Note: b.Note,
 	}))
 	if err != nil {

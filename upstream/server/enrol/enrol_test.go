@@ -352,25 +352,59 @@ func TestAdopt(t *testing.T) {
 	m := w.newMachine("K01")
 	c := client.Dial(m.papers(), w.options())
 	defer c.Close()
-	for range 5 {
-		late := make(chan struct{})
-		w.mu.Lock()
-		w.late = late
-		w.mu.Unlock()
-		var calling sync.WaitGroup
-		calling.Go(func() {
-			if _, err := c.Ping(t.Context()); err != nil {
-				t.Errorf("a call during a renewal: %v", err)
+	for name, call := range map[string]func() error{
+		"customer's": func() error { _, err := c.Ping(t.Context()); return err },
+		"long":       func() error { _, err := c.Feed(t.Context(), "hotlist", 0); return err },
+	} {
+		for range 3 {
+			late := make(chan struct{})
+			w.mu.Lock()
+			w.late = late
+			w.mu.Unlock()
+			var calling sync.WaitGroup
+			calling.Go(func() {
+				if err := call(); err != nil {
+					t.Errorf("a %s call during a renewal: %v", name, err)
+				}
+			})
+			<-late
+			m.renew()
+			c.Adopt(m.papers())
+			if err := call(); err != nil {
+				t.Errorf("a %s call after a renewal: %v", name, err)
 			}
-		})
-		<-late
-		m.renew()
-		c.Adopt(m.papers())
-		if _, err := c.Ping(t.Context()); err != nil {
-			t.Errorf("a call after a renewal: %v", err)
+			late <- struct{}{}
+			calling.Wait()
 		}
-		late <- struct{}{}
-		calling.Wait()
+	}
+}
+
+// TestSide: what is long has a connection of its own, so that no customer's call
+// waits behind its bytes.
+func TestSide(t *testing.T) {
+	w := newWorld(t)
+	c := client.Dial(w.newMachine("K01").papers(), w.options())
+	defer c.Close()
+	from := func(call func() error) string {
+		t.Helper()
+		if err := call(); err != nil {
+			t.Fatal(err)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.from
+	}
+	ping := func() error { _, err := c.Ping(t.Context()); return err }
+	feed := func() error { _, err := c.Feed(t.Context(), "hotlist", 0); return err }
+	customers, long := from(ping), from(feed)
+	if customers == long {
+		t.Errorf("both come from %s", long)
+	}
+	if again := from(ping); again != customers {
+		t.Errorf("a customer's second call comes from %s, the first from %s", again, customers)
+	}
+	if again := from(feed); again != long {
+		t.Errorf("a second long call comes from %s, the first from %s", again, long)
 	}
 }
 

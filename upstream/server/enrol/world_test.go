@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"quancun/upstream/client"
+	"quancun/upstream/feed"
+	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
 	"quancun/upstream/server"
 	"quancun/upstream/server/enrol"
@@ -46,6 +48,8 @@ type world struct {
 	skew time.Duration // guarded by mu
 	lose *loss         // guarded by mu; what is to happen to the next calls
 	late chan struct{} // guarded by mu; what the next call waits for on its way
+
+	from string // guarded by mu; where the last call came from
 }
 
 // loss is how an answer gets lost: with what was asked done, or not.
@@ -89,7 +93,11 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	inside := server.New(server.Config{Books: w.books, Keys: w.keys, Now: w.now, Log: log})
+	inside := server.New(server.Config{
+		Journals: ingest.New(w.books, w.keys, ingest.Policy{}),
+		Feeds:    &feed.Publisher{Books: w.books, Campus: w.keys.Campus()},
+		Books:    w.books, Keys: w.keys, Now: w.now, Log: log,
+	})
 	door := enrol.New(enrol.Config{Books: w.books, PKI: w.pki, Campus: w.keys, Now: w.now, Log: log})
 	l := pkitest.Listen(w.t, w.addr)
 	w.addr = l.Addr().String()
@@ -115,7 +123,7 @@ func (w *world) lossy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		late, now := w.late, w.lose
-		w.late = nil
+		w.late, w.from = nil, r.RemoteAddr
 		if now != nil {
 			if now.times--; now.times == 0 {
 				w.lose = nil
