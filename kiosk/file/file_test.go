@@ -2,6 +2,10 @@ package file
 
 import (
 	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -27,5 +31,22 @@ func TestSealed(t *testing.T) {
 		if got, err := Unsealed(whole[:at]); err == nil && !bytes.HasPrefix(line, got) {
 			t.Errorf("cut at %d: %q", at, got)
 		}
+	}
+}
+
+// TestFullDisk: what cannot be written replaces nothing.
+func TestFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	if err := Replace(path, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/dev/full", path+".new"); err != nil { // each write to it fails
+		t.Fatal(err)
+	}
+	if err := Replace(path, []byte("new")); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Replace = %v, want ENOSPC", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "old" {
+		t.Errorf("the file is %q, %v, want the old one", got, err)
 	}
 }
