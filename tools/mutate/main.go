@@ -64,6 +64,19 @@ var targets = []target{
 		tests: []string{"./kiosk/staff"},
 	},
 	{
+		files: []string{"upstream/store/post.go", "upstream/store/verify.go"},
+		tests: []string{
+			"./upstream/store", "./upstream/ingest", "-rapid.checks=10",
+			"-skip=TestMigrate|TestRestart|TestRace|TestStorm|TestLinear|TestModel", // which take minutes
+		},
+	},
+	{
+		files: []string{"upstream/store/load.go"},
+		tests: []string{
+			"./upstream/store", "./upstream/server", "./upstream/centre/counter", "-skip=TestMigrate|TestRestart",
+		},
+	},
+	{
 		files: []string{
 			"upstream/ingest/push.go", "upstream/ingest/hold.go", "upstream/ingest/epoch.go", "upstream/ingest/fact.go",
 			"upstream/ingest/claim.go", "upstream/ingest/sale.go",
