@@ -3,19 +3,18 @@ package ledger
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"quancun/lab/powercut"
 )
 
 // TestPowerCut records every write and sync of a process at work, and then cuts
@@ -27,9 +26,7 @@ import (
 // The same test must find losses when SQLite is told to sync less.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
-	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
-		t.Skipf("no system calls without strace: %v", err)
-	}
+	powercut.Needs(t)
 	for _, tt := range []struct {
 		name, role string
 		from       string // the journal to begin with
@@ -50,56 +47,15 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// call is one system call that changes a disk, or an acknowledgement.
-type call struct {
-	name, args string
-	result     int
-}
-
-var (
-	callLine    = regexp.MustCompile(`^\d+ +(\w+)\((.*)\) += (-?\d+)`)
-	resumedLine = regexp.MustCompile(`^(\d+) +<\.\.\. \w+ resumed>`)
-)
-
 // record runs a child at work on a copy of a journal, or on a new one, and
 // returns its system calls.
-func record(t *testing.T, role, from string) []call {
+func record(t *testing.T, role, from string) []powercut.Call {
 	t.Helper()
-	dir := t.TempDir()
+	path := filepath.Join(t.TempDir(), "journal.db")
 	if from != "" {
-		copyFile(t, from, filepath.Join(dir, "journal.db"))
+		copyFile(t, from, path)
 	}
-	trace := filepath.Join(dir, "trace")
-	cmd := child(t, role, filepath.Join(dir, "journal.db"), 1<<30)
-	cmd.Args = append([]string{"strace", "-f", "-qq", "-xx", "-s", "100000", "-o", trace,
-		"-e", "trace=openat,close,pwrite64,write,ftruncate,fsync,fdatasync,unlink,unlinkat,renameat,renameat2", cmd.Path}, cmd.Args[1:]...)
-	cmd.Path = val(exec.LookPath("strace"))
-	if out, err := cmd.Output(); err != nil {
-		t.Fatalf("strace: %v: %s", err, out)
-	}
-	data, err := os.ReadFile(trace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var calls []call
-	unfinished := map[string]string{} // by process
-	for line := range strings.Lines(string(data)) {
-		if begun, ok := strings.CutSuffix(strings.TrimSpace(line), " <unfinished ...>"); ok {
-			unfinished[strings.Fields(begun)[0]] = begun
-			continue
-		}
-		if m := resumedLine.FindStringSubmatch(line); m != nil {
-			line = unfinished[m[1]] + line[len(m[0]):]
-		}
-		if m := callLine.FindStringSubmatch(line); m != nil && !strings.HasPrefix(m[3], "-") {
-			n, err := strconv.Atoi(m[3])
-			if err != nil {
-				t.Fatal(err)
-			}
-			calls = append(calls, call{m[1], m[2], n})
-		}
-	}
-	return calls
+	return powercut.Trace(t, child(t, role, path, 1<<30))
 }
 
 func val[T any](v T, _ error) T { return v }
@@ -134,41 +90,41 @@ func (c change) apply(b []byte) []byte {
 }
 
 // do applies c, and reports whether it means anything to the disk.
-func (d *disk) do(c call) bool {
-	args := strings.Split(c.args, ", ")
+func (d *disk) do(c powercut.Call) bool {
+	args := strings.Split(c.Args, ", ")
 	fd, _ := strconv.Atoi(args[0])
 	switch f := d.open[fd]; {
-	case c.name == "openat":
-		name := filepath.Base(unhex(args[1]))
-		d.open[c.result] = d.lookup(name, strings.Contains(args[2], "O_CREAT"))
-	case c.name == "close":
+	case c.Name == "openat":
+		name := filepath.Base(powercut.Unhex(args[1]))
+		d.open[c.Result] = d.lookup(name, strings.Contains(args[2], "O_CREAT"))
+	case c.Name == "close":
 		delete(d.open, fd)
-	case c.name == "write" && fd == 1:
-		d.said = append(d.said, strings.TrimSpace(unhex(args[1])))
+	case c.Name == "write" && fd == 1:
+		d.said = append(d.said, strings.TrimSpace(powercut.Unhex(args[1])))
 		return true
-	case c.name == "pwrite64" && f != nil:
-		f.pending = append(f.pending, change{val(strconv.Atoi(args[3])), []byte(unhex(args[1]))})
+	case c.Name == "pwrite64" && f != nil:
+		f.pending = append(f.pending, change{val(strconv.Atoi(args[3])), []byte(powercut.Unhex(args[1]))})
 		return true
-	case c.name == "ftruncate" && f != nil:
+	case c.Name == "ftruncate" && f != nil:
 		f.pending = append(f.pending, change{off: val(strconv.Atoi(args[1]))})
 		return true
-	case strings.HasSuffix(c.name, "sync") && f != nil && f.dir:
+	case strings.HasSuffix(c.Name, "sync") && f != nil && f.dir:
 		d.durable = maps.Clone(d.names)
 		return true
-	case strings.HasSuffix(c.name, "sync") && f != nil:
+	case strings.HasSuffix(c.Name, "sync") && f != nil:
 		for _, p := range f.pending {
 			f.synced = p.apply(f.synced)
 		}
 		f.pending = nil
 		return true
-	case c.name == "unlink": // SQLite's
-		delete(d.names, filepath.Base(unhex(args[0])))
+	case c.Name == "unlink": // SQLite's
+		delete(d.names, filepath.Base(powercut.Unhex(args[0])))
 		return true
-	case c.name == "unlinkat": // Go's
-		delete(d.names, filepath.Base(unhex(args[1])))
+	case c.Name == "unlinkat": // Go's
+		delete(d.names, filepath.Base(powercut.Unhex(args[1])))
 		return true
-	case strings.HasPrefix(c.name, "renameat"):
-		from, to := filepath.Base(unhex(args[1])), filepath.Base(unhex(args[3]))
+	case strings.HasPrefix(c.Name, "renameat"):
+		from, to := filepath.Base(powercut.Unhex(args[1])), filepath.Base(powercut.Unhex(args[3]))
 		if d.names[from] == nil {
 			return false // not a file of the journal's, such as a coverage profile
 		}
@@ -215,7 +171,7 @@ func (d *disk) image(survives func() bool, tear func(change) change) map[string]
 
 // cutEverywhere cuts after each call, in four ways each. If there is something
 // to lose, it is content with the first loss.
-func cutEverywhere(t *testing.T, from string, calls []call, lose bool) (states, lost int) {
+func cutEverywhere(t *testing.T, from string, calls []powercut.Call, lose bool) (states, lost int) {
 	t.Helper()
 	d := &disk{names: map[string]*inode{}, durable: map[string]*inode{}, open: map[int]*inode{}}
 	if from != "" {
@@ -258,7 +214,7 @@ func cutEverywhere(t *testing.T, from string, calls []call, lose bool) (states, 
 			} else {
 				lost++
 				if !lose {
-					t.Errorf("cut after call %d (%s), way %d, having said %q: %v", i, c.name, way, d.said, err)
+					t.Errorf("cut after call %d (%s), way %d, having said %q: %v", i, c.Name, way, d.said, err)
 				}
 			}
 		}
@@ -307,14 +263,4 @@ func boot(t *testing.T, from string, files map[string][]byte, said []string) err
 		return fmt.Errorf("backup of version %d has %d entries: %w", version, last.seq, errors.Join(err, versionErr))
 	}
 	return nil
-}
-
-// unhex reads a string as strace -xx prints it.
-func unhex(s string) string {
-	s = strings.Trim(strings.ReplaceAll(s, `\x`, ""), `"`)
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		panic(errors.Join(fmt.Errorf("strace printed %.40q", s), err))
-	}
-	return string(b)
 }

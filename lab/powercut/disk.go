@@ -2,79 +2,14 @@ package powercut
 
 import (
 	"bytes"
-	"encoding/hex"
 	"iter"
 	"maps"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
-	"testing"
 )
 
 // done is what the child says when it is.
 const done = "powercut: done"
-
-// call is one system call that changes a disk, or what the child says.
-type call struct {
-	name, args string
-	result     int
-}
-
-var (
-	callLine    = regexp.MustCompile(`^\d+ +(\w+)\((.*)\) += (-?\d+)`)
-	resumedLine = regexp.MustCompile(`^(\d+) +<\.\.\. \w+ resumed>`)
-)
-
-const traced = "trace=openat,close,write,pwrite64,ftruncate,fsync,fdatasync," +
-	"link,linkat,unlink,unlinkat,rename,renameat,renameat2"
-
-// calls runs the child and returns its system calls.
-func calls(t *testing.T, dir string) (all []call) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-xx", "-s", "1000000", "-o", trace, "-e", traced,
-		self, testOf(t))
-	cmd.Env = append(os.Environ(), childEnv+"="+dir)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("strace: %v: %s", err, out)
-	}
-	lines, err := os.ReadFile(trace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	unfinished := map[string]string{} // by process
-	for line := range strings.Lines(string(lines)) {
-		if begun, ok := strings.CutSuffix(strings.TrimSpace(line), " <unfinished ...>"); ok {
-			unfinished[strings.Fields(begun)[0]] = begun
-			continue
-		}
-		if m := resumedLine.FindStringSubmatch(line); m != nil {
-			line = unfinished[m[1]] + line[len(m[0]):]
-		}
-		if m := callLine.FindStringSubmatch(line); m != nil && !strings.HasPrefix(m[3], "-") {
-			all = append(all, call{m[1], m[2], number(m[3])})
-		}
-	}
-	return all
-}
-
-func number(s string) int {
-	n, _ := strconv.Atoi(s) // what is none is no file descriptor of ours
-	return n
-}
-
-// unhex reads a string as strace -xx prints it.
-func unhex(s string) string {
-	b, _ := hex.DecodeString(strings.Trim(strings.ReplaceAll(s, `\x`, ""), `"`))
-	return string(b)
-}
 
 // disk is a directory, of which some is durable.
 type disk struct {
@@ -108,50 +43,50 @@ func newDisk(dir string, files map[string][]byte) *disk {
 
 // name returns the name of a file in the directory, or "" for any other.
 func (d *disk) name(arg string) string {
-	if path := unhex(arg); filepath.Dir(path) == d.dir {
+	if path := Unhex(arg); filepath.Dir(path) == d.dir {
 		return filepath.Base(path)
 	}
 	return ""
 }
 
 // do applies c, and reports whether it means anything to the disk.
-func (d *disk) do(c call) bool {
-	args := strings.Split(c.args, ", ")
+func (d *disk) do(c Call) bool {
+	args := strings.Split(c.Args, ", ")
 	f := d.open[number(args[0])]
 	switch {
-	case c.name == "openat":
-		return d.opened(args, c.result)
-	case c.name == "close":
+	case c.Name == "openat":
+		return d.opened(args, c.Result)
+	case c.Name == "close":
 		delete(d.open, number(args[0]))
 		return false
-	case c.name == "write" && args[0] == "1":
-		d.done = d.done || strings.TrimSpace(unhex(args[1])) == done
+	case c.Name == "write" && args[0] == "1":
+		d.done = d.done || strings.TrimSpace(Unhex(args[1])) == done
 		return d.done
-	case strings.HasPrefix(c.name, "rename"), strings.HasPrefix(c.name, "link"):
+	case strings.HasPrefix(c.Name, "rename"), strings.HasPrefix(c.Name, "link"):
 		from, to := 0, 1
-		if strings.Contains(c.name, "at") { // before each its directory's descriptor
+		if strings.Contains(c.Name, "at") { // before each its directory's descriptor
 			from, to = 1, 3
 		}
-		return d.rename(d.name(args[from]), d.name(args[to]), strings.HasPrefix(c.name, "link"))
-	case strings.HasPrefix(c.name, "unlink"):
-		return d.rename(d.name(args[strings.Count(c.name, "at")]), "", false)
+		return d.rename(d.name(args[from]), d.name(args[to]), strings.HasPrefix(c.Name, "link"))
+	case strings.HasPrefix(c.Name, "unlink"):
+		return d.rename(d.name(args[strings.Count(c.Name, "at")]), "", false)
 	case f == nil:
 		return false
-	case strings.HasSuffix(c.name, "sync") && f.inode == nil:
+	case strings.HasSuffix(c.Name, "sync") && f.inode == nil:
 		d.durable, d.pending = maps.Clone(d.names), nil
-	case strings.HasSuffix(c.name, "sync"):
+	case strings.HasSuffix(c.Name, "sync"):
 		f.synced, f.writes = f.content, nil
-	case c.name == "ftruncate":
+	case c.Name == "ftruncate":
 		f.change(func(b []byte) []byte { return resized(b, number(args[1])) })
 	default:
-		f.written([]byte(unhex(args[1])), args[3:])
+		f.written([]byte(Unhex(args[1])), args[3:])
 	}
 	return true
 }
 
 // opened is a file that was opened, which may have made or emptied it.
 func (d *disk) opened(args []string, fd int) bool {
-	if unhex(args[1]) == d.dir {
+	if Unhex(args[1]) == d.dir {
 		d.open[fd] = &handle{}
 		return false
 	}

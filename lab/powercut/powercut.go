@@ -42,14 +42,12 @@ func Run(t *testing.T, w Work) (states int) {
 		fmt.Println(done)
 		os.Exit(0)
 	}
-	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
-		t.Skipf("no system calls without strace: %v", err)
-	}
+	Needs(t)
 	dir := t.TempDir()
 	fill(t, dir, w.Before)
 	d := newDisk(dir, w.Before)
 	seen := map[string]bool{}
-	for _, c := range calls(t, dir) {
+	for _, c := range Trace(t, again(t, dir)) {
 		if !d.do(c) {
 			continue
 		}
@@ -62,7 +60,7 @@ func Run(t *testing.T, w Work) (states int) {
 			after := t.TempDir()
 			fill(t, after, files)
 			if err := w.Check(after, d.done); err != nil {
-				t.Errorf("cut after %s(%.60s), done: %v, left %v: %v", c.name, c.args, d.done, sizes(files), err)
+				t.Errorf("cut after %s(%.60s), done: %v, left %v: %v", c.Name, c.Args, d.done, sizes(files), err)
 			}
 		}
 	}
@@ -102,6 +100,18 @@ func Whole(name string, before, after []byte) func(dir string, done bool) error 
 		}
 		return fmt.Errorf("%s has %d bytes that nobody wrote, or the old ones when the new were there", name, len(got))
 	}
+}
+
+// again is the test once more, as the child.
+func again(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, testOf(t))
+	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	return cmd
 }
 
 // testOf is the pattern that runs one test alone.
