@@ -3,36 +3,26 @@ package feed
 import (
 	"cmp"
 	"encoding/binary"
-	"math/bits"
 	"slices"
 )
 
 // list is the hotlist in memory. It is never changed: an update makes another.
 //
 // A card's number has 80 bits. They are stirred so that numbers which differ in
-// their last digits only are spread out, and then divided: the upper 16 choose
-// one of 64Ki places, the lower 64 are kept there in order. Nothing is dropped,
-// so what is found is the card and no other, at nine bytes and a bit a card.
+// their last digits only are spread out. The upper 17 then choose one of 128Ki
+// places, and the lower 64 are kept there in order: nothing is dropped, so what
+// is found is the card and no other, at nine bytes and half a byte a card.
 //
-// To look into memory is what a check costs, so that a line of the processor's
-// cache is filled with what belongs together. The places follow each other
-// without a gap: a line may have the end of one and the beginning of the next.
+// To look into memory is what a check costs, three times for a card that is hot
+// and twice for all others. Between them little is done, so that a processor
+// comes to the next check while it waits for this one.
 type list struct {
-	start [places + 1]uint32 // the index of a place's first card
-	lines []line
-	n     uint32 // cards
+	start  [places + 1]uint32 // the index of a place's first card
+	low    []uint64           // of each card
+	reason []Reason           // of the card at the same index
 }
 
-// line is a few cards, as many as 64 bytes hold.
-type line struct {
-	low    [lineCards]uint64
-	reason [lineCards + 1]Reason // of the card at the same index; the last is always 0
-}
-
-const (
-	places    = 1 << 16
-	lineCards = 7
-)
+const places = 1 << 17
 
 // key is a card's number, stirred.
 type key struct {
@@ -53,52 +43,32 @@ func keyOf(c Card) key {
 	low = (low ^ low>>30) * 0xBF58476D1CE4E5B9
 	low = (low ^ low>>27) * 0x94D049BB133111EB
 	low ^= low >> 31
-	return key{high ^ uint16(low), low} // the uppermost bits are left to order a place by
+	return key{high ^ uint16(low), low}
 }
+
+// place returns where the key is kept: its upper 17 bits.
+func (k key) place() int { return int(k.high)<<1 | int(k.low>>63) }
 
 func (k key) compare(l key) int {
 	return cmp.Or(cmp.Compare(k.high, l.high), cmp.Compare(k.low, l.low))
 }
 
 // len returns the number of cards.
-func (l *list) len() int { return int(l.n) }
+func (l *list) len() int { return int(l.start[places]) }
 
 func (l *list) find(c Card) (Reason, bool) {
 	k := keyOf(c)
-	first, end := l.start[k.high], l.start[uint32(k.high)+1]
-	if first == end {
-		return 0, false
+	at := k.place()
+	first, end := l.start[at], l.start[at+1]
+	for i, low := range l.low[first:end] {
+		if low == k.low {
+			return l.reason[int(first)+i], true
+		}
+		if low > k.low {
+			break
+		}
 	}
-	// The stirred numbers of a place are spread evenly, so that a card is found
-	// near to where its number says, mostly in that very line.
-	share, _ := bits.Mul64(k.low, uint64(end-first))
-	i := (first + uint32(share)) / lineCards
-	for i*lineCards > first && l.lines[i].low[0] > k.low {
-		i--
-	}
-	for (i+1)*lineCards < end && l.lines[i].low[lineCards-1] < k.low {
-		i++
-	}
-	return l.lines[i].find(k.low, first, end, i*lineCards)
-}
-
-// find looks for a card in a line, of which those of the place have the indexes
-// from first to before end, and the line's own first card has the index at. It
-// never branches on what it finds, which no processor can guess.
-func (l *line) find(low uint64, first, end, at uint32) (Reason, bool) {
-	var found uint32
-	for i := range uint32(lineCards) {
-		found |= same(l.low[i], low) << i
-	}
-	found &= 1<<min(end-at, lineCards) - 1
-	found &^= 1<<(max(first, at)-at) - 1
-	return l.reason[bits.TrailingZeros32(found|1<<lineCards)], found != 0
-}
-
-// same returns 1 for equal numbers, and otherwise 0.
-func same(a, b uint64) uint32 {
-	differ := a ^ b
-	return uint32((differ|-differ)>>63) ^ 1
+	return 0, false
 }
 
 // change is what becomes of one card.
@@ -141,65 +111,55 @@ func (l *list) apply(u Update) *list {
 	if len(todo) == 0 {
 		return l
 	}
-	next := &list{lines: make([]line, (l.len()+len(u.Adds)+lineCards-1)/lineCards)}
+	size := l.len() + len(u.Adds)
+	next := &list{low: make([]uint64, 0, size), reason: make([]Reason, 0, size)}
 	copied := 0 // places that next has already
 	for len(todo) > 0 {
-		high, n := int(todo[0].high), 1
-		for n < len(todo) && int(todo[n].high) == high {
+		at, n := todo[0].place(), 1
+		for n < len(todo) && todo[n].place() == at {
 			n++
 		}
-		next.copy(l, copied, high)
-		next.start[high] = next.n
-		next.merge(l, high, todo[:n])
-		copied, todo = high+1, todo[n:]
+		next.copy(l, copied, at)
+		next.start[at] = uint32(len(next.low))
+		next.merge(l, at, todo[:n])
+		copied, todo = at+1, todo[n:]
 	}
 	next.copy(l, copied, places)
-	next.start[places] = next.n
+	next.start[places] = uint32(len(next.low))
 	return next
 }
 
 // copy appends the places of old from first to the one before end.
 func (l *list) copy(old *list, first, end int) {
 	from := old.start[first]
-	shift := l.n - from // what wraps around here wraps back below
-	for high := first; high < end; high++ {
-		l.start[high] = old.start[high] + shift
+	shift := uint32(len(l.low)) - from // what wraps around here wraps back below
+	for at := first; at < end; at++ {
+		l.start[at] = old.start[at] + shift
 	}
 	l.addAll(old, from, old.start[end])
 }
 
-// merge appends a place of l as todo changes it.
-func (l *list) merge(old *list, high int, todo []change) {
-	i, end := old.start[high], old.start[high+1]
+// merge appends a place of old as todo changes it.
+func (l *list) merge(old *list, at int, todo []change) {
+	i, end := old.start[at], old.start[at+1]
 	for _, c := range todo {
 		from := i
-		for i < end && old.low(i) < c.low {
+		for i < end && old.low[i] < c.low {
 			i++
 		}
 		l.addAll(old, from, i)
-		if i < end && old.low(i) == c.low {
+		if i < end && old.low[i] == c.low {
 			i++
 		}
 		if !c.gone {
-			l.add(c.low, c.reason)
+			l.low, l.reason = append(l.low, c.low), append(l.reason, c.reason)
 		}
 	}
 	l.addAll(old, i, end)
 }
 
-// low returns what is kept of the number of the card at index i.
-func (l *list) low(i uint32) uint64 { return l.lines[i/lineCards].low[i%lineCards] }
-
 // addAll appends the cards of old from one index to before another.
 func (l *list) addAll(old *list, from, to uint32) {
-	for i := from; i < to; i++ {
-		at := &old.lines[i/lineCards]
-		l.add(at.low[i%lineCards], at.reason[i%lineCards])
-	}
-}
-
-func (l *list) add(low uint64, r Reason) {
-	at := &l.lines[l.n/lineCards]
-	at.low[l.n%lineCards], at.reason[l.n%lineCards] = low, r
-	l.n++
+	l.low = append(l.low, old.low[from:to]...)
+	l.reason = append(l.reason, old.reason[from:to]...)
 }
