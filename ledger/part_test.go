@@ -72,6 +72,59 @@ func TestReportInPart(t *testing.T) {
 	}
 }
 
+// TestVerifyFindsLies has somebody who knows the format put an entry last that is
+// right by its form, and says what cannot be.
+func TestVerifyFindsLies(t *testing.T) {
+	t.Parallel()
+	elsewhere := journal.Position{Terminal: "K01", Epoch: journal.Epoch{9}, Seq: 7}
+	for _, tt := range []struct {
+		name string
+		lie  journal.Entry
+		what string
+	}{
+		{"Report", journal.Entry{
+			Kind: journal.ShiftReport, Ref: "X1", Operator: "c7", Details: []byte(`{"x":1}`),
+			Origin: journal.Position{Terminal: "K01", Seq: 520},
+		}, "it says"},
+		{"Carried", journal.Carry(elsewhere, []byte("an entry")), "malformed"},
+		{"Opening", journal.Entry{Kind: journal.EpochOpened, Details: []byte(`{}`)}, "an epoch is opened here"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			db := long(t)
+			forge(t, db, 521, become(tt.lie), key)
+			r, err := verify(t.Context(), connOf(t, db), trust, wholeSpan)
+			if !errors.Is(err, ErrTampered) || !found(r, 521, tt.what) {
+				t.Errorf("verify = %v, %v; want entry 521: %s", r.Problems, err, tt.what)
+			}
+		})
+	}
+}
+
+// TestVerifyCarriedTwice: what two copies of a journal said is carried over twice, and
+// counts once.
+func TestVerifyCarriedTwice(t *testing.T) {
+	t.Parallel()
+	db, ctx := long(t), t.Context()
+	again := sale("S0001")
+	again.Terminal, again.Epoch, again.Seq, again.At = "K01", journal.Epoch{9}, 7, noon
+	forge(t, db, 521, become(journal.Carry(again.Position(), again.Encode(journal.Hash{}))), key)
+	must2(db.ExecContext(ctx, `UPDATE journal SET ref = NULL, role = NULL, debit = NULL, credit = NULL, amount = NULL WHERE seq = 521`))
+	r, err := verify(ctx, connOf(t, db), trust, wholeSpan)
+	for _, p := range r.Problems {
+		if p.Seq == 521 {
+			t.Errorf("verify = %v, %v; want nothing of entry 521", r.Problems, err)
+		}
+	}
+}
+
+// become returns a change that puts e in an entry's place.
+func become(e journal.Entry) func(*journal.Entry) {
+	return func(old *journal.Entry) {
+		e.Terminal, e.Epoch, e.Seq, e.At = old.Terminal, old.Epoch, old.Seq, old.At
+		*old = e
+	}
+}
+
 // connOf returns db's one connection: a question within the answer to another would
 // wait for it for ever.
 func connOf(t *testing.T, db *sql.DB) *sql.Conn {
