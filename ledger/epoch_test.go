@@ -400,6 +400,74 @@ func TestMirrorFails(t *testing.T) {
 	}
 }
 
+// TestMirrorComesLate: a medium that is put in while the terminal works, and has what a
+// journal that was lost had, keeps it until it is recovered; also where an image was put
+// back, and has gone on in a new epoch before.
+func TestMirrorComesLate(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, l *lab, image string){
+		"no journal": func(t *testing.T, l *lab, _ string) { l.open(t) },
+		"image": func(t *testing.T, l *lab, image string) {
+			copyFile(t, image, l.path)
+			l.open(t)
+		},
+		"image in a new epoch": func(t *testing.T, l *lab, image string) {
+			copyFile(t, image, l.path)
+			l.open(t)
+			if err := l.NewEpoch(t.Context(), journal.ReasonRewound, journal.Head{}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := labAt(filepath.Join(t.TempDir(), "journal.db"))
+			ctx, card := t.Context(), filepath.Join(t.TempDir(), "card")
+			l.o.Mirror, l.o.MirrorByHand = filepath.Join(card, "mirror"), true
+			if err := os.Mkdir(card, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			l.open(t)
+			image := filepath.Join(t.TempDir(), "image.db")
+			if err := l.Backup(ctx, image); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 9 {
+				l.append(t, sale(fmt.Sprintf("S%d", i)))
+			}
+			l.Reflect()
+			if err := errors.Join(l.Close(), os.Rename(card, card+".out")); err != nil {
+				t.Fatal(err)
+			}
+			remove(t, l.path)
+			spoil(t, l, image)
+			l.append(t, sale("T1"))
+			l.Reflect() // there is no medium
+			if err := os.Rename(card+".out", card); err != nil {
+				t.Fatal(err)
+			}
+			l.Reflect()
+			if h := l.MirrorHealth(); !errors.Is(h.Err, ErrLost) {
+				t.Errorf("MirrorHealth = %+v, want ErrLost", h)
+			}
+			l.append(t, sale("T2")) // the journal works all the same
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Recover(ctx, l.path, l.o); err != nil {
+				t.Fatalf("Recover: %v", err)
+			}
+			l.open(t)
+			defer l.Close()
+			if open := must2(l.OpenItems(ctx)); len(open) != 11 {
+				t.Errorf("%d open, want the 9 of the mirror and 2", len(open))
+			}
+			l.Reflect()
+			if h := l.MirrorHealth(); h.Err != nil || h.Behind != 0 {
+				t.Errorf("MirrorHealth = %+v after it was recovered", h)
+			}
+		})
+	}
+}
+
 func copyFile(t testing.TB, from, to string) {
 	t.Helper()
 	if err := os.WriteFile(to, must2(os.ReadFile(from)), 0o600); err != nil {

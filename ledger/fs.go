@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"quancun/journal"
 	"quancun/ledger/wal"
 )
 
@@ -203,6 +204,92 @@ func writeFile(files FS, path string, content []byte) error {
 		return err
 	}
 	return files.SyncDir(filepath.Dir(path))
+}
+
+// mayReplace returns an error if the mirror at path has what nothing else has: it is
+// another terminal's, or comes from a medium that was not there when this journal
+// was opened, in place of one that was lost.
+func (b *Book) mayReplace(path string) error {
+	old, err := readMirror(b.o.FS, path)
+	switch {
+	case err != nil:
+		return err
+	case old == nil:
+		return nil
+	case old.terminal != b.o.Terminal:
+		return errForeignMirror
+	}
+	ctx, answer := context.Background(), error(nil)
+	err = b.read(ctx, "compare with mirror", func(q querier) error {
+		answer = b.compareMirror(ctx, q, old) // which is no failure of the journal
+		return nil
+	})
+	return errors.Join(err, answer)
+}
+
+// checkMirror compares what an older run has left in the mirror with the
+// journal. It returns [ErrLost] if the mirror holds entries that the journal has
+// not: no power cut does that, but a disk that has died or was swapped, or an
+// image that was restored.
+func (b *Book) checkMirror(ctx context.Context) error {
+	m, err := readMirror(b.o.FS, b.o.Mirror)
+	if err != nil || m == nil || m.terminal != b.o.Terminal {
+		return nil // there is nothing to learn; that it cannot be written is told later
+	}
+	return b.compareMirror(ctx, b.s.conn, m)
+}
+
+func (b *Book) compareMirror(ctx context.Context, q querier, m *reflection) error {
+	if len(m.rows) == 0 {
+		return nil
+	}
+	last, epoch := m.rows[len(m.rows)-1], b.Epoch()
+	if m.epoch == epoch {
+		h, err := nodes{ctx, q}.hashes(`SELECT hash FROM journal WHERE seq = ?`, last.Seq)
+		if err != nil || len(h) == 1 && h[0] == last.hash {
+			return err
+		}
+		return lost(m, "this one has not the last of them")
+	}
+	first, err := readRows(ctx, q, `WHERE seq = 1`)
+	if err != nil {
+		return err
+	}
+	if len(first) == 1 && first[0].Kind == journal.EpochOpened {
+		if o, err := first[0].Opening(); err == nil && o.Epoch == m.epoch && last.Seq <= o.Head {
+			return nil // carried over, and the mirror was not written again
+		} else if err == nil && o.Epoch == m.epoch {
+			return lost(m, "this one goes on after entry %d of that", o.Head)
+		}
+	}
+	if over, err := exists(b.o.FS, oldName(b.path, m.epoch.String())); err != nil || over {
+		return err
+	}
+	if carried, err := b.hasCarried(ctx, q, last); err != nil || carried {
+		return err // put together with a journal of another epoch, and the mirror was not written again
+	}
+	return lost(m, "this one is of epoch %s", epoch)
+}
+
+// checkLost returns [ErrLost] if there is no journal, and a mirror of one.
+func (b *Book) checkLost() error {
+	if b.o.Mirror == "" {
+		return nil
+	}
+	there, err := exists(b.o.FS, b.path)
+	if err != nil || there {
+		return err
+	}
+	m, err := readMirror(b.o.FS, b.o.Mirror)
+	if err != nil || m == nil || m.terminal != b.o.Terminal {
+		return nil
+	}
+	return lost(m, "there is no journal at %s", b.path)
+}
+
+func lost(m *reflection, format string, args ...any) error {
+	return fmt.Errorf("%w: it has %d entries after %d of epoch %s, and %s; quancun ledger recover puts them together",
+		ErrLost, len(m.rows), m.acked.Seq, m.epoch, fmt.Sprintf(format, args...))
 }
 
 // damagedWAL is the ending under which a "-wal" that was damaged is kept.

@@ -243,8 +243,8 @@ func (m *mirror) renew(acked journal.Head) error {
 	if err := m.leave(); err != nil {
 		return err
 	}
-	if old, err := readMirror(m.b.o.FS, m.path); err != nil || old != nil && old.terminal != m.b.o.Terminal {
-		return errors.Join(err, errForeignMirror)
+	if err := m.b.mayReplace(m.path); err != nil {
+		return err
 	}
 	files, part := m.b.o.FS, m.path+".part"
 	f, err := files.Open(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
@@ -300,62 +300,6 @@ func (m *mirror) add(ctx context.Context) (int, error) {
 
 func item(b, content []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(content))), content...)
-}
-
-// checkMirror compares what an older run has left in the mirror with the
-// journal. It returns [ErrLost] if the mirror holds entries that the journal has
-// not: no power cut does that, but a disk that has died or was swapped, or an
-// image that was restored.
-func (b *Book) checkMirror(ctx context.Context) error {
-	m, err := readMirror(b.o.FS, b.o.Mirror)
-	if err != nil || m == nil || len(m.rows) == 0 || m.terminal != b.o.Terminal {
-		return nil // there is nothing to learn; that it cannot be written is told later
-	}
-	last := m.rows[len(m.rows)-1]
-	if m.epoch == b.w.epoch {
-		h, err := nodes{ctx, b.s.conn}.hashes(`SELECT hash FROM journal WHERE seq = ?`, last.Seq)
-		if err != nil || len(h) == 1 && h[0] == last.hash {
-			return err
-		}
-		return lost(m, "this one ends with %d", b.w.seq)
-	}
-	first, err := readRows(ctx, b.s.conn, `WHERE seq = 1`)
-	if err != nil {
-		return err
-	}
-	if len(first) == 1 && first[0].Kind == journal.EpochOpened {
-		if o, err := first[0].Opening(); err == nil && o.Epoch == m.epoch {
-			return nil // carried over, and the mirror was not written again
-		}
-	}
-	if over, err := exists(b.o.FS, oldName(b.path, m.epoch.String())); err != nil || over {
-		return err
-	}
-	if carried, err := b.hasCarried(ctx, last); err != nil || carried {
-		return err // put together with a journal of another epoch, and the mirror was not written again
-	}
-	return lost(m, "this one is of epoch %s", b.w.epoch)
-}
-
-// checkLost returns [ErrLost] if there is no journal, and a mirror of one.
-func (b *Book) checkLost() error {
-	if b.o.Mirror == "" {
-		return nil
-	}
-	there, err := exists(b.o.FS, b.path)
-	if err != nil || there {
-		return err
-	}
-	m, err := readMirror(b.o.FS, b.o.Mirror)
-	if err != nil || m == nil || m.terminal != b.o.Terminal {
-		return nil
-	}
-	return lost(m, "there is no journal at %s", b.path)
-}
-
-func lost(m *reflection, format string, args ...any) error {
-	return fmt.Errorf("%w: it has %d entries after %d of epoch %s, and %s; quancun ledger recover puts them together",
-		ErrLost, len(m.rows), m.acked.Seq, m.epoch, fmt.Sprintf(format, args...))
 }
 
 // reflection is what a mirror holds.

@@ -277,14 +277,14 @@ func (r *remains) reflect(m *reflection) {
 }
 
 // hasCarried reports whether the journal begins with carrying over an entry.
-func (b *Book) hasCarried(ctx context.Context, r row) (bool, error) {
+func (b *Book) hasCarried(ctx context.Context, q querier, r row) (bool, error) {
 	var e estate
 	e.agreed.Terminal, e.opening.Epoch = b.o.Terminal, r.Epoch
 	if err := e.carry(r); err != nil {
 		return false, nil // nobody could have
 	}
 	for from := int64(2); ; from += mirrorChunk {
-		rows, err := readRows(ctx, b.s.conn, `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, mirrorChunk)
+		rows, err := readRows(ctx, q, `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, mirrorChunk)
 		if err != nil {
 			return false, err
 		}
