@@ -171,13 +171,18 @@ func (d *Desk) finish(ctx context.Context, p Payment, why Cause) (Payment, error
 	return d.cancel(ctx, p, why)
 }
 
-// cancel tells the channel to end a payment, right after a question.
+// cancel tells the channel to end a payment, right after a question. That is
+// written down first: a crash must not let it look payable, and no other upstream
+// on the same books may ask meanwhile. It would hear "paid" of what is on its way
+// back to the payer, and a till would sell for it.
 func (d *Desk) cancel(ctx context.Context, p Payment, why Cause) (Payment, error) {
-	if p.State != Checking { // written down first: a crash must not let it look payable
-		var err error
-		if p, err = d.check(ctx, p, step{cause: why}); err != nil {
-			return p, err
-		}
+	tries := 0
+	if p.State == Checking {
+		tries = p.Tries
+	}
+	p, err := d.advance(ctx, p, step{to: Checking, cause: why, tries: tries, next: d.now().Add(d.cancelling())})
+	if err != nil {
+		return p, err
 	}
 	call, stop := context.WithTimeout(ctx, d.pace.Call)
 	defer stop()
@@ -242,6 +247,9 @@ func (d *Desk) paid(ctx context.Context, p Payment, t channel.Trade) (Payment, e
 	}
 	return d.advance(ctx, p, step{to: Paid, tradeNo: t.TradeNo, paidAt: at})
 }
+
+// cancelling is for how long nobody else asks about a payment that is being cancelled.
+func (d *Desk) cancelling() time.Duration { return 2 * d.pace.Call }
 
 // check leaves a payment in checking, to be asked about again a little later
 // each time.

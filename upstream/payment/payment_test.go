@@ -10,8 +10,11 @@ import (
 
 	lab "quancun/lab/alipay"
 	"quancun/money"
+	"quancun/upstream/channel"
 	"quancun/upstream/payment"
 	"quancun/upstream/store"
+	"quancun/upstream/store/pgtest"
+	"quancun/upstream/store/sqldb"
 )
 
 // TestPaid is a payer who pays at once, and gets back some of it, and then the
@@ -323,6 +326,83 @@ func TestRefundOfNothing(t *testing.T) {
 			t.Errorf("%s: %v, want ErrNone", no, err)
 		}
 	}
+}
+
+// TestPaidWhileCancelled: a payer agrees while the till's cancellation is on its way,
+// which gives the money back. Another upstream on the same books does not take it for
+// paid then, whether it begins to ask or was asking: a till would sell for it.
+func TestPaidWhileCancelled(t *testing.T) {
+	for name, tt := range map[string]struct{ asking, again bool }{
+		"BeginsToAsk": {}, "WasAsking": {asking: true}, "CancelsAgain": {asking: true, again: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorldOn(t, pgtest.New(t).DSN)
+			w.arm(lab.Fault{Method: "pay", Kind: lab.Wait})
+			w.pay("S1", 20*yuan)
+			if tt.again {
+				w.must(w.books.Write(t.Context(), func(tx *sqldb.Tx) error { // as a cancellation without an answer leaves it
+					_, err := tx.Exec(t.Context(), `UPDATE payments SET state = 3 WHERE order_no = 'S1'`)
+					return err
+				}))
+				w.mu.Lock()
+				w.clock = w.clock.Add(5 * time.Second) // to when it is due
+				w.mu.Unlock()
+			}
+			agreed, arrive, done := make(chan bool), make(chan bool), make(chan bool)
+			w.line.onWire = func(method string) {
+				if method == "cancel" {
+					_, err := w.gateway.Pay("S1", 0)
+					if err != nil {
+						t.Error(err)
+					}
+					close(agreed)
+					<-arrive
+				}
+			}
+			cancel := func() {
+				go func() {
+					defer close(done)
+					if p, err := w.desk.End(t.Context(), sale("S1", 20*yuan)); err != nil || p.State != payment.Returned {
+						t.Errorf("End = %+v, %v, want it returned", p, err)
+					}
+				}()
+				<-agreed
+			}
+			way := slow{w.line.Codes, func() {}}
+			if tt.asking {
+				way.before = cancel
+			}
+			other := payment.New(payment.Config{
+				Books: w.books, Channel: &way, Pace: payment.Pace{Call: w.patience}, Now: w.now,
+			})
+			if !tt.asking {
+				cancel()
+				w.must(other.Hasten(t.Context(), "S1"))
+			}
+			w.mu.Lock()
+			w.clock = w.clock.Add(5 * time.Second)
+			w.mu.Unlock()
+			w.must(other.Attend(t.Context()))
+			close(arrive)
+			<-done
+			if p := w.payment("S1"); p.State != payment.Returned || w.kept("S1") != 0 {
+				t.Errorf("%+v, and %s is kept, want it returned", p, w.kept("S1"))
+			}
+			w.whole()
+		})
+	}
+}
+
+// slow is a way to the channel on which something happens before a question arrives.
+type slow struct {
+	channel.Codes
+	before func()
+}
+
+func (s *slow) Query(ctx context.Context, no string) (channel.Trade, error) {
+	s.before()
+	return s.Codes.Query(ctx, no)
 }
 
 // TestNotified has the channel's own word make a payment known before its turn.

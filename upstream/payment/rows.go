@@ -49,6 +49,10 @@ type step struct {
 // advance moves a payment and tells everybody who waits. What the channel has
 // said is written down even if nobody waits any more. What the ratchet does not
 // allow is [store.ErrBackward].
+//
+// That it is paid counts only if nobody has put the next question off since p was
+// read: another upstream may have begun to cancel it after the channel was asked. It
+// is returned as it stands then, and the channel is asked again.
 func (d *Desk) advance(ctx context.Context, p Payment, s step) (moved Payment, err error) {
 	ctx = context.WithoutCancel(ctx)
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
@@ -56,7 +60,7 @@ func (d *Desk) advance(ctx context.Context, p Payment, s step) (moved Payment, e
 		if err != nil {
 			return err
 		}
-		if now.State == s.to && s.to == Paid {
+		if s.to == Paid && (now.State == Paid || now.State != p.State || now.Next.After(p.Next)) {
 			moved = now
 			return nil
 		}
@@ -205,12 +209,15 @@ func (d *Desk) take(ctx context.Context, x item, until time.Time) (taken bool, e
 
 // Hasten has the channel asked about a payment now, whatever its pause: the
 // channel has sent word of it. Of a payment that has come to its end nothing is
-// asked, and one that is not in the books is [store.ErrNone].
+// asked, and one that is not in the books is [store.ErrNone]. One that is checked
+// is left alone if it is asked about soon: it may be being cancelled.
 func (d *Desk) Hasten(ctx context.Context, no string) error {
 	err := d.books.Write(ctx, func(tx *sqldb.Tx) error {
+		now := d.now()
 		r, err := tx.Exec(ctx, `
-			UPDATE payments SET next_ms = CASE WHEN state IN (4, 6) THEN next_ms ELSE ? END WHERE order_no = ?`,
-			d.now().UnixMilli(), no)
+			UPDATE payments SET next_ms = CASE WHEN state IN (4, 6)
+				OR state = 3 AND next_ms BETWEEN ?1 AND ?2 THEN next_ms ELSE ?1 END WHERE order_no = ?3`,
+			now.UnixMilli(), now.Add(d.cancelling()).UnixMilli(), no)
 		if err != nil {
 			return err
 		}

@@ -45,7 +45,8 @@ type world struct {
 // line is the way to the channel, which keeps what went over it and when.
 type line struct {
 	channel.Codes
-	now func() time.Time
+	now    func() time.Time
+	onWire func(method string) // is called when a call has left; nil for nothing
 
 	mu    sync.Mutex
 	calls []call // guarded by mu
@@ -58,8 +59,11 @@ type call struct {
 
 func (l *line) note(method string) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.calls = append(l.calls, call{method, l.now()})
+	l.mu.Unlock()
+	if l.onWire != nil {
+		l.onWire(method)
+	}
 }
 
 func (l *line) PayByCode(ctx context.Context, o channel.Order, code string) error {
