@@ -225,13 +225,20 @@ func (e *engine) finish(ctx context.Context, o store.Order) (store.Order, error)
 	return e.cancel(ctx, o)
 }
 
-// cancel tells the channel to end an order, right after a query.
+// cancel tells the channel to end an order, right after a query. That is written
+// down first: a crash must not let it look payable, and no other upstream on the
+// same books may ask meanwhile. It would hear "paid", and credit, what is on its
+// way back to the payer.
 func (e *engine) cancel(ctx context.Context, o store.Order) (store.Order, error) {
-	if o.State != store.OrderChecking { // written down first: a crash must not let it look payable
-		var err error
-		if o, err = e.check(ctx, o, false); err != nil {
-			return o, err
-		}
+	tries := 0
+	if o.State == store.OrderChecking {
+		tries = o.Tries
+	}
+	o, err := e.advance(ctx, o, store.OrderStep{
+		To: store.OrderChecking, Tries: tries, Next: e.now().Add(2 * e.pace.Call),
+	})
+	if err != nil {
+		return o, err
 	}
 	call, stop := context.WithTimeout(ctx, e.pace.Call)
 	defer stop()
@@ -287,8 +294,8 @@ func (e *engine) pay(ctx context.Context, o store.Order, t channel.Trade) (store
 	if at.IsZero() {
 		at = e.now()
 	}
-	o, err := e.advance(ctx, o, store.OrderStep{To: store.OrderPaid, TradeNo: t.TradeNo, PaidAt: at})
-	if err == nil && o.Late {
+	o, err := e.advance(ctx, o, store.OrderStep{To: store.OrderPaid, TradeNo: t.TradeNo, PaidAt: at, Asked: &o})
+	if err == nil && o.State == store.OrderPaid && o.Late {
 		e.log.Warn("order paid after it was closed", "order", o.No)
 	}
 	return o, err

@@ -23,6 +23,8 @@ type fakeChannel struct {
 	calls  map[string]int
 	faults []fault
 	life   time.Duration // of the last order
+
+	arriving func(method string) // before a question or a cancellation arrives; nil for nothing
 }
 
 // fault breaks the next call of a method: with kept, the call has its effect
@@ -96,6 +98,9 @@ func (c *fakeChannel) Precreate(_ context.Context, o channel.Order) (qr string, 
 }
 
 func (c *fakeChannel) Query(_ context.Context, no string) (t channel.Trade, err error) {
+	if c.arriving != nil {
+		c.arriving("query")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err = c.call("query", func() error {
@@ -113,6 +118,9 @@ func (c *fakeChannel) Query(_ context.Context, no string) (t channel.Trade, err 
 }
 
 func (c *fakeChannel) Cancel(_ context.Context, no string) (s channel.Status, err error) {
+	if c.arriving != nil {
+		c.arriving("cancel")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err = c.call("cancel", func() error {

@@ -14,7 +14,9 @@ import (
 	"quancun/money"
 	"quancun/upstream/channel"
 	"quancun/upstream/client"
+	"quancun/upstream/server"
 	"quancun/upstream/store"
+	"quancun/upstream/store/pgtest"
 )
 
 // TestTopUpBroken breaks a top-up of 20 yuan at each point where the world can
@@ -416,6 +418,61 @@ func TestAttend(t *testing.T) {
 	w.pass(time.Hour)
 	want(client.TopUpPaid)
 	w.check(opening + 40*yuan)
+}
+
+// TestPaidWhileCancelled: a payer pays while the cancellation of the order is on its way,
+// which gives the money back. Another upstream on the same books does not credit it
+// then, whether it begins to ask or was asking.
+func TestPaidWhileCancelled(t *testing.T) {
+	for _, asking := range []bool{false, true} {
+		t.Run(fmt.Sprintf("asking=%t", asking), func(t *testing.T) {
+			t.Parallel()
+			w := newWorldOn(t, pgtest.New(t).DSN)
+			w.pace = server.Pace{Call: 7 * time.Second}
+			w.stop()
+			w.start(false)
+			if _, err := w.client.CreateTopUp(t.Context(), w.session(), "C1", 20*yuan); err != nil {
+				t.Fatal(err)
+			}
+			other := w.newServer()
+			attend := func() {
+				w.pass(5 * time.Second)
+				if err := other.Attend(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			paid, arrive, done := make(chan bool), make(chan bool), make(chan bool)
+			cancel := func() {
+				w.ch.arriving = func(method string) {
+					if method == "cancel" {
+						w.ch.pay("C1")
+						close(paid)
+						<-arrive
+					}
+				}
+				go func() {
+					defer close(done)
+					o, err := w.client.CancelTopUp(t.Context(), "C1")
+					if err != nil || o.State != client.TopUpReturned {
+						t.Errorf("CancelTopUp = %+v, %v; want it returned", o, err)
+					}
+				}()
+				<-paid
+			}
+			if asking {
+				w.ch.arriving = func(string) { cancel() }
+			} else {
+				cancel()
+				if err := w.books.Hasten(t.Context(), "C1"); err != nil {
+					t.Error(err)
+				}
+			}
+			attend()
+			close(arrive)
+			<-done
+			w.check(opening)
+		})
+	}
 }
 
 // TestClockBack sets the clock back by a day: orders that are due in the

@@ -169,16 +169,7 @@ func (w *world) start(engine bool) {
 	}
 	w.broken = &brokenBooks{Books: w.books}
 	w.journals = ingest.New(w.books, w.keys, ingest.Policy{CardReserve: 30 * yuan, DailyLimit: 50 * yuan})
-	w.server = server.New(server.Config{
-		Journals: w.journals, Feeds: &feed.Publisher{Books: w.books, Campus: w.keys.Campus()},
-		Books: w.broken, Keys: w.keys, Channel: w.ch, Pace: w.pace, Now: w.now, Stretch: w.stretch,
-		Log:      slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		SchoolZH: "示范大学", SchoolEN: "Demo University",
-		Policy: server.Policy{
-			TopUpChoices: []money.Fen{20 * yuan, 50 * yuan}, TopUpMin: yuan, TopUpMax: 500 * yuan,
-			BalanceCap: 1000 * yuan, PurseCeiling: 800 * yuan, Pay: 90 * time.Second,
-		},
-	})
+	w.server = w.newServer()
 	w.notify = w.server.NotifyHandler()
 	l := pkitest.Listen(w.t, w.addr)
 	w.addr = l.Addr().String()
@@ -196,6 +187,20 @@ func (w *world) start(engine bool) {
 		if err := w.books.Close(); err != nil {
 			w.t.Error(err)
 		}
+	})
+}
+
+// newServer returns an upstream on the world's books.
+func (w *world) newServer() *server.Server {
+	return server.New(server.Config{
+		Journals: w.journals, Feeds: &feed.Publisher{Books: w.books, Campus: w.keys.Campus()},
+		Books: w.broken, Keys: w.keys, Channel: w.ch, Pace: w.pace, Now: w.now, Stretch: w.stretch,
+		Log:      slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		SchoolZH: "示范大学", SchoolEN: "Demo University",
+		Policy: server.Policy{
+			TopUpChoices: []money.Fen{20 * yuan, 50 * yuan}, TopUpMin: yuan, TopUpMax: 500 * yuan,
+			BalanceCap: 1000 * yuan, PurseCeiling: 800 * yuan, Pay: 90 * time.Second,
+		},
 	})
 }
 

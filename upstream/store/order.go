@@ -148,6 +148,12 @@ type OrderStep struct {
 	Mismatch bool
 	Next     time.Time // when to ask again
 	Tries    int
+
+	// Asked is the order as it was before the channel was asked, whose answer this is;
+	// nil if there was no question. If somebody else has moved the order since, or has put
+	// the next question off, the step is not taken: a cancellation may be under way, which
+	// gives back what the channel has called paid.
+	Asked *Order
 }
 
 // Advance moves an order, and credits its account in the same moment in which
@@ -169,7 +175,7 @@ func (b *Books) AdvanceIn(ctx context.Context, tx *sqldb.Tx, no string, s OrderS
 	if err := lockRow(ctx, tx, `SELECT 1 FROM orders WHERE order_no = ? FOR NO KEY UPDATE`, no); err != nil {
 		return o, err
 	}
-	if o, err = readOrder(ctx, tx, no); err != nil || o.State == s.To && s.To == OrderPaid {
+	if o, err = readOrder(ctx, tx, no); err != nil || o.State == s.To && s.To == OrderPaid || s.isOld(o) {
 		return o, err
 	}
 	if o.State != s.To && !o.State.CanBecome(s.To) {
@@ -195,6 +201,11 @@ func (b *Books) AdvanceIn(ctx context.Context, tx *sqldb.Tx, no string, s OrderS
 		}
 	}
 	return readOrder(ctx, tx, no)
+}
+
+// isOld reports whether a step is about an order that has been touched since.
+func (s OrderStep) isOld(o Order) bool {
+	return s.Asked != nil && (o.State != s.Asked.State || o.Next.After(s.Asked.Next))
 }
 
 // Order returns an order, or ErrNone.
@@ -254,14 +265,19 @@ func (b *Books) TakeDue(ctx context.Context, o Order, until time.Time) (taken bo
 	return taken, nil
 }
 
+// soon is longer than a cancellation takes.
+const soon = 15 * time.Second
+
 // Hasten makes an order due now, whatever its pause. For an order that the
 // channel need not be asked about any more it does nothing, and for one that
-// is not in the books it is ErrNone.
+// is not in the books it is ErrNone. One that is checked is left alone if it is
+// due soon anyway: it may be being cancelled.
 func (b *Books) Hasten(ctx context.Context, no string) error {
 	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
+		now := b.now()
 		return changed(tx.Exec(ctx, `
-			UPDATE orders SET next_ms = CASE WHEN state IN (4, 6) THEN next_ms ELSE ? END WHERE order_no = ?`,
-			b.ms(), no))
+			UPDATE orders SET next_ms = CASE WHEN state IN (4, 6) OR state = 3 AND next_ms BETWEEN ?1 AND ?2
+				THEN next_ms ELSE ?1 END WHERE order_no = ?3`, now.UnixMilli(), now.Add(soon).UnixMilli(), no))
 	})
 }
 
