@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"quancun/app"
+	"quancun/journal"
 	"quancun/kiosk/keysheet"
 	labprinter "quancun/lab/printer"
 	"quancun/ledger"
@@ -370,6 +371,36 @@ func TestDoctorPrinter(t *testing.T) {
 		app.Run([]string{"doctor", "-config", config}, &out, &out)
 		if !strings.Contains(out.String(), tt.want) {
 			t.Errorf("with paper %s it does not say %q:\n%s", tt.paper, tt.want, out.String())
+		}
+	}
+}
+
+// TestDoctorMirror: a medium that is not there, or has what another journal had, is told of.
+func TestDoctorMirror(t *testing.T) {
+	config := write(t, "terminal.toml", "mirror = \"card/mirror\"\n"+wholeConfig)
+	dir := filepath.Dir(config)
+	o := ledger.Options{
+		Terminal: "T1", Mirror: filepath.Join(dir, "card", "mirror"), MirrorByHand: true,
+		Now: func() time.Time { return time.Now().Add(-time.Hour) },
+	}
+	book, err := ledger.Open(t.Context(), filepath.Join(dir, "j.db"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	order := journal.Entry{Kind: journal.TopUpIntent, Ref: "K01", Card: "1001", Amount: 100}
+	if _, err := book.Append(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"warn  mirror", "ok    mirror"} {
+		book.Reflect()
+		var out bytes.Buffer
+		app.Run([]string{"doctor", "-config", config}, &out, &out)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, out.String())
+		}
+		if err := os.MkdirAll(filepath.Join(dir, "card"), 0o700); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

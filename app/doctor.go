@@ -85,6 +85,9 @@ func examine(config string) []finding {
 	}
 	all = append(all, finding{"configuration", config, "", false}, panel(c.Panel), cardReader(c.Reader),
 		journalFile(c.Journal), queue(c.Journal), feeds(c.Feeds))
+	if c.Mirror != "" {
+		all = append(all, mirrored(c.Journal, c.Mirror))
+	}
 	if c.Printer.Address != "" {
 		all = append(all, c.Printer.examine())
 	}
@@ -288,6 +291,33 @@ func queue(path string) finding {
 	}
 	return finding{"queue", is + "; the oldest is of " + w.Since.Local().Format(time.DateTime),
 		"they go up when the upstream answers; do not reset this machine before", true}
+}
+
+// mirrorMax is how long the mirror may lack an entry: its medium may be put in late.
+const mirrorMax = 10 * time.Minute
+
+// mirrored says whether the second medium has what the upstream does not have.
+func mirrored(path, mirror string) finding {
+	w, _, err := ledger.WaitingFile(context.Background(), path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return finding{"mirror", "nothing was ever written down", "", false}
+	}
+	const mend = "put the medium in, or a new one; if it was out when the program started, start that again"
+	heads, err2 := ledger.MirrorHead(mirror)
+	if err = errors.Join(err, err2); err != nil {
+		return finding{"mirror", err.Error(), mend, true}
+	}
+	has := int64(0)
+	for _, h := range heads {
+		if h.Epoch == w.Acked.Epoch {
+			has = min(max(h.Seq-w.Acked.Seq, 0), w.Count)
+		}
+	}
+	is := fmt.Sprintf("%s has %d of the %d entries that are not upstream", mirror, has, w.Count)
+	if has > 0 || w.Count == 0 || time.Since(w.Since) < mirrorMax {
+		return finding{"mirror", is, "", false}
+	}
+	return finding{"mirror", is, mend, true}
 }
 
 // feeds says how old is what the terminal goes by when it is alone.
