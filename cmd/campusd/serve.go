@@ -225,8 +225,8 @@ func httpServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      time.Minute, // longer than the longest wait for an order
+		ReadTimeout:       75 * time.Second, // longer than a terminal takes for a batch over a bad line
+		WriteTimeout:      90 * time.Second, // longer than that, and than the longest wait for an order
 		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		HTTP2:             &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},

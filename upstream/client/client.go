@@ -28,10 +28,12 @@ import (
 )
 
 // Deadlines of calls, for callers that set no earlier one. The slow ones wait
-// for the payment channel.
+// for the payment channel, and the long one for half a megabyte over a bad line:
+// a batch that never gets through in time would hold up all behind it for good.
 const (
 	quick = 5 * time.Second
 	slow  = 20 * time.Second
+	long  = time.Minute
 )
 
 // feedMax is the longest answer: a hotlist of more cards than a campus has.

@@ -22,7 +22,7 @@ import (
 // nor a [*Refusal], which is about the terminal, says anything about an entry.
 // Every other error is unknown: the batch is pushed again.
 func (c *Client) Push(ctx context.Context, b journal.Batch) (journal.Ack, error) {
-	ctx, cancel := within(ctx, slow)
+	ctx, cancel := within(ctx, long)
 	defer cancel()
 	r, err := c.bulk.Push(ctx, connect.NewRequest(&v1.PushRequest{
 		Epoch: b.Epoch[:], From: b.From, Entries: b.Bodies, Note: b.Note,

@@ -3,7 +3,9 @@ package client
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/x509"
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -44,6 +46,28 @@ func TestPushRejected(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s = %v, want unknown", name, err)
 		}
+	}
+}
+
+type carrier func(*http.Request) (*http.Response, error)
+
+func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) { return c(r) }
+
+// TestPushOverBadLine: a batch has the time that half a megabyte takes over 100 kbit/s.
+func TestPushOverBadLine(t *testing.T) {
+	var left time.Duration
+	c := Dial(&Provisioning{CA: new(x509.Certificate)}, Options{Address: "campus", Transport: carrier(func(r *http.Request,
+	) (*http.Response, error) {
+		if end, is := r.Context().Deadline(); is {
+			left = time.Until(end)
+		}
+		return nil, errors.New("no line")
+	})})
+	if _, err := c.Push(t.Context(), journal.Batch{From: 1, Bodies: [][]byte{{1}}}); err == nil {
+		t.Fatal("pushed over no line")
+	}
+	if left < 8*journal.BatchBytesMax/100_000*time.Second {
+		t.Errorf("a batch has %v", left)
 	}
 }
 
