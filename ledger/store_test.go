@@ -22,7 +22,7 @@ func TestSettings(t *testing.T) {
 	l := newLab(t)
 	for name, want := range map[string]string{
 		"journal_mode": "wal", "synchronous": "3", "foreign_keys": "1", "mmap_size": "0",
-		"application_id": strconv.Itoa(applicationID), "user_version": "4",
+		"application_id": strconv.Itoa(applicationID), "user_version": "5",
 	} {
 		var got string
 		if err := l.s.conn.QueryRowContext(t.Context(), "PRAGMA "+name).Scan(&got); err != nil || got != want {
@@ -96,7 +96,7 @@ func TestNotOurs(t *testing.T) {
 		name, script string
 		want         error
 	}{
-		{"Newer", `PRAGMA user_version = 5`, ErrNewer},
+		{"Newer", `PRAGMA user_version = 6`, ErrNewer},
 		{"OtherProgram", `PRAGMA application_id = 1`, nil},
 		{"NoVersion", `PRAGMA user_version = 0`, nil},
 	} {
