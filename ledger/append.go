@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"quancun/journal"
@@ -47,23 +48,28 @@ const detailsMax = 44 << 10
 // the program must restart, and look. A ctx that ends during the write no
 // longer stops it, so a context error too means that nothing was written.
 func (b *Book) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
-	return b.request(ctx, &request{entry: e})
+	return b.request(ctx, e, journal.Position{})
 }
 
 // AppendAt is Append for what has to have a number: the one that [Book.Next] has said. If
 // another entry has come between, it writes nothing and returns [ErrBehind].
 func (b *Book) AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (journal.Entry, error) {
-	return b.request(ctx, &request{entry: e, under: journal.Position{Epoch: epoch, Seq: seq}})
+	return b.request(ctx, e, journal.Position{Epoch: epoch, Seq: seq})
 }
 
-func (b *Book) request(ctx context.Context, r *request) (_ journal.Entry, err error) {
-	if r.entry, err = prepared(r.entry); err != nil {
+// requests are for use again: nobody else knows one that was written, and its wake
+// is empty then.
+var requests = sync.Pool{New: func() any { return &request{wake: make(chan struct{}, 1)} }}
+
+func (b *Book) request(ctx context.Context, e journal.Entry, under journal.Position) (_ journal.Entry, err error) {
+	if e, err = prepared(e); err != nil {
 		return journal.Entry{}, err
 	}
 	if err := b.ready(ctx); err != nil {
 		return journal.Entry{}, err
 	}
-	r.wake = make(chan struct{}, 1)
+	r := requests.Get().(*request)
+	r.entry, r.under = e, under
 	if r.entry.Kind == journal.Refund {
 		if r.given, err = b.givenBack(ctx, r.entry); err != nil {
 			return journal.Entry{}, err
@@ -72,7 +78,10 @@ func (b *Book) request(ctx context.Context, r *request) (_ journal.Entry, err er
 	if err := b.write(ctx, r); err != nil {
 		return journal.Entry{}, err
 	}
-	return r.entry, nil
+	e = r.entry
+	*r = request{wake: r.wake}
+	requests.Put(r)
+	return e, nil
 }
 
 // request is an entry on its way into the journal.
