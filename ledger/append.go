@@ -430,16 +430,6 @@ func (w *writer) refundable(e journal.Entry, before given) error {
 	return nil
 }
 
-// drawn is what e puts into the drawer; less than zero if it takes from it.
-func drawn(e journal.Entry, till journal.Account) (sum money.Fen) {
-	for _, p := range e.Postings {
-		if p.Account == till {
-			sum -= p.Amount
-		}
-	}
-	return sum
-}
-
 // admit decides whether e may follow what is known under its Ref. It returns e
 // with what it takes from its intent and, if e was written before, the entry
 // that it was written as.

@@ -105,6 +105,16 @@ func (w *writer) balance(a journal.Account) money.Fen {
 	return 0
 }
 
+// drawn is what e puts into the drawer; less than zero if it takes from it.
+func drawn(e journal.Entry, till journal.Account) (sum money.Fen) {
+	for _, p := range e.Postings {
+		if p.Account == till {
+			sum -= p.Amount
+		}
+	}
+	return sum
+}
+
 // selectRefMax takes the last entry of the index.
 const selectRefMax = `SELECT coalesce(
 	(SELECT ref FROM journal WHERE ref IS NOT NULL ORDER BY ref DESC LIMIT 1), '')`
