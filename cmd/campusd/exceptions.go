@@ -204,6 +204,7 @@ func explainRefusal(err error) error {
 			"count"},
 		{clearing.ErrHolders, "it was spent before the time from which on the school bears it, and the till is not " +
 			"known to have had the card on its list: explain it, or bear it with --goodwill"},
+		{clearing.ErrOlder, "count the newer line, and explain this one by the entry that it was closed with"},
 		{channel.ErrRefused, "Alipay refuses to give it back: assign it, or write it off"},
 	} {
 		if errors.Is(err, why.err) {

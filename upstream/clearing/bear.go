@@ -19,6 +19,9 @@ import (
 // to have had it on its list.
 var ErrHolders = errors.New("clearing: the holder bears this")
 
+// ErrOlder means that a newer line of the same drawer has the cash of this one in it.
+var ErrOlder = errors.New("clearing: a newer line of this drawer has this one's cash in it")
+
 // Bearing is the word of two persons that the school bears a purchase.
 type Bearing struct {
 	Signature
@@ -58,12 +61,16 @@ func (h *House) Bear(ctx context.Context, id int64, b Bearing) (entry int64, err
 
 // Count says what became of the cash that the books have in a drawer and a terminal does
 // not know of: counted was found, and has gone into the safe. The rest is a loss, or a
-// surplus. Asked again it returns what [House.Bear] does.
+// surplus. Asked again it returns what [House.Bear] does. Its errors are also [ErrOlder],
+// however the newer line has ended: each is over all that the books have in the drawer.
 func (h *House) Count(ctx context.Context, id int64, counted money.Fen, s Signature) (entry int64, err error) {
 	if s, err = s.check(true); err != nil {
 		return 0, err
 	}
 	err = h.books.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := lockTerminal(ctx, tx, id); err != nil {
+			return err
+		}
 		x, err := lockException(ctx, tx, id)
 		if errors.Is(err, ErrClosed) {
 			entry, err = borne(ctx, tx, id, store.DrawerDiffers, s)
@@ -75,6 +82,9 @@ func (h *House) Count(ctx context.Context, id int64, counted money.Fen, s Signat
 		if x.Kind != store.DrawerDiffers || x.Amount == 0 || counted < 0 || counted > journal.AmountMax {
 			return ErrNotThat
 		}
+		if err := newestOfDrawer(ctx, tx, x); err != nil {
+			return err
+		}
 		if entry, err = h.count(ctx, tx, x, counted); err != nil {
 			return err
 		}
@@ -84,6 +94,24 @@ func (h *House) Count(ctx context.Context, id int64, counted money.Fen, s Signat
 		return 0, fmt.Errorf("count: %w", err)
 	}
 	return entry, nil
+}
+
+// lockTerminal holds back what the terminal of a line sends, which could find the drawer
+// as it was before the count.
+func lockTerminal(ctx context.Context, tx *sqldb.Tx, id int64) error {
+	_, err := tx.Exec(ctx, `SELECT 1 FROM terminals WHERE id = (SELECT terminal FROM exceptions WHERE id = ?)
+		FOR NO KEY UPDATE`, id)
+	return err
+}
+
+func newestOfDrawer(ctx context.Context, tx *sqldb.Tx, x Exception) error {
+	var newest int64
+	err := tx.QueryRow(ctx, `SELECT max(id) FROM exceptions WHERE kind = ? AND account = ?`, x.Kind, x.Account).
+		Scan(&newest)
+	if err == nil && newest != x.ID {
+		err = fmt.Errorf("%w: #%d", ErrOlder, newest)
+	}
+	return err
 }
 
 // count books what a drawer has over, which is below zero as all that the school owns.
