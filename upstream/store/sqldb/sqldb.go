@@ -223,6 +223,9 @@ func (db *DB) Query(ctx context.Context, statement string, args ...any) (*sql.Ro
 
 // QueryRow reads a row outside a transaction.
 func (db *DB) QueryRow(ctx context.Context, statement string, args ...any) *sql.Row {
+	if db.name == SQLite && ctx.Err() == nil {
+		ctx = context.WithoutCancel(ctx) // it is there before two goroutines could watch for that, see file
+	}
 	return db.r.QueryRowContext(ctx, db.text(statement), db.args(args)...)
 }
 
