@@ -227,7 +227,7 @@ func (d *desk) post() (err error) {
 		entries[i] = b.Entry
 		accounts = append(accounts, b.Debit, b.Credit)
 	}
-	if d.held, err = d.g.books.LockAccounts(d.ctx, d.tx, accounts); err != nil {
+	if d.held, err = d.g.books.LockAccounts(d.ctx, d.tx, accounts, entries...); err != nil {
 		return err
 	}
 	posted, err := d.g.books.PostAll(d.ctx, d.tx, d.held, entries)

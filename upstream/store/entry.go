@@ -39,11 +39,12 @@ const (
 // post writes an entry, and returns the credited account's balance after it.
 // The schema refuses a second credit of an order.
 func (b *Books) post(ctx context.Context, tx *sqldb.Tx, e Entry) (balance money.Fen, err error) {
-	at, err := b.lockAccounts(ctx, tx, e.Debit, e.Credit)
+	entries := []Entry{e}
+	at, err := b.lockAccounts(ctx, tx, []Account{e.Debit, e.Credit}, entries)
 	if err != nil {
 		return 0, err
 	}
-	posted, err := b.PostAll(ctx, tx, at, []Entry{e})
+	posted, err := b.PostAll(ctx, tx, at, entries)
 	if err != nil {
 		return 0, err
 	}
@@ -59,8 +60,9 @@ type Footing struct {
 // lockAccounts holds accounts until the transaction ends, and returns where
 // they stand. Those that have never moved are made. A transaction locks all its
 // accounts in one call and after everything else, and they are locked in their
-// order: so no two transactions wait for each other.
-func (b *Books) lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Account) (map[Account]Footing, error) {
+// order: so no two transactions wait for each other. entries are numbered then.
+func (b *Books) lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account, entries []Entry,
+) (map[Account]Footing, error) {
 	accounts = slices.Compact(slices.Sorted(slices.Values(accounts)))
 	at := make(map[Account]Footing, len(accounts))
 	lock := sqldb.Step{
@@ -79,12 +81,12 @@ func (b *Books) lockAccounts(ctx context.Context, tx *sqldb.Tx, accounts ...Acco
 		lock.Statement = strings.Replace(lock.Statement, "= ANY (?)", "IN (?, ?)", 1)
 		lock.Args = []any{accounts[0], accounts[1]}
 	}
-	strange := b.unmet(tx, accounts)
+	steps, strange := append([]sqldb.Step{lock}, number(tx, entries)...), b.unmet(tx, accounts)
 	for range 2 {
 		if err := makeAccounts(ctx, tx, strange); err != nil {
 			return nil, err
 		}
-		if err := tx.Run(ctx, lock); err != nil {
+		if err := tx.Run(ctx, steps...); err != nil {
 			return nil, fmt.Errorf("lock accounts: %w", err)
 		}
 		if len(at) == len(accounts) {

@@ -128,7 +128,7 @@ func (b *Books) CloseHolder(ctx context.Context, tx *sqldb.Tx, a Account, at tim
 // LeftOf says what is left of a holder's account or under way for it, in words;
 // "" is nothing. It locks the account until the transaction ends.
 func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account) (what string, err error) {
-	at, err := b.lockAccounts(ctx, tx, a)
+	at, err := b.lockAccounts(ctx, tx, []Account{a}, nil)
 	if err != nil {
 		return "", err
 	}

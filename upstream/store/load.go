@@ -129,7 +129,7 @@ type cardTx struct {
 func (t *cardTx) Card() Card { return t.card }
 
 func (t *cardTx) Available() (money.Fen, error) {
-	at, err := t.b.lockAccounts(t.ctx, t.tx, t.card.Account)
+	at, err := t.b.lockAccounts(t.ctx, t.tx, []Account{t.card.Account}, nil)
 	if err != nil {
 		return 0, err
 	}

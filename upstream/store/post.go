@@ -2,8 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"quancun/money"
@@ -34,6 +34,7 @@ type Source struct{ Journal, Seq, Part int64 }
 
 // Entry moves an amount from one account to another.
 type Entry struct {
+	ID       int64 // from LockAccounts; 0 for one that PostAll numbers
 	Kind     Kind
 	Place    string    // terminal or merchant
 	Made     time.Time // when it is said to have happened; zero is now
@@ -56,12 +57,15 @@ type Posted struct {
 
 // LockAccounts holds accounts until the transaction ends, and returns where
 // they stand. Those that have never moved are made. A transaction locks all its
-// accounts in one call and after everything else.
-func (b *Books) LockAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account) (map[Account]Footing, error) {
+// accounts in one call and after everything else. Then the entries of
+// a slice that are going to move them get their numbers, if the caller knows them
+// already: that saves asking once more.
+func (b *Books) LockAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account, entries ...Entry,
+) (map[Account]Footing, error) {
 	if len(accounts) == 0 {
 		return map[Account]Footing{}, nil
 	}
-	return b.lockAccounts(ctx, tx, accounts...)
+	return b.lockAccounts(ctx, tx, accounts, entries)
 }
 
 // PostAll writes entries in their order. at is where all their accounts stand,
@@ -72,21 +76,23 @@ func (b *Books) PostAll(ctx context.Context, tx *sqldb.Tx, at map[Account]Footin
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	ids, err := entryIDs(ctx, tx, len(entries))
-	if err != nil {
-		return nil, fmt.Errorf("number entries: %w", err)
+	if entries[0].ID == 0 {
+		entries = slices.Clone(entries) // the caller's have no number if it is run again
+		if err := tx.Run(ctx, number(tx, entries)...); err != nil {
+			return nil, fmt.Errorf("number entries: %w", err)
+		}
 	}
 	rows, moved := entryRows{}, make(map[Account]Footing, len(at))
 	all := make([]Posted, len(entries))
 	for i, e := range entries {
 		if e.UndoesAt > 0 {
-			e.Undoes = ids[e.UndoesAt-1]
+			e.Undoes = entries[e.UndoesAt-1].ID
 		}
 		debit, credit := at[e.Debit], at[e.Credit]
-		all[i] = Posted{ids[i], debit.Balance - e.Amount, credit.Balance + e.Amount}
+		all[i] = Posted{e.ID, debit.Balance - e.Amount, credit.Balance + e.Amount}
 		rows.add(all[i], e, b.ms())
 		rows.follow(debit.Last, credit.Last)
-		at[e.Debit], at[e.Credit] = Footing{all[i].Debit, ids[i]}, Footing{all[i].Credit, ids[i]}
+		at[e.Debit], at[e.Credit] = Footing{all[i].Debit, e.ID}, Footing{all[i].Credit, e.ID}
 		moved[e.Debit], moved[e.Credit] = at[e.Debit], at[e.Credit]
 	}
 	if err := rows.insert(ctx, tx); err != nil {
@@ -95,25 +101,35 @@ func (b *Books) PostAll(ctx context.Context, tx *sqldb.Tx, at map[Account]Footin
 	return all, setFootings(ctx, tx, moved)
 }
 
-// entryIDs returns numbers for entries that are about to be written. The
-// accounts are locked, so in each of them numbers grow as its balance moves.
-func entryIDs(ctx context.Context, tx *sqldb.Tx, n int) (ids []int64, err error) {
+// number gives entries that are about to be written their numbers. Their accounts
+// are locked, so in each of them numbers grow as its balance moves.
+func number(tx *sqldb.Tx, entries []Entry) []sqldb.Step {
+	if len(entries) == 0 {
+		return nil
+	}
 	if tx.Engine() == sqldb.Postgres {
-		err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
-			var id int64
-			err := rows.Scan(&id)
-			ids = append(ids, id)
+		next := 0
+		return []sqldb.Step{{
+			Statement: `SELECT nextval('entries_id_seq') FROM generate_series(1, ?)`,
+			Args:      []any{len(entries)},
+			Row: func(row sqldb.Row) error {
+				err := row.Scan(&entries[next].ID)
+				next = (next + 1) % len(entries) // as it is run again when accounts were missing
+				return err
+			},
+		}}
+	}
+	return []sqldb.Step{{
+		Statement: `SELECT coalesce(max(id), 0) FROM entries`,
+		Row: func(row sqldb.Row) error {
+			var last int64
+			err := row.Scan(&last)
+			for i := range entries {
+				entries[i].ID = last + 1 + int64(i)
+			}
 			return err
-		}, `SELECT nextval(s.name) FROM generate_series(1, ?),
-			(SELECT CAST(pg_get_serial_sequence('entries', 'id') AS regclass) AS name OFFSET 0) AS s`, n) // found once
-		return ids, err
-	}
-	var last int64
-	err = tx.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM entries`).Scan(&last)
-	for i := range n {
-		ids = append(ids, last+1+int64(i))
-	}
-	return ids, err
+		},
+	}}
 }
 
 // entryRows are entries by column.
