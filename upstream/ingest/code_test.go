@@ -1,6 +1,8 @@
 package ingest_test
 
 import (
+	"crypto"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -32,9 +34,12 @@ type handset struct {
 	made    uint16
 }
 
-func newSchool(w *world) *school {
+func newSchool(w *world) *school { return newSchoolOf(w, w.keys.Campus()) }
+
+// newSchoolOf is newSchool with another key for phones.
+func newSchoolOf(w *world, key crypto.Signer) *school {
 	w.t.Helper()
-	signer, err := paycode.Hardware(w.keys.Campus())
+	signer, err := paycode.Hardware(key)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -139,6 +144,26 @@ func TestCodes(t *testing.T) {
 		w.inbox(ingest.CodeTwice, ingest.CodeOver, ingest.CodeOver, ingest.CodeWrong, ingest.CodeWrong,
 			ingest.CodeMissing, ingest.CodeWrong)
 		w.wants(map[store.Account]money.Fen{b: 36 * yuan})
+		w.sound()
+	})
+}
+
+// TestNewIssuer takes a code of an issuer who was not there when the first was taken.
+func TestNewIssuer(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		c := w.till("C01")
+		a, b := w.holder("1001", 100*yuan), w.holder("1002", 100*yuan)
+		c.sellByCode("1001", "s1", yuan) // there are no codes yet
+		c.push()
+		c.takeCode("s2", "1001", newSchool(w).phone("1001", "phone").show(), yuan, false)
+		c.push()
+		seed := sha256.Sum256([]byte("another key"))
+		later := newSchoolOf(w, ed25519.NewKeyFromSeed(seed[:]))
+		later.codes = 1
+		c.takeCode("s3", "1002", later.phone("1002", "other").show(), yuan, false)
+		c.push()
+		w.inbox()
+		w.wants(map[store.Account]money.Fen{a: 98 * yuan, b: 99 * yuan})
 		w.sound()
 	})
 }

@@ -121,8 +121,8 @@ func (k *taking) findBrought() sqldb.Step {
 	b := k.push.batch
 	k.brought = brought{}
 	return sqldb.Step{
-		Statement: `SELECT c.seq, c.hash FROM carried_entries c JOIN journals j ON j.id = c.journal
-			WHERE j.terminal = ? AND j.epoch = ? AND c.seq BETWEEN ? AND ?`,
+		Statement: `SELECT seq, hash FROM carried_entries
+			WHERE journal = (SELECT id FROM journals WHERE terminal = ? AND epoch = ?) AND seq BETWEEN ? AND ?`,
 		Args: []any{k.push.terminal.ID, b.Epoch[:], b.From, b.From + int64(len(b.Bodies)) - 1},
 		Row:  k.brought.scan,
 	}

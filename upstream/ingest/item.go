@@ -122,18 +122,19 @@ func (g *Ingest) checkTAC(ctx context.Context, it *item, cards map[string]card) 
 }
 
 // checkCode checks again what a terminal says that a phone has shown. Where there
-// are no issuers the school has no codes, and nothing is to be checked.
-func (it *item) checkCode(k paycode.Keys) {
+// are no issuers the school has no codes, and nothing is to be checked. It reports
+// whether k has the key of its issuer.
+func (it *item) checkCode(k paycode.Keys) bool {
 	e := it.entry
-	if it.fault != nil || e.Kind != journal.CodeSale || len(k.Issuers) == 0 {
-		return
+	if it.code, it.codeFault = nil, nil; it.fault != nil || e.Kind != journal.CodeSale || len(k.Issuers) == 0 {
+		return true
 	}
 	var taken paycode.Taken
 	details(e, &taken)
 	it.approved = taken.Approved
 	if taken.Code == "" {
 		it.codeFault = &fault{CodeMissing, "account " + e.Account}
-		return
+		return true
 	}
 	c, err := paycode.Parse(taken.Code)
 	if err == nil {
@@ -147,6 +148,7 @@ func (it *item) checkCode(k paycode.Keys) {
 	default:
 		it.code = &c
 	}
+	return !errors.Is(err, paycode.ErrIssuer)
 }
 
 func purchaseOf(e journal.Entry) pboc.Purchase {

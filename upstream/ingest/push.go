@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	"quancun/paycode"
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -42,6 +44,7 @@ func (g *Ingest) receive(ctx context.Context, t store.Terminal, b journal.Batch,
 	if err != nil {
 		return journal.Ack{}, err
 	}
+	defer p.cosigned() //nolint:errcheck // it has been asked for below, or nothing was written
 	var ack journal.Ack
 	var rejected *journal.PushError
 	err = g.books.Write(ctx, func(tx *sqldb.Tx) error {
@@ -49,11 +52,17 @@ func (g *Ingest) receive(ctx context.Context, t store.Terminal, b journal.Batch,
 		ack, rejected = journal.Ack{}, nil // it may be run again
 		var err error
 		ack, err = k.take()
+		if _, err := p.cosigned(); err != nil {
+			return err // nothing of it stays, whatever else is the matter
+		}
 		if errors.As(err, &rejected) {
 			return nil // what it has noted about the fork stays
 		}
 		return err
 	})
+	if rejected == nil && errors.Is(err, journal.ErrUnproven) {
+		return journal.Ack{}, g.unproven(ctx, t, b)
+	}
 	if err != nil {
 		return journal.Ack{}, fmt.Errorf("push %s/%s from %d: %w", t.ID, b.Epoch, b.From, err)
 	}
@@ -99,13 +108,13 @@ func (g *Ingest) Greet(ctx context.Context, acked journal.Position) (journal.Hea
 	return h, err
 }
 
-// push is a batch whose note the terminal has signed, read. Whether the note
-// is of these entries shows when they are held against what we have.
+// push is a batch, read. Whether its note is of these entries shows when they are
+// held against what we have.
 type push struct {
 	terminal   store.Terminal
 	batch      journal.Batch
 	checkpoint journal.Checkpoint
-	cosigned   []byte
+	cosigned   func() ([]byte, error) // waits for the note with both signatures; see cosign
 	items      []item
 	cards      map[string]card // of all entries, those that we know
 	holders    map[string]bool // of all entries' account numbers, those that we know
@@ -117,8 +126,9 @@ type card struct {
 	factor  [8]byte
 }
 
-// prove does all that needs no lock: it checks the note's signature, reads the
-// entries, and checks their TACs.
+// prove does all that needs no lock: it reads the entries and checks their TACs. The
+// note's signature is checked beside it, and beside what comes then: that takes as
+// long as all the rest, and is over before anything of the batch is committed.
 func (g *Ingest) prove(ctx context.Context, t store.Terminal, b journal.Batch) (p *push, err error) {
 	p = &push{terminal: t, batch: b}
 	p.checkpoint, err = journal.PeekCheckpoint(b.Note)
@@ -127,21 +137,32 @@ func (g *Ingest) prove(ctx context.Context, t store.Terminal, b journal.Batch) (
 		b.From < 1 || len(b.Bodies) == 0 {
 		return nil, journal.ErrUnproven
 	}
-	signed := make(chan error, 1)
-	go func() { // it takes as long as all the rest
-		var err error
-		p.cosigned, err = g.cosign(t, b.Note)
-		signed <- err
-	}()
-	err = g.read(ctx, p)
-	if err := <-signed; err != nil {
-		return nil, err
+	p.cosigned = beside(func() ([]byte, error) { return g.cosign(t, b.Note) })
+	if err := g.read(context.WithoutCancel(ctx), p); err != nil { // nobody watches for short reads, see file
+		_, unsigned := p.cosigned()
+		return nil, cmp.Or(unsigned, err)
 	}
-	return p, err
+	return p, nil
 }
 
-// cosign checks the terminal's signature of a note and adds ours. Ours leaves
-// with the answer, which is when the root was found to be that of what we hold.
+// beside runs do at once, and returns what waits for it to end.
+func beside[T any](do func() (T, error)) func() (T, error) {
+	var v T
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		v, err = do()
+	}()
+	return func() (T, error) {
+		<-done
+		return v, err
+	}
+}
+
+// cosign checks the terminal's signature of a note and adds ours, or it is
+// ErrUnproven. Ours leaves with the answer, which is when the root was found to be
+// that of what we hold.
 func (g *Ingest) cosign(t store.Terminal, note []byte) ([]byte, error) {
 	both, err := g.campus().Cosign(note, t.JournalKey, g.books.Now())
 	switch {
@@ -176,14 +197,27 @@ func (g *Ingest) checkCodes(ctx context.Context, items []item) error {
 	if !slices.ContainsFunc(items, ofCode) {
 		return nil
 	}
-	k, err := phone.Issuers(ctx, g.books.Live()) // an issuer never changes
+	if k := g.known.issuers.Load(); k != nil && checkCodes(items, *k) {
+		return nil
+	}
+	k, err := phone.Issuers(ctx, g.books.Live())
 	if err != nil {
 		return err
 	}
-	for i := range items {
-		items[i].innermost().checkCode(k)
+	if len(k.Issuers) > 0 { // until there is one, somebody may make the first
+		g.known.issuers.Store(&k)
 	}
+	checkCodes(items, k)
 	return nil
+}
+
+// checkCodes reports whether there was the key of whoever is said to have issued them.
+func checkCodes(items []item, k paycode.Keys) (all bool) {
+	all = true
+	for i := range items {
+		all = items[i].innermost().checkCode(k) && all
+	}
+	return all
 }
 
 // taking is a push under way, in a transaction.
@@ -225,7 +259,7 @@ func (k *taking) take() (journal.Ack, error) {
 		return journal.Ack{}, k.unproven(fresh)
 	}
 	if len(fresh) == 0 { // the answer to it was lost
-		return journal.Ack{Head: k.journal.head, Note: k.push.cosigned}, nil
+		return k.acknowledge(k.journal.head)
 	}
 	if err := k.askFor(fresh); err != nil {
 		return journal.Ack{}, err
@@ -244,7 +278,12 @@ func (k *taking) take() (journal.Ack, error) {
 	if err := k.advance(h, tree); err != nil {
 		return journal.Ack{}, err
 	}
-	return journal.Ack{Head: h, Note: k.push.cosigned}, nil
+	return k.acknowledge(h)
+}
+
+func (k *taking) acknowledge(h journal.Head) (journal.Ack, error) {
+	note, err := k.push.cosigned()
+	return journal.Ack{Head: h, Note: note}, err
 }
 
 // reject returns why the batch does not fit, once that has been noted.

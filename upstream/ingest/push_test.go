@@ -104,6 +104,11 @@ func TestPushRejected(t *testing.T) {
 		c.sell(p, "s1", yuan)
 		c.sell(p, "s2", yuan)
 
+		stolen := *c
+		stolen.key = other.key
+		c.rejects(stolen.batch(1, 2), journal.ErrUnproven, 0)
+		c.rejects(stolen.batch(3, 4), journal.ErrUnproven, 0) // who did not sign it is not known to lack anything
+		w.inbox()
 		c.rejects(c.batch(3, 4), journal.ErrGap, 0)
 		for name, change := range map[string]func(*journal.Batch){
 			"body":       func(b *journal.Batch) { b.Bodies = [][]byte{b.Bodies[0], append([]byte{}, b.Bodies[1][1:]...)} },
@@ -121,14 +126,15 @@ func TestPushRejected(t *testing.T) {
 			t.Log(name)
 			c.rejects(b, journal.ErrUnproven, 0)
 		}
-		stolen := *c
-		stolen.key = other.key
-		c.rejects(stolen.batch(1, 2), journal.ErrUnproven, 0)
 
 		c.push()
 		clone := *c
 		clone.bodies, clone.hashes = c.bodies[:2:2], c.hashes[:2:2]
 		clone.sellByCode("1001", "other", yuan)
+		forged := clone
+		forged.key = other.key
+		c.rejects(forged.batch(3, 3), journal.ErrUnproven, 4)
+		w.inbox(ingest.Lost)
 		c.rejects(clone.batch(3, 3), journal.ErrFork, 4)
 		c.rejects(clone.batch(1, 3), journal.ErrFork, 4) // one line for it is enough
 		w.wants(map[store.Account]money.Fen{a: 98 * yuan, payee: 2 * yuan})

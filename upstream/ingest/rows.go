@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"quancun/journal"
+	"quancun/paycode"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -175,11 +177,15 @@ func mustBeOne(n int64) error {
 // advance moves the journal's head.
 func (k *taking) advance(h journal.Head, tree journal.Frontier) error {
 	was, frontier, now := k.journal.head.Seq, tree.Bytes(), k.now.UnixMilli()
-	err := k.tx.Later(k.ctx, sqldb.Step{
+	note, err := k.push.cosigned()
+	if err != nil {
+		return err
+	}
+	err = k.tx.Later(k.ctx, sqldb.Step{
 		Statement: `
 			UPDATE journals SET head_seq = ?, head_hash = ?, frontier = ?, journal_key = ?, note = ?, pushed_ms = ?
 			WHERE id = ?`,
-		Args: []any{h.Seq, h.Hash[:], frontier, []byte(k.push.terminal.JournalKey), k.push.cosigned, now,
+		Args: []any{h.Seq, h.Hash[:], frontier, []byte(k.push.terminal.JournalKey), note, now,
 			k.journal.id},
 		Count: mustBeOne,
 	})
@@ -191,7 +197,7 @@ func (k *taking) advance(h journal.Head, tree journal.Frontier) error {
 	}
 	err = k.tx.Later(k.ctx, sqldb.Step{
 		Statement: `INSERT INTO checkpoints (journal, size, note, frontier, kept_ms) VALUES (?, ?, ?, ?, ?)`,
-		Args:      []any{k.journal.id, h.Seq, k.push.cosigned, frontier, now},
+		Args:      []any{k.journal.id, h.Seq, note, frontier, now},
 	})
 	if err != nil {
 		return fmt.Errorf("keep checkpoint: %w", err)
@@ -199,9 +205,11 @@ func (k *taking) advance(h journal.Head, tree journal.Frontier) error {
 	return nil
 }
 
-// known are the cards and holders that have been read. What is kept of them
-// never changes, and none of them ever goes away.
+// known are the cards, holders and issuers of codes that have been read. What is kept
+// of them never changes, and none of them ever goes away.
 type known struct {
+	issuers atomic.Pointer[paycode.Keys] // nil as long as there is none
+
 	mu      sync.Mutex
 	cards   map[string]card
 	holders map[string]bool
