@@ -192,7 +192,7 @@ func (d *Desk) cancel(ctx context.Context, p Payment, why Cause) (Payment, error
 		case channel.Closed:
 			return d.close(ctx, p, true)
 		case channel.Returned:
-			return d.advance(ctx, p, step{to: Returned})
+			return d.returned(ctx, p, "")
 		default:
 			err = fmt.Errorf("cancel left it in status %d", status)
 		}
@@ -223,7 +223,7 @@ func (d *Desk) settle(ctx context.Context, p Payment, t channel.Trade, err error
 	case channel.Closed:
 		p, err = d.close(ctx, p, true)
 	case channel.Returned:
-		p, err = d.advance(ctx, p, step{to: Returned, tradeNo: t.TradeNo})
+		p, err = d.returned(ctx, p, t.TradeNo)
 	default:
 		return false, p, nil
 	}
@@ -246,6 +246,14 @@ func (d *Desk) paid(ctx context.Context, p Payment, t channel.Trade) (Payment, e
 		at = d.now()
 	}
 	return d.advance(ctx, p, step{to: Paid, tradeNo: t.TradeNo, paidAt: at})
+}
+
+// returned notes that the payer has the money again. Where that was taken for paid
+// before, and a till has sold for it, people are told.
+func (d *Desk) returned(ctx context.Context, p Payment, tradeNo string) (Payment, error) {
+	no := p.No
+	p, err := d.advance(ctx, p, step{to: Returned, tradeNo: tradeNo})
+	return p, d.books.Reversed(context.WithoutCancel(ctx), no, err)
 }
 
 // cancelling is for how long nobody else asks about a payment that is being cancelled.
@@ -289,7 +297,7 @@ func (d *Desk) watchClosed(ctx context.Context, p Payment) (Payment, error) {
 	t, err := d.query(ctx, p)
 	switch {
 	case err == nil && t.Status == channel.Returned:
-		return d.advance(ctx, p, step{to: Returned, tradeNo: t.TradeNo})
+		return d.returned(ctx, p, t.TradeNo)
 	case err != nil || t.Status == channel.Closed || t.Status == channel.Absent:
 		return d.close(ctx, p, err == nil)
 	}
@@ -304,7 +312,7 @@ func (d *Desk) watchClosed(ctx context.Context, p Payment) (Payment, error) {
 	case err != nil:
 		d.log.Warn("payment not given back", "order", p.No, "err", err)
 	case status == channel.Returned:
-		return d.advance(ctx, p, step{to: Returned, tradeNo: t.TradeNo})
+		return d.returned(ctx, p, t.TradeNo)
 	}
 	return d.close(ctx, p, false)
 }

@@ -394,6 +394,40 @@ func TestPaidWhileCancelled(t *testing.T) {
 	}
 }
 
+// TestReversed: a cancellation is under way for longer than anybody waits for it, and the
+// till has sold meanwhile for what then goes back to the payer. People are told.
+func TestReversed(t *testing.T) {
+	w := newWorldOn(t, pgtest.New(t).DSN)
+	w.arm(lab.Fault{Method: "pay", Kind: lab.Wait})
+	w.pay("S1", 20*yuan)
+	w.line.onWire = func(method string) {
+		if method != "cancel" {
+			return
+		}
+		if _, err := w.gateway.Pay("S1", 0); err != nil {
+			t.Error(err)
+		}
+		w.line.onWire = nil
+		w.mu.Lock()
+		w.clock = w.clock.Add(time.Minute)
+		w.mu.Unlock()
+		other := payment.New(payment.Config{
+			Books: w.books, Channel: w.line.Codes, Pace: payment.Pace{Call: w.patience}, Now: w.now,
+		})
+		w.must(other.Attend(t.Context()))
+	}
+	if p, err := w.desk.End(t.Context(), sale("S1", 20*yuan)); !errors.Is(err, store.ErrBackward) {
+		t.Errorf("End = %+v, %v, want ErrBackward", p, err)
+	}
+	if p := w.payment("S1"); p.State != payment.Paid {
+		t.Errorf("%+v, want it paid", p)
+	}
+	alarms, err := w.books.Alarms(t.Context())
+	if err != nil || len(alarms) != 1 || alarms[0].Kind != store.AlarmOrderReversed || alarms[0].Ref != "S1" {
+		t.Errorf("alarms %+v, %v; want that S1 was reversed", alarms, err)
+	}
+}
+
 // slow is a way to the channel on which something happens before a question arrives.
 type slow struct {
 	channel.Codes

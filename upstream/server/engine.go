@@ -248,7 +248,7 @@ func (e *engine) cancel(ctx context.Context, o store.Order) (store.Order, error)
 		case channel.Closed:
 			return e.close(ctx, o)
 		case channel.Returned:
-			return e.advance(ctx, o, store.OrderStep{To: store.OrderReturned})
+			return e.returned(ctx, o, "")
 		default:
 			err = fmt.Errorf("cancel left it in status %d", status)
 		}
@@ -278,11 +278,19 @@ func (e *engine) settle(ctx context.Context, o store.Order, t channel.Trade, err
 	case channel.Closed:
 		o, err = e.close(ctx, o)
 	case channel.Returned:
-		o, err = e.advance(ctx, o, store.OrderStep{To: store.OrderReturned, TradeNo: t.TradeNo})
+		o, err = e.returned(ctx, o, t.TradeNo)
 	default:
 		return false, o, nil
 	}
 	return true, o, err
+}
+
+// returned notes that the payer has the money again. Where it was credited before,
+// people are told.
+func (e *engine) returned(ctx context.Context, o store.Order, tradeNo string) (store.Order, error) {
+	no := o.No
+	o, err := e.advance(ctx, o, store.OrderStep{To: store.OrderReturned, TradeNo: tradeNo})
+	return o, e.books.Reversed(context.WithoutCancel(ctx), no, err)
 }
 
 // pay credits an order, if what was paid is what was asked.

@@ -41,6 +41,9 @@ type Books interface {
 	// Alarm writes down what somebody has to look at; first reports whether
 	// it is new.
 	Alarm(ctx context.Context, a store.Alarm) (first bool, err error)
+	// Reversed makes an alarm of an error which means that what was credited has gone
+	// back to the payer, and returns the error.
+	Reversed(ctx context.Context, no string, err error) error
 }
 
 type terminalBooks interface {

@@ -475,6 +475,37 @@ func TestPaidWhileCancelled(t *testing.T) {
 	}
 }
 
+// TestReversed: a cancellation is under way for longer than anybody waits for it, and what
+// then goes back to the payer was credited meanwhile. People are told.
+func TestReversed(t *testing.T) {
+	w := newWorldOn(t, pgtest.New(t).DSN)
+	w.pace = server.Pace{Call: 7 * time.Second}
+	w.stop()
+	w.start(false)
+	if _, err := w.client.CreateTopUp(t.Context(), w.session(), "C1", 20*yuan); err != nil {
+		t.Fatal(err)
+	}
+	other := w.newServer()
+	w.ch.arriving = func(method string) {
+		if method != "cancel" {
+			return
+		}
+		w.ch.arriving = nil
+		w.ch.pay("C1")
+		w.pass(time.Minute)
+		if err := other.Attend(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if o, err := w.client.CancelTopUp(t.Context(), "C1"); err == nil && o.State == client.TopUpReturned {
+		t.Errorf("CancelTopUp = %+v, want not returned: it was credited", o)
+	}
+	if got := w.alarms(); len(got) != 1 || got[0] != store.AlarmOrderReversed {
+		t.Errorf("alarms %q, want that it was reversed", got)
+	}
+	w.check(opening + 20*yuan)
+}
+
 // TestClockBack sets the clock back by a day: orders that are due in the
 // future, as it seems now, are asked about all the same.
 func TestClockBack(t *testing.T) {

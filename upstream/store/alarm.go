@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"quancun/upstream/store/sqldb"
@@ -17,6 +18,7 @@ const (
 	AlarmOrderConflict  AlarmKind = "order conflict"  // order: the same number came with other content
 	AlarmAmountMismatch AlarmKind = "amount mismatch" // order: the channel was paid another amount
 	AlarmOrderStuck     AlarmKind = "order stuck"     // order: the channel does not say what it came to
+	AlarmOrderReversed  AlarmKind = "order reversed"  // order: the channel has given back what was taken for paid
 	AlarmLoadConflict   AlarmKind = "load conflict"   // load: the same ID came with other content
 	AlarmLoadUnknown    AlarmKind = "load unknown"    // load: reported, never authorized here
 	AlarmLoadCorrected  AlarmKind = "load corrected"  // load: called not written, proved written
@@ -48,6 +50,19 @@ func (b *Books) Alarm(ctx context.Context, a Alarm) (first bool, err error) {
 		return err
 	})
 	return first, err
+}
+
+// Reversed says that the channel has given back what an order, or a payment by code, was
+// taken for paid with, if that is what err is about: [ErrBackward] on the way to returned.
+// It returns err, and whatever goes wrong besides.
+func (b *Books) Reversed(ctx context.Context, no string, err error) error {
+	if !errors.Is(err, ErrBackward) {
+		return err
+	}
+	_, failed := b.Alarm(ctx, Alarm{
+		Kind: AlarmOrderReversed, Ref: no, Detail: "the channel gave it back, and it was taken for paid before",
+	})
+	return errors.Join(err, failed)
 }
 
 func (b *Books) alarm(ctx context.Context, tx *sqldb.Tx, a Alarm) (first bool, err error) {
