@@ -39,12 +39,14 @@ func (d *Desk) refer(ctx context.Context, b Bill, why string) (moved Bill, err e
 	return moved, nil
 }
 
-// tooLate leaves a bill released that the biller has booked, and tells people.
+// tooLate leaves a bill released that the biller has booked, and tells people. It
+// may have been released since b was read.
 func (d *Desk) tooLate(ctx context.Context, b Bill, why string) (moved Bill, err error) {
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
-		var won bool
-		moved, won, err = d.advanceIn(ctx, tx, b, step{to: Released})
-		if err != nil || !won {
+		if moved, err = lock(ctx, tx, b.No); err != nil || moved.State != Released {
+			return err
+		}
+		if moved, _, err = d.advanceIn(ctx, tx, moved, step{to: Released}); err != nil {
 			return err
 		}
 		return d.books.Except(ctx, tx, []store.Exception{b.line(lineTooLate, why,
@@ -103,13 +105,8 @@ func (d *Desk) Decide(ctx context.Context, c Decision) (moved Bill, err error) {
 		if err != nil {
 			return err
 		}
-		for _, l := range lines {
-			text := fmt.Sprintf("booked: %t; %s; by %s %s", c.Booked, c.Evidence, c.ByOne, c.ByTwo)
-			if err := d.books.CloseException(ctx, tx, l.ID, moved.Entry, text); err != nil {
-				return err
-			}
-		}
-		return nil
+		return d.closeLines(ctx, tx, moved,
+			fmt.Sprintf("booked: %t; %s; by %s %s", c.Booked, c.Evidence, c.ByOne, c.ByTwo))
 	})
 	if err != nil {
 		return Bill{}, fmt.Errorf("decide bill: %w", err)
@@ -123,6 +120,20 @@ func openLines(ctx context.Context, tx *sqldb.Tx, no string) ([]store.Exception,
 	if _, err := lock(ctx, tx, no); err != nil {
 		return nil, err
 	}
+	return readLines(ctx, tx, no)
+}
+
+// closeLines closes what of b, which has come to its end, is in the inbox. Its caller
+// holds b.
+func (d *Desk) closeLines(ctx context.Context, tx *sqldb.Tx, b Bill, found string) error {
+	lines, err := readLines(ctx, tx, b.No)
+	for _, l := range lines {
+		err = errors.Join(err, d.books.CloseException(ctx, tx, l.ID, b.Entry, found))
+	}
+	return err
+}
+
+func readLines(ctx context.Context, tx *sqldb.Tx, no string) ([]store.Exception, error) {
 	return store.ReadExceptions(ctx, tx, `WHERE kind IN (?, ?) AND ref = ? AND closed_ms IS NULL ORDER BY id`,
 		lineReferred, lineTooLate, no)
 }

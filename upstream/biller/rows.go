@@ -146,13 +146,16 @@ func (d *Desk) tell(was, is Bill) {
 	d.clerk.Hasten()
 }
 
-// capture has the account pay a bill in the same moment in which it becomes paid.
+// capture has the account pay a bill in the same moment in which it becomes paid, and
+// closes its lines in the inbox: its biller, or another upstream, was faster than people.
 // One that is paid already is returned as it stands. One that was released pays
 // only if the account has the money: otherwise it is a [*NotEnoughError].
 func (d *Desk) capture(ctx context.Context, b Bill, r vendor.Receipt) (paid Bill, err error) {
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
-		paid, err = d.captureIn(ctx, tx, b.No, r)
-		return err
+		if paid, err = d.captureIn(ctx, tx, b.No, r); err != nil {
+			return err
+		}
+		return d.closeLines(ctx, tx, paid, "the biller has answered since: booked, record "+paid.RecordNo)
 	})
 	if err != nil {
 		return b, fmt.Errorf("pay bill: %w", err)
