@@ -65,8 +65,9 @@ type Campus struct {
 	now  func() time.Time
 	mux  *http.ServeMux
 
-	mu    sync.Mutex
-	saved saved // guarded by mu
+	mu     sync.Mutex
+	saved  saved  // guarded by mu
+	status string // rechargeStatus of every order; guarded by mu
 }
 
 type saved struct {
@@ -81,7 +82,7 @@ const Price = 56
 func New(c Config) (*Campus, error) {
 	s := &Campus{
 		Board: breaker.NewBoard("rooms", "room", "recharge", "order", "places", "roominfo", "pay"),
-		key:   c.Key, file: filepath.Join(c.Dir, "electricity.json"), now: c.Now, mux: http.NewServeMux(),
+		key:   c.Key, file: filepath.Join(c.Dir, "electricity.json"), now: c.Now, mux: http.NewServeMux(), status: "2",
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -170,6 +171,14 @@ func (s *Campus) Recharges() []Recharge {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.saved.Recharges)
+}
+
+// SetStatus sets what the plain wire says of every recharge that was booked. It begins
+// with "2", done.
+func (s *Campus) SetStatus(status string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status = status
 }
 
 // twice reports whether a room has several meters. Its caller holds mu.

@@ -121,7 +121,7 @@ func (s *Campus) restOrder(form url.Values) object {
 	for _, c := range s.saved.Recharges {
 		if c.OrderNo == form.Get("orderCode") {
 			return object{"statusCode": 0, "message": "成功", "data": object{
-				"orderCode": c.OrderNo, "rechargeStatus": "2", "rechargeMoney": yuan(c.Fen),
+				"orderCode": c.OrderNo, "rechargeStatus": s.status, "rechargeMoney": yuan(c.Fen),
 				"rechargeTime": clock(c.At), "bussiOrder": c.No,
 			}}
 		}

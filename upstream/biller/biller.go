@@ -7,7 +7,8 @@
 // stood. The biller is told once. If it says that it has booked it, the account
 // pays; if it says no, the hold is released. If it says nothing, nobody knows:
 // it is asked, and never told again, until it says what became of the order. A
-// biller that cannot be asked leaves it to people, and the amount stays held.
+// biller that has not said so for an hour, or cannot be asked, leaves it to people
+// too, and the amount stays held.
 //
 // A biller that is not reached has certainly not heard. It is tried again until
 // the bill's deadline, and then the hold is released.

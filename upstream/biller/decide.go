@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"quancun/money"
 	"quancun/upstream/biller/vendor"
@@ -19,11 +20,12 @@ const (
 
 const owner = "card centre" // who can speak with the holder and with the biller
 
-// refer leaves a bill to people, with a line in the inbox that says what to do.
-func (d *Desk) refer(ctx context.Context, b Bill, why string) (moved Bill, err error) {
+// refer leaves a bill to people, with a line in the inbox that says what to do. The
+// biller is asked all the same at next, unless that is zero.
+func (d *Desk) refer(ctx context.Context, b Bill, why string, next time.Time) (moved Bill, err error) {
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
 		var won bool
-		moved, won, err = d.advanceIn(ctx, tx, b, step{to: Referred})
+		moved, won, err = d.advanceIn(ctx, tx, b, step{to: Referred, tries: b.Tries, next: next})
 		if err != nil || !won {
 			return err
 		}
@@ -100,7 +102,8 @@ func (d *Desk) Decide(ctx context.Context, c Decision) (moved Bill, err error) {
 		case c.Booked:
 			moved, err = d.captureIn(ctx, tx, c.OrderNo, vendor.Receipt{RecordNo: c.RecordNo})
 		default:
-			moved, _, err = d.advanceIn(ctx, tx, was, step{to: Released, cause: CausePeople})
+			// One that the biller is still asked about is watched from then on.
+			moved, _, err = d.advanceIn(ctx, tx, was, step{to: Released, cause: CausePeople, next: was.Next})
 		}
 		if err != nil {
 			return err

@@ -14,8 +14,8 @@ import (
 // AlarmStuck means that a biller has not said for long what became of an order.
 const AlarmStuck store.AlarmKind = "bill stuck" // order
 
-// stuckTries is how often a biller is asked about a bill before somebody is told.
-// By then about an hour has passed.
+// stuckTries is how often a biller is asked about a bill before it is referred to
+// people. By then about an hour has passed.
 const stuckTries = 20
 
 // Longest pauses.
@@ -87,11 +87,11 @@ func (d *Desk) attend(ctx context.Context, no string) error {
 		_, err = d.begin(ctx, b)
 	case Sent: // whoever told the biller has died meanwhile
 		_, err = d.inDoubt(ctx, b, errors.New("cut off"))
-	case Checking:
+	case Checking, Referred:
 		_, err = d.ask(ctx, b)
 	case Released:
 		_, err = d.watch(ctx, b)
-	case Paid, Referred: // moved since it was due
+	case Paid: // moved since it was due
 	}
 	return err
 }
@@ -165,10 +165,10 @@ func (d *Desk) refused(ctx context.Context, b Bill, why error) (Bill, error) {
 func (d *Desk) inDoubt(ctx context.Context, b Bill, why error) (Bill, error) {
 	d.log.Warn("bill not decided", "order", b.No, "biller", b.Biller, "err", why)
 	if _, ok := d.biller(b.Biller).(vendor.Asker); !ok {
-		return d.refer(ctx, b, "the biller has not answered, and cannot be asked")
+		return d.refer(ctx, b, "the biller has not answered, and cannot be asked", time.Time{})
 	}
 	if errors.Is(why, vendor.ErrMismatch) {
-		return d.refer(ctx, b, why.Error())
+		return d.refer(ctx, b, why.Error(), time.Time{})
 	}
 	b, _, err := d.advance(ctx, b, step{to: Checking, next: d.later(d.pace.Retry, retryMax, 0)})
 	return b, err
@@ -183,32 +183,44 @@ func (d *Desk) query(ctx context.Context, asker vendor.Asker, b Bill) (vendor.Re
 }
 
 // ask asks what became of a bill. That there is no such order is believed only
-// after a while: it may still be on its way there, or in a queue.
+// after a while: it may still be on its way there, or in a queue. One that stays
+// without an end is left to people, and asked about all the same: whoever knows first
+// ends it.
 func (d *Desk) ask(ctx context.Context, b Bill) (Bill, error) {
 	asker, ok := d.biller(b.Biller).(vendor.Asker)
 	if !ok {
-		return d.refer(ctx, b, "the biller cannot be asked")
+		return d.refer(ctx, b, "the biller cannot be asked", time.Time{})
 	}
 	receipt, err := d.query(ctx, asker, b)
 	switch {
 	case err == nil:
 		return d.paid(ctx, b, receipt)
 	case errors.Is(err, vendor.ErrMismatch):
-		return d.refer(ctx, b, err.Error())
+		return d.refer(ctx, b, err.Error(), time.Time{})
 	case errors.Is(err, vendor.ErrAbsent) && !d.now().Before(b.SentAt.Add(d.pace.Settle)):
 		b, _, err := d.advance(ctx, b, step{to: Released, cause: CauseAbsent, next: d.watchFrom(b, 0)})
 		return b, err
 	}
 	tries := b.Tries + 1
-	if tries == stuckTries {
-		d.log.Error("bill stuck", "order", b.No, "biller", b.Biller, "err", err)
-		detail := fmt.Sprintf("%d questions to %s without an answer that ends it", tries, b.Biller)
-		if _, err := d.books.Alarm(ctx, store.Alarm{Kind: AlarmStuck, Ref: b.No, Detail: detail}); err != nil {
-			return b, err
-		}
+	if b.State == Checking && tries >= stuckTries {
+		return d.stuck(ctx, b, err)
 	}
-	b, _, err = d.advance(ctx, b, step{to: Checking, tries: tries, next: d.later(d.pace.Retry, retryMax, tries)})
+	b, _, err = d.advance(ctx, b, step{to: b.State, tries: tries, next: d.later(d.pace.Retry, retryMax, tries)})
 	return b, err
+}
+
+// stuck tells people of a bill that the biller does not end.
+func (d *Desk) stuck(ctx context.Context, b Bill, why error) (Bill, error) {
+	d.log.Error("bill stuck", "order", b.No, "biller", b.Biller, "err", why)
+	detail := fmt.Sprintf("%d questions to %s without an answer that ends it", stuckTries, b.Biller)
+	if _, err := d.books.Alarm(ctx, store.Alarm{Kind: AlarmStuck, Ref: b.No, Detail: detail}); err != nil {
+		return b, err
+	}
+	if errors.Is(why, vendor.ErrNotSaid) { // its own words; other errors may have an address in them
+		detail += ": " + why.Error()
+	}
+	detail += "; it is asked further, and this line closes when it answers"
+	return d.refer(ctx, b, detail, d.later(retryMax, retryMax, 0))
 }
 
 // watch looks whether a bill that was released has been booked all the same.
@@ -227,7 +239,8 @@ func (d *Desk) watch(ctx context.Context, b Bill) (Bill, error) {
 		return d.tooLate(ctx, b, err.Error())
 	}
 	next := d.watchFrom(b, b.Tries+1)
-	if !errors.Is(err, vendor.ErrAbsent) && next.IsZero() { // the last question is one that was answered
+	if !errors.Is(err, vendor.ErrAbsent) && next.IsZero() && b.Cause != CausePeople {
+		// The last question is one that was answered, unless people have asked too.
 		next = d.later(watchMax, watchMax, 0)
 	}
 	b, _, err = d.advance(ctx, b, step{to: Released, tries: b.Tries + 1, next: next})

@@ -99,12 +99,16 @@ type step struct {
 }
 
 // advance moves a bill from the state in which b is, and tells everybody who
-// waits. won is false if it is not there any more: somebody else has moved it.
+// waits. won is false if it is not there any more: somebody else has moved it. A bill
+// that people were to find out about takes its line out of the inbox when it ends.
 // What the ratchet does not allow is [store.ErrBackward].
 func (d *Desk) advance(ctx context.Context, b Bill, s step) (moved Bill, won bool, err error) {
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		moved, won, err = d.advanceIn(ctx, tx, b, s)
-		return err
+		if err != nil || !won || b.State != Referred || s.to == Referred {
+			return err
+		}
+		return d.closeLines(ctx, tx, moved, "the biller has answered since: not booked")
 	})
 	if err != nil {
 		return Bill{}, false, fmt.Errorf("advance bill: %w", err)

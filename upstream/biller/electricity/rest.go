@@ -326,8 +326,8 @@ func (r *Rest) Ask(ctx context.Context, c vendor.Charge) (vendor.Receipt, error)
 	return parseOrder(a, c)
 }
 
-// parseOrder reads what became of an order. Status 2 is done; every other one is
-// under way.
+// parseOrder reads what became of an order. Status 2 is done. What others mean no
+// document says, so none is taken for a no: the order is under way until people know.
 func parseOrder(a restAnswer, c vendor.Charge) (vendor.Receipt, error) {
 	var w struct {
 		Code   vendor.Text `json:"orderCode"`
@@ -348,7 +348,7 @@ func parseOrder(a restAnswer, c vendor.Charge) (vendor.Receipt, error) {
 	case w.Code != "" && string(w.Code) != c.OrderNo:
 		return vendor.Receipt{}, errors.New("electricity: the answer is about another order")
 	case w.Status != "2":
-		return vendor.Receipt{}, fmt.Errorf("%w: the order is under way", vendor.ErrNotSaid)
+		return vendor.Receipt{}, fmt.Errorf("%w: the order is under way, status %.20q", vendor.ErrNotSaid, w.Status)
 	}
 	return vendor.Receipt{RecordNo: string(w.Order), At: readTime(w.Time)}, nil
 }
