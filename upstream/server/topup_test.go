@@ -427,14 +427,7 @@ func TestPaidWhileCancelled(t *testing.T) {
 	for _, asking := range []bool{false, true} {
 		t.Run(fmt.Sprintf("asking=%t", asking), func(t *testing.T) {
 			t.Parallel()
-			w := newWorldOn(t, pgtest.New(t).DSN)
-			w.pace = server.Pace{Call: 7 * time.Second}
-			w.stop()
-			w.start(false)
-			if _, err := w.client.CreateTopUp(t.Context(), w.session(), "C1", 20*yuan); err != nil {
-				t.Fatal(err)
-			}
-			other := w.newServer()
+			w, other := newPair(t)
 			attend := func() {
 				w.pass(5 * time.Second)
 				if err := other.Attend(t.Context()); err != nil {
@@ -475,9 +468,9 @@ func TestPaidWhileCancelled(t *testing.T) {
 	}
 }
 
-// TestReversed: a cancellation is under way for longer than anybody waits for it, and what
-// then goes back to the payer was credited meanwhile. People are told.
-func TestReversed(t *testing.T) {
+// newPair returns a world with another upstream on the same books, and with a top-up
+// that is waited for, C1.
+func newPair(t *testing.T) (*world, *server.Server) {
 	w := newWorldOn(t, pgtest.New(t).DSN)
 	w.pace = server.Pace{Call: 7 * time.Second}
 	w.stop()
@@ -485,7 +478,13 @@ func TestReversed(t *testing.T) {
 	if _, err := w.client.CreateTopUp(t.Context(), w.session(), "C1", 20*yuan); err != nil {
 		t.Fatal(err)
 	}
-	other := w.newServer()
+	return w, w.newServer()
+}
+
+// TestReversed: a cancellation is under way for longer than anybody waits for it, and what
+// then goes back to the payer was credited meanwhile. People are told.
+func TestReversed(t *testing.T) {
+	w, other := newPair(t)
 	w.ch.arriving = func(method string) {
 		if method != "cancel" {
 			return
