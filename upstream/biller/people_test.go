@@ -2,10 +2,6 @@ package biller_test
 
 import (
 	"context"
-	"crypto/tls"
-	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +9,7 @@ import (
 	"time"
 
 	"quancun/lab/breaker"
+	"quancun/lab/breaker/breakertest"
 	meters "quancun/lab/electricity"
 	"quancun/upstream/biller"
 	"quancun/upstream/biller/electricity"
@@ -171,8 +168,6 @@ type metered struct {
 func (w *world) openMeters(status string) metered {
 	w.t.Helper()
 	dir := w.t.TempDir()
-	certificate, err := breaker.Certificate(dir)
-	w.must(err)
 	campus, err := meters.New(meters.Config{Dir: dir, Key: "secret", Now: w.now})
 	w.must(err)
 	w.must(campus.Add(meters.Room{
@@ -180,11 +175,7 @@ func (w *world) openMeters(status string) metered {
 		Room: meters.Place{ID: "301", Name: "301"}, Energy: 1440, Money: 806,
 	}))
 	campus.SetStatus(status)
-	s := httptest.NewUnstartedServer(campus)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.StartTLS()
-	w.t.Cleanup(s.Close)
+	s := breakertest.Serve(w.t, dir, campus)
 	key := filepath.Join(dir, "key")
 	w.must(os.WriteFile(key, []byte("secret\n"), 0o600))
 	rest, err := electricity.NewRest(electricity.RestConfig{

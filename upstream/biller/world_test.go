@@ -2,10 +2,7 @@ package biller_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"io"
-	"log"
 	"net/http/httptest"
 	"path/filepath"
 	"sync"
@@ -13,6 +10,7 @@ import (
 	"time"
 
 	"quancun/lab/breaker"
+	"quancun/lab/breaker/breakertest"
 	lab "quancun/lab/srun"
 	"quancun/money"
 	"quancun/upstream/biller"
@@ -84,16 +82,11 @@ func newWorld(t *testing.T, dsn string) *world {
 func (w *world) openVendor() {
 	w.t.Helper()
 	dir := w.t.TempDir()
-	certificate, err := breaker.Certificate(dir)
-	w.must(err)
+	var err error
 	w.box, err = lab.New(lab.Config{Dir: dir, Now: w.now})
 	w.must(err)
 	w.must(w.box.Add(lab.User{Name: "2026000101", RealName: "张三"}))
-	w.server = httptest.NewUnstartedServer(w.box)
-	w.server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	w.server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	w.server.StartTLS()
-	w.t.Cleanup(w.server.Close)
+	w.server = breakertest.Serve(w.t, dir, w.box)
 	w.network, err = srun.New(srun.Config{
 		Address: w.server.URL, CertificateFile: filepath.Join(dir, breaker.CertificateFile), Now: w.now,
 	})

@@ -4,13 +4,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"crypto/tls"
 	"errors"
-	"io"
-	"log"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +23,7 @@ import (
 	"quancun/kiosk/service/network"
 	"quancun/kiosk/service/pay"
 	"quancun/lab/breaker"
+	"quancun/lab/breaker/breakertest"
 	labelectricity "quancun/lab/electricity"
 	labsrun "quancun/lab/srun"
 	"quancun/ledger"
@@ -92,19 +88,6 @@ func (w *world) ok(err error) {
 	}
 }
 
-// vendor serves one of the lab's vendors, and returns its address.
-func (w *world) vendor(dir string, h http.Handler) string {
-	w.t.Helper()
-	certificate, err := breaker.Certificate(dir)
-	w.ok(err)
-	s := httptest.NewUnstartedServer(h)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.StartTLS()
-	w.t.Cleanup(s.Close)
-	return s.URL
-}
-
 // pace is a hundredth of the real one. No vendor of these tests is silent, so a call
 // has all the time that a busy machine may take for it.
 var pace = biller.Pace{
@@ -143,11 +126,13 @@ func (w *world) openVendors() {
 	w.ok(os.WriteFile(filepath.Join(dir2, "secret"), []byte("secret"), 0o600))
 	c := setup.Config{
 		Network: setup.Network{
-			Address: w.vendor(dir, w.network), CertificateFile: filepath.Join(dir, breaker.CertificateFile),
+			Address:         breakertest.Serve(w.t, dir, w.network).URL,
+			CertificateFile: filepath.Join(dir, breaker.CertificateFile),
 		},
 		Electricity: setup.Electricity{
-			Wire: "rest", Address: w.vendor(dir2, w.campus), CertificateFile: filepath.Join(dir2, breaker.CertificateFile),
-			KeyFile: "secret",
+			Wire: "rest", Address: breakertest.Serve(w.t, dir2, w.campus).URL,
+			CertificateFile: filepath.Join(dir2, breaker.CertificateFile),
+			KeyFile:         "secret",
 		},
 	}
 	c.Resolve(dir2)

@@ -2,12 +2,8 @@ package electricity_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +11,7 @@ import (
 	"time"
 
 	"quancun/lab/breaker"
+	"quancun/lab/breaker/breakertest"
 	lab "quancun/lab/electricity"
 	"quancun/money"
 	"quancun/upstream/biller/electricity"
@@ -42,15 +39,10 @@ func (w world) must(err error) {
 func newWorld(t *testing.T) world {
 	t.Helper()
 	w, dir := world{T: t}, t.TempDir()
-	certificate, err := breaker.Certificate(dir)
-	w.must(err)
+	var err error
 	w.campus, err = lab.New(lab.Config{Dir: dir, Key: "secret"})
 	w.must(err)
-	s := httptest.NewUnstartedServer(w.campus)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.StartTLS()
-	t.Cleanup(s.Close)
+	s := breakertest.Serve(t, dir, w.campus)
 	key, pin := filepath.Join(dir, "key"), filepath.Join(dir, breaker.CertificateFile)
 	w.must(os.WriteFile(key, []byte("secret\n"), 0o600))
 	var err1, err2, err3 error

@@ -2,12 +2,7 @@ package service_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"io"
-	"log"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +10,7 @@ import (
 	"time"
 
 	"quancun/lab/breaker"
+	"quancun/lab/breaker/breakertest"
 	labelectricity "quancun/lab/electricity"
 	labsrun "quancun/lab/srun"
 	"quancun/money"
@@ -68,19 +64,6 @@ func (w *world) must(err error) {
 	}
 }
 
-// serve serves one of the lab's vendors, and returns its address.
-func (w *world) serve(dir string, h http.Handler) string {
-	w.t.Helper()
-	certificate, err := breaker.Certificate(dir)
-	w.must(err)
-	s := httptest.NewUnstartedServer(h)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.StartTLS()
-	w.t.Cleanup(s.Close)
-	return s.URL
-}
-
 func newWorld(t *testing.T, wire string) *world {
 	t.Helper()
 	w, dir, dir2 := &world{t: t}, t.TempDir(), t.TempDir()
@@ -105,11 +88,13 @@ func newWorld(t *testing.T, wire string) *world {
 	w.must(os.WriteFile(filepath.Join(dir2, "secret"), []byte("secret"), 0o600))
 	c := setup.Config{
 		Network: setup.Network{
-			Address: w.serve(dir, w.network), CertificateFile: filepath.Join(dir, breaker.CertificateFile),
+			Address:         breakertest.Serve(w.t, dir, w.network).URL,
+			CertificateFile: filepath.Join(dir, breaker.CertificateFile),
 		},
 		Electricity: setup.Electricity{
-			Wire: wire, Address: w.serve(dir2, w.campus), CertificateFile: filepath.Join(dir2, breaker.CertificateFile),
-			KeyFile: "secret", App: labelectricity.App, Account: "1", PayProject: "726", SchoolCode: "43",
+			Wire: wire, Address: breakertest.Serve(w.t, dir2, w.campus).URL,
+			CertificateFile: filepath.Join(dir2, breaker.CertificateFile),
+			KeyFile:         "secret", App: labelectricity.App, Account: "1", PayProject: "726", SchoolCode: "43",
 		},
 	}
 	c.Resolve(dir2)

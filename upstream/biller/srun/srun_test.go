@@ -2,16 +2,13 @@ package srun_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"io"
-	"log"
-	"net/http/httptest"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"quancun/lab/breaker"
+	"quancun/lab/breaker/breakertest"
 	lab "quancun/lab/srun"
 	"quancun/money"
 	"quancun/upstream/biller/srun"
@@ -56,20 +53,11 @@ type served struct {
 
 func serve(t *testing.T, dir string, now func() time.Time) served {
 	t.Helper()
-	certificate, err := breaker.Certificate(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	box, err := lab.New(lab.Config{Dir: dir, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(box)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // what strangers' handshakes come to
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	return served{box, s.URL}
+	return served{box, breakertest.Serve(t, dir, box).URL}
 }
 
 func charge(no string, f money.Fen) vendor.Charge {
