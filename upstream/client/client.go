@@ -28,8 +28,9 @@ import (
 )
 
 // Deadlines of calls, for callers that set no earlier one. The slow ones wait
-// for the payment channel, and the long one for half a megabyte over a bad line:
-// a batch that never gets through in time would hold up all behind it for good.
+// for the payment channel, and the long ones for half a megabyte over a bad line: a
+// batch that never gets through in time would hold up all behind it for good, and
+// without the hotlist a till may not sell alone.
 const (
 	quick = 5 * time.Second
 	slow  = 20 * time.Second

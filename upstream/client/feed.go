@@ -42,7 +42,7 @@ func (c *Client) Feed(ctx context.Context, name string, have uint64) (Feed, erro
 	if len(campus) == 0 {
 		return Feed{}, errors.New("feed: the provisioning has no campus_key to check it with")
 	}
-	ctx, cancel := within(ctx, slow)
+	ctx, cancel := within(ctx, long)
 	defer cancel()
 	r, err := c.bulk.PullFeed(ctx, connect.NewRequest(&v1.PullFeedRequest{Name: name, Have: have}))
 	if err != nil {

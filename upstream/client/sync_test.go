@@ -53,21 +53,34 @@ type carrier func(*http.Request) (*http.Response, error)
 
 func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) { return c(r) }
 
-// TestPushOverBadLine: a batch has the time that half a megabyte takes over 100 kbit/s.
-func TestPushOverBadLine(t *testing.T) {
+// TestOverBadLine: a batch has the time that half a megabyte takes over 100 kbit/s, and
+// so has a hotlist of fifty thousand cards.
+func TestOverBadLine(t *testing.T) {
 	var left time.Duration
-	c := Dial(&Provisioning{CA: new(x509.Certificate)}, Options{Address: "campus", Transport: carrier(func(r *http.Request,
-	) (*http.Response, error) {
+	p := Provisioning{CA: new(x509.Certificate), CampusKey: make([]byte, ed25519.PublicKeySize)}
+	c := Dial(&p, Options{Address: "campus", Transport: carrier(func(r *http.Request) (*http.Response, error) {
 		if end, is := r.Context().Deadline(); is {
 			left = time.Until(end)
 		}
 		return nil, errors.New("no line")
 	})})
-	if _, err := c.Push(t.Context(), journal.Batch{From: 1, Bodies: [][]byte{{1}}}); err == nil {
-		t.Fatal("pushed over no line")
-	}
-	if left < 8*journal.BatchBytesMax/100_000*time.Second {
-		t.Errorf("a batch has %v", left)
+	for what, ask := range map[string]func() error{
+		"batch": func() error {
+			_, err := c.Push(t.Context(), journal.Batch{From: 1, Bodies: [][]byte{{1}}})
+			return err
+		},
+		"hotlist": func() error {
+			_, err := c.Feed(t.Context(), "hotlist", 0)
+			return err
+		},
+	} {
+		left = 0
+		if err := ask(); err == nil {
+			t.Errorf("%s: no error, and there is no line", what)
+		}
+		if left < 8*journal.BatchBytesMax/100_000*time.Second {
+			t.Errorf("%s: it has %v", what, left)
+		}
 	}
 }
 
