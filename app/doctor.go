@@ -298,26 +298,19 @@ const mirrorMax = 10 * time.Minute
 
 // mirrored says whether the second medium has what the upstream does not have.
 func mirrored(path, mirror string) finding {
-	w, _, err := ledger.WaitingFile(context.Background(), path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return finding{"mirror", "nothing was ever written down", "", false}
-	}
 	const mend = "put the medium in, or a new one; if it was out when the program started, start that again"
-	heads, err2 := ledger.MirrorHead(mirror)
-	if err = errors.Join(err, err2); err != nil {
+	lacks, since, err := ledger.MirrorFile(context.Background(), path, mirror)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return finding{"mirror", "nothing was ever written down", "", false}
+	case err != nil:
 		return finding{"mirror", err.Error(), mend, true}
 	}
-	has := int64(0)
-	for _, h := range heads {
-		if h.Epoch == w.Acked.Epoch {
-			has = min(max(h.Seq-w.Acked.Seq, 0), w.Count)
-		}
-	}
-	is := fmt.Sprintf("%s has %d of the %d entries that are not upstream", mirror, has, w.Count)
-	if has > 0 || w.Count == 0 || time.Since(w.Since) < mirrorMax {
+	is := fmt.Sprintf("%s lacks %d of the entries that are not upstream", mirror, lacks)
+	if lacks == 0 || time.Since(since) < mirrorMax {
 		return finding{"mirror", is, "", false}
 	}
-	return finding{"mirror", is, mend, true}
+	return finding{"mirror", is + ", since " + since.Local().Format(time.DateTime), mend, true}
 }
 
 // feeds says how old is what the terminal goes by when it is alone.

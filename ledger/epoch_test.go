@@ -449,6 +449,9 @@ func TestMirrorComesLate(t *testing.T) {
 				t.Errorf("MirrorHealth = %+v, want ErrLost", h)
 			}
 			l.append(t, sale("T2")) // the journal works all the same
+			if lacks, _, err := MirrorFile(ctx, l.path, l.o.Mirror); err != nil || lacks == 0 {
+				t.Errorf("MirrorFile = %d, %v; want that it lacks something", lacks, err)
+			}
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -463,6 +466,9 @@ func TestMirrorComesLate(t *testing.T) {
 			l.Reflect()
 			if h := l.MirrorHealth(); h.Err != nil || h.Behind != 0 {
 				t.Errorf("MirrorHealth = %+v after it was recovered", h)
+			}
+			if lacks, _, err := MirrorFile(ctx, l.path, l.o.Mirror); err != nil || lacks != 0 {
+				t.Errorf("MirrorFile = %d, %v; want that it has all", lacks, err)
 			}
 		})
 	}

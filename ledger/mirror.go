@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -333,6 +334,40 @@ func MirrorHead(path string) ([]journal.Head, error) {
 	}
 	last := m.rows[len(m.rows)-1]
 	return []journal.Head{{Epoch: m.epoch, Seq: last.Seq, Hash: last.hash}}, nil
+}
+
+// MirrorFile returns how many of the entries that wait for the upstream in a journal's
+// file the mirror at a path lacks, and since when the oldest of them waits. The journal
+// may be a running terminal's; nothing is changed.
+func MirrorFile(ctx context.Context, path, mirror string) (lacks int64, since time.Time, err error) {
+	heads, err := MirrorHead(mirror)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	err = inspect(ctx, system{}, path, func(db *sql.DB) error {
+		return transactRead(ctx, db, func(q querier) error {
+			has, err := ackedOf(ctx, q)
+			if err != nil {
+				return err
+			}
+			for _, h := range heads {
+				ours, err := nodes{ctx, q}.hashes(`SELECT hash FROM journal WHERE seq = ?`, h.Seq)
+				if err != nil {
+					return err
+				}
+				if h.Epoch == has.Epoch && len(ours) == 1 && ours[0] == h.Hash { // not what was lost
+					has.Seq = max(has.Seq, h.Seq)
+				}
+			}
+			first, err := readRows(ctx, q, `WHERE seq > ? ORDER BY seq LIMIT 1`, has.Seq)
+			if err != nil || len(first) == 0 {
+				return err
+			}
+			since = first[0].At
+			return q.QueryRowContext(ctx, `SELECT count(*) FROM journal WHERE seq > ?`, has.Seq).Scan(&lacks)
+		})
+	})
+	return lacks, since, err
 }
 
 // parseMirror finds every entry that is whole, also behind what is damaged: each
