@@ -112,6 +112,12 @@ func Decode(body []byte) (e Entry, prev Hash, err error) {
 	return e, prev, nil
 }
 
+// HasForm reports whether body begins as the body of an entry does that [Decode]
+// knows.
+func HasForm(body []byte) bool {
+	return len(body) > 0 && (body[0] == formBinary || body[0] == formJSON)
+}
+
 // reader reads until something is missing, and then only zeros.
 type reader struct {
 	s   []byte

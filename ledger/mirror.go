@@ -440,7 +440,11 @@ func mirrorItem(b []byte) (r row, size int) {
 		return r, 0
 	}
 	body, hash := b[length:length+int(n)], b[length+int(n):length+int(n)+len(r.hash)]
-	e, _, err := journal.Decode(body) // it is quick to find that something is none
+	// Most of what is looked at is none, where something is damaged.
+	if !journal.HasForm(body) || journal.HashOf(body) != journal.Hash(hash) {
+		return r, 0
+	}
+	e, _, err := journal.Decode(body)
 	if err != nil {
 		return r, 0
 	}

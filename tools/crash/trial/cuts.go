@@ -218,9 +218,8 @@ func (h *history) look(ctx context.Context, s disk.State, again bool) []error {
 		return results
 	}
 	every := max(1, len(rec.Ops())*4/againStates)
-	n := 0
-	for second := range rec.States(disk.Choice{Seed: uint64(s.At), Each: 1}) {
-		if n++; n%every == 0 && len(results) <= againStates {
+	for second := range rec.States(disk.Choice{Seed: uint64(s.At), Each: 1, Every: every}) {
+		if len(results) <= againStates {
 			last := max(s.Acked, second.Acked)
 			results = append(results, f.check(ctx, second.Disk, last, false))
 		}
