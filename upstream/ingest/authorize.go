@@ -35,6 +35,12 @@ type Request struct {
 	Cap money.Fen
 }
 
+// byClerk reports whether it is a desk of the card centre that takes something off an
+// account: it names no merchant, and neither card nor code.
+func (q Request) byClerk() bool {
+	return q.CardNo == "" && q.Merchant == "" && !q.Virtual && q.Cap == 0
+}
+
 // Approval is the answer. A hold stands behind it until the journal has passed
 // its number.
 type Approval struct {
@@ -90,7 +96,7 @@ type asking struct {
 	request Request
 	answer  Approval
 	account store.Account
-	ended   bool // its holder was there for a time, which is over, or has left
+	ended   bool // its holder has left, or was there for a time, which is over: but a clerk pays out what is left
 	journal journalRow
 	kept    money.Fen // that only the card may spend, where a virtual one asks
 }
@@ -323,7 +329,8 @@ func (a *asking) readSpending() error {
 	if err != nil {
 		return err
 	}
-	a.answer.DailyLimit, a.answer.SpentToday, a.ended = a.g.policy.DailyLimit, s.Today, s.Ended
+	a.answer.DailyLimit, a.answer.SpentToday = a.g.policy.DailyLimit, s.Today
+	a.ended = s.Ended && !(s.Over && a.request.byClerk())
 	if s.Limit != nil {
 		a.answer.DailyLimit = *s.Limit
 	}

@@ -10,6 +10,7 @@ import (
 	"quancun/journal"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/upstream/centre"
 	"quancun/upstream/ingest"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -84,6 +85,50 @@ func TestEnded(t *testing.T) {
 		c.write(journal.Entry{Kind: journal.CodeSale, Ref: "dark", Account: "T2", Merchant: merchant, Amount: 3 * yuan})
 		c.push()
 		w.wants(map[store.Account]money.Fen{guest: 10 * yuan, leaver: 7 * yuan})
+	})
+}
+
+// TestPaidOutAfterItsTime: the time of somebody who was there for a while is over, and a
+// clerk pays out what is left. Whoever has left had it paid out before.
+func TestPaidOutAfterItsTime(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		guest, leaver := w.holder("T1", 10*yuan), w.holder("T2", 0)
+		c := w.till("C01")
+		c.write(journal.Entry{Kind: journal.Started})
+		c.push()
+		err := w.books.Write(t.Context(), func(tx *sqldb.Tx) error {
+			return errors.Join(w.books.SetUntil(t.Context(), tx, guest, w.now),
+				w.books.CloseHolder(t.Context(), tx, leaver, w.now))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := ingest.Request{Epoch: c.epoch, Seq: c.next(), Attempt: "p1", Account: "T1", Amount: 10 * yuan}
+		for what, spoil := range map[string]func(q *ingest.Request){
+			"a sale": func(q *ingest.Request) { q.Merchant = merchant },
+			"a code": func(q *ingest.Request) { q.Virtual = true },
+			"cash":   func(q *ingest.Request) { q.Cap = 100 * yuan },
+			"closed": func(q *ingest.Request) { q.Account = "T2" },
+		} {
+			q := out
+			q.Attempt = "x" + what[:1] + what[2:3]
+			spoil(&q)
+			if a := c.authorize(q); a.Approved || a.Reason != v1.Reason_REASON_ACCOUNT_UNKNOWN {
+				t.Errorf("%s = %+v, want it declined", what, a)
+			}
+		}
+		c.approved(out, 10*yuan)
+		c.write(journal.Entry{Kind: journal.PayOut, Ref: "p1", Account: "T1", Operator: "k7", Amount: 10 * yuan})
+		c.push()
+		w.wants(map[store.Account]money.Fen{guest: 0, store.Account(journal.TillAccount("C01")): 10 * yuan})
+		done, err := centre.New(w.books).Do(t.Context(), centre.Act{
+			Ref: "r1", Place: "C01", Clerk: "k7", Document: centre.IDCard, Kind: centre.Retired, Account: guest,
+		})
+		if err != nil || done.At.IsZero() {
+			t.Errorf("retire = %+v, %v", done, err)
+		}
+		w.inbox()
+		w.sound()
 	})
 }
 

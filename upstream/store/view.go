@@ -123,7 +123,8 @@ func readDoubts(ctx context.Context, tx *sqldb.Tx, a Account) (all []Doubt, err 
 type Spending struct {
 	Today money.Fen  // spent so far, as far as we know
 	Limit *money.Fen // of a day; nil: the school's
-	Ended bool       // the account is closed, or its time is over: nothing is approved
+	Ended bool       // the account is closed, or its time is over: nobody buys from it
+	Over  bool       // only its time is over: what is left may be paid out
 }
 
 // spendingMax is how many of an account's newest movements are looked at for
@@ -141,16 +142,17 @@ func (b *Books) Spending(ctx context.Context, tx *sqldb.Tx, a Account) (s Spendi
 	now := b.Now()
 	y, m, d := now.In(beijing).Date()
 	err = tx.QueryRow(ctx, Lines(`l.n < ?2`)+`
-		SELECT h.daily_limit_fen, h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?4, false), (
+		SELECT h.daily_limit_fen, h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?4, false), h.closed_ms IS NULL, (
 			SELECT CAST(coalesce(-sum(l.amount_fen), 0) AS BIGINT) FROM lines l JOIN entries e ON e.id = l.entry_id
 			WHERE (e.kind IN (4, 7, 8) OR e.kind = 14 AND e.claim_id IS NOT NULL)
 				AND coalesce(e.made_ms, e.at_ms) >= ?3)
 		FROM holders h WHERE h.account = ?1`,
 		a, spendingMax, time.Date(y, m, d, 0, 0, 0, 0, beijing).UnixMilli(), now.UnixMilli()).
-		Scan(&s.Limit, &s.Ended, &s.Today)
+		Scan(&s.Limit, &s.Ended, &s.Over, &s.Today)
 	if err != nil {
 		return Spending{}, fmt.Errorf("read spending: %w", err)
 	}
+	s.Over = s.Over && s.Ended
 	return s, nil
 }
 
