@@ -254,6 +254,33 @@ func TestOffline(t *testing.T) {
 	p.wants("with another key", err, staff.ErrAway)
 }
 
+// TestClockAhead: a clock that was ahead for a moment keeps nobody out for longer than
+// until they have signed in with the upstream once more, and makes no sign-in younger.
+func TestClockAhead(t *testing.T) {
+	p := newPost(t)
+	for _, card := range []string{card1, card2} {
+		_, err := p.signIn(card, right)
+		p.ok(err)
+	}
+	p.line.away = true
+	p.now = p.now.AddDate(30, 0, 0)
+	_, err := p.signIn(card1, right)
+	p.wants("thirty years ahead", err, staff.ErrAway)
+	p.line.away = false
+	_, err = p.signIn(card2, right) // with the upstream, at a time that is none
+	p.ok(err)
+	p.now = p.now.AddDate(-30, 0, 0).Add(80 * time.Hour)
+	_, err = p.signIn(card1, right)
+	p.ok(err)
+	p.line.away = true
+	p.restart(1)
+	p.now = p.now.Add(time.Hour)
+	_, err = p.signIn(card1, right)
+	p.ok(err)
+	_, err = p.signIn(card2, right)
+	p.wants("who was let in at a time that is none", err, staff.ErrAway)
+}
+
 // TestOfflineLock: five wrong PINs lock, whatever is pulled in between, and only
 // the upstream unlocks.
 func TestOfflineLock(t *testing.T) {

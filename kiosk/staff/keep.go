@@ -118,15 +118,25 @@ func (k *Keep) hash(salt [16]byte, pin *[kiosk.PINLength]byte) [32]byte {
 	return [32]byte(argon2.IDKey(peppered, salt[:], argonTime, argonMemory, argonThreads, 32))
 }
 
-// Put keeps a member whom the upstream has let in with a PIN.
+// aheadMax is how far the clock may have been ahead before what it said then counts
+// for nothing any more.
+const aheadMax = time.Hour
+
+// Put keeps a member whom the upstream has let in with a PIN. If the clock was far ahead
+// before, what was kept then cannot be told from what is old: everybody else is
+// forgotten, or nobody could come in without the upstream until the clock is there again.
 func (k *Keep) Put(s client.Staff, pin *[kiosk.PINLength]byte, now time.Time) error {
 	v := verifier{Staff: s, At: now.UnixMilli()}
 	rand.Read(v.Salt[:]) //nolint:errcheck // it never fails
 	v.Hash = k.hash(v.Salt, pin)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	ahead := k.seen-v.At > aheadMax.Milliseconds()
+	if ahead {
+		k.seen = 0
+	}
 	for no, other := range k.members {
-		if other.Card == s.Card {
+		if ahead || other.Card == s.Card {
 			delete(k.members, no)
 		}
 	}
