@@ -277,6 +277,32 @@ func TestRefundKilled(t *testing.T) {
 	}
 }
 
+// TestRefundAtTheDoor loses the answer to a refund that was made, and then is not let in
+// for a while, as an upstream does that knows another certificate: that is no word about
+// the refund, which stays open until there is one.
+func TestRefundAtTheDoor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sold, err := w.seller().Sell(t.Context(), w.code(), w.sale(20*yuan))
+	w.ok(err)
+	w.up.lost, w.up.kept = w.up.n+1, true
+	q := refund.Request{Ref: kiosk.NewRef(), Sale: sold.Ref, Amount: 5 * yuan, Operator: "c1"}
+	if _, err := w.refunds().Refund(t.Context(), q); !errors.Is(err, tender.ErrUnknown) || w.kept() != 15*yuan {
+		t.Fatalf("Refund: %v, and %s is kept", err, w.kept())
+	}
+	w.ok(w.books.RevokeTerminal(t.Context(), "T01"))
+	w.keeper().Round(t.Context())
+	if open, err := channel.Open(t.Context(), w.book, q.Ref); err != nil || !open {
+		t.Errorf("after the door was shut it is open: %t, %v", open, err)
+	}
+	if s, err := w.refunds().Look(t.Context(), sold.Ref); err != nil || s.Left != 15*yuan {
+		t.Errorf("left is %s, %v", s.Left, err)
+	}
+	w.enrolAgain()
+	w.keep()
+	w.agree(15 * yuan)
+}
+
 // given is what of a sale was given back, as the journal says.
 func given(w *world, ref string) money.Fen {
 	w.t.Helper()

@@ -91,7 +91,7 @@ func giveBack(ctx context.Context, b Book, u Upstream, intent journal.Entry) (re
 	ctx = context.WithoutCancel(ctx)
 	no := (*client.Refusal)(nil)
 	switch {
-	case errors.As(err, &no):
+	case errors.As(err, &no) && aboutRefund(no):
 		return refund, errors.Join(refusalOf(no), end(ctx, b, intent, journal.Refused))
 	case err != nil:
 		return refund, fmt.Errorf("%w: %w", tender.ErrUnknown, err)

@@ -93,6 +93,16 @@ type TooMuchError struct{ Left money.Fen }
 // Error says how much is left.
 func (e *TooMuchError) Error() string { return "channel: only " + e.Left.String() + " is left" }
 
+// aboutRefund reports whether the upstream has refused a refund, rather than the terminal
+// that asks: who is not let in is told nothing about what was asked for before.
+func aboutRefund(no *client.Refusal) bool {
+	switch no.Reason {
+	case client.OrderUnknown, client.OrderConflict, client.AmountOutOfRange, client.ChannelRefused, client.Malformed:
+		return true
+	}
+	return false
+}
+
 func refusalOf(no *client.Refusal) error {
 	if no.Reason == client.AmountOutOfRange {
 		return &TooMuchError{Left: no.Limit}

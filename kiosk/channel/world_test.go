@@ -55,6 +55,9 @@ type world struct {
 	client  *client.Client
 	key     ed25519.PrivateKey
 
+	authority *pki.Authority
+	addr      string // of the upstream
+
 	up   *line
 	book *disk
 	hand *kiosk.InHand
@@ -223,15 +226,28 @@ func (w *world) serve(authority *pki.Authority) {
 // enrol is an enrolment without its conversation.
 func (w *world) enrol(authority *pki.Authority, addr string) *client.Provisioning {
 	w.t.Helper()
+	w.authority, w.addr = authority, addr
+	return w.member("code", false)
+}
+
+// enrolAgain makes the till a terminal again that was shut out: the same machine, with
+// the same journal.
+func (w *world) enrolAgain() {
+	w.t.Helper()
+	w.client.Adopt(w.member("another code", true))
+}
+
+func (w *world) member(secret string, known bool) *client.Provisioning {
+	w.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	w.ok(err)
 	public := w.key.Public().(ed25519.PublicKey)
-	code := sha256.Sum256([]byte("code"))
+	code := sha256.Sum256([]byte(secret))
 	no, err := w.books.Invite(w.t.Context(), store.Invitation{
-		Terminal: "T01", CodeHash: code, Expires: time.Now().Add(time.Hour),
+		Terminal: "T01", CodeHash: code, Expires: time.Now().Add(time.Hour), Known: known,
 	})
 	w.ok(err)
-	cert, err := authority.Certify("T01", &key.PublicKey)
+	cert, err := w.authority.Certify("T01", &key.PublicKey)
 	w.ok(err)
 	_, raw, err := w.books.Enrol(w.t.Context(), code, store.Membership{
 		Terminal: "T01", Certificate: cert, JournalKey: public,
@@ -240,7 +256,7 @@ func (w *world) enrol(authority *pki.Authority, addr string) *client.Provisionin
 	word, err := journal.Certify("T01", public, time.Now(), w.keys.Campus())
 	w.ok(err)
 	text, err := client.File{
-		Terminal: "T01", TerminalNo: no.String(), Address: addr, CA: string(authority.CA()),
+		Terminal: "T01", TerminalNo: no.String(), Address: w.addr, CA: string(w.authority.CA()),
 		Certificate:        string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})),
 		CampusKey:          hex.EncodeToString(w.keys.Campus().Public().(ed25519.PublicKey)),
 		JournalCertificate: hex.EncodeToString(word.Bytes()),
