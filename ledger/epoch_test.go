@@ -417,6 +417,17 @@ func TestMirrorComesLate(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
+		"image that went further": func(t *testing.T, l *lab, image string) {
+			copyFile(t, image, l.path)
+			l.open(t)
+			for i := range 20 { // under the numbers that the mirror has others under
+				l.append(t, topUp(fmt.Sprintf("U%02d", i)))
+				l.append(t, end(journal.TopUpEnd, fmt.Sprintf("U%02d", i), journal.Closed))
+			}
+			if err := l.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}); err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := labAt(filepath.Join(t.TempDir(), "journal.db"))

@@ -256,19 +256,31 @@ func (b *Book) compareMirror(ctx context.Context, q querier, m *reflection) erro
 		return err
 	}
 	if len(first) == 1 && first[0].Kind == journal.EpochOpened {
-		if o, err := first[0].Opening(); err == nil && o.Epoch == m.epoch && last.Seq <= o.Head {
-			return nil // carried over, and the mirror was not written again
-		} else if err == nil && o.Epoch == m.epoch {
+		if o, err := first[0].Opening(); err == nil && o.Epoch == m.epoch && last.Seq > o.Head {
 			return lost(m, "this one goes on after entry %d of that", o.Head)
+		} else if err == nil && o.Epoch == m.epoch && !b.differs(ctx, m.epoch, last) {
+			return nil // carried over, and the mirror was not written again
 		}
 	}
-	if over, err := exists(b.o.FS, oldName(b.path, m.epoch.String())); err != nil || over {
+	over, err := exists(b.o.FS, oldName(b.path, m.epoch.String()))
+	if err != nil || over && !b.differs(ctx, m.epoch, last) {
 		return err
 	}
 	if carried, err := b.hasCarried(ctx, q, last); err != nil || carried {
 		return err // put together with a journal of another epoch, and the mirror was not written again
 	}
 	return lost(m, "this one is of epoch %s", epoch)
+}
+
+// differs reports whether the journal of an epoch that is over has another entry under
+// the number of one. It does not where the journal is not there any more, or damaged.
+func (b *Book) differs(ctx context.Context, over journal.Epoch, from row) (other bool) {
+	_ = readOnly(ctx, b.o.FS, oldName(b.path, over.String()), func(db *sql.DB) error { // else nobody can tell
+		h, err := nodes{ctx, db}.hashes(`SELECT hash FROM journal WHERE seq = ?`, from.Seq)
+		other = err == nil && (len(h) != 1 || h[0] != from.hash)
+		return err
+	})
+	return other
 }
 
 // checkLost returns [ErrLost] if there is no journal, and a mirror of one.
