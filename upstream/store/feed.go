@@ -182,10 +182,18 @@ func (b *Books) Content(ctx context.Context, name string) (version uint64, conte
 	return version, content, none(err)
 }
 
+// versionMax is above every version that a feed comes to. Who says more has none of
+// ours; to pass over it would leave no number for what comes next.
+const versionMax = 1 << 40
+
 // PassOver notes that somebody has a version of a feed that there never was: the
 // books were restored from a copy. That number and those below it are given to
-// nothing else, so that nobody takes what comes next for what they have.
+// nothing else, so that nobody takes what comes next for what they have. One that no
+// feed can have come to is nothing to pass over.
 func (b *Books) PassOver(ctx context.Context, tx *sqldb.Tx, name string, version uint64) error {
+	if version >= versionMax {
+		return nil
+	}
 	_, err := tx.Exec(ctx, `UPDATE feeds SET whole_from = ?1 WHERE name = ?2 AND version < ?1 AND whole_from < ?1`,
 		int64(version)+1, name)
 	if err != nil {
