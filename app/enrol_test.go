@@ -176,6 +176,44 @@ func TestEnrol(t *testing.T) {
 	}
 }
 
+// TestUnsentInMirror: the disk with the journal has died, or is one of before, and the
+// second medium has what the upstream does not have.
+func TestUnsentInMirror(t *testing.T) {
+	for name, put := range map[string]func(path string, image []byte) error{
+		"gone":  func(string, []byte) error { return nil },
+		"image": func(path string, image []byte) error { return os.WriteFile(path, image, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := write(t, "terminal.toml", "mirror = \"mirror\"\n"+wholeConfig)
+			dir := filepath.Dir(config)
+			if code, out := quancun(config, "enrol", "-code", newUpstream(t).code("K01")); code != 0 {
+				t.Fatalf("enrol: exit %d, %s", code, out)
+			}
+			path, image := filepath.Join(dir, "j.db"), filepath.Join(dir, "image.db")
+			book, err := ledger.Open(t.Context(), path, ledger.Options{
+				Terminal: "K01", Mirror: filepath.Join(dir, "mirror"), MirrorByHand: true,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = book.Backup(t.Context(), image)
+			_, sold := book.Append(t.Context(), journal.Entry{
+				Kind: journal.CodeSale, Ref: "S1", Account: "1001", Merchant: "M1", Amount: 1,
+			})
+			book.Reflect()
+			before, read := os.ReadFile(image)
+			if err := errors.Join(err, sold, read, book.Close(), os.Remove(path), put(path, before)); err != nil {
+				t.Fatal(err)
+			}
+			for _, command := range []string{"ready-to-stop", "retire"} {
+				if code, out := quancun(config, command); code != 4 || !strings.Contains(out, "mirror") {
+					t.Errorf("%s: exit %d, %s", command, code, out)
+				}
+			}
+		})
+	}
+}
+
 // TestUnsent: what is not upstream yet is told before the terminal is stopped
 // for good, and it is not.
 func TestUnsent(t *testing.T) {

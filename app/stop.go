@@ -13,6 +13,7 @@ import (
 	"quancun/app/identity"
 	"quancun/journal"
 	"quancun/ledger"
+	"quancun/upstream/client"
 )
 
 // errUnsent means that a journal holds what the upstream does not.
@@ -80,6 +81,9 @@ func unsent(ctx context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
+	if err := inMirror(ctx, c); err != nil {
+		return err
+	}
 	w, open, err := ledger.WaitingFile(ctx, c.Journal)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -101,4 +105,19 @@ func unsent(ctx context.Context, c *Config) error {
 	return fmt.Errorf("%w: %d entries that move %s yuan, since %s, and %d acts without an end.\n"+
 		"Let the terminal connect until it has sent them, or take them along: quancun ledger export --sealed FILE",
 		errUnsent, w.Count, w.Amount, since, open)
+}
+
+// inMirror returns errUnsent if the second medium has what the journal has lost.
+func inMirror(ctx context.Context, c *Config) error {
+	p, err := client.ReadProvisioning(c.Terminal)
+	if err == nil {
+		err = ledger.MirrorOnly(ctx, c.Journal, c.Mirror, p.Terminal)
+	}
+	switch {
+	case errors.Is(err, ledger.ErrLost):
+		return fmt.Errorf("%w: %s: %w", errUnsent, c.Mirror, err)
+	case err != nil:
+		return fmt.Errorf("nobody knows whether everything is upstream: %w", err)
+	}
+	return nil
 }

@@ -370,6 +370,34 @@ func MirrorFile(ctx context.Context, path, mirror string) (lacks int64, since ti
 	return lacks, since, err
 }
 
+// MirrorOnly returns [ErrLost] if the mirror at a path holds what the journal's file does
+// not, or what is left of one that is gone, and says something of what was done. A
+// medium that cannot be read says nothing. The journal may be a running terminal's;
+// nothing is changed.
+func MirrorOnly(ctx context.Context, path, mirror, terminal string) error {
+	m, err := readMirror(system{}, mirror)
+	said := func(r row) bool { return r.Kind != journal.Started && r.Kind != journal.ClockStep }
+	if err != nil || m == nil || m.terminal != terminal || !slices.ContainsFunc(m.rows, said) {
+		return nil //nolint:nilerr // see above
+	}
+	if path, err = resolve(system{}, path); err != nil {
+		return fmt.Errorf("compare with mirror: %w", err)
+	}
+	b := &Book{o: Options{Terminal: terminal, Mirror: mirror}.filled(), path: path}
+	if err := b.checkLost(); err != nil {
+		return err
+	}
+	return inspect(ctx, system{}, path, func(db *sql.DB) error {
+		return transactRead(ctx, db, func(q querier) error {
+			var err error
+			if b.head.Epoch, _, err = metaOf(ctx, q); err != nil {
+				return err
+			}
+			return b.compareMirror(ctx, q, m)
+		})
+	})
+}
+
 // parseMirror finds every entry that is whole, also behind what is damaged: each
 // is proved by its own hash, and says whose it is and where it belongs. What it
 // says goes before what the beginning of the file does.
