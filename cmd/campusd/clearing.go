@@ -24,6 +24,13 @@ import (
 // alipaySource is Alipay's account in our ledger.
 const alipaySource = reconcile.Source(store.ChannelAlipay)
 
+// house returns the house of books, which asks their database for the time too.
+func house(b *store.Books) *clearing.House {
+	h := clearing.New(b)
+	h.Database = b.Clock
+	return h
+}
+
 // reconcileDays compares the books with Alipay's bills, or with a biller's
 // records. What serve does by itself each morning, this does now.
 func reconcileDays(ctx context.Context, args []string, out io.Writer) error {
@@ -32,7 +39,7 @@ func reconcileDays(ctx context.Context, args []string, out io.Writer) error {
 	biller := f.String("biller", "", "compare with a biller's records: network, electricity")
 	file := f.String("file", "", "the biller's records, .json or .csv")
 	return withFlags(ctx, f, args, 0, func(b *store.Books, _ []string) error {
-		h := clearing.New(b)
+		h := house(b)
 		switch {
 		case (*biller == "") != (*file == ""):
 			return fmt.Errorf("--biller and --file belong together\n%w", errUsage)
@@ -166,7 +173,7 @@ func listSettlements(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		all, err := clearing.New(b).Settlements(ctx, first)
+		all, err := house(b).Settlements(ctx, first)
 		if err != nil {
 			return err
 		}
@@ -192,16 +199,27 @@ func dayOr(s string, otherwise channel.Day) (channel.Day, error) {
 }
 
 // closeDays fixes what is owed for all days up to one, as serve does each
-// morning.
+// morning. A person's name says that this day is over, where the clock alone is not
+// believed.
 func closeDays(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("settle close", flag.ContinueOnError)
 	day := f.String("day", "", "last day to close; yesterday if empty")
+	by := f.String("by", "", "who says that this day is over, if the clock is not believed")
 	return withFlags(ctx, f, args, 0, func(b *store.Books, _ []string) error {
+		if *by != "" && *day == "" {
+			return fmt.Errorf("--day is missing: it is what --by confirms\n%w", errUsage)
+		}
 		through, err := dayOr(*day, channel.DayOf(b.Now()).Add(-1))
 		if err != nil {
 			return err
 		}
-		n, err := clearing.New(b).CloseDays(ctx, through)
+		h := house(b)
+		if *by != "" {
+			if err := h.Confirm(ctx, through, *by); err != nil {
+				return err
+			}
+		}
+		n, err := h.CloseDays(ctx, through)
 		if err != nil {
 			return err
 		}
@@ -220,7 +238,7 @@ func payMerchant(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		p, err := clearing.New(b).Pay(ctx, merchant[0], through, *by)
+		p, err := house(b).Pay(ctx, merchant[0], through, *by)
 		switch {
 		case errors.Is(err, clearing.ErrUnsigned):
 			return fmt.Errorf("--by is missing\n%w", errUsage)
@@ -240,7 +258,7 @@ func payMerchant(ctx context.Context, args []string, out io.Writer) error {
 // inbox, and what merchants are owed.
 func report(ctx context.Context, args []string, out io.Writer) error {
 	return onBooks(ctx, "report", args, 0, func(b *store.Books, _ []string) error {
-		h := clearing.New(b)
+		h := house(b)
 		i, err := h.Identity(ctx)
 		if err != nil {
 			return err
@@ -257,6 +275,14 @@ func report(ctx context.Context, args []string, out io.Writer) error {
 		}
 		if err := reportWork(ctx, h, b.Now(), out); err != nil {
 			return err
+		}
+		switch over, err := h.Over(ctx); {
+		case errors.Is(err, clearing.ErrClockAhead):
+			fmt.Fprintln(out, "LOOK AT THE CLOCK:", err)
+		case err != nil:
+			return err
+		default:
+			fmt.Fprintln(out, "the last day that is over:", over)
 		}
 		if i.Gap() != 0 || i.Odd != nil {
 			return fmt.Errorf("the identity misses %s, accounts of no kind: %q", i.Gap(), i.Odd)

@@ -222,7 +222,20 @@ func TestSettle(t *testing.T) {
 	if out, err := s.campusd("settle", "close", "--day", string(yesterday.Add(2))); err == nil {
 		t.Errorf("a day in the future is closed: %s", out)
 	}
-	s.check("1 days of merchants are closed", "settle", "close", "--day", string(yesterday))
+	s.onBooks(func(b *store.Books) error { // as if it had been off since
+		return b.Write(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(t.Context(), `INSERT INTO business_days VALUES (?, 0, '')`, yesterday.Add(-8))
+			return err
+		})
+	})
+	s.check("LOOK AT THE CLOCK", "report")
+	for _, args := range [][]string{nil, {"--day", string(yesterday)}, {"--by", "王敏"}} {
+		if out, err := s.campusd(append([]string{"settle", "close"}, args...)...); err == nil {
+			t.Errorf("closed by a clock that nobody has looked at, with %q: %s", args, out)
+		}
+	}
+	s.check("1 days of merchants are closed", "settle", "close", "--day", string(yesterday), "--by", "王敏")
+	s.check("the last day that is over: "+string(yesterday), "report")
 	s.check("0 days of merchants are closed", "settle", "close", "--day", string(yesterday))
 	s.check(fmt.Sprintf(`%s +canteen +8\.00 +0\.00 +8\.00 +1 +0 +no`, yesterday), "settle", "list")
 	s.check("closed days unpaid: 8.00", "report")

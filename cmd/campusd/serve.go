@@ -109,7 +109,7 @@ func serve(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	log.Info("serving", "terminals", terminals.Addr().String(), "notices", notices.Addr().String())
-	daily := &clearing.Daily{House: clearing.New(d.books), Source: alipaySource, Statements: ch, Log: log}
+	daily := &clearing.Daily{House: house(d.books), Source: alipaySource, Statements: ch, Log: log}
 	err = serveAll(ctx, together(append(services, s.Run, daily.Run, pays.Run, phones.Run)...),
 		endpoint{httpServer(door.Doors(s.Handler()), log), tls.NewListener(terminals, d.pki.Server())},
 		endpoint{httpServer(s.NotifyHandler(), log), notices})
@@ -153,7 +153,7 @@ func billing(c config, b *store.Books, s *server.Server, log *slog.Logger,
 	parts = append(parts, desk.Run, answers.Run)
 	for name, statements := range billers.Statements {
 		daily := &clearing.Daily{
-			House: clearing.New(b), Source: reconcile.Source(biller.AccountOf(name)), Statements: statements, Log: log,
+			House: house(b), Source: reconcile.Source(biller.AccountOf(name)), Statements: statements, Log: log,
 		}
 		parts = append(parts, daily.Run)
 	}

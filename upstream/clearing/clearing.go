@@ -12,6 +12,7 @@
 package clearing
 
 import (
+	"context"
 	"database/sql"
 	"time"
 
@@ -33,10 +34,15 @@ const (
 // concurrent use, and by several programs on one database.
 type House struct {
 	books *store.Books
+
+	// Database returns what time it is by the database's clock: no day is closed
+	// before it is over by both. nil if nobody else has a clock. It is set before
+	// anything is called.
+	Database func(context.Context) (time.Time, error)
 }
 
 // New returns the house of books.
-func New(books *store.Books) *House { return &House{books} }
+func New(books *store.Books) *House { return &House{books: books} }
 
 func (h *House) ms() int64 { return h.books.Now().UnixMilli() }
 

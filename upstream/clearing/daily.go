@@ -35,6 +35,10 @@ const (
 	// an alarm.
 	lateAfter = 2 * 24 * time.Hour
 
+	// doubtMax is how many days a source is asked about at once by a clock that is
+	// not believed: the upstream may have been off for so long.
+	doubtMax = 60
+
 	// retry is the pause while a day is missing, and every the one otherwise:
 	// how long a line of the inbox may be open that has been explained.
 	retry = 15 * time.Minute
@@ -79,10 +83,17 @@ func (d *Daily) Run(ctx context.Context) error {
 
 // Once does what is due, and returns how many days still miss a statement.
 func (d *Daily) Once(ctx context.Context) (missing int, err error) {
+	c, err := d.House.calendar(ctx)
+	if err != nil {
+		return 0, err
+	}
 	now := d.House.books.Now()
 	days, err := d.House.due(ctx, d.Source, now)
 	if err != nil {
 		return 0, err
+	}
+	if c.doubt { // a bill that is there is believed, and that there is none is not
+		days, now = days[:min(len(days), doubtMax)], c.now(now)
 	}
 	var failed error
 	for _, day := range days {
@@ -103,7 +114,7 @@ func (d *Daily) Once(ctx context.Context) (missing int, err error) {
 	if err == nil {
 		err = d.hasten(ctx, o)
 	}
-	_, err2 := d.House.CloseDays(ctx, channel.DayOf(now).Add(-1))
+	_, _, err2 := d.House.CloseDue(ctx)
 	return missing, errors.Join(failed, err, err2)
 }
 
@@ -186,7 +197,8 @@ func (h *House) due(ctx context.Context, source reconcile.Source, now time.Time)
 	for day := first; day <= last; day = day.Add(1) {
 		s, there := known[day]
 		again := s.Absent && now.Before(day.Add(1).Start().Add(absentUntil)) && now.Sub(s.Compared) > absentPause
-		if !there || s.Compared.IsZero() || again {
+		ahead := s.Compared.Sub(now) > aheadMax // by a clock that was: the day may not have been over
+		if !there || s.Compared.IsZero() || again || ahead {
 			days = append(days, day)
 		}
 	}

@@ -1,10 +1,13 @@
 package clearing
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +32,8 @@ const merchantPrefix = "merchant/"
 func MerchantAccount(id string) store.Account { return store.Account(merchantPrefix + id) }
 
 // Settlement is what a merchant's day came to. A day that is closed does not
-// change: a sale of it that arrives later is in the next open day, marked late.
+// change: a sale that arrives later is in the next one that is closed, marked
+// late. Days of which there was nothing have none.
 type Settlement struct {
 	Merchant string
 	Day      channel.Day
@@ -44,11 +48,25 @@ type Settlement struct {
 	Entry    int64     // by which it was paid; 0 if not, or if nothing was owed
 }
 
-// CloseDays closes every merchant's days up to and including a day, the oldest
-// first. Those that are closed stay as they are.
+// CloseDays closes every merchant's days up to and including a day. Those that
+// are closed stay as they are. It returns [ErrNotOver] for a day that is not over
+// by the clock, and [ErrClockAhead] if the clock is not believed.
 func (h *House) CloseDays(ctx context.Context, through channel.Day) (closed int, err error) {
-	if through >= channel.DayOf(h.books.Now()) {
+	c, err := h.calendar(ctx)
+	switch {
+	case err != nil:
+		return 0, err
+	case through > c.clock:
 		return 0, fmt.Errorf("close %s: %w", through, ErrNotOver)
+	case c.doubt && through > c.over:
+		return 0, c.error()
+	}
+	return h.closeDays(ctx, through)
+}
+
+func (h *House) closeDays(ctx context.Context, through channel.Day) (closed int, err error) {
+	if err := h.believe(ctx, through, ""); err != nil {
+		return 0, err
 	}
 	merchants, err := h.merchants(ctx)
 	if err != nil {
@@ -73,50 +91,41 @@ func (h *House) merchants(ctx context.Context) (all []string, err error) {
 	return all, err
 }
 
+// closeDaysOf closes a merchant's days, unless another does it. With the account
+// locked, nothing can be posted to it meanwhile.
 func (h *House) closeDaysOf(ctx context.Context, account string, through channel.Day) (closed int, err error) {
-	day, err := h.firstOpen(ctx, account)
-	if err != nil || day == "" {
+	o := open{account: account, through: through}
+	err = h.books.Read(ctx, func(tx *sqldb.Tx) error { return o.read(ctx, tx, h.books.Now()) })
+	if err != nil || len(o.days()) == 0 { // which is most, most hours
 		return 0, err
 	}
-	for ; day <= through; day = day.Add(1) {
-		err := h.books.Write(ctx, func(tx *sqldb.Tx) error { return h.closeDay(ctx, tx, account, day) })
-		if err != nil {
-			return closed, err
-		}
-		closed++
-	}
-	return closed, nil
-}
-
-// firstOpen returns the first day of a merchant that is not closed, or "" if
-// nothing was ever sold.
-func (h *House) firstOpen(ctx context.Context, account string) (day channel.Day, err error) {
-	err = h.books.Read(ctx, func(tx *sqldb.Tx) error {
-		var last sql.NullString
-		err := tx.QueryRow(ctx, `SELECT max(day) FROM settlements WHERE account = ?`, account).Scan(&last)
-		if err != nil {
+	err = h.books.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := tx.Lock(ctx, "days of "+account); err != nil {
 			return err
 		}
-		if last.Valid {
-			day = channel.Day(last.String).Add(1)
-			return nil
+		if _, err := h.books.LockAccounts(ctx, tx, []store.Account{store.Account(account)}); err != nil {
+			return err
 		}
-		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
-			s, err := scanSale(rows)
-			if day == "" || s.day < day {
-				day = s.day
+		if err := o.read(ctx, tx, h.books.Now()); err != nil {
+			return err
+		}
+		days := o.days()
+		closed = len(days)
+		for _, d := range days {
+			if err := d.insert(ctx, tx, h.ms()); err != nil {
+				return err
 			}
-			return err
-		}, sales, account, 0, store.KindPaidOut)
+		}
+		return nil
 	})
-	return day, err
+	return closed, err
 }
 
 // sale is a posting on a merchant's account that is in no day yet.
 type sale struct {
 	entry  int64
 	amount money.Fen
-	day    channel.Day // its own
+	day    channel.Day // its own; "" if no clock says
 }
 
 // sales are the postings of an account after an entry that are in no day.
@@ -126,13 +135,6 @@ var sales = store.Lines(`l.before_id > ?2`) + `
 	AND NOT EXISTS (SELECT 1 FROM settlement_lines s WHERE s.account = ?1 AND s.entry_id = l.entry_id)
 	ORDER BY l.entry_id`
 
-func scanSale(rows *sql.Rows) (s sale, err error) {
-	var made, at sql.NullInt64
-	err = rows.Scan(&s.entry, &s.amount, &made, &at)
-	s.day = ownDay(fromMS(made), fromMS(at))
-	return s, err
-}
-
 // Bounds on what a terminal's clock is believed. A terminal that was without
 // network for longer, or whose battery is flat, does not open old days.
 const (
@@ -141,49 +143,95 @@ const (
 )
 
 // ownDay returns the business day of what a terminal says was made at made, and
-// what arrived at. made is zero for what did not come from a terminal.
-func ownDay(made, at time.Time) channel.Day {
-	if made.IsZero() || at.Sub(made) > behindMax || made.Sub(at) > aheadMax {
-		return channel.DayOf(at)
+// what arrived at. made is zero for what did not come from a terminal. What
+// arrived after now came while our own clock was ahead: then the terminal's counts,
+// and "" says that there is none that could.
+func ownDay(made, at, now time.Time) channel.Day {
+	ahead := at.Sub(now) > aheadMax
+	if ahead {
+		at = now
 	}
-	return channel.DayOf(made)
+	switch {
+	case !made.IsZero() && at.Sub(made) <= behindMax && made.Sub(at) <= aheadMax:
+		return channel.DayOf(made)
+	case ahead:
+		return ""
+	}
+	return channel.DayOf(at)
 }
 
-// closeDay closes a day of a merchant, unless another has done it. With the
-// account locked, nothing can be posted to it meanwhile.
-func (h *House) closeDay(ctx context.Context, tx *sqldb.Tx, account string, day channel.Day) error {
-	if err := tx.Lock(ctx, "days of "+account); err != nil {
-		return err
-	}
-	var done bool
-	var swept int64
+// open is what a merchant has sold and is in no day yet.
+type open struct {
+	account string
+	through channel.Day // that days are to be closed
+
+	closed channel.Day // the last one that is, and that is over; "" if none is
+	swept  int64       // all postings up to it are in a day
+	sales  []sale
+}
+
+// read reads it. A day that was closed by a clock that was ahead stands in nobody's
+// way: it is not over.
+func (o *open) read(ctx context.Context, tx *sqldb.Tx, now time.Time) error {
+	o.sales = nil
 	err := tx.QueryRow(ctx, `
-		SELECT count(*) > 0 AND max(day) >= ?, coalesce(max(swept), 0) FROM settlements WHERE account = ?`,
-		day, account).Scan(&done, &swept)
-	if err != nil || done {
+		SELECT coalesce(max(CASE WHEN day <= ? THEN day END), ''), coalesce(max(swept), 0)
+		FROM settlements WHERE account = ?`, o.through, o.account).Scan(&o.closed, &o.swept)
+	if err != nil || o.closed == o.through {
 		return err
 	}
-	if _, err := h.books.LockAccounts(ctx, tx, []store.Account{store.Account(account)}); err != nil {
+	return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var s sale
+		var made, at sql.NullInt64
+		err := rows.Scan(&s.entry, &s.amount, &made, &at)
+		s.day = ownDay(fromMS(made), fromMS(at), now)
+		o.sales = append(o.sales, s)
 		return err
+	}, sales, o.account, o.swept, store.KindPaidOut)
+}
+
+// days returns the days that are to be closed, the oldest first: those of the sales,
+// and late ones with the first of them.
+func (o *open) days() []*dayLines {
+	byDay := map[channel.Day]*dayLines{}
+	late := false
+	for _, s := range o.sales {
+		switch {
+		case s.day > o.through:
+		case s.day <= o.closed:
+			late = true
+		case byDay[s.day] == nil:
+			byDay[s.day] = &dayLines{account: o.account, day: s.day}
+		}
 	}
-	d := dayLines{account: account, day: day, swept: swept}
-	err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
-		s, err := scanSale(rows)
-		d.add(s)
-		return err
-	}, sales, account, swept, store.KindPaidOut)
-	if err != nil {
-		return err
+	if late && len(byDay) == 0 {
+		byDay[o.through] = &dayLines{account: o.account, day: o.through}
 	}
-	return d.insert(ctx, tx, h.ms())
+	all := slices.SortedFunc(maps.Values(byDay), func(a, b *dayLines) int { return cmp.Compare(a.day, b.day) })
+	swept, left := o.swept, false
+	for _, s := range o.sales {
+		if left = left || s.day > o.through; !left {
+			swept = s.entry
+		}
+		switch {
+		case s.day > o.through:
+		case s.day <= o.closed:
+			all[0].add(s)
+		default:
+			byDay[s.day].add(s)
+		}
+	}
+	for _, d := range all {
+		d.swept = swept
+	}
+	return all
 }
 
 // dayLines are the lines of a day that is being closed.
 type dayLines struct {
 	account string
 	day     channel.Day
-	swept   int64 // all postings up to it are in a day
-	left    bool  // one is not: swept stands before it
+	swept   int64
 
 	accounts, days []string
 	entries        []int64
@@ -192,15 +240,7 @@ type dayLines struct {
 	sales, refunds money.Fen
 }
 
-// add takes s, unless it is of a later day.
 func (d *dayLines) add(s sale) {
-	if s.day > d.day {
-		d.left = true
-		return
-	}
-	if !d.left {
-		d.swept = s.entry
-	}
 	d.accounts, d.days = append(d.accounts, d.account), append(d.days, string(d.day))
 	d.entries, d.late = append(d.entries, s.entry), append(d.late, s.day < d.day)
 	if s.day < d.day {

@@ -90,13 +90,11 @@ func TestSettlement(t *testing.T) {
 		if _, err := w.house.CloseDays(t.Context(), "2026-03-02"); !errors.Is(err, clearing.ErrNotOver) {
 			t.Errorf("a day that is not over: %v, want ErrNotOver", err)
 		}
-		w.closeDays("2026-03-01", 4)
+		w.closeDays("2026-03-01", 2)
 		w.closeDays("2026-03-01", 0)
 		first := `
 			shop 2026-02-27 1(0) 5.00-0.00=5.00 open
-			shop 2026-02-28 0(0) 0.00-0.00=0.00 open
-			canteen 2026-03-01 3(0) 11.00-2.00=9.00 open
-			shop 2026-03-01 0(0) 0.00-0.00=0.00 open`
+			canteen 2026-03-01 3(0) 11.00-2.00=9.00 open`
 		wants(t, w.settled(), first)
 
 		w.set("2026-03-02 18:00:00")
@@ -109,6 +107,15 @@ func TestSettlement(t *testing.T) {
 		wants(t, w.settled(), first+`
 			canteen 2026-03-02 2(1) 10.00-0.00=10.00 open
 			shop 2026-03-02 3(1) 7.00-0.00=7.00 open`)
+		w.sell("canteen", 1*yuan, "2026-02-28 18:00:00") // nothing is sold on the 3rd: late by itself
+		w.set("2026-03-04 09:00:00")
+		w.sell("canteen", 6*yuan, "")
+		w.closeDays("2026-03-03", 1)
+		w.closeDays("2026-03-03", 0)
+		wants(t, w.settled(), first+`
+			canteen 2026-03-02 2(1) 10.00-0.00=10.00 open
+			shop 2026-03-02 3(1) 7.00-0.00=7.00 open
+			canteen 2026-03-03 1(1) 1.00-0.00=1.00 open`)
 		w.whole()
 	})
 }

@@ -143,6 +143,22 @@ func none(err error) error {
 	return err
 }
 
+// Clock returns what time it is by the database's own clock: for a file, by the
+// machine's.
+func (b *Books) Clock(ctx context.Context) (time.Time, error) {
+	if b.db.Engine() != sqldb.Postgres {
+		return time.Now(), nil
+	}
+	var ms int64
+	err := b.db.Read(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `SELECT CAST(extract(epoch FROM CURRENT_TIMESTAMP) * 1000 AS BIGINT)`).Scan(&ms)
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask the database for the time: %w", err)
+	}
+	return time.UnixMilli(ms), nil
+}
+
 func (b *Books) ms() int64 { return b.now().UnixMilli() }
 
 func fromMS(ms sql.NullInt64) time.Time {

@@ -160,3 +160,15 @@ func testHasten(t *testing.T, p place) {
 		t.Errorf("Hasten of nothing = %v, want %v", err, store.ErrNone)
 	}
 }
+
+// TestDatabaseClock asks the database what time it is: the machine's own clock, of
+// which a PostgreSQL on another machine would tell if it is wrong, says nothing there.
+func TestDatabaseClock(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		b := open(t, p, func() time.Time { return time.Unix(0, 0) })
+		before := time.Now().Add(-time.Second)
+		if at, err := b.Clock(t.Context()); err != nil || at.Before(before) || at.After(time.Now().Add(time.Second)) {
+			t.Errorf("Clock = %v, %v; want about %v", at, err, before)
+		}
+	})
+}
