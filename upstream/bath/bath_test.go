@@ -534,7 +534,7 @@ func TestClosedAccount(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				what, err = w.books.LeftOf(t.Context(), tx, holder(0))
+				what, err = w.books.LeftOf(t.Context(), tx, holder(0), nil)
 				return err
 			}))
 			return what

@@ -229,7 +229,7 @@ func (t *acting) issue() error {
 		}
 		return err
 	}
-	before, err := t.retireCards()
+	before, _, err := t.retireCards()
 	if err != nil {
 		return err
 	}
@@ -274,11 +274,11 @@ func opening(a Act) string { return a.Name + " until " + a.Until.UTC().Format(ti
 // retire closes an account of which nothing is left, and nothing is under way.
 // What the holder had was paid out before, from a drawer, by the journal.
 func (t *acting) retire() error {
-	cards, err := t.retireCards()
+	cards, inHand, err := t.retireCards()
 	if err != nil {
 		return err
 	}
-	left, err := t.books.LeftOf(t.ctx, t.tx, t.Account)
+	left, err := t.books.LeftOf(t.ctx, t.tx, t.Account, inHand)
 	if err != nil {
 		return err
 	}
@@ -289,22 +289,26 @@ func (t *acting) retire() error {
 	return t.books.CloseHolder(t.ctx, t.tx, t.Account, t.At)
 }
 
-// retireCards retires the cards of the holder, and returns those that it had.
-func (t *acting) retireCards() (retired []string, err error) {
+// retireCards retires the cards of the holder, and returns those that it had, and which
+// of them were not lost.
+func (t *acting) retireCards() (retired, inHand []string, err error) {
 	cards, err := t.books.CardsIn(t.ctx, t.tx, t.Account)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, c := range cards {
 		if c.Status == store.CardRetired {
 			continue
 		}
 		retired = append(retired, c.No)
+		if c.Status == store.CardActive {
+			inHand = append(inHand, c.No)
+		}
 		if err := t.books.ChangeCard(t.ctx, t.tx, c.No, store.CardRetired); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return retired, nil
+	return retired, inHand, nil
 }
 
 func (t *acting) write() error {

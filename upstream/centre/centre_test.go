@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/centre"
 	"quancun/upstream/store"
 	"quancun/upstream/store/booktest"
 	"quancun/upstream/store/pgtest"
+	"quancun/upstream/store/sqldb"
 )
 
 var somePIN = store.PIN{Hash: [32]byte{7}}
@@ -382,6 +384,76 @@ func TestRetire(t *testing.T) {
 		}
 		c.whole()
 	})
+}
+
+// TestRetireLoadInDoubt: nobody knows whether a card was loaded. While its holder has
+// that card it is asked; of a card that is lost nobody will ever know, and since a load
+// moves no money, its holder may leave all the same.
+func TestRetireLoadInDoubt(t *testing.T) {
+	for name, lose := range map[string][]centre.Act{
+		"lost":     {{Kind: centre.Lost, Card: card1}},
+		"replaced": {{Kind: centre.Lost, Card: card1}, {Kind: centre.Issued, Card: card2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBothEngines(t, func(t *testing.T, c *counter) {
+				c.loadInDoubt(strings.Repeat("ab", 16))
+				c.payOut(account, 1000)
+				a := c.act(centre.Act{Kind: centre.Retired})
+				if _, err := c.desk.Do(t.Context(), a); !errors.Is(err, centre.ErrLeft) || !strings.Contains(err.Error(), "load") {
+					t.Errorf("Do = %v, want that a load is under way", err)
+				}
+				for _, one := range lose {
+					_, err := c.desk.Do(t.Context(), c.act(one))
+					c.ok(err)
+				}
+				p, err := c.desk.Find(t.Context(), centre.Key{Account: account.No()})
+				if err != nil || len(p.Open) > 0 {
+					t.Errorf("Find = %+v, %v; want nothing open", p.Open, err)
+				}
+				if _, err := c.desk.Do(t.Context(), a); err != nil {
+					t.Errorf("Do = %v", err)
+				}
+				c.whole()
+			})
+		})
+	}
+}
+
+// loadInDoubt has a terminal load a card and not know what came of it.
+func (c *counter) loadInDoubt(id string) {
+	c.t.Helper()
+	ctx := c.t.Context()
+	c.ok(c.books.Write(ctx, func(tx *sqldb.Tx) error {
+		card, err := c.books.CardTx(ctx, tx, card1)
+		if err != nil {
+			return err
+		}
+		err = card.AddLoad(store.Load{ID: id, CardNo: card1, Terminal: "desk1", Amount: 500})
+		_, err2 := tx.Exec(ctx, `INSERT INTO journals (terminal, epoch, opened_ms, head_hash) VALUES ('desk1', ?, 1, ?)`,
+			make([]byte, 8), make([]byte, 32))
+		_, err3 := tx.Exec(ctx, `
+			INSERT INTO claims (journal, seq, terminal, kind, ref, card_no, account, merchant, amount_fen, balance,
+				counter, key_version, algorithm, terminal_no, trace_no, stamp, opened_ms)
+			SELECT id, 1, 'desk1', ?, ?, ?, ?, '', 500, 0, 0, 0, 0, ?, 0, ?, 1 FROM journals`,
+			int64(journal.LoadIntent), id, card1, account, make([]byte, 6), make([]byte, 7))
+		return errors.Join(err, err2, err3)
+	}))
+}
+
+// payOut takes all of an account's money off it.
+func (c *counter) payOut(a store.Account, amount money.Fen) {
+	c.t.Helper()
+	ctx := c.t.Context()
+	c.ok(c.books.Write(ctx, func(tx *sqldb.Tx) error {
+		at, err := c.books.LockAccounts(ctx, tx, []store.Account{a, "till/desk1"})
+		if err != nil {
+			return err
+		}
+		_, err = c.books.PostAll(ctx, tx, at, []store.Entry{{
+			Kind: store.KindPayOut, Place: "desk1", Debit: a, Credit: "till/desk1", Amount: amount,
+		}})
+		return err
+	}))
 }
 
 // TestVerify changes the books behind the centre's back.

@@ -171,12 +171,12 @@ func (p *Person) addCard(rows *sql.Rows) error {
 }
 
 // openOf is what keeps an account from being closed, besides its balance: as
-// store's LeftOf has it.
+// store's LeftOf has it, for the card that is not lost.
 const openOf = `
 	SELECT 1, amount_fen, created_ms, terminal FROM orders WHERE account = ?1 AND state < 4
 	UNION ALL
 	SELECT 2, l.amount_fen, l.created_ms, l.terminal FROM loads l JOIN cards c ON c.card_no = l.card_no
-		WHERE c.account = ?1 AND l.state = 1
+		WHERE c.account = ?1 AND c.status = 1 AND l.state = 1
 	UNION ALL
 	SELECT 3, amount_fen, opened_ms, merchant FROM claims WHERE account = ?1 AND kind = ?2 AND state = 1
 	UNION ALL

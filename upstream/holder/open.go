@@ -81,7 +81,8 @@ func (d *Desk) sources(now time.Time) []source {
 			[]any{now.Add(-recent).UnixMilli()}},
 		{`SELECT 5, l.amount_fen, l.created_ms, CASE WHEN l.order_no <> '' THEN l.order_no ELSE l.load_id END,
 				l.terminal, l.card_no, false, false, NULL, NULL, l.terminal
-			FROM loads l JOIN cards c ON c.card_no = l.card_no WHERE c.account = ?1 AND l.state = 1`, nil},
+			FROM loads l JOIN cards c ON c.card_no = l.card_no
+			WHERE c.account = ?1 AND c.status <> 4 AND l.state = 1`, nil}, // one that was replaced never tells
 		{`SELECT 6, c.amount_fen, coalesce(
 				(SELECT min(e.made_ms) FROM entries e WHERE e.claim_id = c.id AND e.kind = 7), c.opened_ms),
 				c.ref, c.merchant, c.card_no, false, false, NULL, NULL, c.terminal

@@ -126,8 +126,9 @@ func (b *Books) CloseHolder(ctx context.Context, tx *sqldb.Tx, a Account, at tim
 }
 
 // LeftOf says what is left of a holder's account or under way for it, in words;
-// "" is nothing. It locks the account until the transaction ends.
-func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account) (what string, err error) {
+// "" is nothing. cards are those in the holder's hand: a load of another one is in
+// doubt for ever, and moves no money. It locks the account until the transaction ends.
+func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account, cards []string) (what string, err error) {
 	at, err := b.lockAccounts(ctx, tx, []Account{a}, nil)
 	if err != nil {
 		return "", err
@@ -135,17 +136,19 @@ func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account) (what strin
 	if f := at[a].Balance; f != 0 {
 		return "the account stands at " + f.String(), nil
 	}
-	for _, u := range []struct{ name, query string }{
-		{"money is held for a sale, or cash is being taken", `SELECT 1 FROM holds WHERE account = ? AND state <= 2`},
-		{"money is held for a bath", `SELECT 1 FROM bath_reservations WHERE account = ? AND hold = 1`},
-		{"a sale is in doubt", `SELECT 1 FROM claims WHERE account = ? AND state = 1`},
-		{"a top-up is under way", `SELECT 1 FROM orders WHERE account = ? AND state < 4`},
-		{"a bill is being paid", `SELECT 1 FROM bills WHERE account = ? AND state IN (1, 2, 3, 6)`},
-		{"a load is under way", `SELECT 1 FROM loads l JOIN cards c ON c.card_no = l.card_no
-			WHERE c.account = ? AND l.state = 1`},
+	for _, u := range []struct {
+		name, query string
+		of          any
+	}{
+		{"money is held for a sale, or cash is being taken", `SELECT 1 FROM holds WHERE account = ? AND state <= 2`, a},
+		{"money is held for a bath", `SELECT 1 FROM bath_reservations WHERE account = ? AND hold = 1`, a},
+		{"a sale is in doubt", `SELECT 1 FROM claims WHERE account = ? AND state = 1 AND kind = 40`, a},
+		{"a top-up is under way", `SELECT 1 FROM orders WHERE account = ? AND state < 4`, a},
+		{"a bill is being paid", `SELECT 1 FROM bills WHERE account = ? AND state IN (1, 2, 3, 6)`, a},
+		{"a load is under way", `SELECT 1 FROM loads WHERE card_no = ANY (?) AND state = 1`, cards},
 	} {
 		var some bool
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (`+u.query+`)`, a).Scan(&some); err != nil || some {
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (`+u.query+`)`, u.of).Scan(&some); err != nil || some {
 			return u.name, err
 		}
 	}
