@@ -42,8 +42,8 @@ crash: ## power cuts and failing disks; SEED=n, STATES=n, FOR=10m
 mutate: ## does a test notice a line that is gone? N=mutants, FILE=file; takes hours
 	go run ./tools/mutate $(if $(N),-n $(N)) $(if $(FILE),-only $(FILE))
 
-e2e: build-e2e ## scenarios through screen and finger; S=name for one
-	go run ./tools/e2e $(S)
+e2e: build-e2e ## scenarios through screen and finger; S=name for one; S=soak VISITS=n
+	go run ./tools/e2e $(if $(VISITS),-visits $(VISITS)) $(S)
 
 sim: ## campuses on virtual time, each from a seed; SEED=n for one, SEEDS=n, DAYS=n
 	go build -o build/sim ./tools/sim

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"quancun/ledger"
@@ -196,18 +195,4 @@ func (s *stage) creditedQuietly(before books) error {
 		}
 	}
 	return errors.New("the payment was never credited")
-}
-
-// residentKB returns how much memory the terminal holds.
-func (s *stage) residentKB() (kb int, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.here.terminal.PID()))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kb); err == nil {
-			return kb, nil
-		}
-	}
-	return 0, errors.New("the terminal does not run")
 }

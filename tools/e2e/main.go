@@ -47,9 +47,13 @@ const (
 // scenarioMax bounds a story: a machine that hangs has failed.
 const scenarioMax = 5 * time.Minute
 
+// visitMax is how long one visit of a soak may take.
+const visitMax = 20 * time.Second
+
 func main() {
 	out := flag.String("out", "build/e2e", "keeps pictures and logs")
 	bin := flag.String("bin", "bin", "where the programs are")
+	visits := flag.Int("visits", 75, "how many there are in a soak")
 	together := flag.Int("together", 2, "how many are played at a time: most of a story is waiting")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -68,7 +72,7 @@ func main() {
 		return
 	}
 	s, start := chosen[0], time.Now()
-	if err := run(ctx, s, *bin, filepath.Join(*out, s.name)); err != nil {
+	if err := run(ctx, s, options{*bin, filepath.Join(*out, s.name), *visits}); err != nil {
 		fmt.Printf("FAIL  %-12s %v\n", s.name, err)
 		os.Exit(1)
 	}
@@ -133,10 +137,21 @@ func choose(names []string) ([]scenario, error) {
 	return chosen, nil
 }
 
-func run(ctx context.Context, s scenario, bin, dir string) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, scenarioMax)
+// options are what a story is played with.
+type options struct {
+	bin    string // where the programs are
+	dir    string // keeps pictures and logs
+	visits int    // of a soak
+}
+
+func run(ctx context.Context, s scenario, o options) (err error) {
+	limit := scenarioMax
+	if s.named {
+		limit = max(limit, time.Duration(o.visits)*visitMax)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	st, err := newStage(ctx, s, bin, dir)
+	st, err := newStage(ctx, s, o)
 	if err != nil {
 		return err
 	}

@@ -83,3 +83,27 @@ func (s *stage) closed() error {
 	}
 	return nil
 }
+
+// bothFaces: a kiosk is a till for as long as a cashier is signed in, and then it
+// is a kiosk again. What it sells and what it loads are in one journal.
+func bothFaces(s *stage) error {
+	before, err := s.books()
+	if err != nil {
+		return err
+	}
+	return s.steps(
+		func() error { return s.await(kiosk.Home, "staff") },
+		s.without("staff"), // home and a locked till have one number
+		func() error { return s.signIn("cashier") },
+		s.typed("shift.float.ask", "200"), s.on("shift.open.sure", "done"), s.leave("shift.open done"),
+		s.sold,
+		func() error { return s.await(kiosk.Step(till.Ready), "lock") },
+		s.without("lock"),
+		func() error { return s.spent(before, lunch) },
+		s.order,
+		func() error { return s.lab("pay", "--last") },
+		func() error { _, err := s.see(kiosk.Done); return err },
+		s.home,
+		func() error { return s.gained(before, twenty-lunch) },
+	)
+}

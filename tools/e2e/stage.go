@@ -35,6 +35,7 @@ type stage struct {
 	account string
 	aside   money.Fen // that the account has spent and the card not
 	shots   int
+	visits  int // of a soak
 }
 
 // window is a terminal, and the screen that it shows itself on.
@@ -64,7 +65,8 @@ func (w *window) journal() string { return filepath.Join(w.terminal.Dir, "journa
 
 // newStage starts everything in a new dir. The person holds the card of the
 // demonstration that is level with its account.
-func newStage(ctx context.Context, of scenario, bin, dir string) (_ *stage, err error) {
+func newStage(ctx context.Context, of scenario, o options) (_ *stage, err error) {
+	bin, dir := o.bin, o.dir
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func newStage(ctx context.Context, of scenario, bin, dir string) (_ *stage, err 
 			return nil, err
 		}
 	}
-	s := &stage{ctx: ctx, dir: dir}
+	s := &stage{ctx: ctx, dir: dir, visits: o.visits}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -276,6 +278,25 @@ func (s *stage) untilSays(words string, there bool) func() error {
 			}
 		}
 		return fmt.Errorf("whether the page says %q is not %v: %q", words, there, now.Texts)
+	}
+}
+
+// without waits until the window shows nothing of that name to tap.
+func (s *stage) without(target string) func() error {
+	return func() error {
+		for end := time.Now().Add(seeMax); time.Now().Before(end); {
+			now, err := s.look(end)
+			if err != nil {
+				return err
+			}
+			if _, there := now.Targets[target]; !there {
+				return nil
+			}
+			if err := s.pause(50 * time.Millisecond); err != nil {
+				return err
+			}
+		}
+		return errors.New("the window still shows " + target)
 	}
 }
 
