@@ -122,11 +122,13 @@ func shiftsOfLedger(args []string, out io.Writer) error {
 		if err := w.Write(reportColumns); err != nil {
 			return err
 		}
+		var copies journal.Copies
 		for e, err := range entriesOf(j) {
+			carried := e.Kind == journal.Carried
 			if err == nil {
 				e, err = e.Inner() // one that was carried over is a report all the same
 			}
-			if err == nil && e.Kind.Sums() {
+			if err == nil && e.Kind.Sums() && !(carried && copies.Again(e)) {
 				err = writeReport(w, e)
 			}
 			if err != nil {

@@ -121,6 +121,34 @@ func (e Entry) Inner() (Entry, error) {
 	return inner, nil
 }
 
+// Copies tells apart what the entries that were carried over have said already: what is
+// put together from two copies of a journal may be there twice, and counts once, as it
+// was said first. The zero value has seen nothing.
+type Copies struct{ said map[part]bool }
+
+// part is what is said once under a Ref: how something begins, or goes on, or ends.
+type part struct {
+	ref         string
+	begins, end bool
+}
+
+// Again reports whether e, which the next entry of the journal carries over, was said
+// before.
+func (c *Copies) Again(e Entry) bool {
+	if e.Kind.LedgerOnly() {
+		return false
+	}
+	p := part{e.Ref, e.Kind.IsIntent() || e.Kind.Intent() == 0, e.Kind.IsEnd()}
+	if c.said[p] {
+		return true
+	}
+	if c.said == nil {
+		c.said = map[part]bool{}
+	}
+	c.said[p] = true
+	return false
+}
+
 // mustMarshal encodes what cannot fail.
 func mustMarshal(v any) json.RawMessage {
 	b, err := json.Marshal(v)

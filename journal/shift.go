@@ -87,6 +87,7 @@ type Tally struct {
 	opened         Entry
 	last           Position // of the last entry
 	written        int64    // number of the last that was not a clock step
+	copies         Copies   // of what was carried over
 }
 
 // NewTally returns a Tally of a terminal's journal.
@@ -130,7 +131,7 @@ func (t *Tally) Check(e Entry) error {
 	return nil
 }
 
-// Add adds the next entry. What it carries over is added where it stands, but
+// Add adds the next entry. What it carries over is added where it stands, and once, but
 // for the balances, which the epoch began with.
 func (t *Tally) Add(e Entry) error {
 	t.last = e.Position()
@@ -144,8 +145,11 @@ func (t *Tally) Add(e Entry) error {
 	if err != nil {
 		return err
 	}
-	if e.Kind == EpochOpened {
+	switch {
+	case e.Kind == EpochOpened:
 		return t.begin(e)
+	case e.Kind == Carried && t.copies.Again(said):
+		return nil
 	}
 	for _, p := range e.Postings {
 		switch p.Account {

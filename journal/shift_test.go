@@ -163,7 +163,8 @@ func TestReportAfterEpoch(t *testing.T) {
 	d.epoch = Epoch{2}
 	accounts := map[Account]money.Fen{TillAccount("T1"): -1590, SuspenseAccount("T1"): 600, Safe: 990}
 	d.add(Opening{Epoch: old.epoch, Accounts: accounts}.Entry(Position{}))
-	for _, e := range []Entry{z, opened, topUp} {
+	z.Ref, topUp.Ref = "Z1", "C1"
+	for _, e := range []Entry{z, opened, topUp, z, opened, topUp} { // out of two copies
 		d.add(Carry(e.Position(), e.Encode(Hash{})))
 	}
 	d.holds = 1590

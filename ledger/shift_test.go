@@ -128,6 +128,34 @@ func TestEpochInShift(t *testing.T) {
 	}
 }
 
+// TestShiftCarriedTwice: a shift that was carried into a new epoch is carried over once
+// more out of the journal that it was in, of which the upstream has lost a part: what it
+// came to is counted once.
+func TestShiftCarriedTwice(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	var upstream journal.Frontier
+	l.append(t, opened("O1"))
+	l.append(t, journal.Entry{Kind: journal.CodeSale, Ref: "S1", Account: "2026", Merchant: "M1", Amount: 700})
+	l.append(t, journal.Entry{Kind: journal.CashTopUp, Ref: "C1", Account: "2026", Amount: 500})
+	if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+		t.Fatal(err)
+	}
+	want, first := tally(t, l).Report(journal.ShiftClosed), l.Epoch()
+	for _, theirs := range []journal.Head{{}, {Epoch: first}} {
+		if err := l.NewEpoch(ctx, journal.ReasonRestored, theirs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := tally(t, l).Report(journal.ShiftClosed)
+	if want.From, want.Part = got.From, true; got != want {
+		t.Errorf("Z is\n%+v, want\n%+v", got, want)
+	}
+	l.append(t, report(t, l, journal.ShiftClosed, "Z1"))
+	if _, err := l.Verify(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRecoverInShift: a journal is damaged in the middle of a shift, all of which
 // upstream has. What can be read of the shift is in its Z, and the numbers go on.
 func TestRecoverInShift(t *testing.T) {

@@ -86,6 +86,7 @@ func newSorting(by By, meals []Meal) *sorting {
 }
 
 func (s *sorting) all(entries iter.Seq2[journal.Entry, error], p Period) ([]Line, error) {
+	var copies journal.Copies
 	for e, err := range entries {
 		var said journal.Entry
 		if err == nil {
@@ -94,6 +95,7 @@ func (s *sorting) all(entries iter.Seq2[journal.Entry, error], p Period) ([]Line
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("read sales: %w", err)
+		case e.Kind == journal.Carried && copies.Again(said):
 		case p.has(said.At):
 			if err := s.add(said); err != nil {
 				return nil, fmt.Errorf("read sales: %w", err)

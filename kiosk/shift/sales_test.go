@@ -98,3 +98,27 @@ func TestItemsGivenBack(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }
+
+// TestSalesCarriedTwice: what was put together from two copies of a journal was sold once.
+func TestSalesCarriedTwice(t *testing.T) {
+	c, ctx := newTill(t), t.Context()
+	c.ok(c.Drawer.Open(ctx, act("o1"), 100*yuan))
+	c.sell("s1", 7*yuan)
+	head, err := c.Head(ctx)
+	c.ok(err)
+	c.ok(c.Acknowledge(ctx, journal.Ack{Head: head}))
+	want := c.state().Report
+	for _, theirs := range []journal.Head{{}, {Epoch: head.Epoch}} { // of which the upstream has lost all
+		c.ok(c.NewEpoch(ctx, journal.ReasonRestored, theirs))
+	}
+	got := c.state().Report
+	if want.From, want.Part = got.From, got.Part; got != want {
+		t.Errorf("the shift is %+v, want %+v", got, want)
+	}
+	lines, err := Sales(ctx, c.Book, Period{noon.Add(-time.Hour), noon.Add(time.Hour)}, ByDay)
+	if err != nil || len(lines) != 1 || lines[0].Sales != (journal.Sum{Count: 1, Amount: 7 * yuan}) {
+		t.Errorf("sold %+v, %v", lines, err)
+	}
+	c.close(act("z1"))
+	c.sound()
+}
