@@ -74,6 +74,7 @@ type Drawer struct {
 	tally *journal.Tally // what the journal comes to; nil before it was read; guarded by mu
 	epoch journal.Epoch  // of what was read; guarded by mu
 	next  int64          // the first entry that was not read; guarded by mu
+	lossy bool           // entries may be missing since the last count; guarded by mu
 
 	left left // counts that were not taken; guarded by mu
 }
@@ -105,6 +106,8 @@ type State struct {
 	// Report is what a report would say now, but for its number. Its Till is what
 	// should be in the drawer: whoever counts blind is not shown it.
 	Report journal.Report
+
+	lossy bool // the journal has lost entries since the last count
 }
 
 // OnDayOf reports whether the shift was opened on the day of now. A shift of
@@ -112,12 +115,14 @@ type State struct {
 func (s State) OnDayOf(now time.Time) bool { return DayOf(s.Opened) == DayOf(now) }
 
 // MustCount reports whether the drawer has to be counted before the shift ends:
-// unless nothing was ever in it, or only dropped from since the last count.
+// unless nothing was ever in it, or only dropped from since the last count. A count of
+// before the journal was put back to an older one, or was damaged, says nothing of what
+// came into the drawer then.
 func (s State) MustCount() bool {
 	r := s.Report
 	untouched := r.Brought == 0 && r.Till == 0 && r.Moved() == 0 && r.NoSales == 0 &&
 		r.TopUps.Count+r.PayOuts.Count+r.CashIn.Count+r.CashOut.Count == 0
-	return !r.Counted && !untouched
+	return (!r.Counted || s.lossy) && !untouched
 }
 
 // State returns where the shift stands.
@@ -131,7 +136,7 @@ func (d *Drawer) state(ctx context.Context) (s State, err error) {
 	if err := d.catchUp(ctx); err != nil {
 		return State{}, fmt.Errorf("read shift: %w", err)
 	}
-	s.Report = d.tally.Report(0)
+	s.Report, s.lossy = d.tally.Report(0), d.lossy
 	if e, open := d.tally.Opened(); open {
 		s.Open, s.Shift, s.Opened, s.By = true, e.Ref, e.At, e.Operator
 	}
@@ -153,7 +158,7 @@ func (d *Drawer) catchUp(ctx context.Context) (err error) {
 		if d.next, err = d.start(ctx, head.Seq); err != nil {
 			return err
 		}
-		d.epoch, d.tally = head.Epoch, journal.NewTally(d.terminal)
+		d.epoch, d.tally, d.lossy = head.Epoch, journal.NewTally(d.terminal), false
 	}
 	defer func() {
 		if err != nil {
@@ -172,13 +177,25 @@ func (d *Drawer) catchUp(ctx context.Context) (err error) {
 			if err := d.tally.Add(e); err != nil {
 				return err
 			}
-			d.next = e.Seq + 1
+			d.next, d.lossy = e.Seq+1, lossyAfter(e, d.lossy)
 		}
 		if len(page) == 0 {
 			return fmt.Errorf("entry %d is missing", d.next)
 		}
 	}
 	return nil
+}
+
+// lossyAfter reports whether entries may be missing since the last count, after an entry.
+func lossyAfter(e journal.Entry, before bool) bool {
+	switch e.Kind {
+	case journal.EpochOpened:
+		o, err := e.Opening()
+		return err != nil || o.Reason != journal.ReasonRestored // only the upstream has lost something then
+	case journal.Counted, journal.ShiftClosed:
+		return false
+	}
+	return before
 }
 
 // start returns where to begin to add up: at the last Z that this journal has not

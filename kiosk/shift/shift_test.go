@@ -323,7 +323,7 @@ func TestEpochInShift(t *testing.T) {
 		c.ok(s.do(ctx, c))
 		before := c.state()
 		if i%2 == 0 {
-			c.ok(c.NewEpoch(ctx, journal.ReasonForked, journal.Head{}))
+			c.ok(c.NewEpoch(ctx, journal.ReasonRestored, journal.Head{}))
 		}
 		after := c.state()
 		before.Report.From, before.Report.Part = after.Report.From, after.Report.Part
@@ -332,6 +332,32 @@ func TestEpochInShift(t *testing.T) {
 		}
 	}
 	c.sound()
+}
+
+// TestCountBeforeLoss: the drawer was counted, and then the journal was put back to an
+// image, or damaged, so that cash came into the drawer that it does not know: the shift
+// does not end without another count.
+func TestCountBeforeLoss(t *testing.T) {
+	for _, reason := range []string{journal.ReasonRewound, journal.ReasonForked, journal.ReasonRecovered} {
+		c, ctx := newTill(t), t.Context()
+		c.ok(c.Drawer.Open(ctx, act("o1"), 100*yuan))
+		_, err := c.Drawer.Count(ctx, act("n1"), notes(100*yuan))
+		c.ok(err)
+		if s := c.state(); s.MustCount() {
+			t.Fatalf("counted, and to be counted again: %+v", s)
+		}
+		c.ok(c.NewEpoch(ctx, reason, journal.Head{}))
+		for range 2 {
+			if _, err := c.Z(ctx, act("z1")); !errors.Is(err, ErrUncounted) || !c.state().MustCount() {
+				t.Errorf("%s: Z = %v, want ErrUncounted", reason, err)
+			}
+			c.restart()
+		}
+		if z := c.close(because("z2")); z.Till != 100*yuan {
+			t.Errorf("%s: Z is %+v", reason, z)
+		}
+		c.sound()
+	}
 }
 
 // TestReportIsLate: something is journalled while a report is made, again and
