@@ -56,6 +56,7 @@ var scenarios = []scenario{
 	{name: "both-faces", what: "a kiosk is a till while a cashier is signed in",
 		face: both, staff: true, play: bothFaces},
 	{name: "soak", what: "many visits of every kind, and neither program has grown", play: soak, named: true},
+	{name: "soak-till", what: "many sales, and neither program has grown", face: cashier, play: soakTill, named: true},
 }
 
 const twenty = 20 * money.Yuan

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"quancun/kiosk"
+	"quancun/kiosk/till"
 	"quancun/tools/stack"
 )
 
@@ -19,13 +20,33 @@ const (
 	soakThreads = 6
 )
 
-// soak has the same person come again and again, and do all that can be done without
-// money moving, so that it has no end: as many visits as were asked for.
+// soak has the same person come to the kiosk again and again, and do what can be done
+// without money moving, so that there is no end to it.
 func soak(s *stage) error {
+	return s.outlasts([]func() error{
+		s.looksAtAccount, s.ordersAndLeaves, s.asksForRoom, s.turnsToEnglish, s.looksAtBaths,
+	})
+}
+
+// soakTill has wallets pay at a till, which take from no account, and people go away.
+func soakTill(s *stage) error {
+	pays := func() error { return s.steps(s.priced, s.at(till.Present), s.alipay, s.at(till.Sold), s.back) }
+	return s.outlasts([]func() error{
+		pays, pays, pays,
+		func() error { return s.steps(s.priced, s.at(till.Present), s.back) },
+		func() error {
+			return s.steps(s.priced, s.at(till.Present),
+				func() error { return s.scan("https://example.com/a-poster-on-the-wall") }, s.at(till.Declined), s.back)
+		},
+	})
+}
+
+// outlasts plays visits of all kinds in turn, as many as were asked for, and holds what
+// the programs take of their machine against what they took when they had warmed up.
+func (s *stage) outlasts(all []func() error) error {
 	if s.visits <= soakSettled {
 		return fmt.Errorf("%d visits are not enough: the caches take %d", s.visits, soakSettled)
 	}
-	all := []func() error{s.looksAtAccount, s.ordersAndLeaves, s.asksForRoom, s.turnsToEnglish, s.looksAtBaths}
 	var settled [2]size
 	for i := range s.visits {
 		if err := all[i%len(all)](); err != nil {
