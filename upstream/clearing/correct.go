@@ -51,7 +51,7 @@ const (
 
 // Assign books an open amount for the holder whose it is: money that a channel
 // has been paid and that we have booked for nobody, or what stands in suspense
-// because a terminal has named nobody that we know. If it pays the holder's own
+// because a terminal has named nobody that we know, or on a closed account. If it pays the holder's own
 // order, that becomes a paid order; otherwise it is a correction. It returns
 // the entry.
 func (h *House) Assign(ctx context.Context, id int64, to store.Account, s Signature) (entry int64, err error) {
@@ -63,7 +63,7 @@ func (h *House) Assign(ctx context.Context, id int64, to store.Account, s Signat
 		if err != nil {
 			return err
 		}
-		if !x.surplus() && !x.suspended() || !isHolder(to) {
+		if !x.surplus() && !x.suspended() && !x.late() || !isHolder(to) || to == x.Account {
 			return ErrNotThat
 		}
 		if entry, err = h.creditOrder(ctx, tx, x, to); err != nil {
@@ -157,8 +157,8 @@ func (h *House) endOrder(ctx context.Context, tx *sqldb.Tx, x Exception) error {
 
 func title(k channel.Kind, d reconcile.Difference) string { return k.String() + " " + string(d) }
 
-// WriteOff books a difference, or what stands in suspense, as a loss or a
-// surplus. Two persons stand for it.
+// WriteOff books a difference, or what stands in suspense or on a closed account, as a
+// loss or a surplus. Two persons stand for it.
 func (h *House) WriteOff(ctx context.Context, id int64, s Signature) (entry int64, err error) {
 	if s, err = s.check(true); err != nil {
 		return 0, err
@@ -168,7 +168,7 @@ func (h *House) WriteOff(ctx context.Context, id int64, s Signature) (entry int6
 		if err != nil {
 			return err
 		}
-		if x.Source == "" && !x.suspended() {
+		if x.Source == "" && !x.suspended() && !x.late() {
 			return ErrNotThat
 		}
 		if entry, err = h.correct(ctx, tx, x, OverShort); err != nil {
@@ -219,6 +219,12 @@ func (h *House) correct(ctx context.Context, tx *sqldb.Tx, x Exception, against 
 	at, err := h.books.LockAccounts(ctx, tx, []store.Account{x.Account, against})
 	if err != nil {
 		return 0, err
+	}
+	if x.late() { // what is there now: more may have come since
+		amount = -at[x.Account].Balance
+	}
+	if amount == 0 || x.late() && amount > 0 {
+		return 0, ErrNotThat
 	}
 	e := store.Entry{
 		Kind: store.KindCorrection, Place: "clearing", Debit: against, Credit: x.Account, Amount: amount,

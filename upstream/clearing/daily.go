@@ -115,7 +115,7 @@ func (d *Daily) Once(ctx context.Context) (missing int, err error) {
 		err = d.hasten(ctx, o)
 	}
 	_, _, err2 := d.House.CloseDue(ctx)
-	return missing, errors.Join(failed, err, err2)
+	return missing, errors.Join(failed, err, err2, d.House.listLate(ctx))
 }
 
 // reconcile fetches a day's statement and compares it. It reports whether the
