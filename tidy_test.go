@@ -265,6 +265,7 @@ var layers = map[string]layer{
 
 	"kiosk/rules":        {ours: []string{"money"}},
 	"kiosk/tender":       {ours: []string{"money"}},
+	"kiosk/today":        {ours: []string{"journal"}},
 	"kiosk/file":         {},
 	"kiosk/barcode":      {},
 	"kiosk/keysheet":     {ours: []string{"kiosk/file"}},
@@ -300,7 +301,7 @@ var layers = map[string]layer{
 	"kiosk/gossip":  {ours: []string{"money", "journal", "paycode"}, theirs: []string{crypto}},
 	"kiosk/code": {
 		ours: []string{
-			"money", "journal", "paycode", "ledger", "ledger/feed", "kiosk/gossip", "kiosk/rules", "kiosk/tender",
+			"money", "journal", "paycode", "ledger", "ledger/feed", "kiosk/gossip", "kiosk/rules", "kiosk/tender", "kiosk/today",
 			"upstream/client",
 		},
 	},
@@ -311,7 +312,7 @@ var layers = map[string]layer{
 	"kiosk": {
 		ours: []string{
 			"money", "pboc", "journal", "ledger", "ledger/...", "kiosk/dialog", "kiosk/pin", "kiosk/rules",
-			"kiosk/service", "kiosk/tender", "reader", "reader/apdu",
+			"kiosk/service", "kiosk/tender", "kiosk/today", "reader", "reader/apdu",
 			"reader/profile", "reader/purse", "upstream/client",
 		},
 		theirs: []string{sync},

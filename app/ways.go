@@ -211,7 +211,7 @@ type GossipConfig struct {
 func (t *terminal) takeCodes(j joined) till.Way {
 	s := &code.Seller{
 		Book: t.book, Upstream: t.client, Push: t.pusher, Feeds: t.feeds, Rules: j.terms.Rules, Now: t.clock.Now,
-		Budget: time.Duration(t.config.Till.BudgetMS) * time.Millisecond, Log: t.log,
+		Ahead: t.clock.Drift, Budget: time.Duration(t.config.Till.BudgetMS) * time.Millisecond, Log: t.log,
 	}
 	if c := t.config.Gossip; c.Listen != "" {
 		who := t.renewer.Papers

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"quancun/journal"
 	"quancun/kiosk"
@@ -377,6 +378,38 @@ func TestDayInNewEpoch(t *testing.T) {
 				}
 				c.restart()
 				hear()
+			}
+		})
+	}
+}
+
+// TestDayByAnotherClock: a machine's clock is years ahead, or days behind, and dates the
+// journal; what a card may spend there in a day it may all the same, and no more.
+func TestDayByAnotherClock(t *testing.T) {
+	for name, ahead := range map[string]time.Duration{"ahead": 3 * 365 * 24 * time.Hour, "behind": -50 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, tills := newShop(t, "T01")
+			c := tills[0]
+			_, err := w.books.Publish(t.Context(), "settings", []byte(`{"offline_day_max_fen":2399}`))
+			w.ok(err)
+			c.crash()
+			c.ahead = ahead
+			c.start()
+			w.eventually(func() string {
+				if c.terms.Rules().DayMax != 2399 || c.clock.Drift() == 0 {
+					return "the settings or the time did not come"
+				}
+				return ""
+			})
+			for i, tt := range []struct {
+				amount money.Fen
+				want   error
+			}{{lunch, nil}, {lunch, rules.ErrDay}, {lunch - 1, nil}, {1, rules.ErrDay}} {
+				c.up.goAway("Authorize", false)
+				if v := c.sell(tt.amount, false); v.sold != (tt.want == nil) || !errors.Is(v.err, tt.want) {
+					t.Errorf("sale %d, of %s: %+v, want %v", i, tt.amount, v, tt.want)
+				}
 			}
 		})
 	}

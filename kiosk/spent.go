@@ -3,10 +3,12 @@ package kiosk
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"quancun/journal"
 	"quancun/kiosk/tender"
+	"quancun/kiosk/today"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader/apdu"
@@ -24,14 +26,22 @@ type spending struct {
 	unknown bool
 }
 
-// day adds up what cards have spent at this terminal since midnight.
+// day is what cards have spent at this terminal since midnight.
 type day struct {
 	date  purse.Date
 	next  int64 // entry to go on from
 	epoch journal.Epoch
-	cards map[string]spending
+	line  today.Timeline
+	cards map[string][]sold
 	open  map[string]bool // sales that count until they are known not to have been made
 	gap   bool            // an older journal has a part of the day, and cannot be read
+}
+
+// sold is a sale that counts.
+type sold struct {
+	ref    string
+	amount money.Fen
+	when   today.Mark
 }
 
 // spent returns what the card has spent today. Its own log is read where
@@ -39,7 +49,7 @@ type day struct {
 func (s *Seller) spent(ctx context.Context, card purse.Card, a attempt) (spending, error) {
 	s.today.Lock()
 	err := s.readDay(ctx)
-	all, today, gap := s.day.cards[a.Card.CardNo.Full()], s.day.date, s.day.gap
+	all, date, gap := s.day.spent(a.Card.CardNo.Full(), s.midnight()), s.day.date, s.day.gap
 	s.today.Unlock()
 	if err != nil {
 		return spending{}, err
@@ -53,7 +63,7 @@ func (s *Seller) spent(ctx context.Context, card purse.Card, a attempt) (spendin
 	}
 	times := 0
 	for _, r := range log {
-		if r.Type == s.Profile.Purse.Kind.PurchaseType() && dateOf(r.At) == today {
+		if r.Type == s.Profile.Purse.Kind.PurchaseType() && dateOf(r.At) == date {
 			all.card += r.Amount
 			times++
 		}
@@ -61,7 +71,7 @@ func (s *Seller) spent(ctx context.Context, card purse.Card, a attempt) (spendin
 	if gap { // the card knows what it has paid here, if its log goes back to yesterday
 		all.here, all.count = max(all.here, all.card), max(all.count, times)
 		n := s.Profile.Log.Records
-		all.unknown = err != nil || len(log) >= n && dateOf(log[len(log)-1].At) == today
+		all.unknown = err != nil || len(log) >= n && dateOf(log[len(log)-1].At) == date
 	}
 	return all, nil
 }
@@ -81,52 +91,64 @@ func (s *Seller) Outlook(ctx context.Context) tender.Outlook {
 // dayPage is how many entries are read at once.
 const dayPage = 500
 
-// readDay brings the day's sums up to the journal's head. Its caller has today.
+// midnight returns when today began, by the machine's clock, which dates the journal.
+func (s *Seller) midnight() time.Time {
+	y, m, d := s.Clock.Now().In(Beijing).Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, Beijing).Add(s.Clock.Drift())
+}
+
+// readDay brings the day's sums up to the journal's head. A clock that has been set is
+// in the journal before anything is sold by it. Its caller has today.
 func (s *Seller) readDay(ctx context.Context) error {
-	head, err := s.Book.Head(ctx)
+	epoch, next, err := s.Book.Next(ctx)
 	if err != nil {
 		return err
 	}
-	today := purse.DateOf(s.Clock.Now().In(Beijing))
-	if s.day.date != today || s.day.epoch != head.Epoch {
-		d, err := s.newDay(ctx, today, head)
+	date := purse.DateOf(s.Clock.Now().In(Beijing))
+	another := s.day.date != date
+	if s.day.date == 0 || s.day.epoch != epoch || another && s.day.gap {
+		d, err := s.newDay(ctx, date, journal.Head{Epoch: epoch, Seq: next - 1})
 		if err != nil {
 			return err // what was read of it is no day
 		}
 		s.day = d
 	}
-	for s.day.next <= head.Seq {
+	for s.day.next < next {
 		page, err := s.Book.Since(ctx, s.day.next, dayPage)
 		if err != nil {
 			return err
 		}
 		if len(page) == 0 {
-			return nil
+			break
 		}
 		for _, e := range page {
 			s.day.add(e)
 		}
 		s.day.next = page[len(page)-1].Seq + 1
 	}
+	if another {
+		s.day.forget(s.midnight())
+		s.day.date = date
+	}
 	return nil
 }
 
 // newDay finds where today begins in the journal. If that is younger, an older epoch
 // has the beginning. Where that cannot be read there is a gap, and no new budget.
-func (s *Seller) newDay(ctx context.Context, today purse.Date, head journal.Head) (day, error) {
-	d := day{date: today, next: 1, epoch: head.Epoch, cards: make(map[string]spending), open: make(map[string]bool)}
+func (s *Seller) newDay(ctx context.Context, date purse.Date, head journal.Head) (day, error) {
+	d := day{date: date, next: 1, epoch: head.Epoch, cards: make(map[string][]sold), open: make(map[string]bool)}
+	since := s.midnight()
 	for from := head.Seq - dayPage; from > 0; from -= dayPage {
 		page, err := s.Book.Since(ctx, from, 1)
 		if err != nil {
 			return d, err
 		}
-		if len(page) > 0 && purse.DateOf(page[0].At.In(Beijing)) < today {
+		if len(page) > 0 && page[0].At.Before(since) && page[0].Clock != journal.ClockUnsure {
 			d.next = from
 			return d, nil
 		}
 	}
-	y, m, n := s.Clock.Now().In(Beijing).Date()
-	older, err := s.Book.Before(ctx, time.Date(y, m, n, 0, 0, 0, 0, Beijing))
+	older, err := s.Book.Before(ctx, since)
 	if ctx.Err() != nil {
 		return d, ctx.Err()
 	}
@@ -142,22 +164,47 @@ func (s *Seller) newDay(ctx context.Context, today purse.Date, head journal.Head
 // add counts an entry. What a new epoch has carried over of an older one counts once,
 // whichever of them it is read in.
 func (d *day) add(e journal.Entry) {
+	when := d.line.Add(e)
 	e, err := e.Inner()
 	if err != nil {
 		return
 	}
-	sum := d.cards[e.Card]
 	switch {
-	case e.Kind == journal.SaleIntent && purse.DateOf(e.At.In(Beijing)) == d.date && !d.open[e.Ref]:
+	case e.Kind == journal.SaleIntent && !d.open[e.Ref]:
 		d.open[e.Ref] = true
-		sum.here, sum.count = sum.here+e.Amount, sum.count+1
+		d.cards[e.Card] = append(d.cards[e.Card], sold{e.Ref, e.Amount, when})
 	case e.Kind == journal.SaleEnd && !e.Outcome.Happened() && d.open[e.Ref]:
 		delete(d.open, e.Ref)
-		sum.here, sum.count = sum.here-e.Amount, sum.count-1
-	default:
-		return
+		d.cards[e.Card] = slices.DeleteFunc(d.cards[e.Card], func(s sold) bool { return s.ref == e.Ref })
 	}
-	d.cards[e.Card] = sum
+}
+
+// spent returns what a card has spent since midnight. What is dated after now is
+// today's.
+func (d *day) spent(card string, midnight time.Time) (sum spending) {
+	for _, s := range d.cards[card] {
+		if !d.line.When(s.when).Before(midnight) {
+			sum.here, sum.count = sum.here+s.amount, sum.count+1
+		}
+	}
+	return sum
+}
+
+// forget lets go of what counts no more: a day more is kept, since a clock may be set.
+func (d *day) forget(midnight time.Time) {
+	since := midnight.Add(-24 * time.Hour)
+	for card, all := range d.cards {
+		d.cards[card] = slices.DeleteFunc(all, func(s sold) bool {
+			old := d.line.When(s.when).Before(since)
+			if old {
+				delete(d.open, s.ref)
+			}
+			return old
+		})
+		if len(d.cards[card]) == 0 {
+			delete(d.cards, card)
+		}
+	}
 }
 
 // dateOf returns the day of a card's stamp.

@@ -83,8 +83,9 @@ type Seller struct {
 	Feeds      Feeds
 	Neighbours Neighbours // nil for none
 	Rules      func() rules.Rules
-	Now        func() time.Time // as well as the upstream's time is known
-	Budget     time.Duration    // that a holder may wait for the upstream
+	Now        func() time.Time     // as well as the upstream's time is known
+	Ahead      func() time.Duration // by which the machine's clock, which dates the journal, is ahead of Now; nil for 0
+	Budget     time.Duration        // that a holder may wait for the upstream
 	Log        *slog.Logger
 
 	mu    sync.Mutex // of a sale, from its beginning to its end
@@ -102,7 +103,7 @@ func (s *Seller) Outlook(ctx context.Context) (o tender.Outlook) {
 		o.Closed = err
 	}
 	// What the journal refuses to say is the Keeper's to tell.
-	o.Unknown = s.past.read(ctx, s.Book, s.Now(), s.Log) == nil && s.past.gap
+	o.Unknown = s.past.read(ctx, s.Book, s.moment(), s.Log) == nil && s.past.gap
 	return o
 }
 
@@ -253,7 +254,7 @@ func (s *Seller) again(ctx context.Context, a *attempt) (tender.Sold, error) {
 // unspent returns [tender.ErrSpent] for a code that was taken before, here or next
 // door.
 func (s *Seller) unspent(ctx context.Context, code paycode.Use) error {
-	if err := s.past.read(ctx, s.Book, s.Now(), s.Log); err != nil {
+	if err := s.past.read(ctx, s.Book, s.moment(), s.Log); err != nil {
 		return err
 	}
 	if at, taken := s.past.codes[code]; taken {
@@ -332,6 +333,15 @@ func (s *Seller) ask(ctx context.Context, a *attempt) (err error) {
 	return nil
 }
 
+// moment returns now.
+func (s *Seller) moment() moment {
+	m := moment{now: s.Now()}
+	if s.Ahead != nil {
+		m.ahead = s.Ahead()
+	}
+	return m
+}
+
 // alone decides by the rules.
 func (s *Seller) alone(ctx context.Context, a *attempt) error {
 	waiting, err := s.Book.Waiting(ctx)
@@ -339,7 +349,7 @@ func (s *Seller) alone(ctx context.Context, a *attempt) error {
 		return err
 	}
 	now := s.Now()
-	here := s.past.days[a.code.Account]
+	here := s.past.spent(a.code.Account, s.moment())
 	facts := rules.Sale{
 		Amount: a.Amount, PIN: a.PIN, ListAge: s.Feeds.Status(feed.Keys).Age(now),
 		Spent: here.all, Here: here.all, HereCount: here.count, Unknown: s.past.gap,

@@ -97,7 +97,7 @@ func mustCode(t *testing.T, c *till, ref string) string {
 		t.Fatal(err)
 	}
 	var p past
-	p.codes, p.days = map[paycode.Use]int64{}, map[string]spending{}
+	p.codes, p.taken = map[paycode.Use]int64{}, map[string][]taken{}
 	p.add(item.End)
 	if len(p.codes) != 1 {
 		t.Fatalf("%s has no code in it: %s", ref, item.End.Details)
@@ -419,6 +419,65 @@ func TestMidnight(t *testing.T) {
 	c.restart()
 	c.refuses("s3", code, lunch, tender.ErrSpent)
 	c.sells("s4", w.phone.show(), 30*yuan)
+}
+
+// TestClockJumps has the clock of a till in the dark run three years ahead for a while,
+// in which something is written, and set back: its journal is dated by then for years.
+// What a phone may spend in a day is spent in a day, neither more nor less.
+func TestClockJumps(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	c.away = true
+	c.sells("s1", w.phone.show(), 10*yuan)
+	const years = 3 * 365 * 24 * time.Hour
+	c.ahead = years
+	c.notes("n1")
+	c.refuses("s2", w.phone.showAt(w.now.Add(years)), 31*yuan, tender.ErrExpired) // its grant has ended by then
+	c.ahead = 0
+	c.sells("s3", w.phone.show(), 20*yuan)
+	c.refuses("s4", w.phone.show(), 11*yuan, tender.ErrAllowance)
+	c.restart()
+	c.refuses("s5", w.phone.show(), 11*yuan, tender.ErrAllowance)
+	c.sells("s6", w.phone.show(), 10*yuan)
+	for day := range 3 {
+		w.pass(20 * time.Hour)
+		c.boot() // it is switched off at night
+		c.pull()
+		w.pass(time.Hour)
+		c.sells(fmt.Sprint("t", day), w.phone.show(), 30*yuan)
+		c.refuses(fmt.Sprint("u", day), w.phone.show(), 11*yuan, tender.ErrAllowance)
+		c.sells(fmt.Sprint("v", day), w.phone.show(), 10*yuan)
+		c.refuses(fmt.Sprint("w", day), w.phone.show(), 1, tender.ErrAllowance)
+		w.pass(3 * time.Hour)
+	}
+}
+
+// TestClockWrong has a machine's clock wrong for good, and the upstream's time is gone
+// by: what the journal dates in three years is today's.
+func TestClockWrong(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	c.away = true
+	for _, ahead := range []time.Duration{3 * 365 * 24 * time.Hour, -30 * time.Hour} {
+		c.ahead = ahead
+		c.Seller.Now, c.Seller.Ahead = func() time.Time { return w.now }, func() time.Duration { return ahead }
+		for day := range 2 {
+			ref := fmt.Sprint(ahead, day)
+			c.sells("s"+ref, w.phone.show(), 30*yuan)
+			c.refuses("t"+ref, w.phone.show(), 11*yuan, tender.ErrAllowance)
+			w.pass(24 * time.Hour)
+			c.pull()
+		}
+	}
+}
+
+// notes writes something that is no sale.
+func (c *till) notes(ref string) {
+	c.w.t.Helper()
+	_, err := c.book.Append(c.w.t.Context(), journal.Entry{
+		Kind: journal.SaleIntent, Ref: ref, Card: "00002026000100012345", Merchant: merchant, Amount: yuan,
+	})
+	c.w.ok(err)
 }
 
 // TestBusy: somebody else writes between the question and the sale.

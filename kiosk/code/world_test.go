@@ -144,6 +144,9 @@ type till struct {
 	book *ledger.Book
 	away bool // upstream is
 
+	ahead  time.Duration // by which its machine's clock is
+	booted time.Time     // when its machine was started
+
 	pins []string // that the upstream was asked about, after their accounts
 }
 
@@ -154,6 +157,7 @@ func (w *world) till(id string) *till {
 	_, err = w.books.AddTerminal(w.t.Context(), store.Terminal{ID: id})
 	w.ok(err)
 	c := &till{w: w, id: id, path: filepath.Join(w.t.TempDir(), "journal.db"), key: key}
+	c.booted = w.start.Add(-time.Hour)
 	c.start()
 	w.t.Cleanup(func() { c.book.Close() })
 	c.pull()
@@ -166,17 +170,25 @@ func (c *till) start() {
 	c.w.t.Helper()
 	var err error
 	c.book, err = ledger.Open(c.w.t.Context(), c.path, ledger.Options{
-		Terminal: c.id, Key: c.key, Now: func() time.Time { return c.w.now },
-		Uptime: func() time.Duration { return c.w.now.Sub(c.w.start) + time.Hour },
+		Terminal: c.id, Key: c.key, Now: c.clock, Uptime: func() time.Duration { return c.w.now.Sub(c.booted) },
 	})
 	c.w.ok(err)
 	feeds, err := feed.Open(c.w.t.Context(), filepath.Join(filepath.Dir(c.path), "feeds.db"))
 	c.w.ok(err)
 	c.w.t.Cleanup(func() { feeds.Close() })
 	c.Seller = &Seller{
-		Book: c.book, Upstream: c, Push: c, Feeds: feeds, Rules: rules.Default, Now: func() time.Time { return c.w.now },
+		Book: c.book, Upstream: c, Push: c, Feeds: feeds, Rules: rules.Default, Now: c.clock,
 		Budget: 10 * time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
+}
+
+// clock is its machine's.
+func (c *till) clock() time.Time { return c.w.now.Add(c.ahead) }
+
+// boot is a machine that is switched off, and on again.
+func (c *till) boot() {
+	c.booted = c.w.now.Add(-time.Minute)
+	c.restart()
 }
 
 // restart is what a power cut leaves.

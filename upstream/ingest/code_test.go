@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -144,6 +145,31 @@ func TestCodes(t *testing.T) {
 		w.inbox(ingest.CodeTwice, ingest.CodeOver, ingest.CodeOver, ingest.CodeWrong, ingest.CodeWrong,
 			ingest.CodeMissing, ingest.CodeWrong)
 		w.wants(map[store.Account]money.Fen{b: 36 * yuan})
+		w.sound()
+	})
+}
+
+// TestCodesAhead takes what a till has sold whose journal is dated years ahead: each
+// day's codes are that day's, and so is what an account has spent.
+func TestCodesAhead(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		s := newSchool(w)
+		a := w.holder("1001", 200*yuan)
+		h, c := s.phone("1001", "phone"), w.till("C01")
+		c.at = w.now.Add(3 * 365 * 24 * time.Hour)
+		for i := range 2 {
+			c.takeCode(fmt.Sprint("s", i), "1001", h.show(), 30*yuan, false)
+			c.push()
+			if got := w.spent(a); got != 30*yuan {
+				t.Errorf("on day %d 1001 has spent %s, want 30.00", i, got)
+			}
+			w.now = w.now.Add(24 * time.Hour)
+		}
+		w.inbox()
+		w.now = w.now.Add(-4 * 24 * time.Hour) // our own clock was ahead
+		if got := w.spent(a); got != 0 {
+			t.Errorf("before all of it 1001 has spent %s", got)
+		}
 		w.sound()
 	})
 }

@@ -314,8 +314,12 @@ func (d *desk) noteCode(f *fact) {
 		d.exceptAmount(f.codeFault.kind, e.Position(), e.Amount, f.codeFault.detail)
 	}
 	if f.code != nil {
+		made := e.At
+		if made.After(d.now) { // by a clock that is ahead: all of years would be one day's
+			made = d.now
+		}
 		d.uses = append(d.uses, phone.Use{
-			Source: f.source, Code: *f.code, Amount: e.Amount, Made: e.At, Alone: !f.approved,
+			Source: f.source, Code: *f.code, Amount: e.Amount, Made: made, Alone: !f.approved,
 		})
 		d.usedAt = append(d.usedAt, e.Position())
 	}
