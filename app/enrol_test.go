@@ -296,7 +296,7 @@ func TestUnsent(t *testing.T) {
 // acknowledge is what the upstream says to all that a journal holds.
 func acknowledge(ctx context.Context, t *testing.T, b *ledger.Book, campus journal.Campus, key ed25519.PrivateKey) {
 	t.Helper()
-	batch, err := b.Batch(ctx, 1)
+	batch, err := b.Batch(ctx, 1, journal.BatchMax)
 	if err != nil {
 		t.Fatal(err)
 	}

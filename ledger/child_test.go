@@ -99,7 +99,7 @@ var work = []struct {
 		if err != nil || acked.Seq > 0 {
 			return err // it was acknowledged before
 		}
-		batch, err := b.Batch(bg, 1)
+		batch, err := b.Batch(bg, 1, journal.BatchMax)
 		if err != nil {
 			return err
 		}

@@ -158,7 +158,7 @@ func TestDamagedCopies(t *testing.T) {
 		l.append(t, sale(fmt.Sprintf("S%03d", i)))
 	}
 	var upstream journal.Frontier
-	if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+	if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 		t.Fatal(err)
 	}
 	backup := filepath.Join(t.TempDir(), "backup.db")
@@ -169,14 +169,14 @@ func TestDamagedCopies(t *testing.T) {
 	if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err != nil {
 		t.Fatal(err)
 	}
-	want := must2(l.Old(ctx, from))
+	want := must2(l.Old(ctx, from, journal.BatchMax))
 	old := oldName(l.path, from.Epoch.String())
 	whole, refused := must2(os.ReadFile(old)), 0
 	for at := 0; at < len(whole); at += 509 {
 		if err := os.WriteFile(old, flipped(whole, at), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := l.Old(ctx, from); err != nil {
+		if got, err := l.Old(ctx, from, journal.BatchMax); err != nil {
 			refused++
 		} else if !reflect.DeepEqual(got, want) {
 			t.Errorf("byte %d of the old journal: %d entries are pushed, not those that were written", at, len(got.Bodies))

@@ -26,7 +26,7 @@ func TestNewEpoch(t *testing.T) {
 	l.append(t, topUp("T1"))
 	l.append(t, end(journal.TopUpEnd, "T1", journal.Paid))
 	l.append(t, sale("S2"))
-	if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+	if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 		t.Fatal(err)
 	}
 	l.append(t, end(journal.SaleDoubt, "S1", 0))
@@ -227,7 +227,7 @@ func TestMirror(t *testing.T) {
 	var upstream journal.Frontier
 	l.append(t, sale("S1"))
 	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
-	if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+	if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 		t.Fatal(err)
 	}
 	l.append(t, sale("S2"))
@@ -533,7 +533,7 @@ func TestBefore(t *testing.T) {
 				for _, ref := range refs {
 					l.append(t, code(ref))
 				}
-				if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+				if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 					t.Fatal(err)
 				}
 				old = append(old, oldName(l.path, l.Epoch().String()))

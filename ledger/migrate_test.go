@@ -74,7 +74,7 @@ func TestMigrate(t *testing.T) {
 			}
 			l.append(t, end(journal.LoadEnd, "L2", journal.NotWritten))
 			var upstream journal.Frontier
-			if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+			if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 				t.Errorf("Acknowledge: %v", err)
 			}
 			if after := contents(t, l.path); !bytes.HasPrefix(after, before) {

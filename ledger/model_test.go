@@ -138,7 +138,7 @@ func TestModel(t *testing.T) {
 				}
 				reached["restart"]++
 			case 1:
-				batch := must2(b.Batch(t.Context(), m.acked+1))
+				batch := must2(b.Batch(t.Context(), m.acked+1, journal.BatchMax))
 				if n := len(batch.Bodies); n > 0 {
 					m.acked += int64(n)
 					head := journal.Head{Epoch: batch.Epoch, Seq: m.acked, Hash: journal.HashOf(batch.Bodies[n-1])}

@@ -376,13 +376,14 @@ func (r *remains) balances(o Options) map[journal.Account]money.Fen {
 
 // Old returns entries of a journal that this one carries on, for an upstream
 // that has lost what it had acknowledged of it: those after theirs, as many as
-// may be pushed at once, under a checkpoint signed over exactly the last.
+// may be pushed at once and no more than most, under a checkpoint signed over
+// exactly the last.
 //
 // It returns [ErrNotFound] if there is no such journal, or nothing after theirs
 // that was acknowledged, and [ErrGone] if the entries cannot be pushed as they
 // were: their file is missing or damaged, or theirs is not of it. Any other
 // error may be over in a moment.
-func (b *Book) Old(ctx context.Context, theirs journal.Head) (batch journal.Batch, err error) {
+func (b *Book) Old(ctx context.Context, theirs journal.Head, most int) (batch journal.Batch, err error) {
 	if b.o.Key == nil {
 		return batch, ErrNoKey
 	}
@@ -410,7 +411,8 @@ func (b *Book) Old(ctx context.Context, theirs journal.Head) (batch journal.Batc
 		if theirs.Seq > 0 && (len(ours) != 1 || ours[0] != theirs.Hash) {
 			return fmt.Errorf("%w: entry %d of epoch %s is not upstream's", ErrGone, theirs.Seq, theirs.Epoch)
 		}
-		batch, err = batchOf(ctx, q, journal.Head{Epoch: theirs.Epoch, Seq: theirs.Seq + 1}, all[i].agreed.Seq, b.o)
+		to := min(all[i].agreed.Seq, theirs.Seq+int64(most))
+		batch, err = b.o.batch(ctx, q, journal.Head{Epoch: theirs.Epoch, Seq: theirs.Seq + 1}, to)
 		return err
 	})
 	return batch, err

@@ -97,7 +97,7 @@ func TestEpochInShift(t *testing.T) {
 				l.append(t, opened("O2"))
 			}
 			l.append(t, journal.Entry{Kind: journal.CodeSale, Ref: "S2", Account: "2026", Merchant: "M1", Amount: 300})
-			if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+			if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 				t.Fatal(err)
 			}
 			want := tally(t, l).Report(journal.ShiftClosed)
@@ -137,7 +137,7 @@ func TestShiftCarriedTwice(t *testing.T) {
 	l.append(t, opened("O1"))
 	l.append(t, journal.Entry{Kind: journal.CodeSale, Ref: "S1", Account: "2026", Merchant: "M1", Amount: 700})
 	l.append(t, journal.Entry{Kind: journal.CashTopUp, Ref: "C1", Account: "2026", Amount: 500})
-	if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+	if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 		t.Fatal(err)
 	}
 	want, first := tally(t, l).Report(journal.ShiftClosed), l.Epoch()
@@ -171,7 +171,7 @@ func TestRecoverInShift(t *testing.T) {
 			Kind: journal.CodeSale, Ref: fmt.Sprintf("S%03d", i), Account: "2026", Merchant: "M1", Amount: 100,
 		})
 	}
-	if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, 1))); err != nil {
+	if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"database/sql"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -77,23 +76,23 @@ func (b *Book) HashAt(ctx context.Context, seq int64) (hash journal.Hash, err er
 	return hash, err
 }
 
-// Batch returns entries from number from on, as many as may be pushed at once,
-// under a checkpoint signed over exactly the last of them; none if there is
-// none. It returns [ErrNoKey] without a key.
-func (b *Book) Batch(ctx context.Context, from int64) (batch journal.Batch, err error) {
+// Batch returns entries from number from on, as many as may be pushed at once and
+// no more than most, under a checkpoint signed over exactly the last of them; none
+// if there is none. It returns [ErrNoKey] without a key.
+func (b *Book) Batch(ctx context.Context, from int64, most int) (batch journal.Batch, err error) {
 	if b.o.Key == nil {
 		return batch, ErrNoKey
 	}
 	err = b.read(ctx, "read batch", func(q querier) error {
-		batch, err = batchOf(ctx, q, journal.Head{Epoch: b.Epoch(), Seq: from}, math.MaxInt64, b.o)
+		batch, err = b.o.batch(ctx, q, journal.Head{Epoch: b.Epoch(), Seq: from}, from-1+int64(most))
 		return err
 	})
 	return batch, err
 }
 
-// batchOf returns entries from number from.Seq on and up to another, of a
-// journal of epoch from.Epoch, as many as may be pushed at once.
-func batchOf(ctx context.Context, q querier, from journal.Head, to int64, o Options) (batch journal.Batch, err error) {
+// batch returns entries from number from.Seq on and up to another, of a journal of
+// epoch from.Epoch, as many as may be pushed at once.
+func (o Options) batch(ctx context.Context, q querier, from journal.Head, to int64) (batch journal.Batch, err error) {
 	rows, err := readRows(ctx, q, `WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`, from.Seq, to, journal.BatchMax)
 	if err != nil {
 		return batch, err

@@ -67,7 +67,7 @@ func TestLastHour(t *testing.T) {
 	hour(50)
 	sell("c", 3)
 	hour(53)
-	b, err := l.Batch(ctx, 1)
+	b, err := l.Batch(ctx, 1, journal.BatchMax)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestSync(t *testing.T) {
 	waiting(601, 300*500, noon, 0)
 
 	var upstream journal.Frontier
-	first, err := l.Batch(ctx, 1)
+	first, err := l.Batch(ctx, 1, journal.BatchMax)
 	if err != nil || len(first.Bodies) != 601 || first.Epoch != l.Epoch() {
 		t.Fatalf("Batch(1) = %d entries, %v, want 601", len(first.Bodies), err)
 	}
@@ -125,13 +125,13 @@ func TestSync(t *testing.T) {
 		}
 	}
 	waiting(0, 0, time.Time{}, 601)
-	if none, err := l.Batch(ctx, 602); err != nil || len(none.Bodies) > 0 {
+	if none, err := l.Batch(ctx, 602, journal.BatchMax); err != nil || len(none.Bodies) > 0 {
 		t.Errorf("Batch(602) = %+v, %v, want none", none, err)
 	}
 	l.append(t, sale("T"))
 	more := l.append(t, end(journal.SaleDoubt, "T", 0))
 	waiting(2, 500, noon.Add(time.Second+600*time.Millisecond), 601)
-	ack = takes(t, &upstream, must(t, l.Batch)(ctx, 602))
+	ack = takes(t, &upstream, batchFrom(t, l, 602))
 
 	// What upstream could only have said of another journal is refused.
 	for name, no := range map[string]struct {
@@ -142,7 +142,7 @@ func TestSync(t *testing.T) {
 		"OtherEpoch":  {func(a *journal.Ack) { a.Head.Epoch[0]++ }, ErrNotFound},
 		"Future":      {func(a *journal.Ack) { a.Head.Seq++ }, ErrNotFound},
 		"Unsigned":    {func(a *journal.Ack) { a.Note = nil }, journal.ErrUnsigned},
-		"NotCosigned": {func(a *journal.Ack) { a.Note = must(t, l.Batch)(ctx, 602).Note }, journal.ErrUnsigned},
+		"NotCosigned": {func(a *journal.Ack) { a.Note = batchFrom(t, l, 602).Note }, journal.ErrUnsigned},
 		"SmallerNote": {func(a *journal.Ack) { a.Note = first.Note }, journal.ErrUnsigned},
 		"OtherRoot":   {func(a *journal.Ack) { a.Note = cosigned(t, l, a.Head, journal.Hash{1}) }, journal.ErrUnsigned},
 	} {
@@ -191,7 +191,7 @@ func TestCheckpointsKept(t *testing.T) {
 				l.append(t, sale(fmt.Sprint("S", seq)))
 			}
 		}
-		if err := l.Acknowledge(ctx, takes(t, &upstream, must(t, l.Batch)(ctx, upstream.Size+1))); err != nil {
+		if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, upstream.Size+1))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -204,6 +204,16 @@ func TestCheckpointsKept(t *testing.T) {
 }
 
 // must returns f, which must go well.
+// batchFrom returns what goes up at once from entry n on.
+func batchFrom(t testing.TB, l *lab, n int64) journal.Batch {
+	t.Helper()
+	b, err := l.Batch(t.Context(), n, journal.BatchMax)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func must[A, B, R any](t testing.TB, f func(A, B) (R, error)) func(A, B) R {
 	return func(a A, b B) R {
 		t.Helper()
@@ -254,9 +264,12 @@ func TestBatchLimit(t *testing.T) {
 		e.Details = []byte(`{"long":"` + strings.Repeat("x", 40<<10) + `"}`)
 		l.append(t, e)
 	}
+	if b, err := l.Batch(ctx, 3, 2); err != nil || len(b.Bodies) != 2 {
+		t.Errorf("a batch of two from 3 has %d entries, %v", len(b.Bodies), err)
+	}
 	var upstream journal.Frontier
 	for from := int64(1); from <= 31; from = upstream.Size + 1 {
-		b := must(t, l.Batch)(ctx, from)
+		b := batchFrom(t, l, from)
 		size := 0
 		for _, body := range b.Bodies {
 			size += len(body)
@@ -281,10 +294,10 @@ func TestBatchGap(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if b, err := l.Batch(ctx, 2); !errors.Is(err, ErrTampered) {
+	if b, err := l.Batch(ctx, 2, journal.BatchMax); !errors.Is(err, ErrTampered) {
 		t.Errorf("batch over a gap = %d entries, %v, want ErrTampered", len(b.Bodies), err)
 	}
-	if b, err := l.Batch(ctx, 3); !errors.Is(err, ErrTampered) {
+	if b, err := l.Batch(ctx, 3, journal.BatchMax); !errors.Is(err, ErrTampered) {
 		t.Errorf("batch from a gap = %d entries, %v, want ErrTampered", len(b.Bodies), err)
 	}
 }

@@ -38,7 +38,7 @@ func written(t testing.TB) string {
 	l.append(t, end(journal.TopUpEnd, "T1", journal.Paid))
 	l.append(t, load("L1"))
 	l.append(t, end(journal.LoadEnd, "L1", journal.Written))
-	if err := l.Acknowledge(ctx, takes(t, new(journal.Frontier), must(t, l.Batch)(ctx, 1))); err != nil {
+	if err := l.Acknowledge(ctx, takes(t, new(journal.Frontier), batchFrom(t, l, 1))); err != nil {
 		t.Fatal(err)
 	}
 	l.append(t, topUp("T2"))
@@ -308,7 +308,7 @@ func makeLong(t testing.TB) []byte {
 		}
 	}
 	sell(0, 200)
-	if err := l.Acknowledge(ctx, takes(t, new(journal.Frontier), must(t, l.Batch)(ctx, 1))); err != nil {
+	if err := l.Acknowledge(ctx, takes(t, new(journal.Frontier), batchFrom(t, l, 1))); err != nil {
 		t.Fatal(err)
 	}
 	sell(200, 260)

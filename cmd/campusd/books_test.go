@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/client"
 	"quancun/upstream/store/pgtest"
@@ -26,7 +27,7 @@ func TestCopyBooks(t *testing.T) {
 	s.payInto(m, addr, "K01_1")
 	c := client.Dial(m.papers, client.Options{Address: addr})
 	defer c.Close()
-	batch, err := m.book(t, 3).Batch(t.Context(), 1)
+	batch, err := m.book(t, 3).Batch(t.Context(), 1, journal.BatchMax)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ func (m machine) export(t *testing.T, path string, b *ledger.Book, n int64) {
 	var tree journal.Frontier
 	bodies := func(yield func([]byte, error) bool) {
 		for tree.Size < n {
-			batch, err := b.Batch(t.Context(), tree.Size+1)
+			batch, err := b.Batch(t.Context(), tree.Size+1, journal.BatchMax)
 			for _, body := range batch.Bodies[:min(n-tree.Size, int64(len(batch.Bodies)))] {
 				tree.Append(journal.HashOf(body))
 				yield(body, err)

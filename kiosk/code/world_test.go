@@ -240,7 +240,7 @@ func (c *till) push() {
 	for {
 		acked, err := c.book.Acked(c.w.t.Context())
 		c.w.ok(err)
-		b, err := c.book.Batch(c.w.t.Context(), acked.Seq+1)
+		b, err := c.book.Batch(c.w.t.Context(), acked.Seq+1, journal.BatchMax)
 		c.w.ok(err)
 		if len(b.Bodies) == 0 {
 			return

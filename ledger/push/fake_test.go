@@ -94,7 +94,7 @@ func (s *shelf) Waiting(context.Context) (ledger.Waiting, error) {
 
 func (s *shelf) Appended() <-chan struct{} { return s.appended }
 
-func (s *shelf) Batch(_ context.Context, from int64) (journal.Batch, error) {
+func (s *shelf) Batch(_ context.Context, from int64, most int) (journal.Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if from < 1 || from > int64(len(s.bodies))+1 {
@@ -103,7 +103,7 @@ func (s *shelf) Batch(_ context.Context, from int64) (journal.Batch, error) {
 	if int(from) == len(s.bodies)+1 && s.fails == nil {
 		return journal.Batch{}, ledger.ErrNotFound
 	}
-	end := min(int(from)-1+s.max, len(s.bodies))
+	end := min(int(from)-1+min(s.max, most), len(s.bodies))
 	b := journal.Batch{Epoch: s.epoch, From: from, Bodies: slices.Clone(s.bodies[from-1 : end])}
 	note, err := journal.Checkpoint{Terminal: "T1", Epoch: s.epoch, Size: int64(end), Root: rootOf(s.bodies[:end])}.
 		Sign(keyOf("T1"))
@@ -132,7 +132,7 @@ func (s *shelf) Acknowledge(_ context.Context, a journal.Ack) error {
 	return s.fails
 }
 
-func (s *shelf) Old(_ context.Context, theirs journal.Head) (journal.Batch, error) {
+func (s *shelf) Old(_ context.Context, theirs journal.Head, most int) (journal.Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	bodies := s.old[theirs.Epoch]
@@ -142,7 +142,7 @@ func (s *shelf) Old(_ context.Context, theirs journal.Head) (journal.Batch, erro
 	if s.gone {
 		return journal.Batch{}, ledger.ErrGone
 	}
-	end := min(int(theirs.Seq)+s.max, len(bodies))
+	end := min(int(theirs.Seq)+min(s.max, most), len(bodies))
 	b := journal.Batch{Epoch: theirs.Epoch, From: theirs.Seq + 1, Bodies: slices.Clone(bodies[theirs.Seq:end])}
 	var err error
 	b.Note, err = journal.Checkpoint{Terminal: "T1", Epoch: b.Epoch, Size: int64(end), Root: rootOf(bodies[:end])}.
@@ -173,6 +173,7 @@ type campus struct {
 	mu      sync.Mutex
 	bodies  map[journal.Epoch][][]byte
 	calls   []time.Time
+	each    time.Duration // that the line takes for an entry
 	pushing bool
 	worse   func(call int) trouble // nil: none
 	needs   map[journal.Epoch]int  // entries of older epochs without which it takes nothing newer
@@ -205,6 +206,13 @@ func (c *campus) Push(ctx context.Context, b journal.Batch) (journal.Ack, error)
 		c.pushing = false
 		c.mu.Unlock()
 	}()
+	if took := c.each * time.Duration(len(b.Bodies)); took > 0 {
+		select {
+		case <-ctx.Done():
+			return journal.Ack{}, ctx.Err()
+		case <-time.After(took):
+		}
+	}
 	if what.hang {
 		<-ctx.Done()
 		return journal.Ack{}, ctx.Err()

@@ -30,15 +30,15 @@ type Book interface {
 	HashAt(ctx context.Context, seq int64) (journal.Hash, error)
 	// Waiting returns, among others, the last position that was acknowledged.
 	Waiting(ctx context.Context) (ledger.Waiting, error)
-	// Batch returns the entries from a number on, as many as go up at once, and
-	// [ledger.ErrNotFound] if there is none.
-	Batch(ctx context.Context, from int64) (journal.Batch, error)
+	// Batch returns the entries from a number on, as many as go up at once and no more
+	// than most, and [ledger.ErrNotFound] if there is none.
+	Batch(ctx context.Context, from int64, most int) (journal.Batch, error)
 	Acknowledge(ctx context.Context, a journal.Ack) error
 	// Appended has a token when there is something new.
 	Appended() <-chan struct{}
 	// Old returns entries after theirs of an older journal that this one carries
-	// on, and [ledger.ErrGone] if they cannot be pushed as they were.
-	Old(ctx context.Context, theirs journal.Head) (journal.Batch, error)
+	// on, no more than most, and [ledger.ErrGone] if they cannot be pushed as they were.
+	Old(ctx context.Context, theirs journal.Head, most int) (journal.Batch, error)
 	// NewEpoch leaves the journal as it is and goes on in a new one, into which
 	// it carries what upstream has not acknowledged.
 	NewEpoch(ctx context.Context, reason string, theirs journal.Head) error
@@ -69,8 +69,11 @@ const (
 	// idleMax is how long an idle Pusher trusts that it would have been told.
 	idleMax = time.Minute
 
-	// callMax is how long one batch may take: half a megabyte over a bad line.
-	callMax = time.Minute
+	// callMax is how long one batch may take: half a megabyte over a bad line. Over a
+	// worse one batches become smaller until they fit, and larger again while they
+	// take no longer than callEasy.
+	callMax  = time.Minute
+	callEasy = callMax / 4
 
 	// epochEvery is how long a new epoch has to last before there can be another.
 	// An upstream that is out of its mind must not fill the disk with epochs.
@@ -95,6 +98,7 @@ type Pusher struct {
 	wake chan struct{} // has a token when what was heard changes what to do
 
 	next   int64 // number to push from; 0: after what was acknowledged
+	most   int   // entries of one batch, as the line is
 	pause  time.Duration
 	opened time.Time    // when the last new epoch was opened
 	asked  journal.Head // of an older journal: after it upstream has been given more
@@ -110,7 +114,7 @@ func New(o Options) *Pusher {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Pusher{Options: o, wake: make(chan struct{}, 1)}
+	return &Pusher{Options: o, wake: make(chan struct{}, 1), most: journal.BatchMax}
 }
 
 // Health is how the way upstream is.
@@ -266,7 +270,14 @@ func (p *Pusher) Step(ctx context.Context) (more bool, err error) {
 func (p *Pusher) push(ctx context.Context, b journal.Batch) (journal.Ack, error) {
 	called, cancel := context.WithTimeout(ctx, callMax)
 	defer cancel()
+	began := time.Now()
 	ack, err := p.Upstream.Push(called, b)
+	switch took := time.Since(began); {
+	case took <= callEasy:
+		p.most = min(2*p.most, journal.BatchMax)
+	case err != nil:
+		p.most = max(len(b.Bodies)/2, 1)
+	}
 	if err != nil {
 		return ack, fmt.Errorf("push %s from %d: %w", b.Epoch, b.From, err)
 	}
@@ -303,7 +314,7 @@ func (p *Pusher) batch(ctx context.Context) (journal.Batch, error) {
 		}
 		p.next = w.Acked.Seq + 1
 	}
-	return p.Book.Batch(ctx, p.next)
+	return p.Book.Batch(ctx, p.next, p.most)
 }
 
 // errAck means that an answer does not acknowledge what was sent, whatever it
@@ -424,7 +435,7 @@ func (p *Pusher) bringOld(ctx context.Context, no *journal.PushError) (more bool
 		}
 		p.Log.Warn("upstream has lost entries of an older journal; they go up again",
 			"epoch", no.Head.Epoch, "from", no.Head.Seq+1)
-		b, err := p.Book.Old(ctx, no.Head)
+		b, err := p.Book.Old(ctx, no.Head, p.most)
 		if errors.Is(err, ledger.ErrGone) {
 			p.Log.Error("entries of an older journal cannot be pushed as they were", "err", err)
 			break

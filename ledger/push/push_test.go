@@ -130,6 +130,46 @@ func TestBackOff(t *testing.T) {
 	})
 }
 
+// TestSlowLine: over a line on which a usual batch does not fit into its time,
+// batches become smaller until everything is upstream, and larger again when the
+// line is better.
+func TestSlowLine(t *testing.T) {
+	play(t, 0, func(t *testing.T, r rig) {
+		r.shelf.max = journal.BatchMax
+		slow := func(each time.Duration, n int) time.Duration {
+			r.campus.mu.Lock()
+			r.campus.each = each
+			r.campus.mu.Unlock()
+			for range n {
+				r.shelf.append("K01")
+			}
+			begun := time.Now()
+			for int(r.acked()) < len(r.shelf.bodies) && time.Since(begun) < 24*time.Hour {
+				after(time.Second)
+			}
+			r.level(t)
+			return time.Since(begun)
+		}
+		if took := slow(time.Second, 500); took > 20*time.Minute { // 8:20 of it on the line
+			t.Errorf("500 entries took %v at one a second", took)
+		}
+		if took := slow(50*time.Second, 3); took > 10*time.Minute {
+			t.Errorf("3 entries took %v", took)
+		}
+		calls := len(r.campus.calls)
+		slow(time.Millisecond, 10_000)
+		if n := len(r.campus.calls) - calls; n > 30 { // 10 of them with as many as may be
+			t.Errorf("10000 entries went up in %d batches", n)
+		}
+	})
+}
+
+func (r rig) acked() int64 {
+	r.shelf.mu.Lock()
+	defer r.shelf.mu.Unlock()
+	return r.shelf.acked.Seq
+}
+
 // TestAnyAnswer: whatever upstream says to a batch, nothing is dropped, nothing
 // is acknowledged that was not signed for, and the rest goes up as soon as
 // upstream takes it.

@@ -188,7 +188,7 @@ func odooLastOnly(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last, err := s.book.Batch(t.Context(), head.Seq)
+	last, err := s.book.Batch(t.Context(), head.Seq, journal.BatchMax)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +332,7 @@ func odooRepeated(t *testing.T, w *world) {
 	for n := range 20 {
 		s.order(fmt.Sprint("o", n), yuan)
 	}
-	b, err := s.book.Batch(t.Context(), 1)
+	b, err := s.book.Batch(t.Context(), 1, journal.BatchMax)
 	if err != nil {
 		t.Fatal(err)
 	}

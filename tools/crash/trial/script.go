@@ -102,7 +102,7 @@ var (
 
 // pushAll gives upstream what it lacks, and notes that it has it.
 func pushAll(ctx context.Context, s *station) error {
-	batch, err := s.book.Batch(ctx, s.upstream.Size+1)
+	batch, err := s.book.Batch(ctx, s.upstream.Size+1, journal.BatchMax)
 	if err != nil || len(batch.Bodies) == 0 {
 		return err
 	}

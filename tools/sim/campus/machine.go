@@ -283,8 +283,8 @@ type shelf struct {
 }
 
 // Old implements [push.Book].
-func (s shelf) Old(ctx context.Context, theirs journal.Head) (journal.Batch, error) {
-	b, err := s.Book.Old(ctx, theirs)
+func (s shelf) Old(ctx context.Context, theirs journal.Head, most int) (journal.Batch, error) {
+	b, err := s.Book.Old(ctx, theirs, most)
 	if err == nil {
 		s.campus.cover(branchOldPushed)
 	}
