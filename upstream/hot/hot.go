@@ -76,10 +76,10 @@ const (
 
 // Facts are what is known of a use.
 type Facts struct {
-	Status  store.CardStatus
-	Version int64     // of the hotlist, with which the card came onto it
-	Since   time.Time // when it did
-	Free    time.Time // from when on its holder was promised to bear nothing; zero: nobody has promised
+	Status  store.CardStatus // with which the card came onto the hotlist; that it was replaced since does not count
+	Version int64            // of the hotlist, with which it did
+	Since   time.Time        // when it did
+	Free    time.Time        // from when on its holder was promised to bear nothing; zero: nobody has promised
 	Knew    Knowledge
 
 	// Had is the newest version that the terminal had said before the purchase, at
@@ -91,14 +91,15 @@ type Facts struct {
 // Slack is by how much a terminal's clock may differ from ours before we would know.
 const Slack = 5 * time.Minute
 
-// Holders reports whether the use is the holder's to bear: it was before the time from
-// which on nothing is, and the terminal is not known to have had the list.
+// Holders reports whether the use is the holder's to bear: the card was still good, or it
+// was before the time from which on nothing is, and the terminal is not known to have had
+// the list.
 func (f Facts) Holders(at time.Time) bool {
-	return !f.Free.IsZero() && at.Before(f.Free) && f.Knew != Knew
+	return at.Before(f.Since) || !f.Free.IsZero() && at.Before(f.Free) && f.Knew != Knew
 }
 
 // Look returns what is known of a use, or [store.ErrNone] for a card that was on no
-// hotlist.
+// hotlist, or is not on it any more.
 func Look(ctx context.Context, q sqldb.Querier, u Use) (f Facts, err error) {
 	until := int64(1<<63 - 1)
 	if !u.Listed.IsZero() {
@@ -109,8 +110,12 @@ func Look(ctx context.Context, q sqldb.Querier, u Use) (f Facts, err error) {
 		SELECT CAST(coalesce(max(h.version), 0) AS BIGINT), CAST(coalesce(max(h.status), 0) AS BIGINT),
 			CAST(coalesce(max(h.at_ms), 0) AS BIGINT), CAST(coalesce(min(r.free_ms), 0) AS BIGINT)
 		FROM hot_changes h JOIN cards c ON c.card_no = h.card_no
-		LEFT JOIN lost_reports r ON r.account = c.account AND r.version >= h.version
-		WHERE h.version = (SELECT max(version) FROM hot_changes WHERE card_no = ?1 AND at_ms <= ?2)`, u.Card, until).
+		LEFT JOIN lost_reports r ON r.account = c.account AND r.version >= h.version AND NOT EXISTS (
+			SELECT 1 FROM hot_changes x WHERE x.card_no = ?1 AND x.status = 4
+			AND x.version BETWEEN h.version AND r.version)
+		WHERE h.version = (SELECT min(version) FROM hot_changes WHERE card_no = ?1 AND at_ms <= ?2 AND version > (
+			SELECT coalesce(max(version), 0) FROM hot_changes WHERE card_no = ?1 AND at_ms <= ?2 AND status = 1))`,
+		u.Card, until).
 		Scan(&f.Version, &f.Status, &since, &free)
 	if err != nil {
 		return Facts{}, fmt.Errorf("since when a card is hot: %w", err)

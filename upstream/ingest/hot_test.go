@@ -119,6 +119,58 @@ func TestBorne(t *testing.T) {
 	})
 }
 
+// TestBorneAfterReplacement: a lost card is replaced, and then tills tell what it has
+// bought before. Who bears that is as it was promised when the loss was reported. What a
+// card has bought while it was good is its holder's, whatever has become of it since.
+func TestBorneAfterReplacement(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx, a, b := t.Context(), w.holder("1001", 100*yuan), w.holder("1002", 100*yuan)
+		p, q, c := w.card(1, a, 50*yuan), w.card(2, b, 50*yuan), w.till("C01")
+		desk := lost.New(w.books, lost.Policy{Risk: 24 * time.Hour})
+		replace := func(p *purse) {
+			t.Helper()
+			if err := w.books.SetCardStatus(ctx, p.no, store.CardRetired); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := desk.Report(ctx, lost.Request{Ref: "L1", Terminal: "C01", Account: a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.at = w.now.Add(time.Hour)
+		c.sell(q, "good", 4*yuan)
+		c.at = l.Free.Add(-time.Hour)
+		c.sell(p, "early", 3*yuan)
+		c.at = l.Free.Add(time.Hour)
+		c.sell(p, "late", 5*yuan)
+		w.now = l.Free.Add(2 * time.Hour)
+		replace(p)
+		replace(q)
+		again := w.card(3, a, 0) // the new one is lost, too: that is another promise
+		w.now = w.now.Add(time.Hour)
+		if _, err := desk.Report(ctx, lost.Request{Ref: "L2", Terminal: "C01", Account: a}); err != nil {
+			t.Fatal(again.no, err)
+		}
+		c.push()
+		w.inbox(ingest.HotCard, ingest.HotCard, ingest.HotCard)
+		lines, err := w.books.Exceptions(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := clearing.Bearing{Signature: clearing.Signature{Reason: "被他人盗刷", One: "王敏", Two: "刘强"}}
+		for i, want := range []error{clearing.ErrHolders, clearing.ErrHolders, nil} {
+			if _, err := clearing.New(w.books).Bear(ctx, lines[i].ID, by); !errors.Is(err, want) {
+				t.Errorf("about %s: %v, want %v: %s", lines[i].Amount, err, want, lines[i].Detail)
+			}
+			promise := "promised to bear nothing from " + l.Free.Format(time.RFC3339)
+			if got := strings.Contains(lines[i].Detail, promise); got != (i > 0) {
+				t.Errorf("about %s: %s", lines[i].Amount, lines[i].Detail)
+			}
+		}
+		w.sound()
+	})
+}
+
 // bears closes the three lines of [TestBorne].
 func (w *world) bears(lines []store.Exception) {
 	t, ctx, house := w.t, w.t.Context(), clearing.New(w.books)
