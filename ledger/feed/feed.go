@@ -240,7 +240,7 @@ func (f *Feeds) Apply(ctx context.Context, u Update) error {
 		return fmt.Errorf("%w: %s has version %d, not %d", ErrGap, u.Name, have.Version, u.From)
 	}
 	issued := u.Issued.UTC().Truncate(time.Millisecond)
-	next := Status{u.Name, u.Version, issued, latest(have.Checked, issued)}
+	next := Status{u.Name, u.Version, issued, newer(have.Checked, issued)}
 	hot := now.hot
 	if u.Name == Hotlist {
 		hot = hot.apply(u)
@@ -298,12 +298,12 @@ func (f *Feeds) Checked(ctx context.Context, name string, newest uint64, at time
 func (f *Feeds) checked(ctx context.Context, name string, newest uint64, at time.Time) error {
 	now := f.now.Load()
 	next := now.status[name]
-	if next.Version != newest || !at.After(next.Checked) {
+	if next.Version != newest || newer(next.Checked, at).Equal(next.Checked) {
 		return nil // where newest is older, upstream was restored, and has to catch up first
 	}
 	next.Name, next.Checked = name, at
 	f.now.Store(now.with(next, now.hot))
-	if at.Sub(f.noted[name]) < noteEvery {
+	if at.Sub(f.noted[name]).Abs() < noteEvery {
 		return nil
 	}
 	if err := f.usable(ctx); err != nil {
@@ -317,11 +317,19 @@ func (f *Feeds) checked(ctx context.Context, name string, newest uint64, at time
 	return nil
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// lateMax is how much later than another an answer may come that was given before
+// it. What is older than that was said by an upstream whose clock was set back.
+const lateMax = time.Hour
+
+// newer returns when a feed was the newest, as far as is known: at, unless have is
+// later by what two answers may overtake each other. An upstream whose clock was
+// ahead for a while has told of a time that may be years away: until then nobody
+// would know how old the feed is. That it may be older now lets nobody sell longer.
+func newer(have, at time.Time) time.Time {
+	if late := have.Sub(at); late >= 0 && late <= lateMax {
+		return have
 	}
-	return b
+	return at
 }
 
 // fail lets go of a file of which a write has failed: what is on the disk is

@@ -3,6 +3,7 @@ package feed
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"maps"
@@ -192,6 +193,74 @@ func TestAge(t *testing.T) {
 	}
 	if content, err := f.Content(ctx, "bath"); err != nil || content != nil {
 		t.Errorf("content of what is not here: %q, %v", content, err)
+	}
+}
+
+// TestUpstreamAhead has the upstream's clock run three years ahead for a while. When it is
+// right again the age of a feed is known again, with the first word of it.
+func TestUpstreamAhead(t *testing.T) {
+	path, ctx := newPath(t), t.Context()
+	f := newFeeds(t, path)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	age := func(want time.Duration) {
+		t.Helper()
+		if got := f.Status("settings").Age(noon.Add(2 * time.Hour)); got != want {
+			t.Errorf("age %v, want %v", got, want)
+		}
+	}
+	years := noon.Add(3 * 365 * 24 * time.Hour)
+	must(f.Apply(ctx, Update{Name: "settings", Version: 1, Issued: noon, Content: []byte("a = 1")}))
+	must(f.Checked(ctx, "settings", 1, years))
+	age(Unknown)
+	must(f.Checked(ctx, "settings", 1, noon.Add(time.Hour)))
+	age(time.Hour)
+	must(f.Close())
+	f = newFeeds(t, path)
+	age(time.Hour)
+	must(f.Apply(ctx, Update{Name: "settings", Version: 2, Issued: years, Content: []byte("a = 2")}))
+	age(Unknown)
+	must(f.Apply(ctx, Update{Name: "settings", Version: 3, Issued: noon.Add(2 * time.Hour), Content: []byte("a = 3")}))
+	age(0)
+}
+
+// TestFirstForm goes on with a file of an earlier program, in which a feed could not get
+// older.
+func TestFirstForm(t *testing.T) {
+	path, ctx := newPath(t), t.Context()
+	f := newFeeds(t, path)
+	err1 := f.Apply(ctx, hotlist(0, 5, map[Card]Reason{card(1): 2}))
+	if err := errors.Join(err1, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite3", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec(`
+		DROP TRIGGER feeds_only_go_forward;
+		CREATE TRIGGER feeds_only_go_forward BEFORE UPDATE ON feed
+		WHEN new.version < old.version OR new.checked < old.checked
+		BEGIN SELECT RAISE(ABORT, 'feed: feeds only go forward'); END;
+		PRAGMA user_version = 1`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		f = newFeeds(t, path)
+		if _, hot := f.Hot(card(1)); !hot || f.Status(Hotlist).Version != 5 {
+			t.Errorf("status %+v, card hot %t", f.Status(Hotlist), hot)
+		}
+		if err := f.Checked(ctx, Hotlist, 5, noon.Add(-2*time.Hour)); err != nil {
+			t.Error(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -14,5 +14,5 @@ CREATE TABLE hot (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER feeds_only_go_forward BEFORE UPDATE ON feed
-WHEN new.version < old.version OR new.checked < old.checked
+WHEN new.version < old.version
 BEGIN SELECT RAISE(ABORT, 'feed: feeds only go forward'); END;

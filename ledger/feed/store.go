@@ -22,11 +22,13 @@ import (
 //go:embed schema.sql
 var schema string
 
-// Marks of the file: "QCFE", and the number of its form. A file of another form
-// is thrown away like a damaged one.
+// Marks of the file: "QCFE", and the number of its form. In the first form a feed
+// could not get older either, which it does when an upstream's clock is set back. A
+// file of any other form is thrown away like a damaged one.
 const (
 	applicationID = 0x51434645
-	form          = 1
+	firstForm     = 1
+	form          = 2
 )
 
 // errDamaged means that the file is not what was written.
@@ -125,6 +127,11 @@ func (s *store) prepare(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case id == applicationID && version == firstForm:
+		if err := s.fromFirst(ctx); err != nil {
+			return err
+		}
+		return s.asMade(ctx)
 	case id == applicationID && version == form:
 		return s.asMade(ctx)
 	case tables > 0 || id != 0 || version != 0:
@@ -133,6 +140,17 @@ func (s *store) prepare(ctx context.Context) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, fmt.Sprintf("%s; PRAGMA application_id = %d; PRAGMA user_version = %d",
 			schema, applicationID, form))
+		return err
+	})
+}
+
+// fromFirst gives a file of the first form the trigger of this one.
+func (s *store) fromFirst(ctx context.Context) error {
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		trigger := schema[strings.Index(schema, "CREATE TRIGGER feeds_only_go_forward"):]
+		_, err := tx.ExecContext(ctx, fmt.Sprintf(
+			"DROP TRIGGER IF EXISTS feeds_only_go_forward; %s; PRAGMA user_version = %d",
+			trigger, form))
 		return err
 	})
 }
