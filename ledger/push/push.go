@@ -272,10 +272,10 @@ func (p *Pusher) push(ctx context.Context, b journal.Batch) (journal.Ack, error)
 	defer cancel()
 	began := time.Now()
 	ack, err := p.Upstream.Push(called, b)
-	switch took := time.Since(began); {
-	case took <= callEasy:
+	switch easy := time.Since(began) <= callEasy; {
+	case easy && err == nil:
 		p.most = min(2*p.most, journal.BatchMax)
-	case err != nil:
+	case !easy && err != nil:
 		p.most = max(len(b.Bodies)/2, 1)
 	}
 	if err != nil {
