@@ -67,10 +67,7 @@ func (b *Books) Invite(ctx context.Context, i Invitation) (no pboc.TerminalNo, e
 				return ErrJournalKey
 			}
 		}
-		_, err = tx.Exec(ctx, `
-			UPDATE enrolments SET void_ms = ? WHERE terminal = ? AND used_ms IS NULL AND void_ms IS NULL`,
-			b.ms(), i.Terminal)
-		if err != nil {
+		if err := b.voidCodes(ctx, tx, i.Terminal); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
@@ -82,6 +79,13 @@ func (b *Books) Invite(ctx context.Context, i Invitation) (no pboc.TerminalNo, e
 		return no, fmt.Errorf("invite terminal: %w", err)
 	}
 	return no, nil
+}
+
+// voidCodes ends the codes for a terminal that were not used.
+func (b *Books) voidCodes(ctx context.Context, tx *sqldb.Tx, terminal string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE enrolments SET void_ms = ? WHERE terminal = ? AND used_ms IS NULL AND void_ms IS NULL`, b.ms(), terminal)
+	return err
 }
 
 // Invited returns the terminal that a code is for, whether it can still be used

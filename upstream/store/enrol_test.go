@@ -165,6 +165,31 @@ func testCodeOnce(t *testing.T, p place) {
 	}
 }
 
+// TestRevokedCode: a terminal is shut out while a code for it lies about. The code is
+// worth nothing then; only one that is made later takes the terminal back.
+func TestRevokedCode(t *testing.T) { onBoth(t, testRevokedCode) }
+
+func testRevokedCode(t *testing.T, p place) {
+	b, ctx := newBooks(t, p), t.Context()
+	first := invite(t, b, "K01", 1)
+	if err := b.RevokeTerminal(ctx, "K01"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.Enrol(ctx, first, newApplicant(t).apply("K01")); !errors.Is(err, store.ErrCodeOver) {
+		t.Errorf("a code from before the revocation: %v, want %v", err, store.ErrCodeOver)
+	}
+	if k, err := b.Terminal(ctx, "K01"); err != nil || !k.Revoked {
+		t.Errorf("terminal = %+v, %v; want it shut out", k, err)
+	}
+	if _, _, err := b.Enrol(ctx, invite(t, b, "K01", 2), newApplicant(t).apply("K01")); err != nil {
+		t.Errorf("a code from after it: %v", err)
+	}
+	if k, err := b.Terminal(ctx, "K01"); err != nil || k.Revoked {
+		t.Errorf("terminal = %+v, %v; want it back", k, err)
+	}
+	check(t, b)
+}
+
 // TestStanding: what a terminal has told of, and what is here of it.
 func TestStanding(t *testing.T) { onBoth(t, testStanding) }
 

@@ -108,10 +108,15 @@ func bcd(n int64) (no pboc.TerminalNo) {
 	return no
 }
 
-// RevokeTerminal shuts a terminal out. Its rows stay.
+// RevokeTerminal shuts a terminal out, and whoever has a code for it that was not used.
+// Its rows stay.
 func (b *Books) RevokeTerminal(ctx context.Context, id string) error {
 	return b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		return changed(tx.Exec(ctx, `UPDATE terminals SET revoked_ms = ? WHERE id = ?`, b.ms(), id))
+		err := changed(tx.Exec(ctx, `UPDATE terminals SET revoked_ms = ? WHERE id = ?`, b.ms(), id))
+		if err != nil {
+			return err
+		}
+		return b.voidCodes(ctx, tx, id) // the terminal is locked: none is being used
 	})
 }
 
