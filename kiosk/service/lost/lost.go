@@ -189,7 +189,7 @@ func (d *Desk) try(ctx context.Context, l loss) (made lost.Loss, o journal.Outco
 		switch {
 		case err == nil:
 			return made, journal.Done, nil
-		case refused(err):
+		case refused(err) && !(sent && atDoor(err)):
 			return made, journal.NotDone, err
 		}
 		sent = sent || !errors.Is(err, lost.ErrNotSent)
@@ -209,6 +209,10 @@ func refused(err error) bool {
 	no, other := (*lost.Refusal)(nil), (*client.Refusal)(nil)
 	return errors.As(err, &no) || errors.As(err, &other) && other.Reason != client.ChallengeSpent
 }
+
+// atDoor reports whether the terminal was not let in, or the holder not: that says
+// nothing about a report that was sent before.
+func atDoor(err error) bool { return errors.As(err, new(*client.Refusal)) }
 
 // watch waits until all machines know, or for as long as somebody can be kept waiting,
 // and returns how far it has come.

@@ -265,6 +265,35 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// TestAtTheDoor: the answer to a report is lost, and then the terminal is not let in: that
+// is no word about the report, which is being checked.
+func TestAtTheDoor(t *testing.T) {
+	w := newWorld(t)
+	w.Lose("ReportLoss", true)
+	w.desk.Upstream = &shutting{Upstream: w.desk.Upstream, w: w}
+	e := w.visit("", right)
+	if how, _, _ := kiosk.HowEnded(e.Err); how != dialog.Unknown || !w.stopped() {
+		t.Errorf("end = %+v, stopped %t", e, w.stopped())
+	}
+	w.journalled("lost")
+}
+
+// shutting is an upstream that shuts the terminal out once an answer was lost.
+type shutting struct {
+	lost.Upstream
+	w    *world
+	shut bool
+}
+
+func (s *shutting) Report(ctx context.Context, ref, number string, pin *[6]byte) (wire.Loss, error) {
+	l, err := s.Upstream.Report(ctx, ref, number, pin)
+	if err == nil || s.shut {
+		return l, err
+	}
+	s.shut = true
+	return l, errors.Join(err, s.w.Books.RevokeTerminal(context.WithoutCancel(ctx), "kiosk1"))
+}
+
 // TestAway: without an upstream nothing was sent, and that is known.
 func TestAway(t *testing.T) {
 	w := newWorld(t)
