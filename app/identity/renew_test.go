@@ -202,6 +202,22 @@ func TestRenewerWrongClock(t *testing.T) {
 	u.wantRenewed("by a clock that stands still", k)
 }
 
+// TestRenewerUpstreamAhead: an upstream whose clock was ahead has made a certificate that
+// is not good yet when it is right again. With that the terminal gets another.
+func TestRenewerUpstreamAhead(t *testing.T) {
+	u := newUpstream(t)
+	k := u.enrol(identity.Config{File: filepath.Join(t.TempDir(), "terminal.keys")})
+	u.pass(110 * day)
+	u.wantRenewed("by a clock that is ahead", k)
+	u.pass(-110 * day)
+	for range 20 { // a connection outlives the clock that it was made by
+		k.renewer.Client.Close()
+		time.Sleep(5 * time.Millisecond)
+	}
+	u.wantRenewed("when it is right again", k)
+	u.wantQuiet("then", k)
+}
+
 // TestRenewerOldForm: a terminal that was deployed with a key of the upstream's
 // making gets its own, without anybody's doing.
 func TestRenewerOldForm(t *testing.T) {

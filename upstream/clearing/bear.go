@@ -160,6 +160,7 @@ func (h *House) bear(ctx context.Context, tx *sqldb.Tx, x Exception, b Bearing) 
 	if err != nil {
 		return 0, err
 	}
+	s.use.Now = h.books.Now()
 	f, err := hot.Look(ctx, tx, s.use)
 	if err != nil {
 		return 0, err

@@ -62,6 +62,7 @@ type Use struct {
 	Terminal string
 	At       time.Time // by the terminal's clock
 	Listed   time.Time // what became of the card after this does not count; zero for now
+	Now      time.Time // what is dated after it was while our clock was ahead, and counts
 }
 
 // Knowledge is whether a terminal knew.
@@ -79,6 +80,7 @@ type Facts struct {
 	Status  store.CardStatus // with which the card came onto the hotlist; that it was replaced since does not count
 	Version int64            // of the hotlist, with which it did
 	Since   time.Time        // when it did
+	Ahead   bool             // that was while our clock was ahead: nobody knows when it was
 	Free    time.Time        // from when on its holder was promised to bear nothing; zero: nobody has promised
 	Knew    Knowledge
 
@@ -88,13 +90,20 @@ type Facts struct {
 	HadAt time.Time
 }
 
+// aheadMax is how far another campusd's clock may be ahead.
+const aheadMax = time.Hour
+
 // Slack is by how much a terminal's clock may differ from ours before we would know.
 const Slack = 5 * time.Minute
 
 // Holders reports whether the use is the holder's to bear: the card was still good, or it
 // was before the time from which on nothing is, and the terminal is not known to have had
-// the list.
+// the list. What was listed and promised by a clock that was ahead is no reason: it would
+// be the holder's until then.
 func (f Facts) Holders(at time.Time) bool {
+	if f.Ahead {
+		return false
+	}
 	return at.Before(f.Since) || !f.Free.IsZero() && at.Before(f.Free) && f.Knew != Knew
 }
 
@@ -113,9 +122,11 @@ func Look(ctx context.Context, q sqldb.Querier, u Use) (f Facts, err error) {
 		LEFT JOIN lost_reports r ON r.account = c.account AND r.version >= h.version AND NOT EXISTS (
 			SELECT 1 FROM hot_changes x WHERE x.card_no = ?1 AND x.status = 4
 			AND x.version BETWEEN h.version AND r.version)
-		WHERE h.version = (SELECT min(version) FROM hot_changes WHERE card_no = ?1 AND at_ms <= ?2 AND version > (
-			SELECT coalesce(max(version), 0) FROM hot_changes WHERE card_no = ?1 AND at_ms <= ?2 AND status = 1))`,
-		u.Card, until).
+		WHERE h.version = (SELECT min(version) FROM hot_changes
+			WHERE card_no = ?1 AND (at_ms <= ?2 OR at_ms > ?3) AND version > (
+				SELECT coalesce(max(version), 0) FROM hot_changes
+				WHERE card_no = ?1 AND (at_ms <= ?2 OR at_ms > ?3) AND status = 1))`,
+		u.Card, until, u.Now.Add(aheadMax).UnixMilli()).
 		Scan(&f.Version, &f.Status, &since, &free)
 	if err != nil {
 		return Facts{}, fmt.Errorf("since when a card is hot: %w", err)
@@ -124,6 +135,7 @@ func Look(ctx context.Context, q sqldb.Querier, u Use) (f Facts, err error) {
 		return Facts{}, store.ErrNone
 	}
 	f.Since = time.UnixMilli(since).UTC()
+	f.Ahead = f.Since.After(u.Now.Add(aheadMax))
 	if free > 0 {
 		f.Free = time.UnixMilli(free).UTC()
 	}

@@ -142,7 +142,7 @@ func (d *desk) noteHot(e journal.Entry) error {
 	if _, is := d.hot[e.Card]; !is {
 		return nil
 	}
-	u := hot.Use{Card: e.Card, Terminal: e.Terminal, At: e.At}
+	u := hot.Use{Card: e.Card, Terminal: e.Terminal, At: e.At, Now: d.now}
 	f, err := hot.Look(d.ctx, d.tx, u)
 	if err != nil {
 		return err
@@ -187,7 +187,7 @@ func (d *desk) noteHotClaim(c *claim) error {
 	if err != nil {
 		return err
 	}
-	u := hot.Use{Card: c.Card, Terminal: c.Terminal, At: at, Listed: c.opened}
+	u := hot.Use{Card: c.Card, Terminal: c.Terminal, At: at, Listed: c.opened, Now: d.now}
 	f, err := hot.Look(d.ctx, d.tx, u)
 	if errors.Is(err, store.ErrNone) || err == nil && f.Status == store.CardActive {
 		return nil

@@ -119,6 +119,34 @@ func TestBorne(t *testing.T) {
 	})
 }
 
+// TestBorneByAnotherClock: a card was reported lost while our clock was years ahead. What
+// it has bought since is listed, and its holder is not to bear it until then.
+func TestBorneByAnotherClock(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx, a := t.Context(), w.holder("1001", 100*yuan)
+		p, c, now := w.card(1, a, 50*yuan), w.till("C01"), w.now
+		w.now = now.Add(3 * 365 * 24 * time.Hour)
+		_, err := lost.New(w.books, lost.Policy{Risk: 24 * time.Hour}).Report(ctx,
+			lost.Request{Ref: "L1", Terminal: "C01", Account: a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.now = now.Add(time.Hour)
+		c.sell(p, "s1", 12*yuan)
+		c.push()
+		w.inbox(ingest.HotCard)
+		lines, err := w.books.Exceptions(ctx)
+		if err != nil || len(lines) != 1 {
+			t.Fatalf("lines %+v, %v", lines, err)
+		}
+		by := clearing.Bearing{Signature: clearing.Signature{Reason: "被他人盗刷", One: "王敏", Two: "刘强"}}
+		if _, err := clearing.New(w.books).Bear(ctx, lines[0].ID, by); err != nil {
+			t.Errorf("not borne by the school: %v", err)
+		}
+		w.sound()
+	})
+}
+
 // TestBorneAfterReplacement: a lost card is replaced, and then tills tell what it has
 // bought before. Who bears that is as it was promised when the loss was reported. What a
 // card has bought while it was good is its holder's, whatever has become of it since.

@@ -135,14 +135,18 @@ func (a *Authority) withCA() tls.Certificate {
 }
 
 // checkCaller lets in whoever shows no certificate, or one that was made here
-// for a terminal, over or not.
+// for a terminal, over or not: or not good yet, which one is that was made while
+// our clock was ahead.
 func (a *Authority) checkCaller(cs tls.ConnectionState) error {
 	if len(cs.PeerCertificates) == 0 {
 		return nil
 	}
 	c, at := cs.PeerCertificates[0], a.now()
-	if at.After(c.NotAfter) {
+	switch {
+	case at.After(c.NotAfter):
 		at = c.NotAfter
+	case at.Before(c.NotBefore):
+		at = c.NotBefore
 	}
 	_, err := c.Verify(x509.VerifyOptions{
 		Roots: a.pool(), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
