@@ -302,6 +302,7 @@ func (s *waitingSum) read(ctx context.Context, q querier, now time.Time) (w Wait
 // readNewest brings the newest entries up to the last one, and forgets those that
 // upstream has.
 func (s *waitingSum) readNewest(ctx context.Context, q querier, acked, last int64) error {
+	var come []moved // all of them or none: who asks may go away meanwhile
 	err := each(ctx, q, `SELECT seq, amount, body FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq`,
 		func(rows *sql.Rows) error {
 			var m moved
@@ -312,12 +313,13 @@ func (s *waitingSum) readNewest(ctx context.Context, q querier, acked, last int6
 			}
 			e, _, err := journal.Decode(body)
 			m.at, m.amount = e.At, money.Fen(amount.Int64)
-			s.newest = append(s.newest, m)
+			come = append(come, m)
 			return err
 		}, max(s.through, last-newestMax), last)
 	if err != nil {
 		return fmt.Errorf("read the newest entries: %w", err)
 	}
+	s.newest = append(s.newest, come...)
 	s.newest = s.newest[max(len(s.newest)-newestMax, 0):]
 	s.newest = slices.DeleteFunc(s.newest, func(m moved) bool { return m.seq <= acked })
 	return nil

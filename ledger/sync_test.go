@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -75,6 +77,32 @@ func TestLastHour(t *testing.T) {
 		t.Fatal(err)
 	}
 	hour(0)
+}
+
+// TestLastHourCutShort: who asks goes away while the newest entries are read. Whoever asks
+// next is told of each of them once.
+func TestLastHourCutShort(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	for _, ref := range []string{"S1", "S2", "S3"} {
+		l.append(t, journal.Entry{Kind: journal.CodeSale, Ref: ref, Account: "2026", Merchant: "M1", Amount: 100})
+	}
+	var s waitingSum
+	if _, err := s.read(ctx, cutShort{l.s.conn}, l.wall); err == nil {
+		t.Fatal("what was cut short was read")
+	}
+	if w := must2(s.read(ctx, l.s.conn, l.wall)); w.Hour != 300 || w.Amount != 300 {
+		t.Errorf("Waiting = %+v, want 3.00 of the last hour", w)
+	}
+}
+
+// cutShort is a journal in which the reading of the newest entries ends behind them.
+type cutShort struct{ *sql.Conn }
+
+func (c cutShort) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if strings.HasPrefix(query, "SELECT seq, amount, body") {
+		query = "SELECT * FROM (" + query + ") UNION ALL SELECT 1, 1, x'00'"
+	}
+	return c.Conn.QueryContext(ctx, query, args...)
 }
 
 func TestSync(t *testing.T) {
