@@ -150,24 +150,49 @@ func IsRevoked(ctx context.Context, q sqldb.Querier, d paycode.DeviceID, now tim
 func (r *Registry) Publish(ctx context.Context) error { return publish(ctx, r.books) }
 
 func publish(ctx context.Context, books *store.Books) error {
-	var k paycode.Keys
+	var fresh []byte
 	err := books.Read(ctx, func(tx *sqldb.Tx) (err error) {
-		k, err = Keys(ctx, tx, books.Now())
+		fresh, err = unpublished(ctx, tx, books.Now())
 		return err
 	})
+	if err == nil && fresh != nil {
+		err = books.Write(ctx, func(tx *sqldb.Tx) error { return publishIn(ctx, tx, books) })
+	}
 	if err != nil {
 		return fmt.Errorf("publish keys: %w", err)
+	}
+	return nil
+}
+
+// publishIn publishes what is so now. Whoever publishes next looks after that: otherwise
+// another upstream could tell last what it has read before a phone was revoked.
+func publishIn(ctx context.Context, tx *sqldb.Tx, books *store.Books) error {
+	if err := tx.Lock(ctx, "feed "+wire.FeedKeys); err != nil {
+		return err
+	}
+	fresh, err := unpublished(ctx, tx, books.Now())
+	if err == nil && fresh != nil {
+		_, err = books.PublishIn(ctx, tx, wire.FeedKeys, fresh)
+	}
+	return err
+}
+
+// unpublished returns what terminals have to know, or nil if it is what they were told
+// last.
+func unpublished(ctx context.Context, tx *sqldb.Tx, now time.Time) ([]byte, error) {
+	k, err := Keys(ctx, tx, now)
+	if err != nil {
+		return nil, err
 	}
 	content, err := k.Bytes()
 	if err != nil {
-		return fmt.Errorf("publish keys: %w", err)
+		return nil, err
 	}
-	version, now, err := books.Content(ctx, wire.FeedKeys)
-	if err != nil || version > 0 && bytes.Equal(now, content) || version == 0 && len(k.Issuers) == 0 {
-		return err
+	version, told, err := store.ContentIn(ctx, tx, wire.FeedKeys)
+	if err != nil || version > 0 && bytes.Equal(told, content) || version == 0 && len(k.Issuers) == 0 {
+		return nil, err
 	}
-	_, err = books.Publish(ctx, wire.FeedKeys, content)
-	return err
+	return content, nil
 }
 
 // publishEvery is how often it is looked at who has left the list.

@@ -157,13 +157,7 @@ func (b *Books) Publish(ctx context.Context, name string, content []byte) (versi
 		return 0, fmt.Errorf("publish %s: it follows the cards", name)
 	}
 	err = b.db.Write(ctx, func(tx *sqldb.Tx) error {
-		next, err := b.nextVersion(ctx, tx, name)
-		if err != nil {
-			return err
-		}
-		version = uint64(next)
-		_, err = tx.Exec(ctx, `INSERT INTO feed_contents (name, version, content, at_ms) VALUES (?, ?, ?, ?)`,
-			name, next, content, b.ms())
+		version, err = b.PublishIn(ctx, tx, name, content)
 		return err
 	})
 	if err != nil {
@@ -172,9 +166,25 @@ func (b *Books) Publish(ctx context.Context, name string, content []byte) (versi
 	return version, nil
 }
 
+// PublishIn is [Books.Publish] within a transaction that does more.
+func (b *Books) PublishIn(ctx context.Context, tx *sqldb.Tx, name string, content []byte) (uint64, error) {
+	next, err := b.nextVersion(ctx, tx, name)
+	if err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO feed_contents (name, version, content, at_ms) VALUES (?, ?, ?, ?)`,
+		name, next, content, b.ms())
+	return uint64(next), err
+}
+
 // Content returns the newest contents of a feed and their version, 0 for none.
 func (b *Books) Content(ctx context.Context, name string) (version uint64, content []byte, err error) {
-	err = b.db.QueryRow(ctx, `
+	return ContentIn(ctx, b.db, name)
+}
+
+// ContentIn is [Books.Content] as q sees it.
+func ContentIn(ctx context.Context, q sqldb.Querier, name string) (version uint64, content []byte, err error) {
+	err = q.QueryRow(ctx, `
 		SELECT f.version, c.content FROM feeds f
 		LEFT JOIN feed_contents c ON c.name = f.name AND c.version = (
 			SELECT max(version) FROM feed_contents WHERE name = f.name)
