@@ -244,8 +244,10 @@ func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (dialog.R
 	}
 	_, err := s.ask(ctx, s.issued(m), nil)
 	if no, ok := refusal(err); ok {
-		if why(no) == signInAgain {
-			return r, inDoubt(blankOpen, err) // it goes on once the clerk has signed in
+		if w := why(no); w == signInAgain || w == notAClerk {
+			// That says nothing about the card, which may be issued: it goes on once
+			// whoever may has signed in.
+			return r, inDoubt(blankOpen, err)
 		}
 		if m.cash {
 			no = dialog.Refuse(givenUp, no)

@@ -270,6 +270,25 @@ func TestLostAnswers(t *testing.T) {
 	w.made()
 }
 
+// TestNoClerkAnyMore: the answer to the issue of a card is lost, and the clerk is none
+// any more. That is no word about the card, with which another one goes on.
+func TestNoClerkAnyMore(t *testing.T) {
+	w := newWorld(t)
+	w.choose("centre.fee", 1)
+	w.loseDo, w.barred = true, true
+	if v := w.run(counter.Replace); v.Outcome != dialog.Unknown || v.Why != "centre.blank.open" {
+		t.Errorf("nobody knows of the card, and the page says %d, %s", v.Outcome, v.Why)
+	}
+	if ends := w.entries(journal.CentreEnd); len(ends) > 0 {
+		t.Errorf("the journal says that it came to %v", ends[0].Outcome)
+	}
+	w.loseDo, w.barred = false, false
+	w.done(counter.Open)
+	if w.made(); w.balance() != 15*yuan {
+		t.Errorf("balance %s", w.balance())
+	}
+}
+
 // TestActCut cuts the power at each step of an act. Afterwards it was done or will
 // never be, and nobody has to stand there for that.
 func TestActCut(t *testing.T) {

@@ -90,6 +90,7 @@ type world struct {
 	loseDo    bool              // answers to acts are lost
 	loseClose bool
 	over      bool  // the clerk's session
+	barred    bool  // the clerk is none any more, from the second act on
 	noKey     error // instead of what a card takes to say another name
 	wrongKey  bool  // a card does not believe the name
 	deaf      bool  // the upstream does not hear of cards that refuse
@@ -394,6 +395,9 @@ func (u *upstream) AllowCash(ctx context.Context, _ string, c centre.Cash) error
 }
 
 func (u *upstream) Do(_ context.Context, _ string, a centre.Act, pin *[6]byte) (done centre.Done, err error) {
+	if u.barred && len(u.acts) > 0 {
+		return centre.Done{}, no(centre.Forbidden)
+	}
 	err = u.power.step(func() error { done, err = u.act(a, pin); return err })
 	if err == nil && u.loseDo {
 		return centre.Done{}, errLost
