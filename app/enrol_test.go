@@ -94,6 +94,19 @@ func (u *upstream) code(id string) string {
 	return wire.Ticket{Address: u.addr, Terminal: id, Code: code, CA: u.pki.Fingerprint()}.Text()
 }
 
+// reset makes a code for another machine in a terminal's place.
+func (u *upstream) reset(id string) string {
+	u.t.Helper()
+	code := wire.NewCode()
+	_, err := u.books.Invite(u.t.Context(), store.Invitation{
+		Terminal: id, CodeHash: code.Hash(), Expires: time.Now().Add(time.Hour), Known: true,
+	})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return wire.Ticket{Address: u.addr, Terminal: id, Code: code, CA: u.pki.Fingerprint()}.Text()
+}
+
 // quancun runs a command with a configuration.
 func quancun(config, name string, args ...string) (code int, out string) {
 	var b bytes.Buffer
@@ -174,6 +187,87 @@ func TestEnrol(t *testing.T) {
 	if code, out := quancun(config, "enrol", "-code", ticket); code != 1 || !strings.Contains(out, "terminal reset") {
 		t.Errorf("enrol with a used code: exit %d, %s", code, out)
 	}
+}
+
+// TestEnrolAgain: a terminal that was retired is enrolled again on the same machine,
+// or that machine as another one. The new keys have not signed what the old ones
+// have: the terminal begins a journal of its own, and the old one is kept.
+func TestEnrolAgain(t *testing.T) {
+	for _, next := range []string{"K01", "K02"} {
+		t.Run(next, func(t *testing.T) {
+			u, config := newUpstream(t), write(t, "terminal.toml", "mirror = \"mirror\"\n"+wholeConfig)
+			dir := filepath.Dir(config)
+			if code, out := quancun(config, "enrol", "-code", u.code("K01")); code != 0 {
+				t.Fatalf("enrol: exit %d, %s", code, out)
+			}
+			book, signs := openBook(t, dir)
+			_, sold := book.Append(t.Context(), journal.Entry{
+				Kind: journal.CodeSale, Ref: "S1", Account: "1001", Merchant: "M1", Amount: 1,
+			})
+			acknowledge(t.Context(), t, book, journal.Campus{Name: push.CampusName, Key: u.keys.Campus()}, signs)
+			old, read := book.Head(t.Context())
+			if err := errors.Join(sold, read, book.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if code, out := quancun(config, "retire"); code != 0 || !strings.Contains(out, old.Epoch.String()) {
+				t.Fatalf("retire: exit %d, %s", code, out)
+			}
+			if code, out := quancun(config, "retire"); code != 0 {
+				t.Errorf("retire again: exit %d, %s", code, out)
+			}
+			again := u.code
+			if next == "K01" {
+				again = u.reset
+			}
+			if code, out := quancun(config, "enrol", "-code", again(next)); code != 0 {
+				t.Fatalf("enrol again: exit %d, %s", code, out)
+			}
+			book, _ = openBook(t, dir)
+			if book.Epoch() == old.Epoch {
+				t.Error("the journal goes on with another key")
+			}
+			if err := book.Close(); err != nil {
+				t.Fatal(err)
+			}
+			out, code := runApp(t, "ledger", "verify", "-config", config)
+			if code != 0 || !strings.Contains(out, "whole") {
+				t.Errorf("verify: exit %d, %s", code, out)
+			}
+			kept := filepath.Join(dir, "j."+old.Epoch.String()+".db")
+			r, err := ledger.VerifyFile(t.Context(), kept, ledger.Trust{Key: signs.Public().(ed25519.PublicKey)})
+			if err != nil || r.Head != old {
+				t.Errorf("the old journal: %v, %v; want %v", r, err, old)
+			}
+		})
+	}
+}
+
+// TestRetireWithoutJournal: a disk has died, and not even the journal's folder is there.
+func TestRetireWithoutJournal(t *testing.T) {
+	config := write(t, "terminal.toml", strings.Replace(wholeConfig, `"j.db"`, `"gone/j.db"`, 1))
+	if code, out := quancun(config, "enrol", "-code", newUpstream(t).code("K01")); code != 0 {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "retire"); code != 0 || strings.Contains(out, "keep it") {
+		t.Errorf("retire: exit %d, %s", code, out)
+	}
+}
+
+// openBook opens a terminal's journal as the terminal does when it starts.
+func openBook(t *testing.T, dir string) (*ledger.Book, ed25519.PrivateKey) {
+	t.Helper()
+	p, err1 := client.ReadProvisioning(filepath.Join(dir, "t.pem"))
+	k, err2 := identity.Open(identity.Config{File: filepath.Join(dir, "t.keys")})
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	book, err := ledger.Open(t.Context(), filepath.Join(dir, "j.db"), ledger.Options{
+		Terminal: p.Terminal, Key: k.Journal, Campus: p.CampusKey, Mirror: filepath.Join(dir, "mirror"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return book, k.Journal.(ed25519.PrivateKey)
 }
 
 // TestUnsentInMirror: the disk with the journal has died, or is one of before, and the

@@ -34,9 +34,12 @@ func readyToStop(args []string, out io.Writer) error {
 	return err
 }
 
-// retire ends the terminal on this machine: its keys and its papers. The
-// journal stays. The terminal has to be stopped: one at work would go on selling
-// with what it has in memory.
+// retire ends the terminal on this machine: its keys and its papers. The journal is
+// put aside: the next keys here have not signed it, and to them it would be a forgery.
+// The terminal has to be stopped: one at work would go on selling with what it has in
+// memory.
+//
+// The papers go last: until then a retirement that was cut short is run again.
 func retire(args []string, out io.Writer) (err error) {
 	c, err := configOf("retire", args)
 	if err != nil {
@@ -52,14 +55,34 @@ func retire(args []string, out io.Writer) (err error) {
 	if err := unsent(context.Background(), c); err != nil {
 		return err
 	}
+	kept, err := putAside(c)
+	if err != nil {
+		return err
+	}
 	if err := identity.Destroy(c.Keys.identity()); err != nil {
 		return err
 	}
 	if err := os.Remove(c.Terminal); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if kept != "" {
+		fmt.Fprintf(out, "its journal is now %s: keep it\n", kept)
+	}
 	_, err = fmt.Fprintln(out, "this machine is a terminal no more. At the upstream: campusd terminal revoke")
 	return err
+}
+
+// putAside puts the journal of the terminal aside. That of a machine that is none was
+// proved by nobody, and stays.
+func putAside(c *Config) (kept string, err error) {
+	p, err := client.ReadProvisioning(c.Terminal)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return ledger.Retire(context.Background(), c.Journal, bookOptions(c, p, client.Keys{}))
 }
 
 func configOf(command string, args []string) (*Config, error) {

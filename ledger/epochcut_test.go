@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -225,6 +227,72 @@ func TestPowerCutInRecover(t *testing.T) {
 				t.Errorf("%d states, %d had to be recovered again; want many", states, again)
 			}
 		})
+	}
+}
+
+// TestPowerCutInRetire cuts the power everywhere while a journal is put aside of which
+// some is only in its "-wal". It is then there, or aside, with every entry, and never
+// is its mirror there without it; another key begins a journal in its place.
+func TestPowerCutInRetire(t *testing.T) {
+	d := ram.New(ram.Options{})
+	defer d.Close()
+	o := Options{Terminal: "K01", Key: key, FS: memory{d}, Mirror: "/card/mirror"}
+	b := must2(Open(t.Context(), "/journal.db", o))
+	for i := range 3 {
+		must2(b.Append(t.Context(), sale(fmt.Sprint("S", i))))
+	}
+	reflected(t, b)
+	want, kept := must2(b.Head(t.Context())), oldName("/journal.db", b.Epoch().String())
+	left := map[string][]byte{}
+	for _, name := range []string{"/journal.db", "/journal.db-wal", o.Mirror} {
+		left[name] = must2(d.ReadFile(name))
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range left { // as the program's death leaves them
+		if err := d.WriteFile(name, content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rec := d.Record()
+	if path, err := Retire(t.Context(), "/journal.db", o); err != nil || path != kept {
+		t.Fatalf("Retire = %q, %v, want %q", path, err, kept)
+	}
+	d.Mark(1)
+	rec.Stop()
+	defer rec.Close()
+	were := map[bool]int{}
+	for s := range rec.States(ram.Choice{Seed: 1, Each: 4}) {
+		o := o
+		o.FS = memory{s.Disk}
+		there, mirror := must2(exists(o.FS, "/journal.db")), must2(exists(o.FS, o.Mirror))
+		if were[there]++; there && s.Acked > 0 || mirror && !there {
+			t.Errorf("%s: the journal is there: %t, its mirror: %t", s, there, mirror)
+		}
+		if _, err := Retire(t.Context(), "/journal.db", o); err != nil {
+			t.Fatalf("%s: again: %v", s, err)
+		}
+		o.Key = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+		next, err := Open(t.Context(), "/journal.db", o)
+		if err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+		if err := next.Close(); err != nil || next.Epoch() == want.Epoch {
+			t.Errorf("%s: the next journal is of epoch %s, %v", s, next.Epoch(), err)
+		}
+		old := must2(Open(t.Context(), kept, Options{Terminal: "K01", Key: key, FS: o.FS}))
+		if h, err := old.HashAt(t.Context(), want.Seq); err != nil || h != want.Hash {
+			t.Errorf("%s: entry %d of the old journal: %x, %v", s, want.Seq, h, err)
+		}
+		if err := old.Close(); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+		s.Disk.Close()
+	}
+	t.Logf("%d states with the journal there, %d with it aside", were[true], were[false])
+	if were[true] < 10 || were[false] == 0 {
+		t.Errorf("%d states with the journal there, %d with it aside; want some of each", were[true], were[false])
 	}
 }
 

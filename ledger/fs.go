@@ -426,6 +426,70 @@ func setAside(files FS, path, to string) error {
 	return nil
 }
 
+// Retire puts the journal at path aside, and its mirror, which the keys of the next
+// terminal here have not signed. It returns where the journal is then, or "" if there is
+// none. The caller holds its lock ([Hold]). After a power cut each of the two is in its
+// place or aside; the mirror goes first, since one without its journal means a loss.
+func Retire(ctx context.Context, path string, o Options) (kept string, err error) {
+	o = o.filled()
+	if path, err = resolve(o.FS, path); isMissing(err) {
+		return "", retireMirror(o) // without the journal's folder
+	}
+	if err == nil {
+		err = retireMirror(o)
+	}
+	if err == nil {
+		kept, err = retireFile(ctx, o.FS, path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("put journal aside: %w", named(err))
+	}
+	return kept, nil
+}
+
+func retireMirror(o Options) error {
+	m, err := readMirror(o.FS, o.Mirror)
+	if err != nil || m == nil || m.terminal != o.Terminal {
+		return err
+	}
+	if err := o.FS.Rename(o.Mirror, oldName(o.Mirror, m.epoch.String())); err != nil {
+		return err
+	}
+	return o.FS.SyncDir(filepath.Dir(o.Mirror))
+}
+
+func retireFile(ctx context.Context, files FS, path string) (kept string, err error) {
+	if there, err := exists(files, path); err != nil || !there {
+		return "", err
+	}
+	if err := checkWAL(files, path); err != nil {
+		return "", err
+	}
+	db := openDB(dsn(files, path, salvageParams), checkVersion)
+	epoch, _, err := metaOf(ctx, db)
+	if err == nil { // what the "-wal" has goes into the file, which then moves as one
+		var mode string
+		err = db.QueryRowContext(ctx, `PRAGMA journal_mode = DELETE`).Scan(&mode)
+		if err == nil && mode != "delete" {
+			err = fmt.Errorf("somebody reads it: its mode is %q", mode)
+		}
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		return "", err
+	}
+	kept = oldName(path, epoch.String())
+	if there, err := exists(files, kept); err != nil || there {
+		return "", errors.Join(err, fmt.Errorf("%s: %w", kept, fs.ErrExist))
+	}
+	if err := files.SyncDir(filepath.Dir(path)); err != nil { // a "-wal" that came back would be the next one's
+		return "", err
+	}
+	if err := files.Rename(path, kept); err != nil {
+		return "", err
+	}
+	return kept, files.SyncDir(filepath.Dir(path))
+}
+
 // dsn adds the driver's parameters to the name of a database file.
 func dsn(files FS, path, params string) string {
 	name := files.DSN(path)

@@ -306,13 +306,21 @@ func claim(ctx context.Context, conn *sql.Conn, terminal string) error {
 }
 
 // Hold takes the lock of the journal at path, so that no terminal works on it
-// until it is closed. It returns [ErrLocked] if one does.
+// until it is closed. It returns [ErrLocked] if one does. A change of epoch that a power
+// cut has ended is finished or undone, so that the journal is where it belongs.
 func Hold(path string) (io.Closer, error) {
 	path, err := resolve(system{}, path)
 	if err != nil {
 		return nil, fmt.Errorf("lock journal: %w", err)
 	}
-	return system{}.Lock(path + ".lock")
+	held, err := system{}.Lock(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	if err := settleEpoch(system{}, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), held.Close())
+	}
+	return held, nil
 }
 
 // Close signs for the journal as it is, closes it, and lets go of its lock.
