@@ -193,18 +193,13 @@ func (d *day) spent(card string, midnight time.Time) (sum spending) {
 // forget lets go of what counts no more: a day more is kept, since a clock may be set.
 func (d *day) forget(midnight time.Time) {
 	since := midnight.Add(-24 * time.Hour)
-	for card, all := range d.cards {
-		d.cards[card] = slices.DeleteFunc(all, func(s sold) bool {
-			old := d.line.When(s.when).Before(since)
-			if old {
-				delete(d.open, s.ref)
-			}
-			return old
-		})
-		if len(d.cards[card]) == 0 {
-			delete(d.cards, card)
+	today.Forget(d.cards, func(s sold) bool {
+		old := d.line.When(s.when).Before(since)
+		if old {
+			delete(d.open, s.ref)
 		}
-	}
+		return old
+	})
 }
 
 // dateOf returns the day of a card's stamp.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"quancun/journal"
@@ -142,18 +141,13 @@ func (p *past) begin(ctx context.Context, book Book, m moment, head journal.Head
 func (p *past) forget(m moment) {
 	p.day = midnight(m.now)
 	since := m.midnight().Add(-24 * time.Hour)
-	for account, all := range p.taken {
-		p.taken[account] = slices.DeleteFunc(all, func(t taken) bool {
-			old := p.line.When(t.when).Before(since)
-			if old {
-				delete(p.codes, t.code)
-			}
-			return old
-		})
-		if len(p.taken[account]) == 0 {
-			delete(p.taken, account)
+	today.Forget(p.taken, func(t taken) bool {
+		old := p.line.When(t.when).Before(since)
+		if old {
+			delete(p.codes, t.code)
 		}
-	}
+		return old
+	})
 }
 
 // add counts an entry. What a new epoch has carried over of an older one counts once,

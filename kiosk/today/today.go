@@ -15,6 +15,7 @@ package today
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"quancun/journal"
@@ -90,6 +91,15 @@ func (t *Timeline) When(m Mark) time.Time {
 		return m.most
 	}
 	return at
+}
+
+// Forget lets go of all that is old, and of who has nothing left.
+func Forget[K comparable, T any](all map[K][]T, old func(T) bool) {
+	for k, list := range all {
+		if all[k] = slices.DeleteFunc(list, old); len(all[k]) == 0 {
+			delete(all, k)
+		}
+	}
 }
 
 // at returns when up was, at the latest, if the next boot began at next.

@@ -3,6 +3,7 @@ package today
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -179,4 +180,13 @@ func TestCarried(t *testing.T) {
 // carry returns the entry that carries e over into a new epoch.
 func carry(e journal.Entry) journal.Entry {
 	return journal.Carry(e.Position(), e.Encode(journal.Hash{}))
+}
+
+// TestForget lets go of what is old, and of nothing else.
+func TestForget(t *testing.T) {
+	all := map[string][]int{"a": {1, 5, 2, 6}, "b": {1, 2}, "c": {7}}
+	Forget(all, func(n int) bool { return n < 3 })
+	if want := map[string][]int{"a": {5, 6}, "c": {7}}; !reflect.DeepEqual(all, want) {
+		t.Errorf("left are %v, want %v", all, want)
+	}
 }
