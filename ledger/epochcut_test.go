@@ -394,3 +394,25 @@ func TestMirrorWithoutItsName(t *testing.T) {
 		t.Errorf("mirror %+v, want the opening of the journal and the sale behind", h)
 	}
 }
+
+// TestHoldAfterCut: a power cut has ended a change of epoch between its two renames. Who
+// holds the journal's lock finds it where it belongs, and what it has not sent.
+func TestHoldAfterCut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	b := must2(Open(t.Context(), path, plain))
+	must2(b.Append(t.Context(), sale("S1")))
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, path+nextSuffix); err != nil {
+		t.Fatal(err)
+	}
+	held := must2(Hold(path))
+	w, _, err := WaitingFile(t.Context(), path)
+	if err != nil || w.Count < 2 {
+		t.Errorf("%d entries wait, %v; want the start and a sale", w.Count, err)
+	}
+	if err := held.Close(); err != nil {
+		t.Error(err)
+	}
+}

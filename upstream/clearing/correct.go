@@ -51,9 +51,9 @@ const (
 
 // Assign books an open amount for the holder whose it is: money that a channel
 // has been paid and that we have booked for nobody, or what stands in suspense
-// because a terminal has named nobody that we know, or on a closed account. If it pays the holder's own
-// order, that becomes a paid order; otherwise it is a correction. It returns
-// the entry.
+// because a terminal has named nobody that we know, or on a closed account. If
+// it pays the holder's own order, that becomes a paid order; otherwise it is a
+// correction. It returns the entry.
 func (h *House) Assign(ctx context.Context, id int64, to store.Account, s Signature) (entry int64, err error) {
 	if s, err = s.check(false); err != nil {
 		return 0, err
