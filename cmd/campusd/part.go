@@ -37,7 +37,7 @@ func (p place) part(ctx context.Context, d data, id string, o parting) error {
 	if err != nil {
 		return err
 	}
-	if !whole(s) && o.sealed != "" {
+	if o.sealed != "" { // it may hold more than the terminal has told of
 		if err := p.takeSealed(ctx, d, id, o.sealed); err != nil {
 			return fmt.Errorf("%s: %w", o.sealed, err)
 		}

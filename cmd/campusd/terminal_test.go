@@ -214,6 +214,27 @@ func TestUnsentMoney(t *testing.T) {
 	}
 }
 
+// TestSealedOfSilent: what a terminal wrote down after it was last heard of is in its sealed
+// export alone, and comes into the books although the upstream knows of nothing that it lacks.
+func TestSealedOfSilent(t *testing.T) {
+	s := newSite(t)
+	addr, _ := s.serve()
+	for terminal, command := range map[string]string{"K01": "revoke", "K02": "reset"} {
+		m := s.enrol(terminal, addr)
+		book := m.book(t, 3)
+		m.say(t, journal.Head{Epoch: book.Epoch()}) // before its first entry; then the line is cut
+		m.export(t, s.path(terminal), book, 3)
+		s.must("terminal", command, terminal, "--sealed", s.path(terminal))
+		s.onBooks(func(b *store.Books) error {
+			got, err := b.Balance(t.Context(), store.Account("till/"+terminal))
+			if want := -2 * 5 * money.Yuan; err != nil || got != want {
+				t.Errorf("%s: till stands at %s, %v; want %s of its sealed export", command, got, err, want)
+			}
+			return nil
+		})
+	}
+}
+
 // TestPlaceOfTerminal: where a terminal stands is said when it is added, or later, and
 // every list that names a terminal says it.
 func TestPlaceOfTerminal(t *testing.T) {
