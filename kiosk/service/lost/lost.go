@@ -308,7 +308,7 @@ func (d *Desk) follow(ctx context.Context, ref string) (dialog.Report, error) {
 			return d.tells(l), nil
 		case err == nil:
 			return dialog.Report{}, dialog.Refuse(notDone, nil)
-		case refused(err):
+		case errors.As(err, new(*lost.Refusal)):
 			return dialog.Report{}, explain(err)
 		}
 		select {

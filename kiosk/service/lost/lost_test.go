@@ -276,6 +276,12 @@ func TestAtTheDoor(t *testing.T) {
 		t.Errorf("end = %+v, stopped %t", e, w.stopped())
 	}
 	w.journalled("lost")
+	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	r, err := e.Report.Follow(ctx) // while the page stands: it goes on saying so
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it came to %+v, %v", r, err)
+	}
 }
 
 // shutting is an upstream that shuts the terminal out once an answer was lost.
