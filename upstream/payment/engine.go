@@ -88,8 +88,9 @@ func causeOf(err error) Cause {
 // End ends a payment that nobody waits for any more. One that is being checked
 // already is asked about at its own pace, however often somebody wants its end.
 // One that is not in the books is put there as closed, so that a request for it
-// that is still on its way shows nobody's code. The number of another payment is
-// [store.ErrConflict].
+// that is still on its way shows nobody's code; it is watched like any that is closed,
+// since books that were restored may have forgotten that it was paid. The number of
+// another payment is [store.ErrConflict].
 func (d *Desk) End(ctx context.Context, p Payment) (Payment, error) {
 	give := d.locks.Take(p.No, ctx.Done())
 	if give == nil {
@@ -97,7 +98,7 @@ func (d *Desk) End(ctx context.Context, p Payment) (Payment, error) {
 	}
 	defer give()
 	p.Created = d.now()
-	p.Expires, p.State = p.Created, Closed
+	p.Expires, p.Next, p.State = p.Created, p.Created, Closed
 	p, err := d.create(ctx, p)
 	if err != nil || p.State == Paid || p.State == Closed || p.State == Returned {
 		return p, err

@@ -503,3 +503,21 @@ func TestRun(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 }
+
+// TestForgotten gives up a sale of which the books know nothing, because they are older
+// than the payment: the payer, who has paid, has the money again.
+func TestForgotten(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		o := channel.Order{No: "S1", Amount: 20 * yuan, Subject: "校园消费", Terminal: "T01", Life: 2 * time.Minute}
+		w.must(w.line.PayByCode(t.Context(), o, w.code())) // as the upstream did before it was restored
+		w.pass(10 * time.Minute)
+		if p, err := w.desk.End(t.Context(), sale("S1", 20*yuan)); err != nil || p.State != payment.Closed {
+			t.Fatalf("End = %+v, %v; want it closed", p, err)
+		}
+		w.pass(time.Minute)
+		if p := w.payment("S1"); p.State != payment.Returned || w.kept("S1") != 0 {
+			t.Errorf("at last %+v, and %s is kept", p, w.kept("S1"))
+		}
+		w.whole()
+	})
+}
