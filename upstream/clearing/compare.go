@@ -74,7 +74,8 @@ func unheard(findings []reconcile.Finding) (orders []string) {
 }
 
 // readScope returns what is to be compared: all that the statements of the day
-// are about or have been, all that we have of that day, and all that is open.
+// are about or have been, all that we have of that day or have booked on it, and all
+// that is open. What was booked late has missed the comparison of its own day.
 func readScope(ctx context.Context, tx *sqldb.Tx, source reconcile.Source, day channel.Day) ([]string, error) {
 	scope, err := sqldb.Texts(ctx, tx, `
 		SELECT DISTINCT d.about FROM differences d JOIN exceptions x ON x.id = d.exception_id
@@ -90,7 +91,11 @@ func readScope(ctx context.Context, tx *sqldb.Tx, source reconcile.Source, day c
 	}
 	first, last := day.Start().Add(-reconcile.Slack), day.Add(1).Start().Add(reconcile.Slack)
 	ours, err := sqldb.Texts(ctx, tx, `
-		SELECT DISTINCT about FROM movements WHERE account = ? AND at_ms >= ? AND at_ms < ? AND about <> ''`,
+		SELECT about FROM movements WHERE account = ?1 AND at_ms >= ?2 AND at_ms < ?3 AND about <> ''
+		UNION SELECT m.about FROM movements m JOIN entries e ON e.id = m.entry_id
+			WHERE m.account = ?1 AND m.about <> '' AND e.at_ms >= ?2 AND e.at_ms < ?3 AND m.entry_id > coalesce((
+				SELECT n.entry_id FROM movements n JOIN entries b ON b.id = n.entry_id
+				WHERE n.account = ?1 AND b.at_ms < ?2 ORDER BY n.entry_id DESC LIMIT 1), 0)`,
 		source, first.UnixMilli(), last.UnixMilli())
 	all := slices.Concat(scope, theirs, ours)
 	slices.Sort(all)

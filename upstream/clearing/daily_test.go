@@ -12,6 +12,7 @@ import (
 	lab "quancun/lab/alipay"
 	"quancun/upstream/channel"
 	"quancun/upstream/clearing"
+	"quancun/upstream/store"
 )
 
 // days returns the days that were compared, with "-" after those that had no
@@ -253,6 +254,31 @@ func TestBiller(t *testing.T) {
 		o, err := w.house.Compare(t.Context(), network, day)
 		if err != nil || o.Open != 0 || o.Even+o.Matched == 0 {
 			t.Errorf("again: %+v, %v", o, err)
+		}
+		w.whole()
+	})
+}
+
+// TestBookedLate books what was paid on a day whose bill has been compared by then, and
+// does not have it: people are told, whenever it came.
+func TestBookedLate(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.paid(20 * yuan)
+		no := w.order(30 * yuan)
+		w.set("2026-03-02 10:00:00")
+		w.once(0)
+		_, err := w.books.Advance(t.Context(), no, store.OrderStep{
+			To: store.OrderPaid, TradeNo: "T9", PaidAt: at("2026-03-01 08:00:00"),
+		})
+		w.must(err)
+		w.paid(10 * yuan)
+		for _, clock := range []string{"2026-03-02 12:00:00", "2026-03-03 10:00:00"} {
+			w.set(clock)
+			w.once(0)
+		}
+		const want = "payment only ours A2 30.00: operator, claim payment"
+		if got := w.inbox(); !slices.Equal(got, []string{want}) {
+			t.Errorf("inbox %q, want %q", got, want)
 		}
 		w.whole()
 	})
