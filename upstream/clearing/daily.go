@@ -227,12 +227,14 @@ func (h *House) firstDay(ctx context.Context, source reconcile.Source) (day chan
 	return day, err
 }
 
-// moved reports whether our books have anything of a day.
+// moved reports whether our books have anything of a day that a source may have, too.
+// A correction is ours alone.
 func (h *House) moved(ctx context.Context, source reconcile.Source, day channel.Day) (any bool, err error) {
 	err = h.books.Read(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
-			SELECT EXISTS (SELECT 1 FROM movements WHERE account = ? AND at_ms >= ? AND at_ms < ? AND about <> '')`,
-			source, day.Start().UnixMilli(), day.Add(1).Start().UnixMilli()).Scan(&any)
+			SELECT EXISTS (SELECT 1 FROM movements m JOIN entries e ON e.id = m.entry_id
+				WHERE m.account = ? AND m.at_ms >= ? AND m.at_ms < ? AND m.about <> '' AND e.kind <> ?)`,
+			source, day.Start().UnixMilli(), day.Add(1).Start().UnixMilli(), store.KindCorrection).Scan(&any)
 	})
 	return any, err
 }

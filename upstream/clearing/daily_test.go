@@ -283,3 +283,23 @@ func TestBookedLate(t *testing.T) {
 		w.whole()
 	})
 }
+
+// TestCorrectedOnAQuietDay corrects on a day on which nothing was sold, of which there is
+// no bill: it is taken for what it is, and nobody waits for one for ever.
+func TestCorrectedOnAQuietDay(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.lateMoney()
+		w.once(0)
+		all, err := w.house.Exceptions(t.Context(), false)
+		w.must(err)
+		w.set("2026-03-03 12:00:00")
+		_, err = w.house.WriteOff(t.Context(), all[0].ID, two("x"))
+		w.must(err)
+		w.set("2026-03-05 00:00:00")
+		w.once(0)
+		if got := w.days(); !slices.Contains(got, "2026-03-03-") {
+			t.Errorf("days %q, want the 3rd taken for empty", got)
+		}
+		w.whole()
+	})
+}
