@@ -297,6 +297,58 @@ func TestTillLoadsFirst(t *testing.T) {
 	}
 }
 
+// untold is an upstream that has no news yet of what is in doubt.
+type untold struct{ upstream }
+
+func (untold) Settlements(context.Context, []string) (map[string]journal.Outcome, error) {
+	return nil, nil
+}
+
+// TestTillLoadsFirstPaidBefore: a card that tells nothing without its PIN was torn off, and
+// the till was started anew, whose SAM knows of it no more. When it is loaded for another
+// price its PIN is there, and it tells that it has paid: the cashier is asked before it
+// pays a second time.
+func TestTillLoadsFirstPaidBefore(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	silent := *world.profile
+	silent.PIN.ForLog = true
+	world.profile = &silent
+	world.ok(world.card.Update(func(s *sim.State) { s.PINForLog = true }))
+	c := tills[0]
+	c.seller.Profile = world.profile
+	c.up.replace(untold{c.client})
+	world.credit(20 * yuan)
+	w := c.openWindow()
+	world.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
+	w.price(lunch)
+	w.layCard()
+	first := w.see(flow.Doubt)
+	w.close()
+	c.restart()
+	w = c.openWindow()
+	w.price(25 * yuan) // of which 18 are on the card
+	w.layCard()
+	if v := w.see(flow.Declined, flow.Sold, flow.PaidBefore); !v.Short {
+		t.Fatalf("declined: %+v", v)
+	}
+	w.do(flow.Input{Event: flow.LoadFirst})
+	w.see(flow.EnterPIN)
+	w.typePIN(pin)
+	v := w.see(flow.PaidBefore, flow.Sold, flow.Declined, flow.Present)
+	if v.Step != flow.PaidBefore || v.Sale.Ref != first.Sale.Ref || v.Sale.Amount != lunch {
+		t.Fatalf("step %d, fault %d, sale %+v; want %+v", v.Step, v.Fault, v.Sale, first.Sale)
+	}
+	w.do(flow.Input{Event: flow.WasThis})
+	if v := w.see(flow.Sold); v.Sale.Ref != first.Sale.Ref {
+		t.Errorf("it was this one: %+v", v)
+	}
+	world.told(w.post)
+	if got := world.booked(journal.MerchantAccount(merchant)); got != lunch {
+		t.Errorf("the merchant has %s", got)
+	}
+}
+
 // credit puts money on the holder's account that is not on the card.
 func (w *world) credit(f money.Fen) {
 	w.t.Helper()

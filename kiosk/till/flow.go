@@ -113,7 +113,7 @@ var steps = map[Step]map[Event]Step{
 	// silence, leads out.
 	Selling: {Paid: Sold, Repeated: Ask, NeedPIN: EnterPIN, EarlierWas: PaidBefore, Failed: Declined,
 		CardGone: Present, Silent: Doubt, NotKnown: Unknown},
-	Levelling: {Leveled: Selling, Failed: Declined, CardGone: Present, NeedPIN: EnterPIN},
+	Levelling: {Leveled: Selling, EarlierWas: PaidBefore, Failed: Declined, CardGone: Present, NeedPIN: EnterPIN},
 	Doubt:     {CardIn: Settling, Leave: Unknown, Timeout: Unknown},
 	Settling: {Paid: Sold, NotPaid: Selling, CardGone: Doubt, OtherCard: Doubt, Silent: Doubt,
 		NotKnown: Unknown},

@@ -89,7 +89,7 @@ func (d *Desk) notSold(ctx context.Context, sold kiosk.Sold, err error, v View) 
 		d.letGo()
 		return outcome{NotKnown, func(v *View) { v.Holder, v.Sale, v.Fault = holder, open, kiosk.CodeSaleForged }}
 	case errors.Is(err, kiosk.ErrPaidBefore):
-		return d.paidBefore(ctx, sold.Before)
+		return d.paidBefore(ctx, paid(sold.Before))
 	case errors.Is(err, rules.ErrPIN):
 		return outcome{NeedPIN, func(v *View) { v.Holder = holder }}
 	case errors.Is(err, kiosk.ErrCardGone):
@@ -105,15 +105,19 @@ func (d *Desk) notSold(ctx context.Context, sold kiosk.Sold, err error, v View) 
 	}}
 }
 
-// paidBefore asks whether the sale that has just turned out to be paid is the
-// one that is being made.
-func (d *Desk) paidBefore(ctx context.Context, ended []kiosk.Settled) outcome {
-	var last kiosk.Settled
+// paid returns the last sale that has just turned out to be paid, or the zero Settled.
+func paid(ended []kiosk.Settled) (last kiosk.Settled) {
 	for _, s := range ended {
 		if s.Kind == journal.SaleIntent && s.Outcome == journal.Written {
 			last = s
 		}
 	}
+	return last
+}
+
+// paidBefore asks whether the sale that has just turned out to be paid is the
+// one that is being made.
+func (d *Desk) paidBefore(ctx context.Context, last kiosk.Settled) outcome {
 	r := Result{Ref: last.Ref, Amount: last.Amount, Number: last.Entry, With: ByCard}
 	if item, err := d.Book.Get(ctx, last.Ref); err == nil {
 		r.At, r.Online = item.First.At.In(kiosk.Beijing), tender.DetailsOf(item.First.Details).Approved
@@ -268,6 +272,12 @@ func (d *Desk) level(ctx context.Context) outcome {
 	}
 	loader := &kiosk.Loader{Settler: d.Cards.Settler}
 	loader.SAM = nil // a load has nothing to ask of it
+	// With its PIN the card tells more than it did when it was laid down. What is wrong
+	// with that, Load says.
+	ended, _ := loader.SettleOpen(ctx, d.card, d.info)
+	if paid(ended).Ref != "" {
+		return d.paidBefore(ctx, paid(ended))
+	}
 	done, err := loader.Load(ctx, d.card, kiosk.LoadRequest{Session: d.sale.session, Card: d.info},
 		func(kiosk.LoadStage, money.Fen) {})
 	switch {
