@@ -141,6 +141,34 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestFindAfterRestore finds sales by their numbers in a till that was restored:
+// its numbers have begun anew, and a receipt does not say whether it is older.
+func TestFindAfterRestore(t *testing.T) {
+	w := newWorld(t)
+	w.sell(journal.CodeSale, "a1", 9*yuan)
+	old := w.sell(journal.CodeSale, "a2", 20*yuan)
+	w.ok(w.book.NewEpoch(t.Context(), "restored", journal.Head{}))
+	var other journal.Entry
+	for n := 0; other.Seq < old.Seq+4; n++ {
+		other = w.sell(journal.CodeSale, fmt.Sprint("b", n), yuan)
+	}
+	ask := func(seq int64, choice int) office.View {
+		return w.do(aftersale.Query, map[dialog.Word]dialog.Answer{
+			"query.which": {Choice: 0}, "sale.number": {Text: fmt.Sprint("T01-", seq)}, "sale.restored": {Choice: choice},
+		})
+	}
+	if v := ask(old.Seq, 0); fact(v.Report.Facts, "fact.amount").Amount != 20*yuan {
+		t.Errorf("the older sale %d: %+v", old.Seq, v)
+	}
+	if v := ask(other.Seq, 0); fact(v.Report.Facts, "fact.amount").Amount != yuan {
+		t.Errorf("the sale %d: %+v", other.Seq, v)
+	}
+	// A receipt of that number may be older still, and then it is not in this journal.
+	if v := ask(other.Seq, 1); v.Why != "sale.before" {
+		t.Errorf("none of the sales %d: %+v", other.Seq, v)
+	}
+}
+
 // TestVoid takes the last sale back, whole, while the customer is there.
 func TestVoid(t *testing.T) {
 	w := newWorld(t)

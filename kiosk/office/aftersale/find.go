@@ -45,7 +45,7 @@ func (c *Config) choose(ctx context.Context, t *office.Talk, what dialog.Word, p
 	if err != nil {
 		return "", err
 	}
-	return c.find(ctx, text)
+	return c.find(ctx, t, text)
 }
 
 // last returns the newest entries that pass, the newest first.
@@ -99,7 +99,7 @@ func cardOf(e journal.Entry) string {
 
 // find returns the reference that a text stands for: the code of a receipt, the
 // number of one, or an order number as wallets show it.
-func (c *Config) find(ctx context.Context, text string) (string, error) {
+func (c *Config) find(ctx context.Context, t *office.Talk, text string) (string, error) {
 	text = strings.TrimSpace(text)
 	if strings.Contains(text, journal.ReceiptPrefix) {
 		return c.read(text)
@@ -115,15 +115,59 @@ func (c *Config) find(ctx context.Context, text string) (string, error) {
 	case named && !strings.EqualFold(terminal, c.Terminal):
 		return "", dialog.Refuse(elsewhere, nil)
 	}
-	page, err := c.Book.Since(ctx, seq, 1)
-	if err == nil && (len(page) == 0 || page[0].Seq != seq) {
-		err = dialog.Refuse(noSale, nil)
+	all, restored, err := c.numbered(ctx, seq)
+	switch {
+	case err != nil:
+		return "", err
+	case len(all) == 0:
+		return "", dialog.Refuse(noSale, nil)
+	case !restored:
+		return all[0].Ref, nil
+	}
+	options := make([]dialog.Option, 0, len(all)+1)
+	for _, e := range all {
+		options = append(options, dialog.Option{Text: c.line(e), When: dialog.Day("", e.At)})
+	}
+	i, err := t.Choose(ctx, whichNumber, append(options, dialog.Option{Word: olderSale}))
+	if err == nil && i == len(all) {
+		err = dialog.Refuse(before, nil)
 	}
 	if err != nil {
 		return "", err
 	}
-	e, err := page[0].Inner()
-	return e.Ref, err
+	return all[i].Ref, nil
+}
+
+// numbered returns what has a number in this journal, and whether the till was
+// restored: then numbers have begun anew, so that there may be one more that was
+// carried over, and one that was not.
+func (c *Config) numbered(ctx context.Context, seq int64) (all []journal.Entry, restored bool, err error) {
+	e, err := c.at(ctx, seq)
+	if e.Ref != "" && e.Kind != journal.Carried {
+		all = append(all, e)
+	}
+	if err == nil {
+		e, err = c.at(ctx, 1)
+	}
+	restored = e.Kind == journal.EpochOpened
+	for n := int64(2); restored && err == nil; n++ { // what was carried over comes right after
+		if e, err = c.at(ctx, n); e.Kind != journal.Carried {
+			break
+		}
+		if e, err = e.Inner(); e.Seq == seq && e.Ref != "" {
+			all = append(all, e)
+		}
+	}
+	return all, restored, err
+}
+
+// at returns the entry of this journal at a number, and none if there is none.
+func (c *Config) at(ctx context.Context, seq int64) (journal.Entry, error) {
+	page, err := c.Book.Since(ctx, seq, 1)
+	if err != nil || len(page) == 0 || page[0].Seq != seq {
+		return journal.Entry{}, err
+	}
+	return page[0], nil
 }
 
 // read returns the reference in the code of a receipt.

@@ -31,6 +31,8 @@ const (
 	whichSale   dialog.Word = "sale.which"
 	byNumber    dialog.Word = "sale.bynumber"
 	saleNumber  dialog.Word = "sale.number"
+	whichNumber dialog.Word = "sale.restored" // has the number, which may have been given twice
+	olderSale   dialog.Word = "sale.older"    // none of those that have the number
 	howMuch     dialog.Word = "refund.howmuch"
 	allOfIt     dialog.Word = "refund.all"
 	partOfIt    dialog.Word = "refund.part"
