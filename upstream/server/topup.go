@@ -73,6 +73,8 @@ func (s *Server) writeOrder(ctx context.Context, n session, no string, amount mo
 	case errors.Is(err, store.ErrConflict):
 		s.Log.Error("order number with other content", "order", no, "terminal", n.terminal)
 		return store.Order{}, refuse(v1.Reason_REASON_ORDER_CONFLICT)
+	case errors.Is(err, store.ErrEnded):
+		return store.Order{}, refuse(v1.Reason_REASON_CARD_RETIRED)
 	}
 	return o, err
 }

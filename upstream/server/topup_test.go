@@ -16,6 +16,7 @@ import (
 	"quancun/upstream/client"
 	"quancun/upstream/server"
 	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 	"quancun/upstream/store/pgtest"
 )
 
@@ -183,6 +184,37 @@ func TestAmounts(t *testing.T) {
 	for _, no := range []string{"", strings.Repeat("x", 65), "a-b", "a b", "单"} {
 		_, err := w.client.CreateTopUp(t.Context(), s, no, 20*yuan)
 		wantReason(t, "order number "+no, err, client.Malformed)
+	}
+}
+
+// TestTopUpEnded: an account whose time is over, or that was closed while its holder
+// stood at the kiosk, takes no more money. An order that was made before goes on.
+func TestTopUpEnded(t *testing.T) {
+	a := store.HolderAccount(account)
+	for name, end := range map[string]func(w *world, tx *sqldb.Tx) error{
+		"over": func(w *world, tx *sqldb.Tx) error {
+			return w.books.SetUntil(t.Context(), tx, a, w.books.Now().Add(-time.Minute))
+		},
+		"closed": func(w *world, tx *sqldb.Tx) error { // after its card was looked at
+			return w.books.CloseHolder(t.Context(), tx, a, w.books.Now())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.session()
+			if _, err := w.client.CreateTopUp(t.Context(), s, "E1", 20*yuan); err != nil {
+				t.Fatal(err)
+			}
+			err := w.books.Write(t.Context(), func(tx *sqldb.Tx) error { return end(w, tx) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = w.client.CreateTopUp(t.Context(), s, "E2", 20*yuan)
+			wantReason(t, "a new order", err, client.CardIsRetired)
+			if _, err := w.client.CreateTopUp(t.Context(), s, "E1", 20*yuan); err != nil {
+				t.Errorf("the order that was made before: %v", err)
+			}
+		})
 	}
 }
 

@@ -69,13 +69,17 @@ type CapError struct {
 // Error says how much room is left.
 func (e *CapError) Error() string { return "store: room for " + e.Room.String() + " only" }
 
+// ErrEnded means that an account was closed, or that its time is over: nobody
+// could spend what came onto it.
+var ErrEnded = errors.New("store: the account was closed, or is over")
+
 // CreateOrder writes o down and returns it. The same number with the same
 // terminal, card, account and amount is the same order, and is returned as it
 // stands. With other content it is ErrConflict and an alarm.
 //
 // limit is the most that the account may come to. All that is [Coming] counts as
 // if it had come, so the error is a [*CapError] too when only all of it together
-// would pass the limit.
+// would pass the limit. For an account that has ended it is ErrEnded.
 func (b *Books) CreateOrder(ctx context.Context, o Order, limit money.Fen) (Order, error) {
 	var made Order
 	var refused error
@@ -105,6 +109,16 @@ func (b *Books) createOrder(ctx context.Context, tx *sqldb.Tx, o Order, limit mo
 	}
 	if !errors.Is(err, ErrNone) {
 		return o, nil, err
+	}
+	var ended bool
+	err = tx.QueryRow(ctx, `
+		SELECT closed_ms IS NOT NULL OR coalesce(until_ms <= ?, false) FROM holders WHERE account = ?`,
+		b.ms(), o.Account).Scan(&ended)
+	if err != nil {
+		return o, nil, none(err)
+	}
+	if ended {
+		return o, ErrEnded, nil
 	}
 	coming, err := Coming(ctx, tx, o.Account)
 	if err != nil {
