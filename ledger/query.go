@@ -383,16 +383,20 @@ func (s Snapshot) Outcome(ref string, number int64) (Line, error) {
 // lineChunk is how many entries are in memory at a time.
 const lineChunk = 256
 
-// Lines returns the first n entries, in order. It ends with an error at one
+// Lines returns the entries up to number n, in order. It ends with an error at one
 // whose bytes and hash do not match, or that is no entry.
 func (s Snapshot) Lines(n int64) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		for from := int64(1); from <= n; from += lineChunk {
-			rows, err := readRows(s.ctx, s.q, `WHERE seq >= ? ORDER BY seq LIMIT ?`, from, min(lineChunk, n-from+1))
+		for last := int64(0); ; {
+			rows, err := readRows(s.ctx, s.q, `WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`, last, n, lineChunk)
 			if err != nil {
 				yield(Line{}, err)
 				return
 			}
+			if len(rows) == 0 {
+				return
+			}
+			last = rows[len(rows)-1].Seq
 			for _, r := range rows {
 				if !yield(s.line(r), nil) {
 					return
