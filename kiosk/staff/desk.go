@@ -63,6 +63,8 @@ type Config struct {
 type Desk struct {
 	Config
 
+	acts sync.Mutex // one sign-in or sign-out at a time
+
 	mu sync.Mutex
 	in Member // who is signed in; guarded by mu
 }
@@ -89,6 +91,8 @@ func (d *Desk) SignIn(ctx context.Context, card purse.Info, pin *kiosk.PIN) (Mem
 	if err != nil {
 		return Member{}, err
 	}
+	d.acts.Lock()
+	defer d.acts.Unlock()
 	if err := d.signOut(ctx, signed{}, m.No); err != nil {
 		return Member{}, err
 	}
@@ -102,10 +106,14 @@ func (d *Desk) SignIn(ctx context.Context, card purse.Info, pin *kiosk.PIN) (Mem
 }
 
 // SignOut signs out whoever is signed in. The shift goes on.
-func (d *Desk) SignOut(ctx context.Context) error { return d.signOut(ctx, signed{}, "") }
+func (d *Desk) SignOut(ctx context.Context) error {
+	d.acts.Lock()
+	defer d.acts.Unlock()
+	return d.signOut(ctx, signed{}, "")
+}
 
 // signOut makes room for a member, or for nobody. Whoever signs in once more keeps
-// the session upstream that this has just begun.
+// the session upstream that this has just begun. Its caller has acts.
 func (d *Desk) signOut(ctx context.Context, why signed, next string) error {
 	m := d.Current()
 	if m.No == "" {
@@ -234,19 +242,17 @@ func (d *Desk) Refresh(ctx context.Context) error {
 	for _, s := range all {
 		now[s.No] = s
 	}
-	d.keep("staff not kept", d.Keep.Update(now))
-	if in.No == "" {
+	d.keep("staff not kept", d.Keep.Update(nos, now))
+	d.acts.Lock()
+	defer d.acts.Unlock()
+	if in.No == "" || d.Current().No != in.No { // the answer is not about who has signed in since
 		return nil
 	}
 	s, still := now[in.No]
 	if !still {
 		return d.signOut(ctx, signed{Revoked: true}, "")
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.in.No == s.No {
-		d.in = memberOf(s)
-	}
+	d.set(memberOf(s))
 	return nil
 }
 

@@ -36,6 +36,8 @@ type line struct {
 	*client.Client
 	away bool // nobody answers
 	kept bool // although the question has arrived
+
+	answered func() // is called while the answer about members is on its way
 }
 
 func (l *line) SignInStaff(ctx context.Context, cardNo string, pin *[kiosk.PINLength]byte) (client.Staff, error) {
@@ -53,7 +55,11 @@ func (l *line) CheckStaff(ctx context.Context, nos []string) ([]client.Staff, er
 	if l.away {
 		return nil, errLost
 	}
-	return l.Client.CheckStaff(ctx, nos)
+	all, err := l.Client.CheckStaff(ctx, nos)
+	if l.answered != nil {
+		l.answered()
+	}
+	return all, err
 }
 
 // post is a terminal at which the staff sign in, over a real upstream in which c7
@@ -344,6 +350,29 @@ func TestRevokedAtContact(t *testing.T) {
 	p.line.away = true
 	_, err = p.signIn(card1, right)
 	p.wants("without it", err, staff.ErrAway)
+}
+
+// TestRelievedMeanwhile: an answer about who was signed in says nothing of who has
+// signed in since.
+func TestRelievedMeanwhile(t *testing.T) {
+	p := newPost(t)
+	ctx := t.Context()
+	_, err := p.signIn(card1, right)
+	p.ok(err)
+	p.ok(p.up.Roll.Revoke(ctx, "c7", "test"))
+	p.line.answered = func() {
+		_, err := p.signIn(card2, right)
+		p.ok(err)
+	}
+	p.ok(p.Refresh(ctx))
+	if m := p.Current(); m.No != "s1" {
+		t.Errorf("%+v is signed in; the journal says %s", m, p.told())
+	}
+	p.restart(1)
+	p.line.away = true
+	if m, err := p.signIn(card2, right); err != nil || m.No != "s1" {
+		t.Errorf("offline, %+v is signed in, %v", m, err)
+	}
 }
 
 // TestRefresh: another role counts at once, and another PIN or card ends what the

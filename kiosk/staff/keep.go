@@ -235,15 +235,18 @@ func (k *Keep) Members() (nos []string) {
 	return nos
 }
 
-// Update takes over what the upstream says of the members that are kept. Who is
-// not among them is forgotten; so is a PIN or a card that is another one now.
-func (k *Keep) Update(now map[string]client.Staff) error {
+// Update takes over what the upstream says of the members that it was asked about. Who
+// is not among them now is forgotten; so is a PIN or a card that is another one.
+func (k *Keep) Update(asked []string, now map[string]client.Staff) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	changed := false
-	for no, v := range k.members {
+	for _, no := range asked {
+		v, kept := k.members[no]
 		s, ok := now[no]
 		switch {
+		case !kept:
+			continue
 		case !ok || s.PINVersion != v.PINVersion || s.Card != v.Card:
 			delete(k.members, no)
 		case s != v.Staff:
