@@ -355,6 +355,23 @@ func TestEnd(t *testing.T) {
 	})
 }
 
+// TestForgotten ends a bill of which the books know nothing, because they are older than
+// it: it is paid late if the biller has booked it.
+func TestForgotten(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.bookLate("N1") // as the upstream had it done before it was restored
+		w.pass(10 * time.Minute)
+		if b, err := w.desk.End(t.Context(), bill("N1", 10*yuan)); err != nil || b.State != biller.Released {
+			t.Fatalf("End = %+v, %v", b, err)
+		}
+		w.pass(10 * time.Minute)
+		w.want("N1", biller.Paid, moneys{40 * yuan, 0, 10 * yuan, 10 * yuan})
+		if b := w.bill("N1"); !b.Late {
+			t.Error("it is not shown as late")
+		}
+	})
+}
+
 func TestRefund(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		w.order("N1", 10*yuan)

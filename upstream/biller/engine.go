@@ -53,7 +53,8 @@ func (d *Desk) Order(ctx context.Context, b Bill) (Bill, error) {
 
 // End ends a bill that has not been sent. One that has is returned as it stands.
 // One that is not in the books is put there as released, so that a request for it
-// that is still on its way comes too late.
+// that is still on its way comes too late; it is watched, since books that were
+// restored may have forgotten that it was sent.
 func (d *Desk) End(ctx context.Context, b Bill) (Bill, error) {
 	give := d.locks.Take(b.No, ctx.Done())
 	if give == nil {
@@ -61,7 +62,7 @@ func (d *Desk) End(ctx context.Context, b Bill) (Bill, error) {
 	}
 	defer give()
 	b.Created = d.now()
-	b.Deadline, b.State = b.Created, Released
+	b.Deadline, b.Next, b.State = b.Created, b.Created, Released
 	b, err := d.create(ctx, b)
 	if err != nil || b.State != Held {
 		return b, err
@@ -226,7 +227,7 @@ func (d *Desk) stuck(ctx context.Context, b Bill, why error) (Bill, error) {
 // watch looks whether a bill that was released has been booked all the same.
 func (d *Desk) watch(ctx context.Context, b Bill) (Bill, error) {
 	asker, ok := d.biller(b.Biller).(vendor.Asker)
-	if !ok || b.SentAt.IsZero() {
+	if !ok {
 		b, _, err := d.advance(ctx, b, step{to: Released})
 		return b, err
 	}

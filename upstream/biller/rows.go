@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"quancun/money"
 	"quancun/upstream/biller/vendor"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -182,12 +183,8 @@ func (d *Desk) captureIn(ctx context.Context, tx *sqldb.Tx, no string, r vendor.
 		return now, err
 	}
 	if now.State == Released {
-		held, err := store.Held(ctx, tx, now.Account)
-		if err != nil {
+		if err := canPayLate(ctx, tx, now, at[now.Account].Balance); err != nil {
 			return now, err
-		}
-		if left := at[now.Account].Balance - held; left < now.Amount {
-			return now, &NotEnoughError{Available: max(left, 0)}
 		}
 	}
 	posted, err := d.books.PostAll(ctx, tx, at, []store.Entry{{
@@ -204,6 +201,20 @@ func (d *Desk) captureIn(ctx context.Context, tx *sqldb.Tx, no string, r vendor.
 		return now, err
 	}
 	return read(ctx, tx, no)
+}
+
+// canPayLate refuses what an account cannot pay any more that has balance. The biller
+// has heard of the bill, also where the books have forgotten when.
+func canPayLate(ctx context.Context, tx *sqldb.Tx, b Bill, balance money.Fen) error {
+	held, err := store.Held(ctx, tx, b.Account)
+	if err != nil {
+		return err
+	}
+	if left := balance - held; left < b.Amount {
+		return &NotEnoughError{Available: max(left, 0)}
+	}
+	_, err = tx.Exec(ctx, `UPDATE bills SET sent_ms = created_ms WHERE order_no = ? AND sent_ms IS NULL`, b.No)
+	return err
 }
 
 // skewMax is how far a biller's clock may be off and still date an entry.
