@@ -372,6 +372,23 @@ func TestForgotten(t *testing.T) {
 	})
 }
 
+// TestTakenBack: what was booked after its release is taken back by the biller, so that
+// there is nothing to pay.
+func TestTakenBack(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.arm(breaker.Fault{Method: "recharge", Kind: breaker.Drop})
+		w.order("N1", 10*yuan)
+		w.pass(settled)
+		w.order("N2", 45*yuan)
+		w.bookLate("N1")
+		w.pass(time.Hour)
+		w.openLine("bill booked after its release")
+		w.decide(w.desk, "N1", false)
+		w.want("N1", biller.Released, moneys{5 * yuan, 0, 45 * yuan, 55 * yuan})
+		w.closedLine(w.bill("N1"))
+	})
+}
+
 func TestRefund(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
 		w.order("N1", 10*yuan)

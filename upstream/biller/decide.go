@@ -52,7 +52,8 @@ func (d *Desk) tooLate(ctx context.Context, b Bill, why string) (moved Bill, err
 			return err
 		}
 		return d.books.Except(ctx, tx, []store.Exception{b.line(lineTooLate, why,
-			"have "+b.Biller+" cancel it, or speak with the holder and then: campusd bills settle "+b.No+" --booked")})
+			"have "+b.Biller+" cancel it, or speak with the holder, and then: campusd bills settle "+b.No+
+				" --not-booked, or --booked")})
 	})
 	if err != nil {
 		return Bill{}, fmt.Errorf("refer late bill: %w", err)
@@ -83,7 +84,8 @@ type Decision struct {
 var ErrDecision = errors.New("biller: nothing to decide, or no evidence, or not by enough people")
 
 // Decide ends a bill that was referred to people, or has the account pay one that
-// was booked after its release, and closes its line in the inbox.
+// was booked after its release, unless its biller has taken that back, and closes its
+// line in the inbox.
 func (d *Desk) Decide(ctx context.Context, c Decision) (moved Bill, err error) {
 	if c.Evidence == "" || c.ByOne == "" || !c.Booked && (c.ByTwo == "" || c.ByTwo == c.ByOne) {
 		return Bill{}, ErrDecision
@@ -97,7 +99,7 @@ func (d *Desk) Decide(ctx context.Context, c Decision) (moved Bill, err error) {
 		switch {
 		case err != nil:
 			return err
-		case len(lines) == 0 || was.State != Referred && !(was.State == Released && c.Booked):
+		case len(lines) == 0 || was.State != Referred && was.State != Released:
 			return ErrDecision
 		case c.Booked:
 			moved, err = d.captureIn(ctx, tx, c.OrderNo, vendor.Receipt{RecordNo: c.RecordNo})
