@@ -80,6 +80,7 @@ const (
 	CodePayPIN       Code = 4209 // above the daily limit a code does not do
 	CodePayRefused   Code = 4210 // the payer, or the payer's bank, has said no
 	CodePayClosed    Code = 4211 // the upstream has not sent what this way of paying needs
+	CodePayReturned  Code = 4212 // paid too late, and given back
 )
 
 // Codes lists every code, for the tests that look for its words.
@@ -94,7 +95,7 @@ var Codes = []Code{
 	CodePurseShort, CodeNotEnough, CodeAlone, CodePaidBefore, CodeOldList, CodePast, CodeSaleDoubt, CodeSaleForged,
 	CodePayDoubt,
 	CodePayOffline, CodePayForeign, CodePayInvalid, CodePayExpired, CodePayEarly, CodePaySpent, CodePayRevoked,
-	CodePayAllowance, CodePayPIN, CodePayRefused, CodePayClosed,
+	CodePayAllowance, CodePayPIN, CodePayRefused, CodePayClosed, CodePayReturned,
 }
 
 // Doubt reports whether c says that nobody knows what has become of somebody's
@@ -161,6 +162,7 @@ var causes = []struct {
 	{tender.ErrPIN, CodePayPIN},
 	{tender.ErrNotEnough, CodeNotEnough},
 	{tender.ErrClosed, CodePayClosed},
+	{tender.ErrReturned, CodePayReturned},
 	{tender.ErrRefused, CodePayRefused},
 	{ErrNoSAM, CodeNoSAM},
 	{ErrCardPINLock, CodeCardPINLock},

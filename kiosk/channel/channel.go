@@ -34,8 +34,6 @@ var (
 	ErrLate = fmt.Errorf("%w: the payer did not agree in time", tender.ErrRefused)
 	// ErrCancelled means that the cashier has given the sale up in time.
 	ErrCancelled = fmt.Errorf("%w: the sale was given up", tender.ErrRefused)
-	// ErrReturned means that it was paid in the last moment, and given back.
-	ErrReturned = fmt.Errorf("%w: paid in the last moment, and given back", tender.ErrRefused)
 	// ErrChannel means that the channel does not do it.
 	ErrChannel = fmt.Errorf("%w: the wallet does not do it", tender.ErrRefused)
 	// ErrNotFound means that this journal has no sale by code of that reference.
@@ -145,7 +143,7 @@ func end(ctx context.Context, b Book, intent journal.Entry, o journal.Outcome) e
 
 func whyClosed(p client.CodePayment) error {
 	if p.State == client.CodePaymentReturned {
-		return ErrReturned
+		return tender.ErrReturned
 	}
 	switch p.Cause {
 	case client.CauseCode:

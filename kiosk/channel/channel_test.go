@@ -129,6 +129,32 @@ func TestGivenUp(t *testing.T) {
 	w.agree(8 * yuan)
 }
 
+// TestPaidTooLate is a payer who agrees while the sale is being cancelled, so that the money
+// goes back. Nobody is told that the payer has refused, then or when the payment is looked
+// up: the payer's phone says that it was paid.
+func TestPaidTooLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.arm(lab.Fault{Method: "pay", Kind: lab.Wait})
+	w.arm(lab.Fault{Method: "query", Kind: lab.HTTP500, Standing: true})
+	ctx, stop := context.WithCancel(t.Context())
+	s, sale := w.seller(), w.sale(8*yuan)
+	s.Waiting = func(ref string) {
+		_, err := w.gateway.Pay(ref, 0)
+		w.ok(err)
+		stop()
+	}
+	_, err := s.Sell(ctx, w.code(), sale)
+	if code := kiosk.Explain(err); !errors.Is(err, tender.ErrReturned) || code != kiosk.CodePayReturned {
+		t.Errorf("Sell: %v, code %d", err, code)
+	}
+	_, err = w.seller().Query(t.Context(), sale.Ref)
+	if code := kiosk.Explain(err); code != kiosk.CodePayReturned {
+		t.Errorf("Query: %v, code %d", err, code)
+	}
+	w.agree(0)
+}
+
 // TestKilled kills the till at each write and at each call of a sale, in two
 // kinds: without its effect, and with its effect and the answer lost. A keeper
 // goes on from the journal alone.

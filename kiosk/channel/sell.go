@@ -168,13 +168,23 @@ func (s *Seller) Query(ctx context.Context, ref string) (tender.Sold, error) {
 	case item.Open():
 		return s.queryOpen(ctx, item.First)
 	case item.End.Outcome != journal.Paid:
-		return tender.Sold{}, ErrCancelled
+		return tender.Sold{}, s.whyNot(ctx, ref)
 	}
 	sale, err := s.Book.Get(ctx, ref)
 	if err != nil {
 		return tender.Sold{}, fmt.Errorf("query sale by code: %w", err)
 	}
 	return tender.Sold{Ref: ref, Entry: sale.First.Seq, Online: true}, nil
+}
+
+// whyNot says why a payment has come to nothing: what was paid too late the payer has seen
+// to be paid, even where the till had ended it before.
+func (s *Seller) whyNot(ctx context.Context, ref string) error {
+	p, err := s.Upstream.GetCodePayment(ctx, ref, 0, 0)
+	if err == nil && p.State == client.CodePaymentReturned {
+		return tender.ErrReturned
+	}
+	return ErrCancelled
 }
 
 func (s *Seller) queryOpen(ctx context.Context, intent journal.Entry) (tender.Sold, error) {

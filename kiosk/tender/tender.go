@@ -109,4 +109,5 @@ var (
 	ErrNotEnough = errors.New("tender: account has less than the price")
 	ErrClosed    = errors.New("tender: the upstream has not sent what this way of paying needs")
 	ErrRefused   = errors.New("tender: the payer, or the payer's bank, has said no")
+	ErrReturned  = fmt.Errorf("%w: paid too late, and given back", ErrRefused)
 )

@@ -160,7 +160,11 @@ func (p *page) declined() fyne.CanvasObject {
 	}
 	v := verdict{ground: ground, icon: "refused", title: title, body: advice}
 	if p.v.Amount > 0 {
-		v.body = p.t.T("till.declined", "amount", text.Amount(p.v.Amount)) + "\n" + advice
+		became := "till.declined"
+		if p.v.Fault == kiosk.CodePayReturned {
+			became = "till.returned"
+		}
+		v.body = p.t.T(became, "amount", text.Amount(p.v.Amount)) + "\n" + advice
 	}
 	return p.result(v, more...)
 }

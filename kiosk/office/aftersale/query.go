@@ -117,6 +117,8 @@ func (c *Config) askWallet(ctx context.Context, intent journal.Entry) (dialog.Re
 		return r, err
 	case errors.Is(err, tender.ErrUnknown):
 		return c.stands(intent, stateOpen, nextWait), err
+	case errors.Is(err, tender.ErrReturned):
+		return c.stands(intent, stateAllBack, nextAgain), nil
 	case errors.Is(err, tender.ErrRefused), errors.Is(err, tender.ErrInvalid):
 		return c.stands(intent, stateNotPaid, nextAgain), nil
 	}
