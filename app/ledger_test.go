@@ -1,15 +1,19 @@
 package app_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -207,6 +211,49 @@ func TestPackageRefuses(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUnitStops: who stops the unit has the terminal told to end, and waits for it. What
+// the unit runs would take its screen away at once, and end it with SIGHUP.
+func TestUnitStops(t *testing.T) {
+	unit, err := os.ReadFile("../packaging/systemd/quancun.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, body := range map[string]string{
+		"quancun": `trap 'sleep 1; echo finished; exit' TERM; echo ready; while :; do sleep 0.05; done`,
+		"xinit":   `"${0%/*}/quancun" & trap "kill -HUP $!; exit 1" TERM; wait $!`, // as the real one does
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+body+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	xinit := exec.CommandContext(t.Context(), filepath.Join(dir, "xinit"))
+	said, err := xinit.StdoutPipe()
+	if err == nil {
+		err = xinit.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := bufio.NewReader(said)
+	if word, err := words.ReadString('\n'); word != "ready\n" {
+		t.Fatalf("%q, %v", word, err)
+	}
+	for _, script := range regexp.MustCompile(`(?m)^ExecStop=/bin/sh -c '(.*)'$`).FindAllStringSubmatch(string(unit), -1) {
+		stop := exec.CommandContext(t.Context(), "/bin/sh", "-c", script[1])
+		stop.Env = append(os.Environ(), fmt.Sprintf("MAINPID=%d", xinit.Process.Pid))
+		if out, err := stop.CombinedOutput(); err != nil {
+			t.Errorf("stop: %v, %s", err, out)
+		}
+	}
+	_ = xinit.Process.Signal(syscall.SIGTERM) // systemd's, to what is left; it may have ended
+	rest, err := io.ReadAll(words)
+	if string(rest) != "finished\n" || err != nil {
+		t.Errorf("the terminal has said %q, %v; want that it has finished what it was at", rest, err)
+	}
+	_ = xinit.Wait() // it may have been ended
 }
 
 // TestVerifyOldCopy: what an update has left beside the journal can be proved, and
