@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"quancun/lab/disk"
@@ -630,6 +631,36 @@ func TestCrowded(t *testing.T) {
 		if known, is := want[h.Card]; is != hot || known != reason {
 			t.Fatalf("card %X: reason %d, hot %v; want %d, %v", h.Card, reason, hot, known, is)
 		}
+	}
+}
+
+// TestFullDisk: a disk without any room is no damage. The list that is there is not
+// thrown away, and is good again when there is room.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skip("a small disk of our own:", err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH) //nolint:errcheck // it goes with the test
+	path := filepath.Join(dir, "feeds.db")
+	f := newFeeds(t, path)
+	if err := errors.Join(f.Apply(t.Context(), many(10)), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	rest := filepath.Join(dir, "rest")
+	for b := make([]byte, 4096); ; b = append(b, b...) {
+		if err := os.WriteFile(rest, b, 0o600); errors.Is(err, unix.ENOSPC) {
+			break
+		}
+	}
+	if f, err := Open(t.Context(), path); err == nil {
+		t.Errorf("it is opened on a full disk: %v", f.Close())
+	}
+	if err := os.Remove(rest); err != nil {
+		t.Fatal(err)
+	}
+	if f := newFeeds(t, path); f.HotCount() != 10 {
+		t.Errorf("%d cards are on the list, want 10", f.HotCount())
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -58,7 +59,8 @@ func openStore(ctx context.Context, path string) (*store, *state, error) {
 func damaged(err error) bool {
 	var ofSQLite sqlite3.Error
 	if errors.As(err, &ofSQLite) {
-		return !slices.Contains(notDamage, ofSQLite.Code)
+		return !slices.Contains(notDamage, ofSQLite.Code) &&
+			ofSQLite.SystemErrno != syscall.ENOSPC && ofSQLite.SystemErrno != syscall.EDQUOT
 	}
 	var ofSystem *fs.PathError
 	return !errors.As(err, &ofSystem) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
