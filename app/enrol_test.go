@@ -19,9 +19,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"quancun/app"
 	"quancun/app/identity"
 	"quancun/journal"
+	"quancun/kiosk"
 	"quancun/ledger"
 	"quancun/ledger/push"
 	"quancun/upstream/client"
@@ -268,6 +271,33 @@ func openBook(t *testing.T, dir string) (*ledger.Book, ed25519.PrivateKey) {
 		t.Fatal(err)
 	}
 	return book, k.Journal.(ed25519.PrivateKey)
+}
+
+// TestFullDisk: a terminal whose disk has no room at all says so, instead of a screen
+// that stays dark.
+func TestFullDisk(t *testing.T) {
+	path := write(t, "terminal.toml", wholeConfig)
+	if code, out := quancun(path, "enrol", "-code", newUpstream(t).code("K01")); code != 0 {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	c, err := app.ReadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skip("a small disk of our own:", err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH) //nolint:errcheck // it goes with the test
+	for b := make([]byte, 4096); ; b = append(b, b...) {
+		if err := os.WriteFile(filepath.Join(dir, "rest"), b, 0o600); errors.Is(err, unix.ENOSPC) {
+			break
+		}
+	}
+	c.Journal, c.Feeds = filepath.Join(dir, "j.db"), filepath.Join(dir, "feeds.db")
+	if fault, err := app.Start(c); err != nil || fault != kiosk.CodeFull {
+		t.Errorf("it starts with fault %d, %v; want %d on the screen", fault, err, kiosk.CodeFull)
+	}
 }
 
 // TestUnsentInMirror: the disk with the journal has died, or is one of before, and the

@@ -125,8 +125,10 @@ func newTerminal(c *Config) (_ *terminal, err error) {
 	if err := t.openBook(p, keys); err != nil {
 		return nil, err
 	}
-	if t.feeds, err = feed.Open(context.Background(), c.Feeds); err != nil {
-		return nil, err
+	if t.book != nil { // else there is only a face that says so
+		if t.feeds, err = feed.Open(context.Background(), c.Feeds); err != nil {
+			return nil, err
+		}
 	}
 	if t.device, err = openDevice(c.Reader); err != nil {
 		return nil, err

@@ -123,7 +123,7 @@ func (system) Lock(path string) (io.Closer, error) {
 		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), f.Close())
 	}
 	if err := writeHolder(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), f.Close())
+		return nil, errors.Join(fmt.Errorf("lock journal: %w", named(err)), f.Close())
 	}
 	return f, nil
 }

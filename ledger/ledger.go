@@ -455,11 +455,11 @@ func (b *Book) err() error {
 	return b.failed
 }
 
-// named adds [ErrFull] or [ErrTampered] to SQLite's words for the same.
+// named adds [ErrFull] or [ErrTampered] to the disk's words, or SQLite's, for the same.
 func named(err error) error {
 	var s sqlite3.Error
 	if !errors.As(err, &s) {
-		return err
+		errors.As(err, &s.SystemErrno)
 	}
 	switch {
 	case s.Code == sqlite3.ErrFull || s.SystemErrno == unix.ENOSPC || s.SystemErrno == unix.EDQUOT:
