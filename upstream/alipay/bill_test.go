@@ -94,6 +94,9 @@ func TestReadBill(t *testing.T) {
 		"SummaryFirst": {sampleSummary, sampleDetails},
 		"NoSummary":    {sampleDetails},
 		"CRLF":         {strings.ReplaceAll(sampleDetails, "\n", "\r\n")},
+		"QuoteFirst":   {strings.Replace(sampleDetails, `面包"大"`, `"大"面包`, 1)},
+		"OpenQuote":    {strings.Replace(sampleDetails, `面包"大"`, `"面包`, 1)},
+		"ForNothing":   {forNothing()},
 		"Renamed":      {strings.NewReplacer("退款批次号/请求号", "退款批次号", "（元）", "(元)").Replace(sampleDetails)},
 	} {
 		got, err := readBill(pack(t, texts...), sampleDay)
@@ -107,6 +110,17 @@ func TestReadBill(t *testing.T) {
 	if got, err := readBill(pack(t, empty), sampleDay); err != nil || len(got.Lines) != 0 {
 		t.Errorf("a day without lines: %+v, %v", got, err)
 	}
+}
+
+// forNothing is the sample with a stranger's payment, and its refund, of which a coupon of
+// the merchant's was all.
+func forNothing() string {
+	const rows = `2026030122001000000000000003	,别处的2	,交易	,券,2026-03-01 09:00:00,2026-03-01 09:00:01,	,	,	,	,a***@b.c	,9.90,0.00,0.00,0.00,0.00,9.90,9.90,	,0.00	,0.00,	,0.00,0.00,
+2026030122001000000000000003	,别处的2	,退款	,券,2026-03-01 09:00:00,2026-03-01 09:10:01,	,	,	,	,a***@b.c	,-9.90,0.00,0.00,0.00,0.00,-9.90,-9.90,	,0.00	,0.00,R9	,0.00,0.00,
+`
+	const end = "#-----------------------------------------业务明细列表结束"
+	return strings.NewReplacer(end, rows+end, "交易合计：2笔", "交易合计：3笔", "退款合计：1笔", "退款合计：2笔").
+		Replace(sampleDetails)
 }
 
 // TestBillIsWholeOrNot takes something away from a bill, or changes something

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,7 +79,9 @@ func readBill(file []byte, day channel.Day) (channel.Statement, error) {
 		return channel.Statement{}, fmt.Errorf("it has %d payments and %d refunds, and its summary %d and %d",
 			paid.n, returned.n, b.payments, b.refunds)
 	}
-	return channel.Statement{Day: day, Lines: b.lines}, nil
+	// Of what a coupon of the merchant's has paid whole nothing has moved.
+	lines := slices.DeleteFunc(b.lines, func(l channel.Line) bool { return l.Amount == 0 })
+	return channel.Statement{Day: day, Lines: lines}, nil
 }
 
 // bill is what was read of one so far.
@@ -212,6 +215,9 @@ func (t *table) row() (r row, ok bool, err error) {
 	if err != nil {
 		return row{}, false, err
 	}
+	if len(all) != t.width { // a stranger's subject begins with a quote, and nobody has quoted it
+		all = trimmed(strings.Split(line, ","))
+	}
 	if len(all) != t.width {
 		return row{}, false, fmt.Errorf("a row has %d cells under %d columns", len(all), t.width)
 	}
@@ -226,10 +232,14 @@ func cells(line string) ([]string, error) {
 	if err != nil {
 		return nil, errors.New("a row is not a row")
 	}
-	for i := range all {
-		all[i] = strings.TrimSpace(all[i])
+	return trimmed(all), nil
+}
+
+func trimmed(cells []string) []string {
+	for i := range cells {
+		cells[i] = strings.TrimSpace(cells[i])
 	}
-	return all, nil
+	return cells
 }
 
 // row is a row of a table.
@@ -323,7 +333,7 @@ func (r row) line() (l channel.Line, err error) {
 	default:
 		return l, errors.New("it is neither payment nor refund")
 	}
-	if l.Amount < 1 || l.Amount > amountMax || l.TradeNo == "" {
+	if l.Amount < 0 || l.Amount > amountMax || l.TradeNo == "" {
 		return l, errors.New("its amount is out of range, or it has no trade")
 	}
 	return l, nil
