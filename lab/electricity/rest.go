@@ -118,6 +118,9 @@ func (s *Campus) restRecharge(form url.Values) object {
 }
 
 func (s *Campus) restOrder(form url.Values) object {
+	if s.find(func(r *Room) bool { return r.Area.ID == form.Get("areaCode") }) == nil {
+		return restNo("区域不存在")
+	}
 	for _, c := range s.saved.Recharges {
 		if c.OrderNo == form.Get("orderCode") {
 			return object{"statusCode": 0, "message": "成功", "data": object{

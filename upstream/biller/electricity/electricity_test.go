@@ -309,6 +309,20 @@ func TestAskAboutAnotherAmount(t *testing.T) {
 	}
 }
 
+// TestAskAboutWhereIsNoMore: a building is torn down, and with it goes what the vendor
+// knows of its orders. That is no word about them.
+func TestAskAboutWhereIsNoMore(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.rest.Pay(t.Context(), charge(t, "N1", 10*yuan))
+	w.must(err)
+	for _, r := range w.campus.Rooms() {
+		w.must(w.campus.Remove(r.Room.ID))
+	}
+	if _, err := w.rest.Ask(t.Context(), charge(t, "N1", 10*yuan)); err == nil || errors.Is(err, vendor.ErrAbsent) {
+		t.Errorf("Ask = %v; the order was booked", err)
+	}
+}
+
 func TestTarget(t *testing.T) {
 	for _, bad := range []electricity.Path{nil, {east}, {r301, east}, {east, {Kind: electricity.Room}}} {
 		if s, err := electricity.Target(bad, ""); err == nil {

@@ -317,7 +317,8 @@ func (r *Rest) Ask(ctx context.Context, c vendor.Charge) (vendor.Receipt, error)
 		"areaCode": {t.Room.at(Area).ID}, "orderCode": {c.OrderNo},
 	})
 	var no *restError
-	if errors.As(err, &no) && strings.Contains(no.message, "不存在") {
+	// An area or a merchant that is not there says nothing of the order.
+	if errors.As(err, &no) && strings.Contains(no.message, "订单") && strings.Contains(no.message, "不存在") {
 		return vendor.Receipt{}, vendor.ErrAbsent
 	}
 	if err != nil {
