@@ -39,8 +39,9 @@ var steps = map[string]string{
 	Outside:       "set the controller's clock, and look at who has showered",
 	AfterRelease:  "look at the account: it may owe the shower",
 	OtherStall:    "look at which controller has which setup",
-	OtherStub:     "look at the controller: its disk was restored, or its key is known; give back what is too much",
-	TooEarly:      "set the controller's clock: the slot's holds stay until a day has passed",
+	OtherStub: "look at the controller: it has another price, its disk was restored, or its key is known; " +
+		"give back what is too much",
+	TooEarly: "set the controller's clock: the slot's holds stay until a day has passed",
 }
 
 // owner is whose the lines are.
@@ -233,8 +234,9 @@ func (s *settling) use(u water.Use) error {
 	}
 	s.Uses++
 	if stub := s.all[i].Stub; stub != nil { // its holder has paid
-		if *stub != u.Amount {
-			s.list(OtherStub, slot, u.N, u.Amount-*stub)
+		due := min(u.Amount, s.all[i].Tariff.Price(u.Pulses)) // a stub does not say by which price it was made
+		if *stub != u.Amount || *stub != due {
+			s.list(OtherStub, slot, u.N, due-*stub)
 		}
 		return nil
 	}

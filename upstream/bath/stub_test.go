@@ -59,6 +59,22 @@ func TestStub(t *testing.T) {
 	})
 }
 
+// TestStubAbovePrice: a stub cannot say by which price it was made. The log can: what a
+// holder has paid above the price that was shown is a line of the inbox.
+func TestStubAbovePrice(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		r := w.reserve(0, byStall, 0)
+		w.at(17, 20)
+		_, err := w.close(r, stub(r, 3*yuan)) // of 50 litres, at another price than 2 yuan for them
+		w.ok(err)
+		w.at(18, 0)
+		u := use(r, 50)
+		u.Amount = 3 * yuan
+		w.take(report(r.Slot, true, u))
+		w.listed(bath.OtherStub)
+	})
+}
+
 // TestStubRefused takes no stub that is of another shower, five times, and leaves what
 // is held to the controller's log.
 func TestStubRefused(t *testing.T) {
