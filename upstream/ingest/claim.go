@@ -254,7 +254,7 @@ func (d *desk) settleSale(c *claim, v verdict, k store.Kind, m move) error {
 	if err := d.undo(&b, c); err != nil {
 		return err
 	}
-	if err := d.noteSettled(c, v, b); err != nil {
+	if err := d.noteSettled(c, v); err != nil {
 		return err
 	}
 	if _, known := d.cards[c.Card]; known && v.happened != (c.state == ClaimWritten) {

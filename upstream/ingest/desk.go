@@ -40,6 +40,7 @@ type desk struct {
 	uses       []phone.Use          // codes that were taken
 	usedAt     []journal.Position   // by which entries
 	uncoded    []*fact              // sales to codes that show none
+	refunds    []refund             // of what was paid
 	told       []centre.Told        // of the card centre's acts
 	asked      []request.Told       // ends of holders' requests
 	proved     map[string]int64     // by card, the highest counter at which it has proved a purchase
@@ -248,6 +249,9 @@ func (d *desk) post() (err error) {
 		if err := d.g.books.CloseException(d.ctx, d.tx, b.closes, posted[i].ID, evidenceUsed); err != nil {
 			return err
 		}
+	}
+	if err := d.noteRefunds(posted); err != nil {
+		return err
 	}
 	return d.g.books.MovePurses(d.ctx, d.tx, moves)
 }

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -151,29 +150,17 @@ func (d *desk) noteHot(e journal.Entry) error {
 	return nil
 }
 
-// noteSettled puts into the inbox what it leads to that a claim is settled by a booking.
-func (d *desk) noteSettled(c *claim, v verdict, b booking) error {
+// noteSettled puts into the inbox what it leads to that a claim is settled by the booking that
+// comes next.
+func (d *desk) noteSettled(c *claim, v verdict) error {
 	switch written := c.state == ClaimWritten; {
 	case v.happened && !written:
 		return d.noteHotClaim(c)
 	case written && !v.happened:
-		if err := d.noteGivenBack(c, v, b); err != nil {
-			return err
-		}
+		d.refunds = append(d.refunds, refund{len(d.bookings), c.Amount})
 		return d.forgetHot(c, v.by)
 	}
 	return nil
-}
-
-// noteGivenBack is about a price that goes back to the holder, and was given back before,
-// by the merchant or by the school.
-func (d *desk) noteGivenBack(c *claim, v verdict, b booking) error {
-	given, err := d.refunded(b)
-	if err == nil && given > 0 {
-		d.exceptAmount(RefundTooHigh, v.at, c.Amount,
-			fmt.Sprintf("%s was paid and goes back, %s was given back before", c.Amount, given))
-	}
-	return err
 }
 
 // noteHotClaim is [desk.noteHot] for a purchase that was in doubt and is settled as made.

@@ -363,15 +363,7 @@ func (d *desk) refund(f *fact) error {
 		d.book(b)
 		return nil
 	}
-	given, err := d.refunded(b)
-	if err != nil {
-		return err
-	}
-	if given+e.Amount > paid {
-		d.exceptAmount(RefundTooHigh, e.Position(), e.Amount,
-			fmt.Sprintf("%s was paid, %s was given back before", paid, given))
-	}
-	d.book(b)
+	d.giveBack(b, paid)
 	return nil
 }
 
@@ -396,23 +388,48 @@ func (d *desk) sold(b *booking, e journal.Entry) (paid money.Fen, err error) {
 	return paid, nil
 }
 
-// refunded returns what was given back before of the sale that b gives back, by the
-// merchant or by the school.
-func (d *desk) refunded(b booking) (given money.Fen, err error) {
-	a := store.Account(journal.MerchantAccount(b.Place))
-	if b.Undoes != 0 {
-		err = d.tx.QueryRow(d.ctx, `
-			SELECT CAST(coalesce(sum(CASE WHEN debit = ?1 THEN amount_fen WHEN credit = ?1 THEN -amount_fen
-				WHEN debit = ?3 AND kind = ?4 THEN amount_fen END), 0) AS BIGINT)
-			FROM entries WHERE undoes = ?2`, a, b.Undoes, hot.School, store.KindCorrection).Scan(&given)
+// giveBack adds an entry that gives back what was paid, or a part of it.
+func (d *desk) giveBack(b booking, paid money.Fen) {
+	d.refunds = append(d.refunds, refund{len(d.bookings), paid})
+	d.book(b)
+}
+
+// refund is a booking that gives back what was paid.
+type refund struct {
+	booking int
+	paid    money.Fen
+}
+
+// noteRefunds puts into the inbox what gives back more than is left. The accounts are
+// locked: before that, two terminals might give back one sale and not see each other's.
+func (d *desk) noteRefunds(posted []store.Posted) error {
+	for _, r := range d.refunds {
+		b := d.bookings[r.booking]
+		if b.UndoesAt > 0 {
+			b.Undoes = posted[b.UndoesAt-1].ID
+		}
+		given, err := d.refunded(b, posted[r.booking].ID)
+		if err != nil {
+			return err
+		}
+		if given+b.Amount > r.paid {
+			d.exceptAmount(RefundTooHigh, b.at, b.Amount,
+				fmt.Sprintf("%s was paid, %s was given back before", r.paid, given))
+		}
 	}
+	return nil
+}
+
+// refunded returns what was given back before an entry of the sale that b gives back, by
+// the merchant or by the school.
+func (d *desk) refunded(b booking, before int64) (given money.Fen, err error) {
+	a := store.Account(journal.MerchantAccount(b.Place))
+	err = d.tx.QueryRow(d.ctx, `
+		SELECT CAST(coalesce(sum(CASE WHEN debit = ?1 THEN amount_fen WHEN credit = ?1 THEN -amount_fen
+			WHEN debit = ?3 AND kind = ?4 THEN amount_fen END), 0) AS BIGINT)
+		FROM entries WHERE undoes = ?2 AND id < ?5`, a, b.Undoes, hot.School, store.KindCorrection, before).Scan(&given)
 	if err != nil {
 		return 0, fmt.Errorf("read refunds: %w", err)
-	}
-	for _, other := range d.bookings {
-		if other.Kind == store.KindRefund && other.Undoes == b.Undoes && other.UndoesAt == b.UndoesAt {
-			given -= got(other, a)
-		}
 	}
 	return given, nil
 }

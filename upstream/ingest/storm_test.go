@@ -157,3 +157,44 @@ func (c *storming) sell() {
 	c.sold[holder] -= amount
 	c.sold[payee] += amount
 }
+
+// TestRefundsAtOnce gives one sale back at two tills, in the same moment: to a phone, so
+// that no card keeps one waiting for the other. Both are posted, and people are told.
+func TestRefundsAtOnce(t *testing.T) {
+	d := pgtest.New(t)
+	w := newWorld(t, d.DSN)
+	w.holder("1001", 100*yuan)
+	c, both := w.till("C01"), []*till{w.till("C02"), w.till("C03")}
+	sale := c.sellByCode("1001", "s1", 10*yuan)
+	c.push()
+	db, err := sql.Open("pgx", d.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.Begin() // in which somebody is at the merchant's account until both are there
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(`SELECT 1 FROM accounts WHERE account = $1 FOR NO KEY UPDATE`, string(payee)); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for _, r := range both {
+		r.write(journal.Entry{
+			Kind: journal.Refund, Ref: "r1", Account: "1001", Merchant: merchant, Amount: 10 * yuan, Origin: sale.Position(),
+		})
+		wg.Go(r.push)
+	}
+	for waiting := 0; waiting < len(both) && err == nil; {
+		err = db.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'`,
+			d.Name).Scan(&waiting)
+	}
+	if err := errors.Join(err, tx.Rollback()); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	w.wants(map[store.Account]money.Fen{store.HolderAccount("1001"): 110 * yuan, payee: -10 * yuan})
+	w.inbox(ingest.RefundTooHigh)
+	w.sound()
+}
