@@ -98,12 +98,13 @@ type asking struct {
 	account store.Account
 	ended   bool // its holder has left, or was there for a time, which is over: but a clerk pays out what is left
 	journal journalRow
+	parted  bool      // it has been shut out since it called: no journal will pass a number of its
 	kept    money.Fen // that only the card may spend, where a virtual one asks
 }
 
 func (a *asking) run() error {
 	q := a.request
-	if err := lockTerminal(a.ctx, a.tx, a.terminal); err != nil {
+	if err := lockTerminal(a.ctx, a.tx, a.terminal, a.findParted()); err != nil {
 		return err
 	}
 	if err := a.findJournal(); err != nil {
@@ -129,6 +130,14 @@ func (a *asking) run() error {
 		return err
 	}
 	return a.decide()
+}
+
+// findParted finds out whether the terminal is shut out, now that it is locked.
+func (a *asking) findParted() sqldb.Step {
+	return sqldb.Step{
+		Statement: `SELECT revoked_ms IS NOT NULL FROM terminals WHERE id = ?`, Args: []any{a.terminal},
+		Row: func(row sqldb.Row) error { return row.Scan(&a.parted) },
+	}
 }
 
 // aheadMax is how far a number may be ahead of what we have of its journal: more
@@ -208,7 +217,7 @@ func (a *asking) decide() error {
 	case a.ended:
 		a.answer.Reason = v1.Reason_REASON_ACCOUNT_UNKNOWN
 		return nil
-	case q.Seq <= a.journal.head.Seq || a.journal.superseded:
+	case q.Seq <= a.journal.head.Seq || a.journal.superseded || a.parted:
 		a.answer.Reason = v1.Reason_REASON_NUMBER_PASSED
 		return nil
 	case q.Cap > 0 && q.Amount > a.answer.Available:

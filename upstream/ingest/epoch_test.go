@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -359,6 +360,24 @@ func (w *world) holdings(want map[string]ingest.Holding) {
 	if err != nil || !maps.Equal(got, want) {
 		w.t.Errorf("holdings are %+v, %v; want %+v", got, err, want)
 	}
+}
+
+// TestPartWhileAsked: a terminal is shut out while a question of its is on the way to
+// the books. Nothing is held for what nobody would ever let go of.
+func TestPartWhileAsked(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c := w.card(1, a, 50*yuan), w.till("C01")
+		c.write(journal.Entry{Kind: journal.Started})
+		c.push()
+		err := errors.Join(w.books.RevokeTerminal(t.Context(), c.terminal.ID), w.in.Part(t.Context(), c.terminal))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.declined(c.ask(p, "late", 3*yuan), v1.Reason_REASON_NUMBER_PASSED)
+		w.holdings(map[string]ingest.Holding{})
+		w.sound()
+	})
 }
 
 // TestHoldsOfOldEpoch: a hold goes with the number that it was placed under.
