@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,7 +152,8 @@ func (d *desk) claimOf(ref string) (*claim, error) {
 	return found[0], nil
 }
 
-// open writes a claim down. The card's word about it is the intent's.
+// open writes a claim down, or returns nil if one of this name has ended before. The
+// card's word about it is the intent's.
 func (d *desk) open(in *intent, account store.Account) (*claim, error) {
 	var p journal.Purse // of a terminal number that is none: no counter settles it
 	if in.Purse != nil {
@@ -163,11 +165,15 @@ func (d *desk) open(in *intent, account store.Account) (*claim, error) {
 	err := d.tx.QueryRow(d.ctx, `
 		INSERT INTO claims (journal, seq, terminal, kind, ref, card_no, account, merchant, amount_fen,
 			balance, counter, key_version, algorithm, terminal_no, trace_no, stamp, opened_ms)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (terminal, ref) DO NOTHING RETURNING id`,
 		in.journal, in.Seq, d.terminal, int64(in.Kind), in.Ref, in.Card, account, in.Merchant, in.Amount,
 		int64(p.Balance), int64(p.Counter), int64(p.KeyVersion), int64(p.Algorithm), p.TerminalNo[:],
 		int64(p.TraceNo), p.Stamp[:], d.now.UnixMilli()).Scan(&c.id)
-	if err != nil {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		d.except(IntentTwice, in.Position(), "it was in doubt before under this name, and has ended")
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("open claim: %w", err)
 	}
 	d.claims[c.id] = c
@@ -184,7 +190,7 @@ func (d *desk) claimSale(in *intent, source *store.Source) error {
 		d.except(UnknownCard, in.Position(), "card %s is in doubt", in.Card)
 	}
 	c, err := d.open(in, account)
-	if err != nil {
+	if err != nil || c == nil {
 		return err
 	}
 	d.ended[in.Ref] = HoldCaptured

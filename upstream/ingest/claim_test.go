@@ -600,6 +600,25 @@ func TestEndsOnce(t *testing.T) {
 	})
 }
 
+// TestDoubtAgain: a terminal announces a sale once more under the name of one that was in
+// doubt and has ended. That is listed, and what comes after it is taken.
+func TestDoubtAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		p, c := w.card(1, a, 50*yuan), w.till("C01")
+		for range 2 {
+			in := c.intend(p, "s1", 10*yuan)
+			c.doubt(in)
+			c.end(in, journal.NotWritten, pboc.MAC{})
+		}
+		c.sell(p, "s2", yuan)
+		c.push()
+		w.wants(map[store.Account]money.Fen{a: 99 * yuan, payee: yuan, suspense("C01"): 0})
+		w.inbox(ingest.IntentTwice, ingest.RuleBroken)
+		w.sound()
+	})
+}
+
 func TestRefund(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		a := w.holder("1001", 100*yuan)

@@ -151,7 +151,7 @@ func (d *desk) claimLoad(in *intent) error {
 		return err
 	}
 	c, err := d.open(in, card.Card().Account)
-	if err != nil {
+	if err != nil || c == nil {
 		return err
 	}
 	if l.State == store.LoadOpen {
