@@ -64,6 +64,7 @@ func (g *Ingest) receive(ctx context.Context, t store.Terminal, b journal.Batch,
 		return journal.Ack{}, g.unproven(ctx, t, b)
 	}
 	if err != nil {
+		g.known.forget() // what these books have had, and may have no more: then this would go on for ever
 		return journal.Ack{}, fmt.Errorf("push %s/%s from %d: %w", t.ID, b.Epoch, b.From, err)
 	}
 	if rejected != nil {

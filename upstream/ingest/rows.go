@@ -206,7 +206,9 @@ func (k *taking) advance(h journal.Head, tree journal.Frontier) error {
 }
 
 // known are the cards, holders and issuers of codes that have been read. What is kept
-// of them never changes, and none of them ever goes away.
+// of them never changes, and none of them ever goes away, unless older books are put in
+// the place of these: a push that names what is not there any more fails, and all is read
+// again.
 type known struct {
 	issuers atomic.Pointer[paycode.Keys] // nil as long as there is none
 
@@ -217,25 +219,29 @@ type known struct {
 
 // lookUp finds the cards and accounts that entries name.
 func (g *Ingest) lookUp(ctx context.Context, p *push) error {
-	cards, accounts := g.known.missing(p)
+	cards, accounts := g.known.give(p)
 	freshCards, err1 := readCards(ctx, g.books.Live(), cards)
 	freshHolders, err2 := readHolders(ctx, g.books.Live(), accounts)
+	maps.Copy(p.cards, freshCards)
+	maps.Copy(p.holders, freshHolders)
 	g.known.add(freshCards, freshHolders)
-	g.known.give(p)
 	return errors.Join(err1, err2)
 }
 
-// missing returns the names in p that are not known.
-func (k *known) missing(p *push) (cards, accounts []string) {
+// give lets p have what is known of what it names, and returns the names of the rest.
+func (k *known) give(p *push) (cards, accounts []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	p.cards, p.holders = map[string]card{}, map[string]bool{}
 	c, a := map[string]bool{}, map[string]bool{}
 	for i := range p.items {
 		e := p.items[i].innermost().entry
-		if _, ok := k.cards[e.Card]; !ok {
+		if known, ok := k.cards[e.Card]; ok {
+			p.cards[e.Card] = known
+		} else {
 			c[e.Card] = true
 		}
-		if !k.holders[e.Account] {
+		if p.holders[e.Account] = k.holders[e.Account]; !k.holders[e.Account] {
 			a[e.Account] = true
 		}
 	}
@@ -249,18 +255,12 @@ func (k *known) add(cards map[string]card, holders map[string]bool) {
 	maps.Copy(k.holders, holders)
 }
 
-// give lets p have what is known of what it names.
-func (k *known) give(p *push) {
+func (k *known) forget() {
+	k.issuers.Store(nil)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	p.cards, p.holders = map[string]card{}, map[string]bool{}
-	for i := range p.items {
-		e := p.items[i].innermost().entry
-		if c, ok := k.cards[e.Card]; ok {
-			p.cards[e.Card] = c
-		}
-		p.holders[e.Account] = k.holders[e.Account]
-	}
+	clear(k.cards)
+	clear(k.holders)
 }
 
 func names(set map[string]bool) (all []string) {

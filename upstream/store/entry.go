@@ -122,7 +122,10 @@ func (b *Books) meet(accounts []Account, at map[Account]Footing) {
 	}
 }
 
+// makeAccounts makes those that are not a holder's: such a one is made with its holder, or
+// not at all.
 func makeAccounts(ctx context.Context, tx *sqldb.Tx, accounts []Account) error {
+	accounts = slices.DeleteFunc(slices.Clone(accounts), Account.ofHolder)
 	if err := tx.Insert(ctx, "accounts (account)", "ON CONFLICT DO NOTHING", accounts); err != nil {
 		return fmt.Errorf("make accounts: %w", err)
 	}

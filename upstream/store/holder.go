@@ -29,11 +29,10 @@ func HolderAccount(no string) Account { return Account(holderPrefix + no) }
 
 // No returns the account number of a holder's account.
 func (a Account) No() string {
-	if len(a) > len(holderPrefix) && a[:len(holderPrefix)] == holderPrefix {
-		return string(a[len(holderPrefix):])
-	}
-	return string(a)
+	return strings.TrimPrefix(string(a), holderPrefix)
 }
+
+func (a Account) ofHolder() bool { return strings.HasPrefix(string(a), holderPrefix) }
 
 // PINTriesMax is how many wrong PINs in a row lock it.
 const PINTriesMax = 5
