@@ -18,10 +18,11 @@ import (
 // acknowledged of the one before it, because these books were restored from a
 // copy. The terminal is asked for that first, so that whoever has an epoch also
 // has all that was acknowledged before it. So it is when the journal is closed: a
-// clone may still have what the machine that has closed it had lost.
+// clone may still have what the machine that has closed it had lost. Of a journal that a
+// person has carried here only the loss is noted.
 func (k *taking) askFor(fresh []item) error {
 	e, names := openingOf(fresh)
-	if !k.asking || !names {
+	if !names {
 		return nil
 	}
 	agreed, err := e.Before()
@@ -40,7 +41,7 @@ func (k *taking) askFor(fresh []item) error {
 		}
 		reason = journal.ErrFork // somebody else has pushed there meanwhile
 	}
-	if err := k.noteLost(e.Origin, before.head.Seq); err != nil {
+	if err := k.noteLost(e.Origin, before.head.Seq); err != nil || !k.asking {
 		return err
 	}
 	return &journal.PushError{Reason: reason, Head: before.head}

@@ -362,6 +362,26 @@ func (w *world) holdings(want map[string]ingest.Holding) {
 	}
 }
 
+// TestCarriedAfterLoss: books that are older than they were are given a journal by hand, and
+// lack what they had acknowledged of the one before it. It is taken, and people are told.
+func TestCarriedAfterLoss(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.holder("1001", 10*yuan)
+		c := w.till("C01")
+		c.sellByCode("1001", "had", yuan)
+		c.push()
+		c.sellByCode("1001", "lost", 2*yuan)
+		n := c.reopen(2, journal.ReasonForked)
+		n.sellByCode("1001", "since", 3*yuan)
+		if _, err := w.in.Carry(t.Context(), n.terminal, n.batch(1, 2)); err != nil {
+			t.Fatal(err)
+		}
+		w.wants(map[store.Account]money.Fen{payee: 4 * yuan})
+		w.inbox(ingest.EpochOpened, ingest.Lost)
+		w.sound()
+	})
+}
+
 // TestPartWhileAsked: a terminal is shut out while a question of its is on the way to
 // the books. Nothing is held for what nobody would ever let go of.
 func TestPartWhileAsked(t *testing.T) {
