@@ -474,27 +474,6 @@ func (d *desk) closeUsed(line int64, before int) error {
 
 // evidenceAt reads the evidence at a position, whoever has brought it. Where two
 // machines have used one number, it is the one that is about the claim.
-func (d *desk) evidenceAt(at, claim journal.Position) (e journal.Entry, err error) {
-	err = sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
-		var body []byte
-		if err := rows.Scan(&body); err != nil {
-			return err
-		}
-		found, _, err := journal.Decode(body)
-		for err == nil && found.Kind == journal.Carried {
-			found, err = found.Inner()
-		}
-		if err == nil && found.Kind == journal.Evidence && found.Origin == claim {
-			e = found
-		}
-		return err
-	}, `SELECT e.body FROM journals j JOIN journal_entries e ON e.journal = j.id AND e.seq = ?3
-		WHERE j.terminal = ?1 AND j.epoch = ?2
-		UNION ALL SELECT e.body FROM journals j JOIN carried_entries c ON c.journal = j.id AND c.seq = ?3
-		JOIN journal_entries e ON e.journal = c.by_journal AND e.seq = c.by_seq
-		WHERE j.terminal = ?1 AND j.epoch = ?2`, at.Terminal, at.Epoch[:], at.Seq)
-	if err != nil {
-		return e, fmt.Errorf("read evidence: %w", err)
-	}
-	return e, nil
+func (d *desk) evidenceAt(at, claim journal.Position) (journal.Entry, error) {
+	return d.entryAt(at, func(e journal.Entry) bool { return e.Kind == journal.Evidence && e.Origin == claim })
 }

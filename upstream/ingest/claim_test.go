@@ -637,9 +637,44 @@ func TestRefund(t *testing.T) {
 		never := sale
 		never.Seq = 999
 		refund("r4", never, 2)
+		c.put([]byte("nonsense"))
+		nonsense := sale
+		nonsense.Seq = c.next() - 1
+		refund("r5", nonsense, 3)
 		c.push()
-		w.wants(map[store.Account]money.Fen{a: 100*yuan + 3, payee: -3})
-		w.inbox(ingest.RefundTooHigh, ingest.RefundUnmatched)
+		w.wants(map[store.Account]money.Fen{a: 100*yuan + 6, payee: -6})
+		w.inbox(ingest.RefundTooHigh, ingest.RefundUnmatched, ingest.NotReadable, ingest.RefundUnmatched)
+		w.sound()
+	})
+}
+
+// TestRefundOfSettled gives back a sale that was in doubt and was settled by somebody else
+// before its own terminal could: it is that sale, and is given back once.
+func TestRefundOfSettled(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		p, c, other, third := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02"), w.till("C03")
+		in := c.intend(p, "s1", 10*yuan)
+		c.doubt(in)
+		c.push()
+		other.sell(p, "s2", 10*yuan) // which looks like it, and is not pushed
+		third.sighted(p)
+		third.push()
+		end := c.end(in, journal.Elsewhere, pboc.MAC{})
+		refund := func(at *till, ref string, amount money.Fen) {
+			at.write(journal.Entry{
+				Kind: journal.Refund, Ref: ref, Card: p.no, Merchant: merchant, Amount: amount, Origin: end.Position(),
+			})
+			at.push()
+		}
+		refund(c, "r1", 4*yuan)
+		w.wants(map[store.Account]money.Fen{a: 94 * yuan, payee: 6 * yuan})
+		w.inbox()
+		refund(third, "r2", 7*yuan)
+		w.inbox(ingest.RefundTooHigh)
+		other.push() // the card has paid this one: the other's price goes back, once more
+		w.wants(map[store.Account]money.Fen{a: 101 * yuan, payee: -yuan})
+		w.inbox(ingest.RefundTooHigh, ingest.Corrected, ingest.RefundTooHigh)
 		w.sound()
 	})
 }

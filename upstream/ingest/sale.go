@@ -382,10 +382,29 @@ func (d *desk) sold(b *booking, e journal.Entry) (paid money.Fen, err error) {
 		FROM entries e JOIN journals j ON j.id = e.journal
 		WHERE ?1 IN (e.debit, e.credit) AND j.terminal = ? AND j.epoch = ? AND e.seq = ? AND e.part = 0`,
 		a, e.Origin.Terminal, e.Origin.Epoch[:], e.Origin.Seq).Scan(&b.Undoes, &paid)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) {
+		return d.soldElsewhere(b, e)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("read sale: %w", err)
 	}
 	return paid, nil
+}
+
+// soldElsewhere is sold for the end of a sale of which nothing is posted: it was in doubt,
+// and somebody else has settled it first.
+func (d *desk) soldElsewhere(b *booking, e journal.Entry) (paid money.Fen, err error) {
+	end, err := d.entryAt(e.Origin, func(end journal.Entry) bool {
+		return end.Kind == journal.SaleEnd && end.Card == e.Card && end.Merchant == e.Merchant
+	})
+	if err != nil || end.Ref == "" {
+		return 0, err
+	}
+	found, err := d.readClaims(`WHERE c.terminal = ? AND c.ref = ?`, e.Origin.Terminal, end.Ref)
+	if err != nil || len(found) == 0 || found[0].state != ClaimWritten {
+		return 0, err
+	}
+	return found[0].Amount, d.undo(b, found[0])
 }
 
 // giveBack adds an entry that gives back what was paid, or a part of it.
