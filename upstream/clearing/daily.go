@@ -1,6 +1,7 @@
 package clearing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,10 @@ const (
 	// doubtMax is how many days a source is asked about at once by a clock that is
 	// not believed: the upstream may have been off for so long.
 	doubtMax = 60
+
+	// failMax is how long days are asked about after one has failed: its bill may be
+	// the only one that cannot be read, and a channel that is away takes long to say so.
+	failMax = time.Minute
 
 	// retry is the pause while a day is missing, and every the one otherwise:
 	// how long a line of the inbox may be open that has been explained.
@@ -96,10 +101,12 @@ func (d *Daily) Once(ctx context.Context) (missing int, err error) {
 		days, now = days[:min(len(days), doubtMax)], c.now(now)
 	}
 	var failed error
+	began := time.Now()
 	for _, day := range days {
 		there := false
-		if failed == nil { // what a channel does not answer once, it would not answer again
-			there, failed = d.reconcile(ctx, day, now)
+		if failed == nil || time.Since(began) < failMax {
+			there, err = d.reconcile(ctx, day, now)
+			failed = cmp.Or(failed, err)
 		}
 		if there {
 			continue

@@ -143,6 +143,26 @@ func TestBillBroken(t *testing.T) {
 	})
 }
 
+// TestBadDay has a bill that cannot be read, of a day that stays so: the days after it are
+// compared all the same.
+func TestBadDay(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.paid(20 * yuan)
+		w.set("2026-03-02 12:00:00")
+		w.paid(10 * yuan)
+		w.set("2026-03-03 10:00:00")
+		if _, err := w.gateway.Arm(lab.Fault{Method: "bill.file", Kind: lab.BadTotals}); err != nil {
+			t.Fatal(err)
+		}
+		if missing, err := w.daily.Once(t.Context()); err == nil || missing != 1 {
+			t.Errorf("%d missing, %v; want the 1st alone, and why", missing, err)
+		}
+		if got := w.days(); !slices.Equal(got, []string{"2026-03-02"}) {
+			t.Errorf("days %q, want the 2nd", got)
+		}
+	})
+}
+
 // TestForgottenDay has a bill after all for a day that was taken for empty.
 func TestForgottenDay(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
