@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,26 +131,35 @@ func (d *Desk) load(ctx context.Context, tell progress) outcome {
 // notLoaded tells the ways in which a load can stop apart.
 func (d *Desk) notLoaded(ctx context.Context, err error) outcome {
 	d.Log.Warn("load stopped", "err", err)
-	no := (*client.Refusal)(nil)
+	no, doubt := (*client.Refusal)(nil), d.inDoubt(ctx)
+	settled := func(v *View) { v.doubt = v.doubt && doubt }
 	switch {
 	case errors.Is(err, ErrInDoubt):
 		d.letGo()
 		return outcome{Silent, nil}
 	case errors.Is(err, ErrCardGone):
 		d.letGo()
-		return outcome{CardGone, nil}
+		return outcome{CardGone, settled}
 	case errors.Is(err, ErrNeedPIN), errors.As(err, &no) && no.Reason == client.SessionOver:
-		return outcome{NeedPIN, nil}
+		return outcome{NeedPIN, settled}
 	}
 	code := Explain(err)
-	switch code {
-	case CodeOffline:
+	switch {
+	case doubt && (code == CodeOffline || code == CodeCardRefused || code == CodeInternal):
+		code = CodeLoadDoubt // an earlier write may have been made
+	case code == CodeOffline:
 		code = CodeLoadNoAnswer
-	case CodeCardRefused, CodeInternal:
+	case code == CodeCardRefused, code == CodeInternal:
 		code = CodeLoadRefused
 	}
 	show := d.finished(ctx, LoadResult{Purse: d.info.Balance})
 	return outcome{NotLoaded, func(v *View) { show(v); v.Fault = code }}
+}
+
+// inDoubt reports whether nobody knows of a write to the card whether it was made.
+func (d *Desk) inDoubt(ctx context.Context) bool {
+	open, err := d.Book.OpenFor(ctx, d.info.CardNo.Full())
+	return err == nil && slices.ContainsFunc(open, func(e journal.Entry) bool { return e.Kind == journal.LoadIntent })
 }
 
 // settle asks the card that came back what became of the write.

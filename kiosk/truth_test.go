@@ -271,6 +271,43 @@ func TestDoubtLeft(t *testing.T) {
 	}
 }
 
+// TestDoubtLeftLater: a card that keeps no log and proves nothing comes back, and only its
+// counter could tell, for which it wants its PIN, or the upstream, which is away. Who
+// leaves then, or takes it away, is not told that it was not written either.
+func TestDoubtLeftLater(t *testing.T) {
+	for name, do := range map[string]map[kiosk.Step]func(*world, kiosk.View){
+		"leaves": {kiosk.ReenterPIN: func(w *world, _ kiosk.View) { w.input <- kiosk.Input{Event: kiosk.Leave} }},
+		"takes the card": {
+			kiosk.ReenterPIN: func(w *world, _ kiosk.View) { w.slot.Take() },
+			kiosk.Replace:    func(w *world, _ kiosk.View) { w.input <- kiosk.Input{Event: kiosk.Leave} },
+		},
+		"upstream is away": {kiosk.ReenterPIN: func(w *world, _ kiosk.View) {
+			w.up.goAway("ReportLoad", false)
+			w.input <- kiosk.Input{Event: kiosk.Typed, PIN: typed(pin)}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.card.Break(sim.Break{How: sim.TearAfter, INS: 0x52})
+			p := w.topUp()
+			p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Doubt: func(kiosk.View) {
+				w.slot.Take()
+				w.ok(w.card.Update(func(s *sim.State) { s.Last, s.Log = sim.Proof{}, nil }))
+				w.slot.Lay(w.card)
+			}}
+			for at, it := range do {
+				p.instead[at] = func(v kiosk.View) { it(w, v) }
+			}
+			p.visit(nil)
+			if v, ok := p.saw(kiosk.OnAccount); !ok || v.Fault != kiosk.CodeLoadDoubt {
+				t.Errorf("walked %v; told fault %d; the purse has %s", p.walk, v.Fault, w.purse())
+			}
+			w.survive(p)
+		})
+	}
+}
+
 // TestLateTold: a payment that came after its order was closed is told of at the
 // holder's next visit, by a page that shows it.
 func TestLateTold(t *testing.T) {

@@ -45,7 +45,8 @@ type View struct {
 	Dialog   dialog.View // Serving, AtWork, Served; at Done and OnAccount only the receipt, as it is printed
 	Fault    Code        // Fault, OnAccount, OutOfOrder; zero: none
 
-	then pursuit // what the person came for, while something else comes first
+	then  pursuit // what the person came for, while something else comes first
+	doubt bool    // nobody knows whether the card was written in this visit
 }
 
 // pursuit is a service that comes after another. The zero one is none.
@@ -61,8 +62,8 @@ func (v View) at(step Step, e Event) View {
 		return View{Step: step, Health: v.Health, Services: v.Services, Fault: v.Health.Fault}
 	}
 	before := v.Step
-	v.Step, v.Warning = step, false
-	v.Notice, v.Fault, v.Log, v.PIN = NoNotice, leftWith(before, step, e), Log{}, PINHint{}
+	v.Step, v.Warning, v.doubt = step, false, v.doubt || step == Doubt
+	v.Notice, v.Fault, v.Log, v.PIN = NoNotice, v.leftWith(before, e), Log{}, PINHint{}
 	switch {
 	case step == AtWork: // until it says what it does
 		v.Dialog = dialog.View{Page: dialog.Asking, Task: v.Chosen, Question: dialog.Question{
@@ -80,7 +81,7 @@ func (v View) at(step Step, e Event) View {
 	}
 	switch step {
 	case Account, Amount, OtherSum:
-		v.TopUp, v.Load, v.Receipt = TopUp{}, Load{}, Receipt{}
+		v.TopUp, v.Load, v.Receipt, v.doubt = TopUp{}, Load{}, Receipt{}, false
 	case Loading:
 		v.Load = Load{Stage: LoadAsking}
 	}
@@ -88,13 +89,13 @@ func (v View) at(step Step, e Event) View {
 }
 
 // leftWith is the code of a step that is reached by no act that could say why.
-func leftWith(before, step Step, e Event) Code {
+func (v View) leftWith(before Step, e Event) Code {
 	switch {
-	case before == Doubt && step == OnAccount:
+	case v.doubt && v.Step == OnAccount:
 		return CodeLoadDoubt
-	case before == Reading && step == Fault && e == Timeout:
+	case before == Reading && v.Step == Fault && e == Timeout:
 		return CodeCardSilent
-	case step == Fault && e == Timeout:
+	case v.Step == Fault && e == Timeout:
 		return CodeOffline
 	}
 	return 0
