@@ -7,6 +7,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk/dialog"
+	"quancun/kiosk/tender"
 	"quancun/ledger"
 	"quancun/money"
 	"quancun/upstream/client"
@@ -124,7 +125,7 @@ func (s *serving) retire(ctx context.Context) (dialog.Report, error) {
 		report.Facts = append(report.Facts, dialog.Moment(factDone, done.At))
 		return report, nil
 	}
-	if paid > 0 && why(err) != "" {
+	if paid > 0 && !errors.Is(err, tender.ErrUnknown) { // it is not closed, and the cash is out
 		report.Next = retireOnce
 		return report, nil
 	}

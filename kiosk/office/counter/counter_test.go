@@ -441,6 +441,27 @@ func TestJournalFails(t *testing.T) {
 	}
 }
 
+// TestRetireHalf: the cash is paid out, and then the journal fails. Whoever has counted it
+// out is not told that no money has moved.
+func TestRetireHalf(t *testing.T) {
+	for _, keeps := range []bool{false, true} {
+		w := newWorld(t)
+		w.openShift()
+		w.fails, w.keeps = journal.CentreIntent, keeps
+		v := w.run(counter.Retire)
+		if v.Outcome != dialog.Done || v.Report.Next != "centre.retire.later" || !v.Report.Print || w.balance() != 0 {
+			t.Errorf("kept %v: outcome %d, fault %d, %+v", keeps, v.Outcome, v.Fault, v.Report)
+		}
+		w.fails = 0
+		w.reboot()
+		w.done(counter.Look)
+		w.done(counter.Retire)
+		if outs := w.entries(journal.PayOut); len(outs) != 1 || !w.holder.Closed {
+			t.Errorf("kept %v: %d pay-outs, closed %v", keeps, len(outs), w.holder.Closed)
+		}
+	}
+}
+
 // TestRetireCut cuts the power at each step: the cash is out at most once, and the
 // account is closed in the end.
 func TestRetireCut(t *testing.T) {
