@@ -309,6 +309,39 @@ func TestLateAnswer(t *testing.T) {
 	}
 }
 
+// TestPrintedUnheard has the power fail when a receipt is on paper and nobody has heard
+// of it yet: the next start knows that it may be. Where that cannot be written down
+// nothing is printed, again and again.
+func TestPrintedUnheard(t *testing.T) {
+	there, p := newPrinter(t, Paper80)
+	dir, cut := t.TempDir(), make(chan []Kept, 3)
+	there.Cut = func(lab.Receipt) { cut <- newTray(t, dir).Unprinted() }
+	d := &Desk{Printer: p, Tray: newTray(t, dir)}
+	if err := d.Print(t.Context(), aSale("S1")); err != nil {
+		t.Fatal(err)
+	}
+	if kept := <-cut; len(kept) != 1 || !kept[0].Unsure {
+		t.Errorf("the next start would find %+v, want one that may be on paper", kept)
+	}
+	if k, err := d.Tray.Get("S1"); err != nil || !k.Printed || k.Unsure {
+		t.Errorf("in the end it is %+v, %v", k, err)
+	}
+	if err := d.Tray.Keep(aSale("S2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil { // the disk takes nothing
+		t.Fatal(err)
+	}
+	for range 2 {
+		if n, err := d.PrintKept(t.Context()); n != 0 || err == nil {
+			t.Errorf("PrintKept = %d, %v", n, err)
+		}
+	}
+	if all := there.Receipts(); len(all) != 1 {
+		t.Errorf("%d receipts came out, want the first", len(all))
+	}
+}
+
 // TestCopies marks and counts each copy, also over a restart, and before it is on
 // paper.
 func TestCopies(t *testing.T) {

@@ -234,8 +234,8 @@ func (d *Desk) Print(ctx context.Context, s Slip) error {
 	return d.print(ctx, s.ID)
 }
 
-// print prints what is kept, once. Whether it is on paper is written down before
-// the next one.
+// print prints what is kept, once. That it may be on paper is written down before, and
+// whether it is before the next one.
 func (d *Desk) print(ctx context.Context, id string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -247,11 +247,14 @@ func (d *Desk) print(ctx context.Context, id string) error {
 	if k.Unsure {
 		s.Mark = d.Marks.Unsure
 	}
-	err = d.Printer.Print(ctx, s)
-	if err != nil && !errors.Is(err, ErrUnsure) {
+	if _, err := d.Tray.change(id, func(k *Kept) { k.Unsure = true }); err != nil {
 		return err
 	}
-	_, err2 := d.Tray.change(s.ID, func(k *Kept) { k.Printed, k.Unsure = err == nil, err != nil })
+	err = d.Printer.Print(ctx, s) // if the power fails in it, nobody knows either
+	was := k.Unsure
+	_, err2 := d.Tray.change(id, func(k *Kept) {
+		k.Printed, k.Unsure = err == nil, errors.Is(err, ErrUnsure) || err != nil && was
+	})
 	return errors.Join(err, err2)
 }
 
