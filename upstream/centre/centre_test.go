@@ -419,6 +419,72 @@ func TestRetireLoadInDoubt(t *testing.T) {
 	}
 }
 
+// TestRetireSaleInDoubt: nobody knows whether a card has paid. While its holder has the
+// card it is asked; one that is gone may never be, and keeps no account open. The money
+// stays in suspense; if it turns out to be the holder's, it is listed as what came onto a
+// closed account.
+func TestRetireSaleInDoubt(t *testing.T) {
+	for name, lose := range map[string][]centre.Act{
+		"lost":     {{Kind: centre.Lost, Card: card1}},
+		"replaced": {{Kind: centre.Lost, Card: card1}, {Kind: centre.Issued, Card: card2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBothEngines(t, func(t *testing.T, c *counter) {
+				c.saleInDoubt("s1", 300)
+				c.payOut(account, 700)
+				open := func(want centre.OpenKind) {
+					t.Helper()
+					p, err := c.desk.Find(t.Context(), centre.Key{Account: account.No()})
+					if err != nil || len(p.Open) != 1 || p.Open[0].Kind != want || p.Open[0].Amount != 300 {
+						t.Errorf("Find = %+v, %v; want %d open", p.Open, err, want)
+					}
+				}
+				open(centre.OpenSale)
+				a := c.act(centre.Act{Kind: centre.Retired})
+				if _, err := c.desk.Do(t.Context(), a); !errors.Is(err, centre.ErrLeft) || !strings.Contains(err.Error(), "in doubt") {
+					t.Errorf("Do = %v, want that a sale is in doubt", err)
+				}
+				for _, one := range lose {
+					_, err := c.desk.Do(t.Context(), c.act(one))
+					c.ok(err)
+				}
+				open(centre.OpenLostSale)
+				if _, err := c.desk.Do(t.Context(), a); err != nil {
+					t.Errorf("Do = %v", err)
+				}
+				c.whole()
+			})
+		})
+	}
+}
+
+// saleInDoubt has a terminal sell to a card and not know whether it has paid.
+func (c *counter) saleInDoubt(ref string, amount money.Fen) {
+	c.t.Helper()
+	ctx := c.t.Context()
+	c.ok(c.books.Write(ctx, func(tx *sqldb.Tx) error {
+		var claim int64
+		_, err := tx.Exec(ctx, `INSERT INTO journals (terminal, epoch, opened_ms, head_hash) VALUES ('desk1', ?, 1, ?)`,
+			make([]byte, 8), make([]byte, 32))
+		err2 := tx.QueryRow(ctx, `
+			INSERT INTO claims (journal, seq, terminal, kind, ref, card_no, account, merchant, amount_fen, balance,
+				counter, key_version, algorithm, terminal_no, trace_no, stamp, opened_ms)
+			SELECT id, 1, 'desk1', ?, ?, ?, ?, 'canteen', ?, 0, 0, 0, 0, ?, 0, ?, 1 FROM journals RETURNING id`,
+			int64(journal.SaleIntent), ref, card1, account, amount, make([]byte, 6), make([]byte, 7)).Scan(&claim)
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		at, err := c.books.LockAccounts(ctx, tx, []store.Account{account, "suspense/desk1"})
+		if err != nil {
+			return err
+		}
+		_, err = c.books.PostAll(ctx, tx, at, []store.Entry{{
+			Kind: store.KindDoubt, Place: "canteen", Debit: account, Credit: "suspense/desk1", Amount: amount, Claim: claim,
+		}})
+		return err
+	}))
+}
+
 // loadInDoubt has a terminal load a card and not know what came of it.
 func (c *counter) loadInDoubt(id string) {
 	c.t.Helper()

@@ -49,6 +49,9 @@ const (
 	OpenLoad  OpenKind = 2
 	OpenSale  OpenKind = 3 // in doubt: its amount is in suspense
 	OpenHold  OpenKind = 4
+	// OpenLostSale is an OpenSale with a card that its holder does not have any more: it
+	// may never be settled, and keeps no account open.
+	OpenLostSale OpenKind = 5
 )
 
 // Open is something that is under way, or in doubt.
@@ -170,15 +173,17 @@ func (p *Person) addCard(rows *sql.Rows) error {
 	return err
 }
 
-// openOf is what keeps an account from being closed, besides its balance: as
-// store's LeftOf has it, for the card that is not lost.
+// openOf is what keeps an account from being closed, besides its balance, as store's
+// LeftOf has it, for the card that is not lost; and sales in doubt of those that are.
 const openOf = `
 	SELECT 1, amount_fen, created_ms, terminal FROM orders WHERE account = ?1 AND state < 4
 	UNION ALL
 	SELECT 2, l.amount_fen, l.created_ms, l.terminal FROM loads l JOIN cards c ON c.card_no = l.card_no
 		WHERE c.account = ?1 AND c.status = 1 AND l.state = 1
 	UNION ALL
-	SELECT 3, amount_fen, opened_ms, merchant FROM claims WHERE account = ?1 AND kind = ?2 AND state = 1
+	SELECT CASE WHEN c.status = 1 THEN 3 ELSE 5 END, l.amount_fen, l.opened_ms, l.merchant
+		FROM claims l JOIN cards c ON c.card_no = l.card_no
+		WHERE l.account = ?1 AND l.kind = ?2 AND l.state = 1
 	UNION ALL
 	SELECT 4, amount_fen, placed_ms, merchant FROM holds WHERE account = ?1 AND state <= 2`
 

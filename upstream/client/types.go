@@ -92,6 +92,7 @@ const (
 	OpenNotLevel      OpenKind = 4 // on the account, not yet on the card
 	OpenPurchaseDoubt OpenKind = 5 // the card left while it was paying; set aside
 	OpenHold          OpenKind = 6 // held for a sale of which the terminal has not told yet
+	OpenPurchaseLost  OpenKind = 7 // OpenPurchaseDoubt with a card that is gone: it keeps no account open
 )
 
 // OpenItem is money of a holder that is on its way.

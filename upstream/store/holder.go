@@ -125,8 +125,9 @@ func (b *Books) CloseHolder(ctx context.Context, tx *sqldb.Tx, a Account, at tim
 }
 
 // LeftOf says what is left of a holder's account or under way for it, in words;
-// "" is nothing. cards are those in the holder's hand: a load of another one is in
-// doubt for ever, and moves no money. It locks the account until the transaction ends.
+// "" is nothing. cards are those in the holder's hand: a sale or a load of another one may
+// be in doubt for ever. A load moves no money, and that of the sale is in suspense; if it
+// comes back, it is listed as what came onto a closed account. It locks the account until the transaction ends.
 func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account, cards []string) (what string, err error) {
 	at, err := b.lockAccounts(ctx, tx, []Account{a}, nil)
 	if err != nil {
@@ -141,7 +142,7 @@ func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account, cards []str
 	}{
 		{"money is held for a sale, or cash is being taken", `SELECT 1 FROM holds WHERE account = ? AND state <= 2`, a},
 		{"money is held for a bath", `SELECT 1 FROM bath_reservations WHERE account = ? AND hold = 1`, a},
-		{"a sale is in doubt", `SELECT 1 FROM claims WHERE account = ? AND state = 1 AND kind = 40`, a},
+		{"a sale is in doubt", `SELECT 1 FROM claims WHERE card_no = ANY (?) AND state = 1 AND kind = 40`, cards},
 		{"a top-up is under way", `SELECT 1 FROM orders WHERE account = ? AND state < 4`, a},
 		{"a bill is being paid", `SELECT 1 FROM bills WHERE account = ? AND state IN (1, 2, 3, 6)`, a},
 		{"a load is under way", `SELECT 1 FROM loads WHERE card_no = ANY (?) AND state = 1`, cards},

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"quancun/journal"
+	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/tender"
 	"quancun/ledger"
@@ -25,6 +27,7 @@ const (
 	drawerLow  dialog.Word = "centre.drawer.low"
 	notEnough  dialog.Word = "centre.not.enough"
 	retireOnce dialog.Word = "centre.retire.later"
+	retireLost dialog.Word = "centre.retire.doubt" // a sale in doubt may turn out not to have been made
 
 	factCash  dialog.Word = "centre.fact.cash"
 	factPaid  dialog.Word = "centre.fact.paid"
@@ -95,14 +98,15 @@ func (s *serving) retire(ctx context.Context) (dialog.Report, error) {
 	if err := s.findOpen(ctx); err != nil {
 		return dialog.Report{}, err
 	}
-	if h := s.holder; len(h.Open) > 0 || h.Available != h.Balance || h.Balance < 0 {
-		return dialog.Report{}, dialog.Refuse(leftOver, nil)
+	if h := s.holder; keepsOpen(h) || h.Available != h.Balance || h.Balance < 0 {
+		return dialog.Report{Facts: s.with(s.underWay()...)}, dialog.Refuse(leftOver, nil)
 	}
 	if err := s.document(ctx); err != nil {
 		return dialog.Report{}, err
 	}
 	paid, ref := s.holder.Balance, s.Ref()
 	facts := s.with(dialog.Fact{Name: factPaid, Kind: dialog.IsAmount, Amount: paid, Strong: true})
+	facts = append(facts, s.underWay()...)
 	ask := sure
 	if paid > 0 {
 		ask = cashOut
@@ -116,6 +120,9 @@ func (s *serving) retire(ctx context.Context) (dialog.Report, error) {
 		}
 	}
 	report := dialog.Report{No: short(ref), Facts: facts, Print: paid > 0}
+	if len(s.holder.Open) > 0 {
+		report.Next = retireLost
+	}
 	if err := s.emptied(ctx); err != nil {
 		report.Next = retireOnce // the cash is out, and the account is empty: nothing can be lost
 		return report, nil       //nolint:nilerr // it is said
@@ -130,6 +137,28 @@ func (s *serving) retire(ctx context.Context) (dialog.Report, error) {
 		return report, nil
 	}
 	return report, err
+}
+
+// lefts say what is open of an account.
+var lefts = map[client.OpenKind]dialog.Word{
+	client.OpenTopUpChecking: "centre.left.topup", client.OpenLoadDoubt: "centre.left.load",
+	client.OpenPurchaseDoubt: "centre.left.sale", client.OpenHold: "centre.left.hold",
+	client.OpenPurchaseLost: "centre.left.lost",
+}
+
+// keepsOpen reports whether something is under way that has to end before the account.
+func keepsOpen(h centre.Holder) bool {
+	return slices.ContainsFunc(h.Open, func(o centre.Open) bool { return o.Kind != client.OpenPurchaseLost })
+}
+
+// underWay is what is open of the account.
+func (s *serving) underWay() (all []dialog.Fact) {
+	for _, o := range s.holder.Open {
+		if name, known := lefts[o.Kind]; known {
+			all = append(all, dialog.Amount(name, o.Amount), dialog.Moment(factSince, o.Since.In(kiosk.Beijing)))
+		}
+	}
+	return all
 }
 
 // What references of money that goes with an act end in.
@@ -219,7 +248,7 @@ func (s *serving) emptied(ctx context.Context) error {
 	}
 	for range emptyMax {
 		h, err := s.Centre.Find(ctx, s.clerk, centre.Find{Account: s.holder.Account})
-		if err == nil && h.Balance == 0 && h.Available == 0 && len(h.Open) == 0 {
+		if err == nil && h.Balance == 0 && h.Available == 0 && !keepsOpen(h) {
 			return nil
 		}
 		if err := s.sleep(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"quancun/journal"
 	"quancun/kiosk/dialog"
@@ -14,6 +15,7 @@ import (
 	"quancun/reader/purse"
 	"quancun/reader/sim"
 	"quancun/upstream/client"
+	"quancun/upstream/client/centre"
 )
 
 func (w *world) done(task dialog.Word) office.View {
@@ -397,6 +399,28 @@ func TestCash(t *testing.T) {
 	}
 	if v := w.run(counter.TopUp); v.Outcome != dialog.Refused || v.Why != "centre.closed" {
 		t.Errorf("cash for a closed account: %+v", v)
+	}
+}
+
+// TestRetireDoubt: a clerk reads what keeps an account open. A sale in doubt with a card
+// that is gone does not, and whose account is closed is told of it.
+func TestRetireDoubt(t *testing.T) {
+	w := newWorld(t)
+	w.openShift()
+	doubt := centre.Open{Kind: client.OpenPurchaseDoubt, Amount: 12 * yuan, Since: time.Now(), Place: "canteen"}
+	said := func(v office.View, name dialog.Word) bool {
+		return slices.ContainsFunc(v.Report.Facts, func(f dialog.Fact) bool { return f.Name == name && f.Amount == 12*yuan })
+	}
+	w.holder.Open = []centre.Open{doubt}
+	v := w.run(counter.Retire)
+	if v.Outcome != dialog.Refused || v.Why != "centre.left.over" || !said(v, "centre.left.sale") || w.holder.Closed {
+		t.Errorf("a sale in doubt: %+v", v)
+	}
+	doubt.Kind = client.OpenPurchaseLost
+	w.holder.Open = []centre.Open{doubt}
+	v = w.run(counter.Retire)
+	if v.Outcome != dialog.Done || !said(v, "centre.left.lost") || v.Report.Next != "centre.retire.doubt" || !w.holder.Closed {
+		t.Errorf("with a card that is gone: %+v", v)
 	}
 }
 

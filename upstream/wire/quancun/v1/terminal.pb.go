@@ -98,6 +98,7 @@ const (
 	OpenKind_OPEN_KIND_NOT_LEVEL       OpenKind = 4 // on the account, not yet on the card
 	OpenKind_OPEN_KIND_PURCHASE_DOUBT  OpenKind = 5 // the card left while it was paying; set aside
 	OpenKind_OPEN_KIND_HOLD            OpenKind = 6 // held for a sale of which the terminal has not told yet
+	OpenKind_OPEN_KIND_PURCHASE_LOST   OpenKind = 7 // PURCHASE_DOUBT with a card that is gone: it keeps no account open
 )
 
 // Enum value maps for OpenKind.
@@ -110,6 +111,7 @@ var (
 		4: "OPEN_KIND_NOT_LEVEL",
 		5: "OPEN_KIND_PURCHASE_DOUBT",
 		6: "OPEN_KIND_HOLD",
+		7: "OPEN_KIND_PURCHASE_LOST",
 	}
 	OpenKind_value = map[string]int32{
 		"OPEN_KIND_UNSPECIFIED":     0,
@@ -119,6 +121,7 @@ var (
 		"OPEN_KIND_NOT_LEVEL":       4,
 		"OPEN_KIND_PURCHASE_DOUBT":  5,
 		"OPEN_KIND_HOLD":            6,
+		"OPEN_KIND_PURCHASE_LOST":   7,
 	}
 )
 
@@ -2889,7 +2892,7 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x12CARD_STATUS_ACTIVE\x10\x01\x12\x13\n" +
 	"\x0fCARD_STATUS_HOT\x10\x02\x12\x17\n" +
 	"\x13CARD_STATUS_UNKNOWN\x10\x03\x12\x17\n" +
-	"\x13CARD_STATUS_RETIRED\x10\x04*\xc4\x01\n" +
+	"\x13CARD_STATUS_RETIRED\x10\x04*\xe1\x01\n" +
 	"\bOpenKind\x12\x19\n" +
 	"\x15OPEN_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19OPEN_KIND_TOP_UP_CHECKING\x10\x01\x12\x19\n" +
@@ -2897,7 +2900,8 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x14OPEN_KIND_LOAD_DOUBT\x10\x03\x12\x17\n" +
 	"\x13OPEN_KIND_NOT_LEVEL\x10\x04\x12\x1c\n" +
 	"\x18OPEN_KIND_PURCHASE_DOUBT\x10\x05\x12\x12\n" +
-	"\x0eOPEN_KIND_HOLD\x10\x06*\x86\x03\n" +
+	"\x0eOPEN_KIND_HOLD\x10\x06\x12\x1b\n" +
+	"\x17OPEN_KIND_PURCHASE_LOST\x10\a*\x86\x03\n" +
 	"\fMovementKind\x12\x1d\n" +
 	"\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MOVEMENT_KIND_TOP_UP\x10\x01\x12\x16\n" +
