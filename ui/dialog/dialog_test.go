@@ -409,6 +409,18 @@ func TestUnknownSaysWhatNow(t *testing.T) {
 	}
 }
 
+// TestRefusalSaysWhatMoved: where cash was taken before it was refused, no page says that
+// no money has moved.
+func TestRefusalSaysWhatMoved(t *testing.T) {
+	k := newFinger(t)
+	k.show(office.View{View: dialog.View{Page: dialog.Ended, Outcome: dialog.Refused, Why: "centre.not.blank",
+		Report: dialog.Report{Next: "centre.cash.kept", Facts: []dialog.Fact{dialog.Count("total", 1)}}}})
+	kept, untouched := k.stage.Texts.T("dialog.centre.cash.kept"), k.stage.Texts.T("dialog.refused")
+	if words := k.words(); !strings.Contains(words, kept) || strings.Contains(words, untouched) {
+		t.Errorf("%q is not in %q, or %q is", kept, words, untouched)
+	}
+}
+
 // TestRefusalSaysOnce: a page of a service that was refused says once what came of the
 // money, and then what to do now; so does one that is being checked of what it is.
 func TestRefusalSaysOnce(t *testing.T) {

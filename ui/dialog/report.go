@@ -64,7 +64,11 @@ func (p *page) verdict() verdict {
 	}
 	v := verdict{ground: look.Bad, icon: "refused"}
 	p.why(&v)
-	all := []string{v.body, p.t.T("dialog.refused")}
+	untouched := p.t.T("dialog.refused")
+	if r.Next != "" { // something is so all the same
+		untouched = p.word(r.Next)
+	}
+	all := []string{v.body, untouched}
 	if p.s.Touch { // first of all: is my money there?
 		slices.Reverse(all)
 	}

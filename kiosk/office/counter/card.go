@@ -222,6 +222,9 @@ func (s *serving) begin(ctx context.Context, m *making) (err error) {
 	if err != nil && !errors.Is(err, tender.ErrUnknown) { // else the cash may be on the account
 		return errors.Join(err, s.end(ctx, m.ref, journal.NotDone))
 	}
+	if err == nil {
+		s.kept = cashKept
+	}
 	return err
 }
 
@@ -260,6 +263,7 @@ func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (dialog.R
 	r.Next, r.Print = cardNext, true
 	owed, err := s.charge(ctx, m)
 	if err == nil {
+		s.kept = "" // the fee is paid
 		err = s.end(ctx, m.ref, journal.Done)
 	}
 	if err != nil {

@@ -23,6 +23,7 @@ const (
 	cashIn     dialog.Word = "centre.cash.in"  // count it, then confirm
 	cashOut    dialog.Word = "centre.cash.out" // count it out, then confirm
 	cashUnsure dialog.Word = "centre.cash.unsure"
+	cashKept   dialog.Word = "centre.cash.kept" // it is on the account
 	noRoom     dialog.Word = "centre.no.room"
 	drawerLow  dialog.Word = "centre.drawer.low"
 	notEnough  dialog.Word = "centre.not.enough"

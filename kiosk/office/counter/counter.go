@@ -175,6 +175,7 @@ type serving struct {
 	clerk  string // staff number of who answers for it upstream
 	holder centre.Holder
 	seen   seen
+	kept   dialog.Word // what is so although the task was not done; "": nothing has happened
 }
 
 type script func(s *serving, ctx context.Context) (dialog.Report, error)
@@ -190,7 +191,11 @@ func (d *Desk) task(run script) func(context.Context, *office.Talk) (dialog.Repo
 			s.clerk = r.By.No
 		}
 		d.settle(ctx)
-		return run(s, ctx)
+		r, err := run(s, ctx)
+		if err != nil {
+			r.Next = s.kept // what else it says is so once it is done
+		}
+		return r, err
 	}
 }
 

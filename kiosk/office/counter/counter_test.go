@@ -216,7 +216,8 @@ func TestOtherMaker(t *testing.T) {
 	w.openShift()
 	good := w.card
 	w.card = sim.New(sim.NewBlank(profile.Default(), [16]byte{7}, [4]byte{9}))
-	if v := w.run(counter.Replace); v.Outcome != dialog.Refused || v.Why != "centre.not.blank" {
+	if v := w.run(counter.Replace); v.Outcome != dialog.Refused || v.Why != "centre.not.blank" ||
+		v.Report.Next != "centre.cash.kept" {
 		t.Fatalf("%+v", v)
 	}
 	if w.ended(0); w.balance() != 45*yuan {
@@ -505,6 +506,20 @@ func TestRetireCut(t *testing.T) {
 			if outs := w.entries(journal.PayOut); len(outs) != 1 || w.balance() != 0 || !w.holder.Closed {
 				t.Errorf("step %d, after %v: %d pay-outs, balance %s", step, after, len(outs), w.balance())
 			}
+		}
+	}
+}
+
+// TestUnknownIsNotDone: a page that says that nobody knows does not say beside it what is
+// so once it is done, such as that machines refuse the card.
+func TestUnknownIsNotDone(t *testing.T) {
+	for _, task := range []dialog.Word{counter.Lost, counter.Name, counter.PIN} {
+		w := newWorld(t)
+		w.choose("centre.fee", 1)
+		w.done(counter.Replace) // a card that can be used
+		w.loseDo, w.loseClose = true, true
+		if v := w.run(task); v.Outcome != dialog.Unknown || v.Report.Next != "" {
+			t.Errorf("%s: outcome %d, and then %q", task, v.Outcome, v.Report.Next)
 		}
 	}
 }

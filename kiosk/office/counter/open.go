@@ -94,7 +94,9 @@ func (s *serving) resumed(ctx context.Context, e journal.Entry) (*making, error)
 	if charged {
 		m.fee = 0
 	}
-	m.cash, err = s.has(ctx, e.Ref+cashSuffix)
+	if m.cash, err = s.has(ctx, e.Ref+cashSuffix); m.cash && !charged {
+		s.kept = cashKept
+	}
 	return m, err
 }
 
@@ -139,6 +141,7 @@ func (s *serving) resume(ctx context.Context, m *making) (dialog.Report, error) 
 		if _, err := s.takeCash(ctx, m.ref+cashSuffix, m.fee); err != nil {
 			return dialog.Report{}, err
 		}
+		s.kept = cashKept
 	}
 	return s.goOn(ctx, m, pin)
 }
