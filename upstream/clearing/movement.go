@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strconv"
+	"time"
 
 	"quancun/journal"
 	"quancun/money"
@@ -45,7 +46,8 @@ func takeMovements(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (
 	var amount []money.Fen
 	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
 		var e ledgerEntry
-		err := rows.Scan(&e.id, &e.amount, &e.at, &e.order, &e.refund, &e.corrects, &e.terminals, &e.body, &e.origin)
+		err := rows.Scan(&e.id, &e.amount, &e.at, &e.made, &e.paid, &e.order, &e.refund, &e.corrects, &e.terminals,
+			&e.body, &e.origin)
 		if err != nil {
 			return err
 		}
@@ -55,10 +57,10 @@ func takeMovements(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (
 		}
 		account, entry = append(account, string(source)), append(entry, e.id)
 		about, refund = append(about, what), append(refund, refundNo)
-		amount, at = append(amount, e.amount), append(at, e.at)
+		amount, at = append(amount, e.amount), append(at, e.moved())
 		return nil
 	}, store.Lines(`l.before_id > (SELECT coalesce(max(entry_id), 0) FROM movements WHERE account = ?1)`)+`
-		SELECT e.id, p.amount_fen, coalesce(o.paid_ms, e.made_ms, e.at_ms),
+		SELECT e.id, p.amount_fen, e.at_ms, e.made_ms, o.paid_ms,
 			coalesce(e.order_no, b.order_no, r.order_no, ''), coalesce(r.refund_no, ''),
 			coalesce(d.about, ''), e.journal IS NOT NULL, j.body, u.body
 		FROM (SELECT entry_id, amount_fen FROM lines
@@ -85,14 +87,28 @@ func takeMovements(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (
 // ledgerEntry is an entry of the ledger on a source's account.
 type ledgerEntry struct {
 	id        int64
-	amount    money.Fen // as posted
-	at        int64
-	order     string // a top-up's or a bill's
-	refund    string // of a bill
-	corrects  string // what the difference is about that it corrects
-	terminals bool   // it is a terminal's
-	body      []byte // of the terminal's entry, if we hold it under this number
-	origin    []byte // of the entry that it gives back
+	amount    money.Fen     // as posted
+	at        int64         // when it was booked
+	made      sql.NullInt64 // by the clock of who has made it
+	paid      sql.NullInt64 // a top-up, by the channel's clock
+	order     string        // a top-up's or a bill's
+	refund    string        // of a bill
+	corrects  string        // what the difference is about that it corrects
+	terminals bool          // it is a terminal's
+	body      []byte        // of the terminal's entry, if we hold it under this number
+	origin    []byte        // of the entry that it gives back
+}
+
+// moved returns when e moved, by the source's clock where we know. A terminal's clock is
+// believed as far as for merchants' days.
+func (e ledgerEntry) moved() int64 {
+	switch {
+	case e.paid.Valid:
+		return e.paid.Int64
+	case e.made.Valid && (!e.terminals || believed(fromMS(e.made), time.UnixMilli(e.at))):
+		return e.made.Int64
+	}
+	return e.at
 }
 
 // about names what e is about, as a statement would: "" for what no statement

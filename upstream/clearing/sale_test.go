@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	lab "quancun/lab/alipay"
 	"quancun/money"
 	"quancun/upstream/ingest"
 	"quancun/upstream/keys"
@@ -135,4 +136,42 @@ func TestSalesByCode(t *testing.T) {
 		wants(t, w.settled(), "canteen 2026-03-01 4(0) 25.00-2.00=23.00 open") // S4 came when the day was closed
 		w.whole()
 	})
+}
+
+// TestClockOfATill has a till whose clock is of another year sell by Alipay's codes, and
+// give back what the channel says that it has given back. What it writes is compared on
+// the day on which it came.
+func TestClockOfATill(t *testing.T) {
+	for name, clock := range map[string]string{"Behind": "2020-01-01 00:00:00", "Ahead": "2036-01-01 00:00:00"} {
+		t.Run(name, func(t *testing.T) {
+			onBothEngines(t, func(t *testing.T, w *world) {
+				till := newTill(w)
+				w.set("2026-03-01 12:00:00")
+				desk := payment.New(payment.Config{Books: w.books, Channel: w.alipay, Now: w.now})
+				code, err := w.gateway.Code()
+				w.must(err)
+				p, err := desk.Pay(t.Context(), payment.Payment{
+					No: "S1", Terminal: "K01", Merchant: "canteen", Amount: 8 * yuan,
+				}, code)
+				if err != nil || p.State != payment.Paid {
+					t.Fatalf("Pay = %+v, %v; want it paid", p, err)
+				}
+				w.set(clock)
+				till.write(journal.Entry{Kind: journal.ChannelSale, Ref: "S1", Merchant: "canteen", Amount: 8 * yuan})
+				w.set("2026-03-01 12:00:01")
+				till.push()
+				w.set("2026-03-02 10:00:00")
+				_, err = w.gateway.Arm(lab.Fault{Method: "bill.file", Kind: lab.Missing, Order: "S1"})
+				w.must(err)
+				w.once(0)
+				if got := w.days(); !slices.Equal(got, []string{"2026-03-01"}) {
+					t.Errorf("%d days, from %q on; want the 1st", len(got), got[:min(len(got), 3)])
+				}
+				if got := w.inbox(); len(got) == 0 || got[len(got)-1] != "payment only ours S1 8.00: operator, claim payment" {
+					t.Errorf("inbox %q; want the sale in it", got)
+				}
+				w.whole()
+			})
+		})
+	}
 }

@@ -152,13 +152,16 @@ func ownDay(made, at, now time.Time) channel.Day {
 		at = now
 	}
 	switch {
-	case !made.IsZero() && at.Sub(made) <= behindMax && made.Sub(at) <= aheadMax:
+	case !made.IsZero() && believed(made, at):
 		return channel.DayOf(made)
 	case ahead:
 		return ""
 	}
 	return channel.DayOf(at)
 }
+
+// believed reports whether a terminal may have made at made what arrived at at.
+func believed(made, at time.Time) bool { return at.Sub(made) <= behindMax && made.Sub(at) <= aheadMax }
 
 // open is what a merchant has sold and is in no day yet.
 type open struct {
