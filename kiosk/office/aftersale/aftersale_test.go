@@ -229,6 +229,25 @@ func TestWallet(t *testing.T) {
 	}
 }
 
+// TestFindByIntent: a payment that was open when it was looked up has the number that the
+// page said of it for good. It is given back by that number, and is not to be handed over
+// once it was.
+func TestFindByIntent(t *testing.T) {
+	w := newWorld(t)
+	intent := w.append(journal.Entry{Kind: journal.PaymentIntent, Ref: "pay_wallet", Merchant: "canteen", Amount: yuan})
+	w.sell(journal.ChannelSale, "wallet", yuan)
+	w.append(journal.Entry{Kind: journal.PaymentEnd, Ref: "pay_wallet", Outcome: journal.Paid})
+	number := dialog.Answer{Text: fmt.Sprint(intent.Seq)}
+	s := with(with(back(0), "sale.which", dialog.Answer{}), "refund.howmuch", dialog.Answer{})
+	if v := w.do(aftersale.Refund, with(s, "sale.number", number)); v.Outcome != dialog.Done {
+		t.Fatalf("refund ended as %d for %q", v.Outcome, v.Why)
+	}
+	v := w.do(aftersale.Query, script{"query.which": {}, "sale.number": number})
+	if f := fact(v.Report.Facts, "fact.state"); f.Word != "state.allback" || v.Report.Next != "" {
+		t.Errorf("given back: %q, and then %q", f.Word, v.Report.Next)
+	}
+}
+
 // TestQuery says of each payment how it stands.
 func TestQuery(t *testing.T) {
 	w := newWorld(t)

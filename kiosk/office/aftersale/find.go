@@ -9,6 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/channel"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/refund"
@@ -45,7 +46,8 @@ func (c *Config) choose(ctx context.Context, t *office.Talk, what dialog.Word, p
 	if err != nil {
 		return "", err
 	}
-	return c.find(ctx, t, text)
+	ref, err := c.find(ctx, t, text)
+	return strings.TrimPrefix(ref, channel.IntentPrefix), err // what was asked for is found by what came of it
 }
 
 // last returns the newest entries that pass, the newest first.
