@@ -476,6 +476,34 @@ func TestTillHearsOfDoubt(t *testing.T) {
 	}
 }
 
+// TestTillNumberTakenTorn: somebody writes before the intent of a sale, which is begun anew,
+// and then the card is lifted. It pays when it is laid down again: the name of the first
+// attempt is used up.
+func TestTillNumberTakenTorn(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	c := tills[0]
+	c.seller.Book = &hurried{brokenBook: c.journal(), times: 1}
+	w := c.openWindow()
+	world.card.Break(sim.Break{How: sim.TearBefore, INS: 0x50, Skip: 1})
+	w.price(lunch)
+	w.layCard()
+	if v := w.see(flow.Present, flow.Sold, flow.Declined); v.Step == flow.Present {
+		w.see(flow.Selling)
+		if v = w.see(flow.Present, flow.Sold, flow.Declined); v.Notice != flow.CardLeft {
+			t.Fatalf("step %d, notice %d, fault %d", v.Step, v.Notice, v.Fault)
+		}
+	}
+	w.layCard()
+	if v := w.see(flow.Sold, flow.Declined); v.Step != flow.Sold {
+		t.Errorf("laid down again: fault %d", v.Fault)
+	}
+	world.told(w.post)
+	if got := world.booked(journal.MerchantAccount(merchant)); got != lunch {
+		t.Errorf("the merchant has %s", got)
+	}
+}
+
 // TestTillWasThis: a sale that the card has paid, and whose customer was asked to
 // pay again, is said to be this one: it is paid once.
 func TestTillWasThis(t *testing.T) {

@@ -140,8 +140,11 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 	if err != nil {
 		return Sold{Before: before}, err
 	}
-	s.waiting = nil
 	a, sold := attempt{Sale: sale, ref: sale.Ref}, Sold{}
+	if s.waiting != nil && s.waiting.Ref == sale.Ref {
+		a.ref = s.waiting.ref // that sale's own may be used up
+	}
+	s.waiting = nil
 	for a.tries < triesMax && (a.tries == 0 || errors.Is(err, errAgain)) {
 		if sold, err = s.try(ctx, card, &a); err == nil {
 			sold.Before = before

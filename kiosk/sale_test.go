@@ -545,15 +545,42 @@ func TestSaleNumberTaken(t *testing.T) {
 	w.balanced(c)
 }
 
+// TestSaleNumberTakenPIN: the sale is begun anew, and by then it wants the holder's PIN.
+func TestSaleNumberTakenPIN(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	c.seller.Book = &hurried{brokenBook: c.journal(), times: 1, do: func() { w.limit(10 * yuan) }}
+	card, info, err := c.lay()
+	w.ok(err)
+	defer card.Close()
+	sale := kiosk.Sale{Ref: kiosk.NewRef(), Card: info, Merchant: merchant, Amount: lunch}
+	if _, err := c.seller.Sell(t.Context(), card, sale); !errors.Is(err, rules.ErrPIN) {
+		t.Fatalf("err = %v, want %v", err, rules.ErrPIN)
+	}
+	sale.PIN = true
+	if _, err := c.seller.Sell(t.Context(), card, sale); err != nil {
+		t.Errorf("with the PIN: %v", err)
+	}
+	w.told(c.post)
+	if n := w.balanced(c); n != 1 {
+		t.Errorf("%d lunches paid", n)
+	}
+}
+
 // hurried is a journal into which somebody writes just before each intent.
 type hurried struct {
 	*brokenBook
 	times int
+	do    func() // besides; nil: nothing
 }
 
 func (b *hurried) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
 	if e.Kind == journal.SaleIntent && b.times > 0 {
 		b.times--
+		if b.do != nil {
+			b.do()
+		}
 		_, err := b.brokenBook.Append(ctx, journal.Entry{
 			Kind: journal.CashIn, Ref: kiosk.NewRef(), Amount: 100,
 		})
