@@ -221,6 +221,23 @@ func TestWrong(t *testing.T) {
 	})
 }
 
+// TestWrongByAClockAhead: who was wrong too often while the upstream's clock was ahead can
+// have a card stopped when it is right again, and not in years.
+func TestWrongByAClockAhead(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		const years = 3 * 365 * 24 * time.Hour
+		w.Pass(years)
+		for range 5 {
+			_, err := w.report(w.here, number, "000000")
+			w.refused(number, err, wire.Wrong)
+		}
+		w.Pass(-years)
+		if _, err := w.report(w.here, number, pin); err != nil || w.status() != store.CardHot {
+			t.Errorf("%v, card has status %d", err, w.status())
+		}
+	})
+}
+
 // TestLetters: a kiosk types capitals, whatever a number is in the books; and whoever
 // writes one in all ways has no more tries for it, be it somebody's or not.
 func TestLetters(t *testing.T) {
