@@ -314,8 +314,9 @@ const stopMax = 45 * time.Second
 
 // serve shows the window until the program is told to stop.
 //
-// Fyne's own shutdown can hang (a race between its main and its queue), so it
-// is never relied upon: the journal is closed and then the process ends.
+// Fyne's own shutdown can hang (a race between its main and its queue), and it ends
+// its window as soon as it hears of the same signal. So it is never relied upon: the
+// journal is closed and then the process ends.
 func (t *terminal) serve() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -341,7 +342,11 @@ func (t *terminal) serve() error {
 			os.Exit(exitFailed)
 		}
 	}()
-	return t.show(ctx)
+	if err := t.show(ctx); err != nil {
+		return err
+	}
+	stop()    // where somebody has closed the window
+	select {} // what is under way is finished without it, and the process ends above
 }
 
 func exit(log *slog.Logger, err error) {
