@@ -16,8 +16,8 @@ import (
 	"quancun/upstream/client"
 	"quancun/upstream/server"
 	"quancun/upstream/store"
-	"quancun/upstream/store/sqldb"
 	"quancun/upstream/store/pgtest"
+	"quancun/upstream/store/sqldb"
 )
 
 // TestTopUpBroken breaks a top-up of 20 yuan at each point where the world can

@@ -11,20 +11,33 @@ import (
 	"unicode/utf8"
 )
 
-// text returns a statement as the engine reads it.
-func (db *DB) text(statement string) string {
+// text returns a statement as the engine reads it. Its parameters are of the same
+// types whenever it is run.
+func (db *DB) text(statement string, args []any) string {
 	if text, ok := db.texts.Load(statement); ok {
 		return text.(string)
 	}
-	text := db.rewrite(statement)
+	text := db.rewrite(statement, args)
 	db.texts.Store(statement, text)
 	return text
 }
 
-// forPostgres numbers the parameters of a statement as SQLite does: "?3" is
-// the third, and "?" is the one after the highest so far. Nothing is a
+// forPostgres numbers the parameters of a statement, and joins with those that are
+// slices.
+func forPostgres(statement string, args []any) string {
+	return anyNumbered.ReplaceAllStringFunc(numbered(statement), func(s string) string {
+		n, err := strconv.Atoi(anyNumbered.FindStringSubmatch(s)[1])
+		if err != nil || n < 1 || n > len(args) {
+			return s // the database says what is wrong with it
+		}
+		return fmt.Sprintf("IN (SELECT unnest($%d::%s))", n, listType(reflect.TypeOf(args[n-1]).Elem()))
+	})
+}
+
+// numbered returns a statement with its parameters numbered as SQLite does: "?3"
+// is the third, and "?" is the one after the highest so far. Nothing is a
 // parameter in a text, a quoted name or a comment.
-func forPostgres(statement string) string {
+func numbered(statement string) string {
 	var b strings.Builder
 	highest := 0
 	for i := 0; i < len(statement); {
@@ -68,13 +81,14 @@ func line(s string) int {
 }
 
 var (
-	locking  = regexp.MustCompile(`\s+FOR (NO KEY )?UPDATE\b`)
-	bytewise = regexp.MustCompile(`\s+COLLATE "C"`)
-	anyOf    = regexp.MustCompile(`= ANY \((\?\d*)\)`)
+	locking     = regexp.MustCompile(`\s+FOR (NO KEY )?UPDATE\b`)
+	bytewise    = regexp.MustCompile(`\s+COLLATE "C"`)
+	anyOf       = regexp.MustCompile(`= ANY \((\?\d*)\)`)
+	anyNumbered = regexp.MustCompile(`= ANY \(\$(\d+)\)`)
 )
 
 // forSQLite takes away what it has no need of, and spells out what it lacks.
-func forSQLite(statement string) string {
+func forSQLite(statement string, _ []any) string {
 	statement = locking.ReplaceAllString(statement, "")
 	statement = bytewise.ReplaceAllString(statement, "")
 	return anyOf.ReplaceAllString(statement, "IN (SELECT value FROM json_each($1))")

@@ -6,7 +6,9 @@
 // Statements are PostgreSQL's, in what both engines understand, with "?" and
 // "?1" for parameters. The package rewrites them once:
 //
-//   - for PostgreSQL, "?" becomes "$1" and so on;
+//   - for PostgreSQL, "?" becomes "$1" and so on, and "= ANY (?)" a join with the
+//     slice: it takes every slice to be short, and holds each row of a small table
+//     against each of a long one;
 //   - for SQLite, "FOR UPDATE" and "FOR NO KEY UPDATE" go away (it has one
 //     writer), COLLATE "C" goes away (it is the default), and "= ANY (?)" takes
 //     its slice as JSON.
@@ -87,7 +89,7 @@ type DB struct {
 // engine is what differs between the databases.
 type engine struct {
 	name    Engine
-	rewrite func(statement string) string
+	rewrite func(statement string, args []any) string
 	lists   bool             // takes a slice as a parameter
 	again   func(error) bool // nothing was written, and the same may work when done again
 	undone  func(error) bool // of COMMIT: surely nothing was written
@@ -218,7 +220,7 @@ type Querier interface {
 
 // Query reads rows outside a transaction.
 func (db *DB) Query(ctx context.Context, statement string, args ...any) (*sql.Rows, error) {
-	return db.r.QueryContext(ctx, db.text(statement), db.args(args)...)
+	return db.r.QueryContext(ctx, db.text(statement, args), db.args(args)...)
 }
 
 // QueryRow reads a row outside a transaction.
@@ -226,7 +228,7 @@ func (db *DB) QueryRow(ctx context.Context, statement string, args ...any) *sql.
 	if db.name == SQLite && ctx.Err() == nil {
 		ctx = context.WithoutCancel(ctx) // it is there before two goroutines could watch for that, see file
 	}
-	return db.r.QueryRowContext(ctx, db.text(statement), db.args(args)...)
+	return db.r.QueryRowContext(ctx, db.text(statement, args), db.args(args)...)
 }
 
 // Tx is a transaction under way.
@@ -247,7 +249,7 @@ func (t *Tx) Exec(ctx context.Context, statement string, args ...any) (sql.Resul
 	if err := t.flush(ctx); err != nil {
 		return nil, err
 	}
-	return t.tx.ExecContext(ctx, t.db.text(statement), t.db.args(args)...)
+	return t.tx.ExecContext(ctx, t.db.text(statement, args), t.db.args(args)...)
 }
 
 // Query runs a statement that returns rows.
@@ -255,13 +257,13 @@ func (t *Tx) Query(ctx context.Context, statement string, args ...any) (*sql.Row
 	if err := t.flush(ctx); err != nil {
 		return nil, err
 	}
-	return t.tx.QueryContext(ctx, t.db.text(statement), t.db.args(args)...)
+	return t.tx.QueryContext(ctx, t.db.text(statement, args), t.db.args(args)...)
 }
 
 // QueryRow runs a statement that returns a row.
 func (t *Tx) QueryRow(ctx context.Context, statement string, args ...any) *sql.Row {
 	_ = t.flush(ctx) // a row cannot say that it failed, but there will be no COMMIT
-	return t.tx.QueryRowContext(ctx, t.db.text(statement), t.db.args(args)...)
+	return t.tx.QueryRowContext(ctx, t.db.text(statement, args), t.db.args(args)...)
 }
 
 // Lock keeps others that ask for the same name out until the transaction

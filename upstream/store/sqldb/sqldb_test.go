@@ -490,3 +490,15 @@ func TestSecret(t *testing.T) {
 		t.Errorf("files of that name: %q", found)
 	}
 }
+
+// TestLists is about PostgreSQL's plan: it must not hold each row of a table
+// against each of a list, which it does where it takes the list to be short.
+func TestLists(t *testing.T) {
+	db := open(t, pgtest.New(t).DSN, rows(1))
+	for column, list := range map[string]any{"name": []name{"a"}, "n": []number{1, 2}, "raw": [][]byte{{1}}} {
+		plan, err := sqldb.Texts(t.Context(), db, `EXPLAIN SELECT n FROM rows WHERE `+column+` = ANY (?)`, list)
+		if all := strings.Join(plan, "\n"); err != nil || strings.Contains(all, "ANY") {
+			t.Errorf("%T: %v\n%s", list, err, all)
+		}
+	}
+}

@@ -98,7 +98,7 @@ func (t *Tx) send(ctx context.Context, conn *pgx.Conn, steps []Step) error {
 	}
 	var b pgx.Batch
 	for _, s := range steps {
-		b.Queue(t.db.text(s.Statement), t.db.args(s.Args)...)
+		b.Queue(t.db.text(s.Statement, s.Args), t.db.args(s.Args)...)
 	}
 	results := conn.SendBatch(ctx, &b)
 	defer results.Close() //nolint:errcheck // it has been asked below, or a step has said why
