@@ -193,15 +193,18 @@ func (b *bareSQL) run(ctx context.Context, total int) (r rate, err error) {
 }
 
 // bareSame is the floor of an upload on the tables that it goes to: the rows of
-// campusd, with its indexes and checks, written by one statement a batch. Nobody
-// locks, proves or reads anything, and the balances in entries are only as long as
-// real ones. WAL and pages grow as by an upload.
+// campusd, with its indexes and checks, written by one statement a batch that locks
+// the accounts in their order. Nobody proves or reads anything, and the balances in
+// entries are only as long as real ones. WAL and pages grow as by an upload.
 type bareSame struct {
 	conn    *pgx.Conn
 	author  *author
 	journal int64
 	entry   int64 // the last one's number
 }
+
+// entriesBetween keeps the numbers of entries of two that write at once apart.
+const entriesBetween = 1 << 40
 
 // newSameSQL makes campusd's tables in a database, and who takes part.
 func newSameSQL(ctx context.Context, dsn string, u *upstreamBench) (_ *bareSame, err error) {
@@ -216,24 +219,36 @@ func newSameSQL(ctx context.Context, dsn string, u *upstreamBench) (_ *bareSame,
 	if err := errors.Join(err, books.Close()); err != nil {
 		return nil, err
 	}
-	b := &bareSame{}
-	if b.author, err = u.author(1); err != nil {
+	b, err := joinSameSQL(ctx, dsn, u, 1)
+	if err != nil {
+		return nil, err
+	}
+	_, err = b.conn.Exec(ctx, `
+		INSERT INTO accounts (account) SELECT 'merchant/m' || n FROM generate_series(0, $1) AS n`, benchMerchants-1)
+	return b, err
+}
+
+// joinSameSQL returns who writes a journal of its own into the tables.
+func joinSameSQL(ctx context.Context, dsn string, u *upstreamBench, epoch byte) (b *bareSame, err error) {
+	b = &bareSame{entry: int64(epoch) * entriesBetween}
+	if b.author, err = u.author(epoch); err != nil {
 		return nil, err
 	}
 	if b.conn, err = pgx.Connect(ctx, dsn); err != nil {
 		return nil, err
 	}
-	_, err1 := b.conn.Exec(ctx, `
-		INSERT INTO accounts (account) SELECT 'merchant/m' || n FROM generate_series(0, $1) AS n`, benchMerchants-1)
-	err2 := b.conn.QueryRow(ctx, `
+	of := journal.Epoch{epoch}
+	err = b.conn.QueryRow(ctx, `
 		INSERT INTO journals (terminal, epoch, opened_ms, head_hash) VALUES ($1, $2, 0, $3) RETURNING id`,
-		benchTerminal, make([]byte, len(journal.Epoch{})), make([]byte, len(journal.Hash{}))).Scan(&b.journal)
-	err3 := b.conn.QueryRow(ctx, `SELECT max(id) FROM entries`).Scan(&b.entry)
-	return b, errors.Join(err1, err2, err3)
+		benchTerminal, of[:], make([]byte, len(journal.Hash{}))).Scan(&b.journal)
+	return b, err
 }
 
 const sameBatch = `
-	WITH kept AS (
+	WITH held AS (
+		SELECT account FROM accounts WHERE account IN (SELECT unnest($8::text[] || $9::text[]))
+		ORDER BY account FOR NO KEY UPDATE),
+	kept AS (
 		INSERT INTO journal_entries (journal, seq, hash, body, received_ms)
 		SELECT $1::bigint, unnest($2::bigint[]), unnest($3::bytea[]), unnest($4::bytea[]), $5::bigint),
 	posted AS (
@@ -249,7 +264,7 @@ const sameBatch = `
 	FROM (SELECT account, sum(amount) AS amount, max(id) AS last FROM (
 			SELECT unnest($8::text[]), -1, unnest($6::bigint[])
 			UNION ALL SELECT unnest($9::text[]), 1, unnest($6::bigint[])) AS l (account, amount, id)
-		GROUP BY account ORDER BY account) AS f WHERE accounts.account = f.account`
+		GROUP BY account) AS f JOIN held USING (account) WHERE accounts.account = f.account`
 
 // arguments returns a batch as sameBatch takes it.
 func (b *bareSame) arguments() ([]any, error) {

@@ -227,17 +227,21 @@ func (t *two) push(ctx context.Context, total, per int) (all rate, err error) {
 			return rate{}, err
 		}
 	}
+	return atOnce(ctx, func(ctx context.Context, i int) (rate, error) { return t.terminals[i].send(ctx, batches[i]) })
+}
+
+// atOnce returns the rate of two together.
+func atOnce(ctx context.Context, do func(ctx context.Context, i int) (rate, error)) (rate, error) {
 	var each [2]rate
 	start := time.Now()
 	g, ctx := errgroup.WithContext(ctx)
-	for i, u := range t.terminals {
-		g.Go(func() (err error) { each[i], err = u.send(ctx, batches[i]); return err })
+	for i := range each {
+		g.Go(func() (err error) { each[i], err = do(ctx, i); return err })
 	}
 	if err := g.Wait(); err != nil {
 		return rate{}, err
 	}
-	all = rate{n: each[0].n + each[1].n, took: time.Since(start), each: append(each[0].each, each[1].each...)}
-	return all, nil
+	return rate{n: each[0].n + each[1].n, took: time.Since(start), each: append(each[0].each, each[1].each...)}, nil
 }
 
 // ownCPU returns how much processor time this process has used.
