@@ -56,9 +56,10 @@ var cgo = []string{"lab/disk"}
 // Arrows point one way: app → ui → kiosk → {reader, ledger, upstream/client}.
 // Reader, ledger and upstream do not know each other.
 var layers = map[string]layer{
-	".":     {ours: []string{"app"}},
-	"money": {},
-	"pboc":  {ours: []string{"money"}},
+	".":       {ours: []string{"app"}},
+	"money":   {},
+	"beijing": {},
+	"pboc":    {ours: []string{"money"}},
 
 	"reader":         {ours: []string{"money", "pboc", "reader/..."}, theirs: []string{text}},
 	"reader/apdu":    {},
@@ -265,7 +266,7 @@ var layers = map[string]layer{
 
 	"kiosk/rules":        {ours: []string{"money"}},
 	"kiosk/tender":       {ours: []string{"money"}},
-	"kiosk/today":        {ours: []string{"journal"}},
+	"kiosk/today":        {ours: []string{"beijing", "journal"}},
 	"kiosk/file":         {},
 	"kiosk/barcode":      {},
 	"kiosk/keysheet":     {ours: []string{"kiosk/file"}},
@@ -301,8 +302,8 @@ var layers = map[string]layer{
 	"kiosk/gossip":  {ours: []string{"money", "journal", "paycode"}, theirs: []string{crypto}},
 	"kiosk/code": {
 		ours: []string{
-			"money", "journal", "paycode", "ledger", "ledger/feed", "kiosk/gossip", "kiosk/rules", "kiosk/tender", "kiosk/today",
-			"upstream/client",
+			"beijing", "money", "journal", "paycode", "ledger", "ledger/feed", "kiosk/gossip", "kiosk/rules", "kiosk/tender",
+			"kiosk/today", "upstream/client",
 		},
 	},
 	"kiosk/staff": {
@@ -311,7 +312,7 @@ var layers = map[string]layer{
 	},
 	"kiosk": {
 		ours: []string{
-			"money", "pboc", "journal", "ledger", "ledger/...", "kiosk/dialog", "kiosk/pin", "kiosk/rules",
+			"beijing", "money", "pboc", "journal", "ledger", "ledger/...", "kiosk/dialog", "kiosk/pin", "kiosk/rules",
 			"kiosk/service", "kiosk/tender", "kiosk/today", "reader", "reader/apdu",
 			"reader/profile", "reader/purse", "upstream/client",
 		},

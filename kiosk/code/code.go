@@ -20,10 +20,12 @@ import (
 	"sync"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk/gossip"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/tender"
+	"quancun/kiosk/today"
 	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/money"
@@ -103,7 +105,7 @@ func (s *Seller) Outlook(ctx context.Context) (o tender.Outlook) {
 		o.Closed = err
 	}
 	// What the journal refuses to say is the Keeper's to tell.
-	o.Unknown = s.past.read(ctx, s.Book, s.moment(), s.Log) == nil && s.past.gap
+	o.Unknown = s.readPast(ctx) == nil && s.past.gap
 	return o
 }
 
@@ -254,7 +256,7 @@ func (s *Seller) again(ctx context.Context, a *attempt) (tender.Sold, error) {
 // unspent returns [tender.ErrSpent] for a code that was taken before, here or next
 // door.
 func (s *Seller) unspent(ctx context.Context, code paycode.Use) error {
-	if err := s.past.read(ctx, s.Book, s.moment(), s.Log); err != nil {
+	if err := s.readPast(ctx); err != nil {
 		return err
 	}
 	if at, taken := s.past.codes[code]; taken {
@@ -333,13 +335,19 @@ func (s *Seller) ask(ctx context.Context, a *attempt) (err error) {
 	return nil
 }
 
-// moment returns now.
-func (s *Seller) moment() moment {
-	m := moment{now: s.Now()}
+// day returns the business day that it is.
+func (s *Seller) day() today.Day {
+	var ahead time.Duration
 	if s.Ahead != nil {
-		m.ahead = s.Ahead()
+		ahead = s.Ahead()
 	}
-	return m
+	return today.DayOf(s.Now(), ahead)
+}
+
+// readPast brings the past up to the journal's head.
+func (s *Seller) readPast(ctx context.Context) error {
+	s.past.log = s.Log
+	return s.past.read.Read(ctx, s.Book, s.day(), &s.past)
 }
 
 // alone decides by the rules.
@@ -349,7 +357,7 @@ func (s *Seller) alone(ctx context.Context, a *attempt) error {
 		return err
 	}
 	now := s.Now()
-	here := s.past.spent(a.code.Account, s.moment())
+	here := s.past.spent(a.code.Account, s.day())
 	facts := rules.Sale{
 		Amount: a.Amount, PIN: a.PIN, ListAge: s.Feeds.Status(feed.Keys).Age(now),
 		Spent: here.all, Here: here.all, HereCount: here.count, Unknown: s.past.gap,
@@ -360,7 +368,7 @@ func (s *Seller) alone(ctx context.Context, a *attempt) error {
 	}
 	allowance := rules.Allowance{CodeMax: a.code.CodeMax, DayMax: a.code.DayMax, Spent: here.alone}
 	if s.Neighbours != nil {
-		there := s.Neighbours.Sum(a.code.Account, midnight(now))
+		there := s.Neighbours.Sum(a.code.Account, beijing.Midnight(now))
 		facts.Spent += there
 		allowance.Spent += there
 	}

@@ -20,6 +20,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/gossip"
 	"quancun/kiosk/tender"
+	"quancun/kiosk/today"
 	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/money"
@@ -97,8 +98,8 @@ func mustCode(t *testing.T, c *till, ref string) string {
 		t.Fatal(err)
 	}
 	var p past
-	p.codes, p.taken = map[paycode.Use]int64{}, map[string][]taken{}
-	p.add(item.End)
+	p.Begin(nil)
+	p.Add(item.End, today.Mark{})
 	if len(p.codes) != 1 {
 		t.Fatalf("%s has no code in it: %s", ref, item.End.Details)
 	}
