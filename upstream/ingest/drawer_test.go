@@ -276,6 +276,41 @@ func TestDrawerOfLostDisk(t *testing.T) {
 	})
 }
 
+// TestDrawerOfFoundMachine: a till is gone and parted with, and then found again. What it
+// has taken by then is in its sealed export, and the line about its drawer says so.
+func TestDrawerOfFoundMachine(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.holder("1001", 10*yuan)
+		c := w.till("C01")
+		c.opens(100 * yuan)
+		c.push()
+		carry := func() {
+			h, err := w.in.Head(t.Context(), c.terminal.ID, c.epoch)
+			if err == nil && h.Seq < c.next()-1 {
+				_, err = w.in.Carry(t.Context(), c.terminal, c.batch(h.Seq+1, c.next()-1))
+			}
+			if err := errors.Join(err, w.in.Part(t.Context(), c.terminal)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		carry()
+		w.inbox(ingest.DrawerDiffers)
+		c.takes("in1", 30*yuan)
+		carry()
+		carry()
+		w.inbox(ingest.DrawerDiffers)
+		w.counted(-130*yuan, 130*yuan)
+		w.wants(map[store.Account]money.Fen{"till/C01": 0, clearing.OverShort: 0, "safe": -30 * yuan})
+		c.takes("in2", 5*yuan)
+		carry()
+		w.inbox(ingest.DrawerDiffers)
+		c.write(journal.Entry{Kind: journal.CashOut, Ref: "out1", Amount: 5 * yuan})
+		carry()
+		w.inbox() // nothing is in it any more
+		w.sound()
+	})
+}
+
 // explained closes all lines by an entry.
 func (w *world) explained(entry int64) {
 	w.t.Helper()

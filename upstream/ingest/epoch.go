@@ -287,13 +287,21 @@ func (k *taking) noteDrawer(at journal.Position, known money.Fen) error {
 	for _, b := range k.desk.bookings {
 		has += got(b, till)
 	}
-	if has == known {
-		return nil
-	}
 	// What a till has is below zero in the books, as all that the school owns.
 	detail := fmt.Sprintf("the books have %s in the drawer, and the terminal %s", -has, -known)
-	k.desk.exceptions = append(k.desk.exceptions, standing(exception(DrawerDiffers, at, detail), till, has-known))
-	return nil
+	line := standing(exception(DrawerDiffers, at, detail), till, has-known)
+	open, err := store.ReadExceptions(k.ctx, k.tx, `WHERE kind = ? AND ref = ? AND closed_ms IS NULL`,
+		line.Kind, line.Ref)
+	for _, old := range open { // the one at most, of when the terminal was parted with before
+		if old.Amount == line.Amount {
+			return err
+		}
+		err = k.g.books.CloseException(k.ctx, k.tx, old.ID, 0, "the books have other cash in the drawer by now")
+	}
+	if has != known {
+		k.desk.exceptions = append(k.desk.exceptions, line)
+	}
+	return err
 }
 
 // claimLost opens claims of intents of other epochs that this one has not
