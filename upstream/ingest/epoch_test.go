@@ -362,6 +362,46 @@ func (w *world) holdings(want map[string]ingest.Holding) {
 	}
 }
 
+// TestEndsAgain: a terminal is put back to a copy of before it had ended a sale, and the
+// card tells it once more how that came out. It is booked once, and nobody is asked to
+// book it by hand.
+func TestEndsAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		p, c := w.card(1, a, 50*yuan), w.till("C01")
+		sold := c.intend(p, "s1", 10*yuan)
+		tac := p.debit(sold)
+		torn := c.intend(p, "s2", 5*yuan)
+		tornTAC := p.debit(torn)
+		c.doubt(torn)
+		first := c.end(sold, journal.Written, tac)
+		c.end(torn, journal.Written, tornTAC)
+		c.push()
+		r := c.rewind(3)
+		r.doubt(sold)
+		r.end(sold, journal.Written, tac)
+		r.end(torn, journal.Written, tornTAC)
+		n := r.reopen(3, journal.ReasonRewound)
+		n.push()
+		w.wants(map[store.Account]money.Fen{a: 85 * yuan, payee: 15 * yuan, suspense("C01"): 0})
+		lines, err := w.books.Exceptions(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		for _, x := range lines {
+			if _, booked, is := strings.Cut(x.Detail, ", booked as "); is && !strings.Contains(x.NextStep, "by hand") {
+				said = append(said, booked)
+			}
+		}
+		want := []string{first.Position().String(), first.Position().String(), torn.Position().String()}
+		if !slices.Equal(said, want) {
+			t.Errorf("booked as %q, want %q: %+v", said, want, lines)
+		}
+		w.sound()
+	})
+}
+
 // TestCarriedAfterLoss: books that are older than they were are given a journal by hand, and
 // lack what they had acknowledged of the one before it. It is taken, and people are told.
 func TestCarriedAfterLoss(t *testing.T) {

@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"quancun/money"
 	"quancun/upstream/hot"
 	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 )
 
 // ExceptionKind says what is wrong. Stored: never renamed.
@@ -148,6 +151,55 @@ func (d *desk) noteHot(e journal.Entry) error {
 	}
 	d.exceptAmount(HotCard, e.Position(), e.Amount, f.Text(u))
 	return nil
+}
+
+// noteNoIntent puts an end or a doubt into the inbox of what is not open. A terminal that
+// was put back to a copy says once more what is booked, which nobody is to book by hand.
+func (d *desk) noteNoIntent(e journal.Entry) error {
+	line := standing(exception(NoIntent, e.Position(), fmt.Sprintf("%s, %s", e.Kind, e.Outcome)), "", e.Amount)
+	at, err := d.bookedAt(e)
+	if at.Seq > 0 {
+		line.Detail += ", booked as " + at.String()
+		line.NextStep = "nothing, if the terminal was restored from a copy: it is booked once"
+	}
+	d.exceptions = append(d.exceptions, line)
+	return err
+}
+
+// bookedAt returns the entry by which the books have the purchase that an entry says was
+// made, or is in doubt; the zero Position for none.
+func (d *desk) bookedAt(e journal.Entry) (at journal.Position, err error) {
+	if e.Kind != journal.SaleDoubt && !(e.Kind == journal.SaleEnd && e.Outcome.Happened()) || e.Purse == nil {
+		return at, nil
+	}
+	found, err := d.readClaims(`WHERE c.terminal = ? AND c.ref = ? AND c.state = 2`, d.terminal, e.Ref)
+	if err != nil {
+		return at, err
+	}
+	if len(found) > 0 && found[0].state == ClaimWritten {
+		return found[0].Position, nil
+	}
+	var ends []journal.Position
+	err = sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
+		end := journal.Position{Terminal: d.terminal}
+		var epoch []byte
+		err := rows.Scan(&epoch, &end.Seq)
+		copy(end.Epoch[:], epoch)
+		ends = append(ends, end)
+		return err
+	}, `SELECT j.epoch, e.seq FROM purse_moves m JOIN entries e ON e.id = m.entry_id JOIN journals j ON j.id = e.journal
+		WHERE m.card_no = ? AND m.counter = ? AND m.kind = 4 AND m.amount_fen = ? AND j.terminal = ?`,
+		e.Card, int64(e.Purse.Counter), -e.Amount, d.terminal)
+	if err != nil {
+		return at, fmt.Errorf("read purse moves: %w", err)
+	}
+	for _, end := range ends {
+		is, err := d.entryAt(end, func(x journal.Entry) bool { return x.Kind == journal.SaleEnd && x.Ref == e.Ref })
+		if err != nil || is.Ref == e.Ref {
+			return end, err
+		}
+	}
+	return at, nil
 }
 
 // noteSettled puts into the inbox what it leads to that a claim is settled by the booking that

@@ -104,9 +104,9 @@ func SettleWritten(c store.CardTx, l store.Load, evidence string) error {
 
 // endLoad takes the end of a load, as ReportLoad would have told of it.
 func (d *desk) endLoad(f *fact) error {
-	in := d.intentOf(f)
+	in, err := d.intentOf(f)
 	if in == nil {
-		return nil
+		return err
 	}
 	in.ended = true
 	e := f.entry
@@ -127,9 +127,9 @@ func (d *desk) endLoad(f *fact) error {
 
 // doubtLoad opens the claim of a load.
 func (d *desk) doubtLoad(f *fact) error {
-	in := d.intentOf(f)
+	in, err := d.intentOf(f)
 	if in == nil {
-		return nil
+		return err
 	}
 	if err := d.claimLoad(in); err != nil || !in.claimed {
 		return err

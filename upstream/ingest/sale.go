@@ -126,27 +126,26 @@ func (d *desk) announce(f *fact) error {
 // ended in this push.
 func (d *desk) wasStored(ref string) bool { return d.intents[ref] != nil && d.intents[ref].stored }
 
-// intentOf returns the open intent of an end or a doubt, or puts it into the
+// intentOf returns the open intent of an end or a doubt, or nil, and puts that into the
 // inbox.
-func (d *desk) intentOf(f *fact) *intent {
+func (d *desk) intentOf(f *fact) (*intent, error) {
 	e := f.entry
 	in := d.intents[e.Ref]
 	switch {
 	case in == nil || in.ended || in.Kind != e.Kind.Intent():
-		d.exceptAmount(NoIntent, e.Position(), e.Amount, fmt.Sprintf("%s, %s", e.Kind, e.Outcome))
-		return nil
+		return nil, d.noteNoIntent(e)
 	case !f.old() && !same(in.Entry, e):
 		d.exceptAmount(EndDiffers, e.Position(), e.Amount, fmt.Sprintf("of %s, its intent of %s", e.Amount, in.Amount))
-		return nil
+		return nil, nil
 	}
-	return in
+	return in, nil
 }
 
 // endSale takes the end of a purchase. One that was in doubt is settled by it.
 func (d *desk) endSale(f *fact) error {
-	in := d.intentOf(f)
+	in, err := d.intentOf(f)
 	if in == nil {
-		return nil
+		return err
 	}
 	e := f.entry
 	in.ended = true
@@ -205,9 +204,9 @@ func (d *desk) noteTAC(f *fact) {
 
 // doubtSale takes it that nobody knows whether a card was debited.
 func (d *desk) doubtSale(f *fact) error {
-	in := d.intentOf(f)
+	in, err := d.intentOf(f)
 	if in == nil {
-		return nil
+		return err
 	}
 	if in.claimed {
 		d.exceptAmount(IntentTwice, f.entry.Position(), in.Amount, "it is in doubt already")
