@@ -211,11 +211,12 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 		Book: t.book, Upstream: t.client, InHand: hand, Every: keepEvery, Log: t.log,
 		Ended: func(intent journal.Entry, err error) { cashiers.ended(intent, err == nil) },
 	}
-	t.keeper.Ended = func(sale journal.Entry, o journal.Outcome) { cashiers.ended(sale, o.Happened()) }
+	told := func(sale journal.Entry, o journal.Outcome) { cashiers.ended(sale, o.Happened()) }
+	t.keeper.Ended = told
 	t.beside = append(t.beside, left.Run)
 	desk := &kiosk.Desk{
 		Device: t.device, Upstream: t.client, Book: t.book, Feeds: t.feeds, Profile: p,
-		Clock: clock, Terms: terms, InHand: hand, Log: t.log, Certificate: who.JournalCertificate,
+		Clock: clock, Terms: terms, InHand: hand, Log: t.log, Certificate: who.JournalCertificate, Ended: told,
 	}
 	services := front.New(front.Parts{
 		Desk: desk,

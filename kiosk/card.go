@@ -17,7 +17,9 @@ import (
 )
 
 func (d *Desk) loader() *Loader {
-	return &Loader{Settler{Book: d.Book, Issuer: d.Upstream, Profile: d.Profile, Terminal: d.Terms.TerminalNo()}}
+	return &Loader{Settler{
+		Book: d.Book, Issuer: d.Upstream, Profile: d.Profile, Terminal: d.Terms.TerminalNo(), Ended: d.Ended,
+	}}
 }
 
 // settleQuietly ends what an earlier visit had left in doubt, here or at another

@@ -46,6 +46,10 @@ type Desk struct {
 	// check of a new card; "" is none. It may be nil.
 	First func(ctx context.Context, s client.Session) dialog.Word
 
+	// Ended, if not nil, hears of each sale in doubt of this terminal that its card has
+	// ended here: somebody at the till may wait to know.
+	Ended func(sale journal.Entry, o journal.Outcome)
+
 	// Staff reports whether a card that was laid down where nobody stood is one of the
 	// staff's, who are served at another face then. nil: nobody's is.
 	Staff func(cardNo string) bool

@@ -15,11 +15,13 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/rules"
+	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/reader/purse"
 	"quancun/reader/sim"
 	"quancun/upstream/client"
 	"quancun/upstream/ingest"
+	"quancun/upstream/keys"
 	"quancun/upstream/store"
 )
 
@@ -672,6 +674,52 @@ func (w *world) claimed(c *till) {
 		}
 		return ""
 	})
+}
+
+// TestSaleEndedAtKiosk: a terminal with both faces has sold to a card that was torn off, and
+// the card comes back when it is a kiosk. The cashier, who was told that nobody knows,
+// hears what came of it.
+func TestSaleEndedAtKiosk(t *testing.T) {
+	t.Parallel()
+	w := newCampus(t)
+	heard := make(chan string, 8)
+	w.ended = func(sale journal.Entry, o journal.Outcome) { heard <- sale.Ref + " " + o.String() }
+	w.startKiosk(0)
+	w.eventually(func() string {
+		if w.feeds.Status(feed.Hotlist).Checked.IsZero() {
+			return "upstream was never heard"
+		}
+		return ""
+	})
+	w.told(w.post)
+	secrets, err := keys.ReadSecrets(filepath.Join(w.dir, "keys.json"))
+	w.ok(err)
+	seller := &kiosk.Seller{
+		Settler: kiosk.Settler{
+			Book: w.journal(), Issuer: w.up, Profile: w.profile, Terminal: w.number,
+			SAM: sim.NewSAM(w.number, secrets.Purchase, 1),
+		},
+		Upstream: w.up, Push: w.pusher, Feeds: w.feeds, Terms: w.terms, Clock: w.clock, Budget: 20 * time.Second, Log: w.log,
+	}
+	c := &till{post: w.post, slot: sim.NewSlot(), seller: seller}
+	w.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
+	if v := c.sell(lunch, true); v.sold || v.refused {
+		t.Fatalf("told %+v", v)
+	}
+	c.slot.Take()
+	w.look().visit(nil)
+	open, err := w.book.OpenItems(t.Context())
+	if w.ok(err); len(open) > 0 {
+		t.Fatalf("open: %+v", open)
+	}
+	select {
+	case got := <-heard:
+		if !strings.HasSuffix(got, " "+journal.Written.String()) {
+			t.Errorf("heard %q", got)
+		}
+	default:
+		t.Error("nobody heard of it")
+	}
 }
 
 // TestLoadElsewhere tears a load at the kiosk, and has another terminal meet

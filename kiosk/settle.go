@@ -32,6 +32,9 @@ type Settler struct {
 	Terminal pboc.TerminalNo
 	SAM      purse.Card // proves purchases; nil: this terminal has none
 
+	// Ended, if not nil, hears of each sale of this journal that its card has ended.
+	Ended func(sale journal.Entry, o journal.Outcome)
+
 	begun    uint32    // number of the purchase whose MAC2 the SAM waits for; 0: none
 	patience *patience // with the upstream, while a tap waits for it; nil: the client's
 }
@@ -253,6 +256,9 @@ func (s *Settler) settled(ctx context.Context, intent journal.Entry, o journal.O
 	}
 	if o.Happened() {
 		ended.Outcome = journal.Written // the card has it, whether the journal took that or not
+	}
+	if s.Ended != nil && intent.Kind == journal.SaleIntent && end.Seq > 0 { // else the Keeper has told
+		s.Ended(intent, o)
 	}
 	return ended, nil
 }

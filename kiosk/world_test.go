@@ -92,6 +92,8 @@ type world struct {
 	crash   func()                                         // ends the terminal as a power cut would
 	found   func(ctx context.Context, cardNo string) error // told of lost cards; nil: nobody is
 
+	ended func(sale journal.Entry, o journal.Outcome) // hears of sales that a card ends at the kiosk; nil: nobody does
+
 	paper    dialog.Paper // nil: the machine has no printer
 	services []service.Service
 	first    func(ctx context.Context, s client.Session) dialog.Word // what comes before the account; nil: nothing
@@ -237,7 +239,7 @@ func (w *world) startTerminal() {
 		Desk: &kiosk.Desk{
 			Device: w.slot, Upstream: w.up, Book: w.journal(), Profile: w.profile, Clock: w.clock,
 			Terms: w.terms, InHand: w.hand, Log: w.log, Certificate: w.word,
-			Feeds: w.feeds, Found: w.found, First: w.first,
+			Feeds: w.feeds, Found: w.found, First: w.first, Ended: w.ended,
 		},
 		Clock: w.clock, Cards: cards, Inputs: w.input, Health: health, Log: w.log, Services: w.services,
 		Paper: w.paper,
