@@ -20,12 +20,15 @@ const (
 
 const owner = "card centre" // who can speak with the holder and with the biller
 
-// refer leaves a bill to people, with a line in the inbox that says what to do. The
-// biller is asked all the same at next, unless that is zero.
+// refer leaves a bill to people, with a line in the inbox that says what to do, in place
+// of one that it has. The biller is asked all the same at next, unless that is zero.
 func (d *Desk) refer(ctx context.Context, b Bill, why string, next time.Time) (moved Bill, err error) {
 	err = d.books.Write(ctx, func(tx *sqldb.Tx) error {
 		var won bool
 		moved, won, err = d.advanceIn(ctx, tx, b, step{to: Referred, tries: b.Tries, next: next})
+		if err == nil && won && b.State == Referred { // its line promises that it is asked further
+			err = d.closeLines(ctx, tx, moved, "the biller has answered since: "+why)
+		}
 		if err != nil || !won {
 			return err
 		}

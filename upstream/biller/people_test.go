@@ -114,6 +114,29 @@ func TestSilentForHours(t *testing.T) {
 	}
 }
 
+// TestSilentAndOtherwise: a biller that was silent for hours has the order with another
+// amount. It is not asked any more, and people are told so, and why.
+func TestSilentAndOtherwise(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.arm(breaker.Fault{Method: "recharge", Kind: breaker.Drop})
+		w.arm(breaker.Fault{Method: "records", Kind: breaker.HTML, Standing: true})
+		w.order("N1", 10*yuan)
+		w.pass(5 * time.Hour)
+		w.openLine("bill to be found out")
+		_, err := w.network.Pay(t.Context(), vendor.Charge{OrderNo: "N1", Target: "2026000101", Amount: 11 * yuan})
+		w.must(err)
+		w.box.Clear()
+		for range 2 {
+			w.pass(time.Hour)
+			w.want("N1", biller.Referred, moneys{50 * yuan, 10 * yuan, 0, 11 * yuan})
+			w.openLine("bill to be found out")
+			if x := w.inbox(); len(x) == 1 && !strings.Contains(x[0].Detail, "other content") {
+				t.Errorf("the line says %q", x[0].Detail)
+			}
+		}
+	})
+}
+
 // TestUnderWayForever: an integrator says of an order that it is under way, and no more.
 // That is no refusal, whatever the status; people find out.
 func TestUnderWayForever(t *testing.T) {
