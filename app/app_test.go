@@ -66,6 +66,8 @@ func TestReadConfig(t *testing.T) {
 		{"NotMeasured", "338", "0"},
 		{"Tiny", "1024", "100"},
 		{"NotTOML", "[panel]", "[panel"},
+		{"MirrorIsJournal", `"j.db"`, "\"j.db\"\nmirror = \"./j.db\""}, // each would be written over the other
+		{"MirrorIsFeeds", `"j.db"`, "\"j.db\"\nmirror = \"feeds.db\""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := write(t, "terminal.toml", strings.Replace(wholeConfig, tt.old, tt.new, 1))

@@ -138,7 +138,10 @@ func ReadConfig(path string) (*Config, error) {
 		&c.Terminal, &c.Journal, &c.Mirror, &c.Feeds, &c.Profile, &c.Keys.File, &c.SAM.File, &c.Staff.Keep,
 		&c.Printer.Receipts, &c.Till.Reports, &c.Till.Media,
 	} {
-		if *p != "" && !filepath.IsAbs(*p) {
+		switch {
+		case filepath.IsAbs(*p):
+			*p = filepath.Clean(*p)
+		case *p != "":
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
 	}
@@ -157,6 +160,7 @@ func (c *Config) check() error {
 	}
 	check(c.Terminal != "", "terminal: name the provisioning file")
 	check(c.Journal != "", "journal: name the journal's file")
+	check(c.Mirror == "" || c.Mirror != c.Journal && c.Mirror != c.Feeds, "mirror: a file on another medium")
 	check(c.Reader.Kind == "pcsc" || c.Reader.Kind == "vpcd", `reader.kind: "pcsc" or "vpcd"`)
 	check(c.Panel.WidthPX >= 640 && c.Panel.HeightPX >= 640, "panel: at least 640 by 640 pixels")
 	check(c.Panel.WidthMM >= 100, "panel.width_mm: measure the panel, in millimetres")
