@@ -16,7 +16,7 @@ type upstream interface {
 	kiosk.Upstream
 	kiosk.Authorizer
 	Push(ctx context.Context, b journal.Batch) (journal.Ack, error)
-	Feed(ctx context.Context, name string, have uint64) (client.Feed, error)
+	Feed(ctx context.Context, name string, have uint64, issued time.Time) (client.Feed, error)
 }
 
 // brokenUpstream is an upstream of which one answer, or one request, is lost.
@@ -174,8 +174,9 @@ func (u *brokenUpstream) Push(ctx context.Context, b journal.Batch) (a journal.A
 	return a, err
 }
 
-func (u *brokenUpstream) Feed(ctx context.Context, name string, have uint64) (f client.Feed, err error) {
-	if u.lost("Feed", func() { f, err = u.whole().Feed(ctx, name, have) }) {
+func (u *brokenUpstream) Feed(ctx context.Context, name string, have uint64, issued time.Time,
+) (f client.Feed, err error) {
+	if u.lost("Feed", func() { f, err = u.whole().Feed(ctx, name, have, issued) }) {
 		return client.Feed{}, errLost
 	}
 	return f, err

@@ -104,7 +104,7 @@ type Feeds interface {
 // Publisher is what the upstream publishes to every terminal. [client.Client] is
 // one.
 type Publisher interface {
-	Feed(ctx context.Context, name string, have uint64) (client.Feed, error)
+	Feed(ctx context.Context, name string, have uint64, issued time.Time) (client.Feed, error)
 }
 
 // FeedSource returns an upstream's feeds in the form in which they are kept.
@@ -113,8 +113,8 @@ func FeedSource(p Publisher) feed.Source { return source{p} }
 type source struct{ upstream Publisher }
 
 // Pull implements [feed.Source].
-func (s source) Pull(ctx context.Context, name string, have uint64) (feed.Update, error) {
-	f, err := s.upstream.Feed(ctx, name, have)
+func (s source) Pull(ctx context.Context, name string, have uint64, issued time.Time) (feed.Update, error) {
+	f, err := s.upstream.Feed(ctx, name, have, issued)
 	if err != nil {
 		return feed.Update{}, err
 	}

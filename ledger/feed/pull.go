@@ -12,8 +12,9 @@ import (
 
 // Source is where feeds come from. It has checked who signed what it returns.
 type Source interface {
-	// Pull returns a step from version have to a newer one, or the whole feed.
-	Pull(ctx context.Context, name string, have uint64) (Update, error)
+	// Pull returns a step from version have, to which the step was issued then, to a
+	// newer one, or the whole feed.
+	Pull(ctx context.Context, name string, have uint64, issued time.Time) (Update, error)
 }
 
 // The pause after a pull that failed grows, and has chance in it, so that
@@ -118,12 +119,12 @@ func (p *Puller) tell(ctx context.Context, name string, have uint64) {
 
 // pull brings one feed forward: by a step, or whole where a step does not fit.
 func (p *Puller) pull(ctx context.Context, name string, have uint64) error {
-	u, err := p.source.Pull(ctx, name, have)
+	u, err := p.source.Pull(ctx, name, have, p.feeds.Status(name).Issued)
 	if err == nil {
 		err = p.feeds.Apply(ctx, u)
 	}
 	if errors.Is(err, ErrGap) {
-		if u, err = p.source.Pull(ctx, name, 0); err == nil {
+		if u, err = p.source.Pull(ctx, name, 0, time.Time{}); err == nil {
 			err = p.feeds.Apply(ctx, u)
 		}
 	}

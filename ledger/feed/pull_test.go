@@ -19,7 +19,7 @@ type shop struct {
 	asked  int
 }
 
-func (s *shop) Pull(_ context.Context, name string, have uint64) (Update, error) {
+func (s *shop) Pull(_ context.Context, name string, have uint64, _ time.Time) (Update, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++

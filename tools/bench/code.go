@@ -161,7 +161,7 @@ func (b *codeBench) keys(ctx context.Context) (err error) {
 	if b.feeds, err = feed.Open(ctx, filepath.Join(b.up.dir, "feeds.db")); err != nil {
 		return err
 	}
-	u, err := kiosk.FeedSource(b.client).Pull(ctx, "keys", 0)
+	u, err := kiosk.FeedSource(b.client).Pull(ctx, "keys", 0, time.Time{})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"quancun/upstream/wire"
 	v1 "quancun/upstream/wire/quancun/v1"
@@ -36,15 +37,19 @@ type Feed struct {
 
 // Feed returns what brings a feed from version have, 0 for none, to the newest
 // one. When have is the newest, the answer leads from it to itself, and says
-// that it was so at Issued.
-func (c *Client) Feed(ctx context.Context, name string, have uint64) (Feed, error) {
+// that it was so at Issued. issued is when the step to have was; zero if nobody knows.
+func (c *Client) Feed(ctx context.Context, name string, have uint64, issued time.Time) (Feed, error) {
 	campus := c.campusKey()
 	if len(campus) == 0 {
 		return Feed{}, errors.New("feed: the provisioning has no campus_key to check it with")
 	}
 	ctx, cancel := within(ctx, long)
 	defer cancel()
-	r, err := c.bulk.PullFeed(ctx, connect.NewRequest(&v1.PullFeedRequest{Name: name, Have: have}))
+	q := &v1.PullFeedRequest{Name: name, Have: have}
+	if !issued.IsZero() {
+		q.Issued = timestamppb.New(issued)
+	}
+	r, err := c.bulk.PullFeed(ctx, connect.NewRequest(q))
 	if err != nil {
 		return Feed{}, explain("feed", err)
 	}

@@ -70,7 +70,7 @@ func TestOverBadLine(t *testing.T) {
 			return err
 		},
 		"hotlist": func() error {
-			_, err := c.Feed(t.Context(), "hotlist", 0)
+			_, err := c.Feed(t.Context(), "hotlist", 0, time.Time{})
 			return err
 		},
 	} {

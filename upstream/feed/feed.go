@@ -41,9 +41,13 @@ func (p *Publisher) Versions(ctx context.Context) (map[string]uint64, error) {
 }
 
 // Step returns what leads from version have, 0 for none, to the newest one. A
-// name that is no feed's is [store.ErrNone].
-func (p *Publisher) Step(ctx context.Context, name string, have uint64) (*v1.Feed, error) {
+// name that is no feed's is [store.ErrNone]. issued is when the step to have was; zero if
+// nobody has said.
+func (p *Publisher) Step(ctx context.Context, name string, have uint64, issued time.Time) (*v1.Feed, error) {
 	h := wire.FeedHead{Name: name, From: have, Issued: p.Books.Now().Truncate(time.Millisecond)}
+	if err := p.passRemade(ctx, name, have, issued); err != nil {
+		return nil, err
+	}
 	body, err := p.body(ctx, &h)
 	if errors.Is(err, store.ErrBackward) {
 		return nil, errors.Join(ErrAhead, p.alarm(ctx, name, have))
@@ -107,16 +111,36 @@ func (p *Publisher) hotlist(ctx context.Context, h *wire.FeedHead) ([]byte, erro
 	return proto.Marshal(&body)
 }
 
-func (p *Publisher) alarm(ctx context.Context, name string, have uint64) error {
-	line := store.Exception{
+// passRemade sees to it that who has a version which was lost gets everything, if the books
+// have made another one of that number since.
+func (p *Publisher) passRemade(ctx context.Context, name string, have uint64, issued time.Time) error {
+	is, err := p.Books.IsRemade(ctx, name, have, issued)
+	if err != nil || !is {
+		return err
+	}
+	return p.Books.Write(ctx, func(tx *sqldb.Tx) error {
+		moved, err := p.Books.PassRemade(ctx, tx, name, have, issued)
+		if err != nil || !moved {
+			return err
+		}
+		return p.Books.Except(ctx, tx, []store.Exception{ahead(name, have)})
+	})
+}
+
+// ahead is the line about a version of a feed that these books have not made.
+func ahead(name string, version uint64) store.Exception {
+	return store.Exception{
 		Kind: "feed ahead", Ref: name, Owner: "operator",
-		Detail:   fmt.Sprintf("a terminal has version %d", have),
+		Detail:   fmt.Sprintf("a terminal has version %d", version),
 		NextStep: "these books are older than they were: enter again what was lost, then move the feed forward",
 	}
+}
+
+func (p *Publisher) alarm(ctx context.Context, name string, have uint64) error {
 	return p.Books.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := p.Books.PassOver(ctx, tx, name, have); err != nil {
 			return err
 		}
-		return p.Books.Except(ctx, tx, []store.Exception{line})
+		return p.Books.Except(ctx, tx, []store.Exception{ahead(name, have)})
 	})
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -150,7 +151,11 @@ func (s *Server) GetSettlements(ctx context.Context, q *connect.Request[v1.GetSe
 // PullFeed implements the contract.
 func (s *Server) PullFeed(ctx context.Context, q *connect.Request[v1.PullFeedRequest],
 ) (*connect.Response[v1.PullFeedResponse], error) {
-	f, err := s.Feeds.Step(ctx, q.Msg.Name, q.Msg.Have)
+	var issued time.Time
+	if q.Msg.Issued != nil {
+		issued = q.Msg.Issued.AsTime()
+	}
+	f, err := s.Feeds.Step(ctx, q.Msg.Name, q.Msg.Have, issued)
 	if errors.Is(err, store.ErrNone) {
 		return nil, malformed
 	}

@@ -348,13 +348,13 @@ func TestFeedOverTheWire(t *testing.T) {
 	w := newWorld(t)
 	b := w.newBook("C01")
 	ctx := t.Context()
-	empty, err := b.client.Feed(ctx, wire.FeedHotlist, 0)
+	empty, err := b.client.Feed(ctx, wire.FeedHotlist, 0, time.Time{})
 	if err != nil || !empty.Snapshot || empty.Version != 0 || len(empty.Adds) != 0 {
 		t.Errorf("an empty hotlist = %+v, %v", empty, err)
 	}
 	followed, version := map[string]client.CardStatus{}, uint64(0)
 	whole := func() map[string]client.CardStatus {
-		f, err := b.client.Feed(ctx, wire.FeedHotlist, 0)
+		f, err := b.client.Feed(ctx, wire.FeedHotlist, 0, time.Time{})
 		if err != nil || !f.Snapshot {
 			t.Fatalf("snapshot = %+v, %v", f, err)
 		}
@@ -377,7 +377,7 @@ func TestFeedOverTheWire(t *testing.T) {
 		if err := w.books.SetCardStatus(ctx, no, s); err != nil {
 			t.Fatal(err)
 		}
-		f, err := b.client.Feed(ctx, wire.FeedHotlist, version)
+		f, err := b.client.Feed(ctx, wire.FeedHotlist, version, time.Time{})
 		if err != nil || f.Version < version || time.Since(f.Issued) > time.Minute {
 			t.Fatalf("step from %d = %+v, %v", version, f, err)
 		}
@@ -400,17 +400,17 @@ func TestFeedOverTheWire(t *testing.T) {
 	if deltas == 0 {
 		t.Error("there was no step that was not whole")
 	}
-	again, err := b.client.Feed(ctx, wire.FeedHotlist, version)
+	again, err := b.client.Feed(ctx, wire.FeedHotlist, version, time.Time{})
 	if err != nil || again.Snapshot || again.Version != version || len(again.Adds)+len(again.Removes) != 0 {
 		t.Errorf("nothing new = %+v, %v", again, err)
 	}
-	if _, err := b.client.Feed(ctx, wire.FeedHotlist, version+5); err == nil || reason(err) != 0 {
+	if _, err := b.client.Feed(ctx, wire.FeedHotlist, version+5, time.Time{}); err == nil || reason(err) != 0 {
 		t.Errorf("a later version than there is: %v, want it unknown", err)
 	}
 	if err := w.books.ForwardFeed(ctx, wire.FeedHotlist, version+5); err != nil {
 		t.Fatal(err)
 	}
-	forward, err := b.client.Feed(ctx, wire.FeedHotlist, version+5)
+	forward, err := b.client.Feed(ctx, wire.FeedHotlist, version+5, time.Time{})
 	if err != nil || !forward.Snapshot || forward.Version != version+6 || len(forward.Adds) != len(followed) {
 		t.Errorf("moved forward = %+v, %v; want all of it", forward, err)
 	}
@@ -428,15 +428,15 @@ func TestContentFeeds(t *testing.T) {
 		if v, err := w.books.Publish(ctx, wire.FeedBath, []byte(text)); err != nil || v != uint64(i)+1 {
 			t.Fatalf("Publish = %d, %v", v, err)
 		}
-		f, err := b.client.Feed(ctx, wire.FeedBath, uint64(i))
+		f, err := b.client.Feed(ctx, wire.FeedBath, uint64(i), time.Time{})
 		if err != nil || !f.Snapshot || f.Version != uint64(i)+1 || string(f.Content) != text {
 			t.Errorf("Feed = %+v, %v; want %q", f, err, text)
 		}
 	}
-	if f, err := b.client.Feed(ctx, wire.FeedBath, 2); err != nil || f.Snapshot || f.From != 2 || len(f.Content) != 0 {
+	if f, err := b.client.Feed(ctx, wire.FeedBath, 2, time.Time{}); err != nil || f.Snapshot || f.From != 2 || len(f.Content) != 0 {
 		t.Errorf("nothing new = %+v, %v", f, err)
 	}
-	_, err := b.client.Feed(ctx, "lottery", 0)
+	_, err := b.client.Feed(ctx, "lottery", 0, time.Time{})
 	wantReason(t, "an unknown feed", err, client.Malformed)
 	if _, err := w.books.Publish(ctx, wire.FeedHotlist, nil); err == nil {
 		t.Error("the hotlist was published past the cards")
@@ -445,7 +445,7 @@ func TestContentFeeds(t *testing.T) {
 	p.CampusKey, _ = hex.DecodeString(fmt.Sprintf("%064d", 1))
 	other := client.Dial(p, client.Options{})
 	defer other.Close()
-	if _, err := other.Feed(ctx, wire.FeedBath, 0); !errors.Is(err, wire.ErrFeed) {
+	if _, err := other.Feed(ctx, wire.FeedBath, 0, time.Time{}); !errors.Is(err, wire.ErrFeed) {
 		t.Errorf("a feed of another campus: %v, want %v", err, wire.ErrFeed)
 	}
 }

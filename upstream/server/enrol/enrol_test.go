@@ -354,7 +354,7 @@ func TestAdopt(t *testing.T) {
 	defer c.Close()
 	for name, call := range map[string]func() error{
 		"customer's": func() error { _, err := c.Ping(t.Context()); return err },
-		"long":       func() error { _, err := c.Feed(t.Context(), "hotlist", 0); return err },
+		"long":       func() error { _, err := c.Feed(t.Context(), "hotlist", 0, time.Time{}); return err },
 	} {
 		for range 3 {
 			late := make(chan struct{})
@@ -395,7 +395,7 @@ func TestSide(t *testing.T) {
 		return w.from
 	}
 	ping := func() error { _, err := c.Ping(t.Context()); return err }
-	feed := func() error { _, err := c.Feed(t.Context(), "hotlist", 0); return err }
+	feed := func() error { _, err := c.Feed(t.Context(), "hotlist", 0, time.Time{}); return err }
 	customers, long := from(ping), from(feed)
 	if customers == long {
 		t.Errorf("both come from %s", long)

@@ -842,9 +842,12 @@ func (x *GetSettlementsResponse) GetOutcomes() map[string]uint32 {
 }
 
 type PullFeedRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`  // hotlist, settings, keys, bath
-	Have          uint64                 `protobuf:"varint,2,opt,name=have,proto3" json:"have,omitempty"` // version; 0 for none
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`  // hotlist, settings, keys, bath
+	Have  uint64                 `protobuf:"varint,2,opt,name=have,proto3" json:"have,omitempty"` // version; 0 for none
+	// When the step to it was issued. If it was made later than that, it is another one:
+	// the upstream's books were restored from a copy.
+	Issued        *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=issued,proto3" json:"issued,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -891,6 +894,13 @@ func (x *PullFeedRequest) GetHave() uint64 {
 		return x.Have
 	}
 	return 0
+}
+
+func (x *PullFeedRequest) GetIssued() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Issued
+	}
+	return nil
 }
 
 type PullFeedResponse struct {
@@ -1147,10 +1157,11 @@ const file_quancun_v1_sync_proto_rawDesc = "" +
 	"\boutcomes\x18\x01 \x03(\v20.quancun.v1.GetSettlementsResponse.OutcomesEntryR\boutcomes\x1a;\n" +
 	"\rOutcomesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"9\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"m\n" +
 	"\x0fPullFeedRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04have\x18\x02 \x01(\x04R\x04have\"8\n" +
+	"\x04have\x18\x02 \x01(\x04R\x04have\x122\n" +
+	"\x06issued\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06issued\"8\n" +
 	"\x10PullFeedResponse\x12$\n" +
 	"\x04feed\x18\x01 \x01(\v2\x10.quancun.v1.FeedR\x04feed\"\xae\x01\n" +
 	"\x04Feed\x12\x12\n" +
@@ -1224,23 +1235,24 @@ var file_quancun_v1_sync_proto_depIdxs = []int32{
 	7,  // 6: quancun.v1.Claim.purse:type_name -> quancun.v1.ClaimPurse
 	6,  // 7: quancun.v1.ListClaimsResponse.claims:type_name -> quancun.v1.Claim
 	16, // 8: quancun.v1.GetSettlementsResponse.outcomes:type_name -> quancun.v1.GetSettlementsResponse.OutcomesEntry
-	14, // 9: quancun.v1.PullFeedResponse.feed:type_name -> quancun.v1.Feed
-	20, // 10: quancun.v1.Feed.issued:type_name -> google.protobuf.Timestamp
-	1,  // 11: quancun.v1.SyncService.Push:input_type -> quancun.v1.PushRequest
-	4,  // 12: quancun.v1.SyncService.Authorize:input_type -> quancun.v1.AuthorizeRequest
-	8,  // 13: quancun.v1.SyncService.ListClaims:input_type -> quancun.v1.ListClaimsRequest
-	10, // 14: quancun.v1.SyncService.GetSettlements:input_type -> quancun.v1.GetSettlementsRequest
-	12, // 15: quancun.v1.SyncService.PullFeed:input_type -> quancun.v1.PullFeedRequest
-	2,  // 16: quancun.v1.SyncService.Push:output_type -> quancun.v1.PushResponse
-	5,  // 17: quancun.v1.SyncService.Authorize:output_type -> quancun.v1.AuthorizeResponse
-	9,  // 18: quancun.v1.SyncService.ListClaims:output_type -> quancun.v1.ListClaimsResponse
-	11, // 19: quancun.v1.SyncService.GetSettlements:output_type -> quancun.v1.GetSettlementsResponse
-	13, // 20: quancun.v1.SyncService.PullFeed:output_type -> quancun.v1.PullFeedResponse
-	16, // [16:21] is the sub-list for method output_type
-	11, // [11:16] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	20, // 9: quancun.v1.PullFeedRequest.issued:type_name -> google.protobuf.Timestamp
+	14, // 10: quancun.v1.PullFeedResponse.feed:type_name -> quancun.v1.Feed
+	20, // 11: quancun.v1.Feed.issued:type_name -> google.protobuf.Timestamp
+	1,  // 12: quancun.v1.SyncService.Push:input_type -> quancun.v1.PushRequest
+	4,  // 13: quancun.v1.SyncService.Authorize:input_type -> quancun.v1.AuthorizeRequest
+	8,  // 14: quancun.v1.SyncService.ListClaims:input_type -> quancun.v1.ListClaimsRequest
+	10, // 15: quancun.v1.SyncService.GetSettlements:input_type -> quancun.v1.GetSettlementsRequest
+	12, // 16: quancun.v1.SyncService.PullFeed:input_type -> quancun.v1.PullFeedRequest
+	2,  // 17: quancun.v1.SyncService.Push:output_type -> quancun.v1.PushResponse
+	5,  // 18: quancun.v1.SyncService.Authorize:output_type -> quancun.v1.AuthorizeResponse
+	9,  // 19: quancun.v1.SyncService.ListClaims:output_type -> quancun.v1.ListClaimsResponse
+	11, // 20: quancun.v1.SyncService.GetSettlements:output_type -> quancun.v1.GetSettlementsResponse
+	13, // 21: quancun.v1.SyncService.PullFeed:output_type -> quancun.v1.PullFeedResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_quancun_v1_sync_proto_init() }
