@@ -220,8 +220,8 @@ func (h *House) correct(ctx context.Context, tx *sqldb.Tx, x Exception, against 
 	if err != nil {
 		return 0, err
 	}
-	if x.late() { // what is there now: more may have come since
-		amount = -at[x.Account].Balance
+	if x.late() { // what has come since gets a line of its own
+		amount = -min(x.Amount, at[x.Account].Balance)
 	}
 	if amount == 0 || x.late() && amount > 0 {
 		return 0, ErrNotThat

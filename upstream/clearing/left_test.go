@@ -78,3 +78,37 @@ func TestPaidAfterLeaving(t *testing.T) {
 		w.whole()
 	})
 }
+
+// TestPaidAgainAfterLeaving: more comes onto the closed account after its line was read.
+// What is written off is what the line says, which the holder was paid; the rest has a
+// line of its own.
+func TestPaidAgainAfterLeaving(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		ctx, first, second := t.Context(), w.order(20*yuan), w.order(10*yuan)
+		for _, no := range []string{first, second} {
+			_, err := w.books.Advance(ctx, no, store.OrderStep{To: store.OrderClosed})
+			w.must(err)
+		}
+		w.leaves()
+		w.pay(first)
+		w.ask(first)
+		w.once(0)
+		lines, err := w.house.Exceptions(ctx, false)
+		if err != nil || len(lines) != 1 || lines[0].Amount != 20*yuan {
+			t.Fatalf("inbox = %+v, %v; want what came after all", lines, err)
+		}
+		w.pay(second)
+		w.ask(second)
+		_, err = w.house.WriteOff(ctx, lines[0].ID, two("paid by the bank"))
+		w.must(err)
+		w.once(0)
+		lines, err = w.house.Exceptions(ctx, false)
+		if err != nil || len(lines) != 1 || lines[0].Account != holder || lines[0].Amount != 10*yuan {
+			t.Errorf("inbox = %+v, %v; want what came since", lines, err)
+		}
+		if f, err := w.books.Balance(ctx, holder); err != nil || f != 10*yuan {
+			t.Errorf("balance = %s, %v; want 10.00", f, err)
+		}
+		w.whole()
+	})
+}
