@@ -178,6 +178,7 @@ var causes = []struct {
 	{purse.ErrNotStarted, CodeNotStarted},
 	{purse.ErrExpired, CodeExpired},
 	{purse.ErrZeroMAC, CodeNotGenuine},
+	{errForged, CodeNotGenuine},
 	{apdu.ErrNoAnswer, CodeCardSilent},
 	{context.DeadlineExceeded, CodeOffline},
 }

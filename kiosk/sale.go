@@ -119,6 +119,9 @@ type attempt struct {
 	held     bool            // money may be held for it
 }
 
+// errForged means that a card could not prove an earlier sale: no other is made with it.
+var errForged = errors.New("kiosk: the card could not prove an earlier sale")
+
 // errAgain means that the attempt has to begin anew, with what it has learned.
 var errAgain = errors.New("kiosk: begin again")
 
@@ -197,7 +200,8 @@ func (s *Seller) settleBefore(ctx context.Context, card purse.Card, info purse.I
 	ended, err := s.Settler.SettleOpen(ctx, card, info)
 	switch {
 	case errors.Is(err, ErrNotGenuine):
-		return ended, err
+		// Not as the error that it is: of that sale nobody knows, and this one has not begun.
+		return ended, fmt.Errorf("%w: %v", errForged, err) //nolint:errorlint // see above
 	case err != nil && !errors.Is(err, ErrNeedPIN) && !errors.Is(err, ErrNoAnswer):
 		return ended, fmt.Errorf("%w: %w", ErrCardGone, err) // nothing of this sale has begun
 	}

@@ -166,6 +166,45 @@ func TestSaleForged(t *testing.T) {
 	}
 }
 
+// liar is a card whose proof is not what it was.
+type liar struct{ purse.Card }
+
+func (c liar) Transmit(command []byte) ([]byte, error) {
+	answer, err := c.Card.Transmit(command)
+	if err == nil && command[1] == 0x5A && len(answer) > 2 {
+		answer[0] ^= 1
+	}
+	return answer, err
+}
+
+// TestSaleForgedBefore: a card that was torn off comes back for another sale, and cannot
+// prove the one before. Nothing of the other has begun: it is refused, and not unknown.
+func TestSaleForgedBefore(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	c.up.goAway("Push", false)
+	w.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
+	if v := c.sell(lunch, true); v.sold || v.refused {
+		t.Fatalf("told %+v", v)
+	}
+	card, info, err := c.lay()
+	w.ok(err)
+	sold, err := c.seller.Sell(t.Context(), liar{card}, kiosk.Sale{
+		Ref: kiosk.NewRef(), Card: info, Merchant: merchant, Operator: "c7", Amount: yuan,
+	})
+	card.Close()
+	if code := kiosk.Explain(err); code != kiosk.CodeNotGenuine || sold.Ref != "" {
+		t.Errorf("the other sale: code %d of %q, %v", code, sold.Ref, err)
+	}
+	c.restart()
+	c.tap()
+	w.told(c.post)
+	if n := w.balanced(c); n != 1 {
+		t.Errorf("%d lunches paid; the TAC proves one", n)
+	}
+}
+
 // TestSaleAlone: while upstream is away the rules decide, and what was sold is
 // upstream once it is back.
 func TestSaleAlone(t *testing.T) {
