@@ -122,10 +122,11 @@ func (p place) takeSealedWith(ctx context.Context, d data, f sealedFile) error {
 		return err
 	}
 	have, err := f.into.Head(ctx, t.ID, n.Epoch)
-	if err != nil || have.Seq >= n.Size {
+	if err != nil || n.Size == 0 {
 		return err
 	}
-	fresh := journal.Batch{Epoch: n.Epoch, From: have.Seq + 1, Note: a.Note}
+	// At least the last entry: if that is here, as it is, all before it are.
+	fresh := journal.Batch{Epoch: n.Epoch, From: min(have.Seq+1, n.Size), Note: a.Note}
 	_, err = f.read(ctx, func(seq int64, body []byte) error {
 		if seq >= fresh.From {
 			fresh.Bodies = append(fresh.Bodies, body)
