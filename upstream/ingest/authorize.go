@@ -99,12 +99,13 @@ type asking struct {
 	ended   bool // its holder has left, or was there for a time, which is over: but a clerk pays out what is left
 	journal journalRow
 	parted  bool      // it has been shut out since it called: no journal will pass a number of its
+	left    bool      // it has asked for the same under a later number since
 	kept    money.Fen // that only the card may spend, where a virtual one asks
 }
 
 func (a *asking) run() error {
 	q := a.request
-	if err := lockTerminal(a.ctx, a.tx, a.terminal, a.findParted()); err != nil {
+	if err := lockTerminal(a.ctx, a.tx, a.terminal, a.findParted(), a.leaveBefore()); err != nil {
 		return err
 	}
 	if err := a.findJournal(); err != nil {
@@ -137,6 +138,17 @@ func (a *asking) findParted() sqldb.Step {
 	return sqldb.Step{
 		Statement: `SELECT revoked_ms IS NOT NULL FROM terminals WHERE id = ?`, Args: []any{a.terminal},
 		Row: func(row sqldb.Row) error { return row.Scan(&a.parted) },
+	}
+}
+
+// leaveBefore lets go of what the attempt holds under numbers before. A terminal that asks
+// for it once more, as after a PIN, has written something else there.
+func (a *asking) leaveBefore() sqldb.Step {
+	q := a.request
+	return sqldb.Step{
+		Statement: `UPDATE holds SET state = 4, closed_ms = ?
+			WHERE terminal = ? AND epoch = ? AND seq < ? AND attempt = ? AND state = 1`,
+		Args: []any{a.now.UnixMilli(), a.terminal, q.Epoch[:], q.Seq, q.Attempt},
 	}
 }
 
@@ -217,7 +229,7 @@ func (a *asking) decide() error {
 	case a.ended:
 		a.answer.Reason = v1.Reason_REASON_ACCOUNT_UNKNOWN
 		return nil
-	case q.Seq <= a.journal.head.Seq || a.journal.superseded || a.parted:
+	case q.Seq <= a.journal.head.Seq || a.journal.superseded || a.parted || a.left:
 		a.answer.Reason = v1.Reason_REASON_NUMBER_PASSED
 		return nil
 	case q.Cap > 0 && q.Amount > a.answer.Available:
@@ -304,7 +316,7 @@ func (a *asking) place() error {
 
 // again finds the hold of the same attempt, and reports whether it is for the
 // same thing. What it holds is available to it. One that was released is none:
-// the journal has passed it.
+// the journal has passed it, or the terminal has said that it will.
 func (a *asking) again() (again, same bool, err error) {
 	q := a.request
 	was := Request{
@@ -317,7 +329,7 @@ func (a *asking) again() (again, same bool, err error) {
 		SELECT account, card_no, merchant, amount_fen, virtual, room, state FROM holds
 		WHERE terminal = ? AND epoch = ? AND seq = ? AND attempt = ?`, a.terminal, q.Epoch[:], q.Seq, q.Attempt).
 		Scan(&account, &was.CardNo, &was.Merchant, &was.Amount, &was.Virtual, &room, &state)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && state == HoldReleased {
+	if a.left = err == nil && state == HoldReleased; a.left || errors.Is(err, sql.ErrNoRows) {
 		return false, false, nil
 	}
 	if err != nil {

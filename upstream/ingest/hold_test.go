@@ -426,3 +426,25 @@ func TestHoldsAreNotLoaded(t *testing.T) {
 		}
 	})
 }
+
+// TestAskedUnderNext asks for one sale twice, as after a PIN, with an entry between that
+// the upstream has not seen: the sale holds its money once.
+func TestAskedUnderNext(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 10*yuan)
+		p, c := w.card(1, a, 50*yuan), w.till("C01")
+		first := c.ask(p, "a1", 6*yuan)
+		c.approved(first, 10*yuan)
+		c.write(journal.Entry{Kind: journal.Started})
+		second := c.request(p, "a1", 6*yuan)
+		c.approved(second, 10*yuan)
+		c.approved(second, 10*yuan)
+		c.declined(first, v1.Reason_REASON_NUMBER_PASSED) // it was under way for long
+		c.approved(c.request(p, "b1", 4*yuan), 4*yuan)
+		c.sell(p, "a1", 6*yuan)
+		c.push()
+		w.wants(map[store.Account]money.Fen{a: 4 * yuan})
+		w.inbox()
+		w.sound()
+	})
+}
