@@ -20,7 +20,7 @@ type Staff struct {
 	MaskedName string
 	Role       StaffRole
 	Card       string // number of the member's card
-	PINVersion int64  // another one whenever the PIN is another
+	PINVersion int64  // another one whenever the PIN or the card is another
 }
 
 // StaffReason says why somebody cannot sign in. The numbers are printed: never

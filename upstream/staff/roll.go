@@ -122,13 +122,15 @@ func (r *Roll) SetRole(ctx context.Context, no string, role Role, by string) err
 	return r.change(ctx, change{no: no, what: "role " + role.String(), by: by}, `role = ?`, int(role))
 }
 
-// SetCard gives a member another card, in place of the one that is gone.
-// It returns store.ErrConflict if somebody else has it.
+// SetCard gives a member another card, in place of the one that is gone, and ends what
+// was begun with that: whoever has found it may have the PIN, too. It
+// returns store.ErrConflict if somebody else has the card.
 func (r *Roll) SetCard(ctx context.Context, no, card, by string) error {
 	if err := checkCard(card); err != nil {
 		return err
 	}
-	return r.change(ctx, change{no: no, what: "another card", by: by, card: card}, `card_no = ?`, card)
+	return r.change(ctx, change{no: no, what: "another card", by: by, card: card},
+		`card_no = ?, pin_version = pin_version + 1`, card)
 }
 
 // SetPIN gives a member another PIN, and forgets wrong tries of the one before.

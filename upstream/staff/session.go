@@ -63,7 +63,7 @@ func (s *Sessions) Token(ctx context.Context, n Session) ([]byte, error) {
 }
 
 // Open returns the session of a token. [ErrOver] if it is none of ours, of another
-// terminal, too old, or of somebody who was revoked or has another PIN since;
+// terminal, too old, or of somebody who was revoked or has another PIN or card since;
 // [ErrForbidden] if the member, as they are now, has none of the roles.
 func (s *Sessions) Open(ctx context.Context, terminal string, token []byte, roles ...Role) (Session, error) {
 	n, err := s.read(ctx, token)

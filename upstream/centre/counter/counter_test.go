@@ -189,6 +189,10 @@ func TestWho(t *testing.T) {
 		all("with another PIN", "k7", centre.SessionOver)
 		w.ok(w.Roll.SetPIN(ctx, "k7", w.PIN("k7", pin), "test"))
 		w.signIn(clerkCard)
+		w.ok(w.Roll.SetCard(ctx, "k7", "00002026000100090009", "test")) // whoever has the old one may know its PIN
+		all("with another card", "k7", centre.SessionOver)
+		w.ok(w.Roll.SetCard(ctx, "k7", clerkCard, "test"))
+		w.signIn(clerkCard)
 		w.ok(w.Roll.SetRole(ctx, "k7", staff.Cashier, "test"))
 		all("a clerk no more", "k7", centre.Forbidden)
 		w.ok(w.Roll.SetRole(ctx, "k7", staff.Clerk, "test"))
