@@ -11,14 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk/shift"
 	"quancun/ledger"
 )
-
-// campusTime is where the days of a campus begin. It has had no daylight saving
-// since 1991, so it needs no zone file.
-var campusTime = time.FixedZone("CST", 8*60*60)
 
 var salesBy = map[string]shift.By{
 	"day": shift.ByDay, "hour": shift.ByHour, "item": shift.ByItem, "meal": shift.ByMeal,
@@ -45,11 +42,11 @@ func (s *sales) flags(f *flag.FlagSet) {
 		return err
 	})
 	f.Func("from", "first day, 2006-01-02; all from the beginning if empty", func(text string) (err error) {
-		s.in.From, err = time.ParseInLocation(time.DateOnly, text, campusTime)
+		s.in.From, err = time.ParseInLocation(time.DateOnly, text, beijing.Zone)
 		return err
 	})
 	f.Func("until", "last day; all to the end if empty", func(text string) error {
-		day, err := time.ParseInLocation(time.DateOnly, text, campusTime)
+		day, err := time.ParseInLocation(time.DateOnly, text, beijing.Zone)
 		s.in.Until = day.AddDate(0, 0, 1) // the day is part of it
 		return err
 	})
@@ -155,7 +152,7 @@ func writeReport(w *csv.Writer, e journal.Entry) error {
 		name = fmt.Sprintf("X%d", r.X)
 	}
 	return w.Write([]string{
-		name, e.At.In(campusTime).Format("2006-01-02 15:04:05"), e.Operator, r.Brought.String(), r.Float.String(),
+		name, e.At.In(beijing.Zone).Format("2006-01-02 15:04:05"), e.Operator, r.Brought.String(), r.Float.String(),
 		r.CashIn.Amount.String(), r.CashOut.Amount.String(), r.TopUps.Amount.String(), r.PayOuts.Amount.String(),
 		r.Over.String(), r.Short.String(), r.Till.String(), r.Card.Amount.String(), r.Code.Amount.String(),
 		r.Channel.Amount.String(), r.Refunds.Amount.String(), r.Perpetual.String(), r.Suspense.String(),

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quancun/app/audio"
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/ui"
 	"quancun/ui/tray"
 )
@@ -77,7 +77,7 @@ func screenPanel(c PanelConfig) ui.Panel {
 	return ui.Panel{WidthPx: c.WidthPX, HeightPx: c.HeightPX, WidthMM: float64(c.WidthMM)}
 }
 
-func (t *terminal) now() time.Time { return t.clock.Now().In(kiosk.Beijing) }
+func (t *terminal) now() time.Time { return t.clock.Now().In(beijing.Zone) }
 
 // showTray shows the lab's cards.
 func showTray(args []string, _ io.Writer) error {

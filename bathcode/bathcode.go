@@ -28,6 +28,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"quancun/beijing"
 )
 
 // Digits is the length of a code.
@@ -53,19 +55,18 @@ type Slot struct {
 // Day is a calendar day in Beijing, counted from 1 January 2000, which is 0.
 type Day uint16
 
-// Beijing has had no daylight saving since 1991, so it needs no zone file.
-var beijing = time.FixedZone("CST", 8*60*60)
-
 // DayOf returns the day of a moment.
 func DayOf(t time.Time) Day {
-	y, m, d := t.In(beijing).Date()
+	y, m, d := t.In(beijing.Zone).Date()
 	return Day(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Sub(firstDay) / (24 * time.Hour))
 }
 
 var firstDay = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // Start returns the midnight with which d begins.
-func (d Day) Start() time.Time { return time.Date(2000, time.January, 1+int(d), 0, 0, 0, 0, beijing) }
+func (d Day) Start() time.Time {
+	return time.Date(2000, time.January, 1+int(d), 0, 0, 0, 0, beijing.Zone)
+}
 
 // month returns the year and month of d as a number, such as 202611.
 func (d Day) month() uint32 {

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"quancun/beijing"
 )
 
 var (
@@ -15,7 +17,7 @@ var (
 		}
 		return m
 	}()
-	today = DayOf(time.Date(2026, 11, 26, 8, 0, 0, 0, beijing))
+	today = DayOf(time.Date(2026, 11, 26, 8, 0, 0, 0, beijing.Zone))
 )
 
 // The codes were computed by a second program, in another language, from the
@@ -122,17 +124,17 @@ func TestParse(t *testing.T) {
 
 func TestDay(t *testing.T) {
 	for at, want := range map[time.Time]Day{
-		time.Date(2000, 1, 1, 0, 0, 0, 0, beijing):         0,
-		time.Date(2026, 11, 26, 23, 59, 59, 0, beijing):    9826,
-		time.Date(2026, 11, 26, 16, 0, 0, 0, time.UTC):     9827, // midnight in Beijing
-		time.Date(2026, 11, 26, 15, 59, 59, 999, time.UTC): 9826,
-		time.Date(2026, 12, 1, 0, 0, 0, 0, beijing):        9831,
+		time.Date(2000, 1, 1, 0, 0, 0, 0, beijing.Zone):      0,
+		time.Date(2026, 11, 26, 23, 59, 59, 0, beijing.Zone): 9826,
+		time.Date(2026, 11, 26, 16, 0, 0, 0, time.UTC):       9827, // midnight in Beijing
+		time.Date(2026, 11, 26, 15, 59, 59, 999, time.UTC):   9826,
+		time.Date(2026, 12, 1, 0, 0, 0, 0, beijing.Zone):     9831,
 	} {
 		if got := DayOf(at); got != want {
 			t.Errorf("%v is day %d, want %d", at, got, want)
 		}
 	}
-	if at := time.Date(2026, 11, 26, 0, 0, 0, 0, beijing); !Day(9826).Start().Equal(at) || DayOf(Day(9826).Start()) != 9826 {
+	if at := time.Date(2026, 11, 26, 0, 0, 0, 0, beijing.Zone); !Day(9826).Start().Equal(at) || DayOf(Day(9826).Start()) != 9826 {
 		t.Errorf("day 9826 begins at %v, want %v", Day(9826).Start(), at)
 	}
 	if Day(9830).month() != 202611 || Day(9831).month() != 202612 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk/service"
 	"quancun/money"
@@ -206,10 +207,10 @@ func (d *Desk) finished(ctx context.Context, done LoadResult) func(*View) {
 	}
 	shown, order, receipt := d.shown(NoNotice), d.order, Receipt{}
 	if order.OrderNo != "" || done.Amount > 0 {
-		receipt = Receipt{OrderNo: order.OrderNo, At: d.Clock.Now().In(Beijing), Number: done.Entry}
+		receipt = Receipt{OrderNo: order.OrderNo, At: d.Clock.Now().In(beijing.Zone), Number: done.Entry}
 	}
 	if !order.PaidAt.IsZero() {
-		receipt.At = order.PaidAt.In(Beijing)
+		receipt.At = order.PaidAt.In(beijing.Zone)
 	}
 	if ref := cmp.Or(done.Ref, order.OrderNo); ref != "" {
 		receipt.Proof = d.proof(ctx, ref)
@@ -310,7 +311,7 @@ func stampTime(s pboc.Stamp) time.Time {
 	for _, b := range s {
 		digits = append(digits, '0'+b>>4, '0'+b&0xF)
 	}
-	t, err := time.ParseInLocation("20060102150405", string(digits), Beijing)
+	t, err := time.ParseInLocation("20060102150405", string(digits), beijing.Zone)
 	if err != nil {
 		return time.Time{}
 	}
@@ -340,7 +341,7 @@ func maskNumber(no string) string {
 
 // stampOf returns t as cards write it, in Beijing's time.
 func stampOf(t time.Time) (s pboc.Stamp) {
-	for i, digits := 0, t.In(Beijing).Format("20060102150405"); i < len(s); i++ {
+	for i, digits := 0, t.In(beijing.Zone).Format("20060102150405"); i < len(s); i++ {
 		s[i] = (digits[2*i]-'0')<<4 | (digits[2*i+1] - '0')
 	}
 	return s

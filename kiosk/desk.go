@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
@@ -63,9 +63,6 @@ type Desk struct {
 	account client.Account
 	order   client.TopUp
 }
-
-// Beijing is the zone of every card and receipt. China has no other.
-var Beijing = time.FixedZone("CST", 8*60*60)
 
 // act returns what v's step asks for, or nil.
 func (d *Desk) act(v View, in Input) act {
@@ -138,7 +135,7 @@ func (d *Desk) read(ctx context.Context, nobody bool) outcome {
 	if nobody && d.Staff != nil && d.Staff(info.CardNo.Full()) {
 		return outcome{StaffCard, nil}
 	}
-	if err := info.Check(purse.DateOf(d.Clock.Now().In(Beijing))); err != nil {
+	if err := info.Check(purse.DateOf(d.Clock.Now().In(beijing.Zone))); err != nil {
 		return d.fail("check card", err)
 	}
 	d.info = info
@@ -364,7 +361,7 @@ func openItems(items []client.OpenItem) []Open {
 	open := make([]Open, 0, len(items))
 	for _, i := range items {
 		zh, en := i.Where.With(i.Place)
-		open = append(open, Open{OpenKind(i.Kind), i.Amount, i.Since.In(Beijing), i.OrderNo, zh, en})
+		open = append(open, Open{OpenKind(i.Kind), i.Amount, i.Since.In(beijing.Zone), i.OrderNo, zh, en})
 	}
 	return open
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -50,7 +51,7 @@ func TestBought(t *testing.T) {
 			case paid == 0 && len(all) > 0:
 				t.Errorf("a card that is level was asked: %+v", all)
 			case paid > 0 && (len(all) != 1 || all[0].Amount != paid || all[0].TerminalNo.String() != "000000020416" ||
-				!all[0].At.Equal(time.Date(2026, 11, 26, 12, 1, 2, 0, kiosk.Beijing))):
+				!all[0].At.Equal(time.Date(2026, 11, 26, 12, 1, 2, 0, beijing.Zone))):
 				t.Errorf("bought %+v", all)
 			}
 		})

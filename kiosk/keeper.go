@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk/rules"
 	"quancun/ledger/feed"
@@ -95,7 +96,7 @@ func (k *Keeper) look(ctx context.Context) {
 	case refused(err):
 		h.Upstream, h.Fault = false, CodeTerminal
 	case h.Upstream || h.Since.IsZero():
-		h.Upstream, h.Since = false, k.Clock.Now().In(Beijing)
+		h.Upstream, h.Since = false, k.Clock.Now().In(beijing.Zone)
 		k.Log.Warn("upstream is away", "err", err)
 	}
 	if err := k.Outbox.Room(ctx); err != nil {
@@ -172,7 +173,7 @@ func (k *Keeper) queue(ctx context.Context) Queue {
 	}
 	q := Queue{Count: w.Count, Amount: w.Amount, Hour: w.Hour, Failing: !k.Push.Health().Failing.IsZero()}
 	if w.Count > 0 {
-		q.Since = w.Since.In(Beijing)
+		q.Since = w.Since.In(beijing.Zone)
 	}
 	return q
 }

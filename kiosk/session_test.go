@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -185,7 +186,7 @@ func TestUpstreamAway(t *testing.T) {
 		v := s.want(kiosk.CardOnly)
 		if l := v.Log; !l.Read || len(l.Movements) != 1 || l.Movements[0].Amount != -1250 ||
 			l.Movements[0].Kind != kiosk.MovedPurchase || l.Movements[0].Place != "000000020416" ||
-			!l.Movements[0].At.Equal(time.Date(2026, 11, 26, 12, 1, 2, 0, kiosk.Beijing)) {
+			!l.Movements[0].At.Equal(time.Date(2026, 11, 26, 12, 1, 2, 0, beijing.Zone)) {
 			t.Errorf("log %+v", l)
 		}
 		if v.Balance != (kiosk.Balance{Purse: 50 * money.Yuan}) || v.Holder.Name != "欧**明" ||

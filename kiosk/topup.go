@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk/dialog"
 	"quancun/ledger"
@@ -157,7 +158,7 @@ func (d *Desk) credited(ctx context.Context) func(*View) {
 	d.account.ToLoad += d.order.Amount
 	order, account := d.showOrder(), d.shown(NoNotice)
 	receipt := Receipt{
-		OrderNo: d.order.OrderNo, At: d.order.PaidAt.In(Beijing), Proof: d.proof(ctx, d.order.OrderNo),
+		OrderNo: d.order.OrderNo, At: d.order.PaidAt.In(beijing.Zone), Proof: d.proof(ctx, d.order.OrderNo),
 	}
 	return func(v *View) { order(v); account(v); v.Receipt = receipt }
 }
@@ -240,7 +241,7 @@ func (d *Desk) endOrder(ctx context.Context, o journal.Outcome) error {
 func (d *Desk) showOrder() func(*View) {
 	o := d.order
 	return func(v *View) {
-		v.TopUp = TopUp{OrderNo: o.OrderNo, Amount: o.Amount, QR: o.QR, Expires: o.Expires.In(Beijing)}
+		v.TopUp = TopUp{OrderNo: o.OrderNo, Amount: o.Amount, QR: o.QR, Expires: o.Expires.In(beijing.Zone)}
 	}
 }
 
@@ -264,7 +265,7 @@ func newOrderNo(terminal string, now time.Time) string {
 	if len(letters) > 20 {
 		letters = letters[:20]
 	}
-	return fmt.Sprintf("%s_%s_%s", letters, now.In(Beijing).Format("20060102150405"), rand.Text()[:8])
+	return fmt.Sprintf("%s_%s_%s", letters, now.In(beijing.Zone).Format("20060102150405"), rand.Text()[:8])
 }
 
 func sleep(ctx context.Context, d time.Duration) {

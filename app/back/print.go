@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"quancun/app/printer"
+	"quancun/beijing"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/staff"
@@ -80,7 +81,7 @@ func (p *reports) slip(r dialog.Report) printer.Slip {
 		add(place, "", printer.Centre)
 	}
 	add(strings.TrimSpace(p.word(r.Title)+" "+r.No), "", printer.Title)
-	add(p.words.Time, text.Stamp(p.now().In(kiosk.Beijing)), printer.Plain)
+	add(p.words.Time, text.Stamp(p.now().In(beijing.Zone)), printer.Plain)
 	add(p.texts.T("terminal", "id", p.terminal), "", printer.Plain)
 	if p.staff != nil {
 		add(p.words.Operator, p.staff.Current().No, printer.Plain)
@@ -148,5 +149,5 @@ func (p *reports) word(w dialog.Word) string {
 
 // value is what stands for a value: printers have the wide sign of the yuan.
 func (p *reports) value(f dialog.Fact) string {
-	return strings.Replace(p.texts.OnPaper(f, kiosk.Beijing), "¥", "￥", 1)
+	return strings.Replace(p.texts.OnPaper(f, beijing.Zone), "¥", "￥", 1)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/skip2/go-qrcode"
 
 	"quancun/assets"
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/keysheet"
 	"quancun/kiosk/till"
 	"quancun/ui/text"
@@ -87,7 +87,7 @@ func (s Sheet) head(doc *fpdf.Fpdf, texts *text.Texts, title, how string) {
 	doc.SetFont(font, "", titleSize)
 	doc.CellFormat(inside, 11, both(texts, title, "  "), "", 1, "L", false, 0, "")
 	doc.SetFont(font, "", textSize)
-	line := strings.Join([]string{s.Place, s.Keys.Terminal, s.At.In(kiosk.Beijing).Format(time.DateOnly)}, "   ")
+	line := strings.Join([]string{s.Place, s.Keys.Terminal, s.At.In(beijing.Zone).Format(time.DateOnly)}, "   ")
 	doc.CellFormat(inside, 6, line, "B", 1, "L", false, 0, "")
 	doc.Ln(2)
 	doc.MultiCell(inside, 5, both(texts, how, "\n"), "", "L", false)

@@ -8,7 +8,7 @@ import (
 	"codeberg.org/go-pdf/fpdf"
 
 	"quancun/assets"
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/money"
 )
@@ -42,10 +42,10 @@ func (f *Folder) page(r dialog.Report, at time.Time) ([]byte, error) {
 	doc.Ln(lineHigh / 2)
 	for _, x := range r.Facts {
 		doc.CellFormat(inside/2, lineHigh, f.word(x.Name), "", 0, "L", false, 0, "")
-		doc.CellFormat(inside/2, lineHigh, f.Texts.Value(x, at.In(kiosk.Beijing)), "", 1, "R", false, 0, "")
+		doc.CellFormat(inside/2, lineHigh, f.Texts.Value(x, at.In(beijing.Zone)), "", 1, "R", false, 0, "")
 	}
 	f.plot(doc, r.Plot)
-	f.rows(doc, r.Table, at.In(kiosk.Beijing))
+	f.rows(doc, r.Table, at.In(beijing.Zone))
 	var b bytes.Buffer
 	err := doc.Output(&b)
 	return b.Bytes(), err

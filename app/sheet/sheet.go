@@ -19,7 +19,7 @@ import (
 	"syscall"
 	"time"
 
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/file"
 	"quancun/ui/text"
@@ -49,7 +49,7 @@ func (f *Folder) Save(_ context.Context, r dialog.Report) (place string, err err
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return "", fmt.Errorf("save report: %w", err)
 	}
-	at := f.Now().In(kiosk.Beijing)
+	at := f.Now().In(beijing.Zone)
 	table, err := f.table(r)
 	if err != nil {
 		return "", fmt.Errorf("save report: %w", err)
@@ -174,7 +174,7 @@ func (f *Folder) cell(x dialog.Fact) string {
 	case dialog.IsCount:
 		return strconv.FormatInt(x.Count, 10)
 	case dialog.IsMoment:
-		return x.At.In(kiosk.Beijing).Format(time.DateTime)
+		return x.At.In(beijing.Zone).Format(time.DateTime)
 	}
 	s := f.Texts.Value(x, time.Time{})
 	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/upstream/alipay"
 	"quancun/upstream/channel"
@@ -182,7 +183,7 @@ func listSettlements(ctx context.Context, args []string, out io.Writer) error {
 		for _, s := range all {
 			paid := "no"
 			if !s.Settled.IsZero() {
-				paid = s.Settled.In(channel.Beijing).Format(time.DateOnly) + " by " + s.By
+				paid = s.Settled.In(beijing.Zone).Format(time.DateOnly) + " by " + s.By
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n",
 				s.Day, s.Merchant, s.Sales, s.Refunds, s.Owed, s.Lines, s.Late, paid)

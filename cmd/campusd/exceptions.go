@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/upstream/biller"
 	"quancun/upstream/channel"
@@ -245,7 +246,7 @@ func listBills(ctx context.Context, b *store.Books, out io.Writer) error {
 	}
 	for _, x := range open {
 		_, err := fmt.Fprintf(out, "%s  %s  %s  %s  %s  since %s: %s\n", x.No, x.Biller, x.Amount, x.Account.No(),
-			x.Title, x.Created.In(channel.Beijing).Format(time.DateTime), billStates[x.State])
+			x.Title, x.Created.In(beijing.Zone).Format(time.DateTime), billStates[x.State])
 		if err != nil {
 			return err
 		}

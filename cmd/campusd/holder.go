@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/upstream/centre"
 	"quancun/upstream/keys"
@@ -21,10 +22,6 @@ import (
 	"quancun/upstream/store"
 	"quancun/upstream/wire"
 )
-
-// beijing is the zone of the card centre's days. It has had no daylight saving
-// since 1991, so it needs no zone file.
-var beijing = time.FixedZone("CST", 8*60*60)
 
 // holderAct is what "campusd holder" does by one of its words, with an account
 // number and the words after it.
@@ -57,7 +54,7 @@ var holderActs = map[string]holderAct{
 	}},
 	"open": {1, true, "NAME --until YYYY-MM-DD", func(a *centre.Act, w []string, until string) error {
 		a.Kind, a.Name = centre.Opened, w[0]
-		end, err := time.ParseInLocation(time.DateOnly, until, beijing)
+		end, err := time.ParseInLocation(time.DateOnly, until, beijing.Zone)
 		a.Until = end.AddDate(0, 0, 1) // the day is part of it
 		return err
 	}},
@@ -208,7 +205,7 @@ func showHolder(ctx context.Context, args []string, out io.Writer) error {
 			if personal(x.Kind) {
 				before, after = "-", "-" // names are nobody's business here
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.At.In(beijing).Format(time.DateTime), x.Kind, x.Clerk,
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.At.In(beijing.Zone).Format(time.DateTime), x.Kind, x.Clerk,
 				x.Place, x.Card, before, after)
 		}
 		return w.Flush()
@@ -226,8 +223,8 @@ func showUntold(ctx context.Context, args []string, out io.Writer) error {
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "WHEN\tWHAT\tFOR\tBY\tAT\tIN THE BOOKS\tREF")
 		for _, u := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", u.At.In(beijing).Format(time.DateTime), u.Kind, u.Account,
-				u.Clerk, u.Terminal, map[bool]string{true: "done", false: "not yet"}[u.Done], u.Ref)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", u.At.In(beijing.Zone).Format(time.DateTime), u.Kind,
+				u.Account, u.Clerk, u.Terminal, map[bool]string{true: "done", false: "not yet"}[u.Done], u.Ref)
 		}
 		return w.Flush()
 	})
@@ -242,7 +239,7 @@ func showFound(ctx context.Context, b *store.Books, a store.Account, out io.Writ
 	for _, c := range p.Cards {
 		if at, ok := p.Found[c.No]; ok {
 			fmt.Fprintf(out, "lost card %s lay on the reader of %s at %s\n", c.No, stood(at.Where, at.Terminal),
-				at.At.In(beijing).Format(time.DateTime))
+				at.At.In(beijing.Zone).Format(time.DateTime))
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/paycode"
 	"quancun/upstream/keys"
@@ -146,7 +147,7 @@ func listPhones(ctx context.Context, args []string, out io.Writer) error {
 		for _, p := range all {
 			revoked := "-"
 			if !p.Revoked.IsZero() {
-				revoked = p.Revoked.In(beijing).Format(time.DateTime) + ", " + p.Why
+				revoked = p.Revoked.In(beijing.Zone).Format(time.DateTime) + ", " + p.Why
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%q\n", p.Device, p.Account, p.Key.Algorithm,
 				or(p.Bound, "-"), or(p.Until, "-"), revoked, p.Name)

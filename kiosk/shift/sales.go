@@ -11,17 +11,14 @@ import (
 	"strconv"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk/tender"
 	"quancun/money"
 )
 
-// zone is where the days of a campus begin. It has had no daylight saving since
-// 1991, so it needs no zone file.
-var zone = time.FixedZone("CST", 8*60*60)
-
 // DayOf returns the day of a moment, as 2006-01-02.
-func DayOf(t time.Time) string { return t.In(zone).Format(time.DateOnly) }
+func DayOf(t time.Time) string { return t.In(beijing.Zone).Format(time.DateOnly) }
 
 // Meal is a time of day with a name, such as lunch. It may go on over midnight.
 type Meal struct {
@@ -269,14 +266,14 @@ func (s *sorting) put(key string, sales, refunds journal.Sum) {
 }
 
 func (s *sorting) key(e journal.Entry) string {
-	at := e.At.In(zone)
+	at := e.At.In(beijing.Zone)
 	switch s.by {
 	case ByDay:
 		return at.Format(time.DateOnly)
 	case ByHour:
 		return at.Format("2006-01-02 15:00")
 	case ByMeal:
-		midnight := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, zone)
+		midnight := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, beijing.Zone)
 		for _, m := range s.meals {
 			if m.has(at.Sub(midnight)) {
 				return m.Name

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"quancun/beijing"
 	"quancun/kiosk"
 	"quancun/upstream/client/bath"
 	"quancun/upstream/client/bill"
@@ -77,7 +78,7 @@ func ofBillers(all []bill.Biller) (out []kiosk.Standing) {
 		}
 		now := kiosk.Standing{Service: name}
 		if !b.DownSince.IsZero() {
-			now.Since, now.Worked = b.DownSince.In(kiosk.Beijing), inBeijing(b.Answered)
+			now.Since, now.Worked = b.DownSince.In(beijing.Zone), inBeijing(b.Answered)
 		}
 		out = merge(out, now)
 	}
@@ -113,5 +114,5 @@ func inBeijing(at time.Time) time.Time {
 	if at.IsZero() {
 		return at
 	}
-	return at.In(kiosk.Beijing)
+	return at.In(beijing.Zone)
 }

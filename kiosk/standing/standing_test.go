@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/beijing"
 	"quancun/kiosk"
 	"quancun/upstream/client/bath"
 	"quancun/upstream/client/bill"
@@ -27,7 +28,7 @@ func (a *answers) Halls(context.Context) (bath.Halls, error) {
 	return bath.Halls{Halls: a.halls}, a.err
 }
 
-var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, kiosk.Beijing)
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, beijing.Zone)
 
 func TestStandings(t *testing.T) {
 	down, worked := noon.Add(-time.Hour), noon.Add(-2*time.Hour)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -248,7 +249,7 @@ func (d *Desk) usable(info purse.Info) error {
 	return info.Check(purse.DateOf(d.now()))
 }
 
-func (d *Desk) now() time.Time { return d.Clock.Now().In(kiosk.Beijing) }
+func (d *Desk) now() time.Time { return d.Clock.Now().In(beijing.Zone) }
 
 // readStaff reads the card of who wants to sell.
 func (d *Desk) readStaff(context.Context) outcome {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/beijing"
 	"quancun/kiosk"
 	"quancun/money"
 	"quancun/reader/purse"
@@ -188,7 +189,7 @@ func TestViewForgets(t *testing.T) {
 // TestRecent: the same card with the same price is asked about for a while, a
 // re-tap is answered for longer, and what nobody asks about is forgotten.
 func TestRecent(t *testing.T) {
-	start := time.Date(2026, 11, 26, 12, 0, 0, 0, kiosk.Beijing)
+	start := time.Date(2026, 11, 26, 12, 0, 0, 0, beijing.Zone)
 	mine, other := purse.CardNo{1}, purse.CardNo{2}
 	var r recent
 	r.add(mine, Result{Ref: "a", Amount: money.Yuan, At: start}, start.Add(repeatWithin))
@@ -226,7 +227,7 @@ func TestRecent(t *testing.T) {
 // TestRecentAfterStart: a sale of before a start is asked about for its whole
 // time, even if it was made long before.
 func TestRecentAfterStart(t *testing.T) {
-	made := time.Date(2026, 11, 26, 12, 0, 0, 0, kiosk.Beijing)
+	made := time.Date(2026, 11, 26, 12, 0, 0, 0, beijing.Zone)
 	started := made.Add(lookedAt - time.Minute)
 	var r recent
 	r.add(purse.CardNo{1}, Result{Ref: "a", Amount: money.Yuan, At: made}, started.Add(restartWithin))
@@ -249,7 +250,7 @@ func TestPlan(t *testing.T) {
 	for clock, want := range map[string]money.Fen{
 		"10:29": 0, "10:30": 12 * money.Yuan, "12:59": 12 * money.Yuan, "13:00": 0,
 	} {
-		at, err := time.ParseInLocation("2006-01-02 15:04", "2026-11-26 "+clock, kiosk.Beijing)
+		at, err := time.ParseInLocation("2006-01-02 15:04", "2026-11-26 "+clock, beijing.Zone)
 		if got := p.Now(at.UTC()).Price; err != nil || got != want {
 			t.Errorf("at %s everybody pays %s, want %s", clock, got, want)
 		}

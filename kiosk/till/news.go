@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
-	"quancun/kiosk"
 	"quancun/kiosk/file"
 	"quancun/money"
 )
@@ -32,7 +32,7 @@ const newsMax = 20
 // NewsOf returns the news of an intent that has ended: done says how. ok is false
 // for what is no cashier's.
 func NewsOf(intent journal.Entry, ref string, done bool) (n News, ok bool) {
-	n = News{Ref: ref, Amount: intent.Amount, At: intent.At.In(kiosk.Beijing), With: ByAlipay, Done: done}
+	n = News{Ref: ref, Amount: intent.Amount, At: intent.At.In(beijing.Zone), With: ByAlipay, Done: done}
 	switch intent.Kind {
 	case journal.SaleIntent:
 		n.With = ByCard

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/barcode"
 	"quancun/kiosk/tender"
 	"quancun/money"
@@ -101,7 +101,7 @@ func (p Plan) Check() error {
 
 // Now returns the meal that is served, or one without a price.
 func (p Plan) Now(at time.Time) Meal {
-	at = at.In(kiosk.Beijing)
+	at = at.In(beijing.Zone)
 	minute := Minute(at.Hour()*60 + at.Minute())
 	for _, m := range p.Meals {
 		if m.From <= minute && minute < m.To {

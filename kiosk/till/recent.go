@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
-	"quancun/kiosk"
 	"quancun/kiosk/tender"
 	"quancun/reader/purse"
 )
@@ -88,7 +88,7 @@ func (d *Desk) remember(ctx context.Context) (last Result, err error) {
 			continue // of a virtual card
 		}
 		last = Result{
-			Ref: e.Ref, Amount: item.First.Amount, At: e.At.In(kiosk.Beijing), Number: e.Seq, With: ByCard,
+			Ref: e.Ref, Amount: item.First.Amount, At: e.At.In(beijing.Zone), Number: e.Seq, With: ByCard,
 			Online: tender.DetailsOf(item.First.Details).Approved,
 		}
 		d.recent.add(card, last, now.Add(restartWithin))

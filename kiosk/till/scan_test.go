@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/tender"
 	"quancun/money"
 )
@@ -84,7 +84,7 @@ func TestScanQueue(t *testing.T) {
 func TestScanAtMealChange(t *testing.T) {
 	const breakfast, lunch = 5 * money.Yuan, 12 * money.Yuan
 	synctest.Test(t, func(t *testing.T) {
-		at := time.Now().In(kiosk.Beijing)
+		at := time.Now().In(beijing.Zone)
 		change := Minute(at.Hour()*60 + at.Minute() + 1)
 		w, p := openScanned(t, Plan{Meals: []Meal{
 			{Name: "breakfast", From: change - 60, To: change, Price: breakfast},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/rules"
@@ -121,7 +122,7 @@ func paid(ended []kiosk.Settled) (last kiosk.Settled) {
 func (d *Desk) paidBefore(ctx context.Context, last kiosk.Settled) outcome {
 	r := Result{Ref: last.Ref, Amount: last.Amount, Number: last.Entry, With: ByCard}
 	if item, err := d.Book.Get(ctx, last.Ref); err == nil {
-		r.At, r.Online = item.First.At.In(kiosk.Beijing), tender.DetailsOf(item.First.Details).Approved
+		r.At, r.Online = item.First.At.In(beijing.Zone), tender.DetailsOf(item.First.Details).Approved
 	}
 	holder, balance := kiosk.HolderOf(d.info), d.info.Balance
 	r.Holder = holder.Name

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/beijing"
 	"quancun/kiosk"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/tender"
@@ -29,7 +30,7 @@ func (l lists) Status(name string) feed.Status {
 	return feed.Status{Name: name, Version: 1, Checked: now.Add(-age)}
 }
 
-var now = time.Date(2026, 11, 26, 12, 0, 0, 0, kiosk.Beijing)
+var now = time.Date(2026, 11, 26, 12, 0, 0, 0, beijing.Zone)
 
 // TestWays: the ways of paying stand in the order in which a cashier asks for them,
 // and each that is not there has its reason. What the upstream would say matters only

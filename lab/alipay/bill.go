@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"quancun/beijing"
 )
 
 // billPath is where bills are fetched, as it is in reality.
@@ -30,7 +32,7 @@ type billFile struct {
 // nothing moved has none, and neither has one whose bill is not made yet; the
 // answer is the same.
 func (g *Gateway) bill(req request, now time.Time) reply {
-	day, err := time.ParseInLocation(time.DateOnly, req.biz["bill_date"], beijing)
+	day, err := time.ParseInLocation(time.DateOnly, req.biz["bill_date"], beijing.Zone)
 	if err != nil || req.biz["bill_type"] != "trade" || day.After(now) {
 		return business("invalid_arguments")
 	}

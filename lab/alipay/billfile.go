@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"quancun/beijing"
 	"quancun/money"
 )
 
@@ -165,7 +166,7 @@ func (g *Gateway) details(day, now time.Time, lines []movement, s sum) string {
 	b.WriteString(rule + "业务明细列表结束------------------------------------\n")
 	fmt.Fprintf(&b, "#交易合计：%d笔，商家实收共%s元，商家优惠共0.00元\n", s.payments, s.paid)
 	fmt.Fprintf(&b, "#退款合计：%d笔，商家实收退款共%s元，商家优惠退款共0.00元\n", s.refunds, s.returned)
-	fmt.Fprintf(&b, "#导出时间：[%s]\n", now.In(beijing).Format(minute))
+	fmt.Fprintf(&b, "#导出时间：[%s]\n", now.In(beijing.Zone).Format(minute))
 	return b.String()
 }
 
@@ -176,7 +177,7 @@ func summary(day, now time.Time, s sum) string {
 		rule + "业务汇总列表----------------------------------------\n" + summaryTitles +
 		fmt.Sprintf("合计\t,\t,%d\t,%d\t,%s,%s,0.00,0.00,0.00,0.00,0.00,%s\n", s.payments, s.refunds, net, net, net) +
 		rule[:len(rule)-1] + "业务汇总列表结束-------------------------------------\n" +
-		fmt.Sprintf("#导出时间：[%s]\n", now.In(beijing).Format(minute))
+		fmt.Sprintf("#导出时间：[%s]\n", now.In(beijing.Zone).Format(minute))
 }
 
 func heading(day time.Time) string {

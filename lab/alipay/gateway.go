@@ -28,9 +28,6 @@ import (
 // AppID is the one merchant that the lab knows.
 const AppID = "2021000000000001"
 
-// beijing is the zone of all times on this wire.
-var beijing = time.FixedZone("Asia/Shanghai", 8*60*60)
-
 // Config says where the stand-in keeps its things.
 type Config struct {
 	// Dir holds the keys and the trades. It is made if it is not there; the

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"quancun/beijing"
 	lab "quancun/lab/alipay"
 	adapter "quancun/upstream/alipay"
 	"quancun/upstream/channel"
@@ -125,7 +126,7 @@ func (w *world) now() time.Time {
 // set stops the stand-in's clock at a time in Beijing.
 func (w *world) set(t *testing.T, at string) {
 	t.Helper()
-	to, err := time.ParseInLocation(time.DateTime, at, channel.Beijing)
+	to, err := time.ParseInLocation(time.DateTime, at, beijing.Zone)
 	if err != nil {
 		t.Fatal(err)
 	}

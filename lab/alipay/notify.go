@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"quancun/beijing"
 )
 
 // resend is when a notification that nobody answered is sent again, each time
@@ -57,7 +59,7 @@ func (g *Gateway) notify(t *Trade, now time.Time) {
 // compose returns a signed notification about t.
 func (g *Gateway) compose(t *Trade, now time.Time, key *rsa.PrivateKey) Notice {
 	g.serial++
-	id := fmt.Sprintf("%s%024d", now.In(beijing).Format("20060102"), g.serial)
+	id := fmt.Sprintf("%s%024d", now.In(beijing.Zone).Format("20060102"), g.serial)
 	form := url.Values{
 		"notify_time": {stamp(now)}, "notify_type": {"trade_status_sync"}, "notify_id": {id},
 		"app_id": {AppID}, "auth_app_id": {AppID}, "charset": {"utf-8"}, "version": {"1.0"}, "sign_type": {"RSA2"},
@@ -170,4 +172,4 @@ func (g *Gateway) post(ctx context.Context, d delivery) error {
 }
 
 // stamp writes a time as this wire does.
-func stamp(t time.Time) string { return t.In(beijing).Format(time.DateTime) }
+func stamp(t time.Time) string { return t.In(beijing.Zone).Format(time.DateTime) }

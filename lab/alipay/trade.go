@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"quancun/beijing"
 	"quancun/money"
 )
 
@@ -128,7 +129,7 @@ func (g *Gateway) scan(t *Trade, now time.Time) {
 	if t.Status == Unscanned {
 		g.serial++
 		t.Status, t.ScannedAt = Waiting, now
-		t.TradeNo = fmt.Sprintf("%s22001%010d", now.In(beijing).Format("20060102"), g.serial)
+		t.TradeNo = fmt.Sprintf("%s22001%010d", now.In(beijing.Zone).Format("20060102"), g.serial)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"quancun/beijing"
 )
 
 // requestMax is the longest request that is read, in bytes.
@@ -108,7 +110,7 @@ func (g *Gateway) parse(form url.Values, now time.Time) (req request, bad reply)
 		}
 	}
 	signedText := content(form, "sign")
-	at, err := time.ParseInLocation(time.DateTime, form.Get("timestamp"), beijing)
+	at, err := time.ParseInLocation(time.DateTime, form.Get("timestamp"), beijing.Zone)
 	switch {
 	case form.Get("app_id") != AppID:
 		return req, failure("40002", "isv.invalid-app-id", "无效的AppID参数")

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"quancun/beijing"
 	"quancun/lab/breaker"
 )
 
@@ -218,9 +219,7 @@ func (s *Campus) book(r *Room, order string, fen int64) Recharge {
 	return c
 }
 
-var beijing = time.FixedZone("Asia/Shanghai", 8*60*60)
-
-func clock(seconds int64) string { return time.Unix(seconds, 0).In(beijing).Format(time.DateTime) }
+func clock(seconds int64) string { return time.Unix(seconds, 0).In(beijing.Zone).Format(time.DateTime) }
 
 // yuan writes hundredths: "14.40".
 func yuan(n int64) string { return big.NewRat(n, 100).FloatString(2) }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/ledger"
 	"quancun/money"
@@ -30,9 +31,6 @@ func hledgerName(a journal.Account) string {
 	}
 	return section + ":" + strings.ReplaceAll(string(a), "/", ":")
 }
-
-// zone is where the days of a campus begin.
-var zone = time.FixedZone("CST", 8*60*60)
 
 // Hledger writes the journal for plain-text accounting (hledger; Ledger and,
 // with its own converters, Beancount read it too). Debits are positive there,
@@ -99,7 +97,7 @@ func (a *accounts) assert(at time.Time) {
 	}
 }
 
-func day(at time.Time) string { return at.In(zone).Format(time.DateOnly) }
+func day(at time.Time) string { return at.In(beijing.Zone).Format(time.DateOnly) }
 
 func orDash(s string) string {
 	if s == "" {

@@ -12,7 +12,7 @@ import (
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/test"
 
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/service/tape"
@@ -43,7 +43,7 @@ func newKeyboard(t *testing.T) *keyboard {
 	k := &keyboard{t: t}
 	k.stage = face.Stage{
 		Texts: texts, Kit: widget.Kit{Panel: look.Panel{WidthPx: 1024, HeightPx: 768, WidthMM: 304.1}},
-		Room: fyne.NewSize(960, 560), Now: time.Date(2026, 11, 23, 14, 5, 0, 0, kiosk.Beijing), Typed: &face.Typed{},
+		Room: fyne.NewSize(960, 560), Now: time.Date(2026, 11, 23, 14, 5, 0, 0, beijing.Zone), Typed: &face.Typed{},
 		On: func(in dialog.Input) { k.told = append(k.told, in) },
 	}
 	k.stage.Redraw = k.draw

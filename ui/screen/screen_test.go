@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/test"
 
+	"quancun/beijing"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/money"
@@ -219,7 +220,7 @@ func TestDisabledSaysWhy(t *testing.T) {
 func TestQueue(t *testing.T) {
 	newApp(t)
 	v := specimenOf(t, kiosk.Home)
-	v.Health.Queue = kiosk.Queue{Count: 12, Since: time.Date(2026, 3, 2, 9, 14, 0, 0, kiosk.Beijing)}
+	v.Health.Queue = kiosk.Queue{Count: 12, Since: time.Date(2026, 3, 2, 9, 14, 0, 0, beijing.Zone)}
 	for _, failing := range []bool{false, true} {
 		v.Health.Queue.Failing = failing
 		var told []kiosk.Input

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"quancun/beijing"
 	"quancun/upstream/channel"
 )
 
@@ -74,7 +75,7 @@ func pack(t testing.TB, texts ...string) []byte {
 
 func TestReadBill(t *testing.T) {
 	at := func(clock string) time.Time {
-		at, err := time.ParseInLocation(time.DateTime, "2026-03-01 "+clock, channel.Beijing)
+		at, err := time.ParseInLocation(time.DateTime, "2026-03-01 "+clock, beijing.Zone)
 		if err != nil {
 			t.Fatal(err)
 		}

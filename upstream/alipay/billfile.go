@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/upstream/channel"
 )
@@ -322,7 +323,7 @@ func (r row) line() (l channel.Line, err error) {
 		return l, err
 	}
 	l.Fee = -l.Fee // it is written as what it does to the merchant
-	if l.At, err = time.ParseInLocation(time.DateTime, at, beijing); err != nil {
+	if l.At, err = time.ParseInLocation(time.DateTime, at, beijing.Zone); err != nil {
 		return l, errors.New("its time is not a time")
 	}
 	switch kind {

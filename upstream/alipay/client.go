@@ -29,6 +29,7 @@ import (
 
 	sdk "github.com/smartwalle/alipay/v3"
 
+	"quancun/beijing"
 	"quancun/upstream/channel"
 )
 
@@ -42,9 +43,6 @@ const answerMax = 1 << 20
 // timeoutDefault ends a call that nobody else ends. Alipay answers within two
 // seconds or, under load, within ten; the library itself would wait forever.
 const timeoutDefault = 15 * time.Second
-
-// beijing is the zone of every time on this wire.
-var beijing = channel.Beijing
 
 // Config says which merchant this is and where the gateway is.
 type Config struct {
@@ -102,7 +100,7 @@ func New(c Config) (*Client, error) {
 	// an answer, so this is the sandbox, whatever the gateway.
 	s, err := sdk.New(c.AppID, private, false,
 		sdk.WithSandboxGateway(gateway),
-		sdk.WithTimeLocation(beijing),
+		sdk.WithTimeLocation(beijing.Zone),
 		sdk.WithHTTPClient(guarded(c.HTTP, answerMax, timeoutDefault)))
 	if err != nil {
 		return nil, fmt.Errorf("alipay: %s is not an RSA private key", c.PrivateKeyFile)

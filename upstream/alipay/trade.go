@@ -8,6 +8,7 @@ import (
 
 	sdk "github.com/smartwalle/alipay/v3"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/upstream/channel"
 )
@@ -66,7 +67,7 @@ func (f facts) read() (t channel.Trade, err error) {
 		return channel.Trade{}, errors.New("amount is not an amount in yuan")
 	}
 	if f.paidAt != "" {
-		if t.PaidAt, err = time.ParseInLocation(time.DateTime, f.paidAt, beijing); err != nil {
+		if t.PaidAt, err = time.ParseInLocation(time.DateTime, f.paidAt, beijing.Zone); err != nil {
 			return channel.Trade{}, errors.New("time of payment is not a time")
 		}
 	}

@@ -3,19 +3,16 @@ package channel
 import (
 	"fmt"
 	"time"
-)
 
-// Beijing is the zone of business days. It is spelled out, because a machine
-// may have another zone set, or no zone files at all. China has had no summer
-// time since 1991.
-var Beijing = time.FixedZone("Asia/Shanghai", 8*60*60)
+	"quancun/beijing"
+)
 
 // Day is a business day: a day of the calendar in Beijing, such as
 // "2026-03-01". Days compare as they follow each other. Stored as it is.
 type Day string
 
 // DayOf returns the day on which t falls.
-func DayOf(t time.Time) Day { return Day(t.In(Beijing).Format(time.DateOnly)) }
+func DayOf(t time.Time) Day { return Day(t.In(beijing.Zone).Format(time.DateOnly)) }
 
 // ParseDay reads a day such as "2026-03-01".
 func ParseDay(s string) (Day, error) {
@@ -28,7 +25,7 @@ func ParseDay(s string) (Day, error) {
 // Start returns the first moment of d. It panics if d is not a day, which only
 // a mistake in this program can make.
 func (d Day) Start() time.Time {
-	t, err := time.ParseInLocation(time.DateOnly, string(d), Beijing)
+	t, err := time.ParseInLocation(time.DateOnly, string(d), beijing.Zone)
 	if err != nil {
 		panic("channel: internal error: not a day: " + string(d))
 	}

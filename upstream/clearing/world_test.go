@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/beijing"
 	lab "quancun/lab/alipay"
 	"quancun/money"
 	"quancun/upstream/alipay"
@@ -110,7 +111,7 @@ func (w *world) must(err error) {
 func (w *world) now() time.Time { return *w.clock.Load() }
 
 func at(clock string) time.Time {
-	at, err := time.ParseInLocation(time.DateTime, clock, channel.Beijing)
+	at, err := time.ParseInLocation(time.DateTime, clock, beijing.Zone)
 	if err != nil {
 		panic(err)
 	}

@@ -23,10 +23,6 @@ type Limits struct {
 	Until      time.Time // when the account ends; zero: it does not
 }
 
-// beijing is the zone of the business day. It has had no daylight saving since
-// 1991, so it needs no zone file.
-var beijing = time.FixedZone("CST", 8*60*60)
-
 // Limits returns the limits of an account.
 func (d *Desk) Limits(ctx context.Context, a store.Account) (l Limits, err error) {
 	err = d.Books.Read(ctx, func(tx *sqldb.Tx) error {

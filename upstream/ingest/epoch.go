@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/store"
@@ -220,7 +221,7 @@ func (d *drawer) String() string {
 	}
 	text := d.name + ": no shift is open"
 	if e, open := d.Opened(); open {
-		since := e.At.In(beijing).Format(time.DateTime)
+		since := e.At.In(beijing.Zone).Format(time.DateTime)
 		text = fmt.Sprintf("%s: a shift is open since %s (%s)", d.name, since, e.Operator)
 	}
 	text += fmt.Sprintf(", %s in the drawer", d.till())
@@ -229,8 +230,6 @@ func (d *drawer) String() string {
 	}
 	return text
 }
-
-var beijing = time.FixedZone("CST", 8*60*60)
 
 // endCarrying notes that a new epoch has brought over all that it will. What the
 // terminal has announced and does not know any more is in doubt: nobody will end

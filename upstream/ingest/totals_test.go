@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/money"
 	"quancun/pboc"
@@ -35,8 +36,6 @@ func (all totals) add(t total, amount money.Fen) {
 		all[t] = sum{all[t].count + 1, all[t].amount + amount}
 	}
 }
-
-var beijing = time.FixedZone("CST", 8*60*60)
 
 // kinds are those under which the books have what a journal says.
 var kinds = map[journal.Kind]store.Kind{
@@ -73,7 +72,7 @@ func (all totals) said(t *testing.T, brought map[journal.Hash]bool, bodies [][]b
 		for _, p := range e.Postings {
 			moved += max(0, p.Amount)
 		}
-		all.add(total{e.Terminal, e.At.In(beijing).Format(time.DateOnly), kind}, moved)
+		all.add(total{e.Terminal, e.At.In(beijing.Zone).Format(time.DateOnly), kind}, moved)
 	}
 }
 
@@ -84,7 +83,7 @@ func (all totals) posted(t *testing.T, w *world) {
 		var made int64
 		var amount money.Fen
 		err := rows.Scan(&of.terminal, &of.kind, &made, &amount)
-		of.day = time.UnixMilli(made).In(beijing).Format(time.DateOnly)
+		of.day = time.UnixMilli(made).In(beijing.Zone).Format(time.DateOnly)
 		all.add(of, amount)
 		return err
 	}, `SELECT j.terminal, e.kind, e.made_ms, e.amount_fen FROM entries e JOIN journals j ON j.id = e.journal`)

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"time"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/paycode"
 	"quancun/upstream/store"
@@ -237,10 +238,6 @@ func (r *Registry) Renew(ctx context.Context, k paycode.PublicKey) (granted []by
 	return granted, nil
 }
 
-// beijing is the zone of the business day. It has had no daylight saving since
-// 1991, so it needs no zone file.
-var beijing = time.FixedZone("CST", 8*60*60)
-
 // grant signs for a phone until the end of a day, so that who asks twice in a day
 // gets the same, and writes that down.
 func (r *Registry) grant(ctx context.Context, tx *sqldb.Tx, k paycode.PublicKey) ([]byte, error) {
@@ -286,8 +283,7 @@ func (r *Registry) grant(ctx context.Context, tx *sqldb.Tx, k paycode.PublicKey)
 // ends returns when what is signed now ends: at the end of a day, and no later than
 // the account does.
 func (r *Registry) ends(now time.Time, until sql.NullInt64) time.Time {
-	y, m, d := now.In(beijing).Date()
-	end := time.Date(y, m, d+r.policy.Days+1, 0, 0, 0, 0, beijing).UTC()
+	end := beijing.Midnight(now).AddDate(0, 0, r.policy.Days+1).UTC()
 	if t := time.UnixMilli(until.Int64).UTC().Truncate(time.Second); until.Valid && t.Before(end) {
 		return t
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/paycode"
 	"quancun/upstream/store"
@@ -24,7 +25,7 @@ type Use struct {
 }
 
 // day returns the business day of the use.
-func (u Use) day() string { return u.Made.In(beijing).Format(time.DateOnly) }
+func (u Use) day() string { return u.Made.In(beijing.Zone).Format(time.DateOnly) }
 
 // Oddity says what is odd about a use.
 type Oddity int
@@ -138,14 +139,15 @@ func (n *noting) look(i int, u Use) {
 	if where, again := n.before[code]; again {
 		odd(Twice, "phone %s has shown code %d before, at %s", code.Device, code.Counter, where)
 	}
-	n.before[code] = fmt.Sprintf("%s in the same journal", u.Code.Time.In(beijing).Format(time.DateTime))
+	n.before[code] = fmt.Sprintf("%s in the same journal", u.Code.Time.In(beijing.Zone).Format(time.DateTime))
 	switch p, known := n.phones[code.Device.String()]; {
 	case !known:
 		odd(Stray, "phone %s is not in these books", code.Device)
 	case p.account.No() != u.Code.Account:
 		odd(Stray, "phone %s is account %s's", code.Device, p.account.No())
 	case p.revoked.Valid && u.Made.UnixMilli() > p.revoked.Int64:
-		odd(Stray, "phone %s was revoked at %s", code.Device, fromMS(p.revoked.Int64).In(beijing).Format(time.DateTime))
+		at := fromMS(p.revoked.Int64).In(beijing.Zone)
+		odd(Stray, "phone %s was revoked at %s", code.Device, at.Format(time.DateTime))
 	}
 	if !u.Alone {
 		return

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/upstream/channel"
 	"quancun/upstream/reconcile"
@@ -22,7 +23,7 @@ const (
 
 func at(t testing.TB, clock string) time.Time {
 	t.Helper()
-	at, err := time.ParseInLocation(time.DateTime, clock, channel.Beijing)
+	at, err := time.ParseInLocation(time.DateTime, clock, beijing.Zone)
 	if err != nil {
 		t.Fatal(err)
 	}

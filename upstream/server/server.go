@@ -20,6 +20,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/money"
 	"quancun/pboc"
@@ -197,13 +198,9 @@ const pushMax = 2 * journal.BatchBytesMax
 
 type certificateKey struct{}
 
-// beijing is the zone of card stamps. It has had no daylight saving since
-// 1991, so it needs no zone file.
-var beijing = time.FixedZone("CST", 8*60*60)
-
 // stampOf returns t as a card knows it.
 func stampOf(t time.Time) (p pboc.Stamp) {
-	t = t.In(beijing)
+	t = t.In(beijing.Zone)
 	for i, n := range []int{t.Year() / 100, t.Year() % 100, int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second()} {
 		p[i] = byte(n/10<<4 | n%10)
 	}
@@ -216,5 +213,5 @@ func stampTime(p pboc.Stamp) time.Time {
 	for i, b := range p {
 		n[i] = int(b>>4)*10 + int(b&15)
 	}
-	return time.Date(n[0]*100+n[1], time.Month(n[2]), n[3], n[4], n[5], n[6], 0, beijing)
+	return time.Date(n[0]*100+n[1], time.Month(n[2]), n[3], n[4], n[5], n[6], 0, beijing.Zone)
 }

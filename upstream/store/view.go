@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/store/sqldb"
@@ -134,24 +135,19 @@ const spendingMax = 100
 // aheadMax is how far another campusd's clock may be ahead.
 const aheadMax = time.Hour
 
-// beijing is the zone of the business day. It has had no daylight saving since
-// 1991, so it needs no zone file.
-var beijing = time.FixedZone("CST", 8*60*60)
-
 // Spending returns what an account has spent today, which is a day in Beijing.
 // Purchases count, and those in doubt too until they are given back. What people have
 // corrected does not: it would be leave to spend more today. What a terminal dates later
 // than it came was made when it came, and what lies ahead is not today's.
 func (b *Books) Spending(ctx context.Context, tx *sqldb.Tx, a Account) (s Spending, err error) {
 	now := b.Now()
-	y, m, d := now.In(beijing).Date()
 	err = tx.QueryRow(ctx, Lines(`l.n < ?2`)+`
 		SELECT h.daily_limit_fen, h.closed_ms IS NOT NULL OR coalesce(h.until_ms <= ?4, false), h.closed_ms IS NULL, (
 			SELECT CAST(coalesce(-sum(l.amount_fen), 0) AS BIGINT) FROM lines l JOIN entries e ON e.id = l.entry_id
 			WHERE (e.kind IN (4, 7, 8) OR e.kind = 14 AND e.claim_id IS NOT NULL)
 				AND CASE WHEN e.made_ms < e.at_ms THEN e.made_ms ELSE e.at_ms END BETWEEN ?3 AND ?5)
 		FROM holders h WHERE h.account = ?1`,
-		a, spendingMax, time.Date(y, m, d, 0, 0, 0, 0, beijing).UnixMilli(), now.UnixMilli(),
+		a, spendingMax, beijing.Midnight(now).UnixMilli(), now.UnixMilli(),
 		now.Add(aheadMax).UnixMilli()).
 		Scan(&s.Limit, &s.Ended, &s.Over, &s.Today)
 	if err != nil {

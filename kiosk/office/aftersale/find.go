@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"quancun/beijing"
 	"quancun/journal"
-	"quancun/kiosk"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
@@ -80,7 +80,7 @@ func (c *Config) line(e journal.Entry) string {
 	if e.Kind == journal.Refund {
 		sign = "-"
 	}
-	s := fmt.Sprintf("%s  %s¥%s  %s", e.At.In(kiosk.Beijing).Format("15:04:05"), sign, e.Amount, c.number(e))
+	s := fmt.Sprintf("%s  %s¥%s  %s", e.At.In(beijing.Zone).Format("15:04:05"), sign, e.Amount, c.number(e))
 	if e.Card != "" {
 		s += "  " + cardOf(e)
 	}

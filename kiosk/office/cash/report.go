@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -115,7 +116,7 @@ func (c Config) past(ctx context.Context, t *office.Talk) (dialog.Report, error)
 		}
 		reports = append(reports, r)
 		options = append(options, dialog.Option{
-			Text: fmt.Sprintf("Z%d  %s", r.Z, e.At.In(kiosk.Beijing).Format("2006-01-02 15:04")),
+			Text: fmt.Sprintf("Z%d  %s", r.Z, e.At.In(beijing.Zone).Format("2006-01-02 15:04")),
 		})
 	}
 	i, err := t.Choose(ctx, whichPast, options)

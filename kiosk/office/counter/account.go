@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/money"
 	"quancun/upstream/client"
@@ -240,6 +240,5 @@ func (s *serving) mustBeNew(ctx context.Context, no string) error {
 
 // lastMoment is the end of the day that is so many days after now's, at the campus.
 func lastMoment(now time.Time, days int) time.Time {
-	y, m, d := now.In(kiosk.Beijing).Date()
-	return time.Date(y, m, d+days+1, 0, 0, -1, 0, kiosk.Beijing)
+	return beijing.Midnight(now).AddDate(0, 0, days+1).Add(-time.Second)
 }

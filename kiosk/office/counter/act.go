@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -90,7 +91,7 @@ func (s *serving) intent(a centre.Act, fee money.Fen) journal.Entry {
 		Limit: int64(a.Limit), Fee: int64(fee),
 	}
 	if !a.Until.IsZero() {
-		said.Until = a.Until.In(kiosk.Beijing).Format(time.DateOnly)
+		said.Until = a.Until.In(beijing.Zone).Format(time.DateOnly)
 	}
 	if r := s.Release(); r != nil {
 		said.Released = r.By.No

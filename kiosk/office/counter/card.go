@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -282,7 +283,7 @@ func (s *serving) goOn(ctx context.Context, m *making, pin *kiosk.PIN) (dialog.R
 // writeCard writes the card. What was not written to its end goes on with the same
 // card. A blank of another maker's ends it.
 func (s *serving) writeCard(ctx context.Context, m *making) error {
-	start, expiry := purse.DateOf(m.plan.Start.In(kiosk.Beijing)), purse.DateOf(m.plan.Expiry.In(kiosk.Beijing))
+	start, expiry := purse.DateOf(m.plan.Start.In(beijing.Zone)), purse.DateOf(m.plan.Expiry.In(beijing.Zone))
 	n := purse.NewCard{Name: m.plan.Name, Number: m.plan.Number, Start: start, Expiry: expiry}
 	var err error
 	if n.CardNo, err = purse.ParseCardNo(m.plan.CardNo); err != nil {

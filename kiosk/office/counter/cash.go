@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"quancun/beijing"
 	"quancun/journal"
-	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/tender"
 	"quancun/ledger"
@@ -156,7 +156,7 @@ func keepsOpen(h centre.Holder) bool {
 func (s *serving) underWay() (all []dialog.Fact) {
 	for _, o := range s.holder.Open {
 		if name, known := lefts[o.Kind]; known {
-			all = append(all, dialog.Amount(name, o.Amount), dialog.Moment(factSince, o.Since.In(kiosk.Beijing)))
+			all = append(all, dialog.Amount(name, o.Amount), dialog.Moment(factSince, o.Since.In(beijing.Zone)))
 		}
 	}
 	return all

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/upstream/client"
 	"quancun/upstream/client/centre"
@@ -212,14 +212,14 @@ func (s *serving) look(ctx context.Context) (dialog.Report, error) {
 		if c.FoundAt != "" {
 			zh, en := c.FoundWhere.With(c.FoundAt)
 			facts = append(facts, dialog.Named(factFoundAt, zh, en),
-				dialog.Moment(factFound, c.Found.In(kiosk.Beijing)))
+				dialog.Moment(factFound, c.Found.In(beijing.Zone)))
 		}
 	}
 	for _, c := range h.Cards {
 		if c.Refused != 0 {
 			zh, en := c.RefusedWhere.With(c.RefusedAt)
 			facts = append(facts, dialog.Text(factRefused, fmt.Sprintf("%04X", c.Refused)),
-				dialog.Named(factRefusedAt, zh, en), dialog.Moment(factRefusedOn, c.RefusedOn.In(kiosk.Beijing)))
+				dialog.Named(factRefusedAt, zh, en), dialog.Moment(factRefusedOn, c.RefusedOn.In(beijing.Zone)))
 		}
 	}
 	t := dialog.Table{Heads: []dialog.Word{factCard, factStatus, factPurse}}
@@ -251,5 +251,5 @@ func status(s client.CardStatus) dialog.Word {
 
 // day is a line with a date of the campus.
 func day(name dialog.Word, t time.Time) dialog.Fact {
-	return dialog.Text(name, t.In(kiosk.Beijing).Format(time.DateOnly))
+	return dialog.Text(name, t.In(beijing.Zone).Format(time.DateOnly))
 }

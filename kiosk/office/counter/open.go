@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
-	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/ledger"
 	"quancun/money"
@@ -44,7 +44,7 @@ func (s *serving) open(ctx context.Context) (dialog.Report, error) {
 	}
 	var options []dialog.Option
 	for _, e := range begun {
-		at := e.At.In(kiosk.Beijing).Format(time.DateTime)
+		at := e.At.In(beijing.Zone).Format(time.DateTime)
 		options = append(options, dialog.Option{Text: at + "  " + end(e.Account)})
 	}
 	n, err := s.Choose(ctx, askOpen, options)

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
-	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/shift"
@@ -95,8 +95,7 @@ func (c Config) show(ctx context.Context, t *office.Talk, by shift.By, head dial
 // choose asks for a period: one of the usual, or the two days that it goes from
 // and to.
 func (c Config) choose(ctx context.Context, t *office.Talk) (shift.Period, error) {
-	now := c.Now().In(kiosk.Beijing)
-	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, kiosk.Beijing)
+	midnight := beijing.Midnight(c.Now())
 	var options []dialog.Option
 	for _, p := range periods {
 		options = append(options, dialog.Option{Word: p.word})
@@ -131,7 +130,7 @@ func day(ctx context.Context, t *office.Talk, name dialog.Word, facts ...dialog.
 	if err != nil {
 		return time.Time{}, err
 	}
-	at, err := time.ParseInLocation("20060102", text, kiosk.Beijing)
+	at, err := time.ParseInLocation("20060102", text, beijing.Zone)
 	if err != nil {
 		return at, dialog.Refuse(noDay, errDay)
 	}

@@ -16,7 +16,7 @@ import (
 	"log/slog"
 	"time"
 
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/request"
 	"quancun/kiosk/service"
@@ -92,11 +92,11 @@ func (d *Desk) run(ctx context.Context, v *service.Visit) (dialog.Report, error)
 // span is a time of a day, or of every day.
 func span(from, to time.Time) string { return clock(from) + "-" + clock(to) }
 
-func clock(at time.Time) string { return at.In(kiosk.Beijing).Format("15:04") }
+func clock(at time.Time) string { return at.In(beijing.Zone).Format("15:04") }
 
 // slot is when a reservation is, with its day.
 func slot(r bath.Reservation) dialog.Fact {
-	return dialog.Span(factSlot, r.From.In(kiosk.Beijing), r.To.In(kiosk.Beijing))
+	return dialog.Span(factSlot, r.From.In(beijing.Zone), r.To.In(beijing.Zone))
 }
 
 // unnamed is a value by itself.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quancun/bathcode"
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -29,7 +30,7 @@ func TestReserve(t *testing.T) {
 	terms := w.last("bath.sure").Facts
 	if fact(terms, "bath.fact.held").Amount != 5*yuan || fact(terms, "bath.fact.noshows").Count != 3 ||
 		spelt(fact(terms, "bath.fact.slot")) != "2026-11-26 17:00-17:30 " ||
-		!fact(terms, "bath.fact.cancel").At.Equal(time.Date(2026, 11, 26, 16, 50, 0, 0, kiosk.Beijing)) {
+		!fact(terms, "bath.fact.cancel").At.Equal(time.Date(2026, 11, 26, 16, 50, 0, 0, beijing.Zone)) {
 		t.Errorf("agreed to %+v", terms)
 	}
 	w.money(20*yuan, 5*yuan)
@@ -299,7 +300,7 @@ func TestController(t *testing.T) {
 	_, r, err := w.visit(reserving("龙山浴室", "17:00"))
 	w.ok(err)
 	code := fact(r.Facts, "bath.fact.code").Text
-	at := func(minutes int) { w.clock = time.Date(2026, 11, 26, 17, minutes, 0, 0, kiosk.Beijing) }
+	at := func(minutes int) { w.clock = time.Date(2026, 11, 26, 17, minutes, 0, 0, beijing.Zone) }
 	closed := func(b *box, why string) {
 		t.Helper()
 		if v := b.press("*#" + code); v.Valve || !strings.Contains(v.Text, why) {

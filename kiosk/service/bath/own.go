@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"quancun/bathcode"
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/upstream/client/bath"
 )
@@ -86,7 +86,7 @@ func stands(r bath.Reservation) []dialog.Fact {
 	}
 	all = append(all, about(r)...)
 	if r.Hold == bath.Held {
-		all = append(all, dialog.Moment(factReleased, r.ReleasedBy.In(kiosk.Beijing)))
+		all = append(all, dialog.Moment(factReleased, r.ReleasedBy.In(beijing.Zone)))
 	}
 	return all
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/upstream/client/bath"
 )
@@ -125,7 +125,7 @@ func (t *visit) day(ctx context.Context, h bath.Hall) (ahead int, err error) {
 			all = append(all, dialog.Option{Word: words[n]})
 			continue
 		}
-		all = append(all, dialog.Option{When: dialog.Day("", t.halls.Today.In(kiosk.Beijing).AddDate(0, 0, n))})
+		all = append(all, dialog.Option{When: dialog.Day("", t.halls.Today.In(beijing.Zone).AddDate(0, 0, n))})
 	}
 	if len(all) == 1 {
 		return 0, nil
@@ -144,7 +144,7 @@ func (t *visit) slot(ctx context.Context, h bath.Hall, ahead int, wrong dialog.W
 	}
 	var slots []bath.Slot
 	q := dialog.Question{Kind: dialog.AskChoice, Name: askSlot, Wrong: wrong, Facts: []dialog.Fact{
-		dialog.Text(factHall, h.Name), dialog.Day(factDay, day.Start.In(kiosk.Beijing)),
+		dialog.Text(factHall, h.Name), dialog.Day(factDay, day.Start.In(beijing.Zone)),
 	}}
 	for _, s := range day.Slots {
 		if s.Places == 0 {
@@ -176,7 +176,7 @@ func (t *visit) slot(ctx context.Context, h bath.Hall, ahead int, wrong dialog.W
 // terms are what the holder agrees to, before anything is held.
 func (t *visit) terms(w wanted) []dialog.Fact {
 	hall := w.day.Hall
-	till := dialog.Moment(factCancel, w.slot.From.Add(-hall.CancelFor).In(kiosk.Beijing))
+	till := dialog.Moment(factCancel, w.slot.From.Add(-hall.CancelFor).In(beijing.Zone))
 	if t.Now().After(till.At) {
 		till = dialog.Said(factCancel, tooLate)
 	}
@@ -212,7 +212,7 @@ func (t *visit) take(ctx context.Context, w wanted) (dialog.Report, error) {
 		Desk: t.Desk, service: Service, ref: q.Ref, about: w.facts(), told: codeReport, unsure: unsure, never: never,
 		do: func(ctx context.Context) (bath.Reservation, error) { return t.Upstream.Reserve(ctx, t.Session, q) },
 	}
-	return a.run(ctx, t.Account.No, note{q.Hall, q.Day.In(kiosk.Beijing).Format(time.DateOnly), q.Slot, q.Stall})
+	return a.run(ctx, t.Account.No, note{q.Hall, q.Day.In(beijing.Zone).Format(time.DateOnly), q.Slot, q.Stall})
 }
 
 // codeReport shows the code, to be typed at the controller.
@@ -228,7 +228,7 @@ func about(r bath.Reservation) []dialog.Fact {
 	all := where(r)
 	if r.State == bath.Reserved {
 		all = append(all, dialog.Text(factOpens, span(r.Opens, r.OpensTill)),
-			dialog.Moment(factCancel, r.CancelTill.In(kiosk.Beijing)))
+			dialog.Moment(factCancel, r.CancelTill.In(beijing.Zone)))
 	}
 	if r.Hold == bath.Held {
 		all = append(all, dialog.Amount(factHeld, r.Cap))

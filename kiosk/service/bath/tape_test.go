@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"quancun/bathcode"
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
 	"quancun/kiosk/service/bath"
@@ -149,7 +149,7 @@ func (f film) own() {
 		s["bath.which"] = "2026-11-23 17:00"
 		return s
 	}
-	f.w.clock = time.Date(2026, 11, 23, 16, 55, 0, 0, kiosk.Beijing)
+	f.w.clock = time.Date(2026, 11, 23, 16, 55, 0, 0, beijing.Zone)
 	f.visit("late", which(""))
 	f.w.clock = tape.Now
 	f.visit("cancelled", which("bath.cancel"))
@@ -164,7 +164,7 @@ func (f film) settle() {
 	w := f.w
 	e := f.visit("tonight", reserving("菱湖浴室", "17:00"))
 	b := w.controller(0)
-	w.clock = time.Date(2026, 11, 23, 17, 5, 0, 0, kiosk.Beijing)
+	w.clock = time.Date(2026, 11, 23, 17, 5, 0, 0, beijing.Zone)
 	if step := b.open(fact(e.Report.Facts, "bath.fact.code").Text); step != lab.Running {
 		w.t.Fatalf("the panel shows %s", step)
 	}
@@ -261,7 +261,7 @@ func (f film) end() {
 	refused("too-late", "bath.cancel", way.TooLate)
 	refused("over", "bath.cancel", way.Over)
 	refused("never-own", "bath.cancel", way.Ended)
-	w.clock = time.Date(2026, 11, 24, 17, 5, 0, 0, kiosk.Beijing)
+	w.clock = time.Date(2026, 11, 24, 17, 5, 0, 0, beijing.Zone)
 	refused("locked", "bath.settle", way.StubLocked)
 	w.clock = w.clock.Add(72 * time.Hour)
 	_, err := w.desk.Lapse(w.t.Context())

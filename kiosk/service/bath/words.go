@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"quancun/kiosk"
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
 	"quancun/upstream/client"
@@ -179,7 +179,7 @@ func refusedReport(err error) (r dialog.Report) {
 	}
 	switch no.Reason {
 	case bath.NoShows:
-		r.Facts = []dialog.Fact{dialog.Moment(factUntil, no.Until.In(kiosk.Beijing))}
+		r.Facts = []dialog.Fact{dialog.Moment(factUntil, no.Until.In(beijing.Zone))}
 	case bath.NotEnough:
 		r.Facts = []dialog.Fact{dialog.Amount(factNeeded, no.Limit)}
 		if no.Kept > 0 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"quancun/bathcode"
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -100,7 +101,7 @@ func (w *world) ok(err error) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: time.Date(2026, 11, 26, 12, 0, 0, 0, kiosk.Beijing)}
+	w := &world{t: t, dir: t.TempDir(), clock: time.Date(2026, 11, 26, 12, 0, 0, 0, beijing.Zone)}
 	var err error
 	w.books, err = booktest.Open(t.Context(), filepath.Join(w.dir, "books.db"), func() time.Time { return w.clock })
 	w.ok(err)

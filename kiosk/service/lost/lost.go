@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -263,7 +264,7 @@ func (d *Desk) count(ctx context.Context, l lost.Loss) (dialog.Report, error) {
 func said(l lost.Loss) dialog.Report {
 	r := dialog.Report{Title: done, Next: next, Print: true, Facts: []dialog.Fact{
 		dialog.Text(factName, l.MaskedName), dialog.Text(factNumber, l.MaskedNumber),
-		dialog.Moment(factSince, l.Stopped.In(kiosk.Beijing)),
+		dialog.Moment(factSince, l.Stopped.In(beijing.Zone)),
 	}}
 	if l.Again {
 		r.Title = already
@@ -272,13 +273,13 @@ func said(l lost.Loss) dialog.Report {
 		r.Facts = append(r.Facts, dialog.Said(factKnow, allKnow), strong(dialog.Said(factFree, fromNow)))
 	} else {
 		r.Facts = append(r.Facts, dialog.Text(factKnow, fmt.Sprintf("%d / %d", l.Told, l.Terminals)),
-			dialog.Amount(factRisk, l.AtRisk), strong(dialog.Moment(factFree, l.Free.In(kiosk.Beijing))))
+			dialog.Amount(factRisk, l.AtRisk), strong(dialog.Moment(factFree, l.Free.In(beijing.Zone))))
 	}
 	if l.Found != nil {
 		r.Next = nextFound
 		zh, en := l.Found.Where.With(l.Found.Place)
 		r.Facts = append(r.Facts, dialog.Named(factFound, zh, en),
-			dialog.Moment(factWhen, l.Found.At.In(kiosk.Beijing)))
+			dialog.Moment(factWhen, l.Found.At.In(beijing.Zone)))
 	}
 	return r
 }

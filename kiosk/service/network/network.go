@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
 	"quancun/kiosk/service/pay"
@@ -143,13 +144,10 @@ func facts(a bill.NetworkAccount) []dialog.Fact {
 	return all
 }
 
-// beijing is the zone of every date. China has no other.
-var beijing = time.FixedZone("CST", 8*60*60)
-
 // checkout is the day on which a product is charged again. What its vendor writes
 // otherwise stays as it is.
 func checkout(s string) dialog.Fact {
-	at, err := time.ParseInLocation(time.DateOnly, s, beijing)
+	at, err := time.ParseInLocation(time.DateOnly, s, beijing.Zone)
 	if err != nil {
 		return dialog.Text(factCheckout, s)
 	}

@@ -73,9 +73,6 @@ func (d *Desk) First(ctx context.Context, s client.Session) dialog.Word {
 	return Check
 }
 
-// beijing is the zone of every date. China has no other.
-var beijing = time.FixedZone("CST", 8*60*60)
-
 func strong(f dialog.Fact) dialog.Fact {
 	f.Strong = true
 	return f

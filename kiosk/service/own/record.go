@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"quancun/beijing"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
 	"quancun/upstream/client"
@@ -101,8 +102,7 @@ func since(now time.Time, days int) time.Time {
 	if days == 0 {
 		return time.Time{}
 	}
-	y, m, d := now.In(beijing).Date()
-	return time.Date(y, m, d-days+1, 0, 0, 0, 0, beijing)
+	return beijing.Midnight(now).AddDate(0, 0, 1-days)
 }
 
 // shown is how many records are on a page.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quancun/bathcode"
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
@@ -192,7 +193,7 @@ func (b *bathing) beFaster(ctx context.Context) {
 		return
 	}
 	q := bath.Request{Ref: kiosk.NewRef(), Hall: b.day.Hall.No, Slot: b.slot.No, Day: b.day.Start}
-	what := map[string]any{"hall": q.Hall, "day": q.Day.In(kiosk.Beijing).Format(time.DateOnly), "slot": q.Slot}
+	what := map[string]any{"hall": q.Hall, "day": q.Day.In(beijing.Zone).Format(time.DateOnly), "slot": q.Slot}
 	rival := &bathing{visit: v, Desk: bath.New(m.client)}
 	outcome, err := m.requests.Do(ctx, request.Request{
 		Ref: q.Ref, Service: baths.Service, Account: h.account, What: what,

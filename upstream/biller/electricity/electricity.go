@@ -18,6 +18,7 @@ import (
 	"slices"
 	"time"
 
+	"quancun/beijing"
 	"quancun/money"
 	"quancun/upstream/biller/vendor"
 )
@@ -161,7 +162,7 @@ func energy(t vendor.Text) (Energy, error) {
 
 // readTime reads a time such as "2026-03-01 08:00:00", or none.
 func readTime(t vendor.Text) time.Time {
-	at, err := time.ParseInLocation(time.DateTime, string(t), vendor.Beijing)
+	at, err := time.ParseInLocation(time.DateTime, string(t), beijing.Zone)
 	if err != nil {
 		return time.Time{}
 	}

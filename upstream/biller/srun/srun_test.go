@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"quancun/beijing"
 	"quancun/lab/breaker"
 	"quancun/lab/breaker/breakertest"
 	lab "quancun/lab/srun"
 	"quancun/money"
 	"quancun/upstream/biller/srun"
 	"quancun/upstream/biller/vendor"
-	"quancun/upstream/channel"
 )
 
 const yuan = money.Yuan
@@ -289,7 +289,7 @@ func TestNobodyThere(t *testing.T) {
 }
 
 func TestBill(t *testing.T) {
-	dir, now := t.TempDir(), time.Date(2026, 3, 1, 23, 0, 0, 0, channel.Beijing)
+	dir, now := t.TempDir(), time.Date(2026, 3, 1, 23, 0, 0, 0, beijing.Zone)
 	s := serve(t, dir, func() time.Time { return now })
 	c, err := srun.New(srun.Config{Address: s.url, CertificateFile: filepath.Join(dir, breaker.CertificateFile)})
 	if err != nil {

@@ -84,7 +84,3 @@ type Asker interface {
 	// Every other error says nothing.
 	Ask(ctx context.Context, c Charge) (Receipt, error)
 }
-
-// Beijing is the zone of all times on these wires. It is spelled out, because a
-// machine may have no zone files.
-var Beijing = time.FixedZone("Asia/Shanghai", 8*60*60)
