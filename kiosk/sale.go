@@ -199,14 +199,13 @@ func (p *patience) bound(ctx context.Context) (_ context.Context, done func(), e
 func (s *Seller) settleBefore(ctx context.Context, card purse.Card, info purse.Info) ([]Settled, error) {
 	ended, err := s.Settler.SettleOpen(ctx, card, info)
 	switch {
+	case lastOf(ended, journal.SaleIntent).Outcome == journal.Written: // it is not asked about any more
+		return ended, ErrPaidBefore
 	case errors.Is(err, ErrNotGenuine):
 		// Not as the error that it is: of that sale nobody knows, and this one has not begun.
 		return ended, fmt.Errorf("%w: %v", errForged, err) //nolint:errorlint // see above
 	case err != nil && !errors.Is(err, ErrNeedPIN) && !errors.Is(err, ErrNoAnswer):
 		return ended, fmt.Errorf("%w: %w", ErrCardGone, err) // nothing of this sale has begun
-	}
-	if lastOf(ended, journal.SaleIntent).Outcome == journal.Written {
-		return ended, ErrPaidBefore
 	}
 	return ended, nil
 }
