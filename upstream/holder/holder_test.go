@@ -2,6 +2,7 @@ package holder_test
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -194,6 +195,26 @@ func (w *world) openAll() {
 		VALUES ('some kind', 'X1', ?, 700, '', 'card centre', '', ?)`, account, now)
 	w.exec(`INSERT INTO exceptions (kind, ref, account, amount_fen, detail, owner, next_step, opened_ms)
 		VALUES ('overdrawn', ?, ?, 700, '', 'card centre', '', ?)`, account, account, now)
+}
+
+// TestManyPages: whoever turns pages, however many, leaves nothing in memory.
+func TestManyPages(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		turn := func(from, to int) (used uint64) {
+			for page := from; page < to; page++ {
+				_, _, err := w.desk.Records(t.Context(), account, holder.Filter{Size: 5, Page: page})
+				w.ok(err)
+			}
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
+		}
+		before := turn(0, 100)
+		if after := turn(100, 600); after > before+500_000 {
+			t.Errorf("500 pages have left %d bytes", after-before)
+		}
+	})
 }
 
 // TestRecords looks for records by sort and time. Without a filter they are the

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,8 @@ func (d *Desk) Records(ctx context.Context, a store.Account, f Filter) (all []Re
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM `+records+where, args...).Scan(&n); err != nil {
 			return err
 		}
-		limit := fmt.Sprintf(` ORDER BY booked DESC, part DESC, n DESC LIMIT %d OFFSET %d`, f.Size, f.Page*f.Size)
+		// The page is no part of the text: statements are kept, and there are a million pages.
+		const order = ` ORDER BY booked DESC, part DESC, n DESC LIMIT ? OFFSET ?`
 		places, err := place.Read(ctx, tx)
 		if err != nil {
 			return err
@@ -77,7 +79,7 @@ func (d *Desk) Records(ctx context.Context, a store.Account, f Filter) (all []Re
 			r, err := scanRecord(rows, places)
 			all = append(all, r)
 			return err
-		}, recordColumns+records+where+limit, args...)
+		}, recordColumns+records+where+order, slices.Concat(args, []any{f.Size, f.Page * f.Size})...)
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("read records: %w", err)
