@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -65,21 +67,26 @@ func (c *Clerk[T]) Run(ctx context.Context) error {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	defer close(c.over)
-	underWay := map[string]bool{} // owned by this goroutine
-	done := make(chan string, askersMax)
+	underWay := map[string]bool{}            // owned by this goroutine
+	failures, failing := 0, map[string]int{} // the same; by name, which failure was its last
+	done := make(chan outcome, askersMax)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case name := <-done:
-			delete(underWay, name)
+		case x := <-done:
+			delete(underWay, x.name)
+			if delete(failing, x.name); x.failed {
+				failures++
+				failing[x.name] = failures
+			}
 		case <-c.wake:
 		case <-timer.C:
 		}
 		now := c.work.Now() // once: it may be set between two readings
-		all, next, err := c.work.List(ctx, now, 4*askersMax)
+		all, next, err := c.work.List(ctx, now, 4*askersMax+len(failing))
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -87,6 +94,7 @@ func (c *Clerk[T]) Run(ctx context.Context) error {
 			c.work.Log.Error("what is due was not read", "what", c.work.What, "err", err)
 			next = now.Add(failed)
 		}
+		c.putBack(all, failing)
 		for _, x := range all {
 			name := c.work.Name(x)
 			if underWay[name] || len(underWay) == askersMax {
@@ -97,6 +105,17 @@ func (c *Clerk[T]) Run(ctx context.Context) error {
 		}
 		timer.Reset(nap(now, next))
 	}
+}
+
+// putBack puts what has failed behind all else, the last failure last: it may be where it
+// was. What is not listed any more has moved, and is forgotten.
+func (c *Clerk[T]) putBack(all []T, failing map[string]int) {
+	slices.SortStableFunc(all, func(a, b T) int { return failing[c.work.Name(a)] - failing[c.work.Name(b)] })
+	listed := map[string]bool{}
+	for _, x := range all {
+		listed[c.work.Name(x)] = true
+	}
+	maps.DeleteFunc(failing, func(name string, _ int) bool { return !listed[name] })
 }
 
 // Over is closed when Run ends, for who waits for a row to move.
@@ -121,10 +140,16 @@ func (c *Clerk[T]) Attend(ctx context.Context) error {
 	return err
 }
 
+// outcome is that a row was asked about.
+type outcome struct {
+	name   string
+	failed bool // and may be due as before
+}
+
 // askOne asks about one row.
-func (c *Clerk[T]) askOne(ctx context.Context, x T, done chan<- string) {
-	log := c.work.Log.With("what", c.work.What, "name", c.work.Name(x))
-	defer func() { done <- c.work.Name(x) }() // never blocks: there are only so many askers
+func (c *Clerk[T]) askOne(ctx context.Context, x T, done chan<- outcome) {
+	log, o := c.work.Log.With("what", c.work.What, "name", c.work.Name(x)), outcome{c.work.Name(x), true}
+	defer func() { done <- o }() // never blocks: there are only so many askers
 	defer func() {
 		if v := recover(); v != nil {
 			log.Error("asking panicked", "panic", v)
@@ -135,7 +160,7 @@ func (c *Clerk[T]) askOne(ctx context.Context, x T, done chan<- string) {
 	if err == nil && taken {
 		err = c.work.Ask(ctx, x)
 	}
-	if err != nil && ctx.Err() == nil {
+	if o.failed = err != nil; o.failed && ctx.Err() == nil {
 		log.Error("not asked about what is due", "err", err)
 		sleep(ctx, failed)
 	}

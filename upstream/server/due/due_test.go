@@ -1,10 +1,14 @@
 package due_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,7 +22,7 @@ type shelf struct {
 	mu    sync.Mutex
 	rows  map[string]time.Time            // guarded by mu
 	asked map[string]int                  // guarded by mu
-	ask   func(ctx context.Context) error // of rows called "odd", before they are done
+	ask   func(ctx context.Context) error // of rows called "odd...", before they are done
 }
 
 func newShelf() *shelf { return &shelf{rows: map[string]time.Time{}, asked: map[string]int{}} }
@@ -43,7 +47,7 @@ func (s *shelf) clerk() *due.Clerk[string] {
 			s.mu.Lock()
 			s.asked[name]++
 			s.mu.Unlock()
-			if name == "odd" {
+			if strings.HasPrefix(name, "odd") {
 				if err := s.ask(ctx); err != nil {
 					return err
 				}
@@ -71,8 +75,11 @@ func (s *shelf) take(_ context.Context, name string) (bool, error) {
 func (s *shelf) list(_ context.Context, now time.Time, n int) (all []string, next time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, at := range s.rows {
-		switch {
+	names := slices.SortedFunc(maps.Keys(s.rows), func(a, b string) int {
+		return cmp.Or(s.rows[a].Compare(s.rows[b]), strings.Compare(a, b))
+	})
+	for _, name := range names {
+		switch at := s.rows[name]; {
 		case !at.After(now) && len(all) < n:
 			all = append(all, name)
 		case at.After(now) && (next.IsZero() || at.Before(next)):
@@ -158,6 +165,35 @@ func TestOdd(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// TestManyOdd: rows that always fail, and have been due for longest, keep nobody's turn,
+// however many they are.
+func TestManyOdd(t *testing.T) {
+	for _, n := range []int{16, 64, 200} {
+		s := newShelf()
+		s.ask = func(context.Context) error { return errors.New("disk full") }
+		s.run(t, func(c *due.Clerk[string]) {
+			for i := range n {
+				s.put(fmt.Sprint("odd", i), -time.Minute)
+			}
+			c.Hasten()
+			time.Sleep(time.Minute)
+			s.put("even", 0)
+			c.Hasten()
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			if s.count("even") != 1 {
+				t.Errorf("behind %d rows that fail the other was asked about %d times", n, s.count("even"))
+			}
+			time.Sleep(time.Minute)
+			for i := range n {
+				if got := s.count(fmt.Sprint("odd", i)); got < 2 {
+					t.Errorf("of %d rows that fail, one was asked about %d times", n, got)
+				}
+			}
 		})
 	}
 }
