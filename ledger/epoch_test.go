@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -178,6 +179,36 @@ func TestNewEpochWhileRead(t *testing.T) {
 		t.Errorf("NewEpoch: %v", err)
 	}
 	l.append(t, sale("S2"))
+}
+
+// TestNewEpochWhileAudited: an audit, which a long journal takes a while for, keeps the
+// journal from being moved, and nobody from selling meanwhile.
+func TestNewEpochWhileAudited(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	reads, over, ended := make(chan bool), make(chan bool), make(chan error)
+	go func() {
+		ended <- l.read(ctx, "audit", func(querier) error { close(reads); <-over; return nil })
+	}()
+	<-reads
+	opened := make(chan error, 1)
+	go func() { opened <- l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}) }()
+	time.Sleep(100 * time.Millisecond) // it has its turn by then
+	soon, stop := context.WithTimeout(ctx, 5*time.Second)
+	defer stop()
+	if _, err := l.Append(soon, sale("S1")); err != nil {
+		t.Errorf("Append: %v", err)
+	}
+	close(over)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := <-opened; err == nil || errors.Is(err, ErrFailed) {
+		t.Errorf("NewEpoch = %v, want an error after which it goes on", err)
+	}
+	if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err != nil {
+		t.Errorf("NewEpoch: %v", err)
+	}
+	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
 }
 
 // TestRestore restores a backup, and meets an upstream that knows more.
