@@ -51,7 +51,7 @@ type faces struct {
 
 // newFaces returns a terminal with both faces; begin starts it.
 func newFaces(t *testing.T) *faces {
-	log, clock := slog.New(slog.DiscardHandler), kiosk.NewClock(time.Now)
+	log, clock := slog.New(slog.DiscardHandler), kiosk.NewClock(time.Now, ledger.Uptime)
 	state, err := sim.Issue(profile.Default(), sim.Masters{}, sim.Holder{
 		CardNo: purse.CardNo{0, 0, 0x20, 0x26, 0, 1, 0, 1, 0x23, 7}, Name: "王芳", Start: 19990101, Expiry: 20991231,
 	})

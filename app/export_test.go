@@ -9,6 +9,7 @@ import (
 	"fyne.io/fyne/v2"
 
 	"quancun/kiosk"
+	"quancun/ledger"
 )
 
 // Start puts a terminal together and takes it apart. It returns why the journal cannot
@@ -27,7 +28,7 @@ func Serve() error {
 	log := slog.New(slog.DiscardHandler)
 	t := &terminal{
 		config: &Config{Panel: PanelConfig{WidthPX: 640, HeightPX: 640, WidthMM: 200}}, log: log,
-		clock: kiosk.NewClock(time.Now), fault: kiosk.CodeFull,
+		clock: kiosk.NewClock(time.Now, ledger.Uptime), fault: kiosk.CodeFull,
 		face: &kioskFace{line: newLine[kiosk.View, kiosk.Input](log)}, closers: []io.Closer{slow{}},
 	}
 	time.AfterFunc(time.Second, func() {

@@ -91,7 +91,7 @@ func (s *signedInTill) serve(dir string) {
 	s.t.Helper()
 	feeds, err := feed.Open(s.t.Context(), filepath.Join(dir, "feeds.db"))
 	s.ok(err)
-	log, clock, slot := slog.New(slog.DiscardHandler), kiosk.NewClock(time.Now), sim.NewSlot()
+	log, clock, slot := slog.New(slog.DiscardHandler), kiosk.NewClock(time.Now, ledger.Uptime), sim.NewSlot()
 	no, err := purse.ParseCardNo(staffCard)
 	s.ok(err)
 	card, err := sim.Issue(profile.Default(), sim.Masters{}, sim.Holder{

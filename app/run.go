@@ -106,7 +106,7 @@ type terminal struct {
 // terminal then shows that it is out of order, and why.
 func newTerminal(c *Config) (_ *terminal, err error) {
 	t := &terminal{
-		config: c, log: slog.Default(), clock: kiosk.NewClock(time.Now),
+		config: c, log: slog.Default(), clock: kiosk.NewClock(time.Now, ledger.Uptime),
 		cards: make(chan reader.State), health: make(chan kiosk.Health),
 	}
 	defer func() {

@@ -113,7 +113,7 @@ func (p *post) open() {
 	w.ok(err)
 	p.feeds, err = feed.Open(w.t.Context(), filepath.Join(w.dir, p.id+"-feeds.db"))
 	w.ok(err)
-	p.clock, p.terms, p.hand = kiosk.NewClock(p.now), kiosk.NewTerms(p.id, p.number), new(kiosk.InHand)
+	p.clock, p.terms, p.hand = kiosk.NewClock(p.now, ledger.Uptime), kiosk.NewTerms(p.id, p.number), new(kiosk.InHand)
 	p.pusher = push.New(push.Options{Book: p.book, Upstream: p.up, Campus: p.campus, Log: p.log})
 }
 

@@ -15,6 +15,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/service"
+	"quancun/ledger"
 	"quancun/money"
 	"quancun/pboc"
 	"quancun/reader"
@@ -60,7 +61,7 @@ func newStandServing(t *testing.T, up kiosk.Upstream, all ...service.Service) *s
 func newStandOn(t *testing.T, up kiosk.Upstream, book kiosk.Book, all ...service.Service) *stand {
 	s := &stand{t: t, slot: sim.NewSlot(), inputs: make(chan kiosk.Input), health: make(chan kiosk.Health),
 		paper: &noPaper{out: true}}
-	clock, log := kiosk.NewClock(time.Now), slog.New(slog.DiscardHandler)
+	clock, log := kiosk.NewClock(time.Now, ledger.Uptime), slog.New(slog.DiscardHandler)
 	cards := make(chan reader.State)
 	session := &kiosk.Session{
 		Desk: &kiosk.Desk{

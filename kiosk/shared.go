@@ -16,21 +16,42 @@ import (
 
 // Clock is the machine's clock, put right by what the upstream says. Cards,
 // receipts and timeouts go by it; the journal goes by the machine's own and
-// orders by number.
+// orders by number. What the upstream has said goes on by the time since boot,
+// which nobody can set, however long it says no more.
 type Clock struct {
 	machine func() time.Time
-	drift   *atomic.Int64 // nanoseconds by which the machine is ahead
+	uptime  func() time.Duration
+	told    *atomic.Pointer[told]
+}
+
+// told is what the upstream has said.
+type told struct {
+	now    time.Time
+	uptime time.Duration // when it did
 }
 
 // NewClock returns a clock that believes the machine's until told otherwise;
-// machine is [time.Now] on a real one.
-func NewClock(machine func() time.Time) Clock { return Clock{machine, new(atomic.Int64)} }
+// machine is [time.Now] and uptime [ledger.Uptime] on a real one.
+func NewClock(machine func() time.Time, uptime func() time.Duration) Clock {
+	return Clock{machine, uptime, new(atomic.Pointer[told])}
+}
 
 // Now returns the upstream's time as well as it is known.
-func (c Clock) Now() time.Time { return c.machine().Add(-c.Drift()) }
+func (c Clock) Now() time.Time {
+	t := c.told.Load()
+	if t == nil {
+		return c.machine()
+	}
+	return t.now.Add(c.uptime() - t.uptime)
+}
 
 // Drift returns by how much the machine's own clock is ahead.
-func (c Clock) Drift() time.Duration { return time.Duration(c.drift.Load()) }
+func (c Clock) Drift() time.Duration {
+	if drift := c.machine().Round(0).Sub(c.Now()); drift.Abs() >= driftMin {
+		return drift
+	}
+	return 0
+}
 
 // driftMin is how far the machine may be off before it is put right: below it
 // the round trip of the question is most of the answer.
@@ -40,7 +61,7 @@ func (c Clock) set(drift time.Duration) {
 	if drift.Abs() < driftMin {
 		drift = 0
 	}
-	c.drift.Store(int64(drift))
+	c.told.Store(&told{c.machine().Round(0).Add(-drift), c.uptime()}) // without Go's own uptime in it
 }
 
 // Terms is what the upstream said at the last Hello. It is safe for use by

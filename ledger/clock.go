@@ -84,8 +84,8 @@ func (c *clock) state(r reading, written time.Time) journal.ClockState {
 	return journal.ClockAlone
 }
 
-// uptime is the time since boot, with the time the machine slept.
-func uptime() time.Duration {
+// Uptime is the time since boot, with the time the machine slept.
+func Uptime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
 		panic("ledger: internal error: CLOCK_BOOTTIME: " + err.Error()) // every kernel has it since 2.6.39

@@ -76,8 +76,8 @@ func TestClock(t *testing.T) {
 }
 
 func TestUptime(t *testing.T) {
-	before := uptime()
-	if after := uptime(); before <= 0 || after < before {
+	before := Uptime()
+	if after := Uptime(); before <= 0 || after < before {
 		t.Errorf("uptime = %v, then %v, want more than 0 and never less than before", before, after)
 	}
 }

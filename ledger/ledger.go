@@ -119,7 +119,7 @@ func (o Options) filled() Options {
 		o.Now = time.Now
 	}
 	if o.Uptime == nil {
-		o.Uptime = uptime
+		o.Uptime = Uptime
 	}
 	if o.StepMax == 0 {
 		o.StepMax = 2 * time.Second

@@ -16,6 +16,7 @@ import (
 	"quancun/kiosk/tender"
 	"quancun/kiosk/till"
 	lab "quancun/lab/printer"
+	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/pboc"
@@ -51,7 +52,7 @@ func newCounter(t *testing.T) *counter {
 			Device: sim.NewSlot(), Cards: &kiosk.Seller{Settler: kiosk.Settler{Profile: profile.Default()}, Log: log}, Book: c.book, Profile: profile.Default(),
 			Plan:  till.Plan{Merchant: "canteen", Operator: till.Operator{No: "7"}},
 			Ways:  []till.Way{{Kind: till.ByCode, Takes: func(string) bool { return true }, Seller: c.world}},
-			Clock: kiosk.NewClock(time.Now), Log: log,
+			Clock: kiosk.NewClock(time.Now, ledger.Uptime), Log: log,
 		},
 		Terms: kiosk.NewTerms("T01", pboc.TerminalNo{1}), Feeds: feeds, Cards: make(chan reader.State),
 		Inputs: c.inputs, Health: make(chan kiosk.Health), Printer: c.clerk.Told,

@@ -11,6 +11,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	flow "quancun/kiosk/till"
+	"quancun/ledger"
 	"quancun/paycode"
 	"quancun/pboc"
 	"quancun/reader/profile"
@@ -31,7 +32,7 @@ func (c *till) openWindow() *window {
 		till: c, inputs: make(chan flow.Input), health: make(chan kiosk.Health), views: make(chan flow.View, 4096),
 	}
 	now := c.w.now
-	clock := kiosk.NewClock(func() time.Time { return now })
+	clock := kiosk.NewClock(func() time.Time { return now }, ledger.Uptime)
 	session := &flow.Session{
 		Desk: &flow.Desk{
 			Device: sim.NewSlot(), Cards: &kiosk.Seller{Settler: kiosk.Settler{Profile: profile.Default()}}, Book: c.book,

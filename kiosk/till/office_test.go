@@ -96,7 +96,7 @@ func newWindowOf(t *testing.T, c *crew, plan Plan, with func(*Session)) *window 
 	slot.Lay(sim.New(state))
 	w.desk = &Desk{
 		Device: slot, Profile: profile.Default(), Cards: idle(), Book: nothing{}, Plan: plan,
-		Clock: kiosk.NewClock(time.Now), Log: log,
+		Clock: kiosk.NewClock(time.Now, ledger.Uptime), Log: log,
 		Office: office.New(&office.Desk{Tasks: []office.Task{task}, Now: time.Now, Log: log}, nil),
 	}
 	if c != nil {

@@ -10,6 +10,7 @@ import (
 
 	"quancun/kiosk"
 	"quancun/kiosk/tender"
+	"quancun/ledger"
 	"quancun/money"
 	"quancun/reader/profile"
 	"quancun/reader/purse"
@@ -23,7 +24,7 @@ func TestForeignCardIsNobody(t *testing.T) {
 	slot := sim.NewSlot()
 	slot.Lay(sim.New(sim.Foreign(sim.Bank, [4]byte{9, 9, 9, 9})))
 	d := &Desk{
-		Device: slot, Profile: profile.Default(), Clock: kiosk.NewClock(time.Now), Log: slog.New(slog.DiscardHandler),
+		Device: slot, Profile: profile.Default(), Clock: kiosk.NewClock(time.Now, ledger.Uptime), Log: slog.New(slog.DiscardHandler),
 		info: purse.Info{CardNo: purse.CardNo{1}, Name: "欧阳晓明", Balance: 18 * money.Yuan}, // of the sale before
 	}
 	defer d.leave()
@@ -83,7 +84,7 @@ func (p *pinned) CheckPIN(_ context.Context, ref string, pin *[kiosk.PINLength]b
 func TestCodeWithPIN(t *testing.T) {
 	way := &pinned{pin: "271828"}
 	d := &Desk{
-		Cards: &kiosk.Seller{}, Clock: kiosk.NewClock(time.Now), Log: slog.New(slog.DiscardHandler),
+		Cards: &kiosk.Seller{}, Clock: kiosk.NewClock(time.Now, ledger.Uptime), Log: slog.New(slog.DiscardHandler),
 		Ways: []Way{{Kind: ByCode, Takes: func(string) bool { return true }, Seller: way}},
 	}
 	v := View{Step: Paying, Amount: 60 * money.Yuan, Health: kiosk.Health{Upstream: true}}
@@ -138,7 +139,7 @@ func TestKeptForTheCard(t *testing.T) {
 		fmt.Errorf("sell: %w", &tender.KeptError{Kept: 20 * money.Yuan}): 20 * money.Yuan, tender.ErrNotEnough: 0,
 	} {
 		d := &Desk{
-			Cards: &kiosk.Seller{}, Clock: kiosk.NewClock(time.Now), Log: slog.New(slog.DiscardHandler),
+			Cards: &kiosk.Seller{}, Clock: kiosk.NewClock(time.Now, ledger.Uptime), Log: slog.New(slog.DiscardHandler),
 			Ways: []Way{{Kind: ByCode, Takes: func(string) bool { return true }, Seller: keeping{err}}},
 		}
 		v := View{Step: Paying, Amount: 60 * money.Yuan, Health: kiosk.Health{Upstream: true}}

@@ -12,6 +12,7 @@ import (
 	"quancun/kiosk/keysheet"
 	"quancun/kiosk/staff"
 	"quancun/kiosk/tender"
+	"quancun/ledger"
 	"quancun/money"
 )
 
@@ -199,7 +200,7 @@ func TestSheetAnswers(t *testing.T) {
 		{View{Step: Settling}, nil},
 		{View{Step: Paying}, nil},
 	} {
-		s := &Session{Desk: &Desk{Clock: kiosk.NewClock(time.Now)}, view: tt.view}
+		s := &Session{Desk: &Desk{Clock: kiosk.NewClock(time.Now, ledger.Uptime)}, view: tt.view}
 		for _, k := range keysheet.Keys {
 			in, has := s.means(k)
 			if has = has && s.allowed(in) && s.accepts(in.Event); !has {

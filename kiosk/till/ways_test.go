@@ -10,6 +10,7 @@ import (
 	"quancun/kiosk"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/tender"
+	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/pboc"
@@ -104,7 +105,7 @@ func TestWays(t *testing.T) {
 		"dark, the SAM is out": {kiosk.Health{Reader: true}, both, oldCards, [3]Reason{NoSAM, 0, NoUpstream}},
 	} {
 		s := Session{
-			Desk:  &Desk{Ways: tt.ways, Clock: kiosk.NewClock(func() time.Time { return now })},
+			Desk:  &Desk{Ways: tt.ways, Clock: kiosk.NewClock(func() time.Time { return now }, ledger.Uptime)},
 			Terms: kiosk.NewTerms("T1", pboc.TerminalNo{1}), Feeds: lists{ages: tt.ages},
 		}
 		s.view.Health, s.known, s.view.Step, s.view.Amount = tt.health, known[name], Present, prices[name]

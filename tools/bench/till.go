@@ -57,7 +57,7 @@ func (t *benchTill) start(ctx context.Context, feeds string, secrets *keys.Secre
 	if t.feeds, err = feed.Open(ctx, feeds); err != nil {
 		return err
 	}
-	log, clock := slog.New(slog.DiscardHandler), kiosk.NewClock(time.Now)
+	log, clock := slog.New(slog.DiscardHandler), kiosk.NewClock(time.Now, ledger.Uptime)
 	terms := kiosk.NewTerms(t.who.Terminal, t.who.TerminalNo)
 	pusher := push.New(push.Options{Book: t.book, Upstream: t.client, Campus: t.who.CampusKey, Log: log})
 	puller := feed.NewPuller(t.feeds, kiosk.FeedSource(t.client), log)

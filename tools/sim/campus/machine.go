@@ -141,7 +141,7 @@ func (m *machine) run(book *ledger.Book, feeds *feed.Feeds) *programs {
 		Book: shelf{book, m.campus}, Upstream: m.client, Campus: m.campus.works.CampusKey(),
 		Now: m.watch.Now, Log: m.campus.log,
 	})
-	journal, clock := teller{book, m}, kiosk.NewClock(m.watch.Now)
+	journal, clock := teller{book, m}, kiosk.NewClock(m.watch.Now, m.watch.Uptime)
 	terms := kiosk.NewTerms(m.station.ID, m.station.No)
 	p.keeper = &kiosk.Keeper{
 		Upstream: m.client, Outbox: journal, Push: p.pusher, Pull: p.puller, Feeds: feeds, Clock: clock, Terms: terms,
