@@ -166,7 +166,11 @@ func (d *Desk) refused(ctx context.Context, b Bill, why error) (Bill, error) {
 func (d *Desk) inDoubt(ctx context.Context, b Bill, why error) (Bill, error) {
 	d.log.Warn("bill not decided", "order", b.No, "biller", b.Biller, "err", why)
 	if _, ok := d.biller(b.Biller).(vendor.Asker); !ok {
-		return d.refer(ctx, b, "the biller has not answered, and cannot be asked", time.Time{})
+		detail := "the biller has not answered, and cannot be asked"
+		if errors.Is(why, vendor.ErrNotSaid) { // its own words
+			detail = "the biller cannot be asked, and its answer does not say: " + why.Error()
+		}
+		return d.refer(ctx, b, detail, time.Time{})
 	}
 	if errors.Is(why, vendor.ErrMismatch) {
 		return d.refer(ctx, b, why.Error(), time.Time{})

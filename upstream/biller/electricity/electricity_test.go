@@ -227,8 +227,12 @@ func TestPay(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
 				var b vendor.Biller = w.rest
+				want := c.want
 				if wire == "Synjones" {
 					b = w.synjones
+					if want != nil { // nobody knows what its codes mean
+						want = errUnknown
+					}
 				}
 				fault := c.fault // both wires run at once, each with its own
 				if fault.Method = method; fault.Kind != "" {
@@ -239,7 +243,7 @@ func TestPay(t *testing.T) {
 					ctx = untilBooked(t, w)
 				}
 				_, err := b.Pay(ctx, charge(t, "N1", 10*yuan))
-				check(t, err, c.want)
+				check(t, err, want)
 				if n := len(w.campus.Recharges()); n != c.booked {
 					t.Errorf("%d are booked, want %d", n, c.booked)
 				}

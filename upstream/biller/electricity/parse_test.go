@@ -16,7 +16,8 @@ func TestParsePaid(t *testing.T) {
 		`{"pay_elec_gdc":{"retcode":"0","errmsg":"缴费成功"}}`:                 "done",
 		`{"pay_elec_gdc":{"retcode":0}}`:                                   "done",
 		`{"Msg":"{\"pay_elec_gdc\":{\"retcode\":\"0\",\"errmsg\":\"\"}}"}`: "done",
-		`{"Msg":{"pay_elec_gdc":{"retcode":"-3","errmsg":"no"}}}`:          "refused",
+		`{"Msg":{"pay_elec_gdc":{"retcode":"-3","errmsg":"no"}}}`:          "unknown",
+		`{"pay_elec_gdc":{"retcode":"-1","errmsg":"通讯超时"}}`:                "unknown", // and booked
 		`{"pay_elec_gdc":{"errmsg":"缴费成功"}}`:                               "unknown",
 		`{"pay_elec_gdc":{}}`:                                              "unknown",
 		`{"pay_elec_gdc":null}`:                                            "unknown",

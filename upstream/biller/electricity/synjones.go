@@ -246,7 +246,8 @@ func (s *Synjones) Pay(ctx context.Context, c vendor.Charge) (vendor.Receipt, er
 	return vendor.Receipt{}, parsePaid(body)
 }
 
-// parsePaid returns nil only for code 0, and [vendor.ErrRefused] for another code.
+// parsePaid returns nil only for code 0. No document names a code with which nothing was
+// moved, and TSM asks the meters' system in turn: another code is [vendor.Unclear].
 func parsePaid(body []byte) error {
 	answer, err := parseSynjones(body, "pay_elec_gdc")
 	if err != nil {
@@ -255,7 +256,7 @@ func parsePaid(body []byte) error {
 	_, err = synCode(answer)
 	var no *synError
 	if errors.As(err, &no) {
-		return fmt.Errorf("%w: %w", vendor.ErrRefused, err)
+		return &vendor.Unclear{Code: no.code, Err: err}
 	}
 	return err
 }
