@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,40 +34,39 @@ type wireRecord struct {
 	PayType vendor.Text `json:"pay_type_id"`
 }
 
-func (w wireRecord) record() (Record, error) {
-	amount, err := w.PayNum.Yuan()
-	if err != nil {
-		return Record{}, err
-	}
+// at returns when a record was made.
+func (w wireRecord) at() (time.Time, error) {
 	seconds, err := strconv.ParseInt(string(w.Created), 10, 64)
 	if err != nil || seconds < 0 {
-		return Record{}, fmt.Errorf("srun: a record has no time")
+		return time.Time{}, errors.New("srun: a record has no time")
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+func (w wireRecord) record() (Record, error) {
+	amount, err1 := w.PayNum.Yuan()
+	at, err2 := w.at()
+	if err := errors.Join(err1, err2); err != nil {
+		return Record{}, err
 	}
 	return Record{
 		No: string(w.No), OrderNo: string(w.OrderNo), User: string(w.User), PayType: string(w.PayType),
-		Amount: amount, At: time.Unix(seconds, 0).UTC(),
+		Amount: amount, At: at,
 	}, nil
 }
 
 // parseRecords reads the records of an answer, and how many there are on all
-// pages.
-func parseRecords(e envelope) (all []Record, total int, err error) {
-	list, err := vendor.OneOrMany[wireRecord](e.Data)
+// pages; less than zero if it does not say.
+func parseRecords(e envelope) (all []wireRecord, total int, err error) {
+	all, err = vendor.OneOrMany[wireRecord](e.Data)
 	if err != nil {
 		return nil, 0, errors.New("srun: the records have another form")
 	}
-	total = len(list)
-	if e.Meta != nil && e.Meta.Total != "" {
-		if total, err = strconv.Atoi(string(e.Meta.Total)); err != nil || total < 0 {
-			return nil, 0, errors.New("srun: the records have no count")
-		}
+	if e.Meta == nil || e.Meta.Total == "" {
+		return all, -1, nil
 	}
-	for _, w := range list {
-		r, err := w.record()
-		if err != nil {
-			return nil, 0, err
-		}
-		all = append(all, r)
+	if total, err = strconv.Atoi(string(e.Meta.Total)); err != nil || total < 0 {
+		return nil, 0, errors.New("srun: the records have no count")
 	}
 	return all, total, nil
 }
@@ -77,8 +77,10 @@ const (
 )
 
 // records returns what payment-records has for a query, from all pages or not
-// at all.
-func (c *Client) records(ctx context.Context, query url.Values) (all []Record, err error) {
+// at all. Without a count they end where a page has none that is new: after the last
+// one, some boxes give that one again.
+func (c *Client) records(ctx context.Context, query url.Values) (all []wireRecord, err error) {
+	seen := map[wireRecord]bool{}
 	query.Set("per-page", strconv.Itoa(pageSize))
 	for page := 1; page <= pagesMax; page++ {
 		query.Set("page", strconv.Itoa(page))
@@ -90,11 +92,17 @@ func (c *Client) records(ctx context.Context, query url.Values) (all []Record, e
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, some...)
-		if len(all) == total {
-			return all, nil
+		if total < 0 {
+			some = slices.DeleteFunc(some, func(w wireRecord) bool { return seen[w] })
 		}
-		if len(some) == 0 || len(all) > total {
+		for _, w := range some {
+			seen[w] = true
+		}
+		all = append(all, some...)
+		switch {
+		case len(all) == total, total < 0 && len(some) == 0:
+			return all, nil
+		case len(some) == 0, total >= 0 && len(all) > total:
 			return nil, fmt.Errorf("srun: %d of %d records came", len(all), total)
 		}
 	}
@@ -108,20 +116,19 @@ func (c *Client) Ask(ctx context.Context, h vendor.Charge) (vendor.Receipt, erro
 	if err != nil {
 		return vendor.Receipt{}, err
 	}
-	var found []Record
-	for _, r := range all {
-		if r.OrderNo == h.OrderNo {
-			found = append(found, r)
-		}
-	}
-	switch {
-	case len(found) == 0:
+	all = slices.DeleteFunc(all, func(w wireRecord) bool { return string(w.OrderNo) != h.OrderNo })
+	if len(all) == 0 {
 		return vendor.Receipt{}, vendor.ErrAbsent
-	case len(found) > 1, found[0].Amount != h.Amount, found[0].User != h.Target:
-		return vendor.Receipt{}, fmt.Errorf("%w: %d records, the first of %s, for this user %t",
-			vendor.ErrMismatch, len(found), found[0].Amount, found[0].User == h.Target)
 	}
-	return vendor.Receipt{RecordNo: found[0].No, At: found[0].At}, nil
+	first, err := all[0].record()
+	if err != nil {
+		return vendor.Receipt{}, err
+	}
+	if len(all) > 1 || first.Amount != h.Amount || first.User != h.Target {
+		return vendor.Receipt{}, fmt.Errorf("%w: %d records, the first of %s, for this user %t",
+			vendor.ErrMismatch, len(all), first.Amount, first.User == h.Target)
+	}
+	return vendor.Receipt{RecordNo: first.No, At: first.At}, nil
 }
 
 // Bill implements [channel.Statements]: what was booked on a day by our way to
@@ -140,9 +147,17 @@ func (c *Client) Bill(ctx context.Context, day channel.Day) (channel.Statement, 
 		return channel.Statement{}, err
 	}
 	s := channel.Statement{Day: day}
-	for _, r := range all {
-		if r.PayType != c.payType || r.At.Before(from) || !r.At.Before(to) {
+	for _, w := range all {
+		if string(w.PayType) != c.payType {
 			continue
+		}
+		at, err := w.at()
+		if err == nil && (at.Before(from) || !at.Before(to)) {
+			continue
+		}
+		r, err := w.record()
+		if err != nil {
+			return channel.Statement{}, err
 		}
 		l := channel.Line{OrderNo: r.OrderNo, TradeNo: r.No, Kind: channel.Payment, Amount: r.Amount, At: r.At}
 		if r.Amount < 0 {

@@ -1,0 +1,107 @@
+package srun_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"quancun/beijing"
+	"quancun/lab/breaker"
+	"quancun/lab/breaker/breakertest"
+	lab "quancun/lab/srun"
+	"quancun/upstream/biller/srun"
+	"quancun/upstream/biller/vendor"
+)
+
+// edited is a box whose records are told in another way.
+func edited(t *testing.T, ask func(*http.Request), edit func(answer map[string]any)) *srun.Client {
+	t.Helper()
+	dir := t.TempDir()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, beijing.Zone)
+	box, err := lab.New(lab.Config{Dir: dir, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := breakertest.Serve(t, dir, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if filepath.Base(r.URL.Path) != "payment-records" {
+			box.ServeHTTP(w, r)
+			return
+		}
+		ask(r)
+		said, answer := httptest.NewRecorder(), map[string]any{}
+		box.ServeHTTP(said, r)
+		if err := json.Unmarshal(said.Body.Bytes(), &answer); err != nil {
+			t.Error(err)
+		}
+		edit(answer)
+		_ = json.NewEncoder(w).Encode(answer)
+	})).URL
+	if err := box.Add(lab.User{Name: "2026000101"}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := srun.New(srun.Config{Address: url, CertificateFile: filepath.Join(dir, breaker.CertificateFile)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestRecordsWithoutCount: where nobody says how many records there are, those of the first
+// page are not all. What is after the last page is none, or that page again.
+func TestRecordsWithoutCount(t *testing.T) {
+	for name, last := range map[string]int{"None": 100, "LastAgain": 3} {
+		t.Run(name, func(t *testing.T) {
+			c := edited(t, func(r *http.Request) {
+				q := r.URL.Query()
+				page, _ := strconv.Atoi(q.Get("page"))
+				q.Set("page", strconv.Itoa(min(page, last)))
+				r.URL.RawQuery = q.Encode()
+			}, func(answer map[string]any) { delete(answer, "_meta") })
+			const booked = 203
+			for i := range booked {
+				if _, err := c.Pay(t.Context(), charge(fmt.Sprintf("N%d", i), yuan)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b, err := c.Bill(t.Context(), "2026-03-01")
+			if paid, _ := b.Totals(); err != nil || len(b.Lines) != booked || paid != booked*yuan {
+				t.Errorf("Bill = %d lines of %s, %v; want %d", len(b.Lines), paid, err, booked)
+			}
+			if r, err := c.Ask(t.Context(), charge("N7", yuan)); err != nil || r.RecordNo != "88000008" {
+				t.Errorf("Ask = %+v, %v", r, err)
+			}
+		})
+	}
+}
+
+// TestOddRecord: a record that nobody can read keeps nobody from what others say, unless it
+// is one of those that were asked for.
+func TestOddRecord(t *testing.T) {
+	odd := map[string]any{"bill_number": "1", "user_name": "x", "create_at": 0, "pay_num": "1.005", "pay_type_id": "9"}
+	c := edited(t, func(*http.Request) {}, func(answer map[string]any) {
+		data, _ := answer["data"].([]any)
+		answer["data"], answer["_meta"] = append(data, odd), map[string]any{"totalCount": len(data) + 1}
+	})
+	if _, err := c.Ask(t.Context(), charge("N1", yuan)); !errors.Is(err, vendor.ErrAbsent) {
+		t.Errorf("Ask for none = %v, want ErrAbsent", err)
+	}
+	if _, err := c.Pay(t.Context(), charge("N1", yuan)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Ask(t.Context(), charge("N1", yuan)); err != nil {
+		t.Errorf("Ask = %v", err)
+	}
+	if b, err := c.Bill(t.Context(), "2026-03-01"); err != nil || len(b.Lines) != 1 {
+		t.Errorf("Bill = %+v, %v; want one line", b, err)
+	}
+	odd["pay_type_id"], odd["create_at"] = "1", time.Date(2026, 3, 1, 13, 0, 0, 0, beijing.Zone).Unix()
+	if b, err := c.Bill(t.Context(), "2026-03-01"); err == nil {
+		t.Errorf("Bill = %+v without what is ours and cannot be read", b)
+	}
+}
