@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -456,6 +457,36 @@ func TestRetireSaleInDoubt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRetireHeld: a bill whose biller has not answered and a bath that was reserved keep an
+// account open, and the clerk reads which, and for how much.
+func TestRetireHeld(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		c.ok(c.books.Write(t.Context(), func(tx *sqldb.Tx) error {
+			do := func(query string, args ...any) {
+				_, err := tx.Exec(t.Context(), query, args...)
+				c.ok(err)
+			}
+			do(`INSERT INTO bills (order_no, terminal, account, biller, target, title, amount_fen, created_ms, deadline_ms)
+				VALUES ('b1', 'desk1', ?, 'electricity', 'room', 'room', 300, 1, 2)`, account)
+			do(`INSERT INTO bath_halls (hall, name, merchant, whole, cap_fen, litre_fen, litre_pulses, cancel_min)
+				VALUES (1, '北浴室', 'bath', ?, 500, 1, 1, 0)`, true)
+			do(`INSERT INTO bath_slots (hall, slot, from_min, to_min) VALUES (1, 1, 60, 120)`)
+			do(`INSERT INTO bath_reservations (ref, terminal, account, hall, stall, day, slot, n, cap_fen, litre_fen,
+					litre_pulses, from_ms, to_ms, cancel_ms, made_ms, moved_ms)
+				VALUES ('r1', 'desk1', ?, 1, 0, 1, 1, 0, 500, 1, 1, 3, 4, 3, 2, 2)`, account)
+			return nil
+		}))
+		p, err := c.desk.Find(t.Context(), centre.Key{Account: account.No()})
+		want := []centre.Open{
+			{Kind: centre.OpenBill, Amount: 300, Since: time.UnixMilli(1).UTC(), Place: "electricity"},
+			{Kind: centre.OpenBath, Amount: 500, Since: time.UnixMilli(2).UTC(), Place: "bath"},
+		}
+		if err != nil || p.Held != 800 || !slices.Equal(p.Open, want) {
+			t.Errorf("Find = %+v, %v; want %+v open", p, err, want)
+		}
+	})
 }
 
 // saleInDoubt has a terminal sell to a card and not know whether it has paid.

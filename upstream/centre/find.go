@@ -52,6 +52,8 @@ const (
 	// OpenLostSale is an OpenSale with a card that its holder does not have any more: it
 	// may never be settled, and keeps no account open.
 	OpenLostSale OpenKind = 5
+	OpenBill     OpenKind = 6 // its biller has not said what became of it
+	OpenBath     OpenKind = 7 // reserved, and nobody knows yet what was used
 )
 
 // Open is something that is under way, or in doubt.
@@ -59,7 +61,7 @@ type Open struct {
 	Kind   OpenKind
 	Amount money.Fen
 	Since  time.Time
-	Place  string // merchant or terminal
+	Place  string // merchant, biller or terminal
 }
 
 // Key is by what a holder is looked for: one of them is set.
@@ -185,7 +187,12 @@ const openOf = `
 		FROM claims l JOIN cards c ON c.card_no = l.card_no
 		WHERE l.account = ?1 AND l.kind = ?2 AND l.state = 1
 	UNION ALL
-	SELECT 4, amount_fen, placed_ms, merchant FROM holds WHERE account = ?1 AND state <= 2`
+	SELECT 4, amount_fen, placed_ms, merchant FROM holds WHERE account = ?1 AND state <= 2
+	UNION ALL
+	SELECT 6, amount_fen, created_ms, biller FROM bills WHERE account = ?1 AND state IN (1, 2, 3, 6)
+	UNION ALL
+	SELECT 7, r.cap_fen, r.made_ms, h.merchant FROM bath_reservations r JOIN bath_halls h ON h.hall = r.hall
+		WHERE r.account = ?1 AND r.hold = 1`
 
 func (p *Person) addOpen(rows *sql.Rows) error {
 	var o Open

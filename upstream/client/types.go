@@ -93,6 +93,8 @@ const (
 	OpenPurchaseDoubt OpenKind = 5 // the card left while it was paying; set aside
 	OpenHold          OpenKind = 6 // held for a sale of which the terminal has not told yet
 	OpenPurchaseLost  OpenKind = 7 // OpenPurchaseDoubt with a card that is gone: it keeps no account open
+	OpenBill          OpenKind = 8 // held for a bill until its biller has said what became of it
+	OpenBath          OpenKind = 9 // held for a bath until its use is known, or its slot is over
 )
 
 // OpenItem is money of a holder that is on its way.

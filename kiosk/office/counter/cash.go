@@ -144,7 +144,8 @@ func (s *serving) retire(ctx context.Context) (dialog.Report, error) {
 var lefts = map[client.OpenKind]dialog.Word{
 	client.OpenTopUpChecking: "centre.left.topup", client.OpenLoadDoubt: "centre.left.load",
 	client.OpenPurchaseDoubt: "centre.left.sale", client.OpenHold: "centre.left.hold",
-	client.OpenPurchaseLost: "centre.left.lost",
+	client.OpenPurchaseLost: "centre.left.lost", client.OpenBill: "centre.left.bill",
+	client.OpenBath: "centre.left.bath",
 }
 
 // keepsOpen reports whether something is under way that has to end before the account.

@@ -417,6 +417,14 @@ func TestRetireDoubt(t *testing.T) {
 	if v.Outcome != dialog.Refused || v.Why != "centre.left.over" || !said(v, "centre.left.sale") || w.holder.Closed {
 		t.Errorf("a sale in doubt: %+v", v)
 	}
+	for kind, word := range map[client.OpenKind]dialog.Word{
+		client.OpenBill: "centre.left.bill", client.OpenBath: "centre.left.bath",
+	} {
+		w.holder.Open = []centre.Open{{Kind: kind, Amount: 12 * yuan, Since: time.Now()}}
+		if v := w.run(counter.Retire); v.Why != "centre.left.over" || !said(v, word) || w.holder.Closed {
+			t.Errorf("%s: %+v", word, v)
+		}
+	}
 	doubt.Kind = client.OpenPurchaseLost
 	w.holder.Open = []centre.Open{doubt}
 	v = w.run(counter.Retire)

@@ -87,7 +87,8 @@ func (s *Server) holder(p centre.Person) *v1.CentreHolder {
 var openKinds = map[centre.OpenKind]v1.OpenKind{
 	centre.OpenTopUp: v1.OpenKind_OPEN_KIND_TOP_UP_CHECKING, centre.OpenLoad: v1.OpenKind_OPEN_KIND_LOAD_DOUBT,
 	centre.OpenSale: v1.OpenKind_OPEN_KIND_PURCHASE_DOUBT, centre.OpenHold: v1.OpenKind_OPEN_KIND_HOLD,
-	centre.OpenLostSale: v1.OpenKind_OPEN_KIND_PURCHASE_LOST,
+	centre.OpenLostSale: v1.OpenKind_OPEN_KIND_PURCHASE_LOST, centre.OpenBill: v1.OpenKind_OPEN_KIND_BILL,
+	centre.OpenBath: v1.OpenKind_OPEN_KIND_BATH,
 }
 
 // said is an act on the wire.

@@ -99,6 +99,8 @@ const (
 	OpenKind_OPEN_KIND_PURCHASE_DOUBT  OpenKind = 5 // the card left while it was paying; set aside
 	OpenKind_OPEN_KIND_HOLD            OpenKind = 6 // held for a sale of which the terminal has not told yet
 	OpenKind_OPEN_KIND_PURCHASE_LOST   OpenKind = 7 // PURCHASE_DOUBT with a card that is gone: it keeps no account open
+	OpenKind_OPEN_KIND_BILL            OpenKind = 8 // held for a bill until its biller has said what became of it
+	OpenKind_OPEN_KIND_BATH            OpenKind = 9 // held for a bath until its use is known, or its slot is over
 )
 
 // Enum value maps for OpenKind.
@@ -112,6 +114,8 @@ var (
 		5: "OPEN_KIND_PURCHASE_DOUBT",
 		6: "OPEN_KIND_HOLD",
 		7: "OPEN_KIND_PURCHASE_LOST",
+		8: "OPEN_KIND_BILL",
+		9: "OPEN_KIND_BATH",
 	}
 	OpenKind_value = map[string]int32{
 		"OPEN_KIND_UNSPECIFIED":     0,
@@ -122,6 +126,8 @@ var (
 		"OPEN_KIND_PURCHASE_DOUBT":  5,
 		"OPEN_KIND_HOLD":            6,
 		"OPEN_KIND_PURCHASE_LOST":   7,
+		"OPEN_KIND_BILL":            8,
+		"OPEN_KIND_BATH":            9,
 	}
 )
 
@@ -2892,7 +2898,7 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x12CARD_STATUS_ACTIVE\x10\x01\x12\x13\n" +
 	"\x0fCARD_STATUS_HOT\x10\x02\x12\x17\n" +
 	"\x13CARD_STATUS_UNKNOWN\x10\x03\x12\x17\n" +
-	"\x13CARD_STATUS_RETIRED\x10\x04*\xe1\x01\n" +
+	"\x13CARD_STATUS_RETIRED\x10\x04*\x89\x02\n" +
 	"\bOpenKind\x12\x19\n" +
 	"\x15OPEN_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19OPEN_KIND_TOP_UP_CHECKING\x10\x01\x12\x19\n" +
@@ -2901,7 +2907,9 @@ const file_quancun_v1_terminal_proto_rawDesc = "" +
 	"\x13OPEN_KIND_NOT_LEVEL\x10\x04\x12\x1c\n" +
 	"\x18OPEN_KIND_PURCHASE_DOUBT\x10\x05\x12\x12\n" +
 	"\x0eOPEN_KIND_HOLD\x10\x06\x12\x1b\n" +
-	"\x17OPEN_KIND_PURCHASE_LOST\x10\a*\x86\x03\n" +
+	"\x17OPEN_KIND_PURCHASE_LOST\x10\a\x12\x12\n" +
+	"\x0eOPEN_KIND_BILL\x10\b\x12\x12\n" +
+	"\x0eOPEN_KIND_BATH\x10\t*\x86\x03\n" +
 	"\fMovementKind\x12\x1d\n" +
 	"\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MOVEMENT_KIND_TOP_UP\x10\x01\x12\x16\n" +
