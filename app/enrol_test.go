@@ -6,8 +6,10 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,6 +27,8 @@ import (
 	"quancun/app/identity"
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/file"
+	"quancun/kiosk/till"
 	"quancun/ledger"
 	"quancun/ledger/push"
 	"quancun/upstream/client"
@@ -209,11 +213,17 @@ func TestEnrolAgain(t *testing.T) {
 			})
 			acknowledge(t.Context(), t, book, journal.Campus{Name: push.CampusName, Key: u.keys.Campus()}, signs)
 			old, read := book.Head(t.Context())
-			if err := errors.Join(sold, read, book.Close()); err != nil {
+			news, err := json.Marshal([]till.News{{Ref: "S1", Amount: 1, With: till.ByCard, Done: true}})
+			told := filepath.Join(dir, "news.unread")
+			err = errors.Join(err, file.Replace(told, file.Sealed(news)))
+			if err := errors.Join(sold, read, book.Close(), err); err != nil {
 				t.Fatal(err)
 			}
 			if code, out := quancun(config, "retire"); code != 0 || !strings.Contains(out, old.Epoch.String()) {
 				t.Fatalf("retire: exit %d, %s", code, out)
+			}
+			if _, err := os.Stat(told); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the next terminal is told what has become of this one's sales: %v", err)
 			}
 			if code, out := quancun(config, "retire"); code != 0 {
 				t.Errorf("retire again: exit %d, %s", code, out)

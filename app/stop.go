@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"quancun/app/identity"
@@ -59,6 +60,10 @@ func retire(args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	// What has become of its sales is in its journal, and nothing to the next terminal's cashiers.
+	if err := os.Remove(c.unread()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := identity.Destroy(c.Keys.identity()); err != nil {
 		return err
 	}
@@ -84,6 +89,9 @@ func putAside(c *Config) (kept string, err error) {
 	}
 	return ledger.Retire(context.Background(), c.Journal, bookOptions(c, p, client.Keys{}))
 }
+
+// unread is the file of the news that no cashier has read yet.
+func (c *Config) unread() string { return filepath.Join(filepath.Dir(c.Journal), "news.unread") }
 
 func configOf(command string, args []string) (*Config, error) {
 	f := flag.NewFlagSet(command, flag.ContinueOnError)

@@ -204,7 +204,7 @@ func (t *terminal) joinTill(j joined, face *tillFace) error {
 		Pad: face.pad.out, PadOrPanel: t.config.PINPad.Fallback,
 		Desk: desk, Terms: j.terms, Feeds: t.feeds, Cards: t.cards, Inputs: face.inputs, Health: t.health,
 		SAM:  t.watchSAM(module),
-		News: face.news, Unread: filepath.Join(filepath.Dir(t.config.Journal), "news.unread"), Show: face.see,
+		News: face.news, Unread: t.config.unread(), Show: face.see,
 		Sheet: t.config.keys(t.renewer.Papers.Terminal), Log: t.log,
 	}
 	if clerk != nil {
