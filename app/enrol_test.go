@@ -261,8 +261,17 @@ func TestRetireWithoutJournal(t *testing.T) {
 	if code, out := quancun(config, "enrol", "-code", newUpstream(t).code("K01")); code != 0 {
 		t.Fatalf("enrol: exit %d, %s", code, out)
 	}
-	if code, out := quancun(config, "retire"); code != 0 || strings.Contains(out, "keep it") {
+	path := filepath.Join(filepath.Dir(config), "gone/j.db")
+	code, out := quancun(config, "ready-to-stop")
+	if code != 1 || !strings.Contains(out, path) || strings.Contains(out, "everything is upstream\n") {
+		t.Errorf("ready-to-stop when its disk may only not be there: exit %d, %s", code, out)
+	}
+	code, out = quancun(config, "retire")
+	if code != 0 || strings.Contains(out, "keep it") || !strings.Contains(out, "no journal at "+path) {
 		t.Errorf("retire: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "ready-to-stop"); code != 0 {
+		t.Errorf("ready-to-stop of a machine that was retired: exit %d, %s", code, out)
 	}
 }
 

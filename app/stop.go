@@ -20,6 +20,10 @@ import (
 // errUnsent means that a journal holds what the upstream does not.
 var errUnsent = errors.New("not everything is upstream")
 
+// errNone means that a terminal's journal is not where it should be: it was never begun,
+// or its disk has died, or is not there just now.
+var errNone = errors.New("nobody knows whether everything is upstream: no journal at")
+
 // readyToStop says whether the terminal may be updated, removed or reset: all
 // that it has written down is upstream, or in a sealed export. It may run
 // beside a terminal at work.
@@ -53,7 +57,10 @@ func retire(args []string, out io.Writer) (err error) {
 	case !errors.Is(err, fs.ErrNotExist): // a machine without that folder has no journal
 		return err
 	}
-	if err := unsent(context.Background(), c); err != nil {
+	switch err := unsent(context.Background(), c); {
+	case errors.Is(err, errNone): // a disk that has died brings nothing back
+		fmt.Fprintln(out, err)
+	case err != nil:
 		return err
 	}
 	kept, err := putAside(c)
@@ -102,8 +109,8 @@ func configOf(command string, args []string) (*Config, error) {
 	return ReadConfig(*config)
 }
 
-// unsent returns errUnsent if the journal holds what nobody else does. A
-// machine that has never been a terminal has had no money.
+// unsent returns errUnsent if the journal holds what nobody else does, and errNone if it
+// is not there. A machine that has never been a terminal has had no money.
 func unsent(ctx context.Context, c *Config) error {
 	_, err := os.Stat(c.Terminal)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -117,7 +124,7 @@ func unsent(ctx context.Context, c *Config) error {
 	}
 	w, open, err := ledger.WaitingFile(ctx, c.Journal)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return fmt.Errorf("%w %s. Is its disk there? A terminal that has never run has none", errNone, c.Journal)
 	}
 	if err != nil {
 		return fmt.Errorf("nobody knows whether everything is upstream: %w", err)
