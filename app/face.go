@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,9 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quancun/app/paper"
-	"quancun/journal"
 	"quancun/kiosk"
-	"quancun/kiosk/channel"
 	"quancun/kiosk/till"
 	"quancun/reader"
 	"quancun/reader/scanner"
@@ -147,20 +144,6 @@ type tillFace struct {
 }
 
 func (f *tillFace) serve(ctx context.Context) error { return f.session.Run(ctx) }
-
-// ended tells the cashier what became of a sale or a refund that was left open. A
-// kiosk, and a cashier who has read nothing for long, do without: it is in the
-// journal.
-func (f *tillFace) ended(intent journal.Entry, done bool) {
-	n, ok := till.NewsOf(intent, strings.TrimPrefix(intent.Ref, channel.IntentPrefix), done)
-	if !ok {
-		return
-	}
-	select {
-	case f.news <- n:
-	default:
-	}
-}
 
 // see shows a view, and has a receipt printed of a sale in it.
 func (f *tillFace) see(v till.View) {

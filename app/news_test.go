@@ -6,6 +6,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk/channel"
+	"quancun/kiosk/tender"
 	"quancun/kiosk/till"
 )
 
@@ -15,9 +16,9 @@ func TestNews(t *testing.T) {
 	s := newSignedInTill(t)
 	begun := time.Now().Add(-3 * time.Minute)
 	s.face.ended(journal.Entry{Kind: journal.LoadIntent, Ref: "load", Amount: 1}, true)
-	s.face.ended(journal.Entry{
+	s.face.left(journal.Entry{
 		Kind: journal.PaymentIntent, Ref: channel.IntentPrefix + "S1", Amount: 2680, At: begun,
-	}, true)
+	}, nil)
 	v := s.sees(till.Ready)
 	if len(v.News) != 1 {
 		t.Fatalf("the cashier is told %+v", v.News)
@@ -29,5 +30,20 @@ func TestNews(t *testing.T) {
 	s.face.send(till.Input{Event: till.Read})
 	if v := s.sees(till.Ready); len(v.News) != 0 {
 		t.Errorf("read, and still there: %+v", v.News)
+	}
+}
+
+// TestNewsGivenBack: a payment that came too late and went back to the payer, whose wallet
+// shows both, is not told as one that was never made.
+func TestNewsGivenBack(t *testing.T) {
+	s := newSignedInTill(t)
+	for ref, err := range map[string]error{"S1": tender.ErrReturned, "S2": channel.ErrLate} {
+		s.face.left(journal.Entry{Kind: journal.PaymentIntent, Ref: channel.IntentPrefix + ref, Amount: 2680}, err)
+		v := s.sees(till.Ready)
+		if len(v.News) != 1 || v.News[0].Ref != ref || v.News[0].Done || v.News[0].Returned != (ref == "S1") {
+			t.Fatalf("of %s the cashier is told %+v", ref, v.News)
+		}
+		s.face.send(till.Input{Event: till.Read})
+		s.sees(till.Ready)
 	}
 }

@@ -209,7 +209,7 @@ func (t *terminal) join(who *client.Provisioning, keys client.Keys, p *profile.P
 	// a kiosk since.
 	left := &channel.Keeper{
 		Book: t.book, Upstream: t.client, InHand: hand, Every: keepEvery, Log: t.log,
-		Ended: func(intent journal.Entry, err error) { cashiers.ended(intent, err == nil) },
+		Ended: cashiers.left,
 	}
 	told := func(sale journal.Entry, o journal.Outcome) { cashiers.ended(sale, o.Happened()) }
 	t.keeper.Ended = told

@@ -8,16 +8,19 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"quancun/app/back"
+	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/barcode"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/shift"
+	"quancun/kiosk/tender"
 	"quancun/kiosk/till"
 	"quancun/money"
 	"quancun/pboc"
@@ -319,4 +322,28 @@ func (c TillConfig) refundLimit() (money.Fen, error) {
 		return 0, fmt.Errorf("till.refund_limit: %w", err)
 	}
 	return f, nil
+}
+
+// ended tells the cashier what became of a sale or a refund that was left open. A
+// kiosk, and a cashier who has read nothing for long, do without: it is in the
+// journal.
+func (f *tillFace) ended(intent journal.Entry, done bool) {
+	if n, ok := till.NewsOf(intent, intent.Ref, done); ok {
+		f.tell(n)
+	}
+}
+
+// left is ended for a payment or a refund by code: err says why it was not made.
+func (f *tillFace) left(intent journal.Entry, err error) {
+	if n, ok := till.NewsOf(intent, strings.TrimPrefix(intent.Ref, channel.IntentPrefix), err == nil); ok {
+		n.Returned = errors.Is(err, tender.ErrReturned)
+		f.tell(n)
+	}
+}
+
+func (f *tillFace) tell(n till.News) {
+	select {
+	case f.news <- n:
+	default:
+	}
 }

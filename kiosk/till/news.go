@@ -24,6 +24,8 @@ type News struct {
 	With   Kind
 	Refund bool
 	Done   bool // it was paid, or given back
+
+	Returned bool `json:",omitempty"` // it was paid too late, and went back to the payer
 }
 
 // newsMax is how many wait to be read. Who has not read so many asks the journal.

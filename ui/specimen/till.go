@@ -126,6 +126,9 @@ func tillArriving() []TillView {
 	stranger.Notice, sheet.Notice, half.Notice = till.NoProduct, till.NotThisSheet, till.HalfRead
 	news := ready
 	news.News = []till.News{{Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), With: till.ByAlipay, Done: true}}
+	returned := ready
+	returned.News = []till.News{{
+		Ref: "n", Amount: 2680, At: Now.Add(-4 * time.Minute), With: till.ByAlipay, Returned: true}}
 	out, low := ready, ready
 	out.Printer, low.Printer = noPaper, till.Printer{Lacks: "printer.low"}
 	both := darkened(news)
@@ -151,6 +154,7 @@ func tillArriving() []TillView {
 		tillView("05-ready-half-read", half),
 		tillView("05-ready-dark", darkened(ready)),
 		tillView("05-ready-news", news),
+		tillView("05-ready-news-returned", returned),
 		tillView("05-ready-news-dark", darkened(news)),
 		tillView("05-ready-nothing-left", broke),
 		tillView("05-ready-no-paper", out),

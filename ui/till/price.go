@@ -247,6 +247,8 @@ func (p *page) news(width float32) fyne.CanvasObject {
 		word = "till.news.notback"
 	case n.Done:
 		word = "till.news.paid"
+	case n.Returned:
+		word = "till.news.returned"
 	}
 	read := till.Input{Event: till.Read}
 	if p.v.Step == till.Present {
