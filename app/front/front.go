@@ -105,13 +105,17 @@ func (p Parts) own() *own.Desk {
 // till writes in an hour or two.
 const unsentMax = 1000
 
-// unsent returns what is in a journal and not upstream yet.
+// unsent returns what is in a journal and not upstream yet, of more than that the newest.
 func unsent(b *ledger.Book) func(ctx context.Context) ([]journal.Entry, error) {
 	return func(ctx context.Context) ([]journal.Entry, error) {
 		acked, err := b.Acked(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return b.Since(ctx, acked.Seq+1, unsentMax)
+		head, err := b.Head(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return b.Since(ctx, max(acked.Seq, head.Seq-unsentMax)+1, unsentMax) // the newest are sent last
 	}
 }
