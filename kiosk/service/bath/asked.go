@@ -91,7 +91,7 @@ func (a *asked) once(ctx context.Context) (journal.Outcome, error) {
 	case err == nil:
 		a.made = made
 		return journal.Done, nil
-	case a.lost && atDoor(err):
+	case a.lost && isRefused(err):
 		return a.whether(ctx, err)
 	case isRefused(err):
 		return journal.NotDone, a.refusal(err)
@@ -101,8 +101,8 @@ func (a *asked) once(ctx context.Context) (journal.Outcome, error) {
 	return 0, err
 }
 
-// whether says what an answer has said that was lost, where the holder is not let in
-// any more to ask again: that is no word about the request.
+// whether says what an answer has said that was lost, where asking again was refused:
+// that is no word about the request before, which may have been done, or still arrive.
 func (a *asked) whether(ctx context.Context, no error) (journal.Outcome, error) {
 	done, err := a.Upstream.End(ctx, a.ref)
 	switch {

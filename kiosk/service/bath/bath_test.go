@@ -202,6 +202,33 @@ func TestDoor(t *testing.T) {
 	})
 }
 
+// TestRefusedBehindLost has the last place taken while a request is on its way, and given up
+// again before it arrives. The page has said no by then, so nothing may be held for it.
+func TestRefusedBehindLost(t *testing.T) {
+	w := newWorld(t)
+	w.faults = []fault{slow}
+	w.hear = func(q dialog.Question) {
+		if q.Name != "bath.sure" {
+			return
+		}
+		_, err := w.desk.Reserve(t.Context(), upstream.Request{
+			Ref: "R1", Terminal: "K01", Account: rival, Hall: 1, Day: bathcode.DayOf(w.clock), Slot: 0,
+		})
+		w.ok(err)
+	}
+	ref, r, err := w.visit(reserving("龙山浴室", "17:00"))
+	if q := w.last("bath.slot"); !errors.Is(err, dialog.ErrLeft) || q.Wrong != "bath.taken" {
+		t.Errorf("ended as %+v, %v; asked again with %+v", r, err, q)
+	}
+	_, err = w.desk.Cancel(t.Context(), upstream.Act{Ref: "A1", Terminal: "K01", Account: rival, Reservation: "R1"})
+	w.ok(err)
+	w.arrive()
+	if got := w.end(ref); got != journal.NotDone {
+		t.Errorf("the journal says %s", got)
+	}
+	w.money(20*yuan, 0)
+}
+
 // TestFollow waits at the page until it is known.
 func TestFollow(t *testing.T) {
 	w := newWorld(t)

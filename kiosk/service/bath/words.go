@@ -121,10 +121,6 @@ func isRefused(err error) bool {
 	return errors.As(err, new(*bath.Refusal)) || errors.As(err, new(*client.Refusal))
 }
 
-// atDoor reports whether the holder was not let in, as when the session is over. That
-// says nothing about what was asked for before.
-func atDoor(err error) bool { return errors.As(err, new(*client.Refusal)) }
-
 // nothing returns an error of a look: nothing has happened.
 func nothing(err error) error {
 	if isRefused(err) {

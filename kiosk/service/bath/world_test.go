@@ -72,6 +72,7 @@ type world struct {
 	hand   *kiosk.InHand
 	asked  []dialog.Question
 	faults []fault // of the next calls that change something
+	arrive func()  // has the slow one come
 
 	lost bool // the controllers' clocks are
 
@@ -88,6 +89,7 @@ const (
 	lost   fault = 1
 	silent fault = 2
 	door   fault = 3 // the session is over
+	slow   fault = 4 // it is long on its way: see [world.arrive]
 )
 
 var errLost = errors.New("connection cut")
@@ -167,6 +169,9 @@ func through[T any](w *world, do func() (T, error)) (v T, err error) {
 	switch f {
 	case lost:
 		return v, errLost
+	case slow:
+		w.arrive = func() { _, _ = do() }
+		return v, errLost
 	case door:
 		return v, &client.Refusal{Reason: client.SessionOver}
 	}
@@ -178,6 +183,7 @@ func through[T any](w *world, do func() (T, error)) (v T, err error) {
 }
 
 func (l line) Reserve(ctx context.Context, s client.Session, q way.Request) (way.Reservation, error) {
+	ctx = context.WithoutCancel(ctx) // it arrives, whoever waits for it
 	return through(l.w, func() (way.Reservation, error) { return l.Desk.Reserve(ctx, s, q) })
 }
 
