@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"quancun/journal"
 	"quancun/money"
@@ -677,4 +678,42 @@ func TestRefundOfSettled(t *testing.T) {
 		w.inbox(ingest.RefundTooHigh, ingest.Corrected, ingest.RefundTooHigh)
 		w.sound()
 	})
+}
+
+// TestPartMeetsEvidence: a terminal is parted with while it has a sale open to a card
+// that nobody knows, and another till brings evidence about it at that moment.
+// Whichever comes first, the claim is settled.
+func TestPartMeetsEvidence(t *testing.T) {
+	ctx := t.Context()
+	w := newWorld(t, emptied(t))
+	known := w.card(1, w.holder("1001", 10*yuan), 50*yuan)
+	p, c, d := w.stranger(7, 50*yuan), w.till("C01"), w.till("C02")
+	in := c.intend(p, "s1", 3*yuan)
+	c.push()
+	c.approved(c.ask(known, "a1", yuan), 10*yuan)
+	if err := w.books.RevokeTerminal(ctx, c.terminal.ID); err != nil {
+		t.Fatal(err)
+	}
+	d.evidence(journal.Claim{Position: in.Position(), Card: in.Card, Purse: *in.Purse},
+		journal.NotWritten, "counter", pboc.MAC{})
+	parted, pushed := make(chan error, 1), make(chan error, 1)
+	err := w.books.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT 1 FROM holds WHERE attempt = 'a1' FOR UPDATE`); err != nil {
+			return err
+		}
+		go func() { parted <- w.in.Part(ctx, c.terminal) }() // waits for the hold, its claim written
+		time.Sleep(500 * time.Millisecond)
+		go func() { _, err := w.in.Push(ctx, d.terminal, d.batch(1, d.next()-1)); pushed <- err }()
+		time.Sleep(500 * time.Millisecond)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := <-parted, <-pushed; a != nil || b != nil {
+		t.Error(a, b)
+	}
+	if open := w.claims(p); len(open) != 0 {
+		t.Errorf("still open: %+v", open)
+	}
 }

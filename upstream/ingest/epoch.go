@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -383,7 +384,8 @@ func (k *taking) knows(in *intent) (known bool, err error) {
 	return known, nil
 }
 
-// meet reads and locks the cards of intents that no entry of this push names.
+// meet reads and locks the cards of intents that no entry of this push names, and
+// keeps others away from claims on those that have no row.
 func (d *desk) meet(refs []string) error {
 	nos := map[string]bool{}
 	for _, ref := range refs {
@@ -406,7 +408,8 @@ func (d *desk) meet(refs []string) error {
 	for no, s := range hot {
 		d.hot[no] = s
 	}
-	return err
+	maps.DeleteFunc(nos, func(no string, _ bool) bool { _, known := d.cards[no]; return known })
+	return errors.Join(err, d.lockStrangers(nil, names(nos)))
 }
 
 // explain notes a new journal that does not say what it carries on, although
