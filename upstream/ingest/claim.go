@@ -235,8 +235,12 @@ func (d *desk) settle(c *claim, v verdict) error {
 			fmt.Sprintf("%s was called not written by %s", c.Position, c.evidence))
 		return d.settleUse(c, v, store.KindCorrection, c.owner())
 	case v.rival && !c.proven:
-		d.exceptAmount(Corrected, v.at, c.Amount,
-			fmt.Sprintf("%s was called written by %s", c.Position, c.evidence))
+		e := exception(Corrected, v.at, fmt.Sprintf("%s was called written by %s", c.Position, c.evidence))
+		e = standing(e, "", c.Amount)
+		if c.account == "" { // it is whose that has paid for it since
+			e.Account, e.NextStep = c.suspense(), care[UnknownCard].next
+		}
+		d.exceptions = append(d.exceptions, e)
 		return d.settleSale(c, v, store.KindCorrection, move{c.payee(), c.owner(), c.Amount})
 	}
 	d.exceptAmount(Contradicted, v.at, c.Amount, fmt.Sprintf("%s was settled by %s, now the other way by %s",
@@ -275,6 +279,7 @@ func (d *desk) settleSale(c *claim, v verdict, k store.Kind, m move) error {
 	}
 	if c.account == "" && v.happened { // the merchant is paid by nobody yet
 		e := exception(UnknownCard, v.at, "card "+c.Card)
+		e.Ref += " for " + c.Position.String() // beside the line that says that it is in doubt
 		d.exceptions = append(d.exceptions, standing(e, c.suspense(), -c.Amount))
 	}
 	d.book(b)

@@ -10,6 +10,7 @@ import (
 	"quancun/journal"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/upstream/clearing"
 	"quancun/upstream/ingest"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -553,6 +554,47 @@ func TestClaimUnknownCard(t *testing.T) {
 		b.push()
 		w.wants(map[store.Account]money.Fen{payee: 5 * yuan, suspense("C01"): -5 * yuan})
 		w.inbox(ingest.UnknownCard, ingest.UnknownCard, ingest.UnknownCard)
+		w.sound()
+	})
+}
+
+// TestClaimUnknownCardCorrected has somebody pay for a purchase with a card that nobody knew,
+// which was not made as the card proves later: what was paid for it can be given back.
+func TestClaimUnknownCardCorrected(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		owner := w.holder("1001", 100*yuan)
+		p, a, b, c := w.stranger(1, 50*yuan), w.till("C01"), w.till("C02"), w.till("C03")
+		a.doubt(a.intend(p, "torn", 12*yuan)) // not made
+		a.push()
+		w.card(1, owner, 50*yuan)
+		b.sell(p, "dark", 12*yuan) // at the same counter
+		c.sell(p, "online", yuan)  // says what the purse held before
+		c.push()
+		w.wants(map[store.Account]money.Fen{owner: 99 * yuan, payee: 13 * yuan, suspense("C01"): -12 * yuan})
+		house := clearing.New(w.books)
+		assign := func(amount money.Fen) {
+			t.Helper()
+			lines, err := house.Exceptions(t.Context(), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range lines {
+				if x.Amount == amount && x.Account == suspense("C01") {
+					s := clearing.Signature{Reason: "1001 的卡", One: "王敏"}
+					if _, err = house.Assign(t.Context(), x.ID, owner, s); err != nil {
+						t.Error(err)
+					}
+					return
+				}
+			}
+			t.Errorf("no line of %s can be given to its holder: %+v", amount, lines)
+		}
+		assign(-12 * yuan)
+		w.wants(map[store.Account]money.Fen{owner: 87 * yuan, payee: 13 * yuan, suspense("C01"): 0})
+		b.push()
+		w.wants(map[store.Account]money.Fen{owner: 75 * yuan, payee: 13 * yuan, suspense("C01"): 12 * yuan})
+		assign(12 * yuan)
+		w.wants(map[store.Account]money.Fen{owner: 87 * yuan, payee: 13 * yuan, suspense("C01"): 0})
 		w.sound()
 	})
 }
