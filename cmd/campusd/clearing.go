@@ -233,13 +233,18 @@ func closeDays(ctx context.Context, args []string, out io.Writer) error {
 func payMerchant(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("settle pay", flag.ContinueOnError)
 	day := f.String("day", "", "last day to pay for; yesterday if empty")
+	amount := f.String("amount", "", "what the bank was told to pay")
 	by := f.String("by", "", "who pays")
 	return withFlags(ctx, f, args, 1, func(b *store.Books, merchant []string) error {
 		through, err := dayOr(*day, channel.DayOf(b.Now()).Add(-1))
 		if err != nil {
 			return err
 		}
-		p, err := house(b).Pay(ctx, merchant[0], through, *by)
+		fen, err := money.Parse(*amount)
+		if err != nil {
+			return fmt.Errorf("--amount is what was transferred, such as 12.50: %w\n%w", err, errUsage)
+		}
+		p, err := house(b).Pay(ctx, merchant[0], clearing.Transfer{Through: through, Amount: fen, By: *by})
 		switch {
 		case errors.Is(err, clearing.ErrUnsigned):
 			return fmt.Errorf("--by is missing\n%w", errUsage)

@@ -239,11 +239,18 @@ func TestSettle(t *testing.T) {
 	s.check("0 days of merchants are closed", "settle", "close", "--day", string(yesterday))
 	s.check(fmt.Sprintf(`%s +canteen +8\.00 +0\.00 +8\.00 +1 +0 +no`, yesterday), "settle", "list")
 	s.check("closed days unpaid: 8.00", "report")
-	if out, err := s.campusd("settle", "pay", "canteen"); err == nil {
+	if out, err := s.campusd("settle", "pay", "canteen", "--amount", "8.00"); err == nil {
 		t.Errorf("paid by nobody: %s", out)
 	}
-	s.check(`canteen is paid 8\.00 for 1 days`, "settle", "pay", "canteen", "--day", string(yesterday), "--by", "王敏")
-	s.check("nothing to pay to canteen", "settle", "pay", "canteen", "--day", string(yesterday), "--by", "王敏")
+	pay := []string{"settle", "pay", "canteen", "--day", string(yesterday), "--by", "王敏"}
+	for _, other := range []string{"", "7.99"} {
+		if out, err := s.campusd(append(pay, "--amount", other)...); err == nil {
+			t.Errorf("paid, with %q transferred: %s", other, out)
+		}
+	}
+	pay = append(pay, "--amount", "8.00")
+	s.check(`canteen is paid 8\.00 for 1 days`, pay...)
+	s.check("nothing to pay to canteen", pay...)
 	s.check(`by 王敏`, "settle", "list")
 	s.check("the books are whole", "verify")
 }

@@ -24,6 +24,9 @@ var (
 	// ErrOwes means that a merchant's days come to less than nothing: refunds
 	// are more than sales. Later days have to make up for it.
 	ErrOwes = errors.New("clearing: this merchant owes more than it is owed")
+	// ErrOtherAmount means that unpaid days come to another amount than the bank was told,
+	// as when a day was closed since.
+	ErrOtherAmount = errors.New("clearing: the unpaid days come to another amount")
 )
 
 const merchantPrefix = "merchant/"
@@ -274,9 +277,19 @@ type PaidOut struct {
 	Days   int // that are settled with it; 0 if all of them were before
 }
 
-// Pay settles a merchant's closed days up to and including a day in one entry,
-// from the school's bank account. What is settled is not settled again.
-func (h *House) Pay(ctx context.Context, merchant string, through channel.Day, by string) (p PaidOut, err error) {
+// Transfer is what somebody has had the bank pay for a merchant's days up to and including
+// one.
+type Transfer struct {
+	Through channel.Day
+	Amount  money.Fen
+	By      string
+}
+
+// Pay settles a merchant's closed days in one entry, from the school's bank account. What
+// is settled is not settled again. The error
+// is [ErrOtherAmount] if they come to another amount than was transferred.
+func (h *House) Pay(ctx context.Context, merchant string, t Transfer) (p PaidOut, err error) {
+	through, by := t.Through, t.By
 	if by = strings.TrimSpace(by); by == "" {
 		return p, fmt.Errorf("pay %s: %w", merchant, ErrUnsigned)
 	}
@@ -294,6 +307,8 @@ func (h *House) Pay(ctx context.Context, merchant string, through channel.Day, b
 			return err
 		case p.Amount < 0:
 			return ErrOwes
+		case p.Amount != t.Amount:
+			return fmt.Errorf("%w: %s, and not %s", ErrOtherAmount, p.Amount, t.Amount)
 		case p.Amount > 0:
 			if p.Entry, err = h.payOut(ctx, tx, account, p.Amount); err != nil {
 				return err

@@ -135,16 +135,16 @@ func TestPay(t *testing.T) {
 		w.closeDays("2026-03-02", 4)
 		pay := func(merchant string, through channel.Day, amount money.Fen, days int) {
 			t.Helper()
-			p, err := w.house.Pay(t.Context(), merchant, through, "王敏")
+			p, err := w.house.Pay(t.Context(), merchant, clearing.Transfer{Through: through, Amount: amount, By: "王敏"})
 			if err != nil || p.Amount != amount || p.Days != days || (p.Entry != 0) != (amount > 0) {
 				t.Errorf("Pay(%s, %s) = %+v, %v; want %s for %d days", merchant, through, p, err, amount, days)
 			}
 			w.whole()
 		}
-		if _, err := w.house.Pay(t.Context(), "shop", "2026-03-01", "王敏"); !errors.Is(err, clearing.ErrOwes) {
+		if _, err := w.house.Pay(t.Context(), "shop", clearing.Transfer{Through: day, By: "王敏"}); !errors.Is(err, clearing.ErrOwes) {
 			t.Errorf("a merchant that owes: %v, want ErrOwes", err)
 		}
-		if _, err := w.house.Pay(t.Context(), "canteen", "2026-03-01", " "); !errors.Is(err, clearing.ErrUnsigned) {
+		if _, err := w.house.Pay(t.Context(), "canteen", clearing.Transfer{Through: day, By: " "}); !errors.Is(err, clearing.ErrUnsigned) {
 			t.Errorf("by nobody: %v, want ErrUnsigned", err)
 		}
 		pay("canteen", "2026-03-01", 10*yuan, 1)
@@ -164,6 +164,27 @@ func TestPay(t *testing.T) {
 	})
 }
 
+// TestPayWhatWasTransferred has a day closed between the list that somebody has paid from and
+// the word that it is paid: what the bank has not paid stays owed.
+func TestPayWhatWasTransferred(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.set("2026-03-01 12:00:00")
+		w.sell("canteen", 10*yuan, "")
+		w.set("2026-03-02 12:00:00")
+		w.closeDays("2026-03-01", 1) // 10.00 are listed, and transferred
+		w.sell("canteen", 5*yuan, "")
+		w.set("2026-03-03 03:00:00")
+		w.closeDays("2026-03-02", 1)
+		paid := clearing.Transfer{Through: "2026-03-02", Amount: 10 * yuan, By: "王敏"}
+		if p, err := w.house.Pay(t.Context(), "canteen", paid); !errors.Is(err, clearing.ErrOtherAmount) {
+			t.Errorf("Pay = %+v, %v; 10.00 were transferred", p, err)
+		}
+		if got, err := w.books.Balance(t.Context(), clearing.MerchantAccount("canteen")); err != nil || got != 15*yuan {
+			t.Errorf("owed %s, %v; want 15.00", got, err)
+		}
+	})
+}
+
 // TestIdentity holds the identity against a day with everything in it.
 func TestIdentity(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, w *world) {
@@ -172,7 +193,7 @@ func TestIdentity(t *testing.T) {
 		w.sell("canteen", 10*yuan, "")
 		w.set("2026-03-02 12:00:00")
 		w.closeDays("2026-03-01", 1)
-		_, err := w.house.Pay(t.Context(), "canteen", "2026-03-01", "王敏")
+		_, err := w.house.Pay(t.Context(), "canteen", clearing.Transfer{Through: day, Amount: 10 * yuan, By: "王敏"})
 		w.must(err)
 		w.sell("canteen", 3*yuan, "")
 		if _, err := w.house.SaveStatement(t.Context(), source, channel.Statement{Day: day}); err != nil {
@@ -235,7 +256,7 @@ func TestVerify(t *testing.T) {
 			w.must(err)
 			_, err = w.house.WriteOff(t.Context(), all[0].ID, two("x"))
 			w.must(err)
-			_, err = w.house.Pay(t.Context(), "canteen", "2026-03-01", "王敏")
+			_, err = w.house.Pay(t.Context(), "canteen", clearing.Transfer{Through: day, Amount: 10 * yuan, By: "王敏"})
 			w.must(err)
 			w.whole()
 			behind(t, path, tt.text)
