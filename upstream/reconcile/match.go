@@ -144,14 +144,44 @@ func (o *order) match(b Books, r *Result) {
 	same := func(e Entry, l Line) bool { return e.Kind == l.Kind && e.Amount == l.Amount }
 	o.pair(func(e Entry, l Line) bool { return same(e, l) && e.RefundNo == l.RefundNo }, r)
 	o.pair(same, r) // a source may not name a refund as we do
-	if net(o.entries, Entry.signed) == net(o.lines, Line.signed) {
-		r.Even.Entries = append(r.Even.Entries, o.entries...)
-		r.Even.Lines = append(r.Even.Lines, o.lines...)
+	if o.even(r) {
 		return
 	}
+	waiting := o.waiting(b)
+	if o.even(r) {
+		r.Waiting = append(r.Waiting, waiting...)
+		return
+	}
+	o.entries = append(o.entries, waiting...)
 	o.differ(b, r)
 	o.leftLines(b, r)
 	o.leftEntries(b, r)
+}
+
+// even takes out everything if it comes to the same on both sides.
+func (o *order) even(r *Result) bool {
+	if net(o.entries, Entry.signed) != net(o.lines, Line.signed) {
+		return false
+	}
+	r.Even.Entries = append(r.Even.Entries, o.entries...)
+	r.Even.Lines = append(r.Even.Lines, o.lines...)
+	return true
+}
+
+// waiting takes out the entries whose statements are not all there.
+func (o *order) waiting(b Books) (all []Entry) {
+	o.entries = slices.DeleteFunc(o.entries, func(e Entry) bool {
+		if b.awaited(e) {
+			all = append(all, e)
+		}
+		return b.awaited(e)
+	})
+	return all
+}
+
+// awaited reports whether a statement is not there yet that might have an entry.
+func (b Books) awaited(e Entry) bool {
+	return !b.Stated(channel.DayOf(e.At.Add(-Slack))) || !b.Stated(channel.DayOf(e.At.Add(Slack)))
 }
 
 // pair takes out every entry with the first line that fits it.
@@ -189,7 +219,10 @@ func net[T any](all []T, signed func(T) money.Fen) (sum money.Fen) {
 // differ reports what both sides have, with different amounts.
 func (o *order) differ(b Books, r *Result) {
 	o.entries = slices.DeleteFunc(o.entries, func(e Entry) bool {
-		i := slices.IndexFunc(o.lines, func(l Line) bool { return e.Kind == l.Kind })
+		i := slices.IndexFunc(o.lines, func(l Line) bool {
+			other := e.RefundNo != "" && l.RefundNo != "" && e.RefundNo != l.RefundNo
+			return e.Kind == l.Kind && !other
+		})
 		if i < 0 {
 			return false
 		}
@@ -220,7 +253,7 @@ func (o *order) leftLines(b Books, r *Result) {
 // that might have it.
 func (o *order) leftEntries(b Books, r *Result) {
 	for _, e := range o.entries {
-		if !b.Stated(channel.DayOf(e.At.Add(-Slack))) || !b.Stated(channel.DayOf(e.At.Add(Slack))) {
+		if b.awaited(e) {
 			r.Waiting = append(r.Waiting, e)
 			continue
 		}

@@ -160,6 +160,20 @@ func TestMatch(t *testing.T) {
 			"OneFen", alipay, "payment A1 20.00 at 2026-03-01 08:00:00", "payment A1 19.99 at 2026-03-01 08:00:00",
 			"payment amount differs channel/alipay A1 TA1 0.01: operator, correct amount",
 		},
+		{ // a correction has no refund number
+			"OneFenCorrectedAndRefundAwaited", alipay,
+			"payment A1 20.00 at 2026-03-01 08:00:00\nrefund A1 0.01 at 2026-03-02 09:00:00\n" +
+				"refund A1/R1 5.00 at 2026-03-03 09:00:00",
+			"payment A1 19.99 at 2026-03-01 08:00:00",
+			"",
+		},
+		{
+			"RefundsOfOtherNumbers", alipay,
+			"payment A1 20.00 at 2026-03-01 08:00:00\nrefund A1/R1 5.00 at 2026-03-01 09:00:00",
+			"payment A1 20.00 at 2026-03-01 08:00:00\nrefund A1/W1 7.00 at 2026-03-01 10:00:00",
+			"refund only theirs channel/alipay A1 W1 TA1 7.00: operator, book return\n" +
+				"refund only ours channel/alipay A1 R1 5.00: operator, repeat return",
+		},
 		{
 			"LineTwice", alipay, "payment A1 20.00 at 2026-03-01 08:00:00",
 			"payment A1 20.00 at 2026-03-01 08:00:00\npayment A1 20.00 at 2026-03-01 08:00:00\npayment A1 20.00 at 2026-03-01 08:00:00",
