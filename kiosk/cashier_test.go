@@ -657,3 +657,33 @@ func TestTillKilled(t *testing.T) {
 		})
 	}
 }
+
+// TestTillRepeatsElsewhere: a sale that was settled elsewhere is of a moment ago,
+// too: the same card with the same price is asked about.
+func TestTillRepeatsElsewhere(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	w := tills[0].openWindow()
+	world.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
+	w.price(lunch)
+	w.layCard()
+	doubt := w.see(flow.Doubt)
+	w.do(flow.Input{Event: flow.Leave})
+	w.see(flow.Unknown)
+	item, err := w.book.Get(t.Context(), doubt.Sale.Ref)
+	world.ok(err)
+	_, err = w.book.Append(t.Context(), journal.Entry{
+		Kind: journal.SaleEnd, Ref: doubt.Sale.Ref, Outcome: journal.Elsewhere})
+	world.ok(err)
+	n, _ := flow.NewsOf(item.First, item.First.Ref, true)
+	w.news <- n
+	w.see(flow.Sold)
+	w.do(flow.Input{Event: flow.Leave})
+	w.see(flow.Ready)
+	w.price(lunch)
+	w.see(flow.Present)
+	w.layCard()
+	if v := w.see(flow.Ask, flow.Sold, flow.PaidBefore, flow.Declined); v.Step != flow.Ask {
+		t.Errorf("step %d, the purse has %s", v.Step, v.Balance)
+	}
+}

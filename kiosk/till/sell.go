@@ -186,6 +186,9 @@ func (d *Desk) elsewhere(ctx context.Context, r Result) outcome {
 		return d.fail("settle", fmt.Errorf("%w: it was not debited", kiosk.ErrCardGone))
 	}
 	r.Number, r.At, r.Online = item.End.Seq, d.now(), tender.DetailsOf(item.First.Details).Approved
+	if no, err := purse.ParseCardNo(item.First.Card); err == nil {
+		d.recent.add(no, r, r.At.Add(repeatWithin)) // that sale is of a moment ago, too
+	}
 	return outcome{Paid, func(v *View) { v.Sale, v.Last = r, r }}
 }
 
