@@ -197,6 +197,27 @@ func TestVoid(t *testing.T) {
 	}
 }
 
+// TestVoidNotSettled: a sale of before that is settled after the last one was made is not
+// the last one: its customer is long gone.
+func TestVoidNotSettled(t *testing.T) {
+	w := newWorld(t)
+	w.append(journal.Entry{
+		Kind: journal.SaleIntent, Ref: "S1", Merchant: "canteen", Operator: "c7", Amount: 20 * yuan,
+		Card: "00002026000100019999", Purse: new(journal.Purse),
+	})
+	w.sell(journal.SaleIntent, "S2", 8*yuan)
+	w.append(journal.Entry{Kind: journal.SaleEnd, Ref: "S1", Outcome: journal.Elsewhere})
+	v := w.do(aftersale.Void, script{"void.why": {}, "void.sure": {}})
+	if v.Outcome != dialog.Done {
+		t.Fatalf("ended as %+v", v)
+	}
+	item, err := w.book.Get(t.Context(), v.Report.Ref)
+	w.ok(err)
+	if item.End.Amount != 8*yuan {
+		t.Errorf("%s were given back to %s", item.End.Amount, item.End.Card)
+	}
+}
+
 // TestWallet gives back by a wallet: made, refused, or being checked.
 func TestWallet(t *testing.T) {
 	for name, tt := range map[string]struct {

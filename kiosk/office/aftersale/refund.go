@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"quancun/journal"
+	"quancun/kiosk/channel"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/refund"
@@ -42,23 +44,46 @@ func (c *Config) refund(ctx context.Context, t *office.Talk) (dialog.Report, err
 
 // void takes the last sale back, as if it had not been.
 func (c *Config) void(ctx context.Context, t *office.Talk) (dialog.Report, error) {
-	last, err := c.last(ctx, isSale)
+	ref, begun, err := c.begunLast(ctx)
 	if err != nil {
 		return dialog.Report{}, err
 	}
-	if len(last) == 0 {
+	if ref == "" {
 		return dialog.Report{}, dialog.Refuse(noLast, nil)
 	}
-	s, err := c.look(ctx, last[0].Ref)
+	s, err := c.look(ctx, ref)
 	switch {
 	case err != nil:
 		return dialog.Report{}, err
 	case s.Given > 0:
 		return dialog.Report{Facts: c.facts(s)}, dialog.Refuse(partVoid, nil)
-	case c.Now().Sub(s.Sale.At).Abs() > voidWithin:
+	case c.Now().Sub(begun).Abs() > voidWithin:
 		return dialog.Report{Facts: c.facts(s)}, dialog.Refuse(lateVoid, nil)
 	}
-	return c.giveBack(ctx, t, s, refund.Request{Ref: t.Ref(), Sale: last[0].Ref, Amount: s.Left, Void: true})
+	return c.giveBack(ctx, t, s, refund.Request{Ref: t.Ref(), Sale: ref, Amount: s.Left, Void: true})
+}
+
+// begunLast returns the sale that was begun last, and when; no reference if there is
+// none. What the journal has last may be how a sale of hours ago was settled.
+func (c *Config) begunLast(ctx context.Context) (ref string, begun time.Time, err error) {
+	ends, err := c.last(ctx, isSale)
+	if err != nil {
+		return "", begun, err
+	}
+	for _, end := range ends {
+		first := end.Ref
+		if end.Kind == journal.ChannelSale {
+			first = channel.IntentPrefix + end.Ref
+		}
+		item, err := c.Book.Get(ctx, first)
+		if err != nil {
+			return "", begun, err
+		}
+		if at := item.First.At; ref == "" || at.After(begun) {
+			ref, begun = end.Ref, at
+		}
+	}
+	return ref, begun, nil
 }
 
 // giveBack asks why and for the last word, has a second person release what is
