@@ -39,7 +39,8 @@ type LoadRequest struct {
 	OrderNo string // the top-up that made it necessary, if any
 }
 
-// LoadResult is a load that has happened, or the news that none was needed.
+// LoadResult is a load that has happened, or was in doubt and turned out to have,
+// or the news that none was needed.
 type LoadResult struct {
 	Amount money.Fen // 0: the card was level already
 	Purse  money.Fen // after it
@@ -56,16 +57,41 @@ type LoadResult struct {
 func (l *Loader) Load(
 	ctx context.Context, card purse.Card, r LoadRequest, tell func(LoadStage, money.Fen),
 ) (LoadResult, error) {
+	doubts, err := l.Book.OpenFor(ctx, r.Card.CardNo.Full())
+	if err != nil {
+		return LoadResult{}, fmt.Errorf("load: %w", err)
+	}
 	if _, err := l.SettleOpen(ctx, card, r.Card); err != nil {
 		return LoadResult{}, err
 	}
 	done, err := l.loadPlanned(ctx, card, r, tell)
 	if no := (*client.Refusal)(nil); errors.As(err, &no) && no.Reason == client.NothingToLoad {
 		// The card's counter has just taught upstream of a load that it did not
-		// know the end of, and the plan was made without it.
-		return l.loadPlanned(ctx, card, r, tell)
+		// know the end of, and the plan was made without it. Now it can be settled.
+		if _, err := l.SettleOpen(ctx, card, r.Card); err != nil {
+			return LoadResult{}, err
+		}
+		done, err = l.loadPlanned(ctx, card, r, tell)
+	}
+	if err == nil && done.Amount == 0 {
+		return l.loadedBefore(ctx, doubts, done), nil
 	}
 	return done, err
+}
+
+// loadedBefore returns the last of the loads in doubt that has been made after
+// all, by which the card is level: its holder has not been told. Without one it
+// returns none, which says that the card was level already. The journal is asked,
+// because the Keeper may have been the first to hear.
+func (l *Loader) loadedBefore(ctx context.Context, doubts []journal.Entry, none LoadResult) LoadResult {
+	last := none
+	for _, intent := range doubts {
+		item, err := l.Book.Get(ctx, intent.Ref)
+		if err == nil && intent.Kind == journal.LoadIntent && item.End.Outcome.Happened() {
+			last = LoadResult{intent.Amount, none.Purse, item.End.Seq, intent.Ref}
+		}
+	}
+	return last
 }
 
 func (l *Loader) loadPlanned(

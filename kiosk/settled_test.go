@@ -1,0 +1,35 @@
+package kiosk_test
+
+import (
+	"testing"
+
+	"quancun/kiosk"
+	"quancun/reader/sim"
+)
+
+// TestSettledBehindPIN: a load whose end only the card's counter can tell, for
+// which it wants its PIN, is settled once that is typed. The page says what was
+// loaded, and gives the receipt.
+func TestSettledBehindPIN(t *testing.T) {
+	w := newWorld(t)
+	first := w.topUp() // the money is on the account, the card is taken along
+	first.instead = map[kiosk.Step]func(kiosk.View){
+		kiosk.Pay:     func(v kiosk.View) { w.slot.Take(); first.pay(v) },
+		kiosk.Replace: func(kiosk.View) { w.input <- kiosk.Input{Event: kiosk.Leave} },
+	}
+	first.visit(nil)
+	w.card.Break(sim.Break{How: sim.TearAfter, INS: 0x52})
+	p := w.look()
+	p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Doubt: func(kiosk.View) {
+		w.slot.Take()
+		w.ok(w.card.Update(func(s *sim.State) { s.Last, s.Log = sim.Proof{}, nil }))
+		w.slot.Lay(w.card)
+	}}
+	p.visit(nil)
+	if v, ok := p.saw(kiosk.Done); !ok || v.Load.Amount != 20*yuan || v.Receipt.Number == 0 {
+		t.Errorf("walked %v; load %+v, receipt %+v", p.walk, v.Load, v.Receipt)
+	} else if v.Receipt.Proof == "" || v.Balance.Purse != opening+20*yuan {
+		t.Errorf("balance %+v, receipt %+v", v.Balance, v.Receipt)
+	}
+	w.agree()
+}
