@@ -32,18 +32,13 @@ import (
 // entry by entry, as far as it can be read, and the opening tells how many
 // entries are gone.
 //
-// After a power cut the journal is the old one or the new one. If somebody is
-// reading it, NewEpoch returns an error and nothing has changed.
+// After a power cut the journal is the old one or the new one. If another
+// process is reading it, NewEpoch returns an error and nothing has changed.
 func (b *Book) NewEpoch(ctx context.Context, reason string, theirs journal.Head) error {
-	if err := b.take(ctx); err != nil {
+	if err := b.takeAlone(ctx); err != nil {
 		return err
 	}
 	defer b.give()
-	// Nobody may read a file that is about to be moved, and nobody can sell while we wait
-	// for whoever reads all of it.
-	if !b.files.TryLock() {
-		return errors.New("open new epoch: the journal is being read")
-	}
 	defer b.files.Unlock()
 	ctx = context.WithoutCancel(ctx)
 	older, err := b.older(ctx, theirs)

@@ -446,6 +446,29 @@ func (b *Book) give() {
 	<-b.turn
 }
 
+// betweenReads is how long whoever needs the journal's file alone waits for those who
+// read it.
+const betweenReads = 10 * time.Millisecond
+
+// takeAlone takes the turn and the files, when nobody reads what is about to be moved.
+// While somebody reads all of it, others write.
+func (b *Book) takeAlone(ctx context.Context) error {
+	for {
+		if err := b.take(ctx); err != nil {
+			return err
+		}
+		if b.files.TryLock() {
+			return nil
+		}
+		b.give()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(betweenReads):
+		}
+	}
+}
+
 // trust is whose signatures a verification checks.
 func (o Options) trust() Trust {
 	t := Trust{Campus: o.Campus}
