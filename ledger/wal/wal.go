@@ -118,7 +118,9 @@ func ends(frame []byte) bool     { return binary.BigEndian.Uint32(frame[4:]) != 
 
 // Damaged reports whether a "-wal" lacks in its middle what was on the disk:
 // behind a frame that SQLite does not take is the end of its transaction, and
-// that of another. Each is on the disk before the next begins.
+// that of another, each frame added to the one before it. Each transaction is on the
+// disk before the next begins. One that does not go on from what is before it was
+// there earlier: what a power cut has torn stays behind what is written in its place.
 //
 // Damage to the last transaction, or to where the one before it ends, cannot be told from a power cut.
 func Damaged(content []byte) bool {
@@ -126,17 +128,20 @@ func Damaged(content []byte) bool {
 	if !ok {
 		return false
 	}
-	i, transactions, last := 0, 0, uint32(0)
+	from, transactions, last := 0, 0, uint32(0)
 	if f.whole {
-		i = f.taken()
+		from = f.taken()
 	}
-	if i > 0 && ends(f.frame(i-1)) {
-		last = number(f.frame(i - 1))
+	if from > 0 && ends(f.frame(from-1)) {
+		last = number(f.frame(from - 1))
 	}
-	for ; ; i++ {
+	for i := from; transactions < 2; i++ {
 		frame := f.frame(i)
 		if frame == nil {
-			return transactions > 1
+			return false
+		}
+		if i > from && !f.follows(frame, stored(f.frame(i - 1)[16:24])) {
+			transactions = 0
 		}
 		switch {
 		case !f.ours(frame): // torn, and may be one that is there again
@@ -147,6 +152,7 @@ func Damaged(content []byte) bool {
 			last = number(frame)
 		}
 	}
+	return true
 }
 
 // Lost reports whether what SQLite shows of the database lacks something that a

@@ -358,6 +358,64 @@ func cutLast(t *testing.T, o disk.Options) {
 }
 
 // FuzzMend reads what SQLite has not written.
+// TestPowerCutTwice cuts the power while a long transaction is written, and again while
+// the next one is, in its place. What is left of the long one ends behind what is left of
+// the short one, and neither was ever on the disk.
+func TestPowerCutTwice(t *testing.T) {
+	const n = 3
+	first := written(t, n)
+	defer first.Close()
+	long := torn(t, first, `
+		WITH RECURSIVE more (n) AS (VALUES (101) UNION ALL SELECT n + 1 FROM more WHERE n < 140)
+		INSERT INTO row SELECT n, hex(zeroblob(50)) FROM more`)
+	second := first.Clone()
+	defer second.Close()
+	if err := second.WriteFile("/t.db-wal", long); err != nil {
+		t.Fatal(err)
+	}
+	both := torn(t, second, `INSERT INTO row VALUES (50, 'x')`)
+	if len(both) != len(long) {
+		t.Fatalf("nothing is left of the first: %d bytes of %d", len(both), len(long))
+	}
+	if got := rows(t, second, both); len(got) != n {
+		t.Errorf("%d rows, want %d", len(got), n)
+	}
+	if wal.Damaged(both) {
+		t.Error("two power cuts in a row are damage")
+	}
+}
+
+// torn returns what the "-wal" of a disk is after one transaction more, of whose first
+// page a bit is wrong, and whose end is there.
+func torn(t *testing.T, d *disk.Disk, query string) []byte {
+	t.Helper()
+	live := d.Clone()
+	defer live.Close()
+	db, err := sql.Open("sqlite3", live.DSN("/t.db")+"&_synchronous=FULL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	before, err := live.ReadFile("/t.db-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), query); err != nil {
+		t.Fatal(err)
+	}
+	content, err := live.ReadFile("/t.db-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	for at < len(before) && content[at] == before[at] {
+		at++
+	}
+	content[at+100] ^= 1
+	return content
+}
+
+// FuzzMend reads what SQLite has not written.
 func FuzzMend(f *testing.F) {
 	d := written(f, 3)
 	defer d.Close()
