@@ -357,7 +357,6 @@ func cutLast(t *testing.T, o disk.Options) {
 	}
 }
 
-// FuzzMend reads what SQLite has not written.
 // TestPowerCutTwice cuts the power while a long transaction is written, and again while
 // the next one is, in its place. What is left of the long one ends behind what is left of
 // the short one, and neither was ever on the disk.
