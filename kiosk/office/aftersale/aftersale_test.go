@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +216,27 @@ func TestVoidNotSettled(t *testing.T) {
 	w.ok(err)
 	if item.End.Amount != 8*yuan {
 		t.Errorf("%s were given back to %s", item.End.Amount, item.End.Card)
+	}
+}
+
+// TestVoidWallet: what a wallet pays was begun when its code was read; without that entry,
+// as in a journal that was damaged, it is the sale itself that says when.
+func TestVoidWallet(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		w := newWorld(t)
+		if known {
+			w.append(journal.Entry{Kind: journal.PaymentIntent, Ref: "pay_S1", Merchant: "canteen", Amount: 20 * yuan})
+		}
+		w.sell(journal.SaleIntent, "S2", 8*yuan)
+		w.sell(journal.ChannelSale, "S1", 20*yuan)
+		v := w.do(aftersale.Void, script{"void.why": {}, "void.sure": {}})
+		back := 20 * yuan // by whom it was begun last
+		if known {
+			back = 8 * yuan
+		}
+		if !slices.ContainsFunc(v.Report.Facts, func(f dialog.Fact) bool { return f.Amount == back }) {
+			t.Errorf("begun in the journal: %t; void ended as %+v", known, v)
+		}
 	}
 }
 

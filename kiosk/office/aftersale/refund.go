@@ -12,6 +12,7 @@ import (
 	"quancun/kiosk/refund"
 	"quancun/kiosk/staff"
 	"quancun/kiosk/tender"
+	"quancun/ledger"
 )
 
 // voidWithin is how long the last sale can be voided: the customer still stands
@@ -76,6 +77,9 @@ func (c *Config) begunLast(ctx context.Context) (ref string, begun time.Time, er
 			first = channel.IntentPrefix + end.Ref
 		}
 		item, err := c.Book.Get(ctx, first)
+		if errors.Is(err, ledger.ErrNotFound) { // it was lost with a damaged journal
+			item.First, err = end, nil
+		}
 		if err != nil {
 			return "", begun, err
 		}
