@@ -286,7 +286,7 @@ type Transfer struct {
 }
 
 // Pay settles a merchant's closed days in one entry, from the school's bank account. What
-// is settled is not settled again. The error
+// is settled is not settled again: the same transfer once more settles no days. The error
 // is [ErrOtherAmount] if they come to another amount than was transferred.
 func (h *House) Pay(ctx context.Context, merchant string, t Transfer) (p PaidOut, err error) {
 	through, by := t.Through, t.By

@@ -179,8 +179,20 @@ func TestPayWhatWasTransferred(t *testing.T) {
 		if p, err := w.house.Pay(t.Context(), "canteen", paid); !errors.Is(err, clearing.ErrOtherAmount) {
 			t.Errorf("Pay = %+v, %v; 10.00 were transferred", p, err)
 		}
-		if got, err := w.books.Balance(t.Context(), clearing.MerchantAccount("canteen")); err != nil || got != 15*yuan {
-			t.Errorf("owed %s, %v; want 15.00", got, err)
+		owes := func(want money.Fen) {
+			t.Helper()
+			got, err := w.books.Balance(t.Context(), clearing.MerchantAccount("canteen"))
+			if err != nil || got != want {
+				t.Errorf("owed %s, %v; want %s", got, err, want)
+			}
+		}
+		owes(15 * yuan)
+		paid.Through = "2026-03-01" // the last day of the list
+		for n, days := range []int{1, 0} { // and again, as when its answer was lost
+			if p, err := w.house.Pay(t.Context(), "canteen", paid); err != nil || p.Days != days {
+				t.Errorf("Pay, the %d. time = %+v, %v; want %d days", n+1, p, err, days)
+			}
+			owes(5 * yuan)
 		}
 	})
 }
