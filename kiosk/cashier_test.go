@@ -103,6 +103,17 @@ func (w *window) layCard() {
 	w.slot.Lay(w.world.card)
 }
 
+// leaveDoubt has the card torn off while it pays, and the cashier leave it at that.
+func (w *window) leaveDoubt() flow.View {
+	w.world.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
+	w.price(lunch)
+	w.layCard()
+	doubt := w.see(flow.Doubt)
+	w.do(flow.Input{Event: flow.Leave})
+	w.see(flow.Unknown)
+	return doubt
+}
+
 func (w *window) typePIN(digits string) {
 	p := new(kiosk.PIN)
 	for _, d := range digits {
@@ -510,12 +521,7 @@ func TestTillWasThis(t *testing.T) {
 	t.Parallel()
 	world, tills := newShop(t, "T01")
 	w := tills[0].openWindow()
-	world.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
-	w.price(lunch)
-	w.layCard()
-	first := w.see(flow.Doubt)
-	w.do(flow.Input{Event: flow.Leave})
-	w.see(flow.Unknown)
+	first := w.leaveDoubt()
 	w.do(flow.Input{Event: flow.Leave})
 	w.see(flow.Ready)
 	w.price(lunch)
@@ -664,12 +670,7 @@ func TestTillRepeatsElsewhere(t *testing.T) {
 	t.Parallel()
 	world, tills := newShop(t, "T01")
 	w := tills[0].openWindow()
-	world.card.Break(sim.Break{How: sim.TearAfter, INS: 0x54})
-	w.price(lunch)
-	w.layCard()
-	doubt := w.see(flow.Doubt)
-	w.do(flow.Input{Event: flow.Leave})
-	w.see(flow.Unknown)
+	doubt := w.leaveDoubt()
 	item, err := w.book.Get(t.Context(), doubt.Sale.Ref)
 	world.ok(err)
 	_, err = w.book.Append(t.Context(), journal.Entry{

@@ -273,9 +273,8 @@ func (s *sorting) key(e journal.Entry) string {
 	case ByHour:
 		return at.Format("2006-01-02 15:00")
 	case ByMeal:
-		midnight := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, beijing.Zone)
 		for _, m := range s.meals {
-			if m.has(at.Sub(midnight)) {
+			if m.has(at.Sub(beijing.Midnight(at))) {
 				return m.Name
 			}
 		}

@@ -123,8 +123,8 @@ func (r *Roll) SetRole(ctx context.Context, no string, role Role, by string) err
 }
 
 // SetCard gives a member another card, in place of the one that is gone, and ends what
-// was begun with that: whoever has found it may have the PIN, too. It
-// returns store.ErrConflict if somebody else has the card.
+// was begun with that: whoever has found it may have the PIN, too. It returns
+// store.ErrConflict if somebody else has the card.
 func (r *Roll) SetCard(ctx context.Context, no, card, by string) error {
 	if err := checkCard(card); err != nil {
 		return err

@@ -127,7 +127,8 @@ func (b *Books) CloseHolder(ctx context.Context, tx *sqldb.Tx, a Account, at tim
 // LeftOf says what is left of a holder's account or under way for it, in words;
 // "" is nothing. cards are those in the holder's hand: a sale or a load of another one may
 // be in doubt for ever. A load moves no money, and that of the sale is in suspense; if it
-// comes back, it is listed as what came onto a closed account. It locks the account until the transaction ends.
+// comes back, it is listed as what came onto a closed account. It locks the account until
+// the transaction ends.
 func (b *Books) LeftOf(ctx context.Context, tx *sqldb.Tx, a Account, cards []string) (what string, err error) {
 	at, err := b.lockAccounts(ctx, tx, []Account{a}, nil)
 	if err != nil {
