@@ -104,6 +104,9 @@ func officeQuestions() []TillView {
 	for i := range 19 {
 		many.Options = append(many.Options, dialog.Option{Text: fmt.Sprintf("12:%02d  ¥%d.50  喆*珺", 59-i, 8+i)})
 	}
+	restored := dialog.Question{Kind: dialog.AskChoice, Name: "sale.restored", Options: []dialog.Option{
+		{Text: "12:59:03  ¥8.50  C-0203-17  ****1234", When: dialog.Day("", Now.AddDate(0, -1, 0))},
+		{Text: "13:42:51  ¥12.00  C-0203-17  ****5678", When: dialog.Day("", Now)}, option("sale.older")}}
 	pieces := dialog.Question{Kind: dialog.AskPieces, Name: may(staff.Count), Pieces: worths}
 	all := pieces
 	all.Pieces = append(slices.Clone(worths), 5, 2, 1)
@@ -120,7 +123,7 @@ func officeQuestions() []TillView {
 		asking("24-amount", amount), asking("24-amount-about", about), asking("24-amount-wrong", wrong),
 		asking("25-number", number), asking("25-number-about", scanned),
 		asking("26-text", text), asking("26-text-about", texted),
-		asking("27-choice", few), asking("27-choice-many", many),
+		asking("27-choice", few), asking("27-choice-many", many), asking("27-choice-restored", restored),
 		asking("28-pieces", pieces), asking("28-pieces-all", all),
 		asking("29-card", card), asking("29-card-about", cardAbout), asking("29-card-wrong", cardWrong),
 		asking("30-pin", pin), asking("30-pin-wrong", pinWrong),
@@ -159,6 +162,11 @@ func officeEnds() []TillView {
 	}
 	items.Facts, items.Table = nil, dialog.Table{}
 	done := dialog.Report{Facts: facts(4), Next: may(staff.NoSale)}
+	var open []dialog.Fact // all that may be of an account that is to be closed
+	for _, what := range []dialog.Word{"topup", "load", "sale", "hold", "lost", "bill", "bath"} {
+		open = append(open, dialog.Amount("centre.left."+what, 1250),
+			dialog.Moment("centre.fact.since", Now.Add(-50*time.Hour)))
+	}
 	carried := done
 	carried.QR = proof
 	return []TillView{
@@ -167,6 +175,8 @@ func officeEnds() []TillView {
 			Printed: dialog.Printed}, 0),
 		officeEnd("35-done-not-printed", dialog.View{Outcome: dialog.Done, Report: done, CanPrint: true,
 			Printed: dialog.NotYet}, 0),
+		officeEnd("35-done-closed", dialog.View{Outcome: dialog.Done, CanPrint: true, Printed: dialog.Printed,
+			Report: dialog.Report{Facts: append(facts(4), open[8:10]...), Next: "centre.retire.doubt"}}, 0),
 		officeEnd("35-done-carried", dialog.View{Outcome: dialog.Done, Report: carried}, 0),
 		officeEnd("36-report", dialog.View{Outcome: dialog.Done, Report: salesReport(12), CanPrint: true,
 			CanSave: true}, 0),
@@ -179,6 +189,10 @@ func officeEnds() []TillView {
 		officeEnd("36-report-not-saved", dialog.View{Outcome: dialog.Done, Report: long, CanPrint: true, CanSave: true,
 			NotSaved: true, Printed: dialog.NotYet}, 0),
 		officeEnd("37-refused", dialog.View{Outcome: dialog.Refused, Why: office.NoSecond}, 0),
+		officeEnd("37-refused-open", dialog.View{Outcome: dialog.Refused, Why: "centre.left.over",
+			Report: dialog.Report{Facts: open}}, 0),
+		officeEnd("37-refused-kept", dialog.View{Outcome: dialog.Refused, Why: "centre.not.blank",
+			Report: dialog.Report{Next: "centre.cash.kept"}}, 0),
 		officeEnd("37-refused-code", dialog.View{Outcome: dialog.Refused,
 			Report: dialog.Report{Facts: facts(3)}}, kiosk.CodeOffline),
 		officeEnd("38-unknown", dialog.View{Outcome: dialog.Unknown}, kiosk.CodePayDoubt),
