@@ -52,8 +52,12 @@ func (h *House) Compare(ctx context.Context, source reconcile.Source, day channe
 		Matched: len(r.Matched), Even: len(r.Even.Entries) + len(r.Even.Lines),
 		Waiting: len(r.Waiting), Open: len(r.Findings), Orders: unheard(r.Findings),
 	}
+	entries := make([]string, len(sides.Entries))
+	for i, e := range sides.Entries {
+		entries[i] = e.ID
+	}
 	err = h.books.Write(ctx, func(tx *sqldb.Tx) (err error) {
-		o.Opened, o.Closed, err = h.apply(ctx, tx, compared{source, day, scope, r})
+		o.Opened, o.Closed, err = h.apply(ctx, tx, compared{source, day, scope, entries, r})
 		return err
 	})
 	if err != nil {

@@ -18,10 +18,11 @@ import (
 
 // compared is a comparison to be written down.
 type compared struct {
-	source reconcile.Source
-	day    channel.Day // "" for none
-	scope  []string
-	result reconcile.Result
+	source  reconcile.Source
+	day     channel.Day // "" for none
+	scope   []string
+	entries []string // of ours that it has taken into account
+	result  reconcile.Result
 }
 
 // apply brings the inbox in line with a comparison.
@@ -33,7 +34,7 @@ func (h *House) apply(ctx context.Context, tx *sqldb.Tx, c compared) (opened, cl
 		return 0, 0, err
 	}
 	for _, f := range c.result.Findings {
-		fresh, err := h.open(ctx, tx, f)
+		fresh, err := h.open(ctx, tx, f, c.entries)
 		if err != nil {
 			return 0, 0, fmt.Errorf("list %s: %w", f.Title(), err)
 		}
@@ -47,13 +48,17 @@ func (h *House) apply(ctx context.Context, tx *sqldb.Tx, c compared) (opened, cl
 	return opened, closed, err
 }
 
-// open lists a finding, unless it is listed already, or people have closed it
-// by an entry: the difference between the two books is theirs then.
-func (h *House) open(ctx context.Context, tx *sqldb.Tx, f reconcile.Finding) (fresh bool, err error) {
+// open lists a finding, unless it is listed already, or was closed by an entry that the
+// comparison did not know of yet, or people have explained it: the difference between
+// the two books is theirs then. One that is found although the entry was compared too
+// is about other money, which is alike.
+func (h *House) open(ctx context.Context, tx *sqldb.Tx, f reconcile.Finding, entries []string) (fresh bool, err error) {
 	var known bool
 	err = tx.QueryRow(ctx, `
-		SELECT EXISTS (SELECT 1 FROM exceptions WHERE kind = ? AND ref = ?
-		AND (closed_ms IS NULL OR closing_entry IS NOT NULL))`, f.Title(), f.Ref()).Scan(&known)
+		SELECT EXISTS (SELECT 1 FROM exceptions x LEFT JOIN corrections c ON c.exception_id = x.id
+			WHERE x.kind = ? AND x.ref = ? AND (x.closed_ms IS NULL OR c.kind = ?
+				OR x.closing_entry IS NOT NULL AND NOT CAST(x.closing_entry AS TEXT) = ANY (?)))`,
+		f.Title(), f.Ref(), explained, entries).Scan(&known)
 	if err != nil || known {
 		return false, err
 	}
