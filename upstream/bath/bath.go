@@ -138,12 +138,17 @@ func Usual() Policy {
 	}
 }
 
-// Config is what a desk is made of. Policy and Log may be left out.
+// Hearing is how long after a start terminals have had no time yet to say that the books
+// are older than what they were told: far more than the few seconds in which they call.
+const Hearing = 5 * time.Minute
+
+// Config is what a desk is made of. Policy, Hearing and Log may be left out.
 type Config struct {
 	Books   *store.Books
 	Master  bathcode.Master
-	Policy  Policy    // [Usual] if it is zero
-	Reserve money.Fen // of each balance, that only the card may spend
+	Policy  Policy        // [Usual] if it is zero
+	Reserve money.Fen     // of each balance, that only the card may spend
+	Hearing time.Duration // so long from now on the books may have been restored, and nobody has said so
 	Log     *slog.Logger
 }
 
@@ -154,6 +159,7 @@ type Desk struct {
 	master  bathcode.Master
 	policy  Policy
 	reserve money.Fen
+	heard   time.Time // from then on terminals have said whether the books were restored
 	log     *slog.Logger
 }
 
@@ -166,7 +172,11 @@ func New(c Config) *Desk {
 	if c.Policy == (Policy{}) {
 		c.Policy = Usual()
 	}
-	return &Desk{books: c.Books, master: c.Master, policy: c.Policy, reserve: c.Reserve, log: c.Log}
+	d := &Desk{books: c.Books, master: c.Master, policy: c.Policy, reserve: c.Reserve, log: c.Log}
+	if c.Hearing > 0 {
+		d.heard = c.Books.Now().Add(c.Hearing)
+	}
+	return d
 }
 
 // Code returns the digits of a reservation. They are a secret of its holder.

@@ -3,14 +3,17 @@ package bath_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"quancun/bathcode"
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/bath"
+	"quancun/upstream/ingest"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 	"quancun/water"
@@ -290,6 +293,84 @@ func TestStallCodes(t *testing.T) {
 		}
 		_, err := w.desk.Reserve(t.Context(), q())
 		w.refused(err, bath.SlotFull)
+	})
+}
+
+// TestRestored has books of yesterday, which do not know who has reserved since, give
+// nobody a code that somebody has, nor let anybody pay for another: a terminal says how old
+// they are, or has had no time to. What was used of their codes is for people.
+func TestRestored(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		lost := newWorld(t, filepath.Join(t.TempDir(), "lost.db")) // what was made of the same copy
+		before := [...]bath.Reservation{lost.reserve(0, whole, 0), lost.reserve(0, byStall, 1)}
+		if before[0].N != 0 || before[1].N != 0 {
+			t.Fatalf("books that lack nothing give %d and %d", before[0].N, before[1].N)
+		}
+		w.desk = bath.New(bath.Config{Books: w.books, Master: master, Hearing: bath.Hearing})
+		early := w.reserve(2, whole, 0)
+		w.clock = w.clock.Add(bath.Hearing)
+		journals := ingest.New(w.books, nil, ingest.Policy{})
+		_, err := journals.Greet(t.Context(), journal.Position{Terminal: "kiosk1", Epoch: journal.Epoch{1}, Seq: 9})
+		w.ok(err)
+		after := [...]bath.Reservation{w.reserve(1, whole, 0), w.reserve(1, byStall, 1)}
+		for i, r := range after {
+			if half := r.Slot.Place.Codes() / 2; int(r.N) < half || r.Slot == before[i].Slot && r.Slot.Place.Stall != 0 {
+				t.Errorf("%+v %d is given after %+v %d", r.Slot, r.N, before[i].Slot, before[i].N)
+			}
+		}
+		if early.N < bathcode.HallCodes/2 || early.N == after[0].N {
+			t.Errorf("code %d before anybody could say, and %d then", early.N, after[0].N)
+		}
+		_, all, err := w.desk.Day(t.Context(), byStall, today)
+		w.ok(err)
+		if all[1].Free != 1 || all[2].Free != 2 {
+			t.Errorf("free: %+v", all)
+		}
+
+		w.at(17, 40)
+		w.take(report(before[0].Slot, true, use(before[0], 20)))
+		w.stands(after[0], bath.NotUsed, bath.Released, 0)
+		w.listed(string(ingest.Lost), bath.NoReservation)
+
+		w.clock = w.clock.AddDate(0, 0, 1) // of later days than could be reserved nothing is lost
+		q := w.request(2, byStall, 0)
+		q.Day = today + 3
+		if r, err := w.desk.Reserve(t.Context(), q); err != nil || r.N != 0 {
+			t.Errorf("three days on: %+v, %v", r, err)
+		}
+	})
+}
+
+// TestRestoredAgain gives a stall's two codes out that are left in doubt, and no third.
+func TestRestoredAgain(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		first := w.request(0, byStall, 3)
+		first.Stall = 2
+		r, err := w.desk.Reserve(t.Context(), first)
+		w.ok(err)
+		_, err = w.desk.Cancel(t.Context(), w.act(r))
+		w.ok(err)
+		w.desk = bath.New(bath.Config{Books: w.books, Master: master, Hearing: bath.Hearing})
+		given := map[uint8]bool{0: true}
+		for i := range 2 {
+			q := w.request(1+i, byStall, 3)
+			q.Stall = 2
+			r, err := w.desk.Reserve(t.Context(), q)
+			w.ok(err)
+			given[r.N] = true
+			_, err = w.desk.Cancel(t.Context(), w.act(r))
+			w.ok(err)
+		}
+		q := w.request(0, byStall, 3)
+		q.Stall = 2
+		_, err = w.desk.Reserve(t.Context(), q)
+		w.refused(err, bath.SlotFull)
+		w.clock = w.clock.Add(bath.Hearing)
+		r, err = w.desk.Reserve(t.Context(), q)
+		w.ok(err)
+		if given[r.N] = true; len(given) != 4 || r.N != 1 {
+			t.Errorf("codes %v, and then %d", given, r.N)
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package bath
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,7 +47,7 @@ func (d *Desk) Day(ctx context.Context, hall uint16, day bathcode.Day) (h Hall, 
 			f := Free{Slot: s.No}
 			f.From, f.To = s.On(day)
 			if d.when(h, day, f.To) == nil {
-				p, err := readPlaces(ctx, tx, h, bathcode.Slot{Day: day, No: s.No})
+				p, err := d.readPlaces(ctx, tx, h, bathcode.Slot{Day: day, No: s.No})
 				if err != nil {
 					return err
 				}
@@ -256,9 +257,9 @@ func (t *taking) mayHold(given []Reservation) error {
 	return nil
 }
 
-// findPlace returns the place and the next serial number of its codes in the slot.
+// findPlace returns the place and a serial number of its codes in the slot.
 func (t *taking) findPlace() (bathcode.Place, uint8, error) {
-	p, err := readPlaces(t.ctx, t.tx, t.hall, bathcode.Slot{Day: t.Day, No: t.Slot})
+	p, err := t.desk.readPlaces(t.ctx, t.tx, t.hall, bathcode.Slot{Day: t.Day, No: t.Slot})
 	if err != nil {
 		return bathcode.Place{}, 0, err
 	}
@@ -267,7 +268,7 @@ func (t *taking) findPlace() (bathcode.Place, uint8, error) {
 		if p.free() == 0 {
 			return place, 0, refuse(SlotFull)
 		}
-		return place, uint8(p.issued[0]), nil
+		return place, p.next(0, t.Ref), nil
 	}
 	stalls := p.stalls()
 	if t.Stall != 0 && slices.Contains(stalls, t.Stall) {
@@ -275,9 +276,13 @@ func (t *taking) findPlace() (bathcode.Place, uint8, error) {
 	} else if t.Stall != 0 || len(stalls) == 0 {
 		return place, 0, refuse(SlotFull)
 	}
-	// One whose code nobody was given, if there is one: nobody else turns up there.
-	place.Stall = slices.MinFunc(stalls, func(a, b uint16) int { return p.issued[a] - p.issued[b] })
-	return place, uint8(p.issued[place.Stall]), nil
+	// One whose code nobody was given, if there is one: nobody else turns up there. They are
+	// given from the first on, and in doubt from the last, where nobody may have been sent.
+	if p.doubt {
+		slices.Reverse(stalls)
+	}
+	place.Stall = slices.MinFunc(stalls, func(a, b uint16) int { return len(p.issued[a]) - len(p.issued[b]) })
+	return place, p.next(place.Stall, t.Ref), nil
 }
 
 // pass lets go of what the holder's cancelled reservations of the slot hold: the
@@ -312,14 +317,18 @@ func (t *taking) insert(p bathcode.Place, n uint8) (Reservation, error) {
 // places are the places of a slot.
 type places struct {
 	whole  bool
-	all    int            // stalls that are open
-	taken  map[uint16]int // places that somebody has, by stall; under 0 of a whole hall
-	issued map[uint16]int // codes that were given out, likewise
+	all    int                // stalls that are open
+	taken  map[uint16]int     // places that somebody has, by stall; under 0 of a whole hall
+	issued map[uint16][]uint8 // codes that were given out, likewise
 	open   []uint16
+	doubt  bool // others may have been given out of which the books do not know
 }
 
-func readPlaces(ctx context.Context, q sqldb.Querier, h Hall, s bathcode.Slot) (places, error) {
-	p := places{whole: h.Whole, taken: map[uint16]int{}, issued: map[uint16]int{}}
+func (d *Desk) readPlaces(ctx context.Context, q sqldb.Querier, h Hall, s bathcode.Slot) (p places, err error) {
+	p = places{whole: h.Whole, taken: map[uint16]int{}, issued: map[uint16][]uint8{}}
+	if p.doubt, err = d.doubted(ctx, q, s.Day); err != nil {
+		return p, err
+	}
 	for _, stall := range h.Stalls {
 		if !stall.Closed {
 			p.open = append(p.open, stall.No)
@@ -331,7 +340,7 @@ func readPlaces(ctx context.Context, q sqldb.Querier, h Hall, s bathcode.Slot) (
 		return p, fmt.Errorf("read places: %w", err)
 	}
 	for _, r := range all {
-		p.issued[r.Slot.Place.Stall]++
+		p.issued[r.Slot.Place.Stall] = append(p.issued[r.Slot.Place.Stall], r.N)
 		if r.State == Reserved || r.State == Used {
 			p.taken[r.Slot.Place.Stall]++
 		}
@@ -339,10 +348,49 @@ func readPlaces(ctx context.Context, q sqldb.Querier, h Hall, s bathcode.Slot) (
 	return p, nil
 }
 
+// doubted reports whether codes of a day may have been given of which the books do not
+// know: they were restored from a copy, as terminals say, or have had no time to say. What
+// they are older by was given before that, for as many days ahead as can be reserved.
+func (d *Desk) doubted(ctx context.Context, q sqldb.Querier, day bathcode.Day) (bool, error) {
+	if d.books.Now().Before(d.heard) {
+		return true, nil
+	}
+	last, err := store.Restored(ctx, q)
+	return !last.IsZero() && int(day) <= int(bathcode.DayOf(last))+d.policy.DaysAhead, err
+}
+
+// left returns the serial numbers that no code of a stall has, or of a whole hall under 0.
+// Numbers are given from the lowest on. Where books of which these are a copy may have
+// done so too, those of the upper half are left: two holders never have one code.
+func (p places) left(stall uint16) (all []uint8) {
+	codes := bathcode.Place{Stall: stall}.Codes()
+	first := 0
+	if p.doubt {
+		first = codes / 2
+	}
+	for n := first; n < codes; n++ {
+		if !slices.Contains(p.issued[stall], uint8(n)) {
+			all = append(all, uint8(n))
+		}
+	}
+	return all
+}
+
+// next returns one that is left, for a request. In doubt it may be any of them: books that
+// are restored again from the same copy hardly give the same to others.
+func (p places) next(stall uint16, ref string) uint8 {
+	left := p.left(stall)
+	if !p.doubt {
+		return left[0]
+	}
+	any := sha256.Sum256([]byte(ref))
+	return left[int(any[0])%len(left)]
+}
+
 // free returns how many places can be had.
 func (p places) free() int {
 	if p.whole {
-		return max(min(p.all-p.taken[0], bathcode.HallCodes-p.issued[0]), 0)
+		return max(min(p.all-p.taken[0], len(p.left(0))), 0)
 	}
 	return len(p.stalls())
 }
@@ -350,7 +398,7 @@ func (p places) free() int {
 // stalls returns those that can be had; none of a whole hall, where nobody chooses.
 func (p places) stalls() (free []uint16) {
 	for _, s := range p.open {
-		if !p.whole && p.taken[s] == 0 && p.issued[s] < bathcode.StallCodes {
+		if !p.whole && p.taken[s] == 0 && len(p.left(s)) > 0 {
 			free = append(free, s)
 		}
 	}

@@ -104,7 +104,7 @@ func (g *Ingest) Greet(ctx context.Context, acked journal.Position) (journal.Hea
 		return h, err
 	}
 	err = g.books.Write(ctx, func(tx *sqldb.Tx) error {
-		return g.books.Except(ctx, tx, []store.Exception{lost(acked, h.Seq)})
+		return g.noteLost(ctx, tx, acked, h.Seq)
 	})
 	return h, err
 }
@@ -351,11 +351,12 @@ func (k *taking) noteGap() error {
 // noteLost notes that we have had the entry at a position, and now only have
 // its journal up to another.
 func (k *taking) noteLost(at journal.Position, have int64) error {
-	return k.g.books.Except(k.ctx, k.tx, []store.Exception{lost(at, have)})
+	return k.g.noteLost(k.ctx, k.tx, at, have)
 }
 
-func lost(at journal.Position, have int64) store.Exception {
+func (g *Ingest) noteLost(ctx context.Context, tx *sqldb.Tx, at journal.Position, have int64) error {
 	e := exception(Lost, at, fmt.Sprintf("we have acknowledged %d, and have %d", at.Seq, have))
 	e.Ref = at.Terminal + "/" + at.Epoch.String() // one line, however often it is tried
-	return e
+	err := g.books.Except(ctx, tx, []store.Exception{e})
+	return errors.Join(err, g.books.NoteRestored(ctx, tx, at.Terminal, e.Detail))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"quancun/upstream/store/sqldb"
@@ -30,6 +31,7 @@ const (
 	AlarmJournalRewound AlarmKind = "journal rewound" // terminal: its journal is shorter than it was
 	AlarmJournalFault   AlarmKind = "journal fault"   // terminal: its journal is damaged, or cannot be written
 	AlarmJournalLost    AlarmKind = "journal lost"    // terminal: it was parted with, and entries had not come
+	AlarmRestored       AlarmKind = "books older"     // terminal: it was told of more than these books have
 )
 
 // Alarm is something that somebody has to look at.
@@ -73,6 +75,24 @@ func (b *Books) alarm(ctx context.Context, tx *sqldb.Tx, a Alarm) (first bool, e
 		SET times = alarms.times + 1, last_ms = excluded.last_ms, detail = excluded.detail
 		RETURNING times`, a.Kind, a.Ref, a.Detail, b.ms()).Scan(&times)
 	return times == 1, err
+}
+
+// NoteRestored notes that a terminal was told of more than these books have: they were
+// restored from a copy.
+func (b *Books) NoteRestored(ctx context.Context, tx *sqldb.Tx, terminal, detail string) error {
+	_, err := b.alarm(ctx, tx, Alarm{Kind: AlarmRestored, Ref: terminal, Detail: detail})
+	return err
+}
+
+// Restored returns when a terminal was last told of more than these books have, or zero:
+// since then nothing of it is missing.
+func Restored(ctx context.Context, q sqldb.Querier) (time.Time, error) {
+	var last sql.NullInt64
+	err := q.QueryRow(ctx, `SELECT max(last_ms) FROM alarms WHERE kind = ?`, AlarmRestored).Scan(&last)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read alarms: %w", err)
+	}
+	return fromMS(last), nil
 }
 
 // Alarms returns all alarms, newest first.

@@ -67,7 +67,7 @@ func Open(ctx context.Context, d Data) (*bath.Desk, error) {
 		return nil, err
 	}
 	return bath.New(bath.Config{
-		Books: d.Books, Master: m, Policy: d.Policy.policy(), Reserve: d.Reserve, Log: d.Log,
+		Books: d.Books, Master: m, Policy: d.Policy.policy(), Reserve: d.Reserve, Hearing: bath.Hearing, Log: d.Log,
 	}), nil
 }
 
