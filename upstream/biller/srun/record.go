@@ -56,10 +56,11 @@ func (w wireRecord) record() (Record, error) {
 }
 
 // parseRecords reads the records of an answer, and how many there are on all
-// pages; less than zero if it does not say.
+// pages; less than zero if it does not say. That there are none is only said by a list,
+// and what has nothing of a record is no record: it may have the list in it.
 func parseRecords(e envelope) (all []wireRecord, total int, err error) {
 	all, err = vendor.OneOrMany[wireRecord](e.Data)
-	if err != nil {
+	if err != nil || e.Data == nil || slices.Contains(all, wireRecord{}) {
 		return nil, 0, errors.New("srun: the records have another form")
 	}
 	if e.Meta == nil || e.Meta.Total == "" {

@@ -105,3 +105,30 @@ func TestOddRecord(t *testing.T) {
 		t.Errorf("Bill = %+v without what is ours and cannot be read", b)
 	}
 }
+
+// TestNoList: an answer in which there is no list of records does not say that there is no
+// such order, whatever its code.
+func TestNoList(t *testing.T) {
+	for name, edit := range map[string]func(answer map[string]any){
+		"NoData":   func(answer map[string]any) { delete(answer, "data") },
+		"Nested":   func(answer map[string]any) { answer["data"] = map[string]any{"list": answer["data"], "total": 1} },
+		"Numbered": func(answer map[string]any) { answer["data"] = map[string]any{"1": answer["data"]} },
+		"Empty":    func(answer map[string]any) { answer["data"] = []any{map[string]any{}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := edited(t, func(*http.Request) {}, func(answer map[string]any) {
+				delete(answer, "_meta")
+				edit(answer)
+			})
+			if _, err := c.Pay(t.Context(), charge("N1", yuan)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Ask(t.Context(), charge("N1", yuan)); err == nil || errors.Is(err, vendor.ErrAbsent) {
+				t.Errorf("Ask = %v; want an error that says nothing", err)
+			}
+			if b, err := c.Bill(t.Context(), "2026-03-01"); err == nil {
+				t.Errorf("Bill = %+v; want an error", b)
+			}
+		})
+	}
+}
