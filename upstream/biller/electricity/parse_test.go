@@ -67,6 +67,7 @@ func TestParseOrder(t *testing.T) {
 		`{"statusCode":0,"data":{"orderCode":"N1","rechargeStatus":1}}`:                                          vendor.ErrNotSaid,
 		`{"statusCode":0,"data":{"orderCode":"N1","rechargeStatus":1,"rechargeMoney":"11"}}`:                     vendor.ErrMismatch,
 		`{"statusCode":0,"data":{"orderCode":"N2","rechargeStatus":"2","rechargeMoney":"10","bussiOrder":"E1"}}`: errOther,
+		`{"statusCode":0,"data":{"orderCode":"N2","rechargeStatus":"2","rechargeMoney":"11","bussiOrder":"E1"}}`: errOther,
 	} {
 		a, err := parseRest([]byte(text))
 		if err != nil {

@@ -340,15 +340,15 @@ func parseOrder(a restAnswer, c vendor.Charge) (vendor.Receipt, error) {
 	if json.Unmarshal(a.Data, &w) != nil {
 		return vendor.Receipt{}, errForm
 	}
+	if w.Code != "" && string(w.Code) != c.OrderNo {
+		return vendor.Receipt{}, errors.New("electricity: the answer is about another order")
+	}
 	if w.Money != "" { // not every integrator gives it
 		if f, err := w.Money.Yuan(); err != nil || f != c.Amount {
 			return vendor.Receipt{}, fmt.Errorf("%w: it is of %s yuan", vendor.ErrMismatch, moneyText(f, err))
 		}
 	}
-	switch {
-	case w.Code != "" && string(w.Code) != c.OrderNo:
-		return vendor.Receipt{}, errors.New("electricity: the answer is about another order")
-	case w.Status != "2":
+	if w.Status != "2" {
 		return vendor.Receipt{}, fmt.Errorf("%w: the order is under way, status %.20q", vendor.ErrNotSaid, w.Status)
 	}
 	return vendor.Receipt{RecordNo: string(w.Order), At: readTime(w.Time)}, nil
