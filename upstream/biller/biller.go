@@ -13,9 +13,10 @@
 // A biller that is not reached has certainly not heard. It is tried again until
 // the bill's deadline, and then the hold is released.
 //
-// What was released after the biller had been told is watched for a day: a booking
-// that comes late is paid all the same, if the account has the money, and is shown
-// as late. Otherwise people get to know of it.
+// What was released is watched for a day, since a biller may book late, and books that
+// were restored may have forgotten that it was told. What it has booked is paid all the
+// same, if the account has the money, and is shown as late. Otherwise people get to know
+// of it.
 //
 // It keeps store's order of locks, with the bill where an order is.
 package biller

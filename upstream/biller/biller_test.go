@@ -372,6 +372,38 @@ func TestForgotten(t *testing.T) {
 	})
 }
 
+// TestForgottenSending ends a bill of which the books do not know any more that it was
+// sent, because they are older than that: it is paid late if the biller has booked it.
+func TestForgottenSending(t *testing.T) {
+	for name, end := range map[string]func(w *world){
+		"AtItsDeadline": func(w *world) { w.jump(26 * time.Hour) },
+		"ByItsHolder": func(w *world) {
+			if b, err := w.desk.End(w.t.Context(), bill("N1", 10*yuan)); err != nil || b.Cause != biller.CauseEnded {
+				w.t.Fatalf("End = %+v, %v", b, err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onFile(t, func(t *testing.T, w *world) {
+				w.arm(breaker.Fault{Method: "token", Kind: breaker.HTML})
+				w.order("N1", 10*yuan)
+				w.want("N1", biller.Held, moneys{50 * yuan, 10 * yuan, 0, 0})
+				w.bookLate("N1") // as the upstream had it done before it was restored
+				end(w)
+				w.pass(time.Minute)
+				w.want("N1", biller.Paid, moneys{40 * yuan, 0, 10 * yuan, 10 * yuan})
+			})
+		})
+	}
+}
+
+// jump lets time go by while campusd is stopped.
+func (w *world) jump(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = w.clock.Add(d)
+}
+
 // TestTakenBack: what was booked after its release is taken back by the biller, so that
 // there is nothing to pay.
 func TestTakenBack(t *testing.T) {

@@ -53,7 +53,7 @@ func (d *Desk) Order(ctx context.Context, b Bill) (Bill, error) {
 
 // End ends a bill that has not been sent. One that has is returned as it stands.
 // One that is not in the books is put there as released, so that a request for it
-// that is still on its way comes too late; it is watched, since books that were
+// that is still on its way comes too late. Either is watched, since books that were
 // restored may have forgotten that it was sent.
 func (d *Desk) End(ctx context.Context, b Bill) (Bill, error) {
 	give := d.locks.Take(b.No, ctx.Done())
@@ -67,7 +67,7 @@ func (d *Desk) End(ctx context.Context, b Bill) (Bill, error) {
 	if err != nil || b.State != Held {
 		return b, err
 	}
-	b, _, err = d.advance(ctx, b, step{to: Released, cause: CauseEnded})
+	b, _, err = d.advance(ctx, b, step{to: Released, cause: CauseEnded, next: d.now()})
 	return b, err
 }
 
@@ -97,12 +97,13 @@ func (d *Desk) attend(ctx context.Context, no string) error {
 	return err
 }
 
-// begin sends a bill, or releases it if its deadline has passed.
+// begin sends a bill, or releases it if its deadline has passed, and watches it as [Desk.End]
+// does.
 func (d *Desk) begin(ctx context.Context, b Bill) (Bill, error) {
 	if d.now().Before(b.Deadline) {
 		return d.send(ctx, b)
 	}
-	b, _, err := d.advance(ctx, b, step{to: Released, cause: CauseDown})
+	b, _, err := d.advance(ctx, b, step{to: Released, cause: CauseDown, next: d.now()})
 	return b, err
 }
 
