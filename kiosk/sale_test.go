@@ -15,6 +15,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/kiosk/rules"
+	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/reader/purse"
@@ -163,6 +164,35 @@ func TestSaleForged(t *testing.T) {
 	w.told(c.post)
 	if n := w.balanced(c); n != 1 {
 		t.Errorf("%d lunches paid; the TAC proves one", n)
+	}
+}
+
+// TestSaleRestored: a till is put back to a copy of the middle of a sale that ended, and the
+// card never comes back. The till is told how it ended, and has nothing open any more.
+func TestSaleRestored(t *testing.T) {
+	t.Parallel()
+	w, tills := newShop(t, "T01")
+	c := tills[0]
+	path, backup := filepath.Join(w.dir, c.id+".db"), filepath.Join(w.dir, "copy.db")
+	_, err := c.tapAt("after sale intent", false, func() { w.ok(c.book.Backup(t.Context(), backup)) })
+	w.ok(err)
+	w.told(c.post)
+	c.crash()
+	c.slot.Take()
+	w.ok(os.Remove(path))
+	w.ok(ledger.Restore(t.Context(), backup, path, c.options))
+	c.start()
+	w.told(c.post)
+	here, err := c.book.Balance(t.Context(), journal.SuspenseAccount(c.id))
+	if got := w.booked(journal.MerchantAccount(merchant)); err != nil || got != lunch || here != 0 {
+		t.Errorf("the merchant has %s, in suspense here are %s, %v", got, here, err)
+	}
+	lines, err := w.books.Exceptions(t.Context())
+	w.ok(err)
+	for _, x := range lines {
+		if strings.Contains(x.NextStep, "book by hand") {
+			t.Errorf("somebody is to book by hand what is booked: %+v", x)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"quancun/journal"
 	"quancun/money"
@@ -376,8 +377,9 @@ func (g *Ingest) Claims(ctx context.Context, cardNo string) (all []journal.Claim
 	return all, nil
 }
 
-// Settlements returns what has become of a terminal's own doubts, by the Refs
-// of their intents. One that is still open is absent.
+// Settlements returns what has become of a terminal's own doubts, by the Refs of their
+// intents. One that is still open is absent. One without a claim had ended before, in what
+// the terminal has lost since.
 func (g *Ingest) Settlements(ctx context.Context, terminal string, refs []string) (map[string]journal.Outcome, error) {
 	all := map[string]journal.Outcome{}
 	if len(refs) == 0 {
@@ -388,16 +390,81 @@ func (g *Ingest) Settlements(ctx context.Context, terminal string, refs []string
 	}
 	err := g.books.Read(ctx, func(tx *sqldb.Tx) error {
 		clear(all)
-		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		rest := slices.Clone(refs)
+		err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
 			var ref string
 			var s ClaimState
 			err := rows.Scan(&ref, &s)
-			all[ref] = outcomes[s]
+			rest = slices.DeleteFunc(rest, func(r string) bool { return r == ref })
+			if s != ClaimOpen {
+				all[ref] = outcomes[s]
+			}
 			return err
-		}, `SELECT ref, state FROM claims WHERE terminal = ? AND ref = ANY (?) AND state <> 1`, terminal, refs)
+		}, `SELECT ref, state FROM claims WHERE terminal = ?1 AND ref = ANY (?2)
+			UNION ALL SELECT ref, 1 FROM intents WHERE terminal = ?1 AND ref = ANY (?2)`, terminal, refs)
+		if err != nil || len(rest) == 0 {
+			return err
+		}
+		before, err := endedBefore(ctx, tx, terminal, rest)
+		for ref, end := range before {
+			all[ref] = outcomes[ClaimNotWritten]
+			if end.Outcome.Happened() {
+				all[ref] = outcomes[ClaimWritten]
+			}
+		}
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read settlements: %w", err)
 	}
 	return all, nil
+}
+
+// endSpan is how many entries after an intent its end is looked for: what never was in
+// doubt ends at once.
+const endSpan = 500
+
+// endedBefore returns the ends of intents that a terminal has brought over as open: it was
+// put back to a copy of before. Those that are open, or have a claim, are not asked for.
+func endedBefore(ctx context.Context, q sqldb.Querier, terminal string, refs []string,
+) (ended map[string]journal.Entry, err error) {
+	type place struct {
+		journal, seq int64
+		journal.Entry
+	}
+	var begun []place
+	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
+		var p place
+		var body []byte
+		err := rows.Scan(&p.journal, &p.seq, &body)
+		if p.Entry = innermost(body); p.Kind.IsIntent() && slices.Contains(refs, p.Ref) {
+			begun = append(begun, p)
+		}
+		return err
+	}, `SELECT c.journal, c.seq, e.body FROM journals j JOIN carried_entries c ON c.by_journal = j.id
+		JOIN journal_entries e ON e.journal = c.by_journal AND e.seq = c.by_seq
+		WHERE j.terminal = ?1 AND j.superseded_by IS NULL
+		AND c.journal IN (SELECT id FROM journals WHERE terminal = ?1)`, terminal)
+	ended = map[string]journal.Entry{}
+	for i := 0; i < len(begun) && err == nil; i++ {
+		in := &begun[i]
+		err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
+			var by int64
+			var body []byte
+			err := rows.Scan(&by, &body)
+			e := innermost(body)
+			if _, found := ended[e.Ref]; !found && e.Ref == in.Ref && e.Kind.IsEnd() && e.Kind.Intent() == in.Kind {
+				ended[e.Ref] = e // the first that was taken
+			}
+			return err
+		}, `SELECT 0 AS by_journal, body FROM journal_entries WHERE journal = ?1 AND seq > ?2 AND seq <= ?3
+			UNION ALL SELECT c.by_journal, e.body FROM carried_entries c
+			JOIN journal_entries e ON e.journal = c.by_journal AND e.seq = c.by_seq
+			WHERE c.journal = ?1 AND c.seq > ?2 AND c.seq <= ?3
+			ORDER BY by_journal`, in.journal, in.seq, in.seq+endSpan)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what had ended: %w", err)
+	}
+	return ended, nil
 }

@@ -359,11 +359,7 @@ func (d *desk) entryAt(at journal.Position, meant func(journal.Entry) bool) (e j
 		if err := rows.Scan(&body); err != nil {
 			return err
 		}
-		found, _, err := journal.Decode(body)
-		for err == nil && found.Kind == journal.Carried {
-			found, err = found.Inner()
-		}
-		if err == nil && meant(found) { // what cannot be read is none
+		if found := innermost(body); meant(found) {
 			e = found
 		}
 		return nil
@@ -376,4 +372,17 @@ func (d *desk) entryAt(at journal.Position, meant func(journal.Entry) bool) (e j
 		return e, fmt.Errorf("read entry %s: %w", at, err)
 	}
 	return e, nil
+}
+
+// innermost reads an entry, whether it was carried over or not; the zero Entry if it cannot
+// be read.
+func innermost(body []byte) journal.Entry {
+	e, _, err := journal.Decode(body)
+	for err == nil && e.Kind == journal.Carried {
+		e, err = e.Inner()
+	}
+	if err != nil {
+		return journal.Entry{}
+	}
+	return e
 }

@@ -402,6 +402,92 @@ func TestEndsAgain(t *testing.T) {
 	})
 }
 
+// TestSettlementOfEnded: a terminal is put back to a copy of before it had ended a sale and
+// a load, of which it does not know any more, and their card never comes back. It is told
+// how they had ended, and nothing is to be booked by hand.
+func TestSettlementOfEnded(t *testing.T) {
+	for was, told := range map[journal.Outcome]journal.Outcome{
+		journal.Written: journal.Elsewhere, journal.NotWritten: journal.ElsewhereNot,
+	} {
+		t.Run(was.String(), func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) { endedBefore(t, w, was, told) })
+		})
+	}
+}
+
+// intendLoad announces a load that is authorized.
+func (c *till) intendLoad(t *testing.T, p *purse, id string, amount money.Fen) journal.Entry {
+	t.Helper()
+	at := pboc.Stamp{0x20, 0x26, 0x03, 0x02, 0x12, 0, 1}
+	err := c.w.books.WithCard(t.Context(), p.no, func(tx store.CardTx) error {
+		return errors.Join(
+			tx.AddLoad(store.Load{ID: id, Terminal: c.terminal.ID, Amount: amount}),
+			tx.AddOffer(store.Offer{LoadID: id, Counter: p.online, Balance: p.balance, Stamp: at, Terminal: c.terminal.No}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.write(journal.Entry{Kind: journal.LoadIntent, Ref: id, Card: p.no, Amount: amount, Purse: &journal.Purse{
+		Balance: p.balance, Counter: p.online, TerminalNo: c.terminal.No, Stamp: at,
+	}})
+}
+
+func (c *till) endLoad(load journal.Entry, o journal.Outcome, tac pboc.MAC) {
+	said := *load.Purse
+	said.TAC = tac
+	load.Kind, load.Outcome, load.Purse = journal.LoadEnd, o, &said
+	c.write(load)
+}
+
+func endedBefore(t *testing.T, w *world, was, told journal.Outcome) {
+	a := w.holder("1001", 100*yuan)
+	p, c := w.card(1, a, 50*yuan), w.till("C01")
+	load := c.intendLoad(t, p, strings.Repeat("0a", 16), 2*yuan)
+	sold := c.intend(p, "s1", 10*yuan)
+	open := c.intend(p, "s2", yuan)
+	var tac, loadTAC pboc.MAC
+	want := map[store.Account]money.Fen{a: 100 * yuan, payee: 0, suspense("C01"): 0}
+	if was.Happened() {
+		tac, loadTAC = p.debit(sold), p.credit(load)
+		want[a], want[payee] = 90*yuan, 10*yuan
+	}
+	c.end(sold, was, tac)
+	c.endLoad(load, was, loadTAC)
+	c.push()
+	r := c.rewind(3)
+	r.doubt(sold)
+	refs := []string{"s1", "s2", load.Ref, "never"}
+	if got, err := w.in.Settlements(t.Context(), "C01", refs); err != nil || len(got) != 0 {
+		t.Errorf("before it has said what it does not know any more, Settlements = %v, %v", got, err)
+	}
+	n := r.reopen(3, journal.ReasonRewound, load, sold, open)
+	n.push()
+	w.wants(want)
+	ended := map[string]journal.Outcome{"s1": told, load.Ref: told}
+	got, err := w.in.Settlements(t.Context(), "C01", refs)
+	if err != nil || !maps.Equal(got, ended) {
+		t.Errorf("Settlements = %v, %v; want %v", got, err, ended)
+	}
+	if got, err := w.in.Settlements(t.Context(), "C02", refs); err != nil || len(got) != 0 {
+		t.Errorf("another terminal's Settlements = %v, %v", got, err)
+	}
+	n.doubts["s1"] = true
+	n.end(sold, told, pboc.MAC{})
+	n.endLoad(load, told, pboc.MAC{})
+	n.push()
+	w.wants(want)
+	lines, err := w.books.Exceptions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range lines {
+		if x.Kind == string(ingest.NoIntent) && strings.Contains(x.NextStep, "by hand") {
+			t.Errorf("somebody is to book by hand what is booked: %+v", x)
+		}
+	}
+	w.sound()
+}
+
 // TestCarriedAfterLoss: books that are older than they were are given a journal by hand, and
 // lack what they had acknowledged of the one before it. It is taken, and people are told.
 func TestCarriedAfterLoss(t *testing.T) {

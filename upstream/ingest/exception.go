@@ -157,13 +157,20 @@ func (d *desk) noteHot(e journal.Entry) error {
 // was put back to a copy says once more what is booked, which nobody is to book by hand.
 func (d *desk) noteNoIntent(e journal.Entry) error {
 	line := standing(exception(NoIntent, e.Position(), fmt.Sprintf("%s, %s", e.Kind, e.Outcome)), "", e.Amount)
-	at, err := d.bookedAt(e)
-	if at.Seq > 0 {
+	at, err1 := d.bookedAt(e)
+	ended, err2 := endedBefore(d.ctx, d.tx, d.terminal, []string{e.Ref})
+	was, had := ended[e.Ref]
+	switch {
+	case at.Seq > 0:
 		line.Detail += ", booked as " + at.String()
 		line.NextStep = "nothing, if the terminal was restored from a copy: it is booked once"
+	case had && (e.Kind.IsDoubt() ||
+		was.Position() != e.Position() && was.Outcome.Happened() == e.Outcome.Happened()):
+		line.Detail += fmt.Sprintf(", had ended as %s, %s", was.Position(), was.Outcome)
+		line.NextStep = "nothing, if the terminal was restored from a copy: it is as it had ended"
 	}
 	d.exceptions = append(d.exceptions, line)
-	return err
+	return errors.Join(err1, err2)
 }
 
 // bookedAt returns the entry by which the books have the purchase that an entry says was

@@ -710,8 +710,8 @@ func (m *machine) carry(old *till, seq int64) int64 {
 // of claims with what the cards know.
 func (s *history) check(t *rapid.T) {
 	refs := map[string][]string{}
-	for ref, c := range s.claims {
-		refs[c.Terminal] = append(refs[c.Terminal], ref)
+	for ref, a := range s.acts { // in doubt, or known to a machine that has lost its end
+		refs[a.intent.Terminal] = append(refs[a.intent.Terminal], ref)
 	}
 	for i, w := range s.worlds {
 		settled := map[string]journal.Outcome{}
