@@ -124,6 +124,14 @@ func (b stepBook) Append(ctx context.Context, e journal.Entry) (journal.Entry, e
 	return e, err
 }
 
+func (b stepBook) AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (
+	journal.Entry, error) {
+	b.steps.come("before " + e.Kind.String())
+	e, err := b.Book.AppendAt(ctx, e, epoch, seq)
+	b.steps.come("after " + e.Kind.String())
+	return e, err
+}
+
 // tapSteps are the steps of a tap in their order, those before the upstream is asked,
 // those beside that, and those after it.
 var tapSteps = []struct {

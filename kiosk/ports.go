@@ -63,6 +63,8 @@ type Upstream interface {
 // act, its end after; and that it reads. [ledger.Book] is one.
 type Book interface {
 	Append(ctx context.Context, e journal.Entry) (journal.Entry, error)
+	// AppendAt writes under a number, or returns [ledger.ErrBehind].
+	AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (journal.Entry, error)
 	Get(ctx context.Context, ref string) (ledger.Item, error)
 	OpenFor(ctx context.Context, card string) ([]journal.Entry, error)
 	Since(ctx context.Context, from int64, n int) ([]journal.Entry, error)

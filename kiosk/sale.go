@@ -11,6 +11,7 @@ import (
 	"quancun/journal"
 	"quancun/kiosk/rules"
 	"quancun/kiosk/tender"
+	"quancun/ledger"
 	"quancun/ledger/feed"
 	"quancun/money"
 	"quancun/pboc"
@@ -105,13 +106,12 @@ type Sold struct {
 // after claims were settled, and after others wrote into the journal.
 const triesMax = 6
 
-// attempt is a sale on its way. Money is held for it under ref and seq.
+// attempt is a sale on its way. Money is held for it under Ref and seq.
 type attempt struct {
 	Sale
 	tries int
 	told  bool // the card was asked about its open claims
 
-	ref      string
 	epoch    journal.Epoch
 	seq      int64 // that the intent will have
 	offer    purse.PurchaseOffer
@@ -143,10 +143,7 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 	if err != nil {
 		return Sold{Before: before}, err
 	}
-	a, sold := attempt{Sale: sale, ref: sale.Ref}, Sold{}
-	if s.waiting != nil && s.waiting.Ref == sale.Ref {
-		a.ref = s.waiting.ref // that sale's own may be used up
-	}
+	a, sold := attempt{Sale: sale}, Sold{}
 	s.waiting = nil
 	for a.tries < triesMax && (a.tries == 0 || errors.Is(err, errAgain)) {
 		if sold, err = s.try(ctx, card, &a); err == nil {
@@ -304,7 +301,7 @@ func (s *Seller) ask(ctx context.Context, a *attempt) (err error) {
 	}
 	defer done()
 	a.approval, err = s.Upstream.Authorize(ctx, client.AuthorizeRequest{
-		Epoch: a.epoch, Seq: a.seq, Attempt: a.ref,
+		Epoch: a.epoch, Seq: a.seq, Attempt: a.Ref,
 		CardNo: a.Card.CardNo.Full(), Merchant: a.Merchant, Amount: a.Amount,
 		Reading: client.Reading{Purse: purse.Fen(a.offer.Balance), Offline: a.offer.Counter},
 	})
@@ -359,26 +356,29 @@ func (s *Seller) passed(ctx context.Context, a *attempt) error {
 
 // write writes the sale down, debits the card, and writes down what it said.
 func (s *Seller) write(ctx context.Context, card purse.Card, a *attempt, debit purse.DebitPurchase) (Sold, error) {
-	intent, err := s.Book.Append(ctx, journal.Entry{
-		Kind: journal.SaleIntent, Ref: a.ref, Details: tender.Details{Approved: !a.Alone, Items: a.Items}.JSON(),
+	intent := journal.Entry{
+		Kind: journal.SaleIntent, Ref: a.Ref, Details: tender.Details{Approved: !a.Alone, Items: a.Items}.JSON(),
 		Card: a.Card.CardNo.Full(), Merchant: a.Merchant, Operator: a.Operator,
 		Amount: a.Amount, Purse: &journal.Purse{
 			Balance: a.offer.Balance, Counter: a.offer.Counter,
 			KeyVersion: a.offer.KeyVersion, Algorithm: a.offer.Algorithm,
 			TerminalNo: s.Terminal, TraceNo: debit.TraceNo, Stamp: debit.At,
 		},
-	})
-	if err != nil {
-		return Sold{}, err // the card is untouched
 	}
-	a.held = false // the journal has passed the number
-	if !a.Alone && (intent.Epoch != a.epoch || intent.Seq != a.seq) {
-		// Somebody else has used the number, and the money is no longer held.
-		if _, err := s.end(ctx, intent, journal.NotWritten, word{by: "number taken"}); err != nil {
-			return Sold{}, err
-		}
-		a.ref = NewRef()
-		return Sold{}, errAgain
+	var err error
+	if a.Alone {
+		intent, err = s.Book.Append(ctx, intent)
+	} else {
+		intent, err = s.Book.AppendAt(ctx, intent, a.epoch, a.seq)
+	}
+	if err == nil || errors.Is(err, ledger.ErrBehind) {
+		a.held = false // the journal has passed the number
+	}
+	switch {
+	case errors.Is(err, ledger.ErrBehind):
+		return Sold{}, errAgain // somebody else has used it, and the money is no longer held
+	case err != nil:
+		return Sold{}, err // the card is untouched
 	}
 
 	// From here on the card may have paid, so that nothing stops us from writing
@@ -414,7 +414,7 @@ func (s *Seller) write(ctx context.Context, card purse.Card, a *attempt, debit p
 // sale that was not made, by telling what the card said.
 func (s *Seller) letGo(ctx context.Context, a attempt) {
 	if err := s.sighting(context.WithoutCancel(ctx), a.Card.CardNo.Full(), a.offer, nil); err != nil {
-		s.Log.Warn("hold stays until the next entry", "ref", a.ref, "err", err)
+		s.Log.Warn("hold stays until the next entry", "ref", a.Ref, "err", err)
 	}
 }
 

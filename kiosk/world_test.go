@@ -363,12 +363,17 @@ type brokenBook struct {
 }
 
 func (b *brokenBook) Append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
+	return b.AppendAt(ctx, e, journal.Epoch{}, 0)
+}
+
+func (b *brokenBook) AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (
+	journal.Entry, error) {
 	broken, kept := b.disk.take(e.Kind.String())
 	if !broken {
-		return b.Book.Append(ctx, e)
+		return b.Book.AppendAt(ctx, e, epoch, seq)
 	}
 	if kept {
-		if _, err := b.Book.Append(ctx, e); err != nil {
+		if _, err := b.Book.AppendAt(ctx, e, epoch, seq); err != nil {
 			return journal.Entry{}, err
 		}
 	}

@@ -95,7 +95,6 @@ func (d *Desk) notSold(ctx context.Context, sold kiosk.Sold, err error, v View) 
 		return outcome{NeedPIN, func(v *View) { v.Holder = holder }}
 	case errors.Is(err, kiosk.ErrCardGone):
 		d.letGo()
-		d.sale.ref = "" // an attempt may have used that name up
 		return outcome{CardGone, func(v *View) { v.Notice = CardLeft }}
 	}
 	balance, known := d.info.Balance, d.info.CardNo != (purse.CardNo{}) && d.sale.card == d.info.CardNo

@@ -303,4 +303,9 @@ func (t teller) Append(ctx context.Context, e journal.Entry) (journal.Entry, err
 	return t.machine.append(context.WithoutCancel(ctx), e) // see live
 }
 
+// AppendAt implements [kiosk.Book].
+func (t teller) AppendAt(ctx context.Context, e journal.Entry, epoch journal.Epoch, seq int64) (journal.Entry, error) {
+	return t.machine.appendAt(context.WithoutCancel(ctx), e, journal.Position{Epoch: epoch, Seq: seq})
+}
+
 var _ kiosk.Book = teller{}

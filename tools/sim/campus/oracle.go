@@ -67,7 +67,11 @@ func (o *oracle) debited(p *plastic, d debit) {
 
 // append has a journal write e, and remembers what it promised.
 func (m *machine) append(ctx context.Context, e journal.Entry) (journal.Entry, error) {
-	written, err := m.book.Append(ctx, e)
+	return m.appendAt(ctx, e, journal.Position{})
+}
+
+func (m *machine) appendAt(ctx context.Context, e journal.Entry, at journal.Position) (journal.Entry, error) {
+	written, err := m.book.AppendAt(ctx, e, at.Epoch, at.Seq)
 	if errors.Is(err, ledger.ErrFull) {
 		m.campus.cover(branchDiskFull)
 	}
