@@ -117,7 +117,9 @@ func (d *Desk) load(ctx context.Context, tell progress) outcome {
 	}, func(stage LoadStage, amount money.Fen) {
 		tell(func(v *View) { v.Load = Load{amount, stage} })
 	})
-	if err != nil {
+	// Nobody has said what else there is to load; but all that was missing is there.
+	level := errors.Is(err, ErrNoAnswer) && done.Amount > 0 && done.Amount >= d.account.ToLoad
+	if err != nil && !level {
 		return d.notLoaded(ctx, err)
 	}
 	event := Loaded

@@ -53,7 +53,8 @@ type LoadResult struct {
 // The intent is durable in the journal before the card can be written, and is
 // ended only by the card's own word. So whatever fails in between, from a
 // pulled card to a power cut, leaves an open intent behind and never a wrong
-// balance. tell is called before each stage.
+// balance. tell is called before each stage. With an error it returns what was in doubt
+// and has turned out to have been made before that.
 func (l *Loader) Load(
 	ctx context.Context, card purse.Card, r LoadRequest, tell func(LoadStage, money.Fen),
 ) (LoadResult, error) {
@@ -73,8 +74,9 @@ func (l *Loader) Load(
 		}
 		done, err = l.loadPlanned(ctx, card, r, tell)
 	}
-	if err == nil && done.Amount == 0 {
-		return l.loadedBefore(ctx, doubts, done), nil
+	if done.Amount == 0 {
+		done.Purse = r.Card.Balance
+		done = l.loadedBefore(ctx, doubts, done)
 	}
 	return done, err
 }

@@ -1,10 +1,13 @@
 package kiosk_test
 
 import (
+	"context"
 	"testing"
 
 	"quancun/kiosk"
+	"quancun/money"
 	"quancun/reader/sim"
+	"quancun/upstream/client"
 )
 
 // TestSettledBehindPIN: a load whose end only the card's counter can tell, for
@@ -30,6 +33,41 @@ func TestSettledBehindPIN(t *testing.T) {
 		t.Errorf("walked %v; load %+v, receipt %+v", p.walk, v.Load, v.Receipt)
 	} else if v.Receipt.Proof == "" || v.Balance.Purse != opening+20*yuan {
 		t.Errorf("balance %+v, receipt %+v", v.Balance, v.Receipt)
+	}
+	w.agree()
+}
+
+// plansNot answers what is to be loaded so often, and then no more.
+type plansNot struct {
+	upstream
+	left *int
+}
+
+func (u plansNot) PlanLoad(ctx context.Context, s client.Session, purse money.Fen) (client.Plan, error) {
+	if *u.left--; *u.left < 0 {
+		return client.Plan{}, errLost
+	}
+	return u.upstream.PlanLoad(ctx, s, purse)
+}
+
+// TestSettledThenAway: a load that was in doubt is settled behind the PIN, and then the
+// upstream does not say what else there is to load. The page says what was loaded, and
+// not that the card is as it was.
+func TestSettledThenAway(t *testing.T) {
+	w := newWorld(t)
+	left := 2 // of the load that is torn, and of the one that teaches upstream its end
+	w.up.replace(plansNot{w.client, &left})
+	w.card.Break(sim.Break{How: sim.TearAfter, INS: 0x52})
+	p := w.topUp()
+	p.instead = map[kiosk.Step]func(kiosk.View){kiosk.Doubt: func(kiosk.View) {
+		w.slot.Take()
+		w.ok(w.card.Update(func(s *sim.State) { s.Last, s.Log = sim.Proof{}, nil }))
+		w.slot.Lay(w.card)
+	}}
+	p.visit(nil)
+	v, ok := p.saw(kiosk.Done)
+	if !ok || v.Load.Amount != 20*yuan || v.Balance.ToLoad != 0 || v.Receipt.Number == 0 {
+		t.Errorf("walked %v; told %+v", p.walk, p.told)
 	}
 	w.agree()
 }
