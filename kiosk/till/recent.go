@@ -76,22 +76,26 @@ func (d *Desk) remember(ctx context.Context) (last Result, err error) {
 	}
 	now := d.now()
 	for _, e := range page {
-		if e.Kind != journal.SaleEnd || !e.Outcome.Happened() || now.Sub(e.At) > lookedAt {
+		if e.Kind != journal.SaleEnd || !e.Outcome.Happened() {
 			continue
 		}
 		item, err := d.Book.Get(ctx, e.Ref)
 		if err != nil {
 			return last, err
 		}
+		at := item.First.At.In(beijing.Zone) // its end may have been written hours later
 		card, err := purse.ParseCardNo(item.First.Card)
-		if err != nil {
-			continue // of a virtual card
+		if err != nil || now.Sub(at) > lookedAt {
+			continue
 		}
-		last = Result{
-			Ref: e.Ref, Amount: item.First.Amount, At: e.At.In(beijing.Zone), Number: e.Seq, With: ByCard,
+		sale := Result{
+			Ref: e.Ref, Amount: item.First.Amount, At: at, Number: e.Seq, With: ByCard,
 			Online: tender.DetailsOf(item.First.Details).Approved,
 		}
-		d.recent.add(card, last, now.Add(restartWithin))
+		if !at.Before(last.At) {
+			last = sale
+		}
+		d.recent.add(card, sale, now.Add(restartWithin))
 	}
 	return last, nil
 }
