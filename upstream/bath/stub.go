@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"quancun/bathcode"
+	"quancun/money"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -64,19 +65,21 @@ func (d *Desk) Close(ctx context.Context, c Closing) (r Reservation, err error) 
 // closeBy pays what a stub says, or counts that it is wrong.
 func (d *Desk) closeBy(ctx context.Context, tx *sqldb.Tx, r Reservation, stub bathcode.Code, terminal string,
 ) (Reservation, *Refusal, error) {
-	cost, ok := d.master.Key(r.Slot.Place, r.Slot.Day).Cost(stub, r.Slot, r.N, r.Cap)
+	var merchant store.Account
+	var now money.Fen // the hall's cap, which its controller may have by now
+	err := tx.QueryRow(ctx, `SELECT 'merchant/' || merchant, cap_fen FROM bath_halls WHERE hall = ?`,
+		r.Slot.Place.Hall).Scan(&merchant, &now)
+	if err != nil {
+		return Reservation{}, nil, err
+	}
+	cost, ok := d.master.Key(r.Slot.Place, r.Slot.Day).Cost(stub, r.Slot, r.N, max(r.Cap, now))
 	if !ok {
 		_, err := tx.Exec(ctx, `UPDATE bath_reservations SET stubs_wrong = stubs_wrong + 1 WHERE ref = ?`, r.Ref)
 		return Reservation{}, &Refusal{Reason: StubWrong, Tries: stubsMax - r.wrong - 1}, err
 	}
-	_, err := tx.Exec(ctx, `UPDATE bath_reservations SET stub_fen = ?, stub_terminal = ? WHERE ref = ?`,
+	cost = min(cost, r.Cap) // the rest is the campus's loss
+	_, err = tx.Exec(ctx, `UPDATE bath_reservations SET stub_fen = ?, stub_terminal = ? WHERE ref = ?`,
 		cost, terminal, r.Ref)
-	if err != nil {
-		return Reservation{}, nil, err
-	}
-	var merchant store.Account
-	err = tx.QueryRow(ctx, `SELECT 'merchant/' || merchant FROM bath_halls WHERE hall = ?`, r.Slot.Place.Hall).
-		Scan(&merchant)
 	if err != nil {
 		return Reservation{}, nil, err
 	}

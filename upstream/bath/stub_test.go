@@ -75,6 +75,27 @@ func TestStubAbovePrice(t *testing.T) {
 	})
 }
 
+// TestStubAboveCap: a hall's cap is raised, and its controller has that before a shower of a
+// reservation that was made before. Its stub is right, and its holder pays what was held.
+func TestStubAboveCap(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		r := w.reserve(0, byStall, 0)
+		h, err := w.desk.Hall(t.Context(), byStall)
+		w.ok(err)
+		h.Cap += 3 * yuan
+		w.ok(w.desk.SetHall(t.Context(), h))
+		w.at(17, 20)
+		_, err = w.close(r, stub(r, h.Cap))
+		w.ok(err)
+		w.stands(r, bath.Used, bath.Captured, r.Cap)
+		w.at(18, 0)
+		u := use(r, 50)
+		u.Amount = h.Cap
+		w.take(report(r.Slot, true, u))
+		w.listed(bath.OtherStub)
+	})
+}
+
 // TestStubRefused takes no stub that is of another shower, five times, and leaves what
 // is held to the controller's log.
 func TestStubRefused(t *testing.T) {
