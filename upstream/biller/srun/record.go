@@ -78,8 +78,9 @@ const (
 )
 
 // records returns what payment-records has for a query, from all pages or not
-// at all. Without a count they end where a page has none that is new: after the last
-// one, some boxes give that one again.
+// at all. What comes again counts once: after the last page some boxes give that one
+// again, and pages move on by what is booked meanwhile. Without a count records end
+// where a page has none that is new.
 func (c *Client) records(ctx context.Context, query url.Values) (all []wireRecord, err error) {
 	seen := map[wireRecord]bool{}
 	query.Set("per-page", strconv.Itoa(pageSize))
@@ -93,9 +94,7 @@ func (c *Client) records(ctx context.Context, query url.Values) (all []wireRecor
 		if err != nil {
 			return nil, err
 		}
-		if total < 0 {
-			some = slices.DeleteFunc(some, func(w wireRecord) bool { return seen[w] })
-		}
+		some = slices.DeleteFunc(some, func(w wireRecord) bool { return seen[w] })
 		for _, w := range some {
 			seen[w] = true
 		}

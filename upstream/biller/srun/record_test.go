@@ -80,6 +80,32 @@ func TestRecordsWithoutCount(t *testing.T) {
 	}
 }
 
+// TestPageAgain: a box that gives one page in place of another comes to the right count
+// and has not said all.
+func TestPageAgain(t *testing.T) {
+	c := edited(t, func(r *http.Request) {
+		q := r.URL.Query()
+		q.Set("page", "1")
+		q.Del("order_no") // it is no filter there
+		r.URL.RawQuery = q.Encode()
+	}, func(map[string]any) {})
+	const booked = 200
+	for i := range booked {
+		if _, err := c.Pay(t.Context(), charge(fmt.Sprintf("N%d", i), yuan)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, no := range []string{"N0", "N199"} {
+		_, err := c.Ask(t.Context(), charge(no, yuan))
+		if err == nil || errors.Is(err, vendor.ErrAbsent) || errors.Is(err, vendor.ErrMismatch) {
+			t.Errorf("Ask for %s = %v; want an error that says nothing", no, err)
+		}
+	}
+	if b, err := c.Bill(t.Context(), "2026-03-01"); err == nil {
+		t.Errorf("Bill = %d lines; want an error", len(b.Lines))
+	}
+}
+
 // TestOddRecord: a record that nobody can read keeps nobody from what others say, unless it
 // is one of those that were asked for.
 func TestOddRecord(t *testing.T) {
