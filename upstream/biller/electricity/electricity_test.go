@@ -162,6 +162,28 @@ func TestMeters(t *testing.T) {
 
 var errUnknown = errors.New("unknown")
 
+// TestBusy: a vendor that says no without saying to what has answered, and has not said that
+// the room is gone, or its meter offline.
+func TestBusy(t *testing.T) {
+	w := newWorld(t)
+	for _, meter := range []string{"照明", "空调"} {
+		w.must(w.campus.Add(lab.Room{
+			Area: lab.Place{ID: "1", Name: "东区"}, Building: lab.Place{ID: "6", Name: "6号楼"},
+			Room: lab.Place{ID: "6500", Name: "500"}, Meter: meter,
+		}))
+	}
+	places, err := w.rest.Places(t.Context(), electricity.Path{east, six})
+	w.must(err)
+	two := slices.IndexFunc(places, func(p electricity.Place) bool { return p.Name == "500" })
+	w.must(w.campus.Arm(breaker.Fault{Method: "room", Kind: breaker.Refuse, Standing: true}))
+	for _, room := range []electricity.Path{path, {east, six, places[two]}} {
+		all, err := w.rest.Meters(t.Context(), room)
+		if errors.Is(err, vendor.ErrNoTarget) || !errors.As(err, new(*vendor.Unclear)) {
+			t.Errorf("Meters(%s) = %v, %v; want an answer that does not say", room.Title(), all, err)
+		}
+	}
+}
+
 // TestTwoMeters: a room that a vendor has once for each meter is one room, and each
 // meter is read, and paid, for itself.
 func TestTwoMeters(t *testing.T) {

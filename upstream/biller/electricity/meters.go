@@ -87,10 +87,16 @@ func (p Path) with(id string) Path {
 	return q
 }
 
+// offline reports whether a vendor has answered for a meter that says nothing itself. A no
+// of which nobody knows what it means is none of that.
+func offline(err error) bool {
+	return errors.Is(err, vendor.ErrNotSaid) && !errors.As(err, new(*vendor.Unclear))
+}
+
 // one returns the only meter of a room. One that says nothing is there without a number.
 func one(m Meter, err error) ([]Meter, error) {
 	switch {
-	case errors.Is(err, vendor.ErrNotSaid):
+	case offline(err):
 		return []Meter{{}}, nil
 	case err != nil:
 		return nil, err
@@ -116,7 +122,7 @@ func metersOf(ctx context.Context, room Path, ask func(context.Context, Path) (M
 				first = err
 			}
 		}
-		answers = answers || err == nil || errors.Is(err, vendor.ErrNotSaid)
+		answers = answers || err == nil || offline(err)
 		m.ID, m.Name = p.id, p.name
 		all = append(all, m)
 	}

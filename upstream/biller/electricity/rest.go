@@ -235,10 +235,12 @@ func (r *Rest) Meters(ctx context.Context, room Path) ([]Meter, error) {
 func (r *Rest) meter(ctx context.Context, room Path) (Meter, error) {
 	a, err := r.call(ctx, "querySurplus", roomForm(room))
 	var no *restError
-	if errors.As(err, &no) {
+	switch {
+	case errors.As(err, &no) && strings.Contains(no.message, "不存在"):
 		return Meter{}, fmt.Errorf("%w: %w", vendor.ErrNoTarget, err)
-	}
-	if err != nil {
+	case errors.As(err, &no): // it is busy, or does not take our signature
+		return Meter{}, &vendor.Unclear{Err: err}
+	case err != nil:
 		return Meter{}, err
 	}
 	return parseSurplus(a)
