@@ -35,6 +35,9 @@ func (d *Device) Connect() (reader.Card, error) {
 	if err == nil {
 		return c, nil
 	}
+	if isAny(err, scard.ErrUnknownReader, scard.ErrReaderUnavailable, scard.ErrNoReadersAvailable) {
+		d.forget(name)
+	}
 	err = fmt.Errorf("connect: %w", explain(err))
 	for _, passing := range []error{reader.ErrNoCard, reader.ErrGone, reader.ErrBusy, reader.ErrSilent} {
 		if errors.Is(err, passing) {

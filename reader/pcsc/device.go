@@ -112,6 +112,7 @@ func (d *Device) look(ctx context.Context) (reader.State, error) {
 			return reader.State{}, nil
 		}
 		d.setReader(name)
+		d.flags = 0 // of the one before, if a Connect has missed that
 	}
 	// The high half of the flags counts insertions and removals. Passing it
 	// back makes the service tell of a card that was swapped in between.
@@ -281,6 +282,16 @@ func (d *Device) setReader(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.name = name
+}
+
+// forget forgets the reader if it still has a name by which there is none: nobody may be
+// looking, and it has another name where it was plugged in as another slot.
+func (d *Device) forget(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.name == name {
+		d.name = ""
+	}
 }
 
 func pause(ctx context.Context) {

@@ -179,6 +179,42 @@ func TestNoReader(t *testing.T) {
 	}
 }
 
+// TestPluggedElsewhere: a reader that has come back under another name is found again also
+// by one who only looks before each connection, as a SAM's slot does.
+func TestPluggedElsewhere(t *testing.T) {
+	s := start(t)
+	d := pcsc.New(pcsc.Options{Reader: "pcd 00 00", Timeout: timeout})
+	t.Cleanup(func() { _ = d.Close() })
+	connect := func() (err error) {
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+			ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			_, _ = d.Wait(ctx, reader.State{}) // Connect says what is wrong
+			stop()
+			var card reader.Card
+			if card, err = d.Connect(); err == nil {
+				return card.Close()
+			}
+		}
+		return err
+	}
+	virtual := readertest.NewCard(t)
+	take := readertest.Dial(s.Addr(0))(t, virtual)
+	if err := connect(); err != nil {
+		t.Fatal(err)
+	}
+	take()
+	if err := s.Pull(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PlugAs("Other PCD"); err != nil {
+		t.Fatal(err)
+	}
+	defer readertest.Dial(s.Addr(0))(t, virtual)()
+	if err := connect(); err != nil {
+		t.Errorf("in another slot: %v", err)
+	}
+}
+
 // TestReaderPulled pulls the last reader out and plugs it back in. The service
 // without readers is no error, and the reader is found again by itself.
 func TestReaderPulled(t *testing.T) {

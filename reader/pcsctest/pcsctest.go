@@ -65,7 +65,8 @@ func Need(t testing.TB) {
 type Service struct {
 	dir    string
 	socket string
-	port   int // of the first slot
+	port   int    // of the first slot
+	name   string // of both readers, without their numbers
 
 	mu   sync.Mutex // guards what follows
 	cmd  *exec.Cmd
@@ -92,7 +93,7 @@ func Start() (*Service, error) {
 	if err := Available(); err != nil {
 		return nil, err
 	}
-	s := &Service{}
+	s := &Service{name: "Virtual PCD"}
 	if err := s.takeSocket(); err != nil {
 		return nil, err
 	}
@@ -135,6 +136,11 @@ func (s *Service) configure() error {
 	if s.port, err = freePorts(); err != nil {
 		return err
 	}
+	return s.write("vpcd")
+}
+
+// write writes a file of that configuration.
+func (s *Service) write(file string) error {
 	library := driver
 	if found, _ := filepath.Glob(driver + "*"); len(found) > 0 {
 		library = found[0]
@@ -143,9 +149,9 @@ func (s *Service) configure() error {
 	if err := os.MkdirAll(conf, 0o700); err != nil {
 		return fmt.Errorf("pcsctest: %w", err)
 	}
-	text := fmt.Sprintf("FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME /dev/null:0x%04X\nLIBPATH %s\nCHANNELID 0x%04X\n",
-		s.port, library, s.port)
-	if err := os.WriteFile(filepath.Join(conf, "vpcd"), []byte(text), 0o600); err != nil {
+	text := fmt.Sprintf("FRIENDLYNAME \"%s\"\nDEVICENAME /dev/null:0x%04X\nLIBPATH %s\nCHANNELID 0x%04X\n",
+		s.name, s.port, library, s.port)
+	if err := os.WriteFile(filepath.Join(conf, file), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("pcsctest: %w", err)
 	}
 	return nil
@@ -180,7 +186,7 @@ const (
 func (s *Service) Addr(slot int) string { return fmt.Sprintf("127.0.0.1:%d", s.port+slot) }
 
 // Reader is the PC/SC name of the reader of the given slot.
-func (s *Service) Reader(slot int) string { return fmt.Sprintf("Virtual PCD 00 %02d", slot) }
+func (s *Service) Reader(slot int) string { return fmt.Sprintf("%s 00 %02d", s.name, slot) }
 
 // Env is what the environment of a child process needs to find the service.
 func (s *Service) Env() []string { return []string{socketVariable + "=" + s.socket} }
@@ -302,6 +308,16 @@ func (s *Service) Pull() error { return s.rename("vpcd", ".vpcd") }
 
 // Plug is the reverse of [Service.Pull].
 func (s *Service) Plug() error { return s.rename(".vpcd", "vpcd") }
+
+// PlugAs is Plug for readers that have come back under another name, as they do in
+// another slot.
+func (s *Service) PlugAs(name string) error {
+	s.name = name
+	if err := s.write(".vpcd"); err != nil {
+		return err
+	}
+	return s.Plug()
+}
 
 func (s *Service) rename(from, to string) error {
 	if err := s.Halt(); err != nil {
