@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"quancun/beijing"
+	"quancun/kiosk"
 	"quancun/kiosk/tender"
 	"quancun/money"
 )
@@ -110,4 +111,39 @@ func TestScanAtMealChange(t *testing.T) {
 			t.Errorf("the next: step %d, %s, sales %+v", v.Step, v.Amount, p.sales)
 		}
 	})
+}
+
+// ending sells for the first code, to somebody by name, and for no other.
+type ending struct {
+	sold bool
+	err  error
+}
+
+func (e *ending) Sell(_ context.Context, _ string, s tender.Sale) (tender.Sold, error) {
+	if e.sold {
+		return tender.Sold{}, e.err
+	}
+	e.sold = true
+	return tender.Sold{Ref: s.Ref, Entry: 7, Holder: "张*三", Balance: 38 * money.Yuan, Known: true}, nil
+}
+
+func (*ending) CheckPIN(context.Context, string, *[kiosk.PINLength]byte) error { return nil }
+
+// TestScanQueueNobody: what becomes of the next in the queue, who is not known, is not shown
+// as the customer's before, with what that one has left.
+func TestScanQueueNobody(t *testing.T) {
+	for step, err := range map[Step]error{
+		Declined: tender.ErrSpent, Unknown: tender.ErrUnknown, EnterPIN: tender.ErrPIN,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w, _ := openScanned(t, Plan{Meals: []Meal{{Name: "lunch", From: 0, To: 24 * 60, Price: 12 * money.Yuan}}})
+			w.desk.Ways[0].Seller = &ending{err: err}
+			if v := w.scan("one"); v.Step != Sold || v.Holder.Name == "" || !v.Known {
+				t.Fatalf("the first: %+v", v)
+			}
+			if v := w.scan("two"); v.Step != step || v.Holder != (kiosk.Holder{}) || v.Known {
+				t.Errorf("%v: step %d, of %+v, who has %s", err, v.Step, v.Holder, v.Balance)
+			}
+		})
+	}
 }

@@ -188,6 +188,8 @@ func (v View) at(step Step, e Event) View {
 		if before != Ask && before != PaidBefore {
 			v = v.without()
 		}
+	case Selling, Paying:
+		v = v.without() // the customer before, in a queue
 	case Sold:
 		if e == WasThis {
 			v.Amount, v.Last = v.Sale.Amount, v.Sale
