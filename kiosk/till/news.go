@@ -50,16 +50,19 @@ func NewsOf(intent journal.Entry, ref string, done bool) (n News, ok bool) {
 // hear shows news from now on, until it is read. A page that says of this very sale
 // that it is being checked looks what has become of it.
 func (s *Session) hear(ctx context.Context, n News) {
-	s.view.News = append(slices.Clone(s.view.News), n)
-	if more := len(s.view.News) - newsMax; more > 0 {
-		s.view.News = s.view.News[more:]
-	}
+	s.view.News = added(s.view.News, n)
 	s.told()
 	if s.view.Step == Unknown && !n.Refund && n.Ref == s.view.Sale.Ref {
 		s.event(ctx, AskAgain, Input{})
 		return
 	}
 	s.show()
+}
+
+// added is all with more news. Of too many the oldest go.
+func added(all []News, more ...News) []News {
+	all = append(slices.Clone(all), more...)
+	return all[max(len(all)-newsMax, 0):]
 }
 
 // told takes news away of a sale whose end is on the page.

@@ -57,10 +57,33 @@ func (d *Desk) sell(ctx context.Context, v View) outcome {
 		Amount: v.Amount, Items: v.Items, PIN: d.sale.pinned, Alone: !v.Health.Upstream, Settled: settled,
 	})
 	if err != nil {
-		return d.notSold(ctx, sold, err, v)
+		return d.telling(ctx, d.notSold(ctx, sold, err, v), sold.Before, "")
 	}
 	now.Ref, now.Number, now.Online = sold.Ref, sold.Entry, sold.Online
-	return d.sold(now, sold.Purse)
+	return d.telling(ctx, d.sold(now, sold.Purse), sold.Before, "")
+}
+
+// telling adds to an outcome the news of other sales of the card that have ended in the same
+// tap: all but about, and the one that is asked about.
+func (d *Desk) telling(ctx context.Context, o outcome, ended []kiosk.Settled, about string) outcome {
+	if o.event == EarlierWas {
+		about = paid(ended).Ref
+	}
+	var news []News
+	for _, s := range ended {
+		item, err := d.Book.Get(ctx, s.Ref)
+		if n, ok := NewsOf(item.First, s.Ref, s.Outcome == journal.Written); err == nil && ok && s.Ref != about {
+			news = append(news, n)
+		}
+	}
+	show := o.patch
+	o.patch = func(v *View) {
+		if show != nil {
+			show(v)
+		}
+		v.News = added(v.News, news...)
+	}
+	return o
 }
 
 // sold shows a sale to a card that was made.
@@ -143,7 +166,7 @@ func (d *Desk) settle(ctx context.Context, v View) outcome {
 		return outcome{OtherCard, func(v *View) { v.Notice = OtherCardThere }}
 	}
 	d.info = info
-	_, err = d.Cards.SettleOpen(ctx, d.card, info)
+	ended, err := d.Cards.SettleOpen(ctx, d.card, info)
 	switch {
 	case errors.Is(err, kiosk.ErrNotGenuine):
 		d.letGo()
@@ -154,7 +177,7 @@ func (d *Desk) settle(ctx context.Context, v View) outcome {
 	case err != nil && kiosk.Explain(err) == kiosk.CodeJournal:
 		return outcome{NotKnown, nil}
 	}
-	return d.became(ctx, v.Sale)
+	return d.telling(ctx, d.became(ctx, v.Sale), ended, v.Sale.Ref)
 }
 
 // became says what the journal knows of a sale that was in doubt. Whoever has
