@@ -95,9 +95,25 @@ func (d *Desk) reread(context.Context, progress) outcome {
 func (d *Desk) unlock(ctx context.Context, pin *PIN) outcome {
 	defer pin.Wipe()
 	if o, ok := d.checkPIN(ctx, pin); !ok {
+		if doubt := d.inDoubt(ctx); doubt && o.event == Failed {
+			show := o.patch
+			o.patch = func(v *View) { show(v); v.Fault = unlessDoubt(v.Fault, doubt) }
+		}
 		return o
 	}
 	return outcome{SignedIn, d.shown(NoNotice)}
+}
+
+// unlessDoubt is the code of what has stopped a load; in doubt an earlier write may have
+// been made, which says more than that somebody did not answer.
+func unlessDoubt(code Code, doubt bool) Code {
+	switch code {
+	case CodeOffline, CodeCardRefused, CodeCardSilent, CodeInternal:
+		if doubt {
+			return CodeLoadDoubt
+		}
+	}
+	return code
 }
 
 // load brings the card level. Whatever stops it, the money is on the account.
@@ -148,17 +164,15 @@ func (d *Desk) notLoaded(ctx context.Context, err error) outcome {
 	case errors.Is(err, ErrNeedPIN), errors.As(err, &no) && no.Reason == client.SessionOver:
 		return outcome{NeedPIN, settled}
 	}
-	code := Explain(err)
-	switch {
-	case doubt && (code == CodeOffline || code == CodeCardRefused || code == CodeInternal):
-		code = CodeLoadDoubt // an earlier write may have been made
-	case code == CodeOffline:
+	code := unlessDoubt(Explain(err), doubt)
+	switch code {
+	case CodeOffline:
 		code = CodeLoadNoAnswer
-	case code == CodeCardRefused, code == CodeInternal:
+	case CodeCardRefused, CodeInternal:
 		code = CodeLoadRefused
 	}
 	show := d.finished(ctx, LoadResult{Purse: d.info.Balance})
-	return outcome{NotLoaded, func(v *View) { show(v); v.Fault = code }}
+	return outcome{NotLoaded, func(v *View) { show(v); settled(v); v.Fault = code }}
 }
 
 // inDoubt reports whether nobody knows of a write to the card whether it was made.

@@ -71,3 +71,27 @@ func TestSettledThenAway(t *testing.T) {
 	}
 	w.agree()
 }
+
+// TestDoubtThenAway: nobody knows whether a card was written, and then its PIN cannot be
+// checked. The page and the receipt do not say that the money is not on it: it is.
+func TestDoubtThenAway(t *testing.T) {
+	w := newWorld(t)
+	w.card.Break(sim.Break{How: sim.TearAfter, INS: 0x52})
+	p := w.topUp()
+	p.instead = map[kiosk.Step]func(kiosk.View){
+		kiosk.Doubt: func(kiosk.View) {
+			w.slot.Take()
+			w.ok(w.card.Update(func(s *sim.State) { s.Last, s.Log = sim.Proof{}, nil }))
+			w.slot.Lay(w.card)
+		},
+		kiosk.ReenterPIN: func(kiosk.View) {
+			w.up.goAway("SignIn", false)
+			w.input <- kiosk.Input{Event: kiosk.Typed, PIN: typed(pin)}
+		},
+	}
+	p.visit(nil)
+	v, ok := p.saw(kiosk.OnAccount)
+	if !ok || v.Fault != kiosk.CodeLoadDoubt || !v.InDoubt() || w.purse() != opening+20*yuan {
+		t.Errorf("walked %v; purse %s, told fault %d of %s", p.walk, w.purse(), v.Fault, v.TopUp.Amount)
+	}
+}

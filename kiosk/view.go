@@ -192,7 +192,7 @@ func (v View) Loaded() money.Fen {
 
 // InDoubt reports whether nobody knows what the card has, because it left while it was
 // being written.
-func (v View) InDoubt() bool { return v.Step == OnAccount && v.Fault == CodeLoadDoubt }
+func (v View) InDoubt() bool { return v.Step == OnAccount && (v.doubt || v.Fault == CodeLoadDoubt) }
 
 // LoadStage counts the determinate steps of writing a card. There is no
 // percentage: each stage is one thing that really happened.

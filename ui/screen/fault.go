@@ -75,7 +75,7 @@ func (p *page) onAccount() fyne.CanvasObject {
 	body := p.t.T("onaccount.body.none")
 	if sum := max(p.v.Load.Amount, p.v.TopUp.Amount, p.v.Balance.ToLoad); sum > 0 {
 		body = p.t.T("onaccount.body", "amount", text.Amount(sum))
-		if p.v.Fault == kiosk.CodeLoadDoubt {
+		if p.v.InDoubt() {
 			body = p.t.T("onaccount.body.doubt", "amount", text.Amount(sum))
 		}
 	}
@@ -110,7 +110,7 @@ func (p *page) onAccountWhy(width float32) []fyne.CanvasObject {
 		return []fyne.CanvasObject{p.across(p.k.Banner(look.Neutral, "card", p.t.T("onaccount.next"), width))}
 	}
 	tone, icon := look.Careful, "warning"
-	if p.v.Fault == kiosk.CodeLoadDoubt {
+	if p.v.InDoubt() {
 		tone, icon = look.Open, "unknown"
 	}
 	title, advice := p.t.Fault(p.v.Fault)

@@ -286,7 +286,7 @@ func (s *teller) onAccount(v kiosk.View) {
 	s.key("onaccount.title")
 	sum := max(v.Load.Amount, v.TopUp.Amount, v.Balance.ToLoad)
 	switch {
-	case sum > 0 && v.Fault == kiosk.CodeLoadDoubt:
+	case sum > 0 && v.InDoubt():
 		s.key("onaccount.body.doubt", "amount", text.Amount(sum))
 	default:
 		s.withAmount("onaccount.body", sum)
