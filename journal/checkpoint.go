@@ -135,7 +135,13 @@ func OpenCosigned(signed []byte, campus string, key ed25519.PublicKey) (Checkpoi
 func open(signed []byte, v note.Verifier) (*note.Note, error) {
 	n, err := note.Open(signed, note.VerifierList(v))
 	if unverified := (*note.UnverifiedNoteError)(nil); errors.As(err, &unverified) {
-		return nil, fmt.Errorf("%w: note of %s", ErrUnsigned, v.Name())
+		err = ErrUnsigned
+		for _, s := range unverified.Note.UnverifiedSigs {
+			if s.Name == v.Name() {
+				err = ErrOtherKey
+			}
+		}
+		return nil, fmt.Errorf("%w: note of %s", err, v.Name())
 	}
 	if invalid := (*note.InvalidSignatureError)(nil); errors.As(err, &invalid) {
 		return nil, fmt.Errorf("%w: signature of %s is not of this note", ErrUnsigned, v.Name())

@@ -102,6 +102,9 @@ var (
 	ErrRule = errors.New("journal: entry breaks a rule")
 	// ErrUnsigned means that nobody whom we know has signed this.
 	ErrUnsigned = errors.New("journal: not signed by a key we know")
+	// ErrOtherKey is an [ErrUnsigned] of what bears the right name, and says that it was
+	// signed by another key: which nobody can tell here.
+	ErrOtherKey = fmt.Errorf("%w, but by another", ErrUnsigned)
 )
 
 const hashSize = sha256.Size

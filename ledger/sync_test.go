@@ -44,6 +44,38 @@ func takes(t testing.TB, have *journal.Frontier, b journal.Batch) journal.Ack {
 	return journal.Ack{Head: journal.Head{Epoch: b.Epoch, Seq: have.Size, Hash: last}, Note: note}
 }
 
+// TestOtherCampus: the campus has another key than the one that has signed for what upstream
+// has, of which the terminal's papers tell while it runs, or at a start. The journal is whole,
+// and goes on.
+func TestOtherCampus(t *testing.T) {
+	for name, learns := range map[string]func(testing.TB, *lab){
+		"Start": func(t testing.TB, l *lab) { l.restart(t) },
+		"Runs":  func(testing.TB, *lab) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, ctx := newLab(t), t.Context()
+			var have journal.Frontier
+			if err := l.Acknowledge(ctx, takes(t, &have, must2(l.Batch(ctx, 1, journal.BatchMax)))); err != nil {
+				t.Fatal(err)
+			}
+			other := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{10}, ed25519.SeedSize))
+			l.o.Campus = public(other)
+			learns(t, l)
+			l.append(t, topUp("A1"))
+			b := must2(l.Batch(ctx, have.Size+1, journal.BatchMax))
+			a := takes(t, &have, b)
+			a.Note = must2(journal.Campus{Name: campusName, Key: other}.Cosign(b.Note, public(key), noon))
+			if err := l.Acknowledge(ctx, a); err != nil {
+				t.Errorf("Acknowledge: %v", err)
+			}
+			if r, err := l.Verify(ctx); err != nil || r.Acked != have.Size {
+				t.Errorf("Verify = %+v, %v", r, err)
+			}
+			l.restart(t)
+		})
+	}
+}
+
 // TestLastHour adds up what was moved in the last hour and upstream does not have,
 // over a restart, too.
 func TestLastHour(t *testing.T) {
