@@ -56,6 +56,7 @@ import (
 	"time"
 
 	"quancun/cmd/campusd/bath"
+	"quancun/upstream/keys/token"
 	"quancun/upstream/server/pki"
 	"quancun/upstream/store"
 )
@@ -64,15 +65,34 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case err == nil:
-	case errors.Is(err, errUsage), errors.Is(err, flag.ErrHelp):
+	switch code := exitOf(err); code {
+	case 0:
+	case exitUsage:
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
+		os.Exit(code)
 	default:
 		fmt.Fprintln(os.Stderr, "campusd:", err)
-		os.Exit(1)
+		os.Exit(code)
 	}
+}
+
+// The exit statuses. The unit does not start campusd again after exitPIN.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitPIN    = 3 // the token has not taken the PIN: a few more tries would lock it
+)
+
+func exitOf(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errUsage), errors.Is(err, flag.ErrHelp):
+		return exitUsage
+	case errors.Is(err, token.ErrPIN):
+		return exitPIN
+	}
+	return exitFailed
 }
 
 var errUsage = errors.New(

@@ -475,6 +475,26 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// TestTokenPIN: a PIN that the token does not take is tried once, and not at each start of
+// the service, which would lock the token within seconds.
+func TestTokenPIN(t *testing.T) {
+	s := newSite(t)
+	text, err := os.ReadFile(s.path("campusd.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("campusd.toml", string(text)+newToken(t, s.path("token")))
+	s.more = []string{"--config", s.path("campusd.toml")}
+	s.must("keys", "generate")
+	s.must("demo", "--cards", s.path("cards.json"))
+	s.write("token/pin", "00000000\n")
+	_, err = s.campusd("serve", "--listen", "127.0.0.1:0")
+	unit, err2 := os.ReadFile("../../packaging/systemd/campusd.service")
+	if err == nil || err2 != nil || !strings.Contains(string(unit), fmt.Sprintf("\nRestartPreventExitStatus=%d\n", exitOf(err))) {
+		t.Errorf("serve ended with %v, status %d, %v, and is started again", err, exitOf(err), err2)
+	}
+}
+
 // newToken makes a SoftHSM token, and returns the lines of a configuration that
 // name it.
 func newToken(t *testing.T, dir string) string {

@@ -147,6 +147,10 @@ func (p *pool) open() (_ *session, err error) {
 	return n, nil
 }
 
+// ErrPIN means that the token has not taken the PIN. Whoever tries again by himself
+// locks it.
+var ErrPIN = errors.New("the token does not take the PIN")
+
 // login opens a session that may see private objects. After a wrong PIN nobody
 // tries again: a few more tries would lock the token.
 func (p *pool) login(flags uint) (*session, error) {
@@ -166,7 +170,9 @@ func (p *pool) login(flags uint) (*session, error) {
 	err = fmt.Errorf("log in to slot %d: %w", p.slot, err)
 	for _, wrong := range []uint{pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_LOCKED} {
 		if errors.Is(err, pkcs11.Error(wrong)) {
+			err = fmt.Errorf("%w: %w", ErrPIN, err)
 			p.shut = err
+			break
 		}
 	}
 	return nil, errors.Join(err, p.ctx.CloseSession(h))
