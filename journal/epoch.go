@@ -121,6 +121,19 @@ func (e Entry) Inner() (Entry, error) {
 	return inner, nil
 }
 
+// Innermost reads an entry, whether it was carried over or not; the zero Entry if it
+// cannot be read.
+func Innermost(body []byte) Entry {
+	e, _, err := Decode(body)
+	for err == nil && e.Kind == Carried {
+		e, err = e.Inner()
+	}
+	if err != nil {
+		return Entry{}
+	}
+	return e
+}
+
 // Copies tells apart what the entries that were carried over have said already: what is
 // put together from two copies of a journal may be there twice, and counts once, as it
 // was said first. The zero value has seen nothing.

@@ -45,6 +45,10 @@ type Request struct {
 	Card    string
 	Amount  money.Fen // that upstream is asked to take, or 0
 	What    any       // in the service's own words: all that is needed to ask about it later
+
+	// Came is what the end says besides, in the service's own words: what upstream needs
+	// to do it again if it has lost it. It is called when the end is known; nil for nothing.
+	Came func() any
 }
 
 // Desk writes requests down. It is safe for concurrent use.
@@ -76,14 +80,24 @@ func (d *Desk) Do(ctx context.Context, r Request, ask func(context.Context) (jou
 	if outcome == 0 {
 		return 0, errors.Join(tender.ErrUnknown, err)
 	}
-	d.End(ctx, r.Service, r.Ref, outcome)
+	d.End(ctx, r, outcome)
 	return outcome, err
 }
 
-// End writes down what has become of a service's request that Do left open.
-func (d *Desk) End(ctx context.Context, service, ref string, o journal.Outcome) {
-	if err := end(ctx, d.Book, service, ref, o); err != nil {
-		d.Log.Error("end of a request not written", "ref", ref, "outcome", o.String(), "err", err)
+// End writes down what has become of a request that Do left open.
+func (d *Desk) End(ctx context.Context, r Request, o journal.Outcome) {
+	var came any
+	if r.Came != nil {
+		came = r.Came()
+	}
+	what, err := json.Marshal(came)
+	if came == nil {
+		what = nil
+	}
+	err = errors.Join(err, end(ctx, d.Book, journal.Entry{Ref: r.Ref, Outcome: o},
+		journal.Request{Service: r.Service, What: what}))
+	if err != nil {
+		d.Log.Error("end of a request not written", "ref", r.Ref, "outcome", o.String(), "err", err)
 	}
 }
 
@@ -99,14 +113,12 @@ func (r Request) entry() (journal.Entry, error) {
 }
 
 // end is written even while the program ends: what upstream has done has happened.
-func end(ctx context.Context, b Book, service, ref string, o journal.Outcome) error {
-	details, err := json.Marshal(journal.Request{Service: service})
-	if err != nil {
+func end(ctx context.Context, b Book, e journal.Entry, r journal.Request) (err error) {
+	e.Kind = journal.RequestEnd
+	if e.Details, err = json.Marshal(r); err != nil {
 		return err
 	}
-	_, err = b.Append(context.WithoutCancel(ctx), journal.Entry{
-		Kind: journal.RequestEnd, Ref: ref, Outcome: o, Details: details,
-	})
+	_, err = b.Append(context.WithoutCancel(ctx), e)
 	return err
 }
 
@@ -169,5 +181,5 @@ func (k *Keeper) settle(ctx context.Context, intent journal.Entry) error {
 		return err
 	}
 	k.Log.Info("left request ended", "ref", intent.Ref, "service", r.Service, "outcome", outcome.String())
-	return end(ctx, k.Book, r.Service, intent.Ref, outcome)
+	return end(ctx, k.Book, journal.Entry{Ref: intent.Ref, Outcome: outcome}, r)
 }

@@ -152,7 +152,10 @@ func (t *taking) reserve() (_ Reservation, err error) {
 	if err := t.pass(given); err != nil {
 		return Reservation{}, err
 	}
-	return t.insert(place, n)
+	return t.insert(Reservation{
+		Slot: bathcode.Slot{Place: place, Day: t.Day, No: t.Slot}, N: n, Made: t.desk.books.Now(),
+		State: Reserved, Hold: Held,
+	})
 }
 
 // same refuses what came under the reference of another reservation.
@@ -296,15 +299,16 @@ func (t *taking) pass(given []Reservation) error {
 	return nil
 }
 
-func (t *taking) insert(p bathcode.Place, n uint8) (Reservation, error) {
-	now := t.desk.books.Now().UnixMilli()
+// insert writes a reservation of the hall and the time that were found.
+func (t *taking) insert(r Reservation) (Reservation, error) {
 	till := t.from.Add(-time.Duration(t.hall.Cancel) * time.Minute)
 	result, err := t.tx.Exec(t.ctx, `
 		INSERT INTO bath_reservations (ref, terminal, account, hall, stall, day, slot, n, cap_fen, litre_fen,
-			litre_pulses, from_ms, to_ms, cancel_ms, made_ms, moved_ms)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (ref) DO NOTHING`,
-		t.Ref, t.Terminal, t.Account, t.Hall, p.Stall, t.Day, t.Slot, n, t.hall.Cap, t.hall.Tariff.PerLitre,
-		t.hall.Tariff.PulsesPerLitre, t.from.UnixMilli(), t.to.UnixMilli(), till.UnixMilli(), now, now)
+			litre_pulses, from_ms, to_ms, cancel_ms, made_ms, moved_ms, state, hold)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (ref) DO NOTHING`,
+		t.Ref, t.Terminal, t.Account, t.Hall, r.Slot.Place.Stall, t.Day, t.Slot, r.N, t.hall.Cap,
+		t.hall.Tariff.PerLitre, t.hall.Tariff.PulsesPerLitre, t.from.UnixMilli(), t.to.UnixMilli(), till.UnixMilli(),
+		r.Made.UnixMilli(), t.desk.books.Now().UnixMilli(), int64(r.State), int64(r.Hold))
 	if err != nil {
 		return Reservation{}, err
 	}

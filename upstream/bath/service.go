@@ -243,6 +243,7 @@ func (s *Server) onWire(r Reservation) *v1.BathReservation {
 		Hold: v1.BathHold(r.Hold), CapturedFen: int64(r.Captured),
 		Opens: timestamppb.New(r.From.Add(-grace)), OpensTill: timestamppb.New(r.To.Add(grace)),
 		ReleasedBy: timestamppb.New(r.To.Add(s.desk.policy.ReleasedIn)), Closed: r.Stub != nil,
+		Number: new(uint32(r.N)),
 	}
 	if r.opens(s.desk.books.Now(), grace) {
 		m.Code = string(s.desk.Code(r))

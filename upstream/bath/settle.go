@@ -28,17 +28,20 @@ const (
 	OtherStall    = "bath use at another stall"
 	TooEarly      = "bath report before its time"
 	OtherStub     = "bath use is not as its stub says"
+	GivenTwice    = "bath place given twice"
 )
 
 // steps are what is to be done about a line of each kind.
 var steps = map[string]string{
-	AboveHold:     "look at the controller: its valve did not close at the cap; the rest is the campus's loss",
-	AbovePrice:    "give the controller a new setup: it has another price",
-	NoReservation: "find the reservation in an older copy of the books, or whose hand had the key",
-	ToldTwice:     "look at the controller: it has used one code twice, or its disk was restored",
-	Outside:       "set the controller's clock, and look at who has showered",
-	AfterRelease:  "look at the account: it may owe the shower",
-	OtherStall:    "look at which controller has which setup",
+	AboveHold:  "look at the controller: its valve did not close at the cap; the rest is the campus's loss",
+	AbovePrice: "give the controller a new setup: it has another price",
+	NoReservation: "find the reservation in a line \"request missing\" or an older copy of the books, or whose " +
+		"hand had the key",
+	GivenTwice:   "these books were restored, and two have this place: give one of them another before it begins",
+	ToldTwice:    "look at the controller: it has used one code twice, or its disk was restored",
+	Outside:      "set the controller's clock, and look at who has showered",
+	AfterRelease: "look at the account: it may owe the shower",
+	OtherStall:   "look at which controller has which setup",
 	OtherStub: "look at the controller: it has another price, its disk was restored, or its key is known; " +
 		"give back what is too much",
 	TooEarly: "set the controller's clock: the slot's holds stay until a day has passed",
@@ -348,13 +351,21 @@ func (s *settling) unused(to State, refs []string, from State) error {
 // lapseEvery is how often it is looked whether a day has passed.
 const lapseEvery = time.Minute
 
-// Run lets go of what no controller says anything about, until ctx ends.
+// Run lets go of what no controller says anything about, and brings back what restored
+// books have lost, until ctx ends.
 func (d *Desk) Run(ctx context.Context) error {
 	t := time.NewTicker(lapseEvery)
 	defer t.Stop()
 	for {
 		if _, err := d.Lapse(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("holds of baths not released", "err", err)
+		}
+		n, err := d.BringBack(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.log.Error("lost baths not brought back", "err", err)
+		}
+		if n > 0 {
+			d.log.Info("lost baths are back", "requests", n)
 		}
 		select {
 		case <-ctx.Done():

@@ -437,7 +437,7 @@ func endedBefore(ctx context.Context, q sqldb.Querier, terminal string, refs []s
 		var p place
 		var body []byte
 		err := rows.Scan(&p.journal, &p.seq, &body)
-		if p.Entry = innermost(body); p.Kind.IsIntent() && slices.Contains(refs, p.Ref) {
+		if p.Entry = journal.Innermost(body); p.Kind.IsIntent() && slices.Contains(refs, p.Ref) {
 			begun = append(begun, p)
 		}
 		return err
@@ -452,7 +452,7 @@ func endedBefore(ctx context.Context, q sqldb.Querier, terminal string, refs []s
 			var by int64
 			var body []byte
 			err := rows.Scan(&by, &body)
-			e := innermost(body)
+			e := journal.Innermost(body)
 			if _, found := ended[e.Ref]; !found && e.Ref == in.Ref && e.Kind.IsEnd() && e.Kind.Intent() == in.Kind {
 				ended[e.Ref] = e // the first that was taken
 			}

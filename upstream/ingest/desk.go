@@ -354,35 +354,11 @@ func (d *desk) page(f *fact, which string, args ...any) (page []item, err error)
 // entryAt reads the entry at a position that is the one which is meant, whoever has
 // brought it; the zero Entry if there is none.
 func (d *desk) entryAt(at journal.Position, meant func(journal.Entry) bool) (e journal.Entry, err error) {
-	err = sqldb.Each(d.ctx, d.tx, func(rows *sql.Rows) error {
-		var body []byte
-		if err := rows.Scan(&body); err != nil {
-			return err
-		}
-		if found := innermost(body); meant(found) {
+	all, err := store.EntriesAt(d.ctx, d.tx, at)
+	for _, found := range all {
+		if meant(found) {
 			e = found
 		}
-		return nil
-	}, `SELECT e.body FROM journals j JOIN journal_entries e ON e.journal = j.id AND e.seq = ?3
-		WHERE j.terminal = ?1 AND j.epoch = ?2
-		UNION ALL SELECT e.body FROM journals j JOIN carried_entries c ON c.journal = j.id AND c.seq = ?3
-		JOIN journal_entries e ON e.journal = c.by_journal AND e.seq = c.by_seq
-		WHERE j.terminal = ?1 AND j.epoch = ?2`, at.Terminal, at.Epoch[:], at.Seq)
-	if err != nil {
-		return e, fmt.Errorf("read entry %s: %w", at, err)
 	}
-	return e, nil
-}
-
-// innermost reads an entry, whether it was carried over or not; the zero Entry if it cannot
-// be read.
-func innermost(body []byte) journal.Entry {
-	e, _, err := journal.Decode(body)
-	for err == nil && e.Kind == journal.Carried {
-		e, err = e.Inner()
-	}
-	if err != nil {
-		return journal.Entry{}
-	}
-	return e
+	return e, err
 }

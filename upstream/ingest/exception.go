@@ -49,7 +49,7 @@ const (
 	OrderUnknown     ExceptionKind = "order unknown"        // its code was shown, and it is not in the books
 	ActMissing       ExceptionKind = "act missing"          // the card centre has done it, and it is not in the books
 	ActDiffers       ExceptionKind = "act differs"          // from what the card centre's clerk has written down
-	RequestMissing   ExceptionKind = "request missing"      // of a holder: it was done, and it is not in the books
+	RequestMissing   ExceptionKind = store.RequestMissing   // of a holder: it was done, and it is not in the books
 	RequestDiffers   ExceptionKind = "request differs"      // from what the books have under its name
 	Fork             ExceptionKind = "fork"                 // two entries under one number
 	EpochOpened      ExceptionKind = "epoch opened"         // a journal was rewound, or two machines have one name

@@ -45,7 +45,7 @@ type match func(ctx context.Context, tx *sqldb.Tx, t Told) (Misfit, string, erro
 // matches are the services whose requests are held against the books.
 var matches = map[string]match{
 	"bill":        bill,
-	"bath":        stands("bath_reservations WHERE ref = ?", "a shower was reserved"),
+	"bath":        stands("bath_reservations WHERE ref = ?", "a shower was reserved"), // package bath brings it back
 	"bath_cancel": stands("bath_acts WHERE ref = ? AND kind = 1", "a shower was given up"),
 	"bath_settle": stands("bath_acts WHERE ref = ? AND kind = 2 AND tries IS NULL", "a shower was settled"),
 	journal.Loss:  stands("lost_reports WHERE ref = ?", "a card was reported lost"),
@@ -117,7 +117,8 @@ func stands(rows, what string) match {
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
 			return 0, "", err
 		case done && !here:
-			return Missing, what, nil
+			r, err := t.Entry.Request()
+			return Missing, fmt.Sprintf("%s for %s %s", what, t.Entry.Account, r.What), err
 		case !done && here:
 			return Differs, what + ", and the terminal has said that it was not", nil
 		}

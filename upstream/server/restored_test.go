@@ -13,7 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"quancun/bathcode"
 	"quancun/journal"
 	"quancun/kiosk"
 	"quancun/ledger"
@@ -21,10 +23,12 @@ import (
 	"quancun/ledger/push"
 	"quancun/money"
 	"quancun/pboc"
+	"quancun/upstream/bath"
 	"quancun/upstream/client"
 	"quancun/upstream/ingest"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
+	"quancun/water"
 )
 
 // machine is a terminal's real journal and feeds, and their way to the upstream
@@ -448,6 +452,66 @@ func TestHoldsOfRestoredUpstream(t *testing.T) {
 	w.balance("merchant/m1", 130*yuan)
 	if got := w.inbox(); got[ingest.HoldLost] != 1 || got[ingest.Overdrawn] != 1 {
 		t.Errorf("inbox %v, want the lost hold, and the account that is overdrawn", got)
+	}
+	w.whole()
+}
+
+// TestBathsOfRestoredUpstream: who has reserved after the copy was made has the place
+// again, with the same code, once the terminal has pushed. Meanwhile nobody gets that code.
+func TestBathsOfRestoredUpstream(t *testing.T) {
+	w := newWorldOn(t, "") // in a file, which can be copied
+	ctx := t.Context()
+	m := w.newMachine("K10")
+	open := func(hearing time.Duration) *bath.Desk {
+		return bath.New(bath.Config{Books: w.books, Master: bathcode.Master{7}, Hearing: hearing})
+	}
+	other := store.HolderAccount("2026000199")
+	err := errors.Join(
+		open(0).AddHall(ctx, bath.Hall{No: 1, Name: "龙山浴室", Merchant: "bath-1", Whole: true, Cap: yuan,
+			Tariff: water.Tariff{PerLitre: 4, PulsesPerLitre: 300}}),
+		open(0).SetStall(ctx, 1, bath.Stall{No: 1}), open(0).SetStall(ctx, 1, bath.Stall{No: 2}),
+		w.books.AddHolder(ctx, store.Holder{Account: other, Name: "李四", Number: other.No()}, store.PIN{}, 10*yuan))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(0).AddSlots(ctx, 1, water.Time{To: 24 * 60}, 12*60); err != nil {
+		t.Fatal(err)
+	}
+	m.round()
+	yesterday := w.copyBooks()
+	day := bathcode.DayOf(w.now()) + 1
+	reserve := func(ref string, a store.Account, hearing time.Duration) bath.Reservation {
+		t.Helper()
+		r, err := open(hearing).Reserve(ctx, bath.Request{
+			Ref: ref, Terminal: "K10", Account: a, Hall: 1, Day: day, Slot: 1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	made := reserve("B1", store.HolderAccount(account), 0)
+	told := fmt.Sprintf(`{"service":"bath","what":{"hall":1,"day":"%s","slot":1,"n":%d,"cap":100,"litre":4}}`,
+		day.Start().Format(time.DateOnly), made.N)
+	m.write(journal.Entry{Kind: journal.RequestIntent, Ref: "B1", Account: account,
+		Details: json.RawMessage(`{"service":"bath"}`)})
+	m.write(journal.Entry{Kind: journal.RequestEnd, Ref: "B1", Outcome: journal.Done, Details: json.RawMessage(told)})
+	m.round()
+
+	w.restoreBooks(yesterday)
+	if r := reserve("B2", other, bath.Hearing); r.N == made.N {
+		t.Error("two holders have one code")
+	}
+	m.round()
+	if n, err := open(0).BringBack(ctx); n != 1 || err != nil {
+		t.Fatalf("%d came back, %v", n, err)
+	}
+	all, err := open(0).Mine(ctx, store.HolderAccount(account))
+	if err != nil || len(all) != 1 || all[0].State != bath.Reserved || open(0).Code(all[0]) != open(0).Code(made) {
+		t.Errorf("the holder has %+v, %v; made was %+v", all, err, made)
+	}
+	if got := w.inbox(); got[ingest.RequestMissing] > 0 || got[ingest.Lost] != 1 {
+		t.Errorf("inbox %v", got)
 	}
 	w.whole()
 }

@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
 
+	"quancun/journal"
 	"quancun/money"
 	"quancun/upstream/store/sqldb"
 )
@@ -184,4 +186,28 @@ func (b *Books) movePurse(ctx context.Context, tx *sqldb.Tx, m purseMove) error 
 func (b *Books) Balance(ctx context.Context, a Account) (f money.Fen, err error) {
 	err = b.db.QueryRow(ctx, `SELECT balance_fen FROM accounts WHERE account = ?`, a).Scan(&f)
 	return f, none(err)
+}
+
+// EntriesAt returns the entries that terminals have brought for a position of a journal:
+// the one that is there, and those that a later epoch has carried over. What cannot be
+// read is none.
+func EntriesAt(ctx context.Context, q sqldb.Querier, at journal.Position) (all []journal.Entry, err error) {
+	err = sqldb.Each(ctx, q, func(rows *sql.Rows) error {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		if e := journal.Innermost(body); e.Kind != 0 {
+			all = append(all, e)
+		}
+		return nil
+	}, `SELECT e.body FROM journals j JOIN journal_entries e ON e.journal = j.id AND e.seq = ?3
+		WHERE j.terminal = ?1 AND j.epoch = ?2
+		UNION ALL SELECT e.body FROM journals j JOIN carried_entries c ON c.journal = j.id AND c.seq = ?3
+		JOIN journal_entries e ON e.journal = c.by_journal AND e.seq = c.by_seq
+		WHERE j.terminal = ?1 AND j.epoch = ?2`, at.Terminal, at.Epoch[:], at.Seq)
+	if err != nil {
+		return nil, fmt.Errorf("read entry %s: %w", at, err)
+	}
+	return all, nil
 }

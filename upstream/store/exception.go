@@ -42,6 +42,10 @@ type Exception struct {
 // not know, or the books do not. Its amount stands in the till's account.
 const DrawerDiffers = "drawer differs"
 
+// RequestMissing is the kind of a line about a holder's request that was done, as its
+// terminal says, and that is not in the books. It names the entry that says so.
+const RequestMissing = "request missing"
+
 // Except puts lines into the inbox, with the transaction that made them
 // necessary. A line that is open already is not opened twice.
 func (b *Books) Except(ctx context.Context, tx *sqldb.Tx, lines []Exception) error {

@@ -50,6 +50,8 @@ type asked struct {
 	*Desk
 	service string
 	ref     string
+	what    any                        // is asked for
+	came    func(bath.Reservation) any // is told upstream again if it has lost it; nil for nothing
 	do      func(context.Context) (bath.Reservation, error)
 	told    func(bath.Reservation) dialog.Report // of what it has come to
 	about   []dialog.Fact                        // told while nobody knows
@@ -62,15 +64,24 @@ type asked struct {
 
 // run writes the request down, asks for it, and tells what came of it. What is refused
 // comes back as the upstream's refusal, with its words.
-func (a *asked) run(ctx context.Context, account string, what any) (dialog.Report, error) {
-	outcome, err := a.Requests.Do(ctx, request.Request{
-		Ref: a.ref, Service: a.service, Account: account, What: what,
-	}, a.ask)
+func (a *asked) run(ctx context.Context, account string) (dialog.Report, error) {
+	outcome, err := a.Requests.Do(ctx, a.request(account), a.ask)
 	report := a.report(err)
 	if outcome == 0 {
 		report.Follow = a.follow
 	}
 	return report, err
+}
+
+func (a *asked) request(account string) request.Request {
+	r := request.Request{Ref: a.ref, Service: a.service, Account: account, What: a.what}
+	r.Came = func() any {
+		if a.made.Ref == "" { // it was refused, or nobody has said what it came to
+			return nil
+		}
+		return a.came(a.made)
+	}
+	return r
 }
 
 // ask asks, and once more if the answer is lost.
@@ -131,7 +142,7 @@ func (a *asked) follow(ctx context.Context) (dialog.Report, error) {
 		if outcome == 0 {
 			continue
 		}
-		a.Requests.End(ctx, a.service, a.ref, outcome)
+		a.Requests.End(ctx, a.request(""), outcome)
 		return a.report(err), err
 	}
 }

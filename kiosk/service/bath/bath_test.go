@@ -369,3 +369,30 @@ func TestRefused(t *testing.T) {
 	w.clock = w.clock.Add(7 * time.Hour)
 	w.refused(reserving("菱湖浴室", ""), "bath.no.slots")
 }
+
+// TestLostUpstream has the journal say what an upstream that was restored from a copy
+// needs to have a reservation again, with the code that its holder has; and of what was
+// done about it, of which. Where the holder has gone, the end repeats what was asked for.
+func TestLostUpstream(t *testing.T) {
+	w := newWorld(t)
+	told := func(ref, want string) {
+		t.Helper()
+		item, err := w.book.Get(t.Context(), ref)
+		w.ok(err)
+		r, err := item.End.Request()
+		if err != nil || item.End.Outcome != journal.Done || string(r.What) != want {
+			t.Errorf("the end says %q %s, %v; want %s", item.End.Outcome, r.What, err, want)
+		}
+	}
+	w.faults = []fault{silent}
+	ref, _, err := w.visit(reserving("龙山浴室", "17:00-17:30"))
+	w.ok(err)
+	told(ref, `{"hall":1,"day":"2026-11-26","slot":0,"stall":1,"n":0,"cap":500,"litre":4}`)
+	w.faults = []fault{silent, silent}
+	act, _, _ := w.visit(owning("bath.cancel"))
+	if w.end(act) != 0 {
+		t.Fatal("the holder has an answer")
+	}
+	w.keep()
+	told(act, `{"reservation":"`+ref+`"}`)
+}

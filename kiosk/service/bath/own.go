@@ -104,7 +104,7 @@ func (t *visit) cancel(ctx context.Context, r bath.Reservation) (dialog.Report, 
 	a.do = func(ctx context.Context) (bath.Reservation, error) {
 		return t.Upstream.Cancel(ctx, t.Session, bath.Act{Ref: a.ref, Reservation: r.Ref})
 	}
-	return a.run(ctx, t.Account.No, deedNote{r.Ref})
+	return a.run(ctx, t.Account.No)
 }
 
 // deedNote is what the journal keeps of what is done about a reservation; see
@@ -118,6 +118,7 @@ type deedNote struct {
 func (t *visit) about(r bath.Reservation, service string, title, next dialog.Word) *asked {
 	return &asked{
 		Desk: t.Desk, service: service, ref: t.name(), about: where(r), unsure: unsureOwn, never: neverOwn,
+		what: deedNote{r.Ref}, came: func(bath.Reservation) any { return deedNote{r.Ref} },
 		told: func(now bath.Reservation) dialog.Report {
 			return dialog.Report{Title: title, No: short(r.Ref), Facts: stands(now), Next: next}
 		},
@@ -153,5 +154,5 @@ func (t *visit) settleBy(ctx context.Context, r bath.Reservation, stub string) (
 	a.do = func(ctx context.Context) (bath.Reservation, error) {
 		return t.Upstream.Close(ctx, t.Session, bath.Act{Ref: a.ref, Reservation: r.Ref}, stub)
 	}
-	return a.run(ctx, t.Account.No, deedNote{r.Ref})
+	return a.run(ctx, t.Account.No)
 }

@@ -198,7 +198,12 @@ type note struct {
 	Hall  uint16 `json:"hall"`
 	Day   string `json:"day"` // 2006-01-02
 	Slot  uint8  `json:"slot"`
-	Stall uint16 `json:"stall,omitempty"` // if one was chosen
+	Stall uint16 `json:"stall,omitempty"` // if one was chosen; of a reservation that was made: which it is
+
+	// Of a reservation that was made.
+	N     *uint8 `json:"n,omitempty"`
+	Cap   int64  `json:"cap,omitempty"`   // fen
+	Litre int64  `json:"litre,omitempty"` // fen
 }
 
 // take reserves a place. What is refused because it is full comes back as the
@@ -208,11 +213,19 @@ func (t *visit) take(ctx context.Context, w wanted) (dialog.Report, error) {
 		return dialog.Report{}, err
 	}
 	q := bath.Request{Ref: t.name(), Hall: w.day.Hall.No, Slot: w.slot.No, Day: w.day.Start, Stall: w.stall}
+	n := note{Hall: q.Hall, Day: q.Day.In(beijing.Zone).Format(time.DateOnly), Slot: q.Slot, Stall: q.Stall}
 	a := &asked{
 		Desk: t.Desk, service: Service, ref: q.Ref, about: w.facts(), told: codeReport, unsure: unsure, never: never,
+		what: n, came: n.made,
 		do: func(ctx context.Context) (bath.Reservation, error) { return t.Upstream.Reserve(ctx, t.Session, q) },
 	}
-	return a.run(ctx, t.Account.No, note{q.Hall, q.Day.In(beijing.Zone).Format(time.DateOnly), q.Slot, q.Stall})
+	return a.run(ctx, t.Account.No)
+}
+
+// made is what an upstream that has lost a reservation needs to have it again.
+func (n note) made(r bath.Reservation) any {
+	n.Stall, n.N, n.Cap, n.Litre = r.Stall, r.Number, int64(r.Cap), int64(r.Litre)
+	return n
 }
 
 // codeReport shows the code, to be typed at the controller.

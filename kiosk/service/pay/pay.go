@@ -192,7 +192,7 @@ func (p *payment) follow(ctx context.Context) (dialog.Report, error) {
 		outcome, err := ended(b)
 		switch {
 		case outcome != 0:
-			p.desk.Requests.End(ctx, Service, p.order.OrderNo, outcome)
+			p.desk.Requests.End(ctx, request.Request{Service: Service, Ref: p.order.OrderNo}, outcome)
 			return p.report(ctx), err
 		case b.State == bill.Referred: // people take days
 			return p.report(ctx), errors.Join(tender.ErrUnknown, err)

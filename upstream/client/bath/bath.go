@@ -125,6 +125,7 @@ type Reservation struct {
 	// are a secret of the holder. "" for none.
 	Code             string
 	Opens, OpensTill time.Time
+	Number           *uint8 // of the code in its slot; it is no secret. nil: the upstream does not say
 
 	Use *Use // nil until the controller has told of it
 }

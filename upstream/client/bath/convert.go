@@ -1,6 +1,7 @@
 package bath
 
 import (
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -38,6 +39,9 @@ func reservation(m *v1.BathReservation) Reservation {
 		State: State(m.GetState()), Moved: at(m.GetMoved()), Hold: Hold(m.GetHold()),
 		Captured: money.Fen(m.GetCapturedFen()), Code: m.GetCode(), Opens: at(m.GetOpens()),
 		OpensTill: at(m.GetOpensTill()), ReleasedBy: at(m.GetReleasedBy()), Closed: m.GetClosed(),
+	}
+	if m != nil && m.Number != nil && *m.Number <= math.MaxUint8 {
+		r.Number = new(uint8(*m.Number))
 	}
 	if u := m.GetUse(); u != nil {
 		r.Use = &Use{

@@ -738,6 +738,7 @@ type BathReservation struct {
 	Use           *BathUse               `protobuf:"bytes,19,opt,name=use,proto3" json:"use,omitempty"`                                 // once the controller has told of it
 	ReleasedBy    *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=released_by,json=releasedBy,proto3" json:"released_by,omitempty"` // until when money is held at the latest
 	Closed        bool                   `protobuf:"varint,21,opt,name=closed,proto3" json:"closed,omitempty"`                          // by the stub, so that it is used although nobody has told of a use yet
+	Number        *uint32                `protobuf:"varint,22,opt,name=number,proto3,oneof" json:"number,omitempty"`                    // of its code in the slot, which is no secret: the terminal writes it down
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -917,6 +918,13 @@ func (x *BathReservation) GetClosed() bool {
 		return x.Closed
 	}
 	return false
+}
+
+func (x *BathReservation) GetNumber() uint32 {
+	if x != nil && x.Number != nil {
+		return *x.Number
+	}
+	return 0
 }
 
 type BathUse struct {
@@ -1771,7 +1779,7 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x16\n" +
 	"\x06places\x18\x04 \x01(\x05R\x06places\x12\x12\n" +
 	"\x04free\x18\x05 \x01(\x05R\x04free\x12\x16\n" +
-	"\x06stalls\x18\x06 \x03(\rR\x06stalls\"\xa6\x06\n" +
+	"\x06stalls\x18\x06 \x03(\rR\x06stalls\"\xce\x06\n" +
 	"\x0fBathReservation\x12\x10\n" +
 	"\x03ref\x18\x01 \x01(\tR\x03ref\x12\x12\n" +
 	"\x04hall\x18\x02 \x01(\rR\x04hall\x12\x1b\n" +
@@ -1797,7 +1805,9 @@ const file_quancun_v1_bath_proto_rawDesc = "" +
 	"\x03use\x18\x13 \x01(\v2\x13.quancun.v1.BathUseR\x03use\x12;\n" +
 	"\vreleased_by\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"releasedBy\x12\x16\n" +
-	"\x06closed\x18\x15 \x01(\bR\x06closed\"\xf0\x01\n" +
+	"\x06closed\x18\x15 \x01(\bR\x06closed\x12\x1b\n" +
+	"\x06number\x18\x16 \x01(\rH\x00R\x06number\x88\x01\x01B\t\n" +
+	"\a_number\"\xf0\x01\n" +
 	"\aBathUse\x12\x14\n" +
 	"\x05stall\x18\x01 \x01(\rR\x05stall\x120\n" +
 	"\x05start\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
@@ -1999,6 +2009,7 @@ func file_quancun_v1_bath_proto_init() {
 	if File_quancun_v1_bath_proto != nil {
 		return
 	}
+	file_quancun_v1_bath_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
