@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"quancun/beijing"
 	"quancun/journal"
 	"quancun/kiosk/channel"
 	"quancun/kiosk/dialog"
@@ -364,5 +365,27 @@ func TestPrinter(t *testing.T) {
 	v := w.do(aftersale.Printer, script{"printer.what": {}})
 	if fact(v.Report.Facts, "fact.printed").Count != 3 || w.paper.waiting != 0 {
 		t.Errorf("printed: %+v", v)
+	}
+}
+
+// TestListedAsBegun: a payment that was being checked, and is settled when another payer has
+// paid the same, is listed and shown with the time at which its payer paid.
+func TestListedAsBegun(t *testing.T) {
+	w := newWorld(t)
+	intent := journal.Entry{
+		Kind: journal.PaymentIntent, Ref: channel.IntentPrefix + "W1", Merchant: "canteen", Operator: "c7", Amount: 8 * yuan,
+	}
+	begun := w.append(intent)
+	time.Sleep(1100 * time.Millisecond) // a line has seconds
+	w.sell(journal.ChannelSale, "W2", 8*yuan)
+	w.sell(journal.ChannelSale, "W1", 8*yuan)
+	w.append(journal.Entry{Kind: journal.PaymentEnd, Ref: intent.Ref, Outcome: journal.Paid})
+	w.do(aftersale.Refund, script{"sale.which": {Choice: 1}})
+	at := begun.At.In(beijing.Zone)
+	if len(w.asked) != 2 || !strings.HasPrefix(w.asked[0].Options[1].Text, at.Format("15:04:05")) {
+		t.Fatalf("asked %+v", w.asked)
+	}
+	if got := fact(w.asked[1].Facts, "fact.time").At; !got.Equal(begun.At) {
+		t.Errorf("paid at %v, want %v", got, begun.At)
 	}
 }

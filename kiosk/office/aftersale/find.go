@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"quancun/beijing"
 	"quancun/journal"
@@ -33,7 +34,11 @@ func (c *Config) choose(ctx context.Context, t *office.Talk, what dialog.Word, p
 	}
 	options := []dialog.Option{{Word: byNumber}}
 	for _, e := range last {
-		options = append(options, dialog.Option{Text: c.line(e)})
+		line, err := c.line(ctx, e)
+		if err != nil {
+			return "", err
+		}
+		options = append(options, dialog.Option{Text: line})
 	}
 	i, err := t.Choose(ctx, what, options)
 	switch {
@@ -74,17 +79,32 @@ func isSale(e journal.Entry) bool {
 // hasReceipt reports whether a receipt is printed of an entry.
 func hasReceipt(e journal.Entry) bool { return isSale(e) || e.Kind == journal.Refund }
 
+// begun returns when what an entry ends was begun, which is when its payer paid: a keeper
+// may have settled it hours later.
+func (c *Config) begun(ctx context.Context, e journal.Entry) (time.Time, error) {
+	first := e.Ref
+	if e.Kind == journal.ChannelSale {
+		first = channel.IntentPrefix + e.Ref
+	}
+	item, err := c.Book.Get(ctx, first)
+	if errors.Is(err, ledger.ErrNotFound) { // it was lost with a damaged journal
+		return e.At, nil
+	}
+	return item.First.At, err
+}
+
 // line is an entry in one line that reads the same in every language.
-func (c *Config) line(e journal.Entry) string {
+func (c *Config) line(ctx context.Context, e journal.Entry) (string, error) {
+	at, err := c.begun(ctx, e)
 	sign := ""
 	if e.Kind == journal.Refund {
 		sign = "-"
 	}
-	s := fmt.Sprintf("%s  %s¥%s  %s", e.At.In(beijing.Zone).Format("15:04:05"), sign, e.Amount, c.number(e))
+	s := fmt.Sprintf("%s  %s¥%s  %s", at.In(beijing.Zone).Format("15:04:05"), sign, e.Amount, c.number(e))
 	if e.Card != "" {
 		s += "  " + cardOf(e)
 	}
-	return s
+	return s, err
 }
 
 // number is an entry's number as its receipt has it.
@@ -128,7 +148,11 @@ func (c *Config) find(ctx context.Context, t *office.Talk, text string) (string,
 	}
 	options := make([]dialog.Option, 0, len(all)+1)
 	for _, e := range all {
-		options = append(options, dialog.Option{Text: c.line(e), When: dialog.Day("", e.At)})
+		line, err := c.line(ctx, e)
+		if err != nil {
+			return "", err
+		}
+		options = append(options, dialog.Option{Text: line, When: dialog.Day("", e.At)})
 	}
 	i, err := t.Choose(ctx, whichNumber, append(options, dialog.Option{Word: olderSale}))
 	if err == nil && i == len(all) {
@@ -186,10 +210,14 @@ func (c *Config) read(code string) (string, error) {
 	return r.Ref, nil
 }
 
-// look returns how the sale of a reference stands, or why it cannot be given
-// back.
+// look returns how the sale of a reference stands, with the time at which it was begun, or
+// why it cannot be given back.
 func (c *Config) look(ctx context.Context, ref string) (refund.Standing, error) {
 	s, err := c.Refunds.Look(ctx, ref)
+	if err == nil || errors.Is(err, refund.ErrBefore) {
+		at, err2 := c.begun(ctx, s.Sale)
+		s.Sale.At, err = at, errors.Join(err, err2)
+	}
 	return s, named(err)
 }
 

@@ -91,9 +91,9 @@ func (c *Config) stands(e journal.Entry, state, next dialog.Word) dialog.Report 
 
 // paid says how a sale stands that was paid.
 func (c *Config) paid(ctx context.Context, ref string) (dialog.Report, error) {
-	s, err := c.Refunds.Look(ctx, ref)
+	s, err := c.look(ctx, ref)
 	if err != nil && !errors.Is(err, refund.ErrBefore) {
-		return dialog.Report{}, named(err)
+		return dialog.Report{}, err
 	}
 	said := dialog.Said(fState, statePaid)
 	if said.Strong = true; s.Given > 0 && s.Left == 0 {

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"quancun/journal"
-	"quancun/kiosk/channel"
 	"quancun/kiosk/dialog"
 	"quancun/kiosk/office"
 	"quancun/kiosk/refund"
 	"quancun/kiosk/staff"
 	"quancun/kiosk/tender"
-	"quancun/ledger"
 )
 
 // voidWithin is how long the last sale can be voided: the customer still stands
@@ -72,18 +69,11 @@ func (c *Config) begunLast(ctx context.Context) (ref string, begun time.Time, er
 		return "", begun, err
 	}
 	for _, end := range ends {
-		first := end.Ref
-		if end.Kind == journal.ChannelSale {
-			first = channel.IntentPrefix + end.Ref
-		}
-		item, err := c.Book.Get(ctx, first)
-		if errors.Is(err, ledger.ErrNotFound) { // it was lost with a damaged journal
-			item.First, err = end, nil
-		}
+		at, err := c.begun(ctx, end)
 		if err != nil {
 			return "", begun, err
 		}
-		if at := item.First.At; ref == "" || at.After(begun) {
+		if ref == "" || at.After(begun) {
 			ref, begun = end.Ref, at
 		}
 	}
