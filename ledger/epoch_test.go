@@ -244,6 +244,37 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// TestRestoreInChange: the power fails in the middle of a change of epoch, when neither
+// journal is in its place, and a person takes that for a journal that is gone. The backup
+// does not take the place of the newer one.
+func TestRestoreInChange(t *testing.T) {
+	l, ctx := labAt(filepath.Join(t.TempDir(), "journal.db")), t.Context()
+	l.open(t)
+	defer func() { l.Close() }()
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if err := l.Backup(ctx, backup); err != nil {
+		t.Fatal(err)
+	}
+	l.append(t, sale("S1"))
+	if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err != nil {
+		t.Fatal(err)
+	}
+	epoch := l.Epoch()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(l.path, l.path+nextSuffix); err != nil {
+		t.Fatal(err)
+	}
+	if err := Restore(ctx, backup, l.path, l.o); !errors.Is(err, os.ErrExist) {
+		t.Errorf("Restore = %v, want that there is a journal", err)
+	}
+	l.open(t)
+	if open := must2(l.OpenItems(ctx)); l.Epoch() != epoch || len(open) != 1 {
+		t.Errorf("epoch %s with %+v open, want %s with S1", l.Epoch(), open, epoch)
+	}
+}
+
 // TestMirror keeps a mirror while upstream acknowledges and epochs change, and
 // recovers from it.
 func TestMirror(t *testing.T) {

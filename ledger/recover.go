@@ -73,6 +73,9 @@ func Restore(ctx context.Context, from, path string, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := settleEpoch(o.FS, path); err != nil { // it may be there under another name
+		return err
+	}
 	if there, err := exists(o.FS, path); err != nil || there {
 		return errors.Join(err, fmt.Errorf("%s: %w", path, fs.ErrExist))
 	}
