@@ -426,10 +426,10 @@ func (e *estate) build(ctx context.Context, path string, o Options) error {
 	if err == nil {
 		err = o.FS.Rename(half, path)
 	}
-	if err == nil {
-		err = o.FS.SyncDir(filepath.Dir(path))
+	if err != nil {
+		return errors.Join(err, discardDB(o.FS, half)) // the journal needs the room
 	}
-	return err
+	return o.FS.SyncDir(filepath.Dir(path))
 }
 
 // fill writes all entries into a new journal at path.

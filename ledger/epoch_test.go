@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"quancun/journal"
 	"quancun/money"
@@ -274,6 +277,62 @@ func TestRestoreInChange(t *testing.T) {
 		t.Errorf("epoch %s with %+v open, want %s with S1", l.Epoch(), open, epoch)
 	}
 }
+
+// TestBackupOntoItself: a person names the journal itself as where its copy goes. What is
+// written then would go into a file that is in no folder any more.
+func TestBackupOntoItself(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	before := must2(os.Stat(l.path))
+	if err := l.Backup(ctx, l.path); !errors.Is(err, os.ErrExist) {
+		t.Errorf("Backup = %v, want that there is a journal", err)
+	}
+	if err := BackupFile(ctx, l.path, filepath.Join(filepath.Dir(l.path), ".", "journal.db")); !errors.Is(err, os.ErrExist) {
+		t.Errorf("BackupFile = %v, want that there is a journal", err)
+	}
+	if !os.SameFile(before, must2(os.Stat(l.path))) {
+		t.Error("another file is in the journal's place")
+	}
+}
+
+// TestBackupFull: a copy that the disk has no room for leaves none of it taken.
+func TestBackupFull(t *testing.T) {
+	l, ctx := labAt(filepath.Join(t.TempDir(), "journal.db")), t.Context()
+	l.o.FS = noRoomFor{system{}, ".part"}
+	l.open(t)
+	defer func() { l.Close() }()
+	if err := l.Backup(ctx, filepath.Join(t.TempDir(), "backup.db")); !errors.Is(err, ErrFull) {
+		t.Errorf("Backup = %v, want ErrFull", err)
+	}
+	if err := l.Backup(ctx, l.path+".copy"); !errors.Is(err, ErrFull) {
+		t.Errorf("Backup = %v, want ErrFull", err)
+	}
+	if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); !errors.Is(err, ErrFull) {
+		t.Errorf("NewEpoch = %v, want ErrFull", err)
+	}
+	l.append(t, sale("S1"))
+	if left := must2(filepath.Glob(l.path + "*.part*")); len(left) > 0 {
+		t.Errorf("%v are left", left)
+	}
+}
+
+// noRoomFor is a file system that finds out at the sync that it has no room for files
+// with an ending.
+type noRoomFor struct {
+	FS
+	ending string
+}
+
+func (f noRoomFor) Open(path string, flag int) (File, error) {
+	file, err := f.FS.Open(path, flag)
+	if err == nil && strings.HasSuffix(path, f.ending) {
+		return noRoom{file}, nil
+	}
+	return file, err
+}
+
+type noRoom struct{ File }
+
+func (noRoom) Sync() error { return unix.ENOSPC }
 
 // TestMirror keeps a mirror while upstream acknowledges and epochs change, and
 // recovers from it.

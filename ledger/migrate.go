@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -42,6 +43,46 @@ func migrate(ctx context.Context, conn *sql.Conn, path string, o Options) error 
 		}
 	}
 	return upgrade(ctx, conn, o)
+}
+
+// execer is what a statement needs of a database.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// backup writes a whole and durable copy of a journal to path, in place of an
+// older copy that may be there. Entries may be appended meanwhile. A copy that failed
+// leaves nothing: the journal needs the room.
+func backup(ctx context.Context, db execer, files FS, path string) error {
+	part := path + ".part"
+	if err := discard(files, part); err != nil {
+		return err
+	}
+	// SQLite fills an empty file, and ours is for its owner's eyes only.
+	f, err := files.Open(part, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return err
+	}
+	if _, err = db.ExecContext(ctx, `VACUUM INTO ?`, part); err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, discard(files, part))
+	}
+	if err := files.Rename(part, path); err != nil {
+		return err
+	}
+	return files.SyncDir(filepath.Dir(path))
+}
+
+// notOnto returns an error if a copy of the journal at from would take its place.
+func notOnto(files FS, from, to string) error {
+	from, err1 := resolve(files, from)
+	to, err2 := resolve(files, to)
+	if err := errors.Join(err1, err2); err != nil || from != to {
+		return err
+	}
+	return fmt.Errorf("%s is the journal itself: %w", to, fs.ErrExist)
 }
 
 // migrationsOf returns a journal's version, and all migrations in their order. It

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -25,7 +24,10 @@ func (b *Book) Backup(ctx context.Context, path string) error {
 		return err
 	}
 	db := openDB(dsn(b.o.FS, b.path, "mode=ro&_busy_timeout=5000"), checkVersion)
-	err := backup(ctx, db, b.o.FS, path)
+	err := notOnto(b.o.FS, b.path, path)
+	if err == nil {
+		err = backup(ctx, db, b.o.FS, path)
+	}
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("back up journal: %w", named(err))
 	}
@@ -42,6 +44,9 @@ func BackupFile(ctx context.Context, from, to string) error {
 
 // copyOf writes a copy of the journal at from, which this process has not open.
 func copyOf(ctx context.Context, files FS, from, to string) error {
+	if err := notOnto(files, from, to); err != nil {
+		return err
+	}
 	return named(inspect(ctx, files, from, func(db *sql.DB) error { return backup(ctx, db, files, to) }))
 }
 
@@ -107,35 +112,6 @@ func (o Options) accepts(ctx context.Context, conn *sql.Conn) error {
 	}
 	_, err = verify(ctx, conn, o.trust(), wholeSpan)
 	return err
-}
-
-// execer is what a statement needs of a database.
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
-// backup writes a whole and durable copy of a journal to path, in place of an
-// older copy that may be there. Entries may be appended meanwhile.
-func backup(ctx context.Context, db execer, files FS, path string) error {
-	part := path + ".part"
-	if err := discard(files, part); err != nil {
-		return err
-	}
-	// SQLite fills an empty file, and ours is for its owner's eyes only.
-	f, err := files.Open(part, os.O_RDWR|os.O_CREATE|os.O_EXCL)
-	if err != nil {
-		return err
-	}
-	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, part); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := files.Rename(part, path); err != nil {
-		return err
-	}
-	return files.SyncDir(filepath.Dir(path))
 }
 
 // Recovered is what [Recover] has put together.
