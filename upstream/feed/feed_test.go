@@ -134,6 +134,18 @@ func TestSameNumberAgain(t *testing.T) {
 			if from, _, hot := step(23, now); from != 23 || hot != 0 {
 				t.Errorf("to who has the newest: %d cards from %d", hot, from)
 			}
+			// What came since is also kept from nobody who has a later version that was lost,
+			// even one of a number that is given to nothing but the list as a whole.
+			for _, have := range []uint64{30, 31, 40} {
+				for range 2 {
+					if from, version, hot := step(have, lost); from != 0 || version != have+1 || hot != 22 {
+						t.Errorf("to who has version %d: %d cards from %d to %d, want all", have, hot, from, version)
+					}
+				}
+			}
+			if from, version, hot := step(41, now); from != 41 || version != 41 || hot != 0 {
+				t.Errorf("to who has the newest: %d cards from %d to %d", hot, from, version)
+			}
 			if _, err := books.Publish(ctx, wire.FeedSettings, []byte("new")); err != nil {
 				t.Fatal(err)
 			}

@@ -213,17 +213,18 @@ func (b *Books) PassOver(ctx context.Context, tx *sqldb.Tx, name string, version
 	return nil
 }
 
-// remade is whether these books have made a version of a feed later than a moment.
-const remade = `EXISTS (
+// remade is whether these books have made a version of a feed later than a moment, or have
+// only later come to one that is below it.
+const remade = `(feeds.version <= ?2 AND feeds.changed_ms > ?3 OR EXISTS (
 	SELECT 1 FROM hot_changes WHERE feeds.name = 'hotlist' AND hot_changes.version = ?2 AND at_ms > ?3
-	UNION ALL SELECT 1 FROM feed_contents c WHERE c.name = feeds.name AND c.version = ?2 AND at_ms > ?3)`
+	UNION ALL SELECT 1 FROM feed_contents c WHERE c.name = feeds.name AND c.version = ?2 AND at_ms > ?3))`
 
 // apartMax is how far the clocks of two campusd on these books may be apart.
 const apartMax = time.Minute
 
-// IsRemade reports whether the version of a feed that somebody was given at issued is another
-// one in these books, which were restored from a copy since and have come to that number
-// again: what was lost and what came then are different.
+// IsRemade reports whether the version of a feed that somebody was given at issued lacks what
+// these books have in it, or below it: they were restored from a copy since, and have come to
+// that number again, or have not yet. What was lost and what came then are different.
 func (b *Books) IsRemade(ctx context.Context, name string, version uint64, issued time.Time) (is bool, err error) {
 	if version == 0 || version >= versionMax || issued.IsZero() {
 		return false, nil
@@ -233,12 +234,13 @@ func (b *Books) IsRemade(ctx context.Context, name string, version uint64, issue
 	return is, none(err)
 }
 
-// PassRemade moves a feed one forward if a version IsRemade, so that whoever has that number
-// is given everything, and reports whether it did. Once it has, it does no more for that number.
+// PassRemade moves a feed past a version that IsRemade, so that whoever has that number is
+// given everything, and reports whether it did. Once it has, it does no more for that number.
 func (b *Books) PassRemade(ctx context.Context, tx *sqldb.Tx, name string, version uint64, issued time.Time,
 ) (moved bool, err error) {
 	err = changed(tx.Exec(ctx, `
-		UPDATE feeds SET version = version + 1, whole_from = version + 1, changed_ms = ?4
+		UPDATE feeds SET version = CASE WHEN version > ?2 THEN version ELSE ?2 END + 1,
+			whole_from = CASE WHEN version > ?2 THEN version ELSE ?2 END + 1, changed_ms = ?4
 		WHERE name = ?1 AND whole_from <= ?2 AND `+remade,
 		name, int64(version), toMS(issued.Add(apartMax)), b.ms()))
 	if errors.Is(err, ErrNone) {
