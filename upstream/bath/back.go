@@ -94,7 +94,7 @@ func (b *bringing) read() (func(*bringing) (bool, error), error) {
 	all, err := store.EntriesAt(b.ctx, b.desk.books.Live(), at)
 	for _, e := range all {
 		r, bad := e.Request()
-		if bad != nil || e.Kind != journal.RequestEnd || json.Unmarshal(r.What, &b.told) != nil {
+		if bad != nil || e.Kind != journal.RequestEnd || !isRef(e.Ref) || json.Unmarshal(r.What, &b.told) != nil {
 			continue
 		}
 		b.entry = e

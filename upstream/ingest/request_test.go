@@ -134,6 +134,8 @@ func TestBathBack(t *testing.T) {
 				hall, tomorrow.Start().Format(time.DateOnly), slot, stall, n))
 		}
 		told("bath_cancel", "A2", "1002", `"reservation":"S2"`) // at another terminal, say
+		lost("S-0", "1001", 1, 1, 0, 3)                         // no reservation has such a name: it keeps no other from coming back
+		told("bath_cancel", "A-0", "1002", `"reservation":"S2"`)
 		lost("S1", "1001", 1, 1, 0, 0)
 		lost("S2", "1002", 1, 2, 0, 1)
 		lost("S3", "1002", 1, 1, 1, 2)                          // the place is another's by now
@@ -148,7 +150,7 @@ func TestBathBack(t *testing.T) {
 			must(err)
 		}
 		w.inbox(ingest.RequestMissing, ingest.RequestMissing, ingest.RequestMissing, ingest.RequestMissing,
-			bath.GivenTwice)
+			ingest.RequestMissing, ingest.RequestMissing, bath.GivenTwice)
 		all := map[string]bath.Reservation{}
 		for _, a := range []store.Account{one, two, three} {
 			mine, err := d.Mine(t.Context(), a)
