@@ -227,6 +227,10 @@ func exportLedger(args []string, out io.Writer) error {
 		_, err = e.write(out)
 		return err
 	}
+	from, err1 := os.Stat(path)
+	if over, err2 := os.Stat(*to); err1 == nil && err2 == nil && os.SameFile(from, over) {
+		return fmt.Errorf("%s is the journal itself: %w", *to, fs.ErrExist)
+	}
 	return writeWhole(*to, func(w io.Writer) error { _, err := e.write(w); return err })
 }
 

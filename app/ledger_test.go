@@ -72,6 +72,16 @@ func TestLedgerTools(t *testing.T) {
 			t.Errorf("%v: exit %d, %q, want %q", tt.args, code, out, tt.want)
 		}
 	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, code := runApp(t, "ledger", "export", "-format", "csv", "-o", path, path); code == 0 {
+		t.Errorf("exit %d, %q, want that it writes over no journal", code, out)
+	}
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
+		t.Errorf("another file is in the journal's place, %v", err)
+	}
 	if err := book.Close(); err != nil {
 		t.Fatal(err)
 	}
