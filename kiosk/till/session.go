@@ -46,6 +46,7 @@ type Session struct {
 	sam     reader.State // of its slot
 	visit   int          // counts steps, so that a late result is known as late
 	tried   uint32       // insertion that was looked at last
+	early   uint32       // insertion that came while a card was at work: the same one has bounced, or the next
 	paid    uint32       // insertion that a sale was made to
 	keyed   bool         // the cashier wants another price than the meal's
 	pad     pad
@@ -239,6 +240,7 @@ func (s *Session) card(ctx context.Context, now reader.State) {
 func (s *Session) cardIn(ctx context.Context) {
 	switch s.view.Step {
 	case Selling, Settling, CheckingPIN, Levelling, ReadingStaff, Looking:
+		s.early = s.slot.Insertions
 		return // it is being read, or will be
 	case Office:
 		if s.view.Office.WantsCard() || s.view.Office.Busy() {

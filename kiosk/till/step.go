@@ -127,9 +127,9 @@ func (s *Session) note(before, step Step, in Input) {
 	case in.Event == Priced:
 		s.view.Amount, s.view.Items = in.Amount, in.Items
 	case in.Event == SignedIn && s.Desk.Staff != nil:
-		s.paid = s.tried // the cashier's own card pays for nobody
+		s.paid = max(s.tried, s.early) // the cashier's own card pays for nobody
 	case step == Sold:
-		s.paid, s.keyed = s.tried, false
+		s.paid, s.keyed = max(s.tried, s.early), false
 	case step == Locked:
 		s.keyed = false
 	}
