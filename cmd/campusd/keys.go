@@ -25,20 +25,34 @@ type keyStore interface {
 
 func (p place) keyFile() string { return filepath.Join(p.dir, "keys.json") }
 
+func (p place) campusFile() string { return filepath.Join(p.dir, "campus.pem") }
+
 func (p place) blanksFile() string { return filepath.Join(p.dir, "blanks.json") }
 
 // keysOf opens the keys that go with books. Books with holders have keys
 // somewhere: with new ones every PIN would be wrong and every card a stranger's,
-// as on a second server whose data folder was not copied from the first.
+// as on a second server whose data folder was not copied from the first. Where
+// terminals have certificates for their journals, they know the campus by its own key,
+// and would take no word from another.
 func (p place) keysOf(ctx context.Context, c config, b *store.Books) (k keyStore, done func() error, err error) {
-	_, err = os.Lstat(p.keyFile())
-	if c.Keys.Module == "" && errors.Is(err, os.ErrNotExist) {
-		used, err := b.HasHolders(ctx)
+	for _, of := range []struct {
+		file string
+		know func(context.Context) (bool, error)
+		what string
+	}{
+		{p.keyFile(), b.HasHolders, "the books have holders"},
+		{p.campusFile(), b.HasJournalKeys, "terminals know the campus"},
+	} {
+		_, err := os.Lstat(of.file)
+		if c.Keys.Module != "" || !errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		known, err := of.know(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		if used {
-			return nil, nil, fmt.Errorf("the books have holders, and %s is not there: bring their keys", p.keyFile())
+		if known {
+			return nil, nil, fmt.Errorf("%s, and %s is not there: bring their keys", of.what, of.file)
 		}
 	}
 	return p.openKeys(c)
@@ -215,8 +229,12 @@ func (p place) showKeys(c config, out io.Writer) error {
 	where := "files: " + p.keyFile()
 	if c.Keys.Module != "" {
 		where = fmt.Sprintf("token in slot %d of %s", c.Keys.Slot, c.Keys.Module)
-	} else if _, err := os.Lstat(p.keyFile()); err != nil {
-		return err // to look makes none
+	} else {
+		_, err1 := os.Lstat(p.keyFile())
+		_, err2 := os.Lstat(p.campusFile())
+		if err := errors.Join(err1, err2); err != nil {
+			return err // to look makes none
+		}
 	}
 	k, done, err := p.openKeys(c)
 	if err != nil {

@@ -61,18 +61,18 @@ func (p place) part(ctx context.Context, d data, id string, o parting) error {
 
 // leave ends what a terminal has left open that is shut out.
 func (p place) leave(ctx context.Context, d data, id string) error {
-	return p.withIngest(d, func(in *ingest.Ingest, _ keys.Store) error {
+	return p.withIngest(ctx, d, func(in *ingest.Ingest, _ keys.Store) error {
 		return in.Part(ctx, store.Terminal{ID: id})
 	})
 }
 
 // withIngest calls f with what takes entries into the books, as the server does.
-func (p place) withIngest(d data, f func(*ingest.Ingest, keys.Store) error) error {
+func (p place) withIngest(ctx context.Context, d data, f func(*ingest.Ingest, keys.Store) error) error {
 	c, err := p.read()
 	if err != nil {
 		return err
 	}
-	k, done, err := p.openKeys(c)
+	k, done, err := p.keysOf(ctx, c, d.books)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (d data) standing(ctx context.Context, id string) (store.Standing, error) {
 // takeSealed takes a terminal's sealed export as if the terminal had sent what
 // is in it, and keeps the file.
 func (p place) takeSealed(ctx context.Context, d data, id, file string) error {
-	return p.withIngest(d, func(in *ingest.Ingest, k keys.Store) error {
+	return p.withIngest(ctx, d, func(in *ingest.Ingest, k keys.Store) error {
 		return p.takeSealedWith(ctx, d, sealedFile{id, file, in, k})
 	})
 }

@@ -63,3 +63,31 @@ func TestSecondServer(t *testing.T) {
 	}
 	s.must("verify")
 }
+
+// TestCampusKeyGone: a campus that terminals know gets no other key in place of its own, as
+// on a second server, or one that was restored, to which only keys.json was brought.
+func TestCampusKeyGone(t *testing.T) {
+	s := newSite(t)
+	s.must("demo", "--cards", s.path("cards.json"))
+	campus := s.data + "/campus.pem"
+	if err := os.Remove(campus); err != nil { // as on a site from before there was one
+		t.Fatal(err)
+	}
+	addr, stop := s.serve()
+	s.enrol("K01", addr)
+	stop()
+	if err := os.Remove(campus); err != nil {
+		t.Fatal(err)
+	}
+	s.more = []string{"--config", s.path("campusd.toml")}
+	for _, command := range [][]string{
+		{"serve", "--listen", "not:an:address"}, {"terminal", "revoke", "K01", "--gone"}, {"keys", "show"},
+	} {
+		if _, err := s.campusd(command...); err == nil || !strings.Contains(err.Error(), "campus.pem") {
+			t.Errorf("%s without the key that K01 knows = %v, want it refused", command, err)
+		}
+		if _, err := os.Lstat(campus); err == nil {
+			t.Fatalf("%s has made another key", command)
+		}
+	}
+}

@@ -84,6 +84,13 @@ func (b *Books) addTerminal(ctx context.Context, tx *sqldb.Tx, t Terminal) (err 
 		t.ID, t.No[:], t.Fingerprint[:], b.ms()))
 }
 
+// HasJournalKeys reports whether any terminal has a journal's key, for which the campus has
+// signed a certificate.
+func (b *Books) HasJournalKeys(ctx context.Context) (has bool, err error) {
+	err = b.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM terminals WHERE journal_key IS NOT NULL)`).Scan(&has)
+	return has, err
+}
+
 // freeTerminalNo returns the number after the count of terminals, or the next
 // one that nobody has: some bring a number of their own.
 func freeTerminalNo(ctx context.Context, tx *sqldb.Tx) (no pboc.TerminalNo, err error) {
