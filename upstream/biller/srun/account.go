@@ -62,7 +62,7 @@ func (c *Client) Account(ctx context.Context, user string) (Account, error) {
 		return Account{}, err
 	}
 	if a.User != user {
-		return Account{}, errors.New("srun: the answer is about somebody else")
+		return Account{}, &vendor.Unclear{Err: errors.New("srun: the answer is about somebody else")}
 	}
 	if e, err = c.get(ctx, "api/v1/package/users-packages", url.Values{"user_name": {user}}); err != nil {
 		return Account{}, c.unclear(err)

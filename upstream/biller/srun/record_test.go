@@ -22,6 +22,12 @@ import (
 // edited is a box whose records are told in another way.
 func edited(t *testing.T, ask func(*http.Request), edit func(answer map[string]any)) *srun.Client {
 	t.Helper()
+	return editedAt(t, "payment-records", ask, edit)
+}
+
+// editedAt is a box that tells in another way what it is asked under a path's last word.
+func editedAt(t *testing.T, word string, ask func(*http.Request), edit func(answer map[string]any)) *srun.Client {
+	t.Helper()
 	dir := t.TempDir()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, beijing.Zone)
 	box, err := lab.New(lab.Config{Dir: dir, Now: func() time.Time { return now }})
@@ -29,7 +35,7 @@ func edited(t *testing.T, ask func(*http.Request), edit func(answer map[string]a
 		t.Fatal(err)
 	}
 	url := breakertest.Serve(t, dir, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if filepath.Base(r.URL.Path) != "payment-records" {
+		if filepath.Base(r.URL.Path) != word {
 			box.ServeHTTP(w, r)
 			return
 		}
@@ -50,6 +56,17 @@ func edited(t *testing.T, ask func(*http.Request), edit func(answer map[string]a
 		t.Fatal(err)
 	}
 	return c
+}
+
+// TestSomebodyElse: an answer about another user, such as one that is written in other
+// letters there, keeps nobody else from the box: it has answered.
+func TestSomebodyElse(t *testing.T) {
+	c := editedAt(t, "view", func(*http.Request) {}, func(answer map[string]any) {
+		answer["data"].(map[string]any)["user_name"] = "somebody" //nolint:forcetypeassert // the box's own
+	})
+	if a, err := c.Account(t.Context(), "2026000101"); !errors.Is(err, vendor.ErrNotSaid) {
+		t.Errorf("Account = %+v, %v; want an answer that does not say", a, err)
+	}
 }
 
 // TestRecordsWithoutCount: where nobody says how many records there are, those of the first
