@@ -212,8 +212,9 @@ func (h *House) due(ctx context.Context, source reconcile.Source, now time.Time)
 	return days, nil
 }
 
-// firstDay returns the day of the first movement that a statement may have, or
-// of the first order that a channel may have been paid, or "" if there is none.
+// firstDay returns the day of the first movement that a statement may have, or on which
+// a channel may have been paid, or "" if there is none: for what was ordered since the
+// books were copied, they need know no order, and only the terminal.
 func (h *House) firstDay(ctx context.Context, source reconcile.Source) (day channel.Day, err error) {
 	if err := h.catchUp(ctx, source); err != nil {
 		return "", err
@@ -224,7 +225,8 @@ func (h *House) firstDay(ctx context.Context, source reconcile.Source) (day chan
 			SELECT coalesce(min(at_ms), 0) FROM (
 				SELECT at_ms FROM movements WHERE account = ?1 AND about <> ''
 				UNION ALL SELECT created_ms FROM orders WHERE CAST(?1 AS TEXT) = ?2
-				UNION ALL SELECT created_ms FROM payments WHERE CAST(?1 AS TEXT) = ?2) AS moments`,
+				UNION ALL SELECT created_ms FROM payments WHERE CAST(?1 AS TEXT) = ?2
+				UNION ALL SELECT added_ms FROM terminals WHERE CAST(?1 AS TEXT) = ?2) AS moments`,
 			source, store.ChannelAlipay).Scan(&at)
 		if at > 0 {
 			day = channel.DayOf(time.UnixMilli(at))

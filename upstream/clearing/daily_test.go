@@ -323,3 +323,21 @@ func TestCorrectedOnAQuietDay(t *testing.T) {
 		w.whole()
 	})
 }
+
+// TestFirstOrdersLost has books that were restored to before the first order: what was
+// paid since is in the bill of a day of which they know nothing at all.
+func TestFirstOrdersLost(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.set("2026-03-01 12:00:00")
+		_, err := w.alipay.Precreate(t.Context(), channel.Order{
+			No: "LOST", Amount: 20 * yuan, Subject: "校园卡充值", Terminal: "K01", Life: 2 * time.Minute,
+		})
+		w.must(err)
+		w.pay("LOST")
+		w.set("2026-03-02 12:00:00")
+		w.once(0)
+		if got := w.inbox(); !slices.Equal(got, []string{"payment only theirs LOST 20.00: operator, find payer"}) {
+			t.Errorf("inbox %q", got)
+		}
+	})
+}
