@@ -178,6 +178,9 @@ func listSettlements(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		if err := tellRestored(ctx, b, first.Start(), out); err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "DAY\tMERCHANT\tSALES\tREFUNDS\tOWED\tLINES\tLATE\tPAID")
 		for _, s := range all {
@@ -190,6 +193,22 @@ func listSettlements(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return w.Flush()
 	})
+}
+
+// tellRestored says so if terminals have told since a time of more than the books had: then
+// these may lack transfers as well, and who pays by the list pays twice.
+func tellRestored(ctx context.Context, b *store.Books, since time.Time, out io.Writer) error {
+	all, err := b.Alarms(ctx)
+	for _, a := range all {
+		if a.Kind == store.AlarmRestored && a.Last.After(since) {
+			_, err := fmt.Fprintf(out, "By %s these books were restored from a copy. Before anybody is paid, "+
+				"enter what the bank has paid since the copy: "+
+				"settle pay MERCHANT --transfer NO --amount A --by NAME\n\n",
+				a.Last.In(beijing.Zone).Format(time.DateTime))
+			return err
+		}
+	}
+	return err
 }
 
 func dayOr(s string, otherwise channel.Day) (channel.Day, error) {
@@ -229,11 +248,14 @@ func closeDays(ctx context.Context, args []string, out io.Writer) error {
 	})
 }
 
-// payMerchant notes that a merchant was paid from the bank for its closed days.
+// payMerchant books what the bank has transferred to a merchant for its closed days.
 func payMerchant(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("settle pay", flag.ContinueOnError)
 	day := f.String("day", "", "last day to pay for; yesterday if empty")
 	amount := f.String("amount", "", "what the bank was told to pay")
+	no := f.String("transfer", "", "the bank's number of it")
+	carry := f.Bool("carry", false, "book it although the unpaid days come to another amount, as in restored books; "+
+		"the next day makes up for it")
 	by := f.String("by", "", "who pays")
 	return withFlags(ctx, f, args, 1, func(b *store.Books, merchant []string) error {
 		through, err := dayOr(*day, channel.DayOf(b.Now()).Add(-1))
@@ -244,19 +266,30 @@ func payMerchant(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("--amount is what was transferred, such as 12.50: %w\n%w", err, errUsage)
 		}
-		p, err := house(b).Pay(ctx, merchant[0], clearing.Transfer{Through: through, Amount: fen, By: *by})
+		p, err := house(b).Pay(ctx, merchant[0], clearing.Transfer{
+			No: *no, Through: through, Amount: fen, By: *by, Carry: *carry,
+		})
 		switch {
 		case errors.Is(err, clearing.ErrUnsigned):
 			return fmt.Errorf("--by is missing\n%w", errUsage)
+		case errors.Is(err, clearing.ErrNoTransfer):
+			return fmt.Errorf("--transfer is the bank's number of it, by which it is booked once\n%w", errUsage)
 		case err != nil:
 			return err
-		case p.Days == 0:
-			_, err = fmt.Fprintf(out, "nothing to pay to %s: no closed day is unpaid\n", merchant[0])
-			return err
+		case p.Known:
+			fmt.Fprintf(out, "transfer %s to %s is booked already\n", *no, merchant[0])
+			return nil
+		case p.Days == 0 && p.Carried == 0:
+			fmt.Fprintf(out, "nothing to pay to %s: no closed day is unpaid\n", merchant[0])
+			return nil
 		}
-		_, err = fmt.Fprintf(out, "%s is paid %s for %d days through %s, by entry %d\n",
+		fmt.Fprintf(out, "%s is paid %s for %d days through %s, by entry %d\n",
 			merchant[0], p.Amount, p.Days, through, p.Entry)
-		return err
+		if p.Carried != 0 {
+			fmt.Fprintf(out, "%s of %s are for no day of these: the next one that is closed makes up for them\n",
+				p.Carried, fen)
+		}
+		return nil
 	})
 }
 

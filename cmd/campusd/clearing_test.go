@@ -244,15 +244,31 @@ func TestSettle(t *testing.T) {
 	}
 	pay := []string{"settle", "pay", "canteen", "--day", string(yesterday), "--by", "王敏"}
 	for _, other := range []string{"", "7.99"} {
-		if out, err := s.campusd(append(pay, "--amount", other)...); err == nil {
+		if out, err := s.campusd(append(pay, "--transfer", "B1", "--amount", other)...); err == nil {
 			t.Errorf("paid, with %q transferred: %s", other, out)
 		}
 	}
 	pay = append(pay, "--amount", "8.00")
+	if out, err := s.campusd(pay...); err == nil {
+		t.Errorf("paid by a transfer without its number: %s", out)
+	}
+	pay = append(pay, "--transfer", "B1")
 	s.check(`canteen is paid 8\.00 for 1 days`, pay...)
-	s.check("nothing to pay to canteen", pay...)
+	s.check("transfer B1 to canteen is booked already", pay...)
+	s.check("nothing to pay to canteen", "settle", "pay", "canteen", "--amount", "0", "--by", "王敏")
+	s.check(`2\.00 of 2\.00 are for no day`, "settle", "pay", "canteen", "--amount", "2.00", "--transfer", "B2", "--by", "王敏",
+		"--carry")
 	s.check(`by 王敏`, "settle", "list")
 	s.check("the books are whole", "verify")
+
+	if out, err := s.campusd("settle", "list"); err != nil || strings.Contains(out, "restored") {
+		t.Errorf("settle list = %q, %v; want no word of a copy", out, err)
+	}
+	s.onBooks(func(b *store.Books) error {
+		_, err := b.Alarm(t.Context(), store.Alarm{Kind: store.AlarmRestored, Ref: "K01"})
+		return err
+	})
+	s.check("Before anybody is paid, enter what the bank has paid since the copy", "settle", "list")
 }
 
 // TestVerifyTells has verify name what is broken, and end with an error.

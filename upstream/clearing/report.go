@@ -159,12 +159,17 @@ var checks = []struct{ name, query string }{
 	{"C7: merchant is not owed what its days say", `
 		SELECT a.account FROM accounts a LEFT JOIN (
 			SELECT p.account, sum(p.amount_fen) AS amount_fen FROM postings p JOIN entries e ON e.id = p.entry_id
-			WHERE p.account LIKE 'merchant/%' AND e.kind <> 15 AND NOT EXISTS
+			WHERE p.account LIKE 'merchant/%' AND NOT EXISTS
 				(SELECT 1 FROM settlement_lines l WHERE l.account = p.account AND l.entry_id = p.entry_id)
+				AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.account = p.account AND s.entry_id = p.entry_id)
 			GROUP BY p.account) AS open ON open.account = a.account
 		WHERE a.account LIKE 'merchant/%' AND a.balance_fen <> coalesce(open.amount_fen, 0) +
 			(SELECT coalesce(sum(owed_fen), 0) FROM settlements s
 				WHERE s.account = a.account AND (s.settled_ms IS NULL OR s.entry_id IS NULL))`},
+	{"C8: transfer is not its entries", `
+		SELECT t.account || ' ' || t.no FROM transfers t
+		LEFT JOIN postings p ON p.account = t.account AND p.entry_id IN (t.entry_id, t.carried_id)
+		GROUP BY t.account, t.no, t.amount_fen HAVING coalesce(sum(p.amount_fen), 0) <> -t.amount_fen`},
 }
 
 // Verify checks what must always hold of this part of the books. It returns

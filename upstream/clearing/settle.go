@@ -131,10 +131,12 @@ type sale struct {
 	day    channel.Day // its own; "" if no clock says
 }
 
-// sales are the postings of an account after an entry that are in no day.
+// sales are the postings of an account after an entry that are in no day. What was paid
+// for days is in none; what was transferred and is for no days is in one, see Transfer.
 var sales = store.Lines(`l.before_id > ?2`) + `
 	SELECT l.entry_id, l.amount_fen, e.made_ms, e.at_ms FROM lines l JOIN entries e ON e.id = l.entry_id
-	WHERE l.entry_id > ?2 AND e.kind <> ?3
+	WHERE l.entry_id > ?2
+	AND (e.kind <> ?3 OR NOT EXISTS (SELECT 1 FROM settlements p WHERE p.account = ?1 AND p.entry_id = l.entry_id))
 	AND NOT EXISTS (SELECT 1 FROM settlement_lines s WHERE s.account = ?1 AND s.entry_id = l.entry_id)
 	ORDER BY l.entry_id`
 
@@ -268,82 +270,6 @@ func (d *dayLines) insert(ctx context.Context, tx *sqldb.Tx, now int64) error {
 		return err
 	}
 	return tx.Insert(ctx, "settlement_lines (account, entry_id, day, late)", "", d.accounts, d.entries, d.days, d.late)
-}
-
-// PaidOut is what was paid to a merchant.
-type PaidOut struct {
-	Entry  int64 // 0 if nothing was owed
-	Amount money.Fen
-	Days   int // that are settled with it; 0 if all of them were before
-}
-
-// Transfer is what somebody has had the bank pay for a merchant's days up to and including
-// one.
-type Transfer struct {
-	Through channel.Day
-	Amount  money.Fen
-	By      string
-}
-
-// Pay settles a merchant's closed days in one entry, from the school's bank account. What
-// is settled is not settled again: the same transfer once more settles no days. The error
-// is [ErrOtherAmount] if they come to another amount than was transferred.
-func (h *House) Pay(ctx context.Context, merchant string, t Transfer) (p PaidOut, err error) {
-	through, by := t.Through, t.By
-	if by = strings.TrimSpace(by); by == "" {
-		return p, fmt.Errorf("pay %s: %w", merchant, ErrUnsigned)
-	}
-	account := MerchantAccount(merchant)
-	err = h.books.Write(ctx, func(tx *sqldb.Tx) error {
-		p = PaidOut{}
-		if err := tx.Lock(ctx, "days of "+string(account)); err != nil {
-			return err
-		}
-		err := tx.QueryRow(ctx, `
-			SELECT count(*), CAST(coalesce(sum(owed_fen), 0) AS BIGINT) FROM settlements
-			WHERE account = ? AND day <= ? AND settled_ms IS NULL`, account, through).Scan(&p.Days, &p.Amount)
-		switch {
-		case err != nil || p.Days == 0:
-			return err
-		case p.Amount < 0:
-			return ErrOwes
-		case p.Amount != t.Amount:
-			return fmt.Errorf("%w: %s, and not %s", ErrOtherAmount, p.Amount, t.Amount)
-		case p.Amount > 0:
-			if p.Entry, err = h.payOut(ctx, tx, account, p.Amount); err != nil {
-				return err
-			}
-		}
-		_, err = tx.Exec(ctx, `
-			UPDATE settlements SET settled_ms = ?, settled_by = ?, entry_id = ?
-			WHERE account = ? AND day <= ? AND settled_ms IS NULL`, h.ms(), by, orNull(p.Entry), account, through)
-		return err
-	})
-	if err != nil {
-		return PaidOut{}, fmt.Errorf("pay %s: %w", merchant, err)
-	}
-	return p, nil
-}
-
-func orNull(n int64) any {
-	if n == 0 {
-		return nil
-	}
-	return n
-}
-
-func (h *House) payOut(ctx context.Context, tx *sqldb.Tx, account store.Account, amount money.Fen) (int64, error) {
-	at, err := h.books.LockAccounts(ctx, tx, []store.Account{account, Bank})
-	if err != nil {
-		return 0, err
-	}
-	all, err := h.books.PostAll(ctx, tx, at, []store.Entry{{
-		Kind: store.KindPaidOut, Place: "clearing", Debit: account, Credit: Bank, Amount: amount,
-	}})
-	if err != nil {
-		return 0, err
-	}
-	return all[0].ID, nil
 }
 
 // Settlements returns what merchants' days came to, from a day on, by day and

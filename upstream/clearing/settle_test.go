@@ -133,9 +133,13 @@ func TestPay(t *testing.T) {
 		w.set("2026-03-03 12:00:00")
 		w.sell("canteen", 1*yuan, "")
 		w.closeDays("2026-03-02", 4)
+		no := 0
 		pay := func(merchant string, through channel.Day, amount money.Fen, days int) {
 			t.Helper()
-			p, err := w.house.Pay(t.Context(), merchant, clearing.Transfer{Through: through, Amount: amount, By: "王敏"})
+			no++
+			p, err := w.house.Pay(t.Context(), merchant, clearing.Transfer{
+				No: fmt.Sprint("T", no), Through: through, Amount: amount, By: "王敏",
+			})
 			if err != nil || p.Amount != amount || p.Days != days || (p.Entry != 0) != (amount > 0) {
 				t.Errorf("Pay(%s, %s) = %+v, %v; want %s for %d days", merchant, through, p, err, amount, days)
 			}
@@ -146,6 +150,10 @@ func TestPay(t *testing.T) {
 		}
 		if _, err := w.house.Pay(t.Context(), "canteen", clearing.Transfer{Through: day, By: " "}); !errors.Is(err, clearing.ErrUnsigned) {
 			t.Errorf("by nobody: %v, want ErrUnsigned", err)
+		}
+		unnumbered := clearing.Transfer{Through: day, Amount: 10 * yuan, No: " ", By: "王敏"}
+		if _, err := w.house.Pay(t.Context(), "canteen", unnumbered); !errors.Is(err, clearing.ErrNoTransfer) {
+			t.Errorf("without the bank's number: %v, want ErrNoTransfer", err)
 		}
 		pay("canteen", "2026-03-01", 10*yuan, 1)
 		pay("canteen", "2026-03-01", 0, 0)
@@ -175,7 +183,7 @@ func TestPayWhatWasTransferred(t *testing.T) {
 		w.sell("canteen", 5*yuan, "")
 		w.set("2026-03-03 03:00:00")
 		w.closeDays("2026-03-02", 1)
-		paid := clearing.Transfer{Through: "2026-03-02", Amount: 10 * yuan, By: "王敏"}
+		paid := clearing.Transfer{No: "T", Through: "2026-03-02", Amount: 10 * yuan, By: "王敏"}
 		if p, err := w.house.Pay(t.Context(), "canteen", paid); !errors.Is(err, clearing.ErrOtherAmount) {
 			t.Errorf("Pay = %+v, %v; 10.00 were transferred", p, err)
 		}
@@ -187,12 +195,80 @@ func TestPayWhatWasTransferred(t *testing.T) {
 			}
 		}
 		owes(15 * yuan)
-		paid.Through = "2026-03-01" // the last day of the list
+		paid.Through = "2026-03-01"        // the last day of the list
 		for n, days := range []int{1, 0} { // and again, as when its answer was lost
-			if p, err := w.house.Pay(t.Context(), "canteen", paid); err != nil || p.Days != days {
+			if p, err := w.house.Pay(t.Context(), "canteen", paid); err != nil || p.Days != days || p.Entry == 0 {
 				t.Errorf("Pay, the %d. time = %+v, %v; want %d days", n+1, p, err, days)
 			}
 			owes(5 * yuan)
+		}
+	})
+}
+
+// TestTransferOfBefore enters transfers into books that are a copy from before they were made:
+// one that is the unpaid days', one that is more and one that is less. In the end merchants
+// have had what they sold, and no transfer is booked twice.
+func TestTransferOfBefore(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.set("2026-03-01 12:00:00")
+		for _, merchant := range []string{"canteen", "shop", "kiosk"} {
+			w.sell(merchant, 10*yuan, "")
+		}
+		w.set("2026-03-02 12:00:00")
+		w.closeDays("2026-03-01", 3)
+		enter := func(merchant, no string, amount money.Fen, want clearing.PaidOut) {
+			t.Helper()
+			paid := clearing.Transfer{No: no, Through: "2026-03-01", Amount: amount, By: "王敏"}
+			if want.Carried != 0 {
+				if p, err := w.house.Pay(t.Context(), merchant, paid); !errors.Is(err, clearing.ErrOtherAmount) {
+					t.Errorf("Pay %s = %+v, %v; want ErrOtherAmount", no, p, err)
+				}
+			}
+			paid.Carry = true
+			p, err := w.house.Pay(t.Context(), merchant, paid)
+			if want.Entry = p.Entry; err != nil || p != want {
+				t.Errorf("Pay %s = %+v, %v; want %+v", no, p, err, want)
+			}
+			for range 2 {
+				if p, err := w.house.Pay(t.Context(), merchant, paid); err != nil || !p.Known || p.Entry != want.Entry {
+					t.Errorf("Pay %s again = %+v, %v; want entry %d", no, p, err, want.Entry)
+				}
+				paid.Carry = false
+			}
+			paid.Amount++
+			if p, err := w.house.Pay(t.Context(), merchant, paid); !errors.Is(err, clearing.ErrOtherAmount) {
+				t.Errorf("another amount under %s = %+v, %v; want ErrOtherAmount", no, p, err)
+			}
+			w.whole()
+		}
+		enter("canteen", "T1", 10*yuan, clearing.PaidOut{Amount: 10 * yuan, Days: 1})
+		enter("shop", "T1", 12*yuan, clearing.PaidOut{Amount: 10 * yuan, Days: 1, Carried: 2 * yuan}) // of its own
+		enter("shop", "T2", 1*yuan, clearing.PaidOut{Carried: 1 * yuan})                              // none is unpaid
+		enter("kiosk", "T3", 7*yuan, clearing.PaidOut{Amount: 10 * yuan, Days: 1, Carried: -3 * yuan})
+
+		w.sell("shop", 5*yuan, "") // what was lost with the books comes late
+		w.set("2026-03-03 12:00:00")
+		w.closeDays("2026-03-02", 2)
+		wants(t, w.settled(), `
+			canteen 2026-03-01 1(0) 10.00-0.00=10.00 paid by 王敏
+			kiosk 2026-03-01 1(0) 10.00-0.00=10.00 paid by 王敏
+			shop 2026-03-01 1(0) 10.00-0.00=10.00 paid by 王敏
+			kiosk 2026-03-02 1(0) 3.00-0.00=3.00 open
+			shop 2026-03-02 3(0) 5.00-3.00=2.00 open`)
+		for merchant, amount := range map[string]money.Fen{"shop": 2 * yuan, "kiosk": 3 * yuan} {
+			_, err := w.house.Pay(t.Context(), merchant, clearing.Transfer{
+				No: "T9", Through: "2026-03-02", Amount: amount, By: "王敏",
+			})
+			w.must(err)
+		}
+		w.whole()
+		for merchant, sold := range map[string]money.Fen{"canteen": 10 * yuan, "shop": 15 * yuan, "kiosk": 10 * yuan} {
+			if got, err := w.books.Balance(t.Context(), clearing.MerchantAccount(merchant)); err != nil || got != 0 {
+				t.Errorf("%s has sold %s and is owed %s, %v; want nothing", merchant, sold, got, err)
+			}
+		}
+		if got, err := w.books.Balance(t.Context(), clearing.Bank); err != nil || got != 35*yuan {
+			t.Errorf("the bank has paid %s, %v; want 35.00", got, err)
 		}
 	})
 }
@@ -205,7 +281,7 @@ func TestIdentity(t *testing.T) {
 		w.sell("canteen", 10*yuan, "")
 		w.set("2026-03-02 12:00:00")
 		w.closeDays("2026-03-01", 1)
-		_, err := w.house.Pay(t.Context(), "canteen", clearing.Transfer{Through: day, Amount: 10 * yuan, By: "王敏"})
+		_, err := w.house.Pay(t.Context(), "canteen", clearing.Transfer{No: "T", Through: day, Amount: 10 * yuan, By: "王敏"})
 		w.must(err)
 		w.sell("canteen", 3*yuan, "")
 		if _, err := w.house.SaveStatement(t.Context(), source, channel.Statement{Day: day}); err != nil {
@@ -253,6 +329,7 @@ func TestVerify(t *testing.T) {
 		{"Day", `UPDATE settlements SET lines = lines + 1`, "C5: closed day is not its lines: merchant/canteen 2026-03-01"},
 		{"Paid", `UPDATE settlements SET owed_fen = owed_fen + 1, sales_fen = sales_fen + 1`, "C6: paid days"},
 		{"Owed", `DELETE FROM settlement_lines`, "C7: merchant is not owed"},
+		{"Transfer", `UPDATE transfers SET amount_fen = amount_fen + 1`, "C8: transfer is not its entries: merchant/canteen T"},
 		{"Balance", `UPDATE accounts SET balance_fen = balance_fen + 1 WHERE account = 'holder/1001'`, "I20: deposits"},
 		{"Odd", `INSERT INTO accounts (account) VALUES ('somewhere/else')`, "I20: account of no kind: somewhere/else"},
 	} {
@@ -268,7 +345,7 @@ func TestVerify(t *testing.T) {
 			w.must(err)
 			_, err = w.house.WriteOff(t.Context(), all[0].ID, two("x"))
 			w.must(err)
-			_, err = w.house.Pay(t.Context(), "canteen", clearing.Transfer{Through: day, Amount: 10 * yuan, By: "王敏"})
+			_, err = w.house.Pay(t.Context(), "canteen", clearing.Transfer{No: "T", Through: day, Amount: 10 * yuan, By: "王敏"})
 			w.must(err)
 			w.whole()
 			behind(t, path, tt.text)

@@ -60,6 +60,7 @@ var dump = []struct{ table, query string }{
 		ORDER BY source COLLATE "C", day COLLATE "C", id`},
 	{"settlements", `SELECT account, day, lines, late_lines, sales_fen, refunds_fen, owed_fen, settled_ms, settled_by
 		FROM settlements ORDER BY account COLLATE "C", day COLLATE "C"`},
+	{"transfers", `SELECT account, no, amount_fen FROM transfers ORDER BY account COLLATE "C", no COLLATE "C"`},
 	{"payments", `SELECT order_no, terminal, merchant, amount_fen, created_ms, expires_ms, state, cause, trade_no,
 		paid_ms, mismatch FROM payments ORDER BY order_no COLLATE "C"`},
 	{"refunds of payments", `SELECT order_no, refund_no, amount_fen, state FROM payment_refunds

@@ -40,6 +40,7 @@ var tables = []sqldb.Table{
 	{Name: "certificates"}, {Name: "enrolments"},
 	{Name: "statements"}, {Name: "statement_lines"}, {Name: "movements"}, {Name: "differences"},
 	{Name: "corrections"}, {Name: "returns"}, {Name: "settlements"}, {Name: "settlement_lines"},
+	{Name: "transfers"},
 	{Name: "business_days"},
 	{Name: "centre_acts"}, {Name: "centre_closed"}, {Name: "centre_cards"}, {Name: "centre_told"},
 	{Name: "centre_register"}, {Name: "card_checks"}, {Name: "card_refusals"},
@@ -127,6 +128,7 @@ var rights = map[string]sqldb.Rights{
 	"returns":          {Update: []string{"state", "ended_ms"}},
 	"settlements":      {Update: []string{"settled_ms", "settled_by", "entry_id"}},
 	"settlement_lines": {},
+	"transfers":        {},
 	"business_days":    {},
 
 	"terminal_places": {},
