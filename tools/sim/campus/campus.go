@@ -34,6 +34,7 @@ import (
 	"quancun/money"
 	"quancun/tools/sim/bathhouse"
 	"quancun/tools/sim/outside"
+	"quancun/tools/sim/treasury"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
 )
@@ -72,6 +73,7 @@ type Campus struct {
 	network   outside.Asker   // takes the network fee
 	meters    *outside.Biller // takes what electricity costs
 	baths     *bathhouse.Baths
+	treasury  *treasury.Office
 	tooSoon   map[bathcode.Slot]bool // of which a controller's last word came before their end
 	losses    map[string]loss        // by reference
 	machines  []*machine
@@ -122,6 +124,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	c.network, c.meters = outside.NewAsker(c.world, c.dice, c.met), outside.NewBiller(c.world, c.dice, c.met)
 	c.baths = &bathhouse.Baths{World: c.world, Dice: c.dice, Met: c.bathed, Note: c.note, Wrong: c.wrong}
 	c.baths.Open(w.Setups)
+	c.treasury = c.newTreasury()
 	defer c.close()
 	whole := context.WithoutCancel(ctx) // see live
 	err = c.open(whole)

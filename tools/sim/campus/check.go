@@ -19,6 +19,7 @@ import (
 	"quancun/upstream/bath"
 	"quancun/upstream/biller"
 	"quancun/upstream/centre"
+	"quancun/upstream/clearing"
 	"quancun/upstream/lost"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -79,6 +80,7 @@ func (c *Campus) settle(ctx context.Context) {
 		m.passHolds(ctx)
 	}
 	c.rest(ctx)
+	c.reconcile(ctx)
 	for _, m := range c.machines {
 		c.acting = m
 		c.inspect(ctx)
@@ -157,9 +159,9 @@ func (c *Campus) expected(up *copied) map[string]money.Fen {
 			move("channel/alipay", "holder/"+o.holder.account, c.payments.Paid(o.no))
 		}
 	}
-	for no, b := range up.bills {
+	for _, b := range up.bills {
 		if b.state == biller.Paid {
-			move(b.account, "biller/"+b.biller, c.biller(b.biller).Booked(no))
+			move(b.account, "biller/"+b.biller, b.amount)
 		}
 	}
 	for _, r := range up.baths {
@@ -240,6 +242,13 @@ func (c *Campus) judge(ctx context.Context) error {
 		return err
 	}
 	want := c.expected(up)
+	err = c.decisions(ctx, func(from, to string, f money.Fen) {
+		want[from] -= f
+		want[to] += f
+	})
+	if err != nil {
+		return err
+	}
 	for _, a := range slices.Sorted(maps.Keys(have)) {
 		if a == "opening/balances" {
 			continue
@@ -263,9 +272,10 @@ func (c *Campus) verify(ctx context.Context) error {
 	more, err2 := c.office.journal.Verify(ctx)
 	acts, err3 := centre.New(c.office.books).Verify(ctx)
 	bills, err4 := biller.Verify(ctx, c.office.books)
+	days, err7 := clearing.New(c.office.books).Verify(ctx)
 	baths, err5 := bath.Verify(ctx, c.office.books)
 	losses, err6 := lost.Verify(ctx, c.office.books)
-	for _, b := range slices.Concat(broken, more, acts, bills, baths, losses) {
+	for _, b := range slices.Concat(broken, more, acts, bills, baths, losses, days) {
 		c.wrong("books: %s", b)
 	}
 	for _, m := range c.machines {
@@ -273,7 +283,7 @@ func (c *Campus) verify(ctx context.Context) error {
 			c.wrong("journal of %s: %v", m.name, wrong)
 		}
 	}
-	return errors.Join(err, err2, err3, err4, err5, err6, c.judgeActs(ctx))
+	return errors.Join(err, err2, err3, err4, err5, err6, err7, c.judgeActs(ctx))
 }
 
 // judgeActs checks that what clerks have written down is what was done, and all

@@ -6,6 +6,7 @@ import (
 	"quancun/lab/disk"
 	"quancun/tools/sim/bathhouse"
 	"quancun/tools/sim/outside"
+	"quancun/tools/sim/treasury"
 )
 
 // Branch is something rare that has to happen often enough in a run, because
@@ -121,6 +122,13 @@ const (
 	branchLossKept
 	branchLossNever
 
+	branchTreasuryAssigned
+	branchTreasuryReturned
+	branchTreasuryWrittenOff
+	branchTreasuryPaid
+	branchTreasuryEntered
+	branchTreasuryCarried
+
 	branchCount
 )
 
@@ -230,6 +238,13 @@ var branchNames = [branchCount]string{
 	branchLossUndone: "loss undone",
 	branchLossKept:   "keeper: loss was reported",
 	branchLossNever:  "keeper: loss never will be",
+
+	branchTreasuryAssigned:   "line of a bill assigned",
+	branchTreasuryReturned:   "line of a bill given back",
+	branchTreasuryWrittenOff: "line of a bill written off",
+	branchTreasuryPaid:       "merchant paid",
+	branchTreasuryEntered:    "transfer entered afterwards",
+	branchTreasuryCarried:    "transfer carried to another day",
 }
 
 // String returns the branch in words.
@@ -262,6 +277,13 @@ var events = map[bathhouse.Event]Branch{
 	bathhouse.OtherSlot: branchBathOtherSlot, bathhouse.Twice: branchBathTwice, bathhouse.PowerCut: branchBathCut,
 	bathhouse.ClockLost: branchBathClock, bathhouse.Left: branchBathLeft,
 	bathhouse.ClockAhead: branchBathAhead, bathhouse.Early: branchBathEarly, bathhouse.InVain: branchBathInVain,
+}
+
+// decided are the branches that the finance office takes.
+var decided = map[treasury.Event]Branch{
+	treasury.Assigned: branchTreasuryAssigned, treasury.GivenBack: branchTreasuryReturned,
+	treasury.WrittenOff: branchTreasuryWrittenOff, treasury.PaidOut: branchTreasuryPaid,
+	treasury.EnteredLate: branchTreasuryEntered, treasury.Carried: branchTreasuryCarried,
 }
 
 // bathed notes what has happened at a bath.

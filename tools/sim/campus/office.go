@@ -2,14 +2,18 @@ package campus
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"quancun/journal"
 	"quancun/lab/disk"
 	"quancun/money"
 	"quancun/tools/sim/auditor"
+	"quancun/tools/sim/outside"
+	"quancun/tools/sim/treasury"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
 	"quancun/upstream/bath"
@@ -18,12 +22,16 @@ import (
 	"quancun/upstream/biller/setup"
 	"quancun/upstream/biller/vendor"
 	"quancun/upstream/centre/counter"
+	"quancun/upstream/channel"
+	"quancun/upstream/clearing"
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/lost"
+	"quancun/upstream/reconcile"
 	"quancun/upstream/server"
 	"quancun/upstream/staff"
 	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 )
 
 const (
@@ -285,4 +293,102 @@ func (o *office) close() {
 	if o.backup != nil {
 		o.backup.Close()
 	}
+}
+
+// newTreasury makes the finance office.
+func (c *Campus) newTreasury() *treasury.Office {
+	o := &treasury.Office{
+		World: c.world, Dice: c.dice, Log: c.log, Note: c.note, Wrong: c.wrong,
+		Met:      func(e treasury.Event) { c.cover(decided[e]) },
+		Payments: c.payments,
+		Billers: map[reconcile.Source]*outside.Biller{
+			"biller/" + setup.NetworkName: c.network.Biller, "biller/" + setup.ElectricityName: c.meters,
+		},
+		Payer: func(no string) (store.Account, bool) {
+			for _, o := range c.orders {
+				if o.no == no {
+					return store.HolderAccount(o.holder.account), true
+				}
+			}
+			return "", false
+		},
+	}
+	return o.Open()
+}
+
+// morning lets the night pass, and has the finance office do its day's work.
+func (c *Campus) morning(ctx context.Context) {
+	next := channel.DayOf(c.world.Now).Add(1).Start().Add(9*time.Hour + 30*time.Minute)
+	for c.world.Now.Before(next) {
+		c.world.Pass(min(30*time.Minute, next.Sub(c.world.Now)))
+		c.baths.Live()
+	}
+	if c.office.down() {
+		return
+	}
+	err := c.treasury.Work(ctx, c.office.books)
+	c.note("treasury: its work is done: %v", err)
+	if !c.healed && c.dice.OneIn(6) {
+		c.office.restore(ctx) // and nothing of it was done
+	}
+}
+
+// reconcile has the finance office work until nothing differs any more, and holds the
+// books against those of everybody outside.
+func (c *Campus) reconcile(ctx context.Context) {
+	c.treasury.Calm = true
+	for n := 0; n < 2 || n < 5 && len(c.differs(ctx)) > 0; n++ {
+		c.morning(ctx)
+		c.office.attend(ctx)
+		c.office.decide(ctx)
+	}
+	for _, x := range c.differs(ctx) {
+		c.wrong("nobody can close line %d: %s %s, %s", x.ID, x.Kind, x.Ref, x.NextStep)
+	}
+	if c.broken != nil {
+		return
+	}
+	have, err := c.office.balances(ctx)
+	if err != nil {
+		c.wrong("%v", err)
+		return
+	}
+	want := map[string]money.Fen{
+		string(store.ChannelAlipay): -c.payments.Holds(), string(clearing.Bank): 0,
+	}
+	for source, b := range c.treasury.Billers {
+		want[string(source)] = b.Owed()
+	}
+	for _, paid := range c.treasury.Transferred() {
+		want[string(clearing.Bank)] += paid
+	}
+	for account, sum := range want {
+		if have[account] != sum {
+			c.wrong("%s holds %s, and by the books of those outside %s", account, have[account], sum)
+		}
+	}
+}
+
+// differs returns the open lines about what others have in their books.
+func (c *Campus) differs(ctx context.Context) []clearing.Exception {
+	all, err := clearing.New(c.office.books).Exceptions(ctx, false)
+	if err != nil {
+		c.wrong("the inbox is not read: %v", err)
+	}
+	return slices.DeleteFunc(all, func(x clearing.Exception) bool { return x.Source == "" })
+}
+
+// decisions are the entries that people have made.
+func (c *Campus) decisions(ctx context.Context, move func(from, to string, f money.Fen)) error {
+	return c.office.books.Read(ctx, func(tx *sqldb.Tx) error {
+		return sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+			var from, to string
+			var f money.Fen
+			err := rows.Scan(&from, &to, &f)
+			move(from, to, f)
+			return err
+		}, `SELECT debit, credit, amount_fen FROM entries WHERE kind = ? AND place = 'clearing'
+			UNION ALL SELECT debit, credit, amount_fen FROM entries WHERE kind = ?`,
+			store.KindCorrection, store.KindPaidOut)
+	})
 }

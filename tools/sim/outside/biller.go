@@ -16,6 +16,7 @@ import (
 	"quancun/tools/sim/virtual"
 	"quancun/upstream/biller/electricity"
 	"quancun/upstream/biller/vendor"
+	"quancun/upstream/channel"
 )
 
 // Mishap is what may happen to a call to a biller. Its number dies with the process.
@@ -61,6 +62,7 @@ type Biller struct {
 	Calm bool // nothing goes wrong any more
 	Down bool // nobody reaches it
 
+	register
 	byNumber bool
 	told     map[string]int // calls that left, by order
 	booked   map[string]money.Fen
@@ -90,6 +92,14 @@ func NewAsker(w *virtual.World, d virtual.Dice, met func(Mishap)) Asker {
 
 // Booked returns what was put on a bill under an order number.
 func (b *Biller) Booked(no string) money.Fen { return b.booked[no] }
+
+// Owed returns what was put on all bills.
+func (b *Biller) Owed() (sum money.Fen) {
+	for _, f := range b.booked {
+		sum += f
+	}
+	return sum
+}
 
 // Told returns how many calls with an order number have left the upstream.
 func (b *Biller) Told(no string) int { return b.told[no] }
@@ -138,10 +148,14 @@ func (b *Biller) work() {
 }
 
 func (b *Biller) book(c vendor.Charge) vendor.Receipt {
+	r := vendor.Receipt{RecordNo: "R" + c.OrderNo, At: b.World.Now}
 	if b.booked[c.OrderNo] == 0 || !b.byNumber {
 		b.booked[c.OrderNo] += c.Amount
+		b.enter(channel.Line{
+			OrderNo: c.OrderNo, TradeNo: r.RecordNo, Kind: channel.Payment, Amount: c.Amount, At: r.At,
+		})
 	}
-	return vendor.Receipt{RecordNo: "R" + c.OrderNo, At: b.World.Now}
+	return r
 }
 
 // mishap draws what happens to a call.

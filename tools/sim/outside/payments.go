@@ -24,9 +24,10 @@ type Payments struct {
 
 	Calm bool // nothing goes wrong any more
 
+	register
 	trades map[string]*channel.Trade
 	given  map[string]money.Fen
-	refund map[string]money.Fen // by refund number
+	refund map[string]money.Fen // by order and refund number
 }
 
 // NewPayments returns a payment service with empty books.
@@ -84,9 +85,11 @@ func (s *Payments) Cancel(_ context.Context, no string) (status channel.Status, 
 			t = &channel.Trade{OrderNo: no}
 			s.trades[no] = t
 		}
-		if t.Status == channel.Paid || t.Status == channel.Returned {
-			t.Status = channel.Returned
-		} else {
+		switch t.Status {
+		case channel.Paid:
+			s.giveBack(t, "", t.Amount-s.given[no])
+		case channel.Returned:
+		default:
 			t.Status = channel.Closed
 		}
 		status = t.Status
@@ -98,12 +101,30 @@ func (s *Payments) Cancel(_ context.Context, no string) (status channel.Status, 
 // Refund implements [channel.Channel].
 func (s *Payments) Refund(_ context.Context, no, refundNo string, amount money.Fen) error {
 	return s.ask(func() error {
-		if _, done := s.refund[refundNo]; !done {
-			s.refund[refundNo] = amount
-			s.given[no] += amount
+		name := no + " " + refundNo
+		if _, done := s.refund[name]; done {
+			return nil
 		}
+		if s.Paid(no) < amount {
+			return channel.ErrRefused
+		}
+		s.refund[name] = amount
+		s.giveBack(s.trades[no], refundNo, amount)
 		return nil
 	})
+}
+
+// giveBack gives part of what was paid back. A trade of which nothing is left is over.
+func (s *Payments) giveBack(t *channel.Trade, refundNo string, amount money.Fen) {
+	if s.given[t.OrderNo] += amount; s.given[t.OrderNo] == t.Amount {
+		t.Status = channel.Returned
+	}
+	if amount > 0 {
+		s.enter(channel.Line{
+			OrderNo: t.OrderNo, RefundNo: refundNo, TradeNo: t.TradeNo, Kind: channel.Refund, Amount: amount,
+			At: s.World.Now,
+		})
+	}
 }
 
 // Notice implements [channel.Channel]. This service sends none; questions find
@@ -126,6 +147,9 @@ func (s *Payments) Pay(no string) bool {
 		s.Late()
 	}
 	t.Status, t.TradeNo, t.PaidAt = channel.Paid, "2026"+no, s.World.Now
+	s.enter(channel.Line{
+		OrderNo: no, TradeNo: t.TradeNo, Kind: channel.Payment, Amount: t.Amount, At: s.World.Now,
+	})
 	return true
 }
 
@@ -135,6 +159,14 @@ func (s *Payments) Paid(no string) money.Fen {
 		return t.Amount - s.given[no]
 	}
 	return 0
+}
+
+// Holds returns what the service holds of all orders.
+func (s *Payments) Holds() (sum money.Fen) {
+	for no := range s.trades {
+		sum += s.Paid(no)
+	}
+	return sum
 }
 
 // Closed reports whether an order can be paid no more.
