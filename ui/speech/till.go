@@ -34,6 +34,9 @@ func Sale(v till.View, t *text.Texts) []Utterance {
 		if v.Kept > 0 {
 			title = t.T("till.kept")
 		}
+		if v.Amount == 0 { // a card was looked at, and nothing sold
+			return []Utterance{open(title)}
+		}
 		return []Utterance{open(t.T("speech.notsold")), open(title)}
 	case till.Unknown, till.Doubt:
 		return []Utterance{open(t.T("speech.checking"))}
