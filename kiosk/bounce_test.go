@@ -48,3 +48,29 @@ func TestTillBouncing(t *testing.T) {
 		t.Errorf("laid down again: step %d", v.Step)
 	}
 }
+
+// TestTillBouncesAfter: the same, of a card that bounces when it has paid: the till says
+// whose it is, and what it has paid.
+func TestTillBouncesAfter(t *testing.T) {
+	t.Parallel()
+	world, tills := newShop(t, "T01")
+	w := tills[0].openWindow()
+	w.price(lunch)
+	w.layCard()
+	w.see(flow.Sold)
+	w.layCard()
+	if v := w.see(flow.Glance); v.Sale.Amount != lunch {
+		t.Errorf("the card that has paid: %+v", v.Sale)
+	}
+	w.price(yuan)
+	w.see(flow.Present)
+	time.Sleep(300 * time.Millisecond) // a sale would be made by now
+	world.told(w.post)
+	if got := world.booked(journal.MerchantAccount(merchant)); got != lunch {
+		t.Errorf("the canteen has %s, want %s", got, lunch)
+	}
+	w.layCard()
+	if v := w.see(flow.Sold, flow.Declined, flow.Ask); v.Step != flow.Sold {
+		t.Errorf("laid down again: step %d", v.Step)
+	}
+}

@@ -130,6 +130,8 @@ func (s *Session) note(before, step Step, in Input) {
 		s.paid = max(s.tried, s.early) // the cashier's own card pays for nobody
 	case step == Sold:
 		s.paid, s.keyed = max(s.tried, s.early), false
+	case step == Glance && s.Desk.now().Sub(s.view.Sale.At) < repeatWithin:
+		s.paid = s.tried // it may have bounced
 	case step == Locked:
 		s.keyed = false
 	}
