@@ -15,15 +15,16 @@ func TestParsePaid(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"pay_elec_gdc":{"retcode":"0","errmsg":"缴费成功"}}`:                 "done",
 		`{"pay_elec_gdc":{"retcode":0}}`:                                   "done",
+		`{"pay_elec_gdc":{"retcode":"0","errmsg":"缴费失败，请联系管理员"}}`:          "unknown", // in people's words
 		`{"Msg":"{\"pay_elec_gdc\":{\"retcode\":\"0\",\"errmsg\":\"\"}}"}`: "done",
 		`{"Msg":{"pay_elec_gdc":{"retcode":"-3","errmsg":"no"}}}`:          "unknown",
 		`{"pay_elec_gdc":{"retcode":"-1","errmsg":"通讯超时"}}`:                "unknown", // and booked
 		`{"pay_elec_gdc":{"errmsg":"缴费成功"}}`:                               "unknown",
-		`{"pay_elec_gdc":{}}`:                                              "unknown",
-		`{"pay_elec_gdc":null}`:                                            "unknown",
-		`{"retcode":"0"}`:                                                  "unknown",
-		`{"Msg":"系统繁忙"}`:                                                   "unknown",
-		`<html>`:                                                           "unknown",
+		`{"pay_elec_gdc":{}}`:   "unknown",
+		`{"pay_elec_gdc":null}`: "unknown",
+		`{"retcode":"0"}`:       "unknown",
+		`{"Msg":"系统繁忙"}`:        "unknown",
+		`<html>`:                "unknown",
 	} {
 		got := "unknown"
 		switch err := parsePaid([]byte(text)); {

@@ -247,13 +247,17 @@ func (s *Synjones) Pay(ctx context.Context, c vendor.Charge) (vendor.Receipt, er
 }
 
 // parsePaid returns nil only for code 0. No document names a code with which nothing was
-// moved, and TSM asks the meters' system in turn: another code is [vendor.Unclear].
+// moved, and TSM asks the meters' system in turn: another code is [vendor.Unclear]. So is
+// code 0 with a sentence of failure, which it comes with on this wire.
 func parsePaid(body []byte) error {
 	answer, err := parseSynjones(body, "pay_elec_gdc")
 	if err != nil {
 		return err
 	}
-	_, err = synCode(answer)
+	message, err := synCode(answer)
+	if err == nil && strings.Contains(message, "失败") {
+		err = &synError{"0", message}
+	}
 	var no *synError
 	if errors.As(err, &no) {
 		return &vendor.Unclear{Code: no.code, Err: err}
