@@ -207,3 +207,61 @@ func flipped(content []byte, at int) []byte {
 	damaged[at] ^= 1 << (at % 8)
 	return damaged
 }
+
+// TestRecoverWhileRead: somebody reads a damaged journal while it is recovered, so that
+// what its "-wal" has cannot go into the file, and the power fails between the two. The
+// newest entries are still found afterwards.
+func TestRecoverWhileRead(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	l.Book.o.Sentinel = false
+	for n := range 100 {
+		l.append(t, topUp(fmt.Sprintf("A%03d", n)))
+	}
+	l.restart(t)
+	l.append(t, sale("S1"))
+	hurt := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	for _, ending := range []string{"", "-wal"} {
+		content := must2(os.ReadFile(l.path + ending))
+		if ending == "" {
+			content = bytes.ReplaceAll(content, []byte("A003"), []byte("A00x"))
+		}
+		if err := os.WriteFile(hurt.path+ending, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader := openDB(dsn(system{}, hurt.path, readParams), checkVersion)
+	tx := must2(reader.BeginTx(ctx, nil))
+	var count int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM journal`).Scan(&count); err != nil {
+		t.Fatal(err)
+	}
+	hurt.o.FS = cutAt{system{}, hurt.path}
+	if r, err := Recover(ctx, hurt.path, hurt.o); err == nil {
+		t.Errorf("Recover while somebody reads = %+v", r)
+	}
+	if err := errors.Join(tx.Rollback(), reader.Close()); err != nil {
+		t.Fatal(err)
+	}
+	hurt.o.FS = nil
+	if r, err := Recover(ctx, hurt.path, hurt.o); err != nil {
+		t.Errorf("Recover = %+v, %v", r, err)
+	}
+	hurt.open(t)
+	defer func() { hurt.Close() }()
+	if _, err := hurt.Get(ctx, "S1"); err != nil {
+		t.Errorf("the newest entry is gone: %v", err)
+	}
+}
+
+// cutAt is a file system whose power fails before a file gets another name.
+type cutAt struct {
+	FS
+	path string
+}
+
+func (f cutAt) Rename(from, to string) error {
+	if from == f.path {
+		return errors.New("the power has failed")
+	}
+	return f.FS.Rename(from, to)
+}

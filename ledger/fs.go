@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
 
 	"quancun/journal"
@@ -363,7 +364,7 @@ func keepWAL(files FS, path string) ([]byte, error) {
 // salvage gives f what can be read in a journal's file, and returns why not all
 // could be read. Of a damaged "-wal" first what SQLite takes is read, then what it
 // takes once it is mended: either may have what the other lacks. If that cannot be
-// written, f is not called.
+// written, or stays in the "-wal" because somebody reads, f is not called.
 func salvage(ctx context.Context, files FS, path string, f func(*sql.DB, map[int64]row)) error {
 	whole := map[int64]row{}
 	damaged, err := keepWAL(files, path)
@@ -380,33 +381,16 @@ func salvage(ctx context.Context, files FS, path string, f func(*sql.DB, map[int
 	}
 	db := openDB(dsn(files, path, salvageParams), checkVersion)
 	_, err = db.ExecContext(ctx, `PRAGMA journal_mode = DELETE`) // moves what is in the "-wal" into the file
+	var s sqlite3.Error
+	if errors.As(err, &s) && (s.Code == sqlite3.ErrBusy || s.Code == sqlite3.ErrLocked) {
+		return errors.Join(fmt.Errorf("somebody reads %s: %w", path, err), db.Close())
+	}
 	errs = append(errs, err, readWhole(ctx, db, whole))
 	f(db, whole)
 	return named(errors.Join(append(errs, db.Close())...))
 }
 
 const salvageParams = "mode=rw&_busy_timeout=5000"
-
-// readWhole adds the entries of a journal that are whole: forwards until it cannot
-// go on, and backwards the same.
-func readWhole(ctx context.Context, db *sql.DB, whole map[int64]row) error {
-	var errs []error
-	for _, order := range []string{"", " DESC"} {
-		err := each(ctx, db, `SELECT seq, body, hash FROM journal ORDER BY seq`+order, func(rows *sql.Rows) error {
-			var seq int64
-			var body, hash []byte
-			if err := rows.Scan(&seq, &body, &hash); err != nil {
-				return err
-			}
-			if parsed, problem := parseRow(seq, body, hash); problem == "" {
-				whole[seq] = parsed
-			}
-			return nil
-		})
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
 
 // discard removes the file at path, if there is one.
 func discard(files FS, path string) error {

@@ -93,6 +93,27 @@ func readLines(ctx context.Context, q querier, from int64) (all []line, err erro
 	return all, err
 }
 
+// readWhole adds the entries of a journal that are whole: forwards until it cannot
+// go on, and backwards the same.
+func readWhole(ctx context.Context, db *sql.DB, whole map[int64]row) error {
+	var errs []error
+	for _, order := range []string{"", " DESC"} {
+		err := each(ctx, db, `SELECT seq, body, hash FROM journal ORDER BY seq`+order, func(rows *sql.Rows) error {
+			var seq int64
+			var body, hash []byte
+			if err := rows.Scan(&seq, &body, &hash); err != nil {
+				return err
+			}
+			if parsed, problem := parseRow(seq, body, hash); problem == "" {
+				whole[seq] = parsed
+			}
+			return nil
+		})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // parse hashes, decodes and checks what concerns each row alone.
 func (c *chunk) parse() {
 	defer close(c.parsed)
