@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -244,6 +246,34 @@ func TestRestore(t *testing.T) {
 	}
 	if open := must2(restored.OpenItems(ctx)); len(open) != 2 {
 		t.Errorf("open %+v, want S1 and S2", open)
+	}
+}
+
+// TestRestoreOfOtherKeys: the backup of a machine that has died, with its keys, comes into
+// the machine in its place. Nothing of it proves itself by the new keys; what upstream does
+// not have of it is carried over into a journal that does.
+func TestRestoreOfOtherKeys(t *testing.T) {
+	l, ctx := labAt(filepath.Join(t.TempDir(), "journal.db")), t.Context()
+	l.open(t)
+	l.append(t, sale("S1"))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	next := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	next.o.Key = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{77}, ed25519.SeedSize))
+	if err := Restore(ctx, l.path, next.path, next.o); !errors.Is(err, ErrTampered) {
+		t.Errorf("Restore after enrolling = %v, want ErrTampered", err)
+	}
+	if err := Restore(ctx, l.path, next.path, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Recover(ctx, next.path, next.o); err != nil || r.Carried != 2 {
+		t.Errorf("Recover = %+v, %v, want the start and S1 carried over", r, err)
+	}
+	next.open(t)
+	defer func() { next.Close() }()
+	if open := must2(next.OpenItems(ctx)); len(open) != 1 || open[0].Ref != "S1" {
+		t.Errorf("open %+v, want S1", open)
 	}
 }
 
