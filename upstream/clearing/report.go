@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"quancun/money"
+	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
 
@@ -138,7 +139,8 @@ var checks = []struct{ name, query string }{
 		LEFT JOIN postings p ON p.entry_id = m.entry_id AND p.account = m.account
 		WHERE p.amount_fen IS NULL OR p.amount_fen <> m.amount_fen`},
 	{"C3: exception was closed by nothing", `
-		SELECT id FROM exceptions WHERE closed_ms IS NOT NULL AND closing_entry IS NULL AND evidence = ''`},
+		SELECT id FROM exceptions WHERE closed_ms IS NOT NULL AND closing_entry IS NULL AND evidence = ''
+			OR closing_entry NOT IN (SELECT id FROM entries)`},
 	{"C4: correction does not book its difference", `
 		SELECT c.exception_id FROM corrections c JOIN differences d ON d.exception_id = c.exception_id
 		LEFT JOIN postings p ON p.entry_id = c.entry_id AND p.account = d.source
@@ -170,6 +172,17 @@ var checks = []struct{ name, query string }{
 		SELECT t.account || ' ' || t.no FROM transfers t
 		LEFT JOIN postings p ON p.account = t.account AND p.entry_id IN (t.entry_id, t.carried_id)
 		GROUP BY t.account, t.no, t.amount_fen HAVING coalesce(sum(p.amount_fen), 0) <> -t.amount_fen`},
+	{"C9: correction was signed by nobody", `
+		SELECT e.id FROM entries e WHERE e.kind = 14 AND e.claim_id IS NULL AND e.id NOT IN (
+			SELECT entry_id FROM corrections
+			UNION SELECT CASE x.account WHEN n.debit THEN n.debit_before ELSE n.credit_before END
+				FROM corrections c JOIN exceptions x ON x.id = c.exception_id AND x.kind = '` + store.DrawerDiffers + `'
+				JOIN entries n ON n.id = c.entry_id)`},
+	{"C10: entry pays no merchant's days", `
+		SELECT id FROM entries WHERE kind = 15 AND id NOT IN (
+			SELECT entry_id FROM settlements WHERE entry_id IS NOT NULL
+			UNION SELECT entry_id FROM transfers WHERE entry_id IS NOT NULL
+			UNION SELECT carried_id FROM transfers WHERE carried_id IS NOT NULL)`},
 }
 
 // Verify checks what must always hold of this part of the books. It returns

@@ -374,5 +374,8 @@ func (w *world) counted(stands, found money.Fen) int64 {
 	if err != nil || err2 != nil || first == 0 || first != again {
 		w.t.Fatalf("Count = %d, %v; again %d, %v", first, err, again, err2)
 	}
+	if broken, err := house.Verify(ctx); err != nil || len(broken) > 0 {
+		w.t.Errorf("after a count: %q, %v", broken, err)
+	}
 	return first
 }

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"quancun/journal"
@@ -34,6 +35,10 @@ var checks = []struct{ name, query string }{
 		SELECT h.terminal || ' ' || h.attempt FROM holds h
 		LEFT JOIN intents i ON i.terminal = h.terminal AND i.ref = h.attempt AND i.kind = 40 AND NOT i.claimed
 		WHERE h.state = 2 AND i.ref IS NULL`},
+	{"hold of an open sale is not bound to it", `
+		SELECT h.terminal || ' ' || h.attempt FROM holds h
+		JOIN journals j ON j.terminal = h.terminal AND j.epoch = h.epoch JOIN intents i ON i.journal = j.id
+		WHERE i.seq = h.seq AND i.ref = h.attempt AND i.kind = 40 AND NOT i.claimed AND h.state <> 2`},
 	{"I10: claim of a sale has another amount in suspense", `
 		SELECT c.terminal || ' ' || c.ref FROM claims c
 		LEFT JOIN entries e ON e.claim_id = c.id
@@ -61,8 +66,33 @@ var checks = []struct{ name, query string }{
 		WHERE NOT (e.credit LIKE 'merchant/%' AND e.amount_fen = -m.amount_fen
 				OR e.debit LIKE 'merchant/%' AND e.amount_fen = m.amount_fen)
 			OR m.amount_fen >= 0 AND e.kind <> 14`},
+	{"M4: entry is of none in a journal", `
+		SELECT e.id FROM entries e
+		WHERE e.journal IS NULL AND (e.kind IN (4, 9, 10, 11, 12, 13)
+				OR e.kind = 3 AND NOT EXISTS (SELECT 1 FROM bill_refunds r WHERE r.entry_id = e.id))
+			OR e.part >= (SELECT count(*) FROM (` + hashes + `) AS hashes)`},
+	{"I10: entry is of no claim, or of none of its accounts", `
+		SELECT e.id FROM entries e LEFT JOIN claims c ON c.id = e.claim_id LEFT JOIN cards k ON k.card_no = c.card_no
+		WHERE (e.kind IN (7, 8) OR e.claim_id IS NOT NULL) AND (c.id IS NULL OR c.account NOT IN ('', k.account)
+			OR e.debit NOT IN (c.account, 'suspense/' || c.terminal, 'merchant/' || c.merchant)
+			OR e.credit NOT IN (c.account, 'suspense/' || c.terminal, 'merchant/' || c.merchant))`},
+	{"I10: merchant or purse has not moved as the claim of a sale ended", `
+		SELECT c.terminal || ' ' || c.ref FROM claims c
+		LEFT JOIN entries e ON e.claim_id = c.id LEFT JOIN purse_moves m ON m.entry_id = e.id
+		WHERE c.kind = 40
+		GROUP BY c.id, c.terminal, c.ref, c.state, c.amount_fen, c.account
+		HAVING coalesce(sum(CASE 'merchant/' || c.merchant
+				WHEN e.credit THEN e.amount_fen WHEN e.debit THEN -e.amount_fen END), 0)
+				<> CASE WHEN c.state = 2 THEN c.amount_fen ELSE 0 END
+		OR c.account <> '' AND coalesce(sum(m.amount_fen), 0) <> CASE c.state WHEN 2 THEN -c.amount_fen ELSE 0 END`},
 	{"correction names nothing", `SELECT id FROM entries WHERE kind = 14 AND claim_id IS NOT NULL AND undoes IS NULL`},
 }
+
+// hashes are of what has come under the number that an entry e of the ledger is posted
+// for, whoever has brought it.
+const hashes = `
+	SELECT hash FROM journal_entries b WHERE b.journal = e.journal AND b.seq = e.seq
+	UNION SELECT hash FROM carried_entries c WHERE c.journal = e.journal AND c.seq = e.seq`
 
 // Verify checks what must always hold of the journals that we keep and of what
 // follows from them: no gap, chains and trees are whole and signed, each entry
@@ -85,7 +115,7 @@ func (g *Ingest) Verify(ctx context.Context) (broken []string, err error) {
 				broken = append(broken, c.name+": "+which)
 			}
 		}
-		v := &verifier{ctx: ctx, tx: tx, campus: campus}
+		v := &verifier{ctx: ctx, tx: tx, campus: campus, open: map[string]journal.Kind{}, ends: map[string]bool{}}
 		if err := v.journals(); err != nil {
 			return err
 		}
@@ -104,6 +134,10 @@ type verifier struct {
 	tx     *sqldb.Tx
 	campus ed25519.PublicKey
 	broken []string
+	cards  map[string]card // that are known, of the entries that are looked at
+
+	open map[string]journal.Kind // loads and sales that are announced and not ended, by terminal and ref
+	ends map[string]bool         // of what is announced later: journals come in no order
 }
 
 func (v *verifier) found(at any, format string, args ...any) {
@@ -131,7 +165,7 @@ func (v *verifier) journals() error {
 			return err
 		}
 	}
-	return nil
+	return v.unended()
 }
 
 func (v *verifier) readJournals() (all []kept, err error) {
@@ -177,8 +211,15 @@ func (v *verifier) journal(k *kept) error {
 			}
 			return err
 		}
-		posted, err := v.postings(k.id, items)
+		posted, err := v.postings(k.id, items[0].Seq, items[len(items)-1].Seq)
 		if err != nil {
+			return err
+		}
+		nos := map[string]bool{}
+		for i := range items {
+			nos[items[i].innermost().entry.Card] = true
+		}
+		if v.cards, err = readCards(v.ctx, v.tx, names(nos)); err != nil {
 			return err
 		}
 		for i := range items {
@@ -191,10 +232,8 @@ func (v *verifier) journal(k *kept) error {
 			if note := k.points[it.Seq]; note != nil {
 				v.signed(k, tree, note)
 			}
-			if err := v.posted(it, posted[it.Seq]); err != nil {
-				return err
-			}
-			if err := v.summed(it, tally); err != nil {
+			err := errors.Join(v.posted(it, posted[it.Seq]), v.carried(k, it), v.summed(it, tally))
+			if err != nil {
 				return err
 			}
 		}
@@ -268,35 +307,131 @@ func (v *verifier) signed(k *kept, tree journal.Frontier, note []byte) {
 // posted is what an entry has posted.
 type posted struct {
 	amounts map[store.Account]money.Fen
-	claim   bool // it is about one, whose own check is what is left in suspense
+	purse   money.Fen // by which the card's moved
+	claim   bool      // it is about one, which has checks of its own
+	shared  bool      // several entries have come under its number
 }
 
-// posted checks that an entry is posted as it says. An entry of which nothing is
-// posted has a reason in the inbox, or its claim was settled before it.
-func (v *verifier) posted(it *item, p posted) error {
+// posted checks that an entry is posted as it says, or that there is a reason why it is
+// not. Where others came under its number, one of all that is posted there may be its.
+func (v *verifier) posted(it *item, all []posted) error {
 	e := it.entry
 	switch {
-	case p.claim:
+	case slices.ContainsFunc(all, func(p posted) bool { return p.claim }):
 		return nil
 	case it.fault != nil || it.inner != nil || len(e.Postings) == 0:
-		if len(p.amounts) > 0 {
+		if len(all) > 0 && !all[0].shared {
 			v.found(it.Position, "%s is posted, and moves nothing", e.Kind)
 		}
 		return nil
-	case len(p.amounts) == 0:
+	case len(all) == 0:
 		return v.excused(it)
 	}
 	if err := v.channelSays(it); err != nil {
 		return err
 	}
-	// The holder's part is the holder's own account's, or in suspense.
-	for _, want := range e.Postings {
-		got := p.amounts[store.Account(want.Account)]
-		if want.Account != journal.Holder && want.Account != journal.SuspenseAccount(e.Terminal) && got != want.Amount {
-			v.found(it.Position, "posts %s to %s, and not %s", got, want.Account, want.Amount)
+	wrong := ""
+	for _, p := range all {
+		if wrong = v.differs(e, p); wrong == "" {
+			return nil
 		}
 	}
+	if all[0].shared {
+		return v.excused(it)
+	}
+	v.found(it.Position, "%s", wrong)
 	return nil
+}
+
+// differs returns what p is not as an entry says; "" if it is. The holder's part is the
+// holder's own account's, or in suspense.
+func (v *verifier) differs(e journal.Entry, p posted) (wrong string) {
+	owner := store.HolderAccount(e.Account)
+	if e.Card != "" {
+		owner = v.cards[e.Card].account
+	}
+	if _, is := p.amounts[owner]; !is {
+		owner = store.Account(journal.SuspenseAccount(e.Terminal))
+	}
+	for _, want := range e.Postings {
+		a := store.Account(want.Account)
+		if want.Account == journal.Holder {
+			a = owner
+		}
+		if got := p.amounts[a]; got != want.Amount {
+			return fmt.Sprintf("posts %s to %s, and not %s", got, want.Account, want.Amount)
+		}
+	}
+	if e.Kind == journal.SaleEnd && owner == v.cards[e.Card].account && e.Purse != nil && p.purse != -e.Amount {
+		return fmt.Sprintf("moves the purse by %s", p.purse)
+	}
+	return ""
+}
+
+// carried checks what an entry has posted that another carries over, and follows which
+// intents entries begin and end.
+func (v *verifier) carried(k *kept, it *item) error {
+	in := it.innermost()
+	if it.fault != nil || in.fault != nil {
+		return nil
+	}
+	if in == it {
+		v.follow(in)
+		return nil
+	}
+	j, err1 := readJournal(v.ctx, v.tx, in.Terminal, in.Epoch)
+	var first bool // nobody else has brought it
+	err := v.tx.QueryRow(v.ctx, `
+		SELECT min(by_journal) = ?4 AND NOT EXISTS (
+			SELECT 1 FROM journal_entries WHERE journal = ?1 AND seq = ?2 AND hash = ?3)
+		FROM carried_entries WHERE journal = ?1 AND seq = ?2 AND hash = ?3`,
+		j.id, in.Seq, in.hash[:], k.id).Scan(&first)
+	if first {
+		v.follow(in)
+	}
+	all, err2 := v.postings(j.id, in.Seq, in.Seq)
+	err = errors.Join(err1, err, err2)
+	if err == nil && len(in.entry.Postings) > 0 { // otherwise others have posted what is there
+		err = v.posted(in, all[in.Seq])
+	}
+	return err
+}
+
+// follow notes that an entry announces a load or a sale, or ends one.
+func (v *verifier) follow(it *item) {
+	kind := it.entry.Kind.Intent()
+	if kind != journal.LoadIntent && kind != journal.SaleIntent || it.entry.Kind.IsDoubt() {
+		return
+	}
+	name := it.Terminal + " " + it.entry.Ref
+	_, begun := v.open[name]
+	switch {
+	case it.entry.Kind.IsIntent() && !v.ends[name]:
+		v.open[name] = kind
+	case it.entry.Kind.IsIntent():
+		delete(v.ends, name)
+	case begun:
+		delete(v.open, name)
+	default:
+		v.ends[name] = true
+	}
+}
+
+// unended checks that the books know of every intent that has no end.
+func (v *verifier) unended() error {
+	err := sqldb.Each(v.ctx, v.tx, func(rows *sql.Rows) error {
+		var name string
+		var kind journal.Kind
+		err := rows.Scan(&name, &kind)
+		if v.open[name] == kind {
+			delete(v.open, name)
+		}
+		return err
+	}, `SELECT terminal || ' ' || ref, kind FROM intents`)
+	for _, name := range slices.Sorted(maps.Keys(v.open)) {
+		v.broken = append(v.broken, "I10: what was announced is neither open nor ended: "+name)
+	}
+	return err
 }
 
 // channelSays checks that a sale by code, or its refund, is what the channel has
@@ -315,23 +450,25 @@ func (v *verifier) channelSays(it *item) error {
 	return err
 }
 
-// postings returns what entries have posted.
-func (v *verifier) postings(journalID int64, items []item) (map[int64]posted, error) {
-	all := map[int64]posted{}
+// postings returns what a journal's entries have posted, by number.
+func (v *verifier) postings(journalID, from, to int64) (map[int64][]posted, error) {
+	all := map[int64][]posted{}
 	err := sqldb.Each(v.ctx, v.tx, func(rows *sql.Rows) error {
 		var seq int64
 		var debit, credit store.Account
 		var f money.Fen
 		var p posted
-		if err := rows.Scan(&seq, &debit, &credit, &f, &p.claim); err != nil {
+		if err := rows.Scan(&seq, &debit, &credit, &f, &p.claim, &p.purse, &p.shared); err != nil {
 			return err
 		}
 		p.amounts = map[store.Account]money.Fen{debit: -f, credit: f}
-		all[seq] = p
+		all[seq] = append(all[seq], p)
 		return nil
-	}, `SELECT seq, debit, credit, amount_fen, claim_id IS NOT NULL FROM entries
-		WHERE journal = ? AND seq BETWEEN ? AND ? AND part = 0`,
-		journalID, items[0].Seq, items[len(items)-1].Seq)
+	}, `SELECT e.seq, e.debit, e.credit, e.amount_fen, e.claim_id IS NOT NULL, coalesce(m.amount_fen, 0),
+			EXISTS (SELECT 1 FROM carried_entries c WHERE c.journal = e.journal AND c.seq = e.seq)
+				AND 1 < (SELECT count(*) FROM (`+hashes+`) AS hashes)
+		FROM entries e LEFT JOIN purse_moves m ON m.entry_id = e.id
+		WHERE e.journal = ? AND e.seq BETWEEN ? AND ?`, journalID, from, to)
 	return all, err
 }
 

@@ -231,6 +231,10 @@ var breaksSQLite = []broken{
 		UPDATE orders SET state = 6, paid_ms = NULL WHERE order_no = 'O1'`, "M5: paid order"},
 	{"Written", `UPDATE loads SET state = 2, settled_ms = 1`, "M2: load"},
 	{"Ours", `CREATE TABLE theirs (x INTEGER)`, "schema: not ours: table theirs"},
+	{"Kind", inserted(`18, NULL, 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5, d.last_entry,
+		c.last_entry`), "M1: entry is of no kind"},
+	{"Opening", inserted(`5, NULL, 'channel/alipay', 'holder/1001', 5, d.balance_fen - 5, c.balance_fen + 5, d.last_entry,
+		c.last_entry`), "M1: opening is no holder's first"},
 }
 
 // breaksPostgres has all that SQLite's triggers refuse and nothing here does.

@@ -15,6 +15,10 @@ var checks = []struct{ name, query string }{
 	{"M1: entry is of an account that is not there", `
 		SELECT p.account || ' in ' || p.entry_id FROM postings p LEFT JOIN accounts a ON a.account = p.account
 		WHERE a.account IS NULL`},
+	{"M1: entry is of no kind", `SELECT id FROM entries WHERE kind IN (2, 6) OR kind > 17`},
+	{"M1: opening is no holder's first entry", `
+		SELECT id FROM entries WHERE kind = 5
+		AND (debit <> 'opening/balances' OR credit NOT LIKE 'holder/%' OR credit_before <> 0)`},
 	{"M3: entry is of a journal that is not there", `
 		SELECT e.journal FROM (SELECT journal FROM entries UNION SELECT journal FROM journal_entries) AS e
 		LEFT JOIN journals j ON j.id = e.journal WHERE e.journal IS NOT NULL AND j.id IS NULL`},
