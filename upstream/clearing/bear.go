@@ -213,18 +213,18 @@ func spentBy(ctx context.Context, tx *sqldb.Tx, x Exception) (s spending, err er
 }
 
 func soldBy(ctx context.Context, tx *sqldb.Tx, x Exception) (s spending, err error) {
-	var body []byte
 	err = tx.QueryRow(ctx, `
-		SELECT e.id, e.debit, e.place, b.body
-		FROM entries e JOIN journals j ON j.id = e.journal
-		JOIN journal_entries b ON b.journal = e.journal AND b.seq = e.seq
+		SELECT e.id, e.debit, e.place FROM entries e JOIN journals j ON j.id = e.journal
 		WHERE j.terminal = ? AND j.epoch = ? AND e.seq = ? AND e.part = 0 AND e.kind = ?`,
 		x.Terminal, x.Epoch, x.Seq, store.KindPurchase).
-		Scan(&s.id, &s.holder, &s.place, &body)
+		Scan(&s.id, &s.holder, &s.place)
 	if err != nil {
 		return s, err
 	}
-	e, _, err := journal.Decode(body)
+	e, err := store.PostedFor(ctx, tx, s.id)
+	if err == nil && e.Kind == 0 {
+		err = store.ErrNone
+	}
 	s.use = hot.Use{Card: e.Card, Terminal: x.Terminal, At: e.At, Listed: x.Opened}
 	return s, err
 }

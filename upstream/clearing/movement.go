@@ -41,28 +41,38 @@ func (h *House) catchUp(ctx context.Context, source reconcile.Source) error {
 
 // takeMovements takes the next entries, and returns how many.
 func takeMovements(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (int, error) {
+	all, err := nextEntries(ctx, tx, source)
+	if err != nil {
+		return 0, err
+	}
 	var account, about, refund []string
 	var entry, at []int64
 	var amount []money.Fen
-	err := sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
-		var e ledgerEntry
-		err := rows.Scan(&e.id, &e.amount, &e.at, &e.made, &e.paid, &e.order, &e.refund, &e.corrects, &e.terminals,
-			&e.body, &e.origin)
+	for _, e := range all {
+		what, refundNo, err := e.about(ctx, tx)
 		if err != nil {
-			return err
-		}
-		what, refundNo, err := e.about()
-		if err != nil {
-			return fmt.Errorf("entry %d: %w", e.id, err)
+			return 0, fmt.Errorf("entry %d: %w", e.id, err)
 		}
 		account, entry = append(account, string(source)), append(entry, e.id)
 		about, refund = append(about, what), append(refund, refundNo)
 		amount, at = append(amount, e.amount), append(at, e.moved())
-		return nil
+	}
+	err = tx.Insert(ctx, "movements (account, entry_id, about, refund_no, amount_fen, at_ms)", "",
+		account, entry, about, refund, amount, at)
+	return len(entry), err
+}
+
+func nextEntries(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (all []ledgerEntry, err error) {
+	err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var e ledgerEntry
+		err := rows.Scan(&e.id, &e.amount, &e.at, &e.made, &e.paid, &e.order, &e.refund, &e.corrects, &e.terminals,
+			&e.undoes, &e.body)
+		all = append(all, e)
+		return err
 	}, store.Lines(`l.before_id > (SELECT coalesce(max(entry_id), 0) FROM movements WHERE account = ?1)`)+`
 		SELECT e.id, p.amount_fen, e.at_ms, e.made_ms, o.paid_ms,
 			coalesce(e.order_no, b.order_no, r.order_no, ''), coalesce(r.refund_no, ''),
-			coalesce(d.about, ''), e.journal IS NOT NULL, j.body, u.body
+			coalesce(d.about, ''), e.journal IS NOT NULL, coalesce(e.undoes, 0), j.body
 		FROM (SELECT entry_id, amount_fen FROM lines
 			WHERE entry_id > (SELECT coalesce(max(entry_id), 0) FROM movements WHERE account = ?1)
 			ORDER BY entry_id LIMIT ?2) AS p
@@ -73,15 +83,8 @@ func takeMovements(ctx context.Context, tx *sqldb.Tx, source reconcile.Source) (
 		LEFT JOIN corrections c ON c.entry_id = e.id AND c.kind <> 3
 		LEFT JOIN differences d ON d.exception_id = c.exception_id
 		LEFT JOIN journal_entries j ON j.journal = e.journal AND j.seq = e.seq
-		LEFT JOIN entries undone ON undone.id = e.undoes
-		LEFT JOIN journal_entries u ON u.journal = undone.journal AND u.seq = undone.seq
 		ORDER BY p.entry_id`, source, movementsMax)
-	if err != nil {
-		return 0, err
-	}
-	err = tx.Insert(ctx, "movements (account, entry_id, about, refund_no, amount_fen, at_ms)", "",
-		account, entry, about, refund, amount, at)
-	return len(entry), err
+	return all, err
 }
 
 // ledgerEntry is an entry of the ledger on a source's account.
@@ -95,8 +98,8 @@ type ledgerEntry struct {
 	refund    string        // of a bill
 	corrects  string        // what the difference is about that it corrects
 	terminals bool          // it is a terminal's
-	body      []byte        // of the terminal's entry, if we hold it under this number
-	origin    []byte        // of the entry that it gives back
+	undoes    int64         // the entry that it gives back; 0 for none
+	body      []byte        // what the terminal's journal has under its number, which may be another's
 }
 
 // moved returns when e moved, by the source's clock where we know. A terminal's clock is
@@ -113,7 +116,7 @@ func (e ledgerEntry) moved() int64 {
 
 // about names what e is about, as a statement would: "" for what no statement
 // has a line of, such as money that goes on to the bank.
-func (e ledgerEntry) about() (about, refundNo string, err error) {
+func (e ledgerEntry) about(ctx context.Context, tx *sqldb.Tx) (about, refundNo string, err error) {
 	switch {
 	case e.order != "":
 		return e.order, e.refund, nil
@@ -121,14 +124,20 @@ func (e ledgerEntry) about() (about, refundNo string, err error) {
 		return e.corrects, "", nil
 	case !e.terminals:
 		return "", "", nil
-	case e.body == nil: // its number is another's: somebody has to look which
+	}
+	own := journal.Innermost(e.body)
+	if !store.Fits(own, e.made, e.amount) {
+		own, err = store.PostedFor(ctx, tx, e.id)
+	}
+	switch {
+	case err != nil:
+		return "", "", err
+	case own.Kind == 0: // nobody can read it: somebody has to look
 		return "entry " + strconv.FormatInt(e.id, 10), "", nil
+	case own.Kind != journal.Refund || e.undoes == 0:
+		return own.Ref, "", nil
 	}
-	own, _, err := journal.Decode(e.body)
-	if err != nil || own.Kind != journal.Refund || e.origin == nil {
-		return own.Ref, "", err
-	}
-	sale, _, err := journal.Decode(e.origin)
+	sale, err := store.PostedFor(ctx, tx, e.undoes)
 	return sale.Ref, own.Ref, err
 }
 

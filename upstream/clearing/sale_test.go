@@ -175,3 +175,53 @@ func TestClockOfATill(t *testing.T) {
 		})
 	}
 }
+
+// TestSalesCarriedOver has a till whose disk was put back go on in a new epoch, with what two
+// copies of the disk had sold under one number of the old one, for the same amount. Each sale
+// is compared under its own name, and a refund under that of what it gives back.
+func TestSalesCarriedOver(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		till := newTill(w)
+		w.set("2026-03-01 12:00:00")
+		desk := payment.New(payment.Config{Books: w.books, Channel: w.alipay, Now: w.now})
+		for _, no := range []string{"S1", "S2", "S3"} {
+			code, err := w.gateway.Code()
+			w.must(err)
+			p, err := desk.Pay(t.Context(), payment.Payment{
+				No: no, Terminal: "K01", Merchant: "canteen", Amount: 8 * yuan,
+			}, code)
+			if err != nil || p.State != payment.Paid {
+				t.Fatalf("Pay = %+v, %v; want it paid", p, err)
+			}
+		}
+		sale := func(ref string) journal.Entry {
+			return journal.Entry{Kind: journal.ChannelSale, Ref: ref, Merchant: "canteen", Amount: 8 * yuan}
+		}
+		carried := func(seq int64, e journal.Entry) journal.Position {
+			e.Terminal, e.Epoch, e.Seq, e.Clock = "K01", journal.Epoch{9}, seq, journal.ClockSynced
+			e.At = w.now().Add(-time.Minute)
+			from := e.Position()
+			till.write(journal.Carry(from, e.Post(false, 0).Encode(journal.Hash{})))
+			return from
+		}
+		till.write(sale("S1"))
+		first := carried(7, sale("S2"))
+		w.set("2026-03-01 12:00:05")
+		carried(7, sale("S3")) // the other copy's
+		r, err := desk.Refund(t.Context(), payment.Refund{OrderNo: "S2", No: "R1", Amount: 2 * yuan})
+		if err != nil || r.State != payment.RefundDone {
+			t.Fatalf("Refund = %+v, %v; want it done", r, err)
+		}
+		carried(8, journal.Entry{
+			Kind: journal.Refund, Ref: "R1", Merchant: "canteen", Amount: 2 * yuan, Origin: first,
+		})
+		till.push()
+		w.set("2026-03-02 10:00:00")
+		w.once(0)
+		o, err := w.house.Compare(t.Context(), source, day)
+		if err != nil || o.Matched != 4 || o.Open+o.Even != 0 {
+			t.Errorf("Compare = %+v, %v; want three sales and a refund matched", o, err)
+		}
+		w.whole()
+	})
+}

@@ -157,18 +157,23 @@ func (d *Desk) campus() crypto.Signer { return d.Keys.Campus() }
 
 // origin adds which entry of a terminal's journal a copy is of, if it is of one.
 func origin(ctx context.Context, tx *sqldb.Tx, c *journal.Copy) error {
-	var epoch, hash []byte
+	var at journal.Position
+	var epoch, hash, body []byte
+	var made sql.NullInt64
+	var amount money.Fen
 	err := tx.QueryRow(ctx, `
-		SELECT j.terminal, j.epoch, x.seq, x.hash FROM entries e JOIN journals j ON j.id = e.journal
+		SELECT j.terminal, j.epoch, x.seq, x.hash, x.body, e.made_ms, e.amount_fen
+		FROM entries e JOIN journals j ON j.id = e.journal
 		JOIN journal_entries x ON x.journal = e.journal AND x.seq = e.seq WHERE 'E' || CAST(e.id AS TEXT) = ?`, c.No).
-		Scan(&c.Source.Terminal, &epoch, &c.Source.Seq, &hash)
+		Scan(&at.Terminal, &epoch, &at.Seq, &hash, &body, &made, &amount)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
+	case errors.Is(err, sql.ErrNoRows), err == nil && !store.Fits(journal.Innermost(body), made, amount):
+		return nil // or another entry has its number
 	case err != nil:
 		return err
 	}
-	c.Source.Epoch, c.Hash = journal.Epoch(epoch), journal.Hash(hash)
+	at.Epoch = journal.Epoch(epoch)
+	c.Source, c.Hash = at, journal.Hash(hash)
 	return nil
 }
 

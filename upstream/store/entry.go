@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -210,4 +211,38 @@ func EntriesAt(ctx context.Context, q sqldb.Querier, at journal.Position) (all [
 		return nil, fmt.Errorf("read entry %s: %w", at, err)
 	}
 	return all, nil
+}
+
+// PostedFor returns the entry of a terminal that an entry of the ledger was posted for; the
+// zero Entry if there is none, or none that can be read. Where several have come under one
+// number, it is the one that was made when the ledger says and moves as much.
+func PostedFor(ctx context.Context, q sqldb.Querier, id int64) (journal.Entry, error) {
+	var at journal.Position
+	var epoch []byte
+	var made sql.NullInt64
+	var amount money.Fen
+	err := q.QueryRow(ctx, `SELECT j.terminal, j.epoch, e.seq, e.made_ms, e.amount_fen
+		FROM entries e JOIN journals j ON j.id = e.journal WHERE e.id = ?`, id).
+		Scan(&at.Terminal, &epoch, &at.Seq, &made, &amount)
+	if errors.Is(err, sql.ErrNoRows) {
+		return journal.Entry{}, nil
+	}
+	if err != nil {
+		return journal.Entry{}, fmt.Errorf("read entry %d: %w", id, err)
+	}
+	copy(at.Epoch[:], epoch)
+	all, err := EntriesAt(ctx, q, at)
+	for _, e := range all {
+		if Fits(e, made, amount) {
+			return e, err
+		}
+	}
+	return journal.Entry{}, err
+}
+
+// Fits reports whether an entry of the ledger that was made then, and moves so much either
+// way, can be posted for e.
+func Fits(e journal.Entry, made sql.NullInt64, amount money.Fen) bool {
+	return made.Valid && e.At.UnixMilli() == made.Int64 && slices.ContainsFunc(e.Postings,
+		func(p journal.Posting) bool { return p.Amount == amount || p.Amount == -amount })
 }
