@@ -81,6 +81,7 @@ type Campus struct {
 	holders   []*holder
 	merchants []string
 	orders    []*order // whose codes somebody has seen
+	wallets   []string // sales to them
 	refunded  map[journal.Position]money.Fen
 	troubled  map[string]bool // stations, see [Campus.trouble]
 	oracle    *oracle

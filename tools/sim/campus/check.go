@@ -21,6 +21,7 @@ import (
 	"quancun/upstream/centre"
 	"quancun/upstream/clearing"
 	"quancun/upstream/lost"
+	"quancun/upstream/payment"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
 )
@@ -98,8 +99,9 @@ func (c *Campus) judgeOpen(ctx context.Context, m *machine) {
 		c.wrong("%s cannot say what is open: %v", m.name, err)
 	}
 	for _, e := range open {
-		if e.Kind == journal.RequestIntent {
-			c.wrong("%s has not heard what request %s came to", m.name, e.Ref)
+		switch e.Kind {
+		case journal.RequestIntent, journal.PaymentIntent, journal.ReturnIntent:
+			c.wrong("%s has not heard what %s %s came to", m.name, e.Kind, e.Ref)
 		}
 	}
 }
@@ -272,10 +274,11 @@ func (c *Campus) verify(ctx context.Context) error {
 	more, err2 := c.office.journal.Verify(ctx)
 	acts, err3 := centre.New(c.office.books).Verify(ctx)
 	bills, err4 := biller.Verify(ctx, c.office.books)
+	codes, err8 := payment.Verify(ctx, c.office.books)
 	days, err7 := clearing.New(c.office.books).Verify(ctx)
 	baths, err5 := bath.Verify(ctx, c.office.books)
 	losses, err6 := lost.Verify(ctx, c.office.books)
-	for _, b := range slices.Concat(broken, more, acts, bills, baths, losses, days) {
+	for _, b := range slices.Concat(broken, more, acts, bills, baths, losses, days, codes) {
 		c.wrong("books: %s", b)
 	}
 	for _, m := range c.machines {
@@ -283,7 +286,7 @@ func (c *Campus) verify(ctx context.Context) error {
 			c.wrong("journal of %s: %v", m.name, wrong)
 		}
 	}
-	return errors.Join(err, err2, err3, err4, err5, err6, err7, c.judgeActs(ctx))
+	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, c.judgeActs(ctx))
 }
 
 // judgeActs checks that what clerks have written down is what was done, and all

@@ -122,6 +122,11 @@ const (
 	branchLossKept
 	branchLossNever
 
+	branchWalletPaid
+	branchWalletRefused
+	branchWalletUnknown
+	branchWalletReturned
+
 	branchTreasuryAssigned
 	branchTreasuryReturned
 	branchTreasuryWrittenOff
@@ -238,6 +243,11 @@ var branchNames = [branchCount]string{
 	branchLossUndone: "loss undone",
 	branchLossKept:   "keeper: loss was reported",
 	branchLossNever:  "keeper: loss never will be",
+
+	branchWalletPaid:     "wallet paid",
+	branchWalletRefused:  "wallet did not pay",
+	branchWalletUnknown:  "nobody knows whether a wallet paid",
+	branchWalletReturned: "wallet was given back",
 
 	branchTreasuryAssigned:   "line of a bill assigned",
 	branchTreasuryReturned:   "line of a bill given back",

@@ -10,6 +10,7 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/channel"
 	"quancun/kiosk/request"
 	losses "quancun/kiosk/service/lost"
 	"quancun/kiosk/service/pay"
@@ -69,6 +70,10 @@ type programs struct {
 	health chan kiosk.Health
 	loader *kiosk.Loader
 	seller *kiosk.Seller
+
+	wallet   *channel.Seller
+	refunder *channel.Refunder
+	left     *channel.Keeper
 
 	requests  *request.Desk
 	requested *request.Keeper
@@ -161,6 +166,7 @@ func (m *machine) run(book *ledger.Book, feeds *feed.Feeds) *programs {
 		Asks: map[string]request.Ask{pay.Service: pay.Ask(bill.New(m.client))},
 	}
 	m.asks(p)
+	m.wallets(p, journal)
 	return p
 }
 
@@ -180,6 +186,7 @@ func (m *machine) round(ctx context.Context) {
 	m.endActs(ctx)
 	m.keeping = true
 	m.requested.Round(ctx)
+	m.left.Round(ctx)
 	m.keeping = false
 	more, err := true, error(nil)
 	for steps := 0; more && steps < stepsMax; steps++ {

@@ -27,6 +27,7 @@ import (
 	"quancun/upstream/feed"
 	"quancun/upstream/ingest"
 	"quancun/upstream/lost"
+	"quancun/upstream/payment"
 	"quancun/upstream/reconcile"
 	"quancun/upstream/server"
 	"quancun/upstream/staff"
@@ -50,6 +51,7 @@ type office struct {
 	handler http.Handler
 	journal *ingest.Ingest
 	desk    *biller.Desk
+	codes   *payment.Desk
 	baths   *bath.Desk
 	dying   bool // its disk fails
 	auditor *auditor.Office
@@ -98,6 +100,10 @@ func (o *office) open(ctx context.Context) error {
 		Books: books, Server: o.server, Sessions: signs.Sessions(), Terms: counter.Terms{DailyLimit: dailyLimit},
 	}))
 	o.billing()
+	o.codes = payment.New(payment.Config{
+		Books: books, Channel: o.campus.payments, Pace: codePace, Now: o.now, Log: o.campus.log,
+	})
+	o.server.Services = append(o.server.Services, o.codes)
 	o.baths = bath.New(bath.Config{
 		Books: books, Master: o.campus.works.Baths, Policy: works.BathPolicy(), Reserve: o.campus.reserve,
 		Log: o.campus.log,
@@ -107,6 +113,9 @@ func (o *office) open(ctx context.Context) error {
 	o.handler = o.server.Handler()
 	return nil
 }
+
+// codePace is pace's for payments by code.
+var codePace = payment.Pace{Retry: 4, Watch: 4, Late: 3 * time.Hour}
 
 // billPace is pace's for bills: what is not decided is asked about at each round.
 var billPace = biller.Pace{Retry: 4, Watch: 4, Late: 8 * time.Hour}
@@ -133,7 +142,7 @@ func (o *office) attend(ctx context.Context) {
 	if o.down() {
 		return
 	}
-	if err := errors.Join(o.server.Attend(ctx), o.desk.Attend(ctx)); err != nil {
+	if err := errors.Join(o.server.Attend(ctx), o.desk.Attend(ctx), o.codes.Attend(ctx)); err != nil {
 		o.campus.note("upstream attends: %v", err)
 	}
 	o.lapse(ctx)

@@ -31,6 +31,8 @@ var acts = []act{
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.office.decide(ctx) }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { m.counter(ctx) }},
 	{8, func(ctx context.Context, c *Campus, m *machine) { c.pay() }},
+	{4, func(ctx context.Context, c *Campus, m *machine) { m.sellWallet(ctx) }},
+	{2, func(ctx context.Context, c *Campus, m *machine) { c.agree() }},
 	{2, func(ctx context.Context, c *Campus, m *machine) { c.morning(ctx) }},
 	{5, func(ctx context.Context, c *Campus, m *machine) { c.office.attend(ctx) }},
 	{16, func(ctx context.Context, c *Campus, m *machine) { m.round(ctx) }},

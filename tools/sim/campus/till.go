@@ -7,7 +7,9 @@ import (
 
 	"quancun/journal"
 	"quancun/kiosk"
+	"quancun/kiosk/channel"
 	"quancun/kiosk/rules"
+	"quancun/kiosk/tender"
 	"quancun/money"
 	"quancun/reader/purse"
 	"quancun/tools/sim/virtual"
@@ -139,6 +141,69 @@ func (m *machine) sellCode(ctx context.Context, h *holder) {
 	}
 }
 
+// sellWallet sells for the code of a wallet, which its channel collects for.
+func (m *machine) sellWallet(ctx context.Context) {
+	c, d := m.campus, m.campus.dice
+	sale := tender.Sale{
+		Ref: kiosk.NewRef(), Merchant: virtual.Pick(d, c.merchants), Operator: "cashier", Amount: d.Amount(40 * yuan),
+	}
+	c.wallets = append(c.wallets, sale.Ref)
+	_, err := m.wallet.Sell(ctx, "2800000000000000000", sale)
+	c.note("%s: wallet pays %s: %s, %v", m.name, sale.Amount, sale.Ref, err)
+	switch {
+	case errors.Is(err, tender.ErrUnknown):
+		c.cover(branchWalletUnknown)
+	case err != nil:
+		c.cover(branchWalletRefused)
+	default:
+		c.cover(branchWalletPaid)
+	}
+	if item, err2 := m.book.Get(ctx, sale.Ref); err == nil && err2 == nil {
+		m.sales = append(m.sales, item.First)
+	}
+}
+
+// agree has the payer of a wallet agree after all, who may be too late.
+func (c *Campus) agree() {
+	if len(c.wallets) == 0 {
+		return
+	}
+	no := virtual.Pick(c.dice, c.wallets[max(0, len(c.wallets)-2):])
+	if late := c.payments.Closed(no); !late || !c.healed && c.dice.OneIn(3) {
+		c.note("wallet agrees to %s: %t", no, c.payments.Pay(no))
+	}
+}
+
+// giveBack has the channel give back part of what a wallet has paid.
+func (m *machine) giveBack(ctx context.Context, sale journal.Entry, amount money.Fen) error {
+	_, err := m.refunder.Refund(ctx, channel.Refund{
+		Ref: kiosk.NewRef(), Sale: sale, Amount: amount, Operator: "cashier",
+	})
+	if err == nil {
+		m.campus.cover(branchWalletReturned)
+	}
+	return err
+}
+
+// asker is an upstream that answers somebody who waits no time at all.
+type asker struct{ channel.Upstream }
+
+// CancelCodePayment implements [channel.Upstream].
+func (a asker) CancelCodePayment(ctx context.Context, q client.CodeRequest) (client.CodePayment, error) {
+	return a.Upstream.CancelCodePayment(context.WithoutCancel(ctx), q)
+}
+
+// wallets makes the programs that sell to wallets and give back.
+func (m *machine) wallets(p *programs, book channel.Book) {
+	up, hand := asker{m.client}, new(kiosk.InHand)
+	p.wallet = &channel.Seller{
+		Book: book, Upstream: up, InHand: hand, Log: m.campus.log,
+		Patience: channel.Patience{Pay: 1, Cancel: 1, Retry: 1},
+	}
+	p.refunder = &channel.Refunder{Book: book, Upstream: up, InHand: hand, Log: m.campus.log}
+	p.left = &channel.Keeper{Book: book, Upstream: up, InHand: hand, Log: m.campus.log}
+}
+
 // refund gives back what was sold for a code here, in parts or whole.
 func (m *machine) refund(ctx context.Context) {
 	if len(m.sales) == 0 {
@@ -154,7 +219,12 @@ func (m *machine) refund(ctx context.Context) {
 		Kind: journal.Refund, Ref: kiosk.NewRef(), Account: sale.Account, Merchant: sale.Merchant, Operator: "cashier",
 		Amount: c.dice.Amount(left), Origin: sale.Position(),
 	}
-	_, err := m.append(ctx, e)
+	var err error
+	if sale.Kind == journal.ChannelSale {
+		err = m.giveBack(ctx, sale, e.Amount)
+	} else {
+		_, err = m.append(ctx, e)
+	}
 	c.note("%s: %s given back of %s: %v", m.name, e.Amount, sale.Position(), err)
 	c.refunded[sale.Position()] += e.Amount // whatever the journal says: nobody gives back more than was paid
 }

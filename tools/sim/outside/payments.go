@@ -3,6 +3,7 @@ package outside
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"quancun/money"
@@ -63,6 +64,26 @@ func (s *Payments) Precreate(_ context.Context, o channel.Order) (qr string, err
 		return nil
 	})
 	return qr, err
+}
+
+// PayByCode implements [channel.Codes]. Some payers agree at once, some cannot pay, and
+// some look for their glasses first: then [Payments.Pay] is when they have found them.
+func (s *Payments) PayByCode(_ context.Context, o channel.Order, _ string) error {
+	return s.ask(func() error {
+		if s.trades[o.No] != nil {
+			return channel.ErrRefused // nobody uses a code twice
+		}
+		t := &channel.Trade{OrderNo: o.No, Status: channel.Waiting, Amount: o.Amount}
+		s.trades[o.No] = t
+		switch s.Dice.IntN(6) {
+		case 0:
+			return fmt.Errorf("%w: %w", channel.ErrRefused, channel.ErrPayer)
+		case 1, 2:
+			return errChannel
+		}
+		s.Pay(o.No)
+		return nil
+	})
 }
 
 // Query implements [channel.Channel].
@@ -140,8 +161,8 @@ func (s *Payments) Acknowledge(http.ResponseWriter) {}
 // order has just been closed: that is a payment that crosses its cancellation.
 func (s *Payments) Pay(no string) bool {
 	t := s.trades[no]
-	if t == nil || t.Status == channel.Paid || t.Status == channel.Returned {
-		return false
+	if t == nil || t.Amount == 0 || t.Status == channel.Paid || t.Status == channel.Returned {
+		return false // nobody has asked for it, or it is over
 	}
 	if t.Status == channel.Closed {
 		s.Late()
