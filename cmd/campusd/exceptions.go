@@ -28,6 +28,8 @@ var steps = map[reconcile.Step]string{
 		"The engine asks Alipay about the order again, and closes this if it can credit it",
 	reconcile.AwaitSale: "{amount} was paid by code {order}, trade {trade}, to {account}: the till's journal has to " +
 		"come and book it. Return it if the till is lost, or if the sale was closed and has not gone back by itself",
+	reconcile.AwaitRefund: "{amount} of {order} was given back to a wallet under {refund}, trade {trade}: the till's " +
+		"journal has to come and book it. Write it off if the till is lost",
 	reconcile.AwaitReturn: "nothing: {amount} of order {order} was given back, and a bill of the next days shows it. " +
 		"Ask Alipay about trade {trade} if it is not there after three days",
 	reconcile.FindPayer: "look on Alipay's page who paid {amount} under {order}, trade {trade}: " +

@@ -20,7 +20,7 @@ const (
 	AmountDiffers Difference = "amount differs"
 	LineTwice     Difference = "line twice"   // their statement has one movement twice
 	PaidTwice     Difference = "paid twice"   // two payments of one order there
-	BookedTwice   Difference = "booked twice" // two entries for one payment here
+	BookedTwice   Difference = "booked twice" // two entries for one movement here
 )
 
 // Owner is who has to act. Stored: never renamed.
@@ -39,6 +39,7 @@ type Step string
 // The steps.
 const (
 	AwaitSale      Step = "await sale"       // a till sold for it, whose journal books it when it comes
+	AwaitRefund    Step = "await refund"     // likewise: a till gave it back
 	CreditPayment  Step = "credit payment"   // to the holder who ordered, or give it back
 	AwaitReturn    Step = "await return"     // it was given back there; a later statement has to show it
 	FindPayer      Step = "find payer"       // nobody ordered it here
@@ -48,7 +49,7 @@ const (
 	RepeatReturn   Step = "repeat return"    // given back here, and not there
 	CorrectAmount  Step = "correct amount"   // of our entry, or of theirs
 	QueryLine      Step = "query line"       // why it is there twice
-	ReverseEntry   Step = "reverse entry"    // of two for one payment
+	ReverseEntry   Step = "reverse entry"    // of two for one movement
 	RepeatOrReturn Step = "repeat or return" // paid here, not sold there: order again, or give it back
 	ChargeOrCancel Step = "charge or cancel" // sold there, not paid here
 )
@@ -66,6 +67,7 @@ var rules = []struct {
 	{false, OnlyTheirs, channel.Payment, Order.sold, Operator, AwaitSale},
 	{false, OnlyTheirs, channel.Payment, Order.known, Operator, CreditPayment},
 	{false, OnlyTheirs, channel.Payment, always, Operator, FindPayer},
+	{false, OnlyTheirs, channel.Refund, Order.sold, Operator, AwaitRefund},
 	{false, OnlyTheirs, channel.Refund, always, Operator, BookReturn},
 	{false, OnlyOurs, channel.Payment, always, Operator, ClaimPayment},
 	{false, OnlyOurs, channel.Refund, always, Operator, RepeatReturn},
@@ -75,6 +77,7 @@ var rules = []struct {
 	{false, LineTwice, channel.Refund, always, Operator, QueryLine},
 	{false, PaidTwice, channel.Payment, always, Clerk, ReturnSecond},
 	{false, BookedTwice, channel.Payment, always, Operator, ReverseEntry},
+	{false, BookedTwice, channel.Refund, always, Operator, ReverseEntry},
 
 	{true, OnlyTheirs, channel.Payment, always, Operator, ChargeOrCancel},
 	{true, OnlyTheirs, channel.Refund, always, Clerk, BookReturn},
@@ -86,6 +89,7 @@ var rules = []struct {
 	{true, LineTwice, channel.Refund, always, Operator, QueryLine},
 	{true, PaidTwice, channel.Payment, always, Operator, ChargeOrCancel},
 	{true, BookedTwice, channel.Payment, always, Operator, ReverseEntry},
+	{true, BookedTwice, channel.Refund, always, Operator, ReverseEntry},
 }
 
 func always(Order) bool        { return true }

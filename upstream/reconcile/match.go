@@ -258,7 +258,9 @@ func (o *order) leftEntries(b Books, r *Result) {
 			continue
 		}
 		f := Finding{Difference: OnlyOurs, Entry: e}
-		if e.Kind == channel.Payment && slices.ContainsFunc(o.matched, func(l Line) bool { return l.Kind == e.Kind }) {
+		corrects := e.Kind == channel.Refund && e.RefundNo == "" // what was booked since by its own name
+		if (e.Kind == channel.Payment || corrects) &&
+			slices.ContainsFunc(o.matched, func(l Line) bool { return l.Kind == e.Kind }) {
 			f.Difference = BookedTwice
 		}
 		r.add(b, f)

@@ -80,7 +80,7 @@ func until(last channel.Day) func(channel.Day) bool {
 // TestMatch holds each kind of difference against what is to be done about it.
 func TestMatch(t *testing.T) {
 	orders := map[string]reconcile.Order{
-		"A1": {Account: "holder/1"}, "A2": {Account: "holder/2"}, "A9": {Account: "holder/9", Returned: true},
+		"S1": {Account: "merchant/canteen", Sale: true}, "A1": {Account: "holder/1"}, "A2": {Account: "holder/2"}, "A9": {Account: "holder/9", Returned: true},
 	}
 	for _, tt := range []struct {
 		name         string
@@ -201,6 +201,18 @@ func TestMatch(t *testing.T) {
 			"payment A1 20.00 at 2026-03-01 08:00:00\npayment A1 20.00 at 2026-03-01 08:00:01",
 			"payment A1 20.00 at 2026-03-01 08:00:00",
 			"payment booked twice channel/alipay A1 20.00: operator, reverse entry",
+		},
+		{
+			"TillsRefundFirst", alipay, "payment S1 20.00 at 2026-03-01 08:00:00",
+			"payment S1 20.00 at 2026-03-01 08:00:00\nrefund S1/R1 5.00 at 2026-03-01 09:00:00",
+			"refund only theirs channel/alipay S1 R1 TS1 5.00: operator, await refund",
+		},
+		{
+			"WrittenOffThenBooked", alipay,
+			"payment S1 20.00 at 2026-03-01 08:00:00\nrefund S1 5.00 at 2026-03-01 10:00:00\n" +
+				"refund S1/R1 5.00 at 2026-03-01 09:00:00",
+			"payment S1 20.00 at 2026-03-01 08:00:00\nrefund S1/R1 5.00 at 2026-03-01 09:00:00",
+			"refund booked twice channel/alipay S1 5.00: operator, reverse entry",
 		},
 		{
 			"BillerNeverSold", network, "payment N1 30.00 at 2026-03-01 08:00:00", "",
