@@ -169,7 +169,11 @@ func (c *Card) Transmit(command []byte) ([]byte, error) {
 
 // exchange is Transmit on a reader, where the field ends with ctx.
 func (c *Card) exchange(ctx context.Context, command []byte) ([]byte, error) {
-	b := c.due(command)
+	return c.perform(ctx, command, c.due(command))
+}
+
+// perform is exchange with the break that is due.
+func (c *Card) perform(ctx context.Context, command []byte, b Break) ([]byte, error) {
 	if b.How == Slow {
 		select {
 		case <-time.After(b.Delay):

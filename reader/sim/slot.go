@@ -135,33 +135,30 @@ func (c *connection) Transmit(command []byte) ([]byte, error) {
 	return nil, err
 }
 
-// exchange gives the card its time. A card that is slower than that goes on
-// with the command all the same, as a real one would.
+// exchange gives the card its time. Only a [Break] uses that up, and not the
+// machine on which the card computes: it may have no time for the card just now,
+// and that makes no card silent.
 func (c *connection) exchange(command []byte) ([]byte, error) {
-	type answer struct {
-		response []byte
-		err      error
+	if c.field.Err() != nil {
+		return nil, ErrTorn
 	}
-	answered := make(chan answer, 1)
-	command = slices.Clone(command) // the caller may wipe it before the card is done
-	go func() {
-		defer clear(command)
-		response, err := c.card.exchange(c.field, command)
-		answered <- answer{response, err}
-	}()
+	b := c.card.due(command)
+	if b.How == Slow && b.Delay >= c.slot.Timeout {
+		command = slices.Clone(command) // the caller may wipe it before the card is done
+		go func() {                     // it goes on with the command all the same, as a real one would
+			defer clear(command)
+			_, _ = c.card.perform(c.field, command, b) // nobody listens any more
+		}()
+	} else if response, err := c.card.perform(c.field, command, b); !errors.Is(err, reader.ErrSilent) {
+		return response, err
+	}
 	timer := time.NewTimer(c.slot.Timeout)
 	defer timer.Stop()
-	for {
-		select {
-		case a := <-answered:
-			if !errors.Is(a.err, reader.ErrSilent) {
-				return a.response, a.err
-			}
-		case <-c.field.Done():
-			return nil, ErrTorn
-		case <-timer.C:
-			return nil, fmt.Errorf("%w after %v", reader.ErrSilent, c.slot.Timeout)
-		}
+	select {
+	case <-c.field.Done():
+		return nil, ErrTorn
+	case <-timer.C:
+		return nil, fmt.Errorf("%w after %v", reader.ErrSilent, c.slot.Timeout)
 	}
 }
 

@@ -14,7 +14,7 @@ func TestSlot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			readertest.Run(t, func(t *testing.T) readertest.Bench {
 				slot := sim.NewSlot()
-				slot.Timeout = 2 * time.Second // a busy machine may keep a card that answers from it for long
+				slot.Timeout = 2 * time.Second
 				slot.EmptyTears = empty
 				return readertest.Bench{
 					Device:  slot,
@@ -26,6 +26,25 @@ func TestSlot(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestSlotBusy: a machine that has no time for a card that answers does not make it
+// silent. Here all that the card is given is over before it has begun.
+func TestSlotBusy(t *testing.T) {
+	slot := sim.NewSlot()
+	defer slot.Close()
+	slot.Timeout = time.Nanosecond
+	slot.Lay(newCard(t))
+	card, err := slot.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer card.Close()
+	for range 100 {
+		if _, err := card.Transmit([]byte{0x00, 0x84, 0, 0, 4}); err != nil {
+			t.Fatalf("a card that answers: %v", err)
+		}
 	}
 }
 
