@@ -81,9 +81,7 @@ func TestUpstreamSlow(t *testing.T) {
 	if sold, err := w.seller().Sell(t.Context(), w.code(), w.sale(8*yuan)); err != nil {
 		t.Errorf("slow: %+v, %v", sold, err)
 	}
-	w.up.set(func() { w.up.slow, w.up.down = 0, true })
-	back := time.AfterFunc(500*time.Millisecond, func() { w.up.set(func() { w.up.down = false }) })
-	defer back.Stop()
+	w.up.set(func() { w.up.slow, w.up.down, w.up.back = 0, true, w.up.n+4 })
 	sale := w.sale(12 * yuan)
 	if sold, err := w.seller().Sell(t.Context(), w.code(), sale); !errors.Is(err, channel.ErrCancelled) {
 		t.Errorf("the request was lost, and it comes back: %+v, %v; want it closed", sold, err)

@@ -73,6 +73,7 @@ type line struct {
 	kept  bool
 	slow  time.Duration // before each call
 	down  bool
+	back  int // number of the call at which what is down is back; 0 for none
 	calls []string
 }
 
@@ -83,6 +84,7 @@ func over[T any](l *line, name string, do func() (T, error)) (T, error) {
 	l.mu.Lock()
 	l.n++
 	l.calls = append(l.calls, name)
+	l.down = l.down && l.n != l.back
 	lost, kept, slow, down := l.n == l.lost, l.kept, l.slow, l.down
 	l.mu.Unlock()
 	time.Sleep(slow)
