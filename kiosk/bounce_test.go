@@ -35,7 +35,7 @@ func TestTillBouncing(t *testing.T) {
 	w.price(lunch)
 	w.layCard()
 	w.see(flow.Sold)
-	time.Sleep(200 * time.Millisecond) // the reader has told of it
+	w.hear()
 	w.price(yuan)
 	w.see(flow.Present)
 	time.Sleep(300 * time.Millisecond) // a sale would be made by now

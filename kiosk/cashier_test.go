@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,8 @@ type window struct {
 	health  chan kiosk.Health
 	news    chan flow.News
 	views   chan flow.View
-	current flow.View // seen last
+	current flow.View                    // seen last
+	heard   atomic.Pointer[reader.State] // by the till, of its reader
 	close   func()
 }
 
@@ -59,13 +61,39 @@ func (c *till) openWindow(with ...func(*flow.Session)) *window {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { session.Run(ctx) })                        //nolint:errcheck // ends by cancel
-	running.Go(func() { reader.Watch(ctx, c.slot, cards, c.log) }) //nolint:errcheck // ends by cancel
+	states := make(chan reader.State)
+	running.Go(func() { session.Run(ctx) })                         //nolint:errcheck // ends by cancel
+	running.Go(func() { reader.Watch(ctx, c.slot, states, c.log) }) //nolint:errcheck // ends by cancel
+	running.Go(func() { w.pass(ctx, states, cards) })
 	w.close = sync.OnceFunc(func() { cancel(); running.Wait() })
 	c.world.t.Cleanup(w.close)
 	w.health <- kiosk.Health{Terminal: c.id, Upstream: true}
 	w.see(flow.Ready)
 	return w
+}
+
+// pass tells the till what its reader sees.
+func (w *window) pass(ctx context.Context, states <-chan reader.State, cards chan<- reader.State) {
+	for now := range states {
+		select {
+		case cards <- now:
+			w.heard.Store(&now)
+		case <-ctx.Done():
+		}
+	}
+}
+
+// hear waits until the till has heard of all that was done at its reader.
+func (w *window) hear() {
+	w.world.t.Helper()
+	now, err := w.slot.Wait(w.world.t.Context(), reader.State{})
+	w.world.ok(err)
+	w.world.eventually(func() string {
+		if last := w.heard.Load(); last == nil || *last != now {
+			return "the till does not hear of its reader"
+		}
+		return ""
+	})
 }
 
 // see waits for one of the steps and returns its view.
@@ -98,7 +126,7 @@ func (w *window) price(f money.Fen) { w.do(flow.Input{Event: flow.Priced, Amount
 // layCard has the card laid down anew.
 func (w *window) layCard() {
 	w.slot.Take()
-	time.Sleep(30 * time.Millisecond) // a hand is slower than the reader
+	w.hear() // a hand is slower than the reader
 	w.current = flow.View{}
 	w.slot.Lay(w.world.card)
 }
@@ -552,7 +580,7 @@ func TestTillOutOfOrder(t *testing.T) {
 		t.Errorf("out of order: fault %d, price %s", v.Fault, v.Amount)
 	}
 	w.slot.Lay(world.card)
-	time.Sleep(200 * time.Millisecond)
+	w.hear()
 	w.slot.Take()
 	w.health <- kiosk.Health{Terminal: w.id, Upstream: true}
 	w.see(flow.Ready)
