@@ -225,18 +225,9 @@ func TestDiskFull(t *testing.T) {
 	w.crash()
 	w.options.RoomMin = math.MaxInt64
 	w.startTerminal()
-	for end := time.After(10 * time.Second); ; {
-		select {
-		case v := <-w.views:
-			if v.Step == kiosk.OutOfOrder {
-				if v.Fault != kiosk.CodeFull {
-					t.Errorf("fault %d", v.Fault)
-				}
-				return
-			}
-		case <-end:
-			t.Fatal("the machine stays open")
-		}
+	v := w.shows("that it is closed", func(v kiosk.View) bool { return v.Step == kiosk.OutOfOrder })
+	if v.Fault != kiosk.CodeFull {
+		t.Errorf("fault %d", v.Fault)
 	}
 }
 
