@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"connectrpc.com/connect"
 
@@ -114,18 +115,22 @@ func (c *Client) SealPIN(ctx context.Context, challenge []byte, name string, pin
 	return wire.SealPIN(key, challenge, name, pin)
 }
 
+// checkMax is how many members the upstream is asked about at once.
+const checkMax = 200
+
 // CheckStaff returns those of the members who may still sign in, as they are
 // now.
-func (c *Client) CheckStaff(ctx context.Context, nos []string) ([]Staff, error) {
+func (c *Client) CheckStaff(ctx context.Context, nos []string) (all []Staff, err error) {
 	ctx, cancel := within(ctx, quick)
 	defer cancel()
-	r, err := c.staff.CheckStaff(ctx, connect.NewRequest(&v1.CheckStaffRequest{Nos: nos}))
-	if err != nil {
-		return nil, explain("check staff", err)
-	}
-	var all []Staff
-	for _, m := range r.Msg.Members {
-		all = append(all, staffOf(m))
+	for part := range slices.Chunk(nos, checkMax) {
+		r, err := c.staff.CheckStaff(ctx, connect.NewRequest(&v1.CheckStaffRequest{Nos: part}))
+		if err != nil {
+			return nil, explain("check staff", err)
+		}
+		for _, m := range r.Msg.Members {
+			all = append(all, staffOf(m))
+		}
 	}
 	return all, nil
 }

@@ -115,8 +115,8 @@ func (s *Server) provePIN(ctx context.Context, m Member, card string, q *v1.Sign
 	return err
 }
 
-// checkMax is how many members a terminal may ask about at once: more than have
-// ever stood at one.
+// checkMax is how many members a terminal may ask about at once. Who keeps more asks
+// again.
 const checkMax = 200
 
 // CheckStaff implements the contract.
