@@ -160,6 +160,9 @@ func (m *machine) sellWallet(ctx context.Context) {
 	}
 	if item, err2 := m.book.Get(ctx, sale.Ref); err == nil && err2 == nil {
 		m.sales = append(m.sales, item.First)
+		if d.OneIn(8) {
+			m.refundOf(ctx, item.First)
+		}
 	}
 }
 
@@ -206,11 +209,13 @@ func (m *machine) wallets(p *programs, book channel.Book) {
 
 // refund gives back what was sold for a code here, in parts or whole.
 func (m *machine) refund(ctx context.Context) {
-	if len(m.sales) == 0 {
-		return
+	if len(m.sales) > 0 {
+		m.refundOf(ctx, virtual.Pick(m.campus.dice, m.sales))
 	}
+}
+
+func (m *machine) refundOf(ctx context.Context, sale journal.Entry) {
 	c := m.campus
-	sale := virtual.Pick(c.dice, m.sales)
 	left := sale.Amount - c.refunded[sale.Position()]
 	if left == 0 {
 		return
