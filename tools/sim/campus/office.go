@@ -346,7 +346,7 @@ func (c *Campus) morning(ctx context.Context) {
 // books against those of everybody outside.
 func (c *Campus) reconcile(ctx context.Context) {
 	c.treasury.Calm = true
-	for n := 0; n < 2 || n < 5 && len(c.differs(ctx)) > 0; n++ {
+	for n := 0; n < 3 || n < 6 && len(c.differs(ctx)) > 0; n++ { // a day without a bill counts a day later
 		c.morning(ctx)
 		c.office.attend(ctx)
 		c.office.decide(ctx)
