@@ -1,8 +1,10 @@
 package clearing
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -134,11 +136,16 @@ func (e ledgerEntry) about(ctx context.Context, tx *sqldb.Tx) (about, refundNo s
 		return "", "", err
 	case own.Kind == 0: // nobody can read it: somebody has to look
 		return "entry " + strconv.FormatInt(e.id, 10), "", nil
-	case own.Kind != journal.Refund || e.undoes == 0:
+	case own.Kind != journal.Refund:
 		return own.Ref, "", nil
 	}
+	// A refund to a wallet names its sale: another may have that one's number.
+	var of struct{ Sale string }
+	if json.Unmarshal(own.Details, &of) == nil && of.Sale != "" {
+		return of.Sale, own.Ref, nil
+	}
 	sale, err := store.PostedFor(ctx, tx, e.undoes)
-	return sale.Ref, own.Ref, err
+	return cmp.Or(sale.Ref, own.Ref), own.Ref, err
 }
 
 // entryOf returns a movement as reconcile compares it.
