@@ -398,7 +398,7 @@ func (w *world) credit(f money.Fen) {
 			return err
 		}
 		_, err = w.books.PostAll(ctx, tx, at, []store.Entry{{
-			Kind: store.KindOpening, Place: "opening", Debit: store.Opening, Credit: a, Amount: f,
+			Kind: store.KindCorrection, Place: "clearing", Debit: store.Opening, Credit: a, Amount: f,
 		}})
 		return err
 	}))

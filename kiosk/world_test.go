@@ -150,7 +150,7 @@ func (w *world) startGateway() {
 // pace is a thousand times that of production.
 var pace = server.Pace{
 	Start: 2 * time.Second, Wait: 5 * time.Millisecond, Grace: 10 * time.Millisecond,
-	Retry: 5 * time.Millisecond, Watch: 10 * time.Millisecond, Late: 90 * time.Second, Call: 2 * time.Second,
+	Retry: 5 * time.Millisecond, Watch: 10 * time.Millisecond, Late: 90 * time.Second, Call: 20 * time.Second,
 }
 
 func (w *world) startUpstream() {
