@@ -112,7 +112,7 @@ func (d *Daily) Once(ctx context.Context) (missing int, err error) {
 			continue
 		}
 		missing++
-		if err := d.alarm(ctx, day, now); err != nil {
+		if err := d.without(ctx, day, now); err != nil {
 			return missing, err
 		}
 	}
@@ -172,12 +172,18 @@ func (d *Daily) hasten(ctx context.Context, o Outcome) error {
 	return nil
 }
 
-func (d *Daily) alarm(ctx context.Context, day channel.Day, now time.Time) error {
+// without compares what was booked on a day that has no statement, which may be of days
+// that have one, and raises an alarm if it is late.
+func (d *Daily) without(ctx context.Context, day channel.Day, now time.Time) error {
+	o, err := d.House.Compare(ctx, d.Source, day)
+	if err = errors.Join(err, d.hasten(ctx, o)); err != nil {
+		return err
+	}
 	if now.Before(day.Add(1).Start().Add(lateAfter)) {
 		return nil
 	}
 	d.Log.Error("day is not reconciled", "source", d.Source, "day", day)
-	_, err := d.House.books.Alarm(ctx, store.Alarm{
+	_, err = d.House.books.Alarm(ctx, store.Alarm{
 		Kind: AlarmNotReconciled, Ref: string(d.Source) + " " + string(day),
 		Detail: "no statement that can be read, two days after the day's end",
 	})

@@ -341,3 +341,29 @@ func TestFirstOrdersLost(t *testing.T) {
 		}
 	})
 }
+
+// TestBookedOnADayWithoutBill has something booked late, on a day of which the channel makes
+// no bill although we have one of its payments: what is booked is held against the bills
+// that are there all the same.
+func TestBookedOnADayWithoutBill(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.set("2026-03-01 12:00:00")
+		given := w.order(20 * yuan)
+		w.pay(given)
+		w.must(w.alipay.Refund(t.Context(), given, "X1", 20*yuan)) // by people, and their word was lost
+		w.set("2026-03-02 10:00:00")
+		w.once(0)
+		w.set("2026-03-03 12:00:00")
+		for _, no := range []string{given, w.order(5 * yuan)} { // the channel has nothing of the second
+			clock := map[bool]string{true: "2026-03-01 12:00:00", false: "2026-03-03 12:00:00"}[no == given]
+			_, err := w.books.Advance(t.Context(), no, store.OrderStep{To: store.OrderPaid, TradeNo: no, PaidAt: at(clock)})
+			w.must(err)
+		}
+		w.set("2026-03-04 10:00:00")
+		w.once(1)
+		want := "refund only theirs " + given + " 20.00: operator, book return"
+		if got := w.inbox(); !slices.Contains(got, want) {
+			t.Errorf("inbox %q, want %q in it", got, want)
+		}
+	})
+}
