@@ -142,8 +142,7 @@ func (o *Office) inbox(ctx context.Context, h *clearing.House) error {
 		}
 		err := o.end(ctx, h, x)
 		o.Note("treasury: line %d, %s %s, %s: %v", x.ID, x.Kind, x.Ref, x.NextStep, err)
-		if err != nil && !errors.Is(err, channel.ErrRefused) && !errors.Is(err, clearing.ErrNotThat) &&
-			!errors.Is(err, clearing.ErrReturned) {
+		if err != nil && !errors.Is(err, clearing.ErrNotThat) && !errors.Is(err, clearing.ErrReturned) {
 			return err
 		}
 	}
@@ -158,7 +157,7 @@ func (o *Office) end(ctx context.Context, h *clearing.House, x clearing.Exceptio
 			_, err := h.Assign(ctx, x.ID, to, signed)
 			return o.met(Assigned, err)
 		}
-		return o.met(GivenBack, h.Return(ctx, x.ID, o.Payments, signed))
+		return o.giveBack(ctx, h, x)
 	case reconcile.ChargeOrCancel, reconcile.BookReturn, reconcile.ReverseEntry, reconcile.AwaitRefund:
 		_, err := h.WriteOff(ctx, x.ID, signed)
 		return o.met(WrittenOff, err)
@@ -168,10 +167,20 @@ func (o *Office) end(ctx context.Context, h *clearing.House, x clearing.Exceptio
 		if !o.Calm { // otherwise no journal has it any more
 			return nil
 		}
-		return o.met(GivenBack, h.Return(ctx, x.ID, o.Payments, signed))
+		return o.giveBack(ctx, h, x)
 	}
 	o.Wrong("treasury: line %d, %s %s: %s, %s", x.ID, x.Kind, x.Ref, x.NextStep, x.Detail)
 	return nil
+}
+
+// giveBack has what was paid given back, or keeps it where part of it went back before.
+func (o *Office) giveBack(ctx context.Context, h *clearing.House, x clearing.Exception) error {
+	err := h.Return(ctx, x.ID, o.Payments, signed)
+	if !errors.Is(err, channel.ErrRefused) {
+		return o.met(GivenBack, err)
+	}
+	_, err = h.WriteOff(ctx, x.ID, signed)
+	return o.met(WrittenOff, err)
 }
 
 func (o *Office) met(e Event, err error) error {
