@@ -286,8 +286,8 @@ func payMerchant(ctx context.Context, args []string, out io.Writer) error {
 		fmt.Fprintf(out, "%s is paid %s for %d days through %s, by entry %d\n",
 			merchant[0], p.Amount, p.Days, through, p.Entry)
 		if p.Carried != 0 {
-			fmt.Fprintf(out, "%s of %s are for no day of these: the next one that is closed makes up for them\n",
-				p.Carried, fen)
+			fmt.Fprintf(out, "%s was transferred: the next day that is closed makes up for the %s between\n",
+				fen, p.Carried)
 		}
 		return nil
 	})

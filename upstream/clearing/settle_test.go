@@ -246,6 +246,10 @@ func TestTransferOfBefore(t *testing.T) {
 		enter("shop", "T2", 1*yuan, clearing.PaidOut{Carried: 1 * yuan})                              // none is unpaid
 		enter("kiosk", "T3", 7*yuan, clearing.PaidOut{Amount: 10 * yuan, Days: 1, Carried: -3 * yuan})
 
+		unknown := clearing.Transfer{No: "T1", Through: day, Amount: yuan, By: "王敏", Carry: true}
+		if p, err := w.house.Pay(t.Context(), "canten", unknown); !errors.Is(err, store.ErrNone) {
+			t.Errorf("Pay to a merchant that is none = %+v, %v; want ErrNone", p, err)
+		}
 		w.sell("shop", 5*yuan, "") // what was lost with the books comes late
 		w.set("2026-03-03 12:00:00")
 		w.closeDays("2026-03-02", 2)

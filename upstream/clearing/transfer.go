@@ -55,8 +55,8 @@ type PaidOut struct {
 // Pay books a transfer, and settles a merchant's closed days with it, from the school's
 // bank account. What is settled is not settled again, and what is booked under its number
 // stays as it is. The error is [ErrOtherAmount] if the days come to another amount than was
-// transferred, or if its number is another transfer's, and [ErrOwes] if they come to less
-// than nothing.
+// transferred, or if its number is another transfer's, [ErrOwes] if they come to less
+// than nothing, and [store.ErrNone] for a merchant that is none.
 func (h *House) Pay(ctx context.Context, merchant string, t Transfer) (p PaidOut, err error) {
 	if t, err = t.check(); err != nil {
 		return p, fmt.Errorf("pay %s: %w", merchant, err)
@@ -97,10 +97,14 @@ func (t Transfer) booked(ctx context.Context, tx *sqldb.Tx, account store.Accoun
 // plan says which days a transfer settles, and what is carried. Days that come to less than
 // nothing are left to those that will make up for them.
 func (t Transfer) plan(ctx context.Context, tx *sqldb.Tx, account store.Account) (p PaidOut, err error) {
+	var known bool
 	err = tx.QueryRow(ctx, `
-		SELECT count(*), CAST(coalesce(sum(owed_fen), 0) AS BIGINT) FROM settlements
-		WHERE account = ? AND day <= ? AND settled_ms IS NULL`, account, t.Through).Scan(&p.Days, &p.Amount)
+		SELECT count(*), CAST(coalesce(sum(owed_fen), 0) AS BIGINT), EXISTS (SELECT 1 FROM accounts WHERE account = ?1)
+		FROM settlements WHERE account = ?1 AND day <= ?2 AND settled_ms IS NULL`, account, t.Through).
+		Scan(&p.Days, &p.Amount, &known)
 	switch {
+	case err == nil && t.Amount > 0 && !known:
+		return p, store.ErrNone
 	case err != nil || p.Amount == t.Amount:
 		return p, err
 	case t.Carry && p.Amount < 0:
