@@ -256,6 +256,7 @@ func payMerchant(ctx context.Context, args []string, out io.Writer) error {
 	no := f.String("transfer", "", "the bank's number of it")
 	carry := f.Bool("carry", false, "book it although the unpaid days come to another amount, as in restored books; "+
 		"the next day makes up for it")
+	unheard := f.Bool("new", false, "with --carry: also to a merchant that restored books have never heard of")
 	by := f.String("by", "", "who pays")
 	return withFlags(ctx, f, args, 1, func(b *store.Books, merchant []string) error {
 		through, err := dayOr(*day, channel.DayOf(b.Now()).Add(-1))
@@ -267,13 +268,15 @@ func payMerchant(ctx context.Context, args []string, out io.Writer) error {
 			return fmt.Errorf("--amount is what was transferred, such as 12.50: %w\n%w", err, errUsage)
 		}
 		p, err := house(b).Pay(ctx, merchant[0], clearing.Transfer{
-			No: *no, Through: through, Amount: fen, By: *by, Carry: *carry,
+			No: *no, Through: through, Amount: fen, By: *by, Carry: *carry, New: *unheard,
 		})
 		switch {
 		case errors.Is(err, clearing.ErrUnsigned):
 			return fmt.Errorf("--by is missing\n%w", errUsage)
 		case errors.Is(err, clearing.ErrNoTransfer):
 			return fmt.Errorf("--transfer is the bank's number of it, by which it is booked once\n%w", errUsage)
+		case errors.Is(err, clearing.ErrNew):
+			return fmt.Errorf("%w: look how %q is written; in restored books add --carry --new", err, merchant[0])
 		case err != nil:
 			return err
 		case p.Known:

@@ -246,19 +246,26 @@ func TestTransferOfBefore(t *testing.T) {
 		enter("shop", "T2", 1*yuan, clearing.PaidOut{Carried: 1 * yuan})                              // none is unpaid
 		enter("kiosk", "T3", 7*yuan, clearing.PaidOut{Amount: 10 * yuan, Days: 1, Carried: -3 * yuan})
 
-		unknown := clearing.Transfer{No: "T1", Through: day, Amount: yuan, By: "王敏", Carry: true}
-		if p, err := w.house.Pay(t.Context(), "canten", unknown); !errors.Is(err, store.ErrNone) {
-			t.Errorf("Pay to a merchant that is none = %+v, %v; want ErrNone", p, err)
+		unheard := clearing.Transfer{No: "T1", Through: day, Amount: yuan, By: "王敏", Carry: true}
+		if p, err := w.house.Pay(t.Context(), "stall", unheard); !errors.Is(err, clearing.ErrNew) {
+			t.Errorf("Pay to a merchant that nobody has heard of = %+v, %v; want ErrNew", p, err)
 		}
+		unheard.New = true
+		p, err := w.house.Pay(t.Context(), "stall", unheard)
+		if want := (clearing.PaidOut{Carried: yuan}); err != nil || p != want {
+			t.Errorf("Pay to a new merchant = %+v, %v; want %+v", p, err, want)
+		}
+		w.sell("stall", yuan, "")
 		w.sell("shop", 5*yuan, "") // what was lost with the books comes late
 		w.set("2026-03-03 12:00:00")
-		w.closeDays("2026-03-02", 2)
+		w.closeDays("2026-03-02", 3)
 		wants(t, w.settled(), `
 			canteen 2026-03-01 1(0) 10.00-0.00=10.00 paid by 王敏
 			kiosk 2026-03-01 1(0) 10.00-0.00=10.00 paid by 王敏
 			shop 2026-03-01 1(0) 10.00-0.00=10.00 paid by 王敏
 			kiosk 2026-03-02 1(0) 3.00-0.00=3.00 open
-			shop 2026-03-02 3(0) 5.00-3.00=2.00 open`)
+			shop 2026-03-02 3(0) 5.00-3.00=2.00 open
+			stall 2026-03-02 2(0) 1.00-1.00=0.00 open`)
 		for merchant, amount := range map[string]money.Fen{"shop": 2 * yuan, "kiosk": 3 * yuan} {
 			_, err := w.house.Pay(t.Context(), merchant, clearing.Transfer{
 				No: "T9", Through: "2026-03-02", Amount: amount, By: "王敏",
@@ -266,13 +273,13 @@ func TestTransferOfBefore(t *testing.T) {
 			w.must(err)
 		}
 		w.whole()
-		for merchant, sold := range map[string]money.Fen{"canteen": 10 * yuan, "shop": 15 * yuan, "kiosk": 10 * yuan} {
+		for merchant, sold := range map[string]money.Fen{"canteen": 10 * yuan, "shop": 15 * yuan, "kiosk": 10 * yuan, "stall": yuan} {
 			if got, err := w.books.Balance(t.Context(), clearing.MerchantAccount(merchant)); err != nil || got != 0 {
 				t.Errorf("%s has sold %s and is owed %s, %v; want nothing", merchant, sold, got, err)
 			}
 		}
-		if got, err := w.books.Balance(t.Context(), clearing.Bank); err != nil || got != 35*yuan {
-			t.Errorf("the bank has paid %s, %v; want 35.00", got, err)
+		if got, err := w.books.Balance(t.Context(), clearing.Bank); err != nil || got != 36*yuan {
+			t.Errorf("the bank has paid %s, %v; want 36.00", got, err)
 		}
 	})
 }

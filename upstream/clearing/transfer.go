@@ -16,6 +16,9 @@ import (
 // ErrNoTransfer means that the bank's number of a transfer is missing.
 var ErrNoTransfer = errors.New("clearing: the bank's number of the transfer is missing")
 
+// ErrNew means that the books have never heard of a merchant.
+var ErrNew = errors.New("clearing: no merchant of this name is in the books")
+
 // Transfer is what somebody has had the bank pay for a merchant's days up to and including
 // one.
 type Transfer struct {
@@ -28,6 +31,10 @@ type Transfer struct {
 	// a copy that is older than the transfer: what it differs by is a line of the next day
 	// that is closed.
 	Carry bool
+
+	// New carries it also to a merchant that these books have never heard of, as when they are
+	// a copy that is older than its first sale.
+	New bool
 }
 
 func (t Transfer) check() (Transfer, error) {
@@ -56,7 +63,7 @@ type PaidOut struct {
 // bank account. What is settled is not settled again, and what is booked under its number
 // stays as it is. The error is [ErrOtherAmount] if the days come to another amount than was
 // transferred, or if its number is another transfer's, [ErrOwes] if they come to less
-// than nothing, and [store.ErrNone] for a merchant that is none.
+// than nothing, and [ErrNew] for a merchant that these books have never heard of.
 func (h *House) Pay(ctx context.Context, merchant string, t Transfer) (p PaidOut, err error) {
 	if t, err = t.check(); err != nil {
 		return p, fmt.Errorf("pay %s: %w", merchant, err)
@@ -103,8 +110,8 @@ func (t Transfer) plan(ctx context.Context, tx *sqldb.Tx, account store.Account)
 		FROM settlements WHERE account = ?1 AND day <= ?2 AND settled_ms IS NULL`, account, t.Through).
 		Scan(&p.Days, &p.Amount, &known)
 	switch {
-	case err == nil && t.Amount > 0 && !known:
-		return p, store.ErrNone
+	case err == nil && t.Amount > 0 && !known && !(t.Carry && t.New):
+		return p, ErrNew
 	case err != nil || p.Amount == t.Amount:
 		return p, err
 	case t.Carry && p.Amount < 0:

@@ -230,7 +230,8 @@ func (o *Office) settle(ctx context.Context, h *clearing.House) error {
 // enter enters a transfer that the bank has made.
 func (o *Office) enter(ctx context.Context, h *clearing.House, merchant string, t clearing.Transfer) error {
 	p, err := h.Pay(ctx, merchant, t)
-	if errors.Is(err, clearing.ErrOtherAmount) || errors.Is(err, clearing.ErrOwes) {
+	t.New = errors.Is(err, clearing.ErrNew)
+	if t.New || errors.Is(err, clearing.ErrOtherAmount) || errors.Is(err, clearing.ErrOwes) {
 		t.Carry, t.Through = true, channel.DayOf(o.World.Now)
 		p, err = h.Pay(ctx, merchant, t)
 		o.Met(Carried)
