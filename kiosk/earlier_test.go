@@ -35,3 +35,42 @@ func TestTillEarlierUnpaid(t *testing.T) {
 		t.Errorf("the canteen has %s, want %s", got, yuan)
 	}
 }
+
+// TestTillEarlierUntold: a sale that was torn turns out not to have been made, and is made
+// again in the same tap. Its holder has money for it once, and not twice: what was set aside
+// for the first is not yet free, because the upstream has not heard.
+func TestTillEarlierUntold(t *testing.T) {
+	for _, leave := range []bool{false, true} {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			world, tills := newShop(t, "T01")
+			w := tills[0].openWindow()
+			world.card.Break(sim.Break{How: sim.TearBefore, INS: 0x54})
+			w.price(20 * yuan)
+			w.layCard()
+			w.see(flow.Doubt)
+			world.eventually(func() string {
+				if world.booked(journal.SuspenseAccount(w.id)) != 20*yuan {
+					return "the doubt is not upstream"
+				}
+				return ""
+			})
+			world.card.Mend()
+			if leave {
+				w.do(flow.Input{Event: flow.Leave})
+				w.see(flow.Unknown)
+				w.do(flow.Input{Event: flow.Leave})
+				w.see(flow.Ready)
+				w.price(20 * yuan)
+			}
+			w.layCard()
+			if v := w.see(flow.Sold, flow.Declined, flow.PaidBefore); v.Step != flow.Sold || !v.Sale.Online {
+				t.Errorf("step %d, fault %d, sale %+v", v.Step, v.Fault, v.Sale)
+			}
+			world.told(w.post)
+			if got := world.booked(journal.MerchantAccount(merchant)); got != 20*yuan {
+				t.Errorf("the canteen has %s", got)
+			}
+		})
+	}
+}
