@@ -43,7 +43,7 @@ func TestTillBouncing(t *testing.T) {
 	if got := world.booked(journal.MerchantAccount(merchant)); got != lunch {
 		t.Errorf("the canteen has %s, want %s", got, lunch)
 	}
-	w.layCard() // which is what pays
+	w.layCard()                                                             // which is what pays
 	if v := w.see(flow.Sold, flow.Declined, flow.Ask); v.Step == flow.Ask { // it is quick
 		w.do(flow.Input{Event: flow.Confirmed})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -198,7 +199,7 @@ func (p *patience) bound(ctx context.Context) (_ context.Context, done func(), e
 func (s *Seller) settleBefore(ctx context.Context, card purse.Card, info purse.Info) ([]Settled, error) {
 	ended, err := s.Settler.SettleOpen(ctx, card, info)
 	switch {
-	case lastOf(ended, journal.SaleIntent).Outcome == journal.Written: // it is not asked about any more
+	case slices.ContainsFunc(ended, Settled.Paid): // it is not asked about any more
 		return ended, ErrPaidBefore
 	case errors.Is(err, ErrNotGenuine):
 		// Not as the error that it is: of that sale nobody knows, and this one has not begun.

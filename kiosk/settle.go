@@ -48,6 +48,9 @@ type Settled struct {
 	Entry   int64 // number of the journal entry that says so; 0: the journal failed
 }
 
+// Paid reports whether it is a sale that was paid.
+func (s Settled) Paid() bool { return s.Kind == journal.SaleIntent && s.Outcome == journal.Written }
+
 // lastOf returns the last of a kind, or the zero Settled.
 func lastOf(all []Settled, kind journal.Kind) (last Settled) {
 	for _, s := range all {

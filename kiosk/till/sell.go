@@ -132,7 +132,7 @@ func (d *Desk) notSold(ctx context.Context, sold kiosk.Sold, err error, v View) 
 // paid returns the last sale that has just turned out to be paid, or the zero Settled.
 func paid(ended []kiosk.Settled) (last kiosk.Settled) {
 	for _, s := range ended {
-		if s.Kind == journal.SaleIntent && s.Outcome == journal.Written {
+		if s.Paid() {
 			last = s
 		}
 	}
