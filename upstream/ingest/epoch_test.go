@@ -191,6 +191,34 @@ func TestCarriedFork(t *testing.T) {
 	})
 }
 
+// TestRefundUnderFork: a clone has sold something under a number that is in use, and given it
+// back. That is a refund of its own sale, and not of the other machine's, whether it comes
+// with the sale or after it.
+func TestRefundUnderFork(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a, b := w.holder("1001", 100*yuan), w.holder("1002", 100*yuan)
+		for _, id := range []string{"C01", "C02"} {
+			c := w.till(id)
+			clone := c.rewind(0)
+			c.sellByCode("1001", id+"mine", 2*yuan)
+			c.push()
+			sale := clone.sellByCode("1002", id+"theirs", 5*yuan)
+			clone.write(journal.Entry{
+				Kind: journal.Refund, Ref: id + "back", Account: "1002", Merchant: merchant, Amount: 5 * yuan,
+				Origin: sale.Position(),
+			})
+			n := clone.reopen(0, journal.ReasonForked)
+			if id == "C02" {
+				n.take(n.batch(1, 2))
+			}
+			n.push()
+		}
+		w.wants(map[store.Account]money.Fen{a: 96 * yuan, b: 100 * yuan, payee: 4 * yuan})
+		w.inbox(ingest.EpochOpened, ingest.Fork, ingest.EpochOpened, ingest.Fork)
+		w.sound()
+	})
+}
+
 // TestLostUnderFork: a terminal that was restored has forgotten a purchase that
 // the upstream has, and has written something else under its number. To bring
 // that over is not to know of the purchase: it is in doubt, and what was held

@@ -367,27 +367,33 @@ func (d *desk) refund(f *fact) error {
 }
 
 // sold finds the sale that a refund names, in this push or in the books, and
-// returns what the merchant got by it.
+// returns what the merchant got by it. Of several that have one number, as those of
+// clones have, it is the one that was paid by whom the money goes back to.
 func (d *desk) sold(b *booking, e journal.Entry) (paid money.Fen, err error) {
-	a := store.Account(journal.MerchantAccount(e.Merchant))
+	a, here := store.Account(journal.MerchantAccount(e.Merchant)), -1
 	for i, sale := range d.bookings {
-		if sale.at == e.Origin && sale.Source != nil && sale.Source.Part == 0 {
-			b.UndoesAt = i + 1
-			return got(sale, a), nil
+		if sale.at == e.Origin && sale.Source != nil && (here < 0 || sale.Debit == b.Credit) {
+			here = i
 		}
 	}
-	err = d.tx.QueryRow(d.ctx, `
-		SELECT e.id, CASE WHEN e.credit = ?1 THEN e.amount_fen ELSE -e.amount_fen END
-		FROM entries e JOIN journals j ON j.id = e.journal
-		WHERE ?1 IN (e.debit, e.credit) AND j.terminal = ? AND j.epoch = ? AND e.seq = ? AND e.part = 0`,
-		a, e.Origin.Terminal, e.Origin.Epoch[:], e.Origin.Seq).Scan(&b.Undoes, &paid)
-	if errors.Is(err, sql.ErrNoRows) {
+	if here < 0 || d.bookings[here].Debit != b.Credit {
+		err = d.tx.QueryRow(d.ctx, `
+			SELECT e.id, CASE WHEN e.credit = ?1 THEN e.amount_fen ELSE -e.amount_fen END
+			FROM entries e JOIN journals j ON j.id = e.journal
+			WHERE ?1 IN (e.debit, e.credit) AND j.terminal = ?2 AND j.epoch = ?3 AND e.seq = ?4
+			ORDER BY CASE WHEN e.debit = ?5 THEN 0 ELSE 1 END, e.part LIMIT 1`,
+			a, e.Origin.Terminal, e.Origin.Epoch[:], e.Origin.Seq, b.Credit).Scan(&b.Undoes, &paid)
+	}
+	switch {
+	case err == nil && b.Undoes > 0:
+		return paid, nil
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return 0, fmt.Errorf("read sale: %w", err)
+	case here < 0:
 		return d.soldElsewhere(b, e)
 	}
-	if err != nil {
-		return 0, fmt.Errorf("read sale: %w", err)
-	}
-	return paid, nil
+	b.UndoesAt = here + 1
+	return got(d.bookings[here], a), nil
 }
 
 // soldElsewhere is sold for the end of a sale of which nothing is posted: it was in doubt,
