@@ -249,6 +249,24 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// TestRestoreOfItself: the power has failed in a restore, and who finds what it was
+// making gives that as the backup. It may be the only one that is left.
+func TestRestoreOfItself(t *testing.T) {
+	l := newLab(t)
+	ctx := t.Context()
+	l.append(t, sale("S1"))
+	from := l.path + ".restored"
+	if err := errors.Join(l.Close(), BackupFile(ctx, l.path, from), os.Remove(l.path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Restore(ctx, from, l.path, l.o); !errors.Is(err, os.ErrExist) {
+		t.Errorf("Restore = %v, want that it has another name first", err)
+	}
+	if _, err := VerifyFile(ctx, from, Trust{}); err != nil {
+		t.Errorf("the backup: %v", err)
+	}
+}
+
 // TestRestoreOfOtherKeys: the backup of a machine that has died, with its keys, comes into
 // the machine in its place. Nothing of it proves itself by the new keys; what upstream does
 // not have of it is carried over into a journal that does.

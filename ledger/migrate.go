@@ -82,7 +82,7 @@ func notOnto(files FS, from, to string) error {
 	if err := errors.Join(err1, err2); err != nil || from != to {
 		return err
 	}
-	return fmt.Errorf("%s is the journal itself: %w", to, fs.ErrExist)
+	return fmt.Errorf("%s would be copied onto itself: %w", to, fs.ErrExist)
 }
 
 // migrationsOf returns a journal's version, and all migrations in their order. It

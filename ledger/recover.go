@@ -85,6 +85,9 @@ func Restore(ctx context.Context, from, path string, o Options) (err error) {
 		return errors.Join(err, fmt.Errorf("%s: %w", path, fs.ErrExist))
 	}
 	fresh := path + ".restored"
+	if err := notOnto(o.FS, from, fresh); err != nil { // a power cut has left it, and somebody takes it for a backup
+		return err
+	}
 	err = renew(ctx, from, fresh, o, func(conn *sql.Conn) error { return o.accepts(ctx, conn) })
 	if err != nil {
 		return errors.Join(named(err), discardDB(o.FS, fresh))
