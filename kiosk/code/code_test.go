@@ -30,6 +30,25 @@ import (
 	"quancun/upstream/phone"
 )
 
+// TestPINGivenUp: a sale for which the money is held is given up when a PIN is asked, and
+// made anew. No two sales come under one number, so the first keeps nothing from the second.
+func TestPINGivenUp(t *testing.T) {
+	w := newWorld(t)
+	c := w.till("C01")
+	c.refuses("s1", w.phone.show(), 60*yuan, tender.ErrPIN)
+	w.pass(time.Minute)
+	text := w.phone.show()
+	c.refuses("s2", text, 70*yuan, tender.ErrPIN)
+	sale := tender.Sale{Ref: "s2", Merchant: merchant, Amount: 70 * yuan, PIN: true}
+	if s, err := c.Sell(t.Context(), text, sale); err != nil || s.Balance != 30*yuan {
+		t.Errorf("with the PIN: %+v, %v", s, err)
+	}
+	c.push()
+	if w.balance() != 30*yuan {
+		t.Errorf("%s left", w.balance())
+	}
+}
+
 // TestOnline sells by the account: the allowance of the dark does not count, and
 // the money is held until the journal tells.
 func TestOnline(t *testing.T) {

@@ -315,34 +315,33 @@ func (a *asking) place() error {
 	return nil
 }
 
-// again finds the hold of the same attempt, and reports whether it is for the
-// same thing. What it holds is available to it. One that was released is none:
-// the journal has passed it, or the terminal has said that it will.
+// again finds the hold of the same attempt, and reports whether it is for the same
+// thing. What is held under its number is available to it, whoever holds it: only one of
+// them can come. One that was released is none: the journal has passed it, or the terminal
+// has said that it will.
 func (a *asking) again() (again, same bool, err error) {
 	q := a.request
-	was := Request{
-		Epoch: q.Epoch, Seq: q.Seq, Attempt: q.Attempt, Account: q.Account, Reading: q.Reading, Code: q.Code,
-	}
-	var account store.Account
-	var state HoldState
-	var room bool
-	err = a.tx.QueryRow(a.ctx, `
-		SELECT account, card_no, merchant, amount_fen, virtual, room, state FROM holds
-		WHERE terminal = ? AND epoch = ? AND seq = ? AND attempt = ?`, a.terminal, q.Epoch[:], q.Seq, q.Attempt).
-		Scan(&account, &was.CardNo, &was.Merchant, &was.Amount, &was.Virtual, &room, &state)
-	if a.left = err == nil && state == HoldReleased; a.left || errors.Is(err, sql.ErrNoRows) {
-		return false, false, nil
-	}
+	err = sqldb.Each(a.ctx, a.tx, func(rows *sql.Rows) error {
+		was := Request{Epoch: q.Epoch, Seq: q.Seq, Account: q.Account, Reading: q.Reading, Code: q.Code, Cap: q.Cap}
+		var account store.Account
+		var state HoldState
+		var room bool
+		err := rows.Scan(&was.Attempt, &account, &was.CardNo, &was.Merchant, &was.Amount, &was.Virtual, &room, &state)
+		like := account == a.account && room == (q.Cap > 0)
+		if like && state <= HoldBound {
+			a.answer.Available += was.Amount
+		}
+		if was.Attempt == q.Attempt {
+			a.left = state == HoldReleased
+			again, same = !a.left, like && was == q
+		}
+		return err
+	}, `SELECT attempt, account, card_no, merchant, amount_fen, virtual, room, state FROM holds
+		WHERE terminal = ? AND epoch = ? AND seq = ?`, a.terminal, q.Epoch[:], q.Seq)
 	if err != nil {
-		return false, false, fmt.Errorf("read hold: %w", err)
+		return false, false, fmt.Errorf("read holds: %w", err)
 	}
-	if state <= HoldBound {
-		a.answer.Available += was.Amount
-	}
-	if was.Cap = q.Cap; room != (q.Cap > 0) {
-		return true, false, nil
-	}
-	return true, was == q && account == a.account, nil
+	return again, same, nil
 }
 
 // readSpending reads what the account has spent today, as far as we know.

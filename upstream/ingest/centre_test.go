@@ -127,7 +127,7 @@ func TestCentreMoney(t *testing.T) {
 			}
 			return p.Approved
 		}
-		if !ask("f1", 15*yuan) || ask("p0", 86*yuan) {
+		if !ask("f1", 15*yuan) || ask("p0", 100*yuan+1) {
 			t.Error("the fee is not held, or more than what is left")
 		}
 		c.write(journal.Entry{Kind: journal.Fee, Ref: "f1", Account: "1001", Operator: "k7", Amount: 15 * yuan})

@@ -287,7 +287,7 @@ func TestHoldsOfLostDisk(t *testing.T) {
 		c.approved(c.ask(p, "late", yuan), 8*yuan-1) // it was on its way all the time
 		n.write(journal.Entry{Kind: journal.Started})
 		n.push()
-		d.approved(d.ask(p, "y", 1), 8*yuan-1)
+		d.approved(d.ask(p, "y", 1), 8*yuan)
 		w.inbox(ingest.EpochUnexplained)
 		w.sound()
 	})
@@ -357,7 +357,7 @@ func TestPart(t *testing.T) {
 		began := w.now
 		w.now = w.now.Add(time.Hour)
 		d.approved(d.ask(p, "another's", yuan), 5*yuan)
-		c.approved(c.request(p, "another", yuan), 4*yuan)
+		c.approved(c.request(p, "another", yuan), 7*yuan)
 		w.holdings(map[string]ingest.Holding{"C01": {3, 6 * yuan, began}, "C02": {1, yuan, w.now}})
 		if err := w.books.RevokeTerminal(t.Context(), c.terminal.ID); err != nil {
 			t.Fatal(err)
@@ -373,7 +373,7 @@ func TestPart(t *testing.T) {
 		}
 		w.holdings(map[string]ingest.Holding{"C02": {1, yuan, w.now}})
 		w.wants(map[store.Account]money.Fen{a: 8 * yuan, suspense("C01"): 2 * yuan})
-		d.approved(d.ask(p, "x", yuan), 7*yuan)
+		d.approved(d.ask(p, "x", yuan), 8*yuan)
 		d.sighted(p)
 		d.push()
 		w.wants(map[store.Account]money.Fen{a: 8 * yuan, payee: 2 * yuan, suspense("C01"): 0})
@@ -567,7 +567,7 @@ func TestHoldsOfOldEpoch(t *testing.T) {
 		n.take(n.batch(1, 1)) // it says how far the old one came
 		d.approved(d.ask(p, "x", 1), 7*yuan)
 		n.take(n.batch(2, 3)) // sold, carried over
-		d.approved(d.ask(p, "y", 1), 7*yuan-1)
+		d.approved(d.ask(p, "y", 1), 7*yuan)
 		w.wants(map[store.Account]money.Fen{a: 7 * yuan})
 		c.declined(above, v1.Reason_REASON_NUMBER_PASSED) // its epoch is over
 		w.sound()

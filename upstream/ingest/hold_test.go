@@ -144,10 +144,11 @@ func TestHold(t *testing.T) {
 		changed := first
 		changed.Amount++
 		c.declined(changed, v1.Reason_REASON_ATTEMPT_CONFLICT)
-		c.declined(c.ask(p, "a2", 5*yuan), v1.Reason_REASON_NOT_ENOUGH)
+		c.declined(c.ask(p, "a2", 10*yuan+1), v1.Reason_REASON_NOT_ENOUGH)
 		d.declined(d.ask(p, "b1", 5*yuan), v1.Reason_REASON_NOT_ENOUGH)
-		second := c.ask(p, "a3", 4*yuan) // two attempts under one number
-		c.approved(second, 4*yuan)
+		second := c.ask(p, "a3", 5*yuan) // two attempts under one number, of which one can come
+		c.approved(second, 10*yuan)
+		d.declined(d.ask(p, "b1", 1), v1.Reason_REASON_NOT_ENOUGH)
 
 		in := c.intend(p, "a1", 6*yuan)
 		c.push() // a1 is bound, a3 is let go
@@ -158,8 +159,8 @@ func TestHold(t *testing.T) {
 		c.end(in, journal.Written, p.debit(in))
 		c.push()
 		w.wants(map[store.Account]money.Fen{a: 4 * yuan})
-		d.approved(d.ask(p, "b3", 3*yuan), 3*yuan)
-		d.declined(d.ask(p, "b4", 1), v1.Reason_REASON_NOT_ENOUGH)
+		d.approved(d.ask(p, "b3", 3*yuan), 4*yuan)
+		c.declined(c.ask(p, "a4", yuan), v1.Reason_REASON_NOT_ENOUGH)
 		d.write(journal.Entry{Kind: journal.Started}) // neither
 		d.push()
 		d.approved(d.ask(p, "b5", 4*yuan), 4*yuan)
@@ -331,7 +332,7 @@ func TestAuthorizeDeclines(t *testing.T) {
 		}
 		q.Amount = 10 * yuan
 		c.approved(q, 10*yuan)
-		c.approved(c.ask(p, "y", 20*yuan), 20*yuan) // which may have them
+		c.approved(c.ask(p, "y", 30*yuan), 30*yuan) // which may have them
 		c.write(journal.Entry{Kind: journal.Started})
 		c.push()
 		q.Seq, q.Attempt = 1, "late"
@@ -440,7 +441,7 @@ func TestAskedUnderNext(t *testing.T) {
 		c.approved(second, 10*yuan)
 		c.approved(second, 10*yuan)
 		c.declined(first, v1.Reason_REASON_NUMBER_PASSED) // it was under way for long
-		c.approved(c.request(p, "b1", 4*yuan), 4*yuan)
+		c.approved(c.request(p, "b1", 4*yuan), 10*yuan)
 		c.sell(p, "a1", 6*yuan)
 		c.push()
 		w.wants(map[store.Account]money.Fen{a: 4 * yuan})

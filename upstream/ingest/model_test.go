@@ -475,7 +475,8 @@ func (s *history) authorize(t *rapid.T) {
 	}
 	s.check(t) // which hears what the reading has settled
 	balances, _ := s.books(s.settled)
-	want := ingest.Approval{Available: balances[account] - s.holding(account)}
+	at := journal.Position{Terminal: m.terminal.ID, Epoch: m.epoch, Seq: q.Seq}
+	want := ingest.Approval{Available: balances[account] - s.holding(account, at)}
 	if q.Virtual {
 		want.Available -= modelReserve
 	}
@@ -490,7 +491,6 @@ func (s *history) authorize(t *rapid.T) {
 	default:
 		want.Approved = true
 		m.attempt = q.Attempt
-		at := journal.Position{Terminal: m.terminal.ID, Epoch: m.epoch, Seq: q.Seq}
 		s.holds = append(s.holds, &held{at, q.Attempt, account, q.Amount, ingest.HoldPlaced})
 	}
 	for i, a := range answers {

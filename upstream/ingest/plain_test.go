@@ -232,10 +232,10 @@ func (p *plain) pass(said *passing) {
 	}
 }
 
-// holding is what is held of an account.
-func (p *plain) holding(a store.Account) (sum money.Fen) {
+// holding is what is held of an account under other numbers than one.
+func (p *plain) holding(a store.Account, but journal.Position) (sum money.Fen) {
 	for _, h := range p.holds {
-		if h.account == a && h.state <= ingest.HoldBound {
+		if h.account == a && h.at != but && h.state <= ingest.HoldBound {
 			sum += h.amount
 		}
 	}
