@@ -175,15 +175,21 @@ func find(ctx context.Context, book Book, at journal.Position) (sale, error) {
 func (s *sorting) add(e journal.Entry) error {
 	switch {
 	case e.Kind == journal.SaleIntent:
-		if items := tender.DetailsOf(e.Details).Items; len(items) > 0 {
-			s.items[e.Ref] = items
-		}
+		s.items[e.Ref] = tender.DetailsOf(e.Details).Items
 	case e.Kind == journal.SaleEnd:
-		items := s.items[e.Ref]
+		items, begun := s.items[e.Ref]
 		delete(s.items, e.Ref)
-		if e.Outcome.Happened() {
-			s.sold(e, items)
+		switch {
+		case !e.Outcome.Happened():
+			return nil
+		case !begun && s.by == ByItem: // it was before the period
+			of, err := s.earlier(e.Position())
+			if err != nil {
+				return err
+			}
+			items = of.items
 		}
+		s.sold(e, items)
 	case e.Kind == journal.CodeSale, e.Kind == journal.ChannelSale:
 		s.sold(e, tender.DetailsOf(e.Details).Items)
 	case e.Kind == journal.Refund:

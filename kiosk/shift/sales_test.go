@@ -99,6 +99,25 @@ func TestItemsGivenBack(t *testing.T) {
 	}
 }
 
+// TestItemsBegunBefore: a sale that was begun before a period and paid in it, as one in doubt
+// of which its card tells the day after, has its items there.
+func TestItemsBegunBefore(t *testing.T) {
+	c, ctx := newTill(t), t.Context()
+	items := []byte(`{"items":[{"name":"鱼","n":1,"fen":900}]}`)
+	_, err := c.Append(ctx, journal.Entry{
+		Kind: journal.SaleIntent, Ref: "s1", Card: "1001", Merchant: "m1", Amount: 950, Details: items,
+	})
+	c.ok(err)
+	c.pass(24 * time.Hour)
+	_, err = c.Append(ctx, journal.Entry{Kind: journal.SaleEnd, Ref: "s1", Outcome: journal.Written})
+	c.ok(err)
+	want := []Line{{"", journal.Sum{Count: 1, Amount: 50}, journal.Sum{}}, {"鱼", journal.Sum{Count: 1, Amount: 900}, journal.Sum{}}}
+	got, err := Sales(ctx, c.Book, Period{noon.Add(12 * time.Hour), noon.Add(36 * time.Hour)}, ByItem)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}
+
 // TestSalesCarriedTwice: what was put together from two copies of a journal was sold once.
 func TestSalesCarriedTwice(t *testing.T) {
 	c, ctx := newTill(t), t.Context()
