@@ -41,15 +41,18 @@ func (d *Desk) Chip(ctx context.Context, a store.Account, cardNo string) (c Chip
 		if err != nil {
 			return err
 		}
-		return sqldb.Each(ctx, tx, c.take, `
-			SELECT x.body FROM (
-				SELECT coalesce(c.journal, e.journal) AS journal, coalesce(c.seq, e.seq) AS seq, m.id AS n
-				FROM purse_moves m JOIN entries e ON e.id = m.entry_id LEFT JOIN claims c ON c.id = e.claim_id
-				WHERE m.card_no = ?1 AND m.kind = 4 AND m.amount_fen < 0 ORDER BY m.id DESC LIMIT ?2) AS told
-			JOIN journal_entries x ON x.journal = told.journal AND x.seq = told.seq
-			UNION ALL
-			SELECT x.body FROM claims c JOIN journal_entries x ON x.journal = c.journal AND x.seq = c.seq
-			WHERE c.card_no = ?1 AND c.kind = 40 AND c.state = 1`, cardNo, purchasesMax)
+		told, err := toldOf(ctx, tx, cardNo)
+		if err != nil {
+			return err
+		}
+		for _, at := range told {
+			all, err := store.EntriesAt(ctx, tx, at)
+			if err != nil {
+				return err
+			}
+			c.take(all, cardNo)
+		}
+		return nil
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = store.ErrNone
@@ -60,15 +63,32 @@ func (d *Desk) Chip(ctx context.Context, a store.Account, cardNo string) (c Chip
 	return c, nil
 }
 
-// take adds the purchase that an entry of a journal is about.
-func (c *Chip) take(rows *sql.Rows) error {
-	var body []byte
-	if err := rows.Scan(&body); err != nil {
+// toldOf returns where in journals the last purchases of a card are, those in doubt too.
+func toldOf(ctx context.Context, tx *sqldb.Tx, cardNo string) (all []journal.Position, err error) {
+	err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		var at journal.Position
+		var epoch []byte
+		err := rows.Scan(&at.Terminal, &epoch, &at.Seq)
+		copy(at.Epoch[:], epoch)
+		all = append(all, at)
 		return err
+	}, `
+		SELECT j.terminal, j.epoch, told.seq FROM (
+			SELECT coalesce(c.journal, e.journal) AS journal, coalesce(c.seq, e.seq) AS seq, m.id AS n
+			FROM purse_moves m JOIN entries e ON e.id = m.entry_id LEFT JOIN claims c ON c.id = e.claim_id
+			WHERE m.card_no = ?1 AND m.kind = 4 AND m.amount_fen < 0 ORDER BY m.id DESC LIMIT ?2) AS told
+		JOIN journals j ON j.id = told.journal
+		UNION ALL
+		SELECT j.terminal, j.epoch, c.seq FROM claims c JOIN journals j ON j.id = c.journal
+		WHERE c.card_no = ?1 AND c.kind = 40 AND c.state = 1`, cardNo, purchasesMax)
+	return all, err
+}
+
+// take adds the purchases with the card that entries are about.
+func (c *Chip) take(all []journal.Entry, cardNo string) {
+	for _, e := range all {
+		if e.Card == cardNo && e.Purse != nil {
+			c.Purchases = append(c.Purchases, Purchase{e.Purse.TerminalNo, e.Purse.Stamp, e.Amount})
+		}
 	}
-	e, _, err := journal.Decode(body)
-	if err == nil && e.Purse != nil {
-		c.Purchases = append(c.Purchases, Purchase{e.Purse.TerminalNo, e.Purse.Stamp, e.Amount})
-	}
-	return err
 }

@@ -148,6 +148,45 @@ func TestChip(t *testing.T) {
 	})
 }
 
+// TestChipCarried: what a later journal has carried over is told as well.
+func TestChipCarried(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.openAll() // with a claim under the first number
+		var want []holder.Purchase
+		for i, kind := range []journal.Kind{journal.SaleIntent, journal.SaleEnd} {
+			p := holder.Purchase{TerminalNo: pboc.TerminalNo{5: byte(i + 1)}, Amount: money.Fen(400 + i)}
+			want = append(want, p)
+			e := journal.Entry{
+				Terminal: "kiosk1", Seq: int64(i + 1), At: w.clock, Kind: kind, Ref: "S1", Card: cardNo, Amount: p.Amount,
+				Purse: &journal.Purse{TerminalNo: p.TerminalNo},
+			}
+			carried := journal.Carry(e.Position(), e.Encode(journal.Hash{}))
+			carried.Terminal, carried.Epoch, carried.Seq, carried.At = "kiosk1", journal.Epoch{1}, e.Seq, w.clock
+			if i == 0 {
+				w.exec(`INSERT INTO journals (terminal, epoch, opened_ms, head_hash) VALUES ('kiosk1', ?, 0, ?)`,
+					carried.Epoch[:], make([]byte, 32))
+			}
+			w.exec(`INSERT INTO journal_entries (journal, seq, hash, body, received_ms) VALUES (2, ?, ?, ?, 0)`,
+				carried.Seq, make([]byte, 32), carried.Encode(journal.Hash{}))
+			w.exec(`INSERT INTO carried_entries (journal, seq, hash, by_journal, by_seq) VALUES (1, ?, ?, 2, ?)`,
+				e.Seq, make([]byte, 32), carried.Seq)
+		}
+		w.post(store.Entry{
+			Kind: store.KindPurchase, Place: "canteen1", Debit: account, Credit: "merchant/canteen1", Amount: 401,
+			Source: &store.Source{Journal: 1, Seq: 2},
+		})
+		w.exec(`INSERT INTO purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms, entry_id, counter, before_fen,
+				proven)
+			SELECT ?, 4, -401, 0, 'canteen1', 0, max(id), 1, 0, ? FROM entries`, cardNo, true)
+		c, err := w.desk.Chip(t.Context(), account, cardNo)
+		w.ok(err)
+		slices.SortFunc(c.Purchases, func(a, b holder.Purchase) int { return int(a.Amount - b.Amount) })
+		if !slices.Equal(c.Purchases, want) {
+			t.Errorf("purchases %+v, want %+v", c.Purchases, want)
+		}
+	})
+}
+
 // openAll has money on its way in every way that there is.
 func (w *world) openAll() {
 	w.t.Helper()
