@@ -1,9 +1,12 @@
 package holder_test
 
 import (
+	"database/sql"
 	"errors"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"quancun/upstream/phone"
 	"quancun/upstream/place"
 	"quancun/upstream/store"
+	"quancun/upstream/store/sqldb"
 )
 
 // TestPlaces: money on its way is where the terminal stood then, and a record stays
@@ -301,6 +305,23 @@ func TestRecords(t *testing.T) {
 			t.Errorf("somebody else's record: %v", err)
 		}
 	})
+}
+
+// TestSourceByNumber: no other entry is looked at for a record's copy than its own.
+func TestSourceByNumber(t *testing.T) {
+	w := newWorld(t, filepath.Join(t.TempDir(), "books.db"))
+	var plan []string
+	w.ok(w.books.Read(t.Context(), func(tx *sqldb.Tx) error {
+		return sqldb.Each(t.Context(), tx, func(rows *sql.Rows) error {
+			var how string
+			err := rows.Scan(new(int), new(int), new(int), &how)
+			plan = append(plan, how)
+			return err
+		}, `EXPLAIN QUERY PLAN `+holder.SourceOf, 1)
+	}))
+	if text := strings.Join(plan, "; "); !strings.HasPrefix(text, "SEARCH e USING INTEGER PRIMARY KEY") {
+		t.Errorf("it is looked for by %s", text)
+	}
 }
 
 // TestLimits counts what was spent today, and tells of the phone that is bound.

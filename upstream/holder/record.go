@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -155,17 +156,23 @@ func (d *Desk) Record(ctx context.Context, a store.Account, id string) (r Record
 
 func (d *Desk) campus() crypto.Signer { return d.Keys.Campus() }
 
+// sourceOf finds the entry of a journal that a record is of.
+const sourceOf = `
+	SELECT j.terminal, j.epoch, x.seq, x.hash, x.body, e.made_ms, e.amount_fen
+	FROM entries e JOIN journals j ON j.id = e.journal
+	JOIN journal_entries x ON x.journal = e.journal AND x.seq = e.seq WHERE e.id = ?`
+
 // origin adds which entry of a terminal's journal a copy is of, if it is of one.
 func origin(ctx context.Context, tx *sqldb.Tx, c *journal.Copy) error {
 	var at journal.Position
 	var epoch, hash, body []byte
 	var made sql.NullInt64
 	var amount money.Fen
-	err := tx.QueryRow(ctx, `
-		SELECT j.terminal, j.epoch, x.seq, x.hash, x.body, e.made_ms, e.amount_fen
-		FROM entries e JOIN journals j ON j.id = e.journal
-		JOIN journal_entries x ON x.journal = e.journal AND x.seq = e.seq WHERE 'E' || CAST(e.id AS TEXT) = ?`, c.No).
-		Scan(&at.Terminal, &epoch, &at.Seq, &hash, &body, &made, &amount)
+	id, err := strconv.ParseInt(strings.TrimPrefix(c.No, "E"), 10, 64)
+	if err != nil {
+		return nil // it is a load
+	}
+	err = tx.QueryRow(ctx, sourceOf, id).Scan(&at.Terminal, &epoch, &at.Seq, &hash, &body, &made, &amount)
 	switch {
 	case errors.Is(err, sql.ErrNoRows), err == nil && !store.Fits(journal.Innermost(body), made, amount):
 		return nil // or another entry has its number
