@@ -23,6 +23,7 @@ const (
 	named  = 4
 	pinSet = 5
 	issued = 7
+	opened = 8 // with a PIN that the holder has chosen
 )
 
 // DetailsWrong is the kind of a line of the inbox: what is registered is not what
@@ -35,8 +36,8 @@ func (d *Desk) Check(ctx context.Context, a store.Account, cardNo string) (c Che
 		c = Check{}
 		var set bool
 		err := tx.QueryRow(ctx, `
-			SELECT name, number, EXISTS (SELECT 1 FROM centre_acts WHERE account = ?1 AND kind = ?2)
-			FROM holders WHERE account = ?1`, a, pinSet).Scan(&c.Name, &c.Number, &set)
+			SELECT name, number, EXISTS (SELECT 1 FROM centre_acts WHERE account = ?1 AND kind IN (?2, ?3))
+			FROM holders WHERE account = ?1`, a, pinSet, opened).Scan(&c.Name, &c.Number, &set)
 		if err != nil {
 			return err
 		}

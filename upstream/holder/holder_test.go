@@ -395,3 +395,22 @@ func TestCheck(t *testing.T) {
 		}
 	})
 }
+
+// TestOwnPIN: who has chosen a PIN when the account was opened has no initial one.
+func TestOwnPIN(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		a := store.HolderAccount("2026000103")
+		for _, act := range []centre.Act{
+			{Ref: "C1", Kind: centre.Opened, Name: "王五", Until: w.clock.AddDate(0, 1, 0), PIN: store.PIN{Hash: [32]byte{7}}},
+			{Ref: "C2", Kind: centre.Issued, Card: "00002026000100012347", UID: "05060708"},
+		} {
+			act.Place, act.Clerk, act.Document, act.Account = centre.Console, "60203", centre.IDCard, a
+			_, err := centre.New(w.books).Do(t.Context(), act)
+			w.ok(err)
+		}
+		c, err := w.desk.Check(t.Context(), a, "00002026000100012347")
+		if err != nil || !c.Wanted || c.InitialPIN {
+			t.Errorf("check %+v, %v", c, err)
+		}
+	})
+}
