@@ -84,7 +84,7 @@ func examine(config string) []finding {
 		return append(all, finding{"configuration", err.Error(), mend, false})
 	}
 	all = append(all, finding{"configuration", config, "", false}, panel(c.Panel), cardReader(c.Reader),
-		journalFile(c.Journal), queue(c.Journal), feeds(c.Feeds))
+		journalFile(c), queue(c.Journal), feeds(c.Feeds))
 	if c.Mirror != "" {
 		all = append(all, mirrored(c.Journal, c.Mirror))
 	}
@@ -245,8 +245,8 @@ func cardReader(c ReaderConfig) finding {
 // as nearly full.
 const roomMin = 256 << 20
 
-func journalFile(path string) finding {
-	dir := filepath.Dir(path)
+func journalFile(c *Config) finding {
+	path, dir := c.Journal, filepath.Dir(c.Journal)
 	if err := unix.Access(dir, unix.W_OK); err != nil {
 		return finding{"journal", dir + " cannot be written to", "make it and give it to the terminal's user", false}
 	}
@@ -257,6 +257,9 @@ func journalFile(path string) finding {
 	}
 	report, err := ledger.VerifyFile(context.Background(), path, ledger.Trust{})
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && wasBegun(c):
+		return finding{"journal", path + " is not there, and " + c.begun() + " says that it was begun",
+			"bring its disk back, or a copy (quancun ledger restore); if it is lost for good, remove that file", false}
 	case errors.Is(err, fs.ErrNotExist):
 		return finding{"journal", path + " will be made", "", false}
 	case errors.Is(err, ledger.ErrTampered):

@@ -275,6 +275,63 @@ func TestRetireWithoutJournal(t *testing.T) {
 	}
 }
 
+// TestJournalAway: the disk with the journal is not there when the terminal starts, and
+// what it is mounted on can be written to. No other journal is begun in its place, in
+// which sales would lie that nobody sees any more once the disk is back; the screen says
+// that the terminal is out of order. A disk that is gone for good an admin gives up.
+func TestJournalAway(t *testing.T) {
+	path := write(t, "terminal.toml", strings.Replace(wholeConfig, `"j.db"`, `"disk/j.db"`, 1))
+	if code, out := quancun(path, "enrol", "-code", newUpstream(t).code("K01")); code != 0 {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	c, err := app.ReadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, begun := filepath.Dir(c.Journal), filepath.Join(filepath.Dir(path), "t.begun")
+	start := func(want kiosk.Code) {
+		t.Helper()
+		if fault, err := app.Start(c); err != nil || fault != want {
+			t.Errorf("it starts with fault %d, %v; want %d", fault, err, want)
+		}
+	}
+	mount := func(from, to string) {
+		t.Helper()
+		if err := errors.Join(os.Rename(disk, from), os.Rename(to, disk)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	away, empty := disk+".away", disk+".empty"
+	if err := errors.Join(os.Mkdir(disk, 0o700), os.Mkdir(empty, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	start(0)
+	mount(away, empty)
+	start(kiosk.CodeJournal)
+	if code, out := quancun(path, "doctor"); code != 1 || !strings.Contains(out, "is not there, and "+begun) {
+		t.Errorf("doctor: exit %d, %s", code, out)
+	}
+	if out, code := runApp(t, "ledger", "recover", "-config", path); code != 1 || !strings.Contains(out, "not there") {
+		t.Errorf("recover: exit %d, %s", code, out)
+	}
+	if _, err := os.Stat(c.Journal); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("another journal is begun: %v", err)
+	}
+	mount(empty, away)
+	start(0)
+	mount(away, empty)
+	if err := os.Remove(begun); err != nil {
+		t.Fatal(err)
+	}
+	start(0)
+	if code, out := quancun(path, "retire"); code != 0 {
+		t.Errorf("retire: exit %d, %s", code, out)
+	}
+	if _, err := os.Stat(begun); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the next terminal is taken to have begun a journal: %v", err)
+	}
+}
+
 // openBook opens a terminal's journal as the terminal does when it starts.
 func openBook(t *testing.T, dir string) (*ledger.Book, ed25519.PrivateKey) {
 	t.Helper()

@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -154,6 +156,9 @@ func (t *terminal) openBook(p *client.Provisioning, keys client.Keys) error {
 	switch {
 	case err == nil:
 		t.book = book
+		if err := noteBegun(t.config); err != nil {
+			t.log.Error("nothing notes that a journal is begun", "err", err)
+		}
 	case errors.Is(err, ledger.ErrLocked), errors.Is(err, os.ErrNotExist):
 		return err // nothing that a screen could help with
 	default:
@@ -170,7 +175,29 @@ func (t *terminal) openBook(p *client.Provisioning, keys client.Keys) error {
 func bookOptions(c *Config, p *client.Provisioning, keys client.Keys) ledger.Options {
 	return ledger.Options{
 		Terminal: p.Terminal, Key: keys.Journal, Campus: p.CampusKey, Version: Version, Mirror: c.Mirror,
+		Begun: wasBegun(c),
 	}
+}
+
+// begun is the file, beside the terminal's papers, that notes that it has begun a journal:
+// when the journal's disk is not there, another one must not be begun in its place.
+func (c *Config) begun() string {
+	return strings.TrimSuffix(c.Terminal, filepath.Ext(c.Terminal)) + ".begun"
+}
+
+func wasBegun(c *Config) bool {
+	_, err := os.Stat(c.begun())
+	return err == nil
+}
+
+func noteBegun(c *Config) error {
+	if wasBegun(c) {
+		return nil
+	}
+	return writeWhole(c.begun(), func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, c.Journal)
+		return err
+	})
 }
 
 // joined is what both faces stand on.

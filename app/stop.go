@@ -74,6 +74,9 @@ func retire(args []string, out io.Writer) (err error) {
 	if err := identity.Destroy(c.Keys.identity()); err != nil {
 		return err
 	}
+	if err := os.Remove(c.begun()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.Remove(c.Terminal); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -284,20 +284,21 @@ func (b *Book) differs(ctx context.Context, over journal.Epoch, from row) (other
 	return other
 }
 
-// checkLost returns [ErrLost] if there is no journal, and a mirror of one.
+// checkLost returns [ErrLost] if there is no journal, and a mirror of one, and
+// [ErrAway] if there was one.
 func (b *Book) checkLost() error {
-	if b.o.Mirror == "" {
-		return nil
-	}
 	there, err := exists(b.o.FS, b.path)
 	if err != nil || there {
 		return err
 	}
 	m, err := readMirror(b.o.FS, b.o.Mirror)
-	if err != nil || m == nil || m.terminal != b.o.Terminal {
-		return nil
+	switch {
+	case err == nil && m != nil && m.terminal == b.o.Terminal:
+		return lost(m, "there is no journal at %s", b.path)
+	case b.o.Begun:
+		return fmt.Errorf("%w: %s", ErrAway, b.path)
 	}
-	return lost(m, "there is no journal at %s", b.path)
+	return nil
 }
 
 func lost(m *reflection, format string, args ...any) error {

@@ -76,6 +76,9 @@ type Options struct {
 	// Version is this program's, for the [journal.Started] entry.
 	Version string
 
+	// Begun says that there was a journal: [Open] makes none in its place.
+	Begun bool
+
 	// Now is the wall clock and Uptime the time since boot. They are the
 	// system's own by default. Both are called by whoever writes.
 	Now    func() time.Time
@@ -167,7 +170,7 @@ type Book struct {
 	failed error        // the first failure, or os.ErrClosed
 }
 
-// Open opens the journal at path, makes it if there is none, brings an older
+// Open opens the journal at path, makes it if there was never one, brings an older
 // one up to date, verifies it, and appends a [journal.Started] entry. Loads and
 // sales that are still open were left in doubt by whatever ended the last run,
 // and are journalled as such.
@@ -175,9 +178,9 @@ type Book struct {
 // It verifies the newest 1024 entries, so that a terminal with years behind it
 // starts as fast as a new one. The whole is for [Book.Audit], beside the work.
 //
-// It returns [ErrLocked] if another process or Book has the journal,
-// [ErrNewer], [ErrForeign], [ErrUnsafe], [ErrTampered] and [ErrLost] for a
-// journal that must not be written to, and [ErrFull] if there is no room to write the
+// It returns [ErrLocked] if another process or Book has the journal, [ErrAway]
+// if it is not there, [ErrNewer], [ErrForeign], [ErrUnsafe], [ErrTampered] and
+// [ErrLost] for a journal that must not be written to, and [ErrFull] if there is no room to write the
 // Started entry. The caller closes the Book.
 func Open(ctx context.Context, path string, o Options) (_ *Book, err error) {
 	o = o.filled()
@@ -405,6 +408,8 @@ var (
 	// ErrLost means that the mirror holds entries which the journal does not
 	// have: see [Recover].
 	ErrLost = errors.New("ledger: the mirror has entries that the journal has lost")
+	// ErrAway means that a journal that was begun is not there; its disk may come back.
+	ErrAway = errors.New("ledger: the journal is not there")
 	// ErrFull means that the disk is full, or soon will be ([Book.Room]).
 	ErrFull = errors.New("ledger: disk is full")
 	// ErrFailed means that an earlier write or read failed, and that only a
