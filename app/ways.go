@@ -222,7 +222,7 @@ func (t *terminal) takeCodes(j joined) till.Way {
 		s.Neighbours = circle
 		t.beside = append(t.beside, func(ctx context.Context) error { return circle.Keep(ctx, c.Listen, c.Peers) })
 	}
-	return till.Way{Kind: till.ByCode, Takes: paycode.Ours, Seller: s}
+	return till.Way{Kind: till.ByCode, Takes: paycode.Ours, Same: paycode.SamePhone, Seller: s}
 }
 
 // paperEvery is how often the printer is looked at for receipts that wait.

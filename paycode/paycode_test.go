@@ -96,6 +96,18 @@ func TestBase45(t *testing.T) {
 	}
 }
 
+// TestSamePhone: a phone's codes change, and are known to be one phone's.
+func TestSamePhone(t *testing.T) {
+	both(t, func(t *testing.T, c campus) {
+		one, next := c.show(t, c.granted, noon).Text(), c.show(t, c.granted, noon.Add(30*time.Second)).Text()
+		d := campus{issuer: c.issuer, phone: made(t, c.issuer.Public().Algorithm, "another phone")}
+		other := d.show(t, d.issue(t, d.grant()), noon).Text()
+		if one == next || !SamePhone(one, next) || SamePhone(one, other) || SamePhone(one, one[:9]) || SamePhone("", "") {
+			t.Errorf("%q, %q, %q", one, next, other)
+		}
+	})
+}
+
 func TestTaken(t *testing.T) {
 	both(t, func(t *testing.T, c campus) {
 		code := c.show(t, c.granted, noon)

@@ -48,6 +48,7 @@ type Way struct {
 	Kind   Kind
 	Online bool // it needs the upstream
 	Takes  func(code string) bool
+	Same   func(one, other string) bool // two codes are of one payer; nil: nobody can tell
 	Seller Seller
 }
 

@@ -2,6 +2,7 @@ package till
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"quancun/kiosk/barcode"
@@ -29,13 +30,13 @@ func (s *Session) scanned(ctx context.Context, in Input) {
 }
 
 // scannedPayer takes a code that pays. On the page of a sale that was made it
-// is the next in the queue, who pays what everybody does, unless it is the code that
-// has just paid and still lies there; and where a price has to be keyed first, nobody
+// is the next in the queue, who pays what everybody does, unless it is of who has just
+// paid and is still there; and where a price has to be keyed first, nobody
 // is charged what the customer before has paid.
 func (s *Session) scannedPayer(ctx context.Context, in Input) {
 	if s.view.Step == Sold {
 		next := s.meal().Input()
-		if next.Amount == 0 || in.Code == s.code {
+		if next.Amount == 0 || s.hasPaid(in.Code) {
 			s.answer()
 			return
 		}
@@ -46,6 +47,14 @@ func (s *Session) scannedPayer(ctx context.Context, in Input) {
 		return
 	}
 	s.answer()
+}
+
+// hasPaid reports whether a code is of who has paid the sale on the page: the same, or what
+// the same phone shows by now.
+func (s *Session) hasPaid(code string) bool {
+	return code == s.code || s.view.Sale.With == ByCode && slices.ContainsFunc(s.Desk.Ways, func(w Way) bool {
+		return w.Kind == ByCode && w.Same != nil && w.Same(code, s.code)
+	})
 }
 
 // add prices a product that was scanned: on the page of a price it is one more of the

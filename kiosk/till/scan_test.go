@@ -78,6 +78,23 @@ func TestScanQueue(t *testing.T) {
 	})
 }
 
+// TestScanPhoneThere: a phone that is still there when its code changes has paid once.
+// When another customer has paid, it is the next in the queue again.
+func TestScanPhoneThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := openScanned(t, Plan{Meals: []Meal{{Name: "lunch", From: 0, To: 24 * 60, Price: 12 * money.Yuan}}})
+		w.desk.Ways[0].Same = func(one, other string) bool { return one[0] == other[0] }
+		for i, tt := range []struct {
+			code string
+			paid int
+		}{{"a1", 1}, {"a2", 1}, {"a3", 1}, {"b1", 2}, {"a4", 3}} {
+			if v := w.scan(tt.code); v.Step != Sold || len(p.sales) != tt.paid {
+				t.Errorf("code %d: step %d, %d sales", i, v.Step, len(p.sales))
+			}
+		}
+	})
+}
+
 // TestScanAtMealChange: the price of everybody changes while the page of a sale is
 // shown. What pays nothing, the code that has paid and half of one, leaves on it what
 // was paid; the next in the queue pays the new price, and sees it where a code is
