@@ -255,6 +255,46 @@ func TestEnrolAgain(t *testing.T) {
 	}
 }
 
+// TestExportOfRetired: the upstream's books are restored from before a terminal was
+// retired. Its machine is another terminal by now; its journal still goes up under seal.
+func TestExportOfRetired(t *testing.T) {
+	u, config := newUpstream(t), write(t, "terminal.toml", wholeConfig)
+	dir := filepath.Dir(config)
+	if code, out := quancun(config, "enrol", "-code", u.code("K01")); code != 0 {
+		t.Fatalf("enrol: exit %d, %s", code, out)
+	}
+	book, signs := openBook(t, dir)
+	_, sold := book.Append(t.Context(), journal.Entry{
+		Kind: journal.CodeSale, Ref: "S1", Account: "1001", Merchant: "M1", Amount: 1,
+	})
+	acknowledge(t.Context(), t, book, journal.Campus{Name: push.CampusName, Key: u.keys.Campus()}, signs)
+	old, read := book.Head(t.Context())
+	if err := errors.Join(sold, read, book.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := quancun(config, "retire"); code != 0 {
+		t.Fatalf("retire: exit %d, %s", code, out)
+	}
+	if code, out := quancun(config, "enrol", "-code", u.code("K02")); code != 0 {
+		t.Fatalf("enrol again: exit %d, %s", code, out)
+	}
+	kept, sealed := filepath.Join(dir, "j."+old.Epoch.String()+".db"), filepath.Join(dir, "stick")
+	out, code := runApp(t, "ledger", "export", "-config", config, "-sealed", sealed, kept)
+	if code != 0 {
+		t.Fatalf("export: exit %d, %s", code, out)
+	}
+	f, err := os.Open(sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	campus := u.keys.Campus().Public().(ed25519.PublicKey)
+	a, err := journal.ReadArchive(u.keys.OpenSealed(t.Context(), f), campus, func(int64, []byte) error { return nil })
+	if err != nil || a.Checkpoint.Size != old.Seq || a.Certificate.Terminal != "K01" {
+		t.Errorf("the archive is of %+v, %v; want %d entries of K01", a.Checkpoint, err, old.Seq)
+	}
+}
+
 // TestRetireWithoutJournal: a disk has died, and not even the journal's folder is there.
 func TestRetireWithoutJournal(t *testing.T) {
 	config := write(t, "terminal.toml", strings.Replace(wholeConfig, `"j.db"`, `"gone/j.db"`, 1))

@@ -83,6 +83,9 @@ func (f *ledgerFlags) source() (path string, c *Config, p *client.Provisioning, 
 		p, err = client.ReadProvisioning(c.Terminal)
 	}
 	if path = f.Arg(0); path != "" {
+		if own, err := client.ReadProvisioning(path + papersEnding); err == nil {
+			p = own // of a terminal that was retired
+		}
 		return path, c, p, nil // a file needs neither
 	}
 	if err != nil {

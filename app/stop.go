@@ -40,7 +40,7 @@ func readyToStop(args []string, out io.Writer) error {
 }
 
 // retire ends the terminal on this machine: its keys and its papers. The journal is
-// put aside: the next keys here have not signed it, and to them it would be a forgery.
+// put aside, with a copy of these: the next keys here have not signed it, and to them it would be a forgery.
 // The terminal has to be stopped: one at work would go on selling with what it has in
 // memory.
 //
@@ -97,8 +97,18 @@ func putAside(c *Config) (kept string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return ledger.Retire(context.Background(), c.Journal, bookOptions(c, p, client.Keys{}))
+	return ledger.Retire(context.Background(), c.Journal, bookOptions(c, p, client.Keys{}), func(kept string) error {
+		text, err := os.ReadFile(c.Terminal)
+		if err != nil || p.ServerMade { // then there is a key in it, and no certificate for the journal
+			return err
+		}
+		return writeWhole(kept+papersEnding, func(w io.Writer) error { _, err := w.Write(text); return err })
+	})
 }
+
+// papersEnding is what the papers of a journal that was put aside have after its name. With
+// them it can be exported under seal, for an upstream whose books are of before.
+const papersEnding = ".papers"
 
 // unread is the file of the news that no cashier has read yet.
 func (c *Config) unread() string { return filepath.Join(filepath.Dir(c.Journal), "news.unread") }

@@ -256,7 +256,7 @@ func TestPowerCutInRetire(t *testing.T) {
 		}
 	}
 	rec := d.Record()
-	if path, err := Retire(t.Context(), "/journal.db", o); err != nil || path != kept {
+	if path, err := Retire(t.Context(), "/journal.db", o, func(string) error { return nil }); err != nil || path != kept {
 		t.Fatalf("Retire = %q, %v, want %q", path, err, kept)
 	}
 	d.Mark(1)
@@ -270,7 +270,7 @@ func TestPowerCutInRetire(t *testing.T) {
 		if were[there]++; there && s.Acked > 0 || mirror && !there {
 			t.Errorf("%s: the journal is there: %t, its mirror: %t", s, there, mirror)
 		}
-		if _, err := Retire(t.Context(), "/journal.db", o); err != nil {
+		if _, err := Retire(t.Context(), "/journal.db", o, func(string) error { return nil }); err != nil {
 			t.Fatalf("%s: again: %v", s, err)
 		}
 		o.Key = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))

@@ -413,9 +413,10 @@ func setAside(files FS, path, to string) error {
 
 // Retire puts the journal at path aside, and its mirror, which the keys of the next
 // terminal here have not signed. It returns where the journal is then, or "" if there is
-// none. The caller holds its lock ([Hold]). After a power cut each of the two is in its
-// place or aside; the mirror goes first, since one without its journal means a loss.
-func Retire(ctx context.Context, path string, o Options) (kept string, err error) {
+// none; before it is there, beside is called to put there what belongs to it. The caller
+// holds its lock ([Hold]). After a power cut each of the two is in its place or aside; the
+// mirror goes first, since one without its journal means a loss.
+func Retire(ctx context.Context, path string, o Options, beside func(kept string) error) (kept string, err error) {
 	o = o.filled()
 	if path, err = resolve(o.FS, path); isMissing(err) {
 		return "", retireMirror(o) // without the journal's folder
@@ -424,7 +425,7 @@ func Retire(ctx context.Context, path string, o Options) (kept string, err error
 		err = retireMirror(o)
 	}
 	if err == nil {
-		kept, err = retireFile(ctx, o.FS, path)
+		kept, err = retireFile(ctx, o.FS, path, beside)
 	}
 	if err != nil {
 		return "", fmt.Errorf("put journal aside: %w", named(err))
@@ -443,7 +444,7 @@ func retireMirror(o Options) error {
 	return o.FS.SyncDir(filepath.Dir(o.Mirror))
 }
 
-func retireFile(ctx context.Context, files FS, path string) (kept string, err error) {
+func retireFile(ctx context.Context, files FS, path string, beside func(string) error) (kept string, err error) {
 	if there, err := exists(files, path); err != nil || !there {
 		return "", err
 	}
@@ -465,6 +466,9 @@ func retireFile(ctx context.Context, files FS, path string) (kept string, err er
 	kept = oldName(path, epoch.String())
 	if there, err := exists(files, kept); err != nil || there {
 		return "", errors.Join(err, fmt.Errorf("%s: %w", kept, fs.ErrExist))
+	}
+	if err := beside(kept); err != nil {
+		return "", err
 	}
 	if err := files.SyncDir(filepath.Dir(path)); err != nil { // a "-wal" that came back would be the next one's
 		return "", err
