@@ -53,10 +53,14 @@ func (d *Desk) Pay(ctx context.Context, p Payment, code string) (Payment, error)
 // show shows the channel the code, once. Whatever it answers is no word about
 // the payment but a reason to ask, or to cancel at once what was turned down.
 func (d *Desk) show(ctx context.Context, p Payment, code string) (Payment, error) {
-	p, err := d.wait(ctx, p) // written down first: a crash must not use the code again
+	waiting, err := d.wait(ctx, p) // written down first: a crash must not use the code again
+	if errors.Is(err, store.ErrBackward) {
+		return d.Payment(ctx, p.No) // another upstream was here first
+	}
 	if err != nil {
 		return p, err
 	}
+	p = waiting
 	call, stop := context.WithTimeout(ctx, d.pace.Call)
 	defer stop()
 	err = d.ch.PayByCode(call, channel.Order{

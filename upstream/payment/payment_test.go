@@ -521,3 +521,35 @@ func TestForgotten(t *testing.T) {
 		w.whole()
 	})
 }
+
+// TestShownOnce has a till ask again, of another upstream on the same books, while the first
+// is about to show the code: it is shown once.
+func TestShownOnce(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.arm(lab.Fault{Method: "pay", Kind: lab.Wait})
+		code := w.code()
+		asks := 0
+		first := payment.New(payment.Config{Books: w.books, Channel: w.line, Now: func() time.Time {
+			if asks++; asks == 2 { // it has seen that nobody has shown it
+				if p, err := w.desk.Pay(t.Context(), sale("S1", 20*yuan), code); err != nil || p.State != payment.Waiting {
+					t.Errorf("Pay again = %+v, %v", p, err)
+				}
+			}
+			return w.now()
+		}})
+		p, err := first.Pay(t.Context(), sale("S1", 20*yuan), code)
+		if err != nil || p.State != payment.Waiting {
+			t.Errorf("Pay = %+v, %v; want it waiting", p, err)
+		}
+		shown := 0
+		for _, c := range w.line.calls {
+			if c.method == "pay" {
+				shown++
+			}
+		}
+		if shown != 1 {
+			t.Errorf("the code was shown %d times", shown)
+		}
+		w.whole()
+	})
+}

@@ -48,7 +48,8 @@ type step struct {
 
 // advance moves a payment and tells everybody who waits. What the channel has
 // said is written down even if nobody waits any more. What the ratchet does not
-// allow is [store.ErrBackward].
+// allow is [store.ErrBackward], and so is to begin to wait where somebody else has since
+// p was read: one of two shows the code.
 //
 // That it is paid counts only if nobody has put the next question off since p was
 // read: another upstream may have begun to cancel it after the channel was asked. It
@@ -64,7 +65,7 @@ func (d *Desk) advance(ctx context.Context, p Payment, s step) (moved Payment, e
 			moved = now
 			return nil
 		}
-		if now.State != s.to && !now.State.CanBecome(s.to) {
+		if now.State != s.to && !now.State.CanBecome(s.to) || s.to == Waiting && now.State != p.State {
 			return fmt.Errorf("payment %s from %d to %d: %w", p.No, now.State, s.to, store.ErrBackward)
 		}
 		_, err = tx.Exec(ctx, `
