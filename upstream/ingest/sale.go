@@ -368,11 +368,12 @@ func (d *desk) refund(f *fact) error {
 
 // sold finds the sale that a refund names, in this push or in the books, and
 // returns what the merchant got by it. Of several that have one number, as those of
-// clones have, it is the one that was paid by whom the money goes back to.
+// clones have, it is the first that was paid by whom the money goes back to.
 func (d *desk) sold(b *booking, e journal.Entry) (paid money.Fen, err error) {
 	a, here := store.Account(journal.MerchantAccount(e.Merchant)), -1
 	for i, sale := range d.bookings {
-		if sale.at == e.Origin && sale.Source != nil && (here < 0 || sale.Debit == b.Credit) {
+		better := here < 0 || sale.Debit == b.Credit && d.bookings[here].Debit != b.Credit
+		if better && sale.at == e.Origin && sale.Source != nil {
 			here = i
 		}
 	}
