@@ -88,6 +88,9 @@ func (t *acting) lockHolder() error {
 		t.fresh = fresh
 	}
 	_, err := t.books.LockHolder(t.ctx, t.tx, t.Account)
+	if t.Kind == Opened && errors.Is(err, store.ErrNone) {
+		return refused("%s is the number of somebody with another account", t.Account.No())
+	}
 	return err
 }
 

@@ -356,6 +356,21 @@ func TestOpen(t *testing.T) {
 	})
 }
 
+// TestOpenTaken: a number under which somebody else is known is refused as that.
+func TestOpenTaken(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		h := store.Holder{Account: "holder/1003", Name: "李四", Number: "T1"}
+		c.ok(c.books.AddHolder(t.Context(), h, store.PIN{}, 0))
+		a := c.act(centre.Act{
+			Kind: centre.Opened, Account: "holder/T1", Name: "王五", PIN: somePIN, Until: noon.AddDate(0, 1, 0),
+		})
+		if _, err := c.desk.Do(t.Context(), a); !errors.Is(err, centre.ErrRefused) {
+			t.Errorf("Do = %v, want a refusal", err)
+		}
+		c.whole()
+	})
+}
+
 // TestRetire closes an account of which nothing is left, and not before.
 func TestRetire(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, c *counter) {
