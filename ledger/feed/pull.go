@@ -24,21 +24,27 @@ const (
 	pauseMax = time.Minute
 )
 
+// againEvery is how often a feed is asked for although its version is the newest: books
+// that were restored from a copy may have come to that number again, with something else.
+const againEvery = 10 * time.Minute
+
 // Puller keeps the feeds as new as upstream says that they are. Make one with
 // [NewPuller].
 type Puller struct {
 	feeds  *Feeds
 	source Source
 	log    *slog.Logger
-	wake   chan struct{} // has a token when there is something newer
+	wake   chan struct{}        // has a token when there is something newer
+	asked  map[string]time.Time // when each was last pulled, by upstream's clock; Level's own
 
 	mu     sync.Mutex
 	newest map[string]uint64 // guarded by mu
+	at     time.Time         // when they were that; guarded by mu
 }
 
 // NewPuller returns a Puller, which does nothing before Run.
 func NewPuller(f *Feeds, from Source, log *slog.Logger) *Puller {
-	return &Puller{feeds: f, source: from, log: log, wake: make(chan struct{}, 1)}
+	return &Puller{feeds: f, source: from, log: log, wake: make(chan struct{}, 1), asked: map[string]time.Time{}}
 }
 
 // Heard tells the Puller which versions were the newest at the time at, by
@@ -54,7 +60,7 @@ func (p *Puller) Heard(ctx context.Context, newest map[string]uint64, at time.Ti
 		}
 	}
 	p.mu.Lock()
-	p.newest = newest
+	p.newest, p.at = newest, at
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:
@@ -87,19 +93,25 @@ func (p *Puller) Run(ctx context.Context) error {
 	}
 }
 
-// Level pulls every feed that is behind. One that cannot be pulled does not
-// hold up the others. Run calls it when there is news; a simulation calls it in a
-// time of its own.
+// Level pulls every feed that is behind, and now and then one that seems not to be. One
+// that cannot be pulled does not hold up the others. Run calls it when there is news; a
+// simulation calls it in a time of its own.
 func (p *Puller) Level(ctx context.Context) error {
 	p.mu.Lock()
-	newest := p.newest
+	newest, at := p.newest, p.at
 	p.mu.Unlock()
 	var errs []error
 	for _, name := range Names {
-		switch have := p.feeds.Status(name).Version; {
+		have := p.feeds.Status(name).Version
+		due := have > 0 && at.Sub(p.asked[name]).Abs() >= againEvery
+		switch {
 		case newest == nil:
-		case have < newest[name]:
-			errs = append(errs, p.pull(ctx, name, have))
+		case have < newest[name], have == newest[name] && due:
+			err := p.pull(ctx, name, have)
+			if err == nil {
+				p.asked[name] = at
+			}
+			errs = append(errs, err)
 		case have > newest[name]:
 			p.tell(ctx, name, have)
 		}
@@ -131,6 +143,8 @@ func (p *Puller) pull(ctx context.Context, name string, have uint64) error {
 	if err != nil {
 		return fmt.Errorf("pull %s after %d: %w", name, have, err)
 	}
-	p.log.Info("feed taken", "feed", name, "version", u.Version, "from", u.From)
+	if u.From < u.Version {
+		p.log.Info("feed taken", "feed", name, "version", u.Version, "from", u.From)
+	}
 	return nil
 }

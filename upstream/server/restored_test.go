@@ -580,6 +580,32 @@ func TestFeedsOfRestoredUpstream(t *testing.T) {
 	}
 }
 
+// TestFeedOfTheSameNumber: restored books have come to the very number that a terminal has,
+// before it is heard. Its list looks new, and it learns all the same what is in it now.
+func TestFeedOfTheSameNumber(t *testing.T) {
+	w := newWorldOn(t, "") // in a file, which can be copied
+	a, ctx := w.newMachine("K10"), t.Context()
+	yesterday := w.copyBooks()
+	for _, today := range []string{"of today", "of tomorrow"} {
+		if today == "of tomorrow" {
+			w.restoreBooks(yesterday)
+			w.mu.Lock()
+			w.skew += time.Hour
+			w.mu.Unlock()
+		}
+		if _, err := w.books.Publish(ctx, "settings", []byte(today)); err != nil {
+			t.Fatal(err)
+		}
+		a.round()
+		if got, err := a.feeds.Content(ctx, "settings"); err != nil || string(got) != today {
+			t.Errorf("settings %q, %v, want %q", got, err, today)
+		}
+	}
+	if got := w.inbox()["feed ahead"]; got != 1 {
+		t.Errorf("%d feeds are said to be ahead, want 1", got)
+	}
+}
+
 // TestOldJournalIsGone: a terminal that cannot bring what a restored upstream has
 // lost brings all the rest, and both say how much is missing.
 func TestOldJournalIsGone(t *testing.T) {
