@@ -286,21 +286,21 @@ func (v *verifier) end(k *kept, tree journal.Frontier, last journal.Hash) {
 	v.signed(k, tree, k.note)
 }
 
-// signed checks a checkpoint: the terminal's word, and ours, for what we hold.
-// The terminal's key may have changed since an early one; ours counts then.
+// signed checks a checkpoint: the terminal's word, and ours, for what we hold. The
+// terminal's key may have changed since an early one, or ours: the other's word counts.
 func (v *verifier) signed(k *kept, tree journal.Frontier, note []byte) {
+	want := journal.Checkpoint{Terminal: k.head.Terminal, Epoch: k.head.Epoch, Size: tree.Size, Root: tree.Root()}
 	c, _, err := journal.OpenCosigned(note, CosignerName, v.campus)
-	want := journal.Checkpoint{
-		Terminal: k.head.Terminal, Epoch: k.head.Epoch, Size: tree.Size, Root: tree.Root(),
+	if errors.Is(err, journal.ErrOtherKey) {
+		c, err = journal.OpenCheckpoint(note, k.key)
 	}
 	if err != nil || c != want {
 		v.found(k.head, "the checkpoint over %d is not of these entries, or not cosigned: %v", tree.Size, err)
 	}
-	if !bytes.Equal(note, k.note) {
-		return
-	}
-	if _, err := journal.OpenCheckpoint(note, k.key); err != nil {
-		v.found(k.head, "the newest checkpoint is not signed by the terminal: %v", err)
+	if bytes.Equal(note, k.note) {
+		if _, err := journal.OpenCheckpoint(note, k.key); err != nil {
+			v.found(k.head, "the newest checkpoint is not signed by the terminal: %v", err)
+		}
 	}
 }
 

@@ -2,10 +2,13 @@ package ingest_test
 
 import (
 	"database/sql"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"quancun/journal"
+	"quancun/upstream/ingest"
+	"quancun/upstream/keys"
 	"quancun/upstream/store"
 )
 
@@ -129,4 +132,28 @@ func TestVerify(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestVerifyByAnotherKey: campus.pem was lost, and another was made in its place. What the
+// campus had signed before is not broken by that; the terminals' own word stands for it.
+func TestVerifyByAnotherKey(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		c := w.till("C01")
+		for range 2 {
+			c.write(journal.Entry{Kind: journal.Started})
+			c.push()
+		}
+		next, err := keys.OpenSoftware(filepath.Join(t.TempDir(), "keys.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := ingest.New(w.books, next, ingest.Policy{})
+		if broken, err := in.Verify(t.Context()); err != nil || len(broken) > 0 {
+			t.Errorf("found %q, %v; want nothing", broken, err)
+		}
+		w.attack(`UPDATE journals SET journal_key = head_hash`)
+		if broken, err := in.Verify(t.Context()); err != nil || len(broken) < 2 {
+			t.Errorf("found %q, %v; want what nobody has signed", broken, err)
+		}
+	})
 }
