@@ -33,14 +33,18 @@ func (h *House) apply(ctx context.Context, tx *sqldb.Tx, c compared) (opened, cl
 	if closed, err = h.closeExplained(ctx, tx, c); err != nil {
 		return 0, 0, err
 	}
+	known, err := readKnown(ctx, tx, c)
+	if err != nil {
+		return 0, 0, err
+	}
 	for _, f := range c.result.Findings {
-		fresh, err := h.open(ctx, tx, f, c.entries)
-		if err != nil {
+		if known[f.Title()+" "+f.Ref()] {
+			continue
+		}
+		if err := h.open(ctx, tx, f); err != nil {
 			return 0, 0, fmt.Errorf("list %s: %w", f.Title(), err)
 		}
-		if fresh {
-			opened++
-		}
+		opened++
 	}
 	_, err = tx.Exec(ctx, `
 		UPDATE statements SET compared_ms = ? WHERE source = ? AND day = ? AND superseded_ms IS NULL`,
@@ -48,36 +52,43 @@ func (h *House) apply(ctx context.Context, tx *sqldb.Tx, c compared) (opened, cl
 	return opened, closed, err
 }
 
-// open lists a finding, unless it is listed already, or was closed by an entry that the
-// comparison did not know of yet, or people have explained it: the difference between
-// the two books is theirs then. One that is found although the entry was compared too
-// is about other money, which is alike.
-func (h *House) open(ctx context.Context, tx *sqldb.Tx, f reconcile.Finding, entries []string) (fresh bool, err error) {
-	var known bool
-	err = tx.QueryRow(ctx, `
-		SELECT EXISTS (SELECT 1 FROM exceptions x LEFT JOIN corrections c ON c.exception_id = x.id
-			WHERE x.kind = ? AND x.ref = ? AND (x.closed_ms IS NULL OR c.kind = ?
-				OR x.closing_entry IS NOT NULL AND NOT CAST(x.closing_entry AS TEXT) = ANY (?)))`,
-		f.Title(), f.Ref(), explained, entries).Scan(&known)
-	if err != nil || known {
-		return false, err
+// readKnown returns the findings of a comparison that are not listed: those that are, that
+// were closed by an entry that the comparison did not know of yet, or that people have
+// explained: the difference between the two books is theirs then. One that is found
+// although the entry was compared too is about other money, which is alike. It is one
+// question for all: nobody sells while the inbox is written.
+func readKnown(ctx context.Context, tx *sqldb.Tx, c compared) (map[string]bool, error) {
+	all, err := sqldb.Texts(ctx, tx, `
+		SELECT x.kind || ' ' || x.ref FROM differences d JOIN exceptions x ON x.id = d.exception_id
+		LEFT JOIN corrections c ON c.exception_id = x.id
+		WHERE d.source = ? AND d.about = ANY (?) AND (x.closed_ms IS NULL OR c.kind = ?
+			OR x.closing_entry IS NOT NULL AND NOT CAST(x.closing_entry AS TEXT) = ANY (?))`,
+		c.source, c.scope, explained, c.entries)
+	known := make(map[string]bool, len(all))
+	for _, x := range all {
+		known[x] = true
 	}
+	return known, err
+}
+
+// open lists a finding.
+func (h *House) open(ctx context.Context, tx *sqldb.Tx, f reconcile.Finding) error {
 	params, err := json.Marshal(f.Params())
 	if err != nil {
-		return false, err
+		return err
 	}
 	err = h.books.Except(ctx, tx, []store.Exception{{
 		Kind: f.Title(), Ref: f.Ref(), Account: store.Account(f.Source), Amount: f.Amount(),
 		Detail: detail(f), Owner: string(f.Owner), NextStep: string(f.Step),
 	}})
 	if err != nil {
-		return false, err
+		return err
 	}
 	_, err = tx.Exec(ctx, `
 		INSERT INTO differences (exception_id, source, about, gap_fen, params)
 		SELECT id, ?, ?, ?, ? FROM exceptions WHERE kind = ? AND ref = ? AND closed_ms IS NULL`,
 		f.Source, f.About(), f.Gap(), string(params), f.Title(), f.Ref())
-	return true, err
+	return err
 }
 
 // detail says what both sides have.
