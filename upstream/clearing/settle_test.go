@@ -187,6 +187,10 @@ func TestPayWhatWasTransferred(t *testing.T) {
 		if p, err := w.house.Pay(t.Context(), "canteen", paid); !errors.Is(err, clearing.ErrOtherAmount) {
 			t.Errorf("Pay = %+v, %v; 10.00 were transferred", p, err)
 		}
+		nothing := clearing.Transfer{Through: "2026-03-02", By: "王敏", Carry: true}
+		if p, err := w.house.Pay(t.Context(), "canteen", nothing); !errors.Is(err, clearing.ErrOtherAmount) {
+			t.Errorf("Pay = %+v, %v; nothing was transferred", p, err)
+		}
 		owes := func(want money.Fen) {
 			t.Helper()
 			got, err := w.books.Balance(t.Context(), clearing.MerchantAccount("canteen"))
@@ -202,6 +206,7 @@ func TestPayWhatWasTransferred(t *testing.T) {
 			}
 			owes(5 * yuan)
 		}
+		w.whole()
 	})
 }
 

@@ -118,7 +118,7 @@ func (t Transfer) plan(ctx context.Context, tx *sqldb.Tx, account store.Account)
 		return PaidOut{Carried: t.Amount}, nil
 	case p.Amount < 0:
 		return p, ErrOwes
-	case !t.Carry:
+	case !t.Carry || t.Amount == 0: // nothing was transferred that could pay them
 		return p, fmt.Errorf("%w: %s, and not %s", ErrOtherAmount, p.Amount, t.Amount)
 	}
 	p.Carried = t.Amount - p.Amount
