@@ -83,6 +83,9 @@ func (h *House) noteReturn(ctx context.Context, tx *sqldb.Tx, x Exception, s Sig
 	case state == returnAsked:
 		return false, nil
 	}
+	if err := otherReturn(ctx, tx, x); err != nil {
+		return false, err
+	}
 	if err := h.endOrder(ctx, tx, x); err != nil {
 		return false, err
 	}
@@ -129,5 +132,23 @@ func lockUnreturned(ctx context.Context, tx *sqldb.Tx, id int64) (Exception, err
 	if err == nil && (state == returnAsked || state == returnDone) {
 		err = ErrReturned
 	}
-	return x, err
+	return x, errors.Join(err, otherReturn(ctx, tx, x))
+}
+
+// otherReturn returns ErrReturned while another line of the same order has its money on its
+// way back: that one was closed by a statement that had nothing of it, and another has it
+// again. Once a statement has the refund it is compared with the rest.
+func otherReturn(ctx context.Context, tx *sqldb.Tx, x Exception) error {
+	var any bool
+	err := tx.QueryRow(ctx, `
+		SELECT EXISTS (SELECT 1 FROM returns r JOIN differences d ON d.exception_id = r.exception_id
+			WHERE d.source = ?1 AND d.about = ?2 AND d.exception_id <> ?3 AND r.state <> ?4 AND NOT EXISTS (
+				SELECT 1 FROM statement_lines l JOIN statements s ON s.id = l.statement
+				WHERE s.source = d.source AND s.superseded_ms IS NULL AND l.about = d.about
+					AND l.refund_no = r.refund_no))`,
+		x.Source, x.About, x.ID, returnRefused).Scan(&any)
+	if err == nil && any {
+		err = ErrReturned
+	}
+	return err
 }

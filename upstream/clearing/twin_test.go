@@ -1,6 +1,7 @@
 package clearing_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -43,6 +44,52 @@ func TestTwins(t *testing.T) {
 			t.Errorf("over and short %s, %v; want -15.00", got, err)
 		}
 		w.rerun()
+		w.whole()
+	})
+}
+
+// TestReturnedAndListedAgain gives money back of which the next file of the day has nothing,
+// and the one after it has it again: it is another line, of money that is on its way back.
+func TestReturnedAndListedAgain(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		w.lateMoney()
+		whole, err := w.alipay.Bill(t.Context(), day)
+		w.must(err)
+		reads := func(s channel.Statement) (id int64) {
+			t.Helper()
+			_, err := w.house.SaveStatement(t.Context(), source, s)
+			w.must(err)
+			_, err = w.house.Compare(t.Context(), source, s.Day)
+			w.must(err)
+			all, err := w.house.Exceptions(t.Context(), false)
+			w.must(err)
+			for _, x := range all {
+				id = x.ID
+			}
+			return id
+		}
+		w.must(w.house.Return(t.Context(), reads(whole), w.alipay, two("x")))
+		if id := reads(channel.Statement{Day: day}); id != 0 {
+			t.Fatalf("line %d is still open", id)
+		}
+		again := reads(whole)
+		if again == 0 {
+			t.Fatal("the line has not come again")
+		}
+		if _, err := w.house.Assign(t.Context(), again, holder, two("x")); !errors.Is(err, clearing.ErrReturned) {
+			t.Errorf("Assign = %v, want ErrReturned", err)
+		}
+		if _, err := w.house.WriteOff(t.Context(), again, two("x")); !errors.Is(err, clearing.ErrReturned) {
+			t.Errorf("WriteOff = %v, want ErrReturned", err)
+		}
+		if err := w.house.Return(t.Context(), again, w.alipay, two("x")); !errors.Is(err, clearing.ErrReturned) {
+			t.Errorf("Return = %v, want ErrReturned", err)
+		}
+		w.set("2026-03-03 10:00:00")
+		w.once(0) // the refund is in the bill of the 2nd
+		if got := w.inbox(); len(got) != 2 || !strings.HasPrefix(got[1], "closed ") {
+			t.Errorf("inbox %q, want both lines closed", got)
+		}
 		w.whole()
 	})
 }
