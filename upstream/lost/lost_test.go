@@ -156,6 +156,25 @@ func TestReport(t *testing.T) {
 	})
 }
 
+// TestToldByLostBooks: a terminal that has a version which these books have not made yet,
+// since they were restored from a copy, does not know what they have in it.
+func TestToldByLostBooks(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		defer w.whole()
+		l, err := w.report(w.here, number, pin)
+		w.ok(err)
+		w.hears("kiosk1", 3)
+		is, err := w.here.Get(t.Context(), l.Ref)
+		if err != nil || is.Told != 0 || is.AtRisk != 30*money.Yuan {
+			t.Errorf("one has a version that was lost: %+v, %v", is, err)
+		}
+		w.hears("kiosk1", 1)
+		if is, err = w.here.Get(t.Context(), l.Ref); err != nil || is.Told != 1 {
+			t.Errorf("it has the newest: %+v, %v", is, err)
+		}
+	})
+}
+
 // TestSilent: nobody waits for a terminal that was forgotten or revoked.
 func TestSilent(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {

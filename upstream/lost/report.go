@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"quancun/money"
@@ -95,6 +96,7 @@ const hotOf = `
 // Loss returns a terminal's report as it stands. Refusal: RefUnknown.
 func (d *Desk) Loss(ctx context.Context, terminal, ref string) (l Loss, err error) {
 	var purse money.Fen
+	var know []string
 	err = d.books.Read(ctx, func(tx *sqldb.Tx) error {
 		l, err = readReport(ctx, tx, ref)
 		if err == nil && l.Terminal != terminal {
@@ -102,6 +104,10 @@ func (d *Desk) Loss(ctx context.Context, terminal, ref string) (l Loss, err erro
 		}
 		if err == nil {
 			purse, err = l.readCards(ctx, tx)
+		}
+		if err == nil {
+			know, err = sqldb.Texts(ctx, tx, `SELECT id FROM terminals WHERE EXISTS (
+				SELECT 1 FROM hotlists_heard WHERE terminal = terminals.id AND version >= ?)`, int64(l.Version))
 		}
 		return err
 	})
@@ -115,7 +121,7 @@ func (d *Desk) Loss(ctx context.Context, terminal, ref string) (l Loss, err erro
 	if err != nil {
 		return Loss{}, fmt.Errorf("who knows of loss %q: %w", ref, err)
 	}
-	l.count(all, d.books.Now())
+	l.count(all, know, d.books.Now())
 	if l.Told < l.Terminals && d.books.Now().Before(l.Free) {
 		l.AtRisk = max(0, purse)
 	}
@@ -144,14 +150,15 @@ func (l *Loss) readCards(ctx context.Context, tx *sqldb.Tx) (purse money.Fen, er
 // one that was forgotten in a cupboard does not keep anybody waiting.
 const silentMax = 31 * 24 * time.Hour
 
-// count counts the terminals that take cards, and those of them that know.
-func (l *Loss) count(all []store.Terminal, now time.Time) {
+// count counts the terminals that take cards, and those of them that know: they have told
+// so, and have not gone back since.
+func (l *Loss) count(all []store.Terminal, know []string, now time.Time) {
 	for _, t := range all {
 		if t.Revoked || t.Heard.IsZero() || now.Sub(t.Heard) > silentMax {
 			continue
 		}
 		l.Terminals++
-		if t.Feeds[store.FeedHotlist] >= l.Version {
+		if t.Feeds[store.FeedHotlist] >= l.Version && slices.Contains(know, t.ID) {
 			l.Told++
 		}
 	}

@@ -247,16 +247,18 @@ func (b *Books) Hear(ctx context.Context, id string, h Heard) error {
 	})
 }
 
-// hearHotlist notes which hotlist a terminal has.
+// hearHotlist notes which hotlist a terminal has, if these books have come to it: books that
+// were restored will have something else under a number that they have not come to yet.
 func (b *Books) hearHotlist(ctx context.Context, tx *sqldb.Tx, id string, feeds map[string]uint64) error {
 	version, said := feeds[FeedHotlist]
 	if !said {
 		return nil
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO hotlists_heard (terminal, version, first_ms, last_ms) VALUES (?1, ?2, ?3, ?3)
+		INSERT INTO hotlists_heard (terminal, version, first_ms, last_ms)
+		SELECT ?1, ?2, ?3, ?3 FROM feeds WHERE name = ?4 AND version >= ?2
 		ON CONFLICT (terminal, version) DO UPDATE SET last_ms = excluded.last_ms
-		WHERE hotlists_heard.last_ms < excluded.last_ms`, id, int64(version), b.ms())
+		WHERE hotlists_heard.last_ms < excluded.last_ms`, id, int64(version), b.ms(), FeedHotlist)
 	return err
 }
 
