@@ -257,6 +257,29 @@ func TestWrongByAClockAhead(t *testing.T) {
 	})
 }
 
+// TestStoppedByAClockAhead: who has reported a loss while our clock was years ahead does not
+// bear it for years.
+func TestStoppedByAClockAhead(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		defer w.whole()
+		const years = 3 * 365 * 24 * time.Hour
+		w.Pass(years)
+		l, err := w.report(w.here, number, pin)
+		w.ok(err)
+		w.Pass(-years)
+		w.hears("kiosk1", 0)
+		again, err := w.report(w.here, number, pin)
+		w.ok(err)
+		was, err := w.here.Get(t.Context(), l.Ref)
+		w.ok(err)
+		for _, l := range []wire.Loss{again, was} {
+			if now := time.Now().Add(time.Minute); l.Terminals == 0 || l.AtRisk != 0 || l.Stopped.After(now) || l.Free.After(now) {
+				t.Errorf("%d terminals, %s at risk, stopped %s, free from %s", l.Terminals, l.AtRisk, l.Stopped, l.Free)
+			}
+		}
+	})
+}
+
 // TestLetters: a kiosk types capitals, whatever a number is in the books; and whoever
 // writes one in all ways has no more tries for it, be it somebody's or not.
 func TestLetters(t *testing.T) {

@@ -121,12 +121,19 @@ func (d *Desk) Loss(ctx context.Context, terminal, ref string) (l Loss, err erro
 	if err != nil {
 		return Loss{}, fmt.Errorf("who knows of loss %q: %w", ref, err)
 	}
-	l.count(all, know, d.books.Now())
-	if l.Told < l.Terminals && d.books.Now().Before(l.Free) {
+	now := d.books.Now()
+	l.count(all, know, now)
+	if l.Stopped.After(now.Add(aheadMax)) {
+		l.Stopped, l.Free = now, now // by a clock that was ahead: nobody knows when, and its holder bears nothing
+	}
+	if l.Told < l.Terminals && now.Before(l.Free) {
 		l.AtRisk = max(0, purse)
 	}
 	return l, nil
 }
+
+// aheadMax is how far another campusd's clock may be ahead.
+const aheadMax = time.Hour
 
 // readCards reads what has become of the cards that were stopped, and returns what
 // the purses of those that still are may hold.
