@@ -208,19 +208,19 @@ func TestSalesCarriedOver(t *testing.T) {
 		first := carried(7, sale("S2"))
 		w.set("2026-03-01 12:00:05")
 		carried(7, sale("S3")) // the other copy's
-		r, err := desk.Refund(t.Context(), payment.Refund{OrderNo: "S2", No: "R1", Amount: 2 * yuan})
+		r, err := desk.Refund(t.Context(), payment.Refund{OrderNo: "S2", No: "R1", Amount: 6 * yuan})
 		if err != nil || r.State != payment.RefundDone {
 			t.Fatalf("Refund = %+v, %v; want it done", r, err)
 		}
 		carried(8, journal.Entry{
-			Kind: journal.Refund, Ref: "R1", Merchant: "canteen", Amount: 2 * yuan, Origin: first,
+			Kind: journal.Refund, Ref: "R1", Merchant: "canteen", Amount: 6 * yuan, Origin: first,
 		})
-		r, err = desk.Refund(t.Context(), payment.Refund{OrderNo: "S3", No: "R2", Amount: 3 * yuan})
+		r, err = desk.Refund(t.Context(), payment.Refund{OrderNo: "S3", No: "R2", Amount: 7 * yuan})
 		if err != nil || r.State != payment.RefundDone {
 			t.Fatalf("Refund = %+v, %v; want it done", r, err)
 		}
 		carried(9, journal.Entry{ // of the other copy's sale, which has the first one's number
-			Kind: journal.Refund, Ref: "R2", Merchant: "canteen", Amount: 3 * yuan, Origin: first,
+			Kind: journal.Refund, Ref: "R2", Merchant: "canteen", Amount: 7 * yuan, Origin: first,
 			Details: []byte(`{"sale":"S3"}`),
 		})
 		till.push()
@@ -229,6 +229,13 @@ func TestSalesCarriedOver(t *testing.T) {
 		o, err := w.house.Compare(t.Context(), source, day)
 		if err != nil || o.Matched != 5 || o.Open+o.Even != 0 {
 			t.Errorf("Compare = %+v, %v; want three sales and two refunds matched", o, err)
+		}
+		all, err := w.house.Exceptions(t.Context(), true)
+		w.must(err)
+		for _, x := range all {
+			if x.Kind == string(ingest.RefundTooHigh) {
+				t.Errorf("%s: %s, and the two are of two sales", x.Kind, x.Detail)
+			}
 		}
 		w.whole()
 	})

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -368,22 +369,37 @@ func (d *desk) refund(f *fact) error {
 
 // sold finds the sale that a refund names, in this push or in the books, and
 // returns what the merchant got by it. Of several that have one number, as those of
-// clones have, it is the first that was paid by whom the money goes back to.
+// clones have, it is the first that was paid by whom the money goes back to, or of these
+// the one that the refund names besides.
 func (d *desk) sold(b *booking, e journal.Entry) (paid money.Fen, err error) {
-	a, here := store.Account(journal.MerchantAccount(e.Merchant)), -1
+	named, err := d.named(e)
+	if err != nil {
+		return 0, err
+	}
+	made := named.At.UnixMilli()
+	a, here, best := store.Account(journal.MerchantAccount(e.Merchant)), -1, 0
 	for i, sale := range d.bookings {
-		better := here < 0 || sale.Debit == b.Credit && d.bookings[here].Debit != b.Credit
-		if better && sale.at == e.Origin && sale.Source != nil {
-			here = i
+		rank := 1
+		switch {
+		case sale.at != e.Origin || sale.Source == nil:
+			rank = 0
+		case sale.Debit == b.Credit && sale.Made.UnixMilli() == made && sale.Amount == named.Amount:
+			rank = 3
+		case sale.Debit == b.Credit:
+			rank = 2
+		}
+		if rank > best {
+			here, best = i, rank
 		}
 	}
-	if here < 0 || d.bookings[here].Debit != b.Credit {
+	if best < 2 || best < 3 && named.Kind != 0 {
 		err = d.tx.QueryRow(d.ctx, `
 			SELECT e.id, CASE WHEN e.credit = ?1 THEN e.amount_fen ELSE -e.amount_fen END
 			FROM entries e JOIN journals j ON j.id = e.journal
 			WHERE ?1 IN (e.debit, e.credit) AND j.terminal = ?2 AND j.epoch = ?3 AND e.seq = ?4
-			ORDER BY CASE WHEN e.debit = ?5 THEN 0 ELSE 1 END, e.part LIMIT 1`,
-			a, e.Origin.Terminal, e.Origin.Epoch[:], e.Origin.Seq, b.Credit).Scan(&b.Undoes, &paid)
+			ORDER BY CASE WHEN e.debit <> ?5 THEN 2 WHEN e.made_ms = ?6 AND e.amount_fen = ?7 THEN 0 ELSE 1 END,
+				e.part LIMIT 1`,
+			a, e.Origin.Terminal, e.Origin.Epoch[:], e.Origin.Seq, b.Credit, made, named.Amount).Scan(&b.Undoes, &paid)
 	}
 	switch {
 	case err == nil && b.Undoes > 0:
@@ -395,6 +411,16 @@ func (d *desk) sold(b *booking, e journal.Entry) (paid money.Fen, err error) {
 	}
 	b.UndoesAt = here + 1
 	return got(d.bookings[here], a), nil
+}
+
+// named returns the sale of which a refund has the reference too, as one to a wallet has;
+// the zero Entry if it has none.
+func (d *desk) named(e journal.Entry) (sale journal.Entry, err error) {
+	var of struct{ Sale string }
+	if json.Unmarshal(e.Details, &of) != nil || of.Sale == "" {
+		return sale, nil
+	}
+	return d.entryAt(e.Origin, func(found journal.Entry) bool { return found.Ref == of.Sale })
 }
 
 // soldElsewhere is sold for the end of a sale of which nothing is posted: it was in doubt,
