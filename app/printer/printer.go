@@ -82,7 +82,8 @@ const (
 
 // Patience is how long a printer may take.
 const (
-	answerMax = time.Second            // for a real-time answer
+	answerMax = 3 * time.Second        // for a real-time answer: as long as for a call
+	lookEvery = time.Second            // until one that prints and says nothing is asked why
 	printMax  = 15 * time.Second       // for a receipt, to its end
 	quiet     = 300 * time.Millisecond // after which no further answer is on its way
 )
@@ -195,7 +196,7 @@ func (w *wire) reachEnd() error {
 		if time.Now().After(end) {
 			return ErrAway
 		}
-		err := w.hear()
+		err := w.hear(lookEvery)
 		if err == nil {
 			continue // the answer, or one to something else that came late
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -531,5 +532,37 @@ func TestKick(t *testing.T) {
 	set(t, there, lab.State{Cover: true})
 	if err := p.Kick(t.Context()); !errors.Is(err, ErrCover) || there.Kicks() != 1 {
 		t.Errorf("with an open cover: %v, %d kicks", err, there.Kicks())
+	}
+}
+
+// TestSlowAnswer: a printer whose answer takes its time on the way is no printer that is
+// away: who stands there gets the paper.
+func TestSlowAnswer(t *testing.T) {
+	there, p := newPrinter(t, Paper58)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer l.Close()
+	to := strings.TrimPrefix(p.Address, "tcp:")
+	running.Go(func() {
+		here, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer here.Close()
+		beyond, err := net.Dial("tcp", to)
+		if err != nil {
+			return
+		}
+		running.Go(func() { _, _ = io.Copy(beyond, here); beyond.Close() })
+		time.Sleep(3 * time.Second / 2)
+		_, _ = io.Copy(here, beyond)
+	})
+	p.Address = "tcp:" + l.Addr().String()
+	if err := p.Print(t.Context(), aSale("S1")); err != nil || len(there.Receipts()) != 1 {
+		t.Errorf("Print = %v, %d are on paper", err, len(there.Receipts()))
 	}
 }

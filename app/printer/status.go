@@ -41,9 +41,9 @@ type wire struct {
 	ends int  // answers to GS r so far
 }
 
-// hear reads what the printer says next, a byte.
-func (w *wire) hear() (err error) {
-	if w.last, err = readByte(w, answerMax); err == nil && isPaperAnswer(w.last) {
+// hear reads what the printer says next within a time, a byte.
+func (w *wire) hear(limit time.Duration) (err error) {
+	if w.last, err = readByte(w, limit); err == nil && isPaperAnswer(w.last) {
 		w.ends++
 	}
 	return err
@@ -89,7 +89,7 @@ func (w *wire) question(q []byte) (answer byte, ok bool) {
 		return 0, false
 	}
 	for range 16 {
-		if err := w.hear(); err != nil {
+		if err := w.hear(answerMax); err != nil {
 			return 0, false
 		}
 		if isAnswer(w.last) {
