@@ -90,11 +90,11 @@ func (l *lockedBuffer) String() string {
 }
 
 // quickPace is a thousand times that of production, so that hours of watching
-// take a second. Only Start is long: a channel that answers in its own time must
-// not find its order ended.
+// take a second. Only Start and Call are long: a channel that answers in its own
+// time, on a busy machine, must not find its order ended or its answer too late.
 var quickPace = server.Pace{
 	Start: 2 * time.Second, Wait: 3 * time.Millisecond, Grace: 10 * time.Millisecond,
-	Retry: 2 * time.Millisecond, Watch: 5 * time.Millisecond, Late: 90 * time.Second, Call: 2 * time.Second,
+	Retry: 2 * time.Millisecond, Watch: 5 * time.Millisecond, Late: 90 * time.Second, Call: 20 * time.Second,
 }
 
 // onPostgres keeps the books of every test in PostgreSQL, and not in a file.
