@@ -371,6 +371,38 @@ func TestOpenTaken(t *testing.T) {
 	})
 }
 
+// TestRefusedByAClockAhead: a card that was rewritten while our clock was a year ahead, and
+// refuses another name now, is not to be tried again.
+func TestRefusedByAClockAhead(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, c *counter) {
+		rewritten := func(ref string, at time.Time) {
+			t.Helper()
+			c.ok(c.books.Write(t.Context(), func(tx *sqldb.Tx) error {
+				_, err := tx.Exec(t.Context(), `INSERT INTO centre_acts
+					(ref, place, clerk, kind, account, card_no, document, before, after, at_ms)
+					VALUES (?, 'desk1', ?, ?, ?, ?, 1, '', '张三', ?)`,
+					ref, clerk, int64(centre.Rewritten), account, card1, at.UnixMilli())
+				return err
+			}))
+		}
+		refused := func(want bool) {
+			t.Helper()
+			p, err := c.desk.Find(t.Context(), centre.Key{Card: card1})
+			c.ok(err)
+			if _, is := p.Refused[card1]; is != want {
+				t.Errorf("the card refuses: %v, want %v", is, want)
+			}
+		}
+		rewritten("R1", noon.AddDate(1, 0, 0))
+		r := centre.NameRefused{Ref: "R2", Card: card1, Terminal: "desk1", Clerk: clerk, Status: 0x6988, At: noon.Add(-time.Second)}
+		c.ok(c.desk.TakeRefusal(t.Context(), r))
+		refused(true)
+		_, err := c.desk.Do(t.Context(), c.act(centre.Act{Kind: centre.Rewritten, Card: card1, Name: "张三"}))
+		c.ok(err)
+		refused(false)
+	})
+}
+
 // TestRetire closes an account of which nothing is left, and not before.
 func TestRetire(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, c *counter) {

@@ -23,28 +23,38 @@ type NameRefused struct {
 	Terminal string
 	Clerk    string
 	Status   uint16    // the card's own word
-	At       time.Time // never later than now
+	At       time.Time // never later than now, but for a clock that was ahead
 	Where    place.Place
 }
 
 // TakeRefusal writes down that a card has refused. The same again changes nothing. It
 // returns [store.ErrNone] for a card that is not ours.
 func (d *Desk) TakeRefusal(ctx context.Context, r NameRefused) error {
-	if now := d.books.Now(); r.At.IsZero() || r.At.After(now) {
+	now := d.books.Now()
+	if r.At.IsZero() || r.At.After(now) {
 		r.At = now
 	}
 	err := d.books.Write(ctx, func(tx *sqldb.Tx) error {
-		var no string
-		err := tx.QueryRow(ctx, `SELECT card_no FROM cards WHERE card_no = ?`, r.Card).Scan(&no)
+		var a store.Account
+		err := tx.QueryRow(ctx, `SELECT account FROM cards WHERE card_no = ?`, r.Card).Scan(&a)
 		if errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNone
 		}
 		if err != nil {
 			return err
 		}
+		// What is dated later than now was rewritten before, by a clock that was ahead.
+		var ahead int64
+		err = tx.QueryRow(ctx, `SELECT CAST(coalesce(max(at_ms) + 1, 0) AS BIGINT) FROM centre_acts
+			WHERE account = ? AND card_no = ? AND kind = ? AND at_ms > ?`, a, r.Card, Rewritten, now.UnixMilli()).
+			Scan(&ahead)
+		if err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `
 			INSERT INTO card_refusals (ref, card_no, terminal, clerk, status, at_ms) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (ref) DO NOTHING`, r.Ref, r.Card, r.Terminal, r.Clerk, int64(r.Status), r.At.UnixMilli())
+			ON CONFLICT (ref) DO NOTHING`, r.Ref, r.Card, r.Terminal, r.Clerk, int64(r.Status),
+			max(r.At.UnixMilli(), ahead))
 		return err
 	})
 	if err != nil {
