@@ -156,11 +156,10 @@ func (h *House) bear(ctx context.Context, tx *sqldb.Tx, x Exception, b Bearing) 
 	if x.Kind != hot.Kind {
 		return 0, ErrNotThat
 	}
-	s, err := spentBy(ctx, tx, x)
+	s, err := spentBy(ctx, tx, x, h.books.Now())
 	if err != nil {
 		return 0, err
 	}
-	s.use.Now = h.books.Now()
 	f, err := hot.Look(ctx, tx, s.use)
 	if err != nil {
 		return 0, err
@@ -200,11 +199,12 @@ type spending struct {
 }
 
 // spentBy returns what a line's card was used for, or ErrNotThat if no holder has paid it.
-func spentBy(ctx context.Context, tx *sqldb.Tx, x Exception) (s spending, err error) {
+func spentBy(ctx context.Context, tx *sqldb.Tx, x Exception, now time.Time) (s spending, err error) {
 	if ref, is := hot.ClaimIn(x.Ref); is {
 		s, err = claimedBy(ctx, tx, x.Terminal, ref)
+		s.use.Now = now
 	} else {
-		s, err = soldBy(ctx, tx, x)
+		s, err = soldBy(ctx, tx, x, now)
 	}
 	if errors.Is(err, sql.ErrNoRows) || errors.Is(err, store.ErrNone) || err == nil && !isHolder(s.holder) {
 		return spending{}, ErrNotThat
@@ -212,21 +212,33 @@ func spentBy(ctx context.Context, tx *sqldb.Tx, x Exception) (s spending, err er
 	return s, err
 }
 
-func soldBy(ctx context.Context, tx *sqldb.Tx, x Exception) (s spending, err error) {
-	err = tx.QueryRow(ctx, `
+// soldBy returns the purchase at a line's position with a card that was listed: of the
+// several that clones of a terminal have made there, the others are with other cards.
+func soldBy(ctx context.Context, tx *sqldb.Tx, x Exception, now time.Time) (s spending, err error) {
+	var all []spending
+	err = sqldb.Each(ctx, tx, func(rows *sql.Rows) error {
+		err := rows.Scan(&s.id, &s.holder, &s.place)
+		all = append(all, s)
+		return err
+	}, `
 		SELECT e.id, e.debit, e.place FROM entries e JOIN journals j ON j.id = e.journal
-		WHERE j.terminal = ? AND j.epoch = ? AND e.seq = ? AND e.part = 0 AND e.kind = ?`,
-		x.Terminal, x.Epoch, x.Seq, store.KindPurchase).
-		Scan(&s.id, &s.holder, &s.place)
+		WHERE j.terminal = ? AND j.epoch = ? AND e.seq = ? AND e.kind = ?
+		ORDER BY CASE WHEN e.amount_fen = ? THEN 0 ELSE 1 END, e.part`,
+		x.Terminal, x.Epoch, x.Seq, store.KindPurchase, x.Amount)
 	if err != nil {
 		return s, err
 	}
-	e, err := store.PostedFor(ctx, tx, s.id)
-	if err == nil && e.Kind == 0 {
-		err = store.ErrNone
+	for _, s := range all {
+		e, err := store.PostedFor(ctx, tx, s.id)
+		if err != nil {
+			return s, err
+		}
+		s.use = hot.Use{Card: e.Card, Terminal: x.Terminal, At: e.At, Listed: x.Opened, Now: now}
+		if _, err := hot.Look(ctx, tx, s.use); !errors.Is(err, store.ErrNone) {
+			return s, err
+		}
 	}
-	s.use = hot.Use{Card: e.Card, Terminal: x.Terminal, At: e.At, Listed: x.Opened}
-	return s, err
+	return spending{}, store.ErrNone
 }
 
 // claimedBy returns a purchase that was in doubt, by its name at its terminal. What was

@@ -485,3 +485,39 @@ func TestLostCardCounterDeceives(t *testing.T) {
 		})
 	}
 }
+
+// TestBorneUnderFork: a clone of a terminal has sold to a lost card under the number of
+// another holder's purchase at the other machine. What is borne is the lost card's.
+func TestBorneUnderFork(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx, a, b := t.Context(), w.holder("1001", 100*yuan), w.holder("1002", 100*yuan)
+		stolen, other, c := w.card(1, a, 50*yuan), w.card(2, b, 50*yuan), w.till("C01")
+		l, err := lost.New(w.books, lost.Policy{Risk: time.Hour}).Report(ctx, lost.Request{Ref: "L1", Terminal: "C01", Account: a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.now = l.Free.Add(24 * time.Hour)
+		c.at = w.now.Add(-time.Hour)
+		clone := c.rewind(0)
+		c.sell(other, "mine", 2*yuan)
+		c.push()
+		clone.sell(stolen, "theirs", 5*yuan)
+		clone.reopen(0, journal.ReasonForked).push()
+		w.wants(map[store.Account]money.Fen{a: 95 * yuan, b: 98 * yuan})
+		lines, err := w.books.Exceptions(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range lines {
+			if line.Kind != string(ingest.HotCard) {
+				continue
+			}
+			by := clearing.Bearing{Signature: clearing.Signature{Reason: "挂失后被盗刷", One: "王敏", Two: "李强"}}
+			if _, err := clearing.New(w.books).Bear(ctx, line.ID, by); err != nil {
+				t.Errorf("Bear = %v", err)
+			}
+		}
+		w.wants(map[store.Account]money.Fen{a: 100 * yuan, b: 98 * yuan})
+		w.sound()
+	})
+}
