@@ -11,7 +11,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // target is code, and the tests that should miss a line of it.
@@ -86,7 +89,7 @@ var targets = []target{
 }
 
 func main() {
-	only := flag.String("only", "", "the file to take lines from; all if empty")
+	only := flag.String("only", "", "the file to take lines from, or the beginning of several; all if empty")
 	most := flag.Int("n", 60, "how many mutants to try, spread over all that there are")
 	killed := flag.Int("killed", 95, "percent of mutants that tests have to notice")
 	flag.Parse()
@@ -109,7 +112,7 @@ func run(ctx context.Context, only string, most int) (share int, err error) {
 	var all []mutant
 	for _, t := range targets {
 		for _, f := range t.files {
-			if only != "" && f != only {
+			if !strings.HasPrefix(f, only) {
 				continue
 			}
 			found, err := mutants(f, t.tests)
@@ -123,14 +126,26 @@ func run(ctx context.Context, only string, most int) (share int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	tried, noticed := 0, 0
+	fates := make(chan fate, len(all))
+	var work errgroup.Group // many hang, and only wait
+	work.SetLimit(atOnce)
 	for i := range min(most, len(all)) {
 		m := all[i*len(all)/min(most, len(all))]
-		fate, err := m.try(ctx, limits[m.tests[0]])
-		if err != nil {
-			return 0, err
-		}
-		fmt.Printf("%-12s %s\n", fate, m)
+		work.Go(func() error {
+			fate, err := m.try(ctx, limits[m.tests[0]])
+			if err == nil {
+				fmt.Printf("%-12s %s\n", fate, m)
+				fates <- fate
+			}
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return 0, err
+	}
+	close(fates)
+	tried, noticed := 0, 0
+	for fate := range fates {
 		if fate != notBuilt {
 			tried++
 		}
@@ -145,6 +160,9 @@ func run(ctx context.Context, only string, most int) (share int, err error) {
 	fmt.Printf("%d mutants, %d noticed: %d %%\n", tried, noticed, share)
 	return share, nil
 }
+
+// atOnce is how many mutants are tried at once.
+const atOnce = 4
 
 // What a mutant's tests may take: they may be slower than the healthy ones, but
 // one that hangs has been noticed.
