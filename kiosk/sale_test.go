@@ -278,6 +278,7 @@ func TestSaleUnheard(t *testing.T) {
 	}
 	c.up.replace(away)
 	c.start()
+	c.heard()
 	if v := c.sell(lunch, false); !v.sold || v.online {
 		t.Errorf("first sale: %+v, want it sold by the rules", v)
 	}

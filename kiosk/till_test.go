@@ -49,16 +49,22 @@ func newShop(t *testing.T, ids ...string) (*world, []*till) {
 		c.sam = &brokenSAM{SAM: sim.NewSAM(c.number, s.Purchase, 1)}
 		c.start()
 		t.Cleanup(func() { c.crash() })
-		w.eventually(func() string {
-			if c.feeds.Status(feed.Hotlist).Checked.IsZero() {
-				return "upstream was never heard"
-			}
-			return ""
-		})
+		c.heard()
 		w.told(c.post) // upstream holds nothing for a journal of which it has nothing
 		all = append(all, c)
 	}
 	return w, all
+}
+
+// heard waits until a till that is new has heard the upstream: before, it has no hotlist.
+func (c *till) heard() {
+	c.world.t.Helper()
+	c.world.eventually(func() string {
+		if c.feeds.Status(feed.Hotlist).Checked.IsZero() {
+			return "upstream was never heard"
+		}
+		return ""
+	})
 }
 
 // start starts what a power cut ends.
