@@ -586,6 +586,21 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
+// TestUnreadable: what cannot be read while an entry is prepared refuses nothing, and ends
+// the Book as any failure of the disk does.
+func TestUnreadable(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	l.append(t, sale("S1"))
+	for _, q := range []string{`DROP TRIGGER journal_is_never_changed`, `UPDATE journal SET body = x'00' WHERE ref = 'S1'`} {
+		if _, err := l.s.conn.ExecContext(ctx, q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Append(ctx, end(journal.SaleEnd, "S1", journal.Written)); !errors.Is(err, ErrFailed) {
+		t.Errorf("Append = %v, want ErrFailed", err)
+	}
+}
+
 // TestRefund gives sales back, in parts and at once, and never more than was
 // paid, across a restart too.
 func TestRefund(t *testing.T) {

@@ -148,3 +148,31 @@ func TestMigrationFails(t *testing.T) {
 		t.Errorf("%d half tables, %v, want none", tables, err)
 	}
 }
+
+// TestReaderInTheWay: a journal whose "-wal" cannot be moved into its file, since another
+// process reads it, is not written to.
+func TestReaderInTheWay(t *testing.T) {
+	t.Parallel() // it waits, as long as another process may read
+	l, ctx := newLab(t), t.Context()
+	l.append(t, sale("S1"))
+	tx, err := behind(t, l.path).BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	var n int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM journal`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	l.append(t, sale("S2"))
+	if err := l.Close(); err != nil {
+		t.Log(err)
+	}
+	if _, err := Open(ctx, l.path, l.o); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("Open = %v, want it refused while somebody reads", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	l.open(t)
+}
