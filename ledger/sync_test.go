@@ -382,3 +382,23 @@ func TestReceipt(t *testing.T) {
 		t.Errorf("OpenReceipt = %+v, %v, want that of %s", got, err, sold.Position())
 	}
 }
+
+// TestNoKey: a Book without a key can sign nothing, and says so.
+func TestNoKey(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	l.append(t, sale("S1"))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.o.Key = nil
+	l.open(t)
+	if b, err := l.Batch(ctx, 1, journal.BatchMax); !errors.Is(err, ErrNoKey) {
+		t.Errorf("Batch = %d entries, %v, want ErrNoKey", len(b.Bodies), err)
+	}
+	if _, err := l.Old(ctx, journal.Head{}, journal.BatchMax); !errors.Is(err, ErrNoKey) {
+		t.Errorf("Old = %v, want ErrNoKey", err)
+	}
+	if _, err := l.Receipt(ctx, "S1", journal.Certificate{}); !errors.Is(err, ErrNoKey) {
+		t.Errorf("Receipt = %v, want ErrNoKey", err)
+	}
+}
