@@ -168,8 +168,16 @@ func (o *Office) lookAtMoves(ctx context.Context, tx *sqldb.Tx) error {
 // held is what is held on an account.
 type held struct {
 	all   money.Fen
-	fresh int // of the holds, those that are new
+	under map[journal.Position]money.Fen // a number: only one of those who asked under it can come
+	fresh int                            // of the holds, those that are new
 	code  bool
+}
+
+// add adds what is held under a number, to whomever that is.
+func (h *held) add(under journal.Position, amount money.Fen) {
+	was := h.under[under]
+	h.under[under] = max(was, amount)
+	h.all += h.under[under] - was
 }
 
 // Named returns the highest number of an epoch under which money is held, as of
@@ -199,10 +207,10 @@ func (o *Office) lookAtHolds(ctx context.Context, tx *sqldb.Tx) error {
 		}
 		h := accounts[account]
 		if h == nil {
-			h = &held{}
+			h = &held{under: map[journal.Position]money.Fen{}}
 			accounts[account] = h
 		}
-		h.all += amount
+		h.add(journal.Position{Epoch: journal.Epoch(epoch), Seq: seq}, amount)
 		if id > last {
 			h.fresh, h.code, o.hold = h.fresh+1, code, max(o.hold, id)
 		}

@@ -15,6 +15,9 @@ import (
 	"quancun/upstream/store/booktest"
 )
 
+const hold = `INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen,
+	virtual, placed_ms) VALUES ('K01', x'0102030405060708', `
+
 // TestOffice changes books behind the back of the program, and of the guards in
 // the schema, and checks that the auditor sees it at the next look: one who never
 // cries has seen nothing.
@@ -30,6 +33,10 @@ func TestOffice(t *testing.T) {
 		{"TooMuchHeld", `INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen,
 			virtual, placed_ms) VALUES ('K01', x'0102030405060708', 1, 'a', 'holder/1001', '', 'M1', 9001, 1, 1)`,
 			"must leave"},
+		{"HeldUnderOneNumber", hold + `1, 'a', 'holder/1001', '', 'M1', 6000, 0, 1); ` +
+			hold + `1, 'b', 'holder/1001', '', 'M1', 7000, 0, 1)`, ""},
+		{"HeldUnderTwo", hold + `1, 'a', 'holder/1001', '', 'M1', 6000, 0, 1); ` +
+			hold + `2, 'b', 'holder/1001', '', 'M1', 7000, 0, 1)`, "must leave"},
 		{"HeldTooLong", `INSERT INTO journals (terminal, epoch, opened_ms, head_seq, head_hash, note)
 			VALUES ('K01', x'0102030405060708', 1, 7, zeroblob(32), x'00');
 			INSERT INTO holds (terminal, epoch, seq, attempt, account, card_no, merchant, amount_fen, virtual, placed_ms)
