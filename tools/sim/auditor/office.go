@@ -25,6 +25,10 @@ type Office struct {
 	books   *store.Books
 	reserve money.Fen // of each balance, that only the physical card may spend
 
+	// Lost are the reservations, by reference, that the books once lost, and of which a
+	// terminal's journal says that its holder has them. They may come back.
+	Lost map[string]bool
+
 	entry, move, hold int64 // the last that were seen
 	balances          map[string]money.Fen
 	mirrors           map[string]money.Fen

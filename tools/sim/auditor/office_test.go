@@ -68,6 +68,33 @@ func TestOffice(t *testing.T) {
 	}
 }
 
+// TestLostBaths has two reservations come back that restored books had lost, to where
+// another was made meanwhile.
+func TestLostBaths(t *testing.T) {
+	told := `INSERT INTO exceptions (kind, ref, owner, next_step, detail, opened_ms)
+		VALUES ('bath place given twice', '1/1/1/1/2', 'bath', 's', 'd', 1);`
+	for _, tt := range []struct {
+		name, change, want string
+	}{
+		{"Told", told + bath + `(1, 1, 1, 0), (2, 1, 1, 0))`, ""},
+		{"NobodyTold", bath + `(1, 1, 1, 0), (2, 1, 1, 0))`, "people know of 0"},
+		{"NotLost", told + strings.Replace(told, "1/2'", "1/4'", 1) + bath + `(1, 1, 1, 0), (2, 1, 1, 0), (4, 1, 1, 0))`,
+			"of whom 1 had it before"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "books.db")
+			office := auditor.NewOffice(openBooks(t, path), 0)
+			office.Lost = map[string]bool{"R2": true, "R3": true}
+			drop := `DROP INDEX a_stall_is_reserved_once; DROP INDEX a_holder_reserves_a_slot_once;`
+			change(t, path, places+drop+strings.ReplaceAll(tt.change, "6000", "60"))
+			broken, err := office.Look(t.Context())
+			if err != nil || !strings.Contains(strings.Join(broken, "\n"), tt.want) || (len(broken) > 0) != (tt.want != "") {
+				t.Errorf("Look = %q, %v; want something about %q", broken, err, tt.want)
+			}
+		})
+	}
+}
+
 // places is a bath with a slot, and bath how a place in it is reserved, for all that
 // somebody has: what follows are its number, its state, that of its hold, and what it has
 // paid.

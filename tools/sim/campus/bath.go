@@ -2,6 +2,7 @@ package campus
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"quancun/tools/sim/works"
 	"quancun/upstream/client"
 	"quancun/upstream/client/bath"
+	"quancun/upstream/store"
 )
 
 // want is what a holder is at the kiosk for.
@@ -71,13 +73,18 @@ func (m *machine) bathe(ctx context.Context) {
 			m = m.campus.otherThan(b.about.At, m)
 		}
 	}
+	m.wish(ctx, b, account)
+}
+
+// wish has a holder use the kiosk's script as b says.
+func (m *machine) wish(ctx context.Context, b *bathing, account string) {
 	v, ok := m.atKiosk(ctx, m.campus.holder(account))
 	if !ok {
 		return
 	}
 	b.visit, b.Desk = v, bath.New(m.client)
 	desk := &baths.Desk{Upstream: b, Requests: m.requests, Now: m.watch.Now, Log: m.campus.log}
-	if b.want == toGiveUp && now.After(b.about.CancelTill) {
+	if b.want == toGiveUp && m.campus.world.Now.After(b.about.CancelTill) {
 		b.giveUpLate(ctx)
 		return
 	}
@@ -188,11 +195,16 @@ func (b *bathing) beFaster(ctx context.Context) {
 	if m == b.machine || h == b.holder || !m.on() {
 		return
 	}
+	m.takePlace(ctx, h, bath.Request{Hall: b.day.Hall.No, Slot: b.slot.No, Day: b.day.Start})
+}
+
+// takePlace has a holder reserve what somebody else may want.
+func (m *machine) takePlace(ctx context.Context, h *holder, q bath.Request) {
 	v, ok := m.atKiosk(ctx, h)
 	if !ok {
 		return
 	}
-	q := bath.Request{Ref: kiosk.NewRef(), Hall: b.day.Hall.No, Slot: b.slot.No, Day: b.day.Start}
+	q.Ref = kiosk.NewRef()
 	what := map[string]any{"hall": q.Hall, "day": q.Day.In(beijing.Zone).Format(time.DateOnly), "slot": q.Slot}
 	rival := &bathing{visit: v, Desk: bath.New(m.client)}
 	outcome, err := m.requests.Do(ctx, request.Request{
@@ -201,7 +213,7 @@ func (b *bathing) beFaster(ctx context.Context) {
 		_, err := rival.Reserve(ctx, v.session, q)
 		return outcomeOf(err), err
 	})
-	c.note("%s: %s is faster: %s, %v", m.name, h.account, outcome, err)
+	m.campus.note("%s: %s is faster: %s, %v", m.name, h.account, outcome, err)
 }
 
 // outcomeOf is what an error of a call about a bath means.
@@ -419,6 +431,55 @@ func (c *Campus) judgeBaths(up *copied) {
 			c.wrong("shower %s has cost %s to %s, and has paid %s in state %d", r.Ref, least, most, r.Captured, r.State)
 		case !opened && (r.State == 3 || r.Captured != 0):
 			c.wrong("shower %s has paid %s, and no water has run", r.Ref, r.Captured)
+		}
+	}
+}
+
+// cameBack looks at a reservation before and after those that were lost came back.
+func (c *Campus) cameBack(was, is auditor.Reservation) {
+	switch {
+	case was.Ref == "" && !c.office.lost[is.Ref]:
+		c.wrong("bath %s came back, and was not lost", is.Ref)
+	case was.Ref == "":
+		branches := map[int]Branch{1: branchBathBack, 2: branchBathBackAnew, 5: branchBathBackLate}
+		if is.State == 2 && is.Hold == 1 { // it came back, and was given up
+			branches[2] = branchBathBackFreed
+		}
+		c.cover(branches[is.State])
+	case was.State == 1 && is.State == 2:
+		c.cover(branchBathBackFreed)
+	case was.State != is.State:
+		c.wrong("bath %s was in state %d, and others came back: it is in %d", is.Ref, was.State, is.State)
+	}
+}
+
+// judgeBack checks that every reservation which was lost has come back as its holder knows
+// it, unless its code is another's by now, or has opened a shower before.
+func (c *Campus) judgeBack(up *copied) {
+	have := map[string]auditor.Reservation{}
+	codes := map[string]bool{}
+	code := func(s bathcode.Slot, n uint8) string { return fmt.Sprint(s, n) }
+	for _, r := range up.baths {
+		have[r.Ref] = r
+		codes[code(r.Slot, r.N)] = true
+		if c.office.lost[r.Ref] && r.State == 3 {
+			c.cover(branchBathBackUsed)
+		}
+	}
+	for _, t := range c.baths.Tickets {
+		r, here := have[t.Ref]
+		if here && (r.Slot != t.Slot || r.Account != string(store.HolderAccount(t.Account)) ||
+			c.works.Code(r.Slot, r.N) != t.Code) {
+			c.wrong("bath %s is %+v, and its holder knows %+v", t.Ref, r, *t)
+		}
+		var end struct{ N *uint8 }
+		e, told := up.entries[saying{t.Ref, journal.RequestEnd}]
+		if q, err := e.Request(); here || !told || e.Outcome != journal.Done || err != nil ||
+			json.Unmarshal(q.What, &end) != nil || end.N == nil {
+			continue
+		}
+		if _, _, opened := c.baths.Cost(t.Slot, t.Code); !opened && !codes[code(t.Slot, *end.N)] {
+			c.wrong("bath %s was lost, and has not come back", t.Ref)
 		}
 	}
 }

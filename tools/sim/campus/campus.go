@@ -153,7 +153,7 @@ func (c *Campus) open(ctx context.Context) error {
 		t, terminals = c.works.Towns[works.TownSizes[1]], c.dice.Between(2, works.StationsMax)
 		c.busy = c.dice.Between(30, 80)
 	}
-	c.office = &office{campus: c, disk: t.Disk.Clone()}
+	c.office = &office{campus: c, disk: t.Disk.Clone(), lost: map[string]bool{}}
 	for _, r := range t.Cards {
 		c.enrol(r)
 	}

@@ -229,6 +229,7 @@ func (c *Campus) judge(ctx context.Context) error {
 	c.judgeWords(up)
 	c.judgeBills(up)
 	c.judgeBaths(up)
+	c.judgeBack(up)
 	c.judgeRequests(up)
 	if c.searched {
 		if err := errors.Join(c.judgeSecrets(), c.judgeArchives(ctx)); err != nil {
@@ -398,6 +399,7 @@ var rows = []struct {
 	{branchBathLog, `SELECT count(*) FROM bath_reservations WHERE state = 3 AND stub_fen IS NULL`},
 	{branchBathStubLate, `SELECT count(*) FROM bath_acts a JOIN bath_reservations r ON r.ref = a.reservation
 		WHERE a.kind = 2 AND a.tries IS NULL AND r.stub_fen IS NULL`},
+	{branchBathBackTwice, `SELECT count(*) FROM exceptions WHERE kind = 'bath place given twice'`},
 	{branchBathLate, `SELECT count(*) FROM exceptions WHERE kind = 'bath use after its release'`},
 	{branchCarried, `SELECT count(*) FROM carried_entries`},
 }

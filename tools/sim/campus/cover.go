@@ -110,6 +110,12 @@ const (
 	branchBathLate
 	branchBathKept
 	branchBathNever
+	branchBathBack
+	branchBathBackFreed
+	branchBathBackLate
+	branchBathBackAnew
+	branchBathBackTwice
+	branchBathBackUsed
 
 	branchLossTold
 	branchLossWrong
@@ -232,6 +238,12 @@ var branchNames = [branchCount]string{
 	branchBathLate:         "log came after that",
 	branchBathKept:         "keeper: bath was done",
 	branchBathNever:        "keeper: bath never will be",
+	branchBathBack:         "lost bath comes back",
+	branchBathBackFreed:    "lost bath is given up again",
+	branchBathBackLate:     "lost bath comes back too late",
+	branchBathBackAnew:     "lost bath had been reserved anew",
+	branchBathBackTwice:    "lost bath was another's by then",
+	branchBathBackUsed:     "shower of a lost bath is paid",
 
 	branchLossTold:   "loss reported",
 	branchLossWrong:  "loss with a wrong PIN",

@@ -16,6 +16,7 @@ import (
 	"quancun/tools/sim/outside"
 	"quancun/tools/sim/virtual"
 	"quancun/tools/sim/works"
+	"quancun/upstream/client/bath"
 )
 
 // faults are what happens between two acts.
@@ -37,6 +38,7 @@ var faults = []act{
 	{6, func(ctx context.Context, c *Campus, m *machine) { c.office.keepBackup(ctx) }},
 	{3, func(ctx context.Context, c *Campus, m *machine) { c.office.restore(ctx) }},
 	{25, func(ctx context.Context, c *Campus, m *machine) { c.office.restoreBefore(ctx) }},
+	{8, func(ctx context.Context, c *Campus, m *machine) { m.forget(ctx) }},
 	{2, func(_ context.Context, c *Campus, m *machine) { c.office.crash() }},
 	{6, func(_ context.Context, c *Campus, m *machine) { c.outage() }},
 }
@@ -282,6 +284,43 @@ func (m *machine) outlive(ctx context.Context) {
 	}
 	m.round(ctx)
 	c.office.restore(ctx)
+}
+
+// forget has the books restored to before a holder has reserved a bath, or given it up
+// again, and those who come to a kiosk first then want the same.
+func (m *machine) forget(ctx context.Context) {
+	c := m.campus
+	if c.office.down() {
+		return
+	}
+	c.office.keepBackup(ctx)
+	n, h := len(c.baths.Tickets), virtual.Pick(c.dice, c.holders)
+	calm := func() {}
+	if m.wish(ctx, &bathing{after: calm}, h.account); c.office.down() || len(c.baths.Tickets) == n {
+		return
+	}
+	t, other := c.baths.Tickets[n], c.otherThan(m.station.ID, m)
+	then := c.dice.IntN(6)
+	if then <= 1 {
+		c.office.keepBackup(ctx)
+		other.wish(ctx, &bathing{want: toGiveUp, about: t, after: calm}, t.Account)
+	}
+	c.office.restore(ctx)
+	q := bath.Request{Hall: t.Slot.Place.Hall, Slot: t.Slot.No, Day: t.Slot.Day.Start()}
+	switch then {
+	case 2, 3:
+		other.takePlace(ctx, h, q)
+	case 4, 5:
+		for range 4 {
+			if rival := virtual.Pick(c.dice, c.holders); rival != h {
+				other.takePlace(ctx, rival, q)
+			}
+		}
+	}
+	for _, one := range []*machine{m, other} {
+		one.round(ctx)
+	}
+	c.office.lapse(ctx)
 }
 
 // damage has a sector of the journal's file change by itself.

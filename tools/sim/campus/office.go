@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quancun/journal"
+	baths "quancun/kiosk/service/bath"
 	"quancun/lab/disk"
 	"quancun/money"
 	"quancun/tools/sim/auditor"
@@ -53,7 +54,8 @@ type office struct {
 	desk    *biller.Desk
 	codes   *payment.Desk
 	baths   *bath.Desk
-	dying   bool // its disk fails
+	lost    map[string]bool // reservations that it has lost: see [auditor.Office]
+	dying   bool            // its disk fails
 	auditor *auditor.Office
 }
 
@@ -87,6 +89,7 @@ func (o *office) open(ctx context.Context) error {
 	}
 	o.dying = false
 	o.books, o.auditor = books, auditor.NewOffice(books, o.campus.reserve)
+	o.auditor.Lost = o.lost
 	k := o.campus.works.Keys
 	o.journal = ingest.New(books, k, ingest.Policy{CardReserve: o.campus.reserve, DailyLimit: dailyLimit})
 	o.server = server.New(server.Config{
@@ -106,7 +109,7 @@ func (o *office) open(ctx context.Context) error {
 	o.server.Services = append(o.server.Services, o.codes)
 	o.baths = bath.New(bath.Config{
 		Books: books, Master: o.campus.works.Baths, Policy: works.BathPolicy(), Reserve: o.campus.reserve,
-		Log: o.campus.log,
+		Hearing: bath.Hearing, Log: o.campus.log,
 	})
 	o.server.Services = append(o.server.Services, bath.NewServer(o.baths, o.server),
 		lost.NewServer(lost.New(books, lost.Policy{Risk: works.LossRisk}), o.server))
@@ -158,6 +161,7 @@ func (o *office) lapse(ctx context.Context) {
 	}
 	o.auditor.Lapsed(now.Add(-works.BathPolicy().ReleasedIn))
 	o.campus.covered[branchBathLapsed] += n
+	o.bringBack(ctx)
 }
 
 // decide has people at the card centre find out what the upstream has left to
@@ -264,6 +268,7 @@ func (o *office) restore(ctx context.Context) {
 	}
 	if !o.down() {
 		o.campus.oracle.excuse(ctx, o.campus.oracle.order)
+		o.loseBaths(ctx)
 	}
 }
 
@@ -400,4 +405,62 @@ func (c *Campus) decisions(ctx context.Context, move func(from, to string, f mon
 			UNION ALL SELECT debit, credit, amount_fen FROM entries WHERE kind = ?`,
 			store.KindCorrection, store.KindPaidOut)
 	})
+}
+
+// loseBaths notes which reservations were made, as terminals' journals say, and are not in
+// the books that were restored.
+func (o *office) loseBaths(ctx context.Context) {
+	all, err := o.reservations(ctx)
+	if err != nil {
+		o.campus.wrong("%v", err)
+	}
+	for _, s := range o.campus.oracle.order {
+		r, err := s.Request()
+		if s.Kind == journal.RequestEnd && err == nil && r.Service == baths.Service && s.Outcome == journal.Done {
+			_, here := all[s.Ref]
+			o.lost[s.Ref] = o.lost[s.Ref] || !here
+		}
+	}
+}
+
+func (o *office) reservations(ctx context.Context) (map[string]auditor.Reservation, error) {
+	all := map[string]auditor.Reservation{}
+	err := o.books.Read(ctx, func(tx *sqldb.Tx) error {
+		list, err := auditor.Reservations(ctx, tx)
+		for _, r := range list {
+			all[r.Ref] = r
+		}
+		return err
+	})
+	return all, err
+}
+
+// bringBack has the upstream reserve again what it has lost.
+func (o *office) bringBack(ctx context.Context) {
+	c := o.campus
+	var was map[string]auditor.Reservation
+	var err error
+	if c.restored {
+		was, err = o.reservations(ctx)
+	}
+	n, err2 := o.baths.BringBack(ctx)
+	if err := errors.Join(err, err2); err != nil {
+		c.note("lost baths do not come back: %v", err)
+		return
+	}
+	if n == 0 {
+		return
+	}
+	c.note("%d lost baths come back", n)
+	if !c.restored {
+		c.wrong("%d baths came back, and none were lost", n)
+	}
+	is, err := o.reservations(ctx)
+	if err != nil {
+		c.note("reservations are not read: %v", err)
+		return
+	}
+	for ref, r := range is {
+		c.cameBack(was[ref], r)
+	}
 }
