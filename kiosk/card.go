@@ -65,7 +65,7 @@ func (d *Desk) readAgain(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(ErrCardGone, err)
 	}
-	d.info.Balance, d.info.BalanceRaw = purse.Fen(raw), raw
+	d.info.Balance, d.info.BalanceRaw = pboc.Fen(raw), raw
 	if account, err := d.Upstream.Account(ctx, d.session); err == nil {
 		d.account = account
 	}
@@ -127,7 +127,7 @@ func (d *Desk) load(ctx context.Context, tell progress) outcome {
 		d.letGo()
 		return outcome{CardGone, nil}
 	}
-	d.info.Balance, d.info.BalanceRaw = purse.Fen(raw), raw
+	d.info.Balance, d.info.BalanceRaw = pboc.Fen(raw), raw
 	done, err := d.loader().Load(ctx, d.card, LoadRequest{
 		Session: d.session, Card: d.info, OrderNo: d.order.OrderNo,
 	}, func(stage LoadStage, amount money.Fen) {

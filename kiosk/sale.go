@@ -306,7 +306,7 @@ func (s *Seller) ask(ctx context.Context, a *attempt) (err error) {
 	a.approval, err = s.Upstream.Authorize(ctx, client.AuthorizeRequest{
 		Epoch: a.epoch, Seq: a.seq, Attempt: a.Ref,
 		CardNo: a.Card.CardNo.Full(), Merchant: a.Merchant, Amount: a.Amount,
-		Reading: client.Reading{Purse: purse.Fen(a.offer.Balance), Offline: a.offer.Counter},
+		Reading: client.Reading{Purse: pboc.Fen(a.offer.Balance), Offline: a.offer.Counter},
 	})
 	return err
 }
@@ -327,7 +327,7 @@ func (s *Seller) decide(ctx context.Context, a *attempt, spent spending) error {
 		return &client.Refusal{Reason: a.approval.Reason}
 	}
 	facts := rules.Sale{
-		Amount: a.Amount, Purse: purse.Fen(a.offer.Balance), PIN: a.PIN,
+		Amount: a.Amount, Purse: pboc.Fen(a.offer.Balance), PIN: a.PIN,
 		Spent: max(spent.here, spent.card), Here: spent.here, HereCount: spent.count,
 		Unknown: spent.unknown,
 	}
@@ -431,7 +431,7 @@ func (s *Seller) write(ctx context.Context, card purse.Card, a *attempt, debit p
 		s.Log.Error("card debited, and the journal has not taken it", "ref", intent.Ref, "err", err)
 	}
 	return Sold{
-		Ref: intent.Ref, Purse: purse.Fen(a.offer.Balance) - a.Amount, Entry: end.Seq, Online: !a.Alone,
+		Ref: intent.Ref, Purse: pboc.Fen(a.offer.Balance) - a.Amount, Entry: end.Seq, Online: !a.Alone,
 	}, nil
 }
 

@@ -35,6 +35,10 @@ type SessionKey [8]byte
 // Format keeps the session key out of every log and message.
 func (SessionKey) Format(s fmt.State, _ rune) { fmt.Fprint(s, "pboc.SessionKey(…)") }
 
+// Fen returns the balance that a card says as money. Some cards carry noise in the top bit,
+// so that it does not count (chapter 1). MACs are over the raw balance, always.
+func Fen(raw uint32) money.Fen { return money.Fen(raw &^ (1 << 31)) }
+
 // MAC is a message authentication code, and a TAC too: 4 bytes on the wire.
 type MAC [4]byte
 

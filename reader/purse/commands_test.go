@@ -55,8 +55,8 @@ func TestReadBinary(t *testing.T) {
 func TestGetBalance(t *testing.T) {
 	card := newScript(t, "> 805C0002 04\n< 80001388 9000") // noise in the top bit
 	got, err := purse.GetBalance{}.Send(card)
-	if err != nil || got != 0x80001388 || purse.Fen(got) != 5000 {
-		t.Errorf("Send() = %X (%s), %v; want 80001388 (50.00)", got, purse.Fen(got), err)
+	if err != nil || got != 0x80001388 || pboc.Fen(got) != 5000 {
+		t.Errorf("Send() = %X (%s), %v; want 80001388 (50.00)", got, pboc.Fen(got), err)
 	}
 	card = newScript(t, "> 805C0001 04\n< 00001388 9000")
 	if got, err := (purse.GetBalance{Kind: profile.KindED}).Send(card); err != nil || got != 5000 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"quancun/money"
+	"quancun/pboc"
 	"quancun/reader/apdu"
 	"quancun/reader/profile"
 )
@@ -88,7 +89,7 @@ func Open(card Card, p *profile.Profile) (Info, error) {
 	if info.BalanceRaw, err = (GetBalance{Kind: p.Purse.Kind}).Send(card); err != nil {
 		return Info{}, foreign(err)
 	}
-	info.Balance = Fen(info.BalanceRaw)
+	info.Balance = pboc.Fen(info.BalanceRaw)
 	return info, nil
 }
 

@@ -82,10 +82,6 @@ func parseDate(b []byte) Date {
 	return d
 }
 
-// Fen returns a raw balance as money. Some cards carry noise in the top bit,
-// so it does not count (chapter 1). MACs are over the raw balance, always.
-func Fen(raw uint32) money.Fen { return money.Fen(raw &^ (1 << 31)) }
-
 // amountMax is the largest amount of one transaction: 31 bits, as for balances.
 const amountMax money.Fen = 1<<31 - 1
 

@@ -95,7 +95,7 @@ func SettleLoad(card Card, p *profile.Profile, torn Torn) (Verdict, error) {
 	s := settler{
 		card: card, profile: p, torn: torn,
 		kind:  p.Purse.Kind.LoadType(),
-		after: Fen(torn.Balance) + torn.Amount,
+		after: pboc.Fen(torn.Balance) + torn.Amount,
 		init:  initLoad,
 	}
 	v, err := s.settle()
@@ -112,7 +112,7 @@ func SettlePurchase(card Card, p *profile.Profile, torn Torn) (Verdict, error) {
 	s := settler{
 		card: card, profile: p, torn: torn,
 		kind:  p.Purse.Kind.PurchaseType(),
-		after: Fen(torn.Balance) - torn.Amount,
+		after: pboc.Fen(torn.Balance) - torn.Amount,
 		init:  initPurchase,
 	}
 	v, err := s.settle()
@@ -183,7 +183,7 @@ func (s settler) count(others int) (Verdict, error) {
 		// Counter and balance change together, so whatever was bought in
 		// between, this transaction was not made.
 		return Verdict{Outcome: NotExecuted, Evidence: ByCounter}, nil
-	case counter == s.torn.Counter+1 && Fen(raw) == s.after && others == 0:
+	case counter == s.torn.Counter+1 && pboc.Fen(raw) == s.after && others == 0:
 		return Verdict{Outcome: Executed, Evidence: ByCounter}, nil
 	case counter > s.torn.Counter && int(counter-s.torn.Counter) <= others:
 		// The log goes back to this counter: had its record been pushed out,

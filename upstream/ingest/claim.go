@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"quancun/journal"
-	"quancun/money"
 	"quancun/pboc"
 	"quancun/upstream/store"
 	"quancun/upstream/store/sqldb"
@@ -274,7 +273,7 @@ func (d *desk) settleSale(c *claim, v verdict, k store.Kind, m move) error {
 		}
 		b.move = &store.PurseMove{
 			CardNo: c.Card, Amount: amount, Place: c.merchant,
-			Counter: c.Purse.Counter, Before: money.Fen(c.Purse.Balance), Proven: v.proven,
+			Counter: c.Purse.Counter, Before: pboc.Fen(c.Purse.Balance), Proven: v.proven,
 		}
 	}
 	if c.account == "" && v.happened { // the merchant is paid by nobody yet

@@ -759,3 +759,25 @@ func TestPartMeetsEvidence(t *testing.T) {
 		t.Errorf("still open: %+v", open)
 	}
 }
+
+// TestReadingNoise has a card with noise in the top bit of its balance, of which a
+// till tells two things: in its journal the balance as it is, and before a sale
+// without the noise.
+func TestReadingNoise(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		a := w.holder("1001", 100*yuan)
+		p, c, d := w.card(1, a, 50*yuan), w.till("C01"), w.till("C02")
+		p.balance |= 1 << 31
+		in := c.intend(p, "torn", 3*yuan)
+		p.debit(in)
+		c.doubt(in)
+		c.push()
+		q := d.ask(p, "b2", yuan)
+		q.Reading = &ingest.Reading{Purse: money.Fen(p.balance &^ (1 << 31)), Offline: p.offline} // as kiosk.Seller asks
+		if got := d.authorize(q); !got.Approved || len(got.Claims) != 0 {
+			t.Errorf("answer %+v, want the claim settled", got)
+		}
+		w.wants(map[store.Account]money.Fen{payee: 3 * yuan, suspense("C01"): 0})
+		w.sound()
+	})
+}

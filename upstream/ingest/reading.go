@@ -23,7 +23,7 @@ type Reading struct {
 }
 
 func readingOf(p journal.Purse) Reading {
-	return Reading{Purse: money.Fen(p.Balance), Offline: p.Counter}
+	return Reading{Purse: pboc.Fen(p.Balance), Offline: p.Counter}
 }
 
 // sight takes a card's counters and purse, read while nothing was written.
@@ -131,7 +131,7 @@ func (c *claim) wordless() bool { return c.Purse.TerminalNo == (pboc.TerminalNo{
 // purchase of the same amount, at a till that has not pushed yet, looks the
 // same: when it comes, it corrects this one ([desk.settleRivals]).
 func (c *claim) saleDone(r Reading) bool {
-	return int(r.Offline) == int(c.Purse.Counter)+1 && r.Purse == money.Fen(c.Purse.Balance)-c.Amount
+	return int(r.Offline) == int(c.Purse.Counter)+1 && r.Purse == pboc.Fen(c.Purse.Balance)-c.Amount
 }
 
 // use is a value of a card's offline counter. A card uses it for one purchase.
@@ -189,7 +189,7 @@ func (d *desk) settleByMoves(c *claim) error {
 		switch {
 		case m.Counter == c.Purse.Counter && m.Proven:
 			v.by = rivalry
-		case m.Counter == c.Purse.Counter+1 && m.Before == money.Fen(c.Purse.Balance)-c.Amount:
+		case m.Counter == c.Purse.Counter+1 && m.Before == pboc.Fen(c.Purse.Balance)-c.Amount:
 			v.happened, v.by = true, counter
 		default:
 			continue

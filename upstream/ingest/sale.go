@@ -9,6 +9,7 @@ import (
 
 	"quancun/journal"
 	"quancun/money"
+	"quancun/pboc"
 	"quancun/upstream/hot"
 	"quancun/upstream/phone"
 	"quancun/upstream/store"
@@ -188,7 +189,7 @@ func (d *desk) purchase(e journal.Entry, proven bool) *store.PurseMove {
 	}
 	return &store.PurseMove{
 		CardNo: e.Card, Amount: -e.Amount, Place: e.Merchant,
-		Counter: e.Purse.Counter, Before: money.Fen(e.Purse.Balance), Proven: proven,
+		Counter: e.Purse.Counter, Before: pboc.Fen(e.Purse.Balance), Proven: proven,
 	}
 }
 

@@ -219,10 +219,10 @@ func settleRest(c store.CardTx, except string) error {
 // count, and not what the card holds: what it lacks it has spent offline.
 func (s *Server) checkAmount(c store.CardTx, a authorization) error {
 	card := c.Card()
-	if money.Fen(a.offer.Balance) > card.Mirror {
+	if pboc.Fen(a.offer.Balance) > card.Mirror {
 		return refuseAlarmed(c, v1.Reason_REASON_CARD_AHEAD, store.Alarm{
 			Kind: store.AlarmCardAhead, Ref: card.No,
-			Detail: fmt.Sprintf("purse %s, books %s", money.Fen(a.offer.Balance), card.Mirror)})
+			Detail: fmt.Sprintf("purse %s, books %s", pboc.Fen(a.offer.Balance), card.Mirror)})
 	}
 	available, err := c.Available()
 	if err != nil {

@@ -385,6 +385,18 @@ func TestPurseCeiling(t *testing.T) {
 	w.mustAuthorize(id(1), plan.Amount)
 }
 
+// TestPurseNoise: noise in the top bit of what a card holds is none of its money.
+func TestPurseNoise(t *testing.T) {
+	w := newWorld(t)
+	w.card.purse |= 1 << 31
+	_, a := w.mustAuthorize(id(1), yuan)
+	w.mustCredit(a)
+	if got := w.alarms(); len(got) != 0 {
+		t.Errorf("alarms %q, want none", got)
+	}
+	w.check(opening)
+}
+
 // TestStamps asks for many MAC2 in one second, and then sets the clock back:
 // the stamps of a card only grow. They are Beijing's.
 func TestStamps(t *testing.T) {
