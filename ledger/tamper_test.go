@@ -498,6 +498,19 @@ func TestVerifyFindsForgery(t *testing.T) {
 			}
 		})
 	}
+	t.Run("OneEntry", func(t *testing.T) { // which the next one does not know of
+		db, ctx := long(t), t.Context()
+		rows := must2(readRows(ctx, db, `WHERE seq IN (299, 300) ORDER BY seq`))
+		e := rows[1].Entry
+		rename(&e)
+		body := e.Encode(rows[0].hash)
+		hash := journal.HashOf(body)
+		must2(db.ExecContext(ctx, `UPDATE journal SET body = ?, hash = ? WHERE seq = 300`, body, hash[:]))
+		r, err := verifyUnguarded(ctx, db, trust)
+		if !errors.Is(err, ErrTampered) || !found(r, 301, "does not follow entry 300") || found(r, 300, "not match") {
+			t.Errorf("verify = %v, %v; want entry 300 told by the next", r.Problems, err)
+		}
+	})
 	t.Run("Node", func(t *testing.T) {
 		db := long(t)
 		must2(db.ExecContext(t.Context(), `UPDATE node SET hash = zeroblob(32) WHERE n = 1`))
@@ -520,7 +533,8 @@ func TestVerifyFindsOldImage(t *testing.T) {
 	note := must2(journal.Checkpoint{Terminal: "K01", Epoch: epoch, Size: 521, Root: must2(nodes{ctx, db}.root(521))}.Sign(key))
 	note = must2(campus.Cosign(note, public(key), noon))
 	known := journal.Head{Epoch: epoch, Seq: 521, Hash: head.hash}
-	for _, same := range []Trust{{Key: trust.Key, Notes: [][]byte{note}}, {Known: []journal.Head{known}}} {
+	older := journal.Head{Seq: 999, Hash: known.Hash} // of another journal
+	for _, same := range []Trust{{Key: trust.Key, Notes: [][]byte{note}}, {Known: []journal.Head{known, older}}} {
 		if r, err := verifyUnguarded(ctx, db, same); err != nil {
 			t.Errorf("verify = %v, %v, want no problem", r.Problems, err)
 		}
