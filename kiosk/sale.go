@@ -110,9 +110,8 @@ const triesMax = 6
 // attempt is a sale on its way. Money is held for it under Ref and seq.
 type attempt struct {
 	Sale
-	tries  int
-	told   bool // the card was asked about its open claims
-	undone bool // this tap has found that a sale was not made, which the upstream may not have heard
+	tries int
+	told  bool // the card was asked about its open claims
 
 	epoch    journal.Epoch
 	seq      int64 // that the intent will have
@@ -145,8 +144,7 @@ func (s *Seller) Sell(ctx context.Context, card purse.Card, sale Sale) (Sold, er
 	if err != nil {
 		return Sold{Before: before}, err
 	}
-	undone := sale.Settled || lastOf(before, journal.SaleIntent).Outcome == journal.NotWritten
-	a, sold := attempt{Sale: sale, undone: undone}, Sold{}
+	a, sold := attempt{Sale: sale}, Sold{}
 	s.waiting = nil
 	for a.tries < triesMax && (a.tries == 0 || errors.Is(err, errAgain)) {
 		if sold, err = s.try(ctx, card, &a); err == nil {
@@ -320,10 +318,6 @@ func (s *Seller) decide(ctx context.Context, a *attempt, spent spending) error {
 		return s.passed(ctx, a)
 	default:
 		a.held = false // a decline leaves nothing behind
-		if a.approval.Reason == client.NotEnough && a.undone && s.untilTold(ctx) {
-			a.undone = false
-			return errAgain
-		}
 		return &client.Refusal{Reason: a.approval.Reason}
 	}
 	facts := rules.Sale{
@@ -347,24 +341,6 @@ func (s *Seller) decide(ctx context.Context, a *attempt, spent spending) error {
 	}
 	_, facts.Hot = s.Feeds.Hot(feed.Card(a.Card.CardNo))
 	return s.Terms.Rules().Alone(facts)
-}
-
-// toldMax is how long a sale waits until the upstream has heard what has become of the
-// one before, for which it has set the money aside.
-const toldMax = time.Second
-
-// untilTold waits until the upstream has the whole journal, and reports whether it has.
-// Then it is asked as at first.
-func (s *Seller) untilTold(ctx context.Context) bool {
-	ctx, stop := context.WithTimeout(ctx, toldMax)
-	defer stop()
-	for ; ctx.Err() == nil; sleep(ctx, toldMax/50) {
-		if w, err := s.Book.Waiting(ctx); err == nil && w.Count == 0 {
-			s.patience = &patience{s.Budget}
-			return true
-		}
-	}
-	return false
 }
 
 // passed goes on after the upstream has said that a number was passed: with the
