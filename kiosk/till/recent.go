@@ -16,10 +16,6 @@ import (
 // lunch for a friend waits longer, or says so.
 const repeatWithin = 30 * time.Second
 
-// bounceMax is how soon it is asked about whatever the price is: a reader may be asked twice
-// a second, so that it tells of a card that has bounced when the next price is on the page.
-const bounceMax = 3 * time.Second
-
 // lookedAt is how long a re-tap is told of the sale before.
 const lookedAt = 10 * time.Minute
 
@@ -43,12 +39,10 @@ func (r *recent) add(card purse.CardNo, s Result, until time.Time) {
 	*r = append(*r, past{card.Full(), until, s})
 }
 
-// repeats reports whether a sale may be the same as one of a moment ago, and which.
+// repeats reports whether a sale is the same as one of a moment ago, and which.
 func (r *recent) repeats(card purse.CardNo, s Result) (Result, bool) {
 	for i := len(*r) - 1; i >= 0; i-- {
-		p := (*r)[i]
-		same := p.Amount == s.Amount && s.At.Before(p.until) || s.At.Sub(p.At) < bounceMax
-		if same && p.card == card.Full() {
+		if p := (*r)[i]; p.card == card.Full() && p.Amount == s.Amount && s.At.Before(p.until) {
 			return p.Result, true
 		}
 	}
