@@ -258,7 +258,8 @@ func readExceptions(ctx context.Context, tx *sqldb.Tx, where string, args ...any
 	}, `SELECT exception_id, source, about, gap_fen, params FROM differences WHERE exception_id = ANY (?)`, ids)
 }
 
-// lockException holds an open line of the inbox until the transaction ends.
+// lockException holds an open line of the inbox until the transaction ends. One that is
+// closed comes with [ErrClosed].
 func lockException(ctx context.Context, tx *sqldb.Tx, id int64) (Exception, error) {
 	var one int
 	err := tx.QueryRow(ctx, `SELECT 1 FROM exceptions WHERE id = ? FOR NO KEY UPDATE`, id).Scan(&one)
@@ -273,7 +274,7 @@ func lockException(ctx context.Context, tx *sqldb.Tx, id int64) (Exception, erro
 		return Exception{}, err
 	}
 	if !list[0].Closed.IsZero() {
-		return Exception{}, ErrClosed
+		return list[0], ErrClosed
 	}
 	return list[0], nil
 }

@@ -29,7 +29,8 @@ type Refunder interface {
 // Return has a channel give back what it has been paid and what we have booked
 // for nobody. Whoever wants it is written down before the channel is asked, so
 // that the amount is not given to a holder as well, whatever happens meanwhile.
-// The line stays open until a statement shows the money on its way back.
+// The line stays open until a statement shows the money on its way back. If one that has
+// nothing of the money closes it before the channel has answered, it may still be asked again.
 //
 // Its error is channel.ErrRefused if nothing was given back and never will be
 // in this way. Every other one means that nobody knows: the same call again
@@ -41,7 +42,7 @@ func (h *House) Return(ctx context.Context, id int64, by Refunder, s Signature) 
 	var x Exception
 	var done bool
 	err = h.books.Write(ctx, func(tx *sqldb.Tx) (err error) {
-		if x, err = lockException(ctx, tx, id); err != nil {
+		if x, err = lockException(ctx, tx, id); err != nil && !errors.Is(err, ErrClosed) {
 			return err
 		}
 		if !x.surplus() || strings.Contains(x.About, " ") { // a trade without an order
@@ -76,6 +77,8 @@ func refundNo(exception int64) string { return "X" + strconv.FormatInt(exception
 func (h *House) noteReturn(ctx context.Context, tx *sqldb.Tx, x Exception, s Signature) (done bool, err error) {
 	state, err := returnState(ctx, tx, x.ID)
 	switch {
+	case err == nil && state != returnAsked && !x.Closed.IsZero():
+		return false, ErrClosed
 	case err != nil || state == returnDone:
 		return state == returnDone, err
 	case state == returnRefused:
@@ -139,16 +142,16 @@ func lockUnreturned(ctx context.Context, tx *sqldb.Tx, id int64) (Exception, err
 // way back: that one was closed by a statement that had nothing of it, and another has it
 // again. Once a statement has the refund it is compared with the rest.
 func otherReturn(ctx context.Context, tx *sqldb.Tx, x Exception) error {
-	var any bool
+	var other int64
 	err := tx.QueryRow(ctx, `
-		SELECT EXISTS (SELECT 1 FROM returns r JOIN differences d ON d.exception_id = r.exception_id
-			WHERE d.source = ?1 AND d.about = ?2 AND d.exception_id <> ?3 AND r.state <> ?4 AND NOT EXISTS (
-				SELECT 1 FROM statement_lines l JOIN statements s ON s.id = l.statement
-				WHERE s.source = d.source AND s.superseded_ms IS NULL AND l.about = d.about
-					AND l.refund_no = r.refund_no))`,
-		x.Source, x.About, x.ID, returnRefused).Scan(&any)
-	if err == nil && any {
-		err = ErrReturned
+		SELECT coalesce(max(r.exception_id), 0) FROM returns r JOIN differences d ON d.exception_id = r.exception_id
+		WHERE d.source = ?1 AND d.about = ?2 AND d.exception_id <> ?3 AND r.state <> ?4 AND NOT EXISTS (
+			SELECT 1 FROM statement_lines l JOIN statements s ON s.id = l.statement
+			WHERE s.source = d.source AND s.superseded_ms IS NULL AND l.about = d.about
+				AND l.refund_no = r.refund_no)`,
+		x.Source, x.About, x.ID, returnRefused).Scan(&other)
+	if err == nil && other != 0 {
+		err = fmt.Errorf("%w, by line #%d", ErrReturned, other)
 	}
 	return err
 }

@@ -1,7 +1,9 @@
 package clearing_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -55,24 +57,11 @@ func TestReturnedAndListedAgain(t *testing.T) {
 		w.lateMoney()
 		whole, err := w.alipay.Bill(t.Context(), day)
 		w.must(err)
-		reads := func(s channel.Statement) (id int64) {
-			t.Helper()
-			_, err := w.house.SaveStatement(t.Context(), source, s)
-			w.must(err)
-			_, err = w.house.Compare(t.Context(), source, s.Day)
-			w.must(err)
-			all, err := w.house.Exceptions(t.Context(), false)
-			w.must(err)
-			for _, x := range all {
-				id = x.ID
-			}
-			return id
-		}
-		w.must(w.house.Return(t.Context(), reads(whole), w.alipay, two("x")))
-		if id := reads(channel.Statement{Day: day}); id != 0 {
+		w.must(w.house.Return(t.Context(), w.reads(whole), w.alipay, two("x")))
+		if id := w.reads(channel.Statement{Day: day}); id != 0 {
 			t.Fatalf("line %d is still open", id)
 		}
-		again := reads(whole)
+		again := w.reads(whole)
 		if again == 0 {
 			t.Fatal("the line has not come again")
 		}
@@ -93,3 +82,69 @@ func TestReturnedAndListedAgain(t *testing.T) {
 		w.whole()
 	})
 }
+
+// reads takes a file of a day, and returns the last line that is open then, or 0.
+func (w *world) reads(s channel.Statement) (id int64) {
+	w.t.Helper()
+	_, err := w.house.SaveStatement(w.t.Context(), source, s)
+	w.must(err)
+	_, err = w.house.Compare(w.t.Context(), source, s.Day)
+	w.must(err)
+	all, err := w.house.Exceptions(w.t.Context(), false)
+	w.must(err)
+	for _, x := range all {
+		id = x.ID
+	}
+	return id
+}
+
+// TestUnsentReturnListedAgain: nobody knows whether a channel has given back what it was asked
+// for, when a file of the day has nothing of the money, and the next one has it again. The
+// channel can be asked once more, and what it says counts for the new line too.
+func TestUnsentReturnListedAgain(t *testing.T) {
+	for name, refuses := range map[string]bool{"Done": false, "Refused": true} {
+		t.Run(name, func(t *testing.T) {
+			onBothEngines(t, func(t *testing.T, w *world) { returnedUnheard(t, w, refuses) })
+		})
+	}
+}
+
+func returnedUnheard(t *testing.T, w *world, refuses bool) {
+	w.lateMoney()
+	whole, err := w.alipay.Bill(t.Context(), day)
+	w.must(err)
+	first := w.reads(whole)
+	if err := w.house.Return(t.Context(), first, saying{errors.New("no line")}, two("x")); err == nil {
+		t.Fatal("nobody has heard it, and it is returned")
+	}
+	w.reads(channel.Statement{Day: day})
+	again := w.reads(whole)
+	if err := w.house.Return(t.Context(), again, w.alipay, two("x")); !errors.Is(err, clearing.ErrReturned) ||
+		!strings.Contains(err.Error(), fmt.Sprintf("#%d", first)) {
+		t.Errorf("Return of the new line = %v, want ErrReturned by line %d", err, first)
+	}
+	if refuses {
+		if err := w.house.Return(t.Context(), first, saying{channel.ErrRefused}, two("x")); !errors.Is(err, channel.ErrRefused) {
+			t.Errorf("Return = %v, want ErrRefused", err)
+		}
+		_, err := w.house.Assign(t.Context(), again, holder, two("x"))
+		w.must(err)
+		w.whole()
+		return
+	}
+	w.must(w.house.Return(t.Context(), first, w.alipay, two("x")))
+	if err := w.house.Return(t.Context(), first, w.alipay, two("x")); !errors.Is(err, clearing.ErrClosed) {
+		t.Errorf("Return of what is given back = %v, want ErrClosed", err)
+	}
+	w.set("2026-03-03 10:00:00")
+	w.once(0) // the refund is in the bill of the 2nd
+	if got := w.inbox(); len(got) != 2 || !strings.HasPrefix(got[1], "closed ") {
+		t.Errorf("inbox %q, want both lines closed", got)
+	}
+	w.whole()
+}
+
+// saying is a channel that gives nothing back, and says why.
+type saying struct{ err error }
+
+func (s saying) Refund(context.Context, string, string, money.Fen) error { return s.err }
