@@ -92,6 +92,11 @@ func enrol(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(c.Terminal); errors.Is(err, fs.ErrNotExist) {
+		if err := removeIfThere(c.begun()); err != nil { // it is of a terminal before
+			return err
+		}
+	}
 	if err := papers.Save(c.Terminal); err != nil {
 		return err
 	}

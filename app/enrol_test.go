@@ -549,3 +549,35 @@ func acknowledge(ctx context.Context, t *testing.T, b *ledger.Book, campus journ
 		t.Fatal(err)
 	}
 }
+
+// TestBegunLeft: an older program, which knows nothing of the note, has retired a terminal.
+// What is enrolled on the machine next has begun no journal, and starts.
+func TestBegunLeft(t *testing.T) {
+	path, u := write(t, "terminal.toml", wholeConfig), newUpstream(t)
+	enrols := func(id string) {
+		t.Helper()
+		if code, out := quancun(path, "enrol", "-code", u.code(id)); code != 0 {
+			t.Fatalf("enrol: exit %d, %s", code, out)
+		}
+		c, err := app.ReadConfig(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fault, err := app.Start(c); err != nil || fault != 0 {
+			t.Errorf("%s starts with fault %d, %v", id, fault, err)
+		}
+	}
+	enrols("K01")
+	begun := filepath.Join(filepath.Dir(path), "t.begun")
+	note, err := os.ReadFile(begun)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out := quancun(path, "retire"); code != 0 {
+		t.Fatalf("retire: exit %d, %s", code, out)
+	}
+	if err := os.WriteFile(begun, note, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	enrols("K02")
+}

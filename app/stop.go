@@ -68,16 +68,16 @@ func retire(args []string, out io.Writer) (err error) {
 		return err
 	}
 	// What has become of its sales is in its journal, and nothing to the next terminal's cashiers.
-	if err := os.Remove(c.unread()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(c.unread()); err != nil {
 		return err
 	}
 	if err := identity.Destroy(c.Keys.identity()); err != nil {
 		return err
 	}
-	if err := os.Remove(c.begun()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(c.begun()); err != nil {
 		return err
 	}
-	if err := os.Remove(c.Terminal); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(c.Terminal); err != nil {
 		return err
 	}
 	if kept != "" {
@@ -85,6 +85,13 @@ func retire(args []string, out io.Writer) (err error) {
 	}
 	_, err = fmt.Fprintln(out, "this machine is a terminal no more. At the upstream: campusd terminal revoke")
 	return err
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // putAside puts the journal of the terminal aside. That of a machine that is none was
