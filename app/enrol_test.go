@@ -196,6 +196,22 @@ func TestEnrol(t *testing.T) {
 	}
 }
 
+// sells has the terminal with its papers in dir sell something that is upstream, and returns
+// where its journal ends.
+func (u *upstream) sells(t *testing.T, dir string) (end journal.Head, signs ed25519.PrivateKey) {
+	t.Helper()
+	book, signs := openBook(t, dir)
+	_, sold := book.Append(t.Context(), journal.Entry{
+		Kind: journal.CodeSale, Ref: "S1", Account: "1001", Merchant: "M1", Amount: 1,
+	})
+	acknowledge(t.Context(), t, book, journal.Campus{Name: push.CampusName, Key: u.keys.Campus()}, signs)
+	end, read := book.Head(t.Context())
+	if err := errors.Join(sold, read, book.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return end, signs
+}
+
 // TestEnrolAgain: a terminal that was retired is enrolled again on the same machine,
 // or that machine as another one. The new keys have not signed what the old ones
 // have: the terminal begins a journal of its own, and the old one is kept.
@@ -207,16 +223,10 @@ func TestEnrolAgain(t *testing.T) {
 			if code, out := quancun(config, "enrol", "-code", u.code("K01")); code != 0 {
 				t.Fatalf("enrol: exit %d, %s", code, out)
 			}
-			book, signs := openBook(t, dir)
-			_, sold := book.Append(t.Context(), journal.Entry{
-				Kind: journal.CodeSale, Ref: "S1", Account: "1001", Merchant: "M1", Amount: 1,
-			})
-			acknowledge(t.Context(), t, book, journal.Campus{Name: push.CampusName, Key: u.keys.Campus()}, signs)
-			old, read := book.Head(t.Context())
+			old, signs := u.sells(t, dir)
 			news, err := json.Marshal([]till.News{{Ref: "S1", Amount: 1, With: till.ByCard, Done: true}})
 			told := filepath.Join(dir, "news.unread")
-			err = errors.Join(err, file.Replace(told, file.Sealed(news)))
-			if err := errors.Join(sold, read, book.Close(), err); err != nil {
+			if err := errors.Join(err, file.Replace(told, file.Sealed(news))); err != nil {
 				t.Fatal(err)
 			}
 			if code, out := quancun(config, "retire"); code != 0 || !strings.Contains(out, old.Epoch.String()) {
@@ -235,7 +245,7 @@ func TestEnrolAgain(t *testing.T) {
 			if code, out := quancun(config, "enrol", "-code", again(next)); code != 0 {
 				t.Fatalf("enrol again: exit %d, %s", code, out)
 			}
-			book, _ = openBook(t, dir)
+			book, _ := openBook(t, dir)
 			if book.Epoch() == old.Epoch {
 				t.Error("the journal goes on with another key")
 			}
@@ -263,15 +273,7 @@ func TestExportOfRetired(t *testing.T) {
 	if code, out := quancun(config, "enrol", "-code", u.code("K01")); code != 0 {
 		t.Fatalf("enrol: exit %d, %s", code, out)
 	}
-	book, signs := openBook(t, dir)
-	_, sold := book.Append(t.Context(), journal.Entry{
-		Kind: journal.CodeSale, Ref: "S1", Account: "1001", Merchant: "M1", Amount: 1,
-	})
-	acknowledge(t.Context(), t, book, journal.Campus{Name: push.CampusName, Key: u.keys.Campus()}, signs)
-	old, read := book.Head(t.Context())
-	if err := errors.Join(sold, read, book.Close()); err != nil {
-		t.Fatal(err)
-	}
+	old, _ := u.sells(t, dir)
 	if code, out := quancun(config, "retire"); code != 0 {
 		t.Fatalf("retire: exit %d, %s", code, out)
 	}

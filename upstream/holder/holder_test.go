@@ -132,13 +132,7 @@ func TestChip(t *testing.T) {
 			w.exec(`INSERT INTO journal_entries (journal, seq, hash, body, received_ms) SELECT id, ?, ?, ?, 0 FROM journals`,
 				i+1, make([]byte, 32), body)
 		}
-		w.post(store.Entry{
-			Kind: store.KindPurchase, Place: "canteen1", Debit: account, Credit: "merchant/canteen1", Amount: 401,
-			Source: &store.Source{Journal: 1, Seq: 2},
-		})
-		w.exec(`INSERT INTO purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms, entry_id, counter, before_fen,
-				proven)
-			SELECT ?, 4, -401, 0, 'canteen1', 0, max(id), 1, 0, ? FROM entries`, cardNo, true)
+		w.bought()
 		w.exec(`UPDATE cards SET mirror_fen = 1500`)
 		c, err := w.desk.Chip(t.Context(), account, cardNo)
 		w.ok(err)
@@ -150,6 +144,17 @@ func TestChip(t *testing.T) {
 			t.Errorf("somebody else's card: %v", err)
 		}
 	})
+}
+
+// bought books a purchase of 4.01 under the second number of the first journal.
+func (w *world) bought() {
+	w.post(store.Entry{
+		Kind: store.KindPurchase, Place: "canteen1", Debit: account, Credit: "merchant/canteen1", Amount: 401,
+		Source: &store.Source{Journal: 1, Seq: 2},
+	})
+	w.exec(`INSERT INTO purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms, entry_id, counter, before_fen,
+			proven)
+		SELECT ?, 4, -401, 0, 'canteen1', 0, max(id), 1, 0, ? FROM entries`, cardNo, true)
 }
 
 // TestChipCarried: what a later journal has carried over is told as well.
@@ -175,13 +180,7 @@ func TestChipCarried(t *testing.T) {
 			w.exec(`INSERT INTO carried_entries (journal, seq, hash, by_journal, by_seq) VALUES (1, ?, ?, 2, ?)`,
 				e.Seq, make([]byte, 32), carried.Seq)
 		}
-		w.post(store.Entry{
-			Kind: store.KindPurchase, Place: "canteen1", Debit: account, Credit: "merchant/canteen1", Amount: 401,
-			Source: &store.Source{Journal: 1, Seq: 2},
-		})
-		w.exec(`INSERT INTO purse_moves (card_no, kind, amount_fen, balance_fen, place, at_ms, entry_id, counter, before_fen,
-				proven)
-			SELECT ?, 4, -401, 0, 'canteen1', 0, max(id), 1, 0, ? FROM entries`, cardNo, true)
+		w.bought()
 		c, err := w.desk.Chip(t.Context(), account, cardNo)
 		w.ok(err)
 		slices.SortFunc(c.Purchases, func(a, b holder.Purchase) int { return int(a.Amount - b.Amount) })
