@@ -113,6 +113,10 @@ type attempt struct {
 	tries int
 	told  bool // the card was asked about its open claims
 
+	// declined is why the upstream would not have it, before the card was asked. If it is
+	// silent then, this stands.
+	declined error
+
 	epoch    journal.Epoch
 	seq      int64 // that the intent will have
 	offer    purse.PurchaseOffer
@@ -213,6 +217,9 @@ func (s *Seller) try(ctx context.Context, card purse.Card, a *attempt) (sold Sol
 	if s.patience.left <= 0 {
 		a.Alone = true // as if it had not answered
 	}
+	if a.Alone && a.declined != nil {
+		return sold, a.declined
+	}
 	spent, err := s.spent(ctx, card, *a)
 	if err != nil {
 		return sold, err
@@ -229,6 +236,9 @@ func (s *Seller) try(ctx context.Context, card purse.Card, a *attempt) (sold Sol
 	}
 	if claims := a.approval.Claims; len(claims) > 0 && !a.told && !a.Alone {
 		a.told = true
+		if !a.approval.Approved && a.approval.Reason != client.NumberPassed {
+			a.declined = &client.Refusal{Reason: a.approval.Reason}
+		}
 		wrote, err := s.Witness(ctx, card, claims)
 		if err != nil || wrote {
 			return sold, errors.Join(err, errAgain)
