@@ -248,7 +248,10 @@ func (h *House) moved(ctx context.Context, source reconcile.Source, day channel.
 	err = h.books.Read(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
 			SELECT EXISTS (SELECT 1 FROM movements m JOIN entries e ON e.id = m.entry_id
-				WHERE m.account = ? AND m.at_ms >= ? AND m.at_ms < ? AND m.about <> '' AND e.kind <> ?)`,
+				WHERE m.account = ? AND m.at_ms >= ? AND m.at_ms < ? AND m.about <> '' AND e.kind <> ?
+				AND NOT EXISTS (SELECT 1 FROM statement_lines l JOIN statements s ON s.id = l.statement
+					WHERE s.source = m.account AND s.superseded_ms IS NULL AND l.about = m.about
+						AND l.refund_no = m.refund_no AND l.amount_fen = abs(m.amount_fen)))`,
 			source, day.Start().UnixMilli(), day.Add(1).Start().UnixMilli(), store.KindCorrection).Scan(&any)
 	})
 	return any, err

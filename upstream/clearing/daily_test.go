@@ -9,9 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"quancun/journal"
 	lab "quancun/lab/alipay"
 	"quancun/upstream/channel"
 	"quancun/upstream/clearing"
+	"quancun/upstream/payment"
+	"quancun/upstream/reconcile"
 	"quancun/upstream/store"
 )
 
@@ -362,6 +365,45 @@ func TestBookedOnADayWithoutBill(t *testing.T) {
 		w.set("2026-03-04 10:00:00")
 		w.once(1)
 		want := "refund only theirs " + given + " 20.00: operator, book return"
+		if got := w.inbox(); !slices.Contains(got, want) {
+			t.Errorf("inbox %q, want %q in it", got, want)
+		}
+	})
+}
+
+// TestRefundKnownLate has a till's refund written off in haste, and the till bring it on a day
+// of which the channel makes no bill, since it had made the refund before. That it is booked
+// twice comes to light.
+func TestRefundKnownLate(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, w *world) {
+		till := newTill(w)
+		w.set("2026-03-01 12:00:00")
+		desk := payment.New(payment.Config{Books: w.books, Channel: w.alipay, Now: w.now})
+		code, err := w.gateway.Code()
+		w.must(err)
+		_, err = desk.Pay(t.Context(), payment.Payment{No: "S1", Terminal: "K01", Merchant: "canteen", Amount: 8 * yuan}, code)
+		w.must(err)
+		_, err = desk.Refund(t.Context(), payment.Refund{OrderNo: "S1", No: "R1", Amount: 6 * yuan})
+		w.must(err)
+		sale := till.write(journal.Entry{Kind: journal.ChannelSale, Ref: "S1", Merchant: "canteen", Amount: 8 * yuan})
+		w.set("2026-03-03 10:00:00") // nothing is paid any more
+		w.once(1)
+		all, err := w.house.Exceptions(t.Context(), false)
+		w.must(err)
+		for _, x := range all {
+			if x.NextStep == string(reconcile.AwaitRefund) {
+				_, err := w.house.WriteOff(t.Context(), x.ID, two("x"))
+				w.must(err)
+			}
+		}
+		till.write(journal.Entry{
+			Kind: journal.Refund, Ref: "R1", Merchant: "canteen", Amount: 6 * yuan, Origin: sale.Position(),
+			Details: []byte(`{"sale":"S1"}`),
+		})
+		till.push()
+		w.set("2026-03-05 10:00:00")
+		w.once(1) // the 4th may still have a bill
+		want := "refund booked twice S1 6.00: operator, reverse entry"
 		if got := w.inbox(); !slices.Contains(got, want) {
 			t.Errorf("inbox %q, want %q in it", got, want)
 		}
