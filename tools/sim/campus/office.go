@@ -290,7 +290,7 @@ func (c *Campus) setHot(ctx context.Context, p *plastic, hot bool) {
 	if err == nil {
 		p.hot = hot
 	}
-	if err == nil && !hot {
+	if !hot && (err == nil || errors.Is(err, store.ErrUnknown)) { // then it may have been
 		if p.stopped {
 			c.cover(branchLossUndone)
 		}
