@@ -22,6 +22,7 @@ const (
 	version    = 3007000
 	headerSize = 32
 	frameSize  = 24 // before each page
+	sector     = 512
 	pageMin    = 512
 	pageMax    = 65536
 )
@@ -113,6 +114,13 @@ func (f file) follows(frame []byte, before sum) bool {
 	return f.add(f.add(before, frame[:8]), frame[frameSize:]) == stored(frame[16:24])
 }
 
+// split reports whether a frame's page and end are in another sector of the disk than its
+// salt, so that a power cut may leave the one without the other.
+func (f file) split(i int) bool {
+	at := headerSize + i*(frameSize+f.page)
+	return at/sector != (at+15)/sector
+}
+
 func number(frame []byte) uint32 { return binary.BigEndian.Uint32(frame) }
 func ends(frame []byte) bool     { return binary.BigEndian.Uint32(frame[4:]) != 0 } // a transaction
 
@@ -121,6 +129,8 @@ func ends(frame []byte) bool     { return binary.BigEndian.Uint32(frame[4:]) != 
 // that of another, each frame added to the one before it. Each transaction is on the
 // disk before the next begins. One that does not go on from what is before it was
 // there earlier: what a power cut has torn stays behind what is written in its place.
+// Where a header lies in two sectors, one of which was lost, it is half of an earlier
+// run's: what is not as it was written ends nothing then.
 //
 // Damage to the last transaction, or to where the one before it ends, cannot be told from a power cut.
 func Damaged(content []byte) bool {
@@ -140,11 +150,18 @@ func Damaged(content []byte) bool {
 		if frame == nil {
 			return false
 		}
-		if i > from && !f.follows(frame, stored(f.frame(i - 1)[16:24])) {
+		before := f.content[24:32]
+		if i > 0 {
+			before = f.frame(i - 1)[16:24]
+		}
+		follows := f.follows(frame, stored(before))
+		if i > from && !follows {
 			transactions = 0
 		}
 		switch {
 		case !f.ours(frame): // torn, and may be one that is there again
+		case !follows && f.split(i): // torn, and the rest of its header may be of an earlier run
+			last = 0
 		case !ends(frame):
 			last = 0
 		case number(frame) != last: // else it is there again, to fill a sector

@@ -364,9 +364,7 @@ func TestPowerCutTwice(t *testing.T) {
 	const n = 3
 	first := written(t, n)
 	defer first.Close()
-	long := torn(t, first, `
-		WITH RECURSIVE more (n) AS (VALUES (101) UNION ALL SELECT n + 1 FROM more WHERE n < 140)
-		INSERT INTO row SELECT n, hex(zeroblob(50)) FROM more`)
+	long := torn(t, first, longQuery)
 	second := first.Clone()
 	defer second.Close()
 	if err := second.WriteFile("/t.db-wal", long); err != nil {
@@ -381,6 +379,27 @@ func TestPowerCutTwice(t *testing.T) {
 	}
 	if wal.Damaged(both) {
 		t.Error("two power cuts in a row are damage")
+	}
+}
+
+const longQuery = `
+	WITH RECURSIVE more (n) AS (VALUES (101) UNION ALL SELECT n + 1 FROM more WHERE n < 400)
+	INSERT INTO row SELECT n, hex(zeroblob(50)) FROM more`
+
+// TestHeaderInTwoSectors cuts the power while a transaction is written, of which the header of
+// a frame lies in two sectors: the first keeps the end of another run's transaction, and only
+// the second, with the salt, comes onto the disk.
+func TestHeaderInTwoSectors(t *testing.T) {
+	d := written(t, 3)
+	defer d.Close()
+	content := torn(t, d, longQuery)
+	const at = 32 + 41*(24+512)
+	if (at+8)%512 != 0 || len(content) < at+2*(24+512) {
+		t.Fatalf("frame 41 is not what it was, of %d bytes", len(content))
+	}
+	copy(content[at:], []byte{0, 0, 0, 38, 0, 0, 0, 38})
+	if wal.Damaged(content) {
+		t.Error("a power cut is damage")
 	}
 }
 
