@@ -388,17 +388,22 @@ func TestTillLoadsFirstPaidBefore(t *testing.T) {
 	}
 }
 
-// credit puts money on the holder's account that is not on the card.
-func (w *world) credit(f money.Fen) {
+// credit puts money on the holder's account that is not on the card, and debit takes it off.
+func (w *world) credit(f money.Fen) { w.correct(store.Opening, holderAccount, f) }
+func (w *world) debit(f money.Fen)  { w.correct(holderAccount, store.Opening, f) }
+
+var holderAccount = store.HolderAccount("2026012345")
+
+func (w *world) correct(from, to store.Account, f money.Fen) {
 	w.t.Helper()
-	ctx, a := w.t.Context(), store.HolderAccount("2026012345")
+	ctx := w.t.Context()
 	w.ok(w.books.Write(ctx, func(tx *sqldb.Tx) error {
-		at, err := w.books.LockAccounts(ctx, tx, []store.Account{store.Opening, a})
+		at, err := w.books.LockAccounts(ctx, tx, []store.Account{from, to})
 		if err != nil {
 			return err
 		}
 		_, err = w.books.PostAll(ctx, tx, at, []store.Entry{{
-			Kind: store.KindCorrection, Place: "clearing", Debit: store.Opening, Credit: a, Amount: f,
+			Kind: store.KindCorrection, Place: "clearing", Debit: from, Credit: to, Amount: f,
 		}})
 		return err
 	}))

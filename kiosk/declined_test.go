@@ -8,11 +8,8 @@ import (
 	"quancun/journal"
 	"quancun/kiosk"
 	flow "quancun/kiosk/till"
-	"quancun/money"
 	"quancun/reader/sim"
 	"quancun/upstream/client"
-	"quancun/upstream/store"
-	"quancun/upstream/store/sqldb"
 )
 
 // onceHeard is the way upstream whose line goes down after the first answer to a tap.
@@ -54,20 +51,4 @@ func TestDeclinedThenSilent(t *testing.T) {
 	if got := world.booked(journal.MerchantAccount(merchant)); got != 0 {
 		t.Errorf("the canteen has %s, the account %s", got, world.balance())
 	}
-}
-
-// debit takes money off the holder's account that the card does not know of.
-func (w *world) debit(f money.Fen) {
-	w.t.Helper()
-	ctx, a := w.t.Context(), store.HolderAccount("2026012345")
-	w.ok(w.books.Write(ctx, func(tx *sqldb.Tx) error {
-		at, err := w.books.LockAccounts(ctx, tx, []store.Account{store.Opening, a})
-		if err != nil {
-			return err
-		}
-		_, err = w.books.PostAll(ctx, tx, at, []store.Entry{{
-			Kind: store.KindCorrection, Place: "clearing", Debit: a, Credit: store.Opening, Amount: f,
-		}})
-		return err
-	}))
 }

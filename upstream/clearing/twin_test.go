@@ -74,12 +74,7 @@ func TestReturnedAndListedAgain(t *testing.T) {
 		if err := w.house.Return(t.Context(), again, w.alipay, two("x")); !errors.Is(err, clearing.ErrReturned) {
 			t.Errorf("Return = %v, want ErrReturned", err)
 		}
-		w.set("2026-03-03 10:00:00")
-		w.once(0) // the refund is in the bill of the 2nd
-		if got := w.inbox(); len(got) != 2 || !strings.HasPrefix(got[1], "closed ") {
-			t.Errorf("inbox %q, want both lines closed", got)
-		}
-		w.whole()
+		w.closesBoth()
 	})
 }
 
@@ -136,10 +131,16 @@ func returnedUnheard(t *testing.T, w *world, refuses bool) {
 	if err := w.house.Return(t.Context(), first, w.alipay, two("x")); !errors.Is(err, clearing.ErrClosed) {
 		t.Errorf("Return of what is given back = %v, want ErrClosed", err)
 	}
+	w.closesBoth()
+}
+
+// closesBoth sees the refund, which is in the bill of the 2nd, close both lines.
+func (w *world) closesBoth() {
+	w.t.Helper()
 	w.set("2026-03-03 10:00:00")
-	w.once(0) // the refund is in the bill of the 2nd
+	w.once(0)
 	if got := w.inbox(); len(got) != 2 || !strings.HasPrefix(got[1], "closed ") {
-		t.Errorf("inbox %q, want both lines closed", got)
+		w.t.Errorf("inbox %q, want both lines closed", got)
 	}
 	w.whole()
 }
