@@ -46,7 +46,7 @@ func Personalise(card Card, p *profile.Profile, n NewCard, issuer Issuer) error 
 	w := personalising{card: card, profile: p, NewCard: n, issuer: issuer}
 	switch info, err := Open(card, p); {
 	case err == nil && info.Enabled && info.CardNo == n.CardNo:
-		return w.lock()
+		return w.lockAgain()
 	case err == nil && info.Enabled:
 		return ErrIssued
 	case err != nil && !errors.Is(err, ErrForeign):
@@ -215,18 +215,26 @@ func (w personalising) writeAt(sfi byte, offset int, data []byte) error {
 	return nil
 }
 
-// lock puts the issuer's control key in the place of the maker's. A card that does
-// not believe it was locked before.
+// lock puts the issuer's control key in the place of the maker's.
 func (w personalising) lock() error {
 	if _, err := mf.Send(w.card); err != nil {
 		return err
 	}
-	err := w.part(pboc.Order{Part: pboc.PartLock})
-	var s apdu.Status
-	if errors.As(err, &s) && (s == apdu.WrongSecureMAC || s == apdu.WrongMAC || s == apdu.KeyNotFound) {
-		return nil
+	return w.part(pboc.Order{Part: pboc.PartLock})
+}
+
+// lockAgain locks a card of which nobody knows whether it was. One that was believes
+// the issuer's key; one that was not loses a try of the maker's, which it has done
+// with.
+func (w personalising) lockAgain() error {
+	if _, err := mf.Send(w.card); err != nil {
+		return err
 	}
-	return err
+	err := w.part(pboc.Order{Part: pboc.PartProof})
+	if !apdu.Answered(err) {
+		return err
+	}
+	return w.lock()
 }
 
 // ApplicationFile returns the content of file 0x15, 2.1.

@@ -60,8 +60,9 @@ func TestPersonalise(t *testing.T) {
 		t.Fatal(err)
 	}
 	use(t, card)
-	if err := personalise(t, card); err != nil {
-		t.Errorf("again: %v", err)
+	before := card.State().MFTries
+	if err := personalise(t, card); err != nil || card.State().MFTries != before {
+		t.Errorf("again: %v, %d tries, want %d", err, card.State().MFTries, before)
 	}
 	other := fresh
 	other.CardNo[9]++
@@ -124,6 +125,27 @@ func TestPersonaliseTorn(t *testing.T) {
 			}
 			use(t, card)
 		}
+	}
+}
+
+// TestLockRefused: a card that does not take the issuer's control key still has the
+// maker's. It is not finished, however often it is tried, and is when it takes it.
+func TestLockRefused(t *testing.T) {
+	p, card, good := profile.Default(), blank(), issuer(t, fresh, profile.Default(), nil)
+	bad := func(o pboc.Order) ([]byte, error) {
+		field, err := good(o)
+		if o.Part == pboc.PartLock {
+			field[len(field)-1] ^= 1
+		}
+		return field, err
+	}
+	for range 2 {
+		if err := purse.Personalise(card, p, fresh, bad); !errors.Is(err, apdu.WrongSecureMAC) {
+			t.Errorf("a lock with a wrong MAC = %v, want that it is refused", err)
+		}
+	}
+	if err := purse.Personalise(card, p, fresh, good); err != nil || card.State().MFControl != (sim.Key{1, 2, 3}) {
+		t.Errorf("after that: %v, %t locked", err, card.State().MFControl == sim.Key{1, 2, 3})
 	}
 }
 
