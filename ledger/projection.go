@@ -278,7 +278,7 @@ func (v *verifier) itemBefore(ref string, seq int64) (i itemState, err error) {
 		coalesce(max(CASE WHEN role IN (1, 8) THEN seq END), 0), max(CASE WHEN role IN (1, 8) THEN body END),
 		coalesce(max(CASE role WHEN 2 THEN seq END), 0), coalesce(max(CASE WHEN role IN (4, 8) THEN seq END), 0)
 		FROM journal WHERE ref = ? AND seq < ?`, ref, seq).Scan(&i.first, &first, &i.doubt, &i.end)
-	if err != nil || i.first == 0 {
+	if err != nil {
 		return itemState{}, err
 	}
 	e, _, err := journal.Decode(first)
@@ -286,7 +286,7 @@ func (v *verifier) itemBefore(ref string, seq int64) (i itemState, err error) {
 		e, err = e.Inner()
 	}
 	if err != nil {
-		return itemState{}, nil // the row is found wrong by itself
+		return itemState{}, nil // there is none, or it is found wrong by itself
 	}
 	i.kind = e.Kind
 	return i, nil
