@@ -118,16 +118,16 @@ func TestDamagedMirror(t *testing.T) {
 	if len(want.rows) != n || want.gone != 0 {
 		t.Fatalf("%d entries, %d gone, want %d and none", len(want.rows), want.gone, n)
 	}
-	for at := range whole {
-		damaged := bytes.Clone(whole)
-		damaged[at] ^= 1 << (at % 8)
+	for flip := range 2 * len(whole) { // a bit, and the one that would make a number negative
+		at, damaged := flip/2, bytes.Clone(whole)
+		damaged[at] ^= []byte{1 << (at % 8), 0x80}[flip%2]
 		m := parseMirror(damaged)
 		if m == nil || m.terminal != want.terminal || m.epoch != want.epoch {
 			t.Fatalf("byte %d: %+v", at, m)
 		}
 		lost := n - len(m.rows)
 		last := len(m.rows) > 0 && m.rows[len(m.rows)-1].Seq == n-1
-		if lost > 1 || lost == 1 && m.gone != 1 && !last {
+		if lost > 1 || m.gone != int64(lost) && !last {
 			t.Errorf("byte %d: %d of %d entries are lost, and %d said to be", at, lost, n, m.gone)
 		}
 	}

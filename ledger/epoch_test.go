@@ -42,6 +42,10 @@ func TestNewEpoch(t *testing.T) {
 	old, openBefore := must2(l.Head(ctx)), must2(l.OpenItems(ctx))
 	balances := balancesOf(t, l)
 
+	foreign := journal.Head{Epoch: journal.Epoch{1}, Seq: 1}
+	if err := l.NewEpoch(ctx, journal.ReasonRewound, foreign); !errors.Is(err, ErrNotFound) || l.Epoch() != old.Epoch {
+		t.Errorf("NewEpoch after a journal that never was = %v, epoch %s, want ErrNotFound and %s", err, l.Epoch(), old.Epoch)
+	}
 	if err := l.NewEpoch(ctx, journal.ReasonRewound, journal.Head{Epoch: old.Epoch, Seq: 99}); err != nil {
 		t.Fatalf("NewEpoch: %v", err)
 	}
@@ -225,8 +229,14 @@ func TestRestore(t *testing.T) {
 	}
 	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
 	theirs := must2(l.Head(ctx))
-	if err := Restore(ctx, backup, l.path, Options{}); !errors.Is(err, ErrLocked) {
-		t.Errorf("Restore over a journal at work = %v, want ErrLocked", err)
+	link := filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(l.path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{l.path, link} {
+		if err := Restore(ctx, backup, path, Options{}); !errors.Is(err, ErrLocked) {
+			t.Errorf("Restore over a journal at work, %s = %v, want ErrLocked", path, err)
+		}
 	}
 	restored := labAt(filepath.Join(t.TempDir(), "journal.db"))
 	if err := Restore(ctx, backup, restored.path, Options{Key: key}); err != nil {
@@ -393,6 +403,7 @@ func TestMirror(t *testing.T) {
 	var upstream journal.Frontier
 	l.append(t, sale("S1"))
 	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
+	mirrored(t, l) // with what is acknowledged now, so that it is carried as well
 	if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 		t.Fatal(err)
 	}

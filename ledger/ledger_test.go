@@ -586,6 +586,39 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
+// TestUnbalanced: were the rules for entries ever to let one pass whose postings do not come
+// to zero, the transaction that it is in is not committed.
+func TestUnbalanced(t *testing.T) {
+	l, ctx := newLab(t), t.Context()
+	if err := l.take(ctx); err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.w.transact(func() error {
+		e, err := prepared(sale("S1"))
+		if err != nil {
+			return err
+		}
+		if _, err := l.w.put(&request{entry: e}); err != nil {
+			return err
+		}
+		a, err := l.w.account(journal.Safe)
+		if err == nil {
+			a.add(1)
+		}
+		return err
+	}, nil)
+	l.fail("append", err)
+	l.give()
+	if !errors.Is(err, ErrTampered) {
+		t.Errorf("a commit of 0.01 from nowhere = %v, want ErrTampered", err)
+	}
+	l.Close() // which says so once more
+	l.open(t)
+	if open := must2(l.OpenItems(ctx)); len(open) > 0 {
+		t.Errorf("it has written %+v, want nothing", open)
+	}
+}
+
 // TestUnreadable: what cannot be read while an entry is prepared refuses nothing, and ends
 // the Book as any failure of the disk does.
 func TestUnreadable(t *testing.T) {

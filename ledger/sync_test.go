@@ -401,4 +401,8 @@ func TestNoKey(t *testing.T) {
 	if _, err := l.Receipt(ctx, "S1", journal.Certificate{}); !errors.Is(err, ErrNoKey) {
 		t.Errorf("Receipt = %v, want ErrNoKey", err)
 	}
+	head := must2(l.Head(ctx))
+	if err := l.Acknowledge(ctx, journal.Ack{Head: head}); err != nil || must2(l.Acked(ctx)) != head {
+		t.Errorf("Acknowledge without a note = %v, acknowledged %+v, want %+v", err, must2(l.Acked(ctx)), head)
+	}
 }
