@@ -39,8 +39,8 @@ taptest: ## no tap may be lost between the panel and a widget
 crash: ## power cuts and failing disks; SEED=n, STATES=n, FOR=10m
 	go run ./tools/crash $(if $(SEED),-seed $(SEED)) $(if $(STATES),-states $(STATES)) $(if $(FOR),-for $(FOR))
 
-mutate: ## does a test notice a line that is gone? N=mutants, FILE=file; takes hours
-	go run ./tools/mutate $(if $(N),-n $(N)) $(if $(FILE),-only $(FILE))
+mutate: ## does a test notice a line that is gone? N=mutants, ONLY=pattern; takes hours
+	go run ./tools/mutate $(if $(N),-n $(N)) $(if $(ONLY),-only '$(ONLY)')
 
 e2e: build-e2e ## scenarios through screen and finger; S=name for one; S=soak VISITS=n
 	go run ./tools/e2e $(if $(VISITS),-visits $(VISITS)) $(S)

@@ -7,12 +7,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
-	"time"
+	"regexp"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -20,7 +20,7 @@ import (
 // target is code, and the tests that should miss a line of it.
 type target struct {
 	files []string
-	tests []string // arguments of go test
+	suite
 }
 
 var targets = []target{
@@ -30,53 +30,55 @@ var targets = []target{
 			"ledger/recover.go", "ledger/epoch.go", "ledger/verify.go", "ledger/tree.go", "ledger/projection.go",
 			"ledger/migrate.go",
 		},
-		tests: []string{"./ledger"},
+		suite: suite{packages: []string{"./ledger"}},
 	},
 	{
 		files: []string{"ledger/wal/wal.go"},
-		tests: []string{"./ledger/wal"},
+		suite: suite{packages: []string{"./ledger/wal"}},
 	},
 	{
 		files: []string{"kiosk/file/file.go"},
-		tests: []string{"./kiosk/file"},
+		suite: suite{packages: []string{"./kiosk/file"}},
 	},
 	{
 		files: []string{
 			"ledger/feed/feed.go", "ledger/feed/list.go", "ledger/feed/pull.go", "ledger/feed/store.go",
 			"ledger/feed/write.go",
 		},
-		tests: []string{"./ledger/feed"},
+		suite: suite{packages: []string{"./ledger/feed"}},
 	},
 	{
 		files: []string{"ledger/push/push.go"},
-		tests: []string{"./ledger/push"},
+		suite: suite{packages: []string{"./ledger/push"}},
 	},
 	{
 		files: []string{
 			"journal/sync.go", "journal/tree.go", "journal/checkpoint.go", "journal/posting.go", "journal/entry.go",
 			"journal/shift.go",
 		},
-		tests: []string{"./journal"},
+		suite: suite{packages: []string{"./journal"}},
 	},
 	{
 		files: []string{"kiosk/shift/shift.go", "kiosk/shift/drawer.go"},
-		tests: []string{"./kiosk/shift", "-run=^Test[^P]"}, // the power cut takes longer than all others together
+		suite: suite{packages: []string{"./kiosk/shift"}, skip: "^TestP"}, // the power cut takes longer than all others
 	},
 	{
 		files: []string{"kiosk/staff/desk.go", "kiosk/staff/keep.go"},
-		tests: []string{"./kiosk/staff"},
+		suite: suite{packages: []string{"./kiosk/staff"}},
 	},
 	{
 		files: []string{"upstream/store/post.go", "upstream/store/verify.go"},
-		tests: []string{
-			"./upstream/store", "./upstream/ingest", "-rapid.checks=10",
-			"-skip=TestMigrate|TestRestart|TestRace|TestStorm|TestLinear|TestModel", // which take minutes
+		suite: suite{
+			packages: []string{"./upstream/store", "./upstream/ingest"},
+			skip:     "TestMigrate|TestRestart|TestRace|TestStorm|TestLinear|TestModel", // which take minutes
+			flags:    []string{"-rapid.checks=10"},
 		},
 	},
 	{
 		files: []string{"upstream/store/load.go"},
-		tests: []string{
-			"./upstream/store", "./upstream/server", "./upstream/centre/counter", "-skip=TestMigrate|TestRestart",
+		suite: suite{
+			packages: []string{"./upstream/store", "./upstream/server", "./upstream/centre/counter"},
+			skip:     "TestMigrate|TestRestart",
 		},
 	},
 	{
@@ -84,18 +86,25 @@ var targets = []target{
 			"upstream/ingest/push.go", "upstream/ingest/hold.go", "upstream/ingest/epoch.go", "upstream/ingest/fact.go",
 			"upstream/ingest/claim.go", "upstream/ingest/sale.go",
 		},
-		tests: []string{"./upstream/ingest", "-rapid.checks=10", "-storm=1s", "-histories=2"},
+		suite: suite{
+			packages: []string{"./upstream/ingest"},
+			flags:    []string{"-rapid.checks=10", "-storm=1s", "-histories=2"},
+		},
 	},
 }
 
 func main() {
-	only := flag.String("only", "", "the file to take lines from, or the beginning of several; all if empty")
+	only := flag.String("only", "", "a pattern of the lines to drop, as they are printed; all if empty")
 	most := flag.Int("n", 60, "how many mutants to try, spread over all that there are")
 	killed := flag.Int("killed", 95, "percent of mutants that tests have to notice")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	share, err := run(ctx, *only, *most)
+	pattern, err := regexp.Compile(*only)
+	share := 0
+	if err == nil {
+		share, err = run(ctx, pattern, *most)
+	}
 	if err == nil && share < *killed {
 		err = fmt.Errorf("%d %% of the mutants were noticed, want %d %%", share, *killed)
 	}
@@ -108,23 +117,14 @@ func main() {
 
 // run tries mutants, prints what became of each, and returns the share that was
 // noticed, in percent.
-func run(ctx context.Context, only string, most int) (share int, err error) {
+func run(ctx context.Context, only *regexp.Regexp, most int) (share int, err error) {
 	var all []mutant
 	for _, t := range targets {
-		for _, f := range t.files {
-			if !strings.HasPrefix(f, only) {
-				continue
-			}
-			found, err := mutants(f, t.tests)
-			if err != nil {
-				return 0, err
-			}
-			all = append(all, found...)
+		found, err := t.mutants(ctx, only)
+		if err != nil {
+			return 0, err
 		}
-	}
-	limits, err := healthy(ctx, all)
-	if err != nil {
-		return 0, err
+		all = append(all, found...)
 	}
 	fates := make(chan fate, len(all))
 	var work errgroup.Group // many hang, and only wait
@@ -132,9 +132,9 @@ func run(ctx context.Context, only string, most int) (share int, err error) {
 	for i := range min(most, len(all)) {
 		m := all[i*len(all)/min(most, len(all))]
 		work.Go(func() error {
-			fate, err := m.try(ctx, limits[m.tests[0]])
+			fate, how, err := m.try(ctx)
 			if err == nil {
-				fmt.Printf("%-12s %s\n", fate, m)
+				fmt.Printf("%-11s  %s  %s\n", fate, m, how)
 				fates <- fate
 			}
 			return err
@@ -154,7 +154,7 @@ func run(ctx context.Context, only string, most int) (share int, err error) {
 		}
 	}
 	if tried == 0 {
-		return 0, fmt.Errorf("no mutants")
+		return 0, errors.New("no mutants")
 	}
 	share = 100 * noticed / tried
 	fmt.Printf("%d mutants, %d noticed: %d %%\n", tried, noticed, share)
@@ -162,36 +162,26 @@ func run(ctx context.Context, only string, most int) (share int, err error) {
 }
 
 // atOnce is how many mutants are tried at once.
-const atOnce = 4
+const atOnce = 6
 
-// What a mutant's tests may take: they may be slower than the healthy ones, but
-// one that hangs has been noticed.
-const (
-	limitMin = 30 * time.Second
-	limitMax = 10 * time.Minute
-	slower   = 4
-)
-
-// healthy makes sure that the tests pass when nothing is gone, and so that it is
-// a mutant which they notice. It returns how long those of each package may take.
-func healthy(ctx context.Context, all []mutant) (map[string]time.Duration, error) {
-	limits := map[string]time.Duration{}
-	for _, m := range all {
-		if limits[m.tests[0]] > 0 {
-			continue
-		}
-		var err error
-		if m.code, err = os.ReadFile(m.path); err != nil {
+// mutants returns those of the target that only matches and that can be told
+// from the code as it is, and makes sure that the tests pass with that.
+func (t target) mutants(ctx context.Context, only *regexp.Regexp) (all []mutant, err error) {
+	s := t.suite
+	for _, f := range t.files {
+		found, err := mutants(f)
+		if err != nil {
 			return nil, err
 		}
-		begun := time.Now()
-		switch fate, err := m.try(ctx, limitMax); {
-		case err != nil:
-			return nil, err
-		case fate != alive:
-			return nil, fmt.Errorf("the tests of %s fail as they are: %s", m.tests[0], fate)
+		for _, m := range found {
+			if only.MatchString(m.String()) && equivalent[m.key()] == "" {
+				m.suite = &s
+				all = append(all, m)
+			}
 		}
-		limits[m.tests[0]] = min(limitMin+slower*time.Since(begun), limitMax)
 	}
-	return limits, nil
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return all, s.try(ctx)
 }

@@ -10,23 +10,25 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // mutant is a file without one of its statements.
 type mutant struct {
 	path  string
 	line  int
+	in    string // a function
 	gone  string // the statement's first line
 	code  []byte
-	tests []string
+	suite *suite
 }
 
 // String says where the line is and what it was.
 func (m mutant) String() string { return fmt.Sprintf("%s:%d: %s", m.path, m.line, m.gone) }
+
+// key names a mutant whatever is above it in its file.
+func (m mutant) key() string { return fmt.Sprintf("%s %s: %s", m.path, m.in, m.gone) }
 
 // fate is what became of a mutant.
 type fate string
@@ -39,7 +41,7 @@ const (
 
 // mutants returns one for each statement of a file that may be dropped: a check
 // that returns, a call for its effect alone, an assignment to what is there.
-func mutants(path string, tests []string) (all []mutant, err error) {
+func mutants(path string) (all []mutant, err error) {
 	code, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -49,7 +51,11 @@ func mutants(path string, tests []string) (all []mutant, err error) {
 	if err != nil {
 		return nil, err
 	}
+	in := ""
 	ast.Inspect(f, func(n ast.Node) bool {
+		if decl, ok := n.(*ast.FuncDecl); ok {
+			in = decl.Name.Name
+		}
 		block, ok := n.(*ast.BlockStmt)
 		if !ok {
 			return true
@@ -66,7 +72,7 @@ func mutants(path string, tests []string) (all []mutant, err error) {
 					without[i] = ' '
 				}
 			}
-			all = append(all, mutant{path, from.Line, first, without, tests})
+			all = append(all, mutant{path: path, line: from.Line, in: in, gone: first, code: without})
 		}
 		return true
 	})
@@ -131,33 +137,31 @@ func isBlank(all []ast.Expr) bool {
 	return ok && x.Name == "_"
 }
 
-// try runs the tests on a mutant. One that takes longer than limit is noticed.
-func (m mutant) try(ctx context.Context, limit time.Duration) (fate, error) {
+// try runs the tests on a mutant, and returns how they notice it if they do.
+func (m mutant) try(ctx context.Context) (f fate, how string, err error) {
 	dir, err := os.MkdirTemp("", "mutate-")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer os.RemoveAll(dir)
 	there, err := filepath.Abs(m.path)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	instead := filepath.Join(dir, "mutant.go")
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {there: instead}})
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	list := filepath.Join(dir, "overlay.json")
 	if err := errors.Join(os.WriteFile(instead, m.code, 0o600), os.WriteFile(list, overlay, 0o600)); err != nil {
-		return "", err
+		return "", "", err
 	}
-	build := exec.CommandContext(ctx, "go", "test", "-overlay", list, "-run", "^$", m.tests[0])
-	if build.Run() != nil {
-		return notBuilt, ctx.Err()
+	if m.suite.build(ctx, dir, "-overlay", list) != nil {
+		return notBuilt, "", ctx.Err()
 	}
-	args := append([]string{"test", "-overlay", list, "-failfast", "-timeout", limit.String()}, m.tests...)
-	if exec.CommandContext(ctx, "go", args...).Run() != nil {
-		return dead, ctx.Err()
+	if how = m.suite.notice(ctx, dir); how == "" {
+		return alive, "", ctx.Err()
 	}
-	return alive, nil
+	return dead, how, ctx.Err()
 }
