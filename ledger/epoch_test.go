@@ -446,6 +446,37 @@ func TestMirror(t *testing.T) {
 	mirrored(t, l)
 }
 
+// TestMirrorShrinks: a mirror that has become large in the dark is written anew when upstream
+// has what is in it, and does not wait for the next sale, which may come after the night.
+func TestMirrorShrinks(t *testing.T) {
+	l := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	l.o.Mirror, l.o.Sentinel = filepath.Join(t.TempDir(), "mirror"), false
+	l.open(t)
+	defer func() { l.Close() }()
+	for n := range mirrorWaste / 100 { // which are longer than that
+		l.append(t, sale(fmt.Sprintf("S%04d", n)))
+	}
+	mirrored(t, l)
+	large := must2(os.Stat(l.o.Mirror)).Size()
+	if large < 3*mirrorWaste/2 {
+		t.Fatalf("%d bytes, want %d at least", large, 3*mirrorWaste/2)
+	}
+	var upstream journal.Frontier
+	for head := must2(l.Head(t.Context())); upstream.Size < head.Seq; {
+		ack := takes(t, &upstream, batchFrom(t, l, upstream.Size+1))
+		if err := l.Acknowledge(t.Context(), ack); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for size := large; size > large/2; size = must2(os.Stat(l.o.Mirror)).Size() {
+		if time.Now().After(deadline) {
+			t.Fatalf("the mirror has %d of %d bytes", size, large)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // mirrored waits until the mirror holds what upstream has not acknowledged.
 func mirrored(t testing.TB, l *lab) {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,19 @@ func TestLastHour(t *testing.T) {
 		t.Fatal(err)
 	}
 	hour(0)
+}
+
+// TestNewestBounded: of a long outage no more is kept in memory than the last hour can take.
+func TestNewestBounded(t *testing.T) {
+	l := newLab(t)
+	sold := l.append(t, sale("S1"))
+	s := waitingSum{newest: slices.Repeat([]moved{{seq: 1}}, newestMax), through: sold.Seq - 1}
+	if err := s.readNewest(t.Context(), l.s.conn, 0, sold.Seq); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.newest); n != newestMax || s.newest[n-1].seq != sold.Seq {
+		t.Errorf("%d are kept, the last is %d, want %d and %d", n, s.newest[n-1].seq, newestMax, sold.Seq)
+	}
 }
 
 // TestLastHourCutShort: who asks goes away while the newest entries are read. Whoever asks
