@@ -42,6 +42,7 @@ func TestNewEpoch(t *testing.T) {
 	old, openBefore := must2(l.Head(ctx)), must2(l.OpenItems(ctx))
 	balances := balancesOf(t, l)
 
+	must2(l.Waiting(ctx))
 	foreign := journal.Head{Epoch: journal.Epoch{1}, Seq: 1}
 	if err := l.NewEpoch(ctx, journal.ReasonRewound, foreign); !errors.Is(err, ErrNotFound) || l.Epoch() != old.Epoch {
 		t.Errorf("NewEpoch after a journal that never was = %v, epoch %s, want ErrNotFound and %s", err, l.Epoch(), old.Epoch)
@@ -83,7 +84,11 @@ func TestNewEpoch(t *testing.T) {
 	if !ended.Doubted() || ended.Seq != 10 {
 		t.Errorf("end of S1 = %+v, want entry 10 out of suspense", ended)
 	}
-	if w := must2(l.Waiting(ctx)); w.Acked.Seq != 0 || w.Count != 10 {
+	w := must2(l.Waiting(ctx))
+	if anew := must2(new(waitingSum).read(ctx, l.s.conn, l.wall)); w != anew {
+		t.Errorf("waiting = %+v, want %+v, as if nobody had asked before", w, anew)
+	}
+	if w.Acked.Seq != 0 || w.Count != 10 {
 		t.Errorf("Waiting = %+v, want all 10", w)
 	}
 
@@ -713,7 +718,8 @@ func TestBefore(t *testing.T) {
 		gone  bool
 	}{
 		"whole":     {nil, midnight, []string{"S1", "S2", "S3"}, false},
-		"yesterday": {func(t *testing.T, old []string) { remove(t, old[1]) }, noon.Add(24 * time.Hour), nil, false},
+		"today":     {func(t *testing.T, old []string) { remove(t, old[1]) }, midnight.Add(72 * time.Hour), nil, false},
+		"yesterday": {func(t *testing.T, old []string) { remove(t, old[0]) }, noon.Add(36 * time.Hour), []string{"S2", "S3"}, false},
 		"missing":   {func(t *testing.T, old []string) { remove(t, old[1]) }, midnight, nil, true},
 		"first missing": {func(t *testing.T, old []string) { remove(t, old[0]) }, midnight,
 			[]string{"S2", "S3"}, true},
@@ -745,6 +751,7 @@ func TestBefore(t *testing.T) {
 					t.Fatal(err)
 				}
 				old = append(old, oldName(l.path, l.Epoch().String()))
+				l.pass(24 * time.Hour)
 				if err := l.NewEpoch(ctx, journal.ReasonForked, journal.Head{}); err != nil {
 					t.Fatal(err)
 				}

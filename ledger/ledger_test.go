@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -433,10 +434,24 @@ func TestWithdrawn(t *testing.T) {
 // its callers are told nothing before they are on the disk too, after the first; or
 // that the journal has failed, if that fails.
 func TestAhead(t *testing.T) {
-	for name, refusal := range map[string]int{"Commits": 0, "Fails": 1} {
-		t.Run(name, func(t *testing.T) {
-			l := newLab(t)
+	sold := journal.Entry{Kind: journal.CodeSale, Ref: "C1", Account: "1002", Merchant: "M1", Amount: 300}
+	back := journal.Entry{Kind: journal.Refund, Ref: "T3", Account: "1002", Merchant: "M1", Amount: 300}
+	for _, tt := range []struct {
+		name    string
+		refusal int
+		needs   journal.Entry // the disk
+	}{
+		{"Commits", 0, end(journal.SaleEnd, "S1", journal.Written)}, // what it ends is in the file
+		{"Fails", 1, end(journal.SaleEnd, "S1", journal.Written)},
+		{"Commits and gives back", 0, back},
+		{"Commits and opens an account", 0, journal.Entry{Kind: journal.CashIn, Ref: "T3", Amount: 300}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, refusal := newLab(t), tt.refusal
 			l.append(t, sale("S1"))
+			if of := l.append(t, sold); tt.needs.Kind == journal.Refund {
+				tt.needs.Origin = of.Position()
+			}
 			held, goOn := make(chan struct{}), make(chan struct{})
 			err := l.s.conn.Raw(func(c any) error {
 				groups := 0
@@ -472,7 +487,7 @@ func TestAhead(t *testing.T) {
 			for l.queueLen() > 0 {
 				time.Sleep(time.Millisecond)
 			}
-			begin(end(journal.SaleEnd, "S1", journal.Written)) // what it ends is in the file
+			begin(tt.needs)
 			begin(load("T2"))
 			if len(said) > 0 {
 				t.Errorf("%d callers were told before anything was on the disk", len(said))
@@ -496,7 +511,10 @@ func TestAhead(t *testing.T) {
 					t.Errorf("a caller is told %v", err)
 				}
 			}
-			open := 11 // loads; the sale has ended
+			open := 11 // loads
+			if tt.needs.Ref != "S1" {
+				open++ // the sale
+			}
 			if refusal > 0 {
 				open = 1 // the sale
 				l.restart(t)
@@ -586,36 +604,49 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// TestUnbalanced: were the rules for entries ever to let one pass whose postings do not come
-// to zero, the transaction that it is in is not committed.
+// TestUnbalanced: were the rules for entries ever to let one pass that does not come to zero,
+// that no number has room for or that the ledger itself may not write, the transaction that it
+// is in is not committed.
 func TestUnbalanced(t *testing.T) {
-	l, ctx := newLab(t), t.Context()
-	if err := l.take(ctx); err != nil {
-		t.Fatal(err)
-	}
-	_, err := l.w.transact(func() error {
-		e, err := prepared(sale("S1"))
-		if err != nil {
-			return err
-		}
-		if _, err := l.w.put(&request{entry: e}); err != nil {
-			return err
-		}
-		a, err := l.w.account(journal.Safe)
+	moves := func(w *writer, name journal.Account, before, amount money.Fen) error {
+		a, err := w.account(name)
 		if err == nil {
-			a.add(1)
+			a.credits, a.was.credits = before, before
+			a.add(amount)
 		}
 		return err
-	}, nil)
-	l.fail("append", err)
-	l.give()
-	if !errors.Is(err, ErrTampered) {
-		t.Errorf("a commit of 0.01 from nowhere = %v, want ErrTampered", err)
 	}
-	l.Close() // which says so once more
-	l.open(t)
-	if open := must2(l.OpenItems(ctx)); len(open) > 0 {
-		t.Errorf("it has written %+v, want nothing", open)
+	for name, tt := range map[string]struct {
+		says func(*writer) error
+		want string
+	}{
+		"from nowhere": {func(w *writer) error { return moves(w, journal.Safe, 0, 1) }, "0.01"},
+		"too much": {func(w *writer) error {
+			return errors.Join(moves(w, journal.Safe, math.MaxInt64, 1), moves(w, journal.Holder, 0, -1))
+		}, "safe has overflowed"},
+		"the ledger's own": {func(w *writer) error {
+			_, err := w.add(journal.Entry{Kind: journal.ClockStep, Amount: -1}, w.moment())
+			return err
+		}, "internal error"},
+	} {
+		l, ctx := newLab(t), t.Context()
+		if err := l.take(ctx); err != nil {
+			t.Fatal(err)
+		}
+		_, err := l.w.transact(func() error {
+			_, err := l.w.put(&request{entry: sale("S1")})
+			return errors.Join(err, tt.says(l.w))
+		}, nil)
+		l.fail("append", err)
+		l.give()
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: committed, %v, want %q", name, err, tt.want)
+		}
+		l.Close() // which says so once more
+		l.open(t)
+		if open := must2(l.OpenItems(ctx)); len(open) > 0 {
+			t.Errorf("%s: it has written %+v, want nothing", name, open)
+		}
 	}
 }
 

@@ -230,6 +230,12 @@ func TestSync(t *testing.T) {
 	if err := l.Acknowledge(ctx, ack); err != nil {
 		t.Errorf("Acknowledge: %v", err)
 	}
+	if h, err := l.HashAt(ctx, 0); err != nil || h != (journal.Hash{}) {
+		t.Errorf("HashAt 0 = %s, %v, want nothing", h, err)
+	}
+	if b, err := l.Batch(ctx, must2(l.Head(ctx)).Seq+1, journal.BatchMax); err != nil || len(b.Bodies)+len(b.Note) > 0 {
+		t.Errorf("a batch from behind the end has %d entries and %d bytes of a note, %v", len(b.Bodies), len(b.Note), err)
+	}
 	if h, err := l.HashAt(ctx, more.Seq); err != nil || h != ack.Head.Hash {
 		t.Errorf("HashAt = %s, %v, want %s", h, err, ack.Head.Hash)
 	}
@@ -326,6 +332,11 @@ func TestNextForgets(t *testing.T) {
 	}
 	if got := l.append(t, sale("S2")); got.Clock != journal.ClockAlone {
 		t.Errorf("after it was set the clock is %v", got.Clock)
+	}
+	l.Synced(l.wall)
+	l.wall = l.wall.Add(2 * time.Hour)
+	if got := l.append(t, sale("S3")); got.Clock != journal.ClockAlone {
+		t.Errorf("after it was set again the clock is %v", got.Clock)
 	}
 }
 
