@@ -137,6 +137,11 @@ func TestMigrationFails(t *testing.T) {
 	if b, err := Open(ctx, path, o); err == nil || !strings.Contains(err.Error(), next) {
 		t.Errorf("open = %v, %v, want an error that names the migration", b, err)
 	}
+	for _, fd := range must2(os.ReadDir("/proc/self/fd")) {
+		if name, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(name, path) {
+			t.Errorf("%s is still open", name)
+		}
+	}
 	b, err := Open(ctx, path, plain)
 	if err != nil {
 		t.Fatalf("Open: %v", err)

@@ -89,7 +89,7 @@ func droppable(s ast.Stmt) bool {
 	case *ast.ExprStmt:
 		return true
 	case *ast.AssignStmt:
-		return s.Tok == token.ASSIGN && !isBlank(s.Lhs)
+		return s.Tok == token.ASSIGN && !isBlank(s.Lhs) && !isWording(s)
 	}
 	return false
 }
@@ -130,6 +130,19 @@ func returns(b *ast.BlockStmt) bool {
 		return ok && name.Name == "panic"
 	}
 	return false
+}
+
+// isWording reports whether an assignment says of an error where it happened, and
+// nothing else: err = fmt.Errorf("…: %w", err).
+func isWording(s *ast.AssignStmt) bool {
+	call, ok := s.Rhs[0].(*ast.CallExpr)
+	if !ok || len(s.Lhs) != 1 || len(call.Args) < 2 {
+		return false
+	}
+	name, isName := s.Lhs[0].(*ast.Ident)
+	last, isLast := call.Args[len(call.Args)-1].(*ast.Ident)
+	format, isText := call.Args[0].(*ast.BasicLit)
+	return isName && isLast && isText && name.Name == last.Name && strings.Count(format.Value, "%w") == 1
 }
 
 func isBlank(all []ast.Expr) bool {

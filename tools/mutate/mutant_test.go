@@ -46,6 +46,10 @@ func f(a, b int) error {
 	if err != nil {
 		return err
 	}
+	if err != nil {
+		err = fmt.Errorf("f: %w", err)
+		err = fmt.Errorf("%w: %w", errF, err)
+	}
 	_ = c
 	if a == b {
 		c++
@@ -65,7 +69,7 @@ func TestMutants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"if a > b {", "c = b", "sync()", "if err := write(c); err != nil {"}
+	want := []string{"if a > b {", "c = b", "sync()", "if err := write(c); err != nil {", `err = fmt.Errorf("%w: %w", errF, err)`}
 	if len(all) != len(want) {
 		t.Fatalf("%d mutants, want %d: %v", len(all), len(want), all)
 	}
