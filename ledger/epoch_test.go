@@ -480,6 +480,8 @@ func TestMirrorShrinks(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+	l.append(t, sale("last")) // after a file in which there is nothing
+	mirrored(t, l)
 }
 
 // mirrored waits until the mirror holds what upstream has not acknowledged.

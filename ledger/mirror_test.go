@@ -2,12 +2,18 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"quancun/journal"
+
+	"golang.org/x/sys/unix"
 )
 
 // mirroredLab is a journal with a mirror: the start, which upstream has, and S1 and S2 a minute
@@ -152,5 +158,142 @@ func TestMirrorByHand(t *testing.T) {
 	l.Reflect()
 	if h := l.MirrorHealth(); h.Err != nil || h.Behind != 0 {
 		t.Errorf("MirrorHealth = %+v after it was written, want none behind", h)
+	}
+}
+
+// medium is a file system that counts how often a mirror was begun and how many of its files
+// are open, and has no room while it is full.
+type medium struct {
+	FS
+	full        *atomic.Bool
+	begun, open *atomic.Int64
+}
+
+func newMedium() medium {
+	return medium{system{}, new(atomic.Bool), new(atomic.Int64), new(atomic.Int64)}
+}
+
+func (m medium) Open(path string, flag int) (File, error) {
+	f, err := m.FS.Open(path, flag)
+	if err != nil || !strings.HasSuffix(path, "mirror.part") {
+		return f, err
+	}
+	m.begun.Add(1)
+	m.open.Add(1)
+	return onMedium{f, m}, nil
+}
+
+type onMedium struct {
+	File
+	on medium
+}
+
+func (f onMedium) Close() error {
+	f.on.open.Add(-1)
+	return f.File.Close()
+}
+
+func (f onMedium) Sync() error {
+	if f.on.full.Load() {
+		return unix.ENOSPC
+	}
+	return f.File.Sync()
+}
+
+// TestMirrorAnew: after a failure nobody knows what is on the medium, so that the mirror is
+// written anew, whole; also for a new epoch. One file is open, and none in the end.
+func TestMirrorAnew(t *testing.T) {
+	l, on := labAt(filepath.Join(t.TempDir(), "journal.db")), newMedium()
+	l.o.Mirror, l.o.MirrorByHand, l.o.FS = filepath.Join(t.TempDir(), "mirror"), true, on
+	l.open(t)
+	l.append(t, sale("S1"))
+	l.Reflect()
+	on.full.Store(true)
+	l.append(t, sale("S2"))
+	l.Reflect()
+	failed := l.wall
+	l.pass(time.Minute)
+	l.Reflect()
+	if h := l.MirrorHealth(); !errors.Is(h.Err, unix.ENOSPC) || !h.Since.Equal(failed) {
+		t.Errorf("MirrorHealth of a full medium = %+v, want ENOSPC since %s", h, failed)
+	}
+	on.full.Store(false)
+	l.Reflect()
+	if h := l.MirrorHealth(); h != (MirrorHealth{}) || on.begun.Load() != 3 {
+		t.Errorf("MirrorHealth = %+v after %d beginnings, want that it is well after 3", h, on.begun.Load())
+	}
+	mirrored(t, l)
+	if err := l.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}); err != nil {
+		t.Fatal(err)
+	}
+	l.Reflect()
+	mirrored(t, l)
+	if n := on.open.Load(); n != 1 {
+		t.Errorf("%d files are open, want 1", n)
+	}
+	if err := l.Close(); err != nil || on.open.Load() != 0 {
+		t.Errorf("Close: %v, %d files are open", err, on.open.Load())
+	}
+}
+
+// TestMirrorPauses: a medium that fails is tried again after a pause, however much is sold
+// meanwhile, and no more once it is well. The end waits for no pause.
+func TestMirrorPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, on := labAt(filepath.Join(t.TempDir(), "journal.db")), newMedium()
+		l.o.Mirror, l.o.FS = filepath.Join(t.TempDir(), "mirror"), on
+		on.full.Store(true)
+		l.open(t)
+		defer func() { l.Close() }()
+		sold := 0
+		tries := func(after time.Duration, want int64) {
+			t.Helper()
+			time.Sleep(after)
+			sold++
+			l.append(t, sale(fmt.Sprint("S", sold)))
+			synctest.Wait()
+			if n := on.begun.Load(); n != want {
+				t.Errorf("begun %d times, want %d", n, want)
+			}
+		}
+		tries(0, 1)
+		tries(mirrorPauseMin-time.Second, 1)
+		tries(2*time.Second, 2)
+		tries(2*mirrorPauseMin-2*time.Second, 2) // twice as long
+		on.full.Store(false)
+		tries(2*time.Second, 3)
+		tries(0, 3)
+		mirrored(t, l)
+		on.full.Store(true)
+		tries(0, 3)
+		tries(mirrorPauseMin-time.Second, 3) // as short as the first
+		tries(2*time.Second, 4)
+		on.full.Store(false)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		m, err := readMirror(on, l.o.Mirror)
+		if err != nil || m.rows[len(m.rows)-1].hash != l.head.Hash {
+			t.Errorf("the mirror ends with %+v, %v, want %+v", m.rows[len(m.rows)-1], err, l.head)
+		}
+	})
+}
+
+// TestMirrorEmpty: upstream has all when the mirror is begun, so that there is nothing in it. The
+// next entry is.
+func TestMirrorEmpty(t *testing.T) {
+	l := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	l.o.Mirror, l.o.MirrorByHand = filepath.Join(t.TempDir(), "mirror"), true
+	l.open(t)
+	defer func() { l.Close() }()
+	if err := l.Acknowledge(t.Context(), takes(t, new(journal.Frontier), batchFrom(t, l, 1))); err != nil {
+		t.Fatal(err)
+	}
+	l.Reflect()
+	l.append(t, sale("S1"))
+	l.Reflect()
+	mirrored(t, l)
+	if m := must2(readMirror(system{}, l.o.Mirror)); len(m.rows) != 1 || m.acked != must2(l.Acked(t.Context())) {
+		t.Errorf("the mirror has %d entries after %+v, want S1 after %+v", len(m.rows), m.acked, must2(l.Acked(t.Context())))
 	}
 }
