@@ -122,7 +122,7 @@ func TestDamagedMirror(t *testing.T) {
 		at, damaged := flip/2, bytes.Clone(whole)
 		damaged[at] ^= []byte{1 << (at % 8), 0x80}[flip%2]
 		m := parseMirror(damaged)
-		if m == nil || m.terminal != want.terminal || m.epoch != want.epoch {
+		if m == nil || m.terminal != want.terminal || m.epoch != want.epoch || m.acked.Epoch != want.epoch {
 			t.Fatalf("byte %d: %+v", at, m)
 		}
 		lost := n - len(m.rows)

@@ -290,6 +290,9 @@ func TestMirrorEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Reflect()
+	if m := must2(readMirror(system{}, l.o.Mirror)); m.epoch != l.Epoch() || m.terminal != "K01" || len(m.rows) > 0 {
+		t.Errorf("the mirror is of %s, epoch %s, with %d entries, want K01, %s and none", m.terminal, m.epoch, len(m.rows), l.Epoch())
+	}
 	l.append(t, sale("S1"))
 	l.Reflect()
 	mirrored(t, l)
