@@ -1,13 +1,16 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -107,6 +110,82 @@ func TestFailsMeanwhile(t *testing.T) {
 			t.Errorf("%s has written: %v, %+v", name, err, must2(l.Acked(t.Context())))
 		}
 		head = must2(l.Head(t.Context()))
+	}
+}
+
+// leaving is somebody who goes away once what was asked for has begun.
+type leaving struct {
+	context.Context
+	asked atomic.Bool
+}
+
+func (l *leaving) Err() error {
+	if l.asked.Swap(true) {
+		return context.Canceled
+	}
+	return nil
+}
+
+func (l *leaving) Done() <-chan struct{} {
+	if l.asked.Load() {
+		return nil // it has been looked at, and looks as if it went on
+	}
+	return l.Context.Done()
+}
+
+// TestBegunIsFinished: what has begun to change the journal's files is done, although nobody waits
+// for it any more.
+func TestBegunIsFinished(t *testing.T) {
+	l := newLab(t)
+	old := l.append(t, sale("S1")).Epoch
+	err := l.NewEpoch(&leaving{Context: t.Context()}, journal.ReasonForked, journal.Head{})
+	if err != nil || l.Epoch() == old {
+		t.Errorf("NewEpoch = %v, epoch %s after %s", err, l.Epoch(), old)
+	}
+}
+
+// TestNothingLeft: of a file in which nothing can be read, without a mirror, no journal is made.
+func TestNothingLeft(t *testing.T) {
+	l := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	content := bytes.Repeat([]byte("no journal at all"), 1000)
+	if err := os.WriteFile(l.path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Recover(t.Context(), l.path, l.o); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Recover = %+v, %v, want ErrNotFound", r, err)
+	}
+	if got := must2(os.ReadFile(l.path)); !bytes.Equal(got, content) {
+		t.Error("the file was changed")
+	}
+	var e estate
+	if err := e.carry(row{}); err == nil || len(e.carried) > 0 {
+		t.Errorf("carry of nothing = %v, %d entries", err, len(e.carried))
+	}
+}
+
+// TestNewEpochFails: a new epoch that finds no room leaves the journal as it was, and no file open.
+func TestNewEpochFails(t *testing.T) {
+	l := labAt(filepath.Join(t.TempDir(), "journal.db"))
+	l.o.FS = noRoomFor{system{}, nextSuffix + halfSuffix}
+	l.open(t)
+	defer func() { l.Close() }()
+	l.append(t, sale("S1"))
+	head := must2(l.Head(t.Context()))
+	if err := l.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}); !errors.Is(err, ErrFull) || errors.Is(err, ErrFailed) {
+		t.Errorf("NewEpoch = %v, want ErrFull", err)
+	}
+	if open := openUnder(t, l.path+nextSuffix); len(open) > 0 || must2(l.Head(t.Context())) != head {
+		t.Errorf("%q are open, the journal ends with %+v, want %+v", open, must2(l.Head(t.Context())), head)
+	}
+	l.append(t, end(journal.SaleEnd, "S1", journal.Written))
+
+	path := filepath.Join(t.TempDir(), "next.db")
+	wrong := &estate{carried: []journal.Entry{{Kind: journal.ClockStep, Amount: -1}}, at: noon}
+	if err := wrong.fill(t.Context(), path, l.Book.o); err == nil {
+		t.Error("a new journal has an entry that may not be written")
+	}
+	if open := openUnder(t, path); len(open) > 0 {
+		t.Errorf("%q are still open", open)
 	}
 }
 

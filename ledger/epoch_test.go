@@ -35,6 +35,7 @@ func TestNewEpoch(t *testing.T) {
 	if err := l.Acknowledge(ctx, takes(t, &upstream, batchFrom(t, l, 1))); err != nil {
 		t.Fatal(err)
 	}
+	agreed := must2(l.Acked(ctx))
 	l.append(t, end(journal.SaleDoubt, "S1", 0))
 	l.append(t, end(journal.SaleEnd, "S2", journal.Written))
 	l.append(t, sale("S3"))
@@ -53,11 +54,17 @@ func TestNewEpoch(t *testing.T) {
 	if l.Epoch() == old.Epoch {
 		t.Error("the epoch is the same")
 	}
+	if nobody := openUnder(t, l.path+nextSuffix); len(nobody) > 0 {
+		t.Errorf("after the change %q are open", nobody)
+	}
 	all := must2(l.Since(ctx, 1, 100))
 	opening, err := all[0].Opening()
 	if err != nil || opening.Epoch != old.Epoch || opening.Head != last.Seq || opening.Theirs != 99 ||
 		opening.Reason != journal.ReasonRewound || all[0].Origin != (journal.Position{Terminal: "K01", Epoch: old.Epoch, Seq: 8}) {
 		t.Errorf("opening = %+v, %v of %s", opening, err, all[0].Origin)
+	}
+	if opening.Agreed != journal.Hex(agreed.Hash) || !all[0].At.After(last.At) {
+		t.Errorf("opened at %s after %s, agreed %s, want %s", all[0].At, last.At, opening.Agreed, journal.Hex(agreed.Hash))
 	}
 	var carried []int64
 	for _, e := range all[1:] {

@@ -137,10 +137,8 @@ func TestMigrationFails(t *testing.T) {
 	if b, err := Open(ctx, path, o); err == nil || !strings.Contains(err.Error(), next) {
 		t.Errorf("open = %v, %v, want an error that names the migration", b, err)
 	}
-	for _, fd := range must2(os.ReadDir("/proc/self/fd")) {
-		if name, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(name, path) {
-			t.Errorf("%s is still open", name)
-		}
+	if open := openUnder(t, path); len(open) > 0 {
+		t.Errorf("%q are still open", open)
 	}
 	b, err := Open(ctx, path, plain)
 	if err != nil {
@@ -152,6 +150,17 @@ func TestMigrationFails(t *testing.T) {
 		tables != 0 {
 		t.Errorf("%d half tables, %v, want none", tables, err)
 	}
+}
+
+// openUnder returns the files that this process has open whose names begin with a path.
+func openUnder(t testing.TB, path string) (open []string) {
+	t.Helper()
+	for _, fd := range must2(os.ReadDir("/proc/self/fd")) {
+		if name, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(name, path) {
+			open = append(open, name)
+		}
+	}
+	return open
 }
 
 // TestReaderInTheWay: a journal whose "-wal" cannot be moved into its file, since another
