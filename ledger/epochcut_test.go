@@ -20,7 +20,7 @@ import (
 // epoch, in several ways each. The journal is then the old one or the new one,
 // whole, with every sale that was acknowledged to the caller.
 func TestPowerCutInNewEpoch(t *testing.T) {
-	d := ram.New(ram.Options{})
+	d := ram.New(ram.Options{Strict: true})
 	defer d.Close()
 	o := Options{Terminal: "K01", Key: key, FS: memory{d}}
 	b, err := Open(t.Context(), "/journal.db", o)
@@ -75,6 +75,44 @@ func TestPowerCutInNewEpoch(t *testing.T) {
 	}
 }
 
+// TestPowerCutInMoveOn cuts the power at every moment of a change of files alone, in every way: one
+// of the two is then in its place, and if that is the new one the old one is kept, and nothing that
+// was deleted before lies beside it.
+func TestPowerCutInMoveOn(t *testing.T) {
+	d := ram.New(ram.Options{Strict: true})
+	defer d.Close()
+	const path, kept = "/journal.db", "/journal.1.db"
+	for name, content := range map[string]string{path: "old", path + "-wal": "of the old", path + nextSuffix: "new"} {
+		if err := d.WriteFile(name, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rec := d.Record()
+	if err := errors.Join(d.Remove(path+"-wal"), moveOn(memory{d}, path, kept)); err != nil {
+		t.Fatal(err)
+	}
+	d.Mark(1)
+	rec.Stop()
+	defer rec.Close()
+	were := map[string]int{}
+	for s := range rec.States(ram.Choice{Seed: 1}) {
+		files := memory{s.Disk}
+		if err := settleEpoch(files, path); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+		there, before := string(must2(readFile(files, path))), string(must2(readFile(files, kept)))
+		next, wal := must2(exists(files, path+nextSuffix)), must2(exists(files, path+"-wal"))
+		if there != "new" && (there != "old" || s.Acked > 0) || there == "new" && (before != "old" || wal) || next {
+			t.Errorf("%s: there is %q, %q is kept, the next one is there: %t, a -wal: %t", s, there, before, next, wal)
+		}
+		were[there]++
+		s.Disk.Close()
+	}
+	if were["old"] == 0 || were["new"] < 3 {
+		t.Errorf("states: %v, want several of each", were)
+	}
+}
+
 // TestPowerCutInRestore cuts the power everywhere in a restore, in the place of a
 // journal of which only SQLite's own files are left. The backup is then there, or
 // nothing is and it can be done again; never is half of it, or anything else, and
@@ -89,7 +127,7 @@ func TestPowerCutInRestore(t *testing.T) {
 // three acts are open.
 func cutInRestore(t *testing.T, file string) {
 	t.Helper()
-	d := ram.New(ram.Options{})
+	d := ram.New(ram.Options{Strict: true})
 	defer d.Close()
 	o := Options{Terminal: "K01", Key: key, FS: memory{d}}
 	b := must2(Open(t.Context(), "/journal.db", o))
@@ -177,7 +215,7 @@ func TestPowerCutInRecover(t *testing.T) {
 		"HeadDamaged": func(d *ram.Disk) error { return d.Flip("/journal.db", 5, 0xFF) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := ram.New(ram.Options{})
+			d := ram.New(ram.Options{Strict: true})
 			defer d.Close()
 			o := Options{Terminal: "K01", Key: key, FS: memory{d}, Mirror: "/card/mirror"}
 			const sales = 5
@@ -234,7 +272,7 @@ func TestPowerCutInRecover(t *testing.T) {
 // some is only in its "-wal". It is then there, or aside, with every entry, and never
 // is its mirror there without it; another key begins a journal in its place.
 func TestPowerCutInRetire(t *testing.T) {
-	d := ram.New(ram.Options{})
+	d := ram.New(ram.Options{Strict: true})
 	defer d.Close()
 	o := Options{Terminal: "K01", Key: key, FS: memory{d}, Mirror: "/card/mirror"}
 	b := must2(Open(t.Context(), "/journal.db", o))
@@ -313,7 +351,7 @@ func reflected(t testing.TB, b *Book) {
 // written anew for a new epoch, and has the journal's disk die with it. What the
 // mirror was known to have is recovered from it alone.
 func TestPowerCutInMirror(t *testing.T) {
-	d := ram.New(ram.Options{})
+	d := ram.New(ram.Options{Strict: true})
 	defer d.Close()
 	o := Options{Terminal: "K01", Key: key, FS: memory{d}, Mirror: "/card/mirror"}
 	b := must2(Open(t.Context(), "/journal.db", o))
@@ -379,7 +417,7 @@ func (u unnamed) Rename(from, to string) error {
 // TestMirrorWithoutItsName has every entry written to the medium, but under a
 // name that nobody will look for: the mirror may claim none of them.
 func TestMirrorWithoutItsName(t *testing.T) {
-	d := ram.New(ram.Options{})
+	d := ram.New(ram.Options{Strict: true})
 	defer d.Close()
 	o := Options{Terminal: "K01", Key: key, FS: unnamed{memory{d}}, Mirror: "/card/mirror"}
 	b := must2(Open(t.Context(), "/journal.db", o))

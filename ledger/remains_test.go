@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -311,5 +312,29 @@ func TestRecoverWithout(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestRecoverBeside: the journal's file is gone, and what SQLite had beside it is not. It must never
+// lie beside the new one, and is kept.
+func TestRecoverBeside(t *testing.T) {
+	l, _ := mirroredLab(t)
+	epoch, wal := l.Epoch(), must2(os.ReadFile(l.path+"-wal"))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, l.path)
+	if err := os.WriteFile(l.path+"-wal", wal, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Recover(t.Context(), l.path, l.o); err != nil || r.Mirror != 3 {
+		t.Fatalf("Recover = %+v, %v, want the 3 entries of the mirror", r, err)
+	}
+	if kept, err := os.ReadFile(damagedName(l.path, epoch) + "-wal"); err != nil || len(wal) == 0 || !bytes.Equal(kept, wal) {
+		t.Errorf("%d bytes of %d are kept, %v", len(kept), len(wal), err)
+	}
+	l.open(t)
+	if open := must2(l.OpenItems(t.Context())); len(open) != 2 {
+		t.Errorf("open %+v, want S1 and S2", open)
 	}
 }
