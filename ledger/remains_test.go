@@ -188,6 +188,30 @@ func TestHasCarried(t *testing.T) {
 	}
 }
 
+// TestCarriedOpening: an opening that was carried over is looked for among all that was, however much
+// that is.
+func TestCarriedOpening(t *testing.T) {
+	l := newLab(t)
+	l.Book.o.Sentinel = false
+	for i := range chunkSpan + 10 {
+		l.append(t, sale(fmt.Sprintf("S%03d", i)))
+	}
+	before := l.Epoch()
+	if err := l.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, known, err := carriedOpening(t.Context(), l.s.conn, before); err != nil || known {
+		t.Errorf("carriedOpening = %t, %v, want none: the first journal has no opening", known, err)
+	}
+	between := l.Epoch()
+	if err := l.NewEpoch(t.Context(), journal.ReasonForked, journal.Head{}); err != nil {
+		t.Fatal(err)
+	}
+	if o, known, err := carriedOpening(t.Context(), l.s.conn, between); err != nil || !known || o.Epoch != between {
+		t.Errorf("carriedOpening = %s, %t, %v, want that of %s", o.Position(), known, err, between)
+	}
+}
+
 // TestRemains: what is made of what is left of a journal, of which upstream has the first six:
 // a start, S1 that is open, S2 that has ended, S3 that has ended since, and C1.
 func TestRemains(t *testing.T) {
