@@ -174,7 +174,7 @@ func (t target) mutants(ctx context.Context, only *regexp.Regexp) (all []mutant,
 			return nil, err
 		}
 		for _, m := range found {
-			if only.MatchString(m.String()) && equivalent[m.key()] == "" {
+			if only.MatchString(m.String()) && !m.isEquivalent() {
 				m.suite = &s
 				all = append(all, m)
 			}
