@@ -233,6 +233,9 @@ func TestSync(t *testing.T) {
 	if h, err := l.HashAt(ctx, 0); err != nil || h != (journal.Hash{}) {
 		t.Errorf("HashAt 0 = %s, %v, want nothing", h, err)
 	}
+	if _, err := l.HashAt(ctx, 9999); !errors.Is(err, ErrNotFound) {
+		t.Errorf("HashAt 9999 = %v, want ErrNotFound", err)
+	}
 	if b, err := l.Batch(ctx, must2(l.Head(ctx)).Seq+1, journal.BatchMax); err != nil || len(b.Bodies)+len(b.Note) > 0 {
 		t.Errorf("a batch from behind the end has %d entries and %d bytes of a note, %v", len(b.Bodies), len(b.Note), err)
 	}
