@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -128,6 +129,7 @@ const crashStates = 5000
 
 // measureCrash measures how fast make crash looks at states.
 func measureCrash(ctx context.Context, _ string) ([]figure, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(trial.GCPercent))
 	r, err := trial.Cuts(ctx, trial.Options{Seed: 1, States: crashStates})
 	if err == nil && r.Bad > 0 {
 		err = fmt.Errorf("%d of %d states are bad: %q", r.Bad, r.States, r.First)

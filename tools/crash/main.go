@@ -32,7 +32,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	debug.SetGCPercent(4000) // garbage would be a tenth of the work, and comes to 200 MB
+	debug.SetGCPercent(trial.GCPercent)
 	var o trial.Options
 	flag.Uint64Var(&o.Seed, "seed", 1, "of the scripts and of what a power cut leaves")
 	flag.IntVar(&o.States, "states", 100_000, "to look at that power cuts leave")

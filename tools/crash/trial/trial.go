@@ -33,6 +33,10 @@ import (
 	"quancun/ledger"
 )
 
+// GCPercent is what a program sets for its collector of garbage before it starts a trial:
+// garbage would be a tenth of the work or more, and comes to 200 MB.
+const GCPercent = 4000
+
 const (
 	path     = "/journal.db"
 	terminal = "K01"
