@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -149,6 +150,33 @@ func TestMigrationFails(t *testing.T) {
 	if err := b.s.conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE name = 'half'`).Scan(&tables); err != nil ||
 		tables != 0 {
 		t.Errorf("%d half tables, %v, want none", tables, err)
+	}
+}
+
+// unsynced is a disk on which the names of files do not last once there is a certain one.
+type unsynced struct {
+	FS
+	from string
+}
+
+func (u unsynced) SyncDir(dir string) error {
+	if there, err := exists(u.FS, u.from); err != nil || there {
+		return errors.Join(err, syscall.EIO)
+	}
+	return u.FS.SyncDir(dir)
+}
+
+// TestNamesNotSynced: a journal that was made, and of which nobody knows whether the names of
+// its files last, is not written to.
+func TestNamesNotSynced(t *testing.T) {
+	l := newLab(t)
+	o, path := l.Book.o, filepath.Join(t.TempDir(), "new.db")
+	o.FS = unsynced{o.FS, path + "-wal"}
+	if s, err := openStore(t.Context(), path, o); !errors.Is(err, syscall.EIO) {
+		t.Errorf("openStore = %v, %v, want EIO", s, err)
+	}
+	if open := openUnder(t, path); len(open) > 0 {
+		t.Errorf("%q are still open", open)
 	}
 }
 
