@@ -34,7 +34,7 @@ import (
 )
 
 // GCPercent is what a program sets for its collector of garbage before it starts a trial:
-// garbage would be a tenth of the work or more, and comes to 200 MB.
+// collecting it would be up to half of the work, and it comes to 200 MB.
 const GCPercent = 4000
 
 const (
